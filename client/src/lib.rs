@@ -1,0 +1,1 @@
+//! Client SDK: connect, send, receive, view the world, resume.

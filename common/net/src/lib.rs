@@ -1,0 +1,1 @@
+//! Sockets: batched UDP, sealed TCP streams, links between nodes.

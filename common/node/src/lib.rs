@@ -1,0 +1,1 @@
+//! What every node process needs: configuration, telemetry, admin endpoint, life cycle.

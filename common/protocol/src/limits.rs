@@ -1,0 +1,76 @@
+//! A named limit for everything that comes from a network. Compared before anything is allocated, sliced or looped over.
+
+/// Payload of a frame before the link is established, bytes (ciphertext and tag).
+pub const FRAME_PAYLOAD_HANDSHAKE_BYTES_MAX: u32 = 4 * 1024;
+/// Payload of a frame on an established node link, default of `max_frame`, bytes.
+pub const FRAME_PAYLOAD_BYTES_MAX: u32 = 256 * 1024;
+/// Payload of a frame from a client, bytes.
+pub const CLIENT_RECORD_BYTES_MAX: u32 = 8 * 1024;
+/// A whole datagram, so that IP never fragments it, bytes.
+pub const DATAGRAM_BYTES_MAX: usize = 1200;
+/// A frame must be complete this long after its first byte, milliseconds.
+pub const FRAME_COMPLETE_MS_MAX: u64 = 10_000;
+/// In a handshake, the most that two wall clocks may differ, milliseconds.
+pub const HANDSHAKE_CLOCK_SKEW_MS_MAX: u64 = 120_000;
+/// A whole node handshake, milliseconds.
+pub const NODE_HANDSHAKE_MS_MAX: u64 = 3_000;
+/// Node handshakes pending at one listener.
+pub const NODE_HANDSHAKES_PENDING_MAX: usize = 32;
+/// A whole client handshake, milliseconds.
+pub const CLIENT_HANDSHAKE_MS_MAX: u64 = 5_000;
+/// From accept to the client's first message, milliseconds.
+pub const CLIENT_HELLO_MS_MAX: u64 = 2_000;
+/// Client handshakes pending at one proxy.
+pub const CLIENT_HANDSHAKES_PENDING_MAX: usize = 2_000;
+/// Frames under one key of one direction before it is replaced.
+pub const REKEY_FRAMES: u64 = 1 << 22;
+/// Payload bytes under one key of one direction before it is replaced.
+pub const REKEY_BYTES: u64 = 1 << 36;
+/// Age of a key of one direction before it is replaced, milliseconds.
+pub const REKEY_AGE_MS: u64 = 3_600_000;
+/// Age of a datagram key before it is replaced, milliseconds.
+pub const DATAGRAM_REKEY_MS: u64 = 600_000;
+/// How long datagrams under the previous key are still accepted, milliseconds.
+pub const DATAGRAM_PREVIOUS_PHASE_MS: u64 = 3_000;
+/// Datagram numbers remembered behind the highest.
+pub const DATAGRAM_WINDOW: u64 = 1024;
+/// Name of a user, bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 32;
+/// One input, bytes.
+pub const INPUT_BYTES_MAX: usize = 64;
+/// Inputs repeated in one message.
+pub const INPUTS_REPEATED_MAX: usize = 3;
+/// Body of one command, bytes.
+pub const COMMAND_BYTES_MAX: usize = 1024;
+/// Commands of a player that await acknowledgement.
+pub const COMMAND_WINDOW: usize = 64;
+/// Body of one event, bytes.
+pub const EVENT_BYTES_MAX: usize = 1024;
+/// Durable events of a player that await acknowledgement.
+pub const EVENTS_PENDING_MAX: usize = 64;
+/// … and their bytes in all.
+pub const EVENTS_PENDING_BYTES_MAX: usize = 16 * 1024;
+/// Own-state bytes of a player in one tick.
+pub const OWN_STATE_BYTES_MAX: usize = 256;
+/// The game's soft state of a player, bytes.
+pub const GAME_STATE_BYTES_MAX: usize = 4 * 1024;
+/// State bytes of one entity in a cell.
+pub const ENTITY_STATE_BYTES_MAX: usize = 64;
+/// Entities in one cell.
+pub const CELL_ENTITIES_MAX: usize = 4096;
+/// Cells named in one subscription message.
+pub const SUBSCRIPTION_CELLS_MAX: usize = 16 * 1024;
+/// Cell updates in one message.
+pub const CELL_UPDATES_MAX: usize = 16 * 1024;
+/// Cell updates in one snapshot.
+pub const SNAPSHOT_CELLS_MAX: usize = 256;
+/// Regions named in one snapshot.
+pub const SNAPSHOT_REGIONS_MAX: usize = 16;
+/// Players that cross together in one handover.
+pub const HANDOVER_GROUP_MAX: usize = 16;
+/// Messages in one batch frame.
+pub const BATCH_MESSAGES_MAX: usize = 16 * 1024;
+/// Other proxies named to a client.
+pub const PROXIES_NAMED_MAX: usize = 16;
+/// A topology bundle, bytes.
+pub const TOPOLOGY_BUNDLE_BYTES_MAX: usize = 192 * 1024;

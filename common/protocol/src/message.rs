@@ -1,0 +1,45 @@
+//! Messages inside frames: the families, their generated types, and the batch that carries them.
+
+pub mod family;
+
+/// Families 0x21–0x36: heartbeats and operators' orders.
+pub mod node {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!(concat!(env!("OUT_DIR"), "/regionmesh.node.rs"));
+}
+
+/// Families 0x40–0x4F: serving, subscribing, cell updates.
+pub mod subscription {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!(concat!(env!("OUT_DIR"), "/regionmesh.subscription.rs"));
+}
+
+/// Families 0x50–0x5F: joins, inputs, commands, outputs, routing.
+pub mod player {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!(concat!(env!("OUT_DIR"), "/regionmesh.player.rs"));
+}
+
+/// Families 0x60–0x6F: handover.
+pub mod handover {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!(concat!(env!("OUT_DIR"), "/regionmesh.handover.rs"));
+}
+
+/// Families 0x70–0x7F: effects on foreign entities.
+pub mod effect {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!(concat!(env!("OUT_DIR"), "/regionmesh.effect.rs"));
+}
+
+/// Families 0x90–0x9F: between a client and its proxy; also the bodies of datagrams and cells.
+pub mod client {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!(concat!(env!("OUT_DIR"), "/regionmesh.client.rs"));
+}

@@ -1,0 +1,3 @@
+//! The `regionmesh` binary: a local cluster of real processes, and each node as a subcommand.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Game server: regions, cells, publication, handover, game logic.

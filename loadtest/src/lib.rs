@@ -1,0 +1,1 @@
+//! The swarm: thousands of bots, an oracle, a report.

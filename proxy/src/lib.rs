@@ -1,0 +1,1 @@
+//! Proxy: edge shards, sessions, routing, composition, co-located auth role.

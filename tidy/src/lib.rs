@@ -1,0 +1,1 @@
+//! Checks of the house: sizes, layers, licences, crate edges.

@@ -1,0 +1,1 @@
+//! The topology file: parsing, checks, lookups, neighbours, signed bundle.
