@@ -1,5 +1,7 @@
 //! Reading and writing fixed layouts without indexing: every byte is asked for, and a short buffer is an error.
 
+use std::net::SocketAddr;
+
 /// A layout ended before its last field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bytes end before the layout does")]
@@ -98,6 +100,19 @@ impl<'a> Reader<'a> {
             .map(|bytes| std::str::from_utf8(bytes).ok())
     }
 
+    /// An address, `u8 family (4, 6) | bytes | port u16`; `None` for another family.
+    ///
+    /// # Errors
+    /// `Truncated` when the family needs more bytes than there are.
+    pub fn address(&mut self) -> Result<Option<SocketAddr>, Truncated> {
+        let address = match self.u8()? {
+            4 => SocketAddr::from((self.array::<4>()?, self.u16()?)),
+            6 => SocketAddr::from((self.array::<16>()?, self.u16()?)),
+            _ => return Ok(None),
+        };
+        Ok(Some(address))
+    }
+
     /// A base-128 varint of at most `u64::MAX`; `None` when it is longer than that.
     ///
     /// # Errors
@@ -118,6 +133,21 @@ impl<'a> Reader<'a> {
         }
         Ok(None)
     }
+}
+
+/// Appends an address, `u8 family (4, 6) | bytes | port u16`.
+pub fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
+    match address {
+        SocketAddr::V4(v4) => {
+            out.push(4);
+            out.extend_from_slice(&v4.ip().octets());
+        }
+        SocketAddr::V6(v6) => {
+            out.push(6);
+            out.extend_from_slice(&v6.ip().octets());
+        }
+    }
+    out.extend_from_slice(&address.port().to_le_bytes());
 }
 
 /// Appends a base-128 varint.

@@ -1,0 +1,148 @@
+//! The receiving side of one direction: exactly the next frame opens, anything else ends the stream.
+//!
+//! TCP keeps order, so the one acceptable (phase, counter) is always known; there is no window and nothing to remember.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{FrameError, FrameType, Header, RawFrame};
+use crate::keys::{MacKey, SealingKey, TAG_BYTES, TrafficSecret};
+use crate::limits;
+
+/// An authentic, decrypted frame, in its place in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What the payload is; never `Rekey`, which the opener consumes.
+    pub frame_type: FrameType,
+    /// The sender's wall clock, milliseconds since 1970: compare with [`PeerClock`](super::PeerClock).
+    pub timestamp_ms: u64,
+    /// The plaintext, a view into the receive buffer.
+    pub payload: Bytes,
+}
+
+/// Opens the frames of one direction of one stream.
+pub struct FrameOpener {
+    secret: TrafficSecret,
+    key: SealingKey,
+    mac: MacKey,
+    key_phase: u32,
+    counter: u64,
+    payload_bytes_max: u32,
+    broken: Option<FrameError>,
+}
+
+impl FrameOpener {
+    /// Expects phase 0, counter 0, and payloads no longer than a handshake's until [`establish`](Self::establish).
+    #[must_use]
+    pub fn new(secret: TrafficSecret) -> Self {
+        let (key, mac) = secret.keys();
+        Self {
+            secret,
+            key,
+            mac,
+            key_phase: 0,
+            counter: 0,
+            payload_bytes_max: limits::FRAME_PAYLOAD_HANDSHAKE_BYTES_MAX,
+            broken: None,
+        }
+    }
+
+    /// The handshake is over: from now on payloads (ciphertext and tag) may be as long as it agreed, in bytes.
+    pub fn establish(&mut self, payload_bytes_max: u32) {
+        self.payload_bytes_max = payload_bytes_max;
+    }
+
+    /// Longest payload acceptable now, bytes of ciphertext and tag.
+    #[must_use]
+    pub fn payload_bytes_max(&self) -> u32 {
+        self.payload_bytes_max
+    }
+
+    /// Verifies and decrypts a frame where it lies; `None` for a REKEY, after which the next key is in force.
+    ///
+    /// # Errors
+    /// Why the stream must be closed. Every later call answers with the same error.
+    pub fn open(&mut self, raw: RawFrame) -> Result<Option<Frame>, FrameError> {
+        if let Some(error) = self.broken {
+            return Err(error);
+        }
+        let opened = self.open_next(raw);
+        self.broken = opened.as_ref().err().copied();
+        opened
+    }
+
+    fn open_next(&mut self, raw: RawFrame) -> Result<Option<Frame>, FrameError> {
+        let RawFrame { header, payload } = raw;
+        self.check_limit(&header)?;
+        self.check_place(&header)?;
+        let payload = self.decrypt(&header, payload)?;
+        self.counter = self.counter.saturating_add(1);
+        match header.frame_type {
+            FrameType::Rekey => self.rekey(&payload).map(|()| None),
+            FrameType::Batch | FrameType::Close => Ok(Some(frame(&header, payload))),
+            kind if kind.is_welcome() && is_first(&header) => Ok(Some(frame(&header, payload))),
+            kind => Err(FrameError::Type(kind.number())),
+        }
+    }
+
+    fn check_limit(&self, header: &Header) -> Result<(), FrameError> {
+        let (bytes, limit) = (header.payload_len, self.payload_bytes_max);
+        if bytes > limit {
+            return Err(FrameError::Oversized { bytes, limit });
+        }
+        Ok(())
+    }
+
+    fn check_place(&self, header: &Header) -> Result<(), FrameError> {
+        if header.key_phase != self.key_phase {
+            Err(FrameError::Phase)
+        } else if header.counter < self.counter {
+            Err(FrameError::Replayed)
+        } else if header.counter > self.counter {
+            Err(FrameError::Reordered)
+        } else if header.counter >= limits::REKEY_FRAMES {
+            Err(FrameError::KeyOverused)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn decrypt(&self, header: &Header, mut payload: BytesMut) -> Result<Bytes, FrameError> {
+        let covered = header.covered();
+        let text_len = payload.len().checked_sub(TAG_BYTES);
+        let (text, tag) = payload
+            .split_last_chunk_mut::<TAG_BYTES>()
+            .ok_or(FrameError::Truncated)?;
+        if !self.mac.verify(&[&covered, text, tag], &header.hmac) {
+            return Err(FrameError::Hmac);
+        }
+        let opened = self.key.open(header.nonce(), &covered, text, tag);
+        opened.map_err(|_| FrameError::Tag)?;
+        payload.truncate(text_len.ok_or(FrameError::Truncated)?);
+        Ok(payload.freeze())
+    }
+
+    fn rekey(&mut self, payload: &Bytes) -> Result<(), FrameError> {
+        // An honest sender never replaces a key that protected nothing; accepting it would buy key derivations cheaply.
+        let protected_something = self.counter > 1;
+        if !payload.is_empty() || !protected_something {
+            return Err(FrameError::Phase);
+        }
+        self.key_phase = self.key_phase.checked_add(1).ok_or(FrameError::Phase)?;
+        self.secret = self.secret.next();
+        (self.key, self.mac) = self.secret.keys();
+        self.counter = 0;
+        Ok(())
+    }
+}
+
+fn is_first(header: &Header) -> bool {
+    header.key_phase == 0 && header.counter == 0
+}
+
+fn frame(header: &Header, payload: Bytes) -> Frame {
+    Frame {
+        frame_type: header.frame_type,
+        timestamp_ms: header.timestamp_ms,
+        payload,
+    }
+}
