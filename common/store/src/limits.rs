@@ -1,0 +1,20 @@
+//! What a store accepts at most. Compared before anything is written.
+
+/// Rows that one batch may change; a transaction holds the write lock no longer than that.
+pub const BATCH_ROWS_MAX: usize = 64;
+/// A batch is sent this long after its first request, milliseconds.
+pub const BATCH_LINGER_MS: u64 = 5;
+/// Encoded state of one player, bytes: the game's state, the pending events and what surrounds them.
+pub const STATE_BYTES_MAX: usize = 24 * 1024;
+/// Holding changes in one durable commit of one player.
+pub const HOLDING_CHANGES_MAX: usize = 64;
+/// Holdings seeded at once.
+pub const SEED_HOLDINGS_MAX: usize = 64 * 1024;
+/// Users or holdings named in one reply of a census.
+pub const CENSUS_ROWS_MAX: usize = 4096;
+/// Highest store generation: the top bit stays clear, so that databases with signed numbers compare epochs rightly.
+pub const STORE_GENERATION_MAX: u16 = 0x7fff;
+/// Users from here on are guests, whose rows may be deleted.
+pub const GUEST_USER_FIRST: u64 = 1 << 40;
+/// Requests waiting at one process, bytes.
+pub const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -1,0 +1,104 @@
+//! What a store answers. A refusal is an answer, not an error: it shows the row as it is.
+
+use protocol::ids::{CommandNumber, Incarnation, RegionEpoch, SessionGeneration, UserId};
+
+use crate::holding::Holding;
+use crate::row::{OwnerRecord, PlayerRow};
+
+/// The answer to one request; each says which.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreReply {
+    /// To `StartNode`: this process start, 22 bits.
+    Started(Incarnation),
+    /// To `StoreGeneration` and `RaiseStoreGeneration`: the high 16 bits of epochs issued now.
+    StoreGeneration(u16),
+    /// To `ServeRegion`.
+    Serving(RegionEpoch),
+    /// To `LoadPlayer`.
+    Player(Option<PlayerRow>),
+    /// To `ReadOwner`.
+    Owner(Option<OwnerRecord>),
+    /// To `InsertPlayer`: the row with the epoch that the store gave it.
+    Inserted(PlayerRow),
+    /// To `InsertPlayer`: somebody was there before.
+    Exists(PlayerRow),
+    /// To `InsertPlayer`: the row's owner does not serve the region now; this is the epoch of who does.
+    NotServing(Option<RegionEpoch>),
+    /// To `Activate` and `Reclaim`: the row as it is now.
+    Activated(PlayerRow),
+    /// To `PassPlayers`: committed.
+    Passed,
+    /// To `Release`.
+    Released,
+    /// To `RebindSession`.
+    Rebound,
+    /// To every conditional change: nothing was changed, and these are the rows concerned that exist. It may be the
+    /// answer to the repetition of a success.
+    Refused(Vec<PlayerRow>),
+    /// To `SavePlayers`, one each, in order.
+    Saved(Vec<SaveOutcome>),
+    /// To `CommitDurable`, one each, in order.
+    Committed(Vec<CommitOutcome>),
+    /// To `NextGuest`.
+    Guest(UserId),
+    /// To `RaiseSession` and `ReadSession`.
+    Session(SessionGeneration),
+    /// To `SeedHoldings`: the seed that the world was made with, by this request or an earlier one.
+    Seeded(u64),
+    /// To the reads of holdings, ascending by id.
+    Holdings(Vec<Holding>),
+    /// To `CountHoldings`, ascending by kind.
+    HoldingCounts(Vec<HoldingCount>),
+    /// To `ReadChains`, in the order asked.
+    Chains(Vec<Chain>),
+    /// To `DeleteStaleGuests`: how many.
+    Deleted(u64),
+}
+
+/// What became of one soft save.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaveOutcome {
+    /// Written.
+    Applied,
+    /// The row has another owner or epoch: the writer does not own the player any more.
+    Fenced,
+    /// The row has this version or a higher one by the same owner at the same epoch.
+    Older,
+}
+
+/// What became of one durable commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The row and its holdings are as asked, by this request or by an earlier copy of it.
+    Applied,
+    /// The row has another owner or epoch: the writer does not own the player any more.
+    FencedByEpoch,
+    /// The row has a version at least as high, of other content: the owner did not wait for its own write.
+    Older,
+    /// This holding is not where a change takes it from.
+    HolderMismatch(u64),
+    /// The user to get this holding has no row.
+    NoReceiver(u64),
+}
+
+/// How many holdings of one kind there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldingCount {
+    /// As the game numbers its kinds.
+    pub kind: u32,
+    /// Held by users.
+    pub held: u64,
+    /// Lying somewhere.
+    pub on_ground: u64,
+}
+
+/// What was applied for one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Who.
+    pub user: UserId,
+    /// Last command applied in the row's session generation.
+    pub last_command: CommandNumber,
+    /// Hash chain over all commands applied.
+    pub chain_hash: [u8; 32],
+}

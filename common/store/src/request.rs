@@ -1,0 +1,253 @@
+//! What can be asked of a store. Every condition that ownership rests on is part of a request.
+
+use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+
+use crate::holding::{Holding, HoldingChange};
+use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+
+/// One request. "Owned by `node` at an epoch" means that the row names exactly that node and that epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreRequest {
+    /// A process of `node` starts. Answer: [`Started`](crate::StoreReply::Started), a number never given before.
+    StartNode {
+        /// The node.
+        node: NodeNumber,
+    },
+    /// Answer: [`StoreGeneration`](crate::StoreReply::StoreGeneration).
+    StoreGeneration,
+    /// An operator has restored a backup: all epochs from now on are above all that were ever issued.
+    RaiseStoreGeneration,
+    /// `node` starts to serve `region`. Answer: [`Serving`](crate::StoreReply::Serving); who served before is fenced
+    /// from every activation.
+    ServeRegion {
+        /// The region.
+        region: RegionNumber,
+        /// The node.
+        node: NodeNumber,
+    },
+    /// Answer: [`Player`](crate::StoreReply::Player).
+    LoadPlayer {
+        /// Whose row.
+        user: UserId,
+    },
+    /// Owner and epoch only. Answer: [`Owner`](crate::StoreReply::Owner).
+    ReadOwner {
+        /// Whose row.
+        user: UserId,
+    },
+    /// The first activation of a player that has no row. `row.owner`, `region` and `region_epoch` must be a current
+    /// service; the store sets `owner_epoch` to the first one of its generation. Answer:
+    /// [`Inserted`](crate::StoreReply::Inserted), [`Exists`](crate::StoreReply::Exists) or
+    /// [`NotServing`](crate::StoreReply::NotServing).
+    InsertPlayer {
+        /// The row to be.
+        row: PlayerRow,
+    },
+    /// A server takes a player for itself: login, restart, takeover. Applies if `serving` is current, the row is at
+    /// `expected`, stands in that region or is owned by nobody, and is not bound to a newer session. The epoch grows;
+    /// a higher session generation starts input and command numbers at 0. Answer:
+    /// [`Activated`](crate::StoreReply::Activated) or [`Refused`](crate::StoreReply::Refused).
+    Activate {
+        /// Whose row.
+        user: UserId,
+        /// Who takes it.
+        serving: Serving,
+        /// The epoch it was read at.
+        expected: OwnerEpoch,
+        /// The session it is taken for.
+        binding: Binding,
+    },
+    /// The commit of a handover: every player of the group goes to the target, or none. Each must be owned by `from`
+    /// at its epoch, of the store's generation, at no higher version; `to` must be a current service. The epochs grow
+    /// by one. Answer: [`Passed`](crate::StoreReply::Passed) or [`Refused`](crate::StoreReply::Refused).
+    PassPlayers {
+        /// Who gives.
+        from: NodeNumber,
+        /// Who gets, as it prepared.
+        to: Serving,
+        /// The attempt.
+        attempt: AttemptId,
+        /// State of each at the freeze.
+        passengers: Vec<PlayerSave>,
+    },
+    /// Doubt resolved for the source: burns the epoch that a lost handover CAS could still give away, so that it can
+    /// never apply. The row must be owned by `serving.node` at `expected`; its epoch grows by two. Answer:
+    /// [`Activated`](crate::StoreReply::Activated) or [`Refused`](crate::StoreReply::Refused).
+    Reclaim {
+        /// Whose row.
+        user: UserId,
+        /// Who takes it back.
+        serving: Serving,
+        /// The epoch it was frozen at.
+        expected: OwnerEpoch,
+    },
+    /// Soft saves, each with its own outcome. Answer: [`Saved`](crate::StoreReply::Saved).
+    SavePlayers {
+        /// The writer.
+        owner: NodeNumber,
+        /// What to write.
+        saves: Vec<PlayerSave>,
+    },
+    /// Durable commands, each with its own outcome: the player's row and its holdings change together or not at all.
+    /// Sending one again changes nothing and is answered as the first time. Answer:
+    /// [`Committed`](crate::StoreReply::Committed).
+    CommitDurable {
+        /// The writer.
+        owner: NodeNumber,
+        /// What to write.
+        commits: Vec<DurableCommit>,
+    },
+    /// Logout: the last save, and the owner becomes nobody. Answer: [`Released`](crate::StoreReply::Released) or
+    /// [`Refused`](crate::StoreReply::Refused) (with nobody as owner at the same epoch: it had been released).
+    Release {
+        /// The owner.
+        owner: NodeNumber,
+        /// The last state; its version may equal the row's.
+        save: PlayerSave,
+    },
+    /// A player's session moves to another proxy, or ends there. A save that must not bind an older session than the
+    /// row's. Answer: [`Rebound`](crate::StoreReply::Rebound) or [`Refused`](crate::StoreReply::Refused).
+    RebindSession {
+        /// The owner.
+        owner: NodeNumber,
+        /// The state with the new binding.
+        save: PlayerSave,
+    },
+    /// A user id for a guest, never given before. Answer: [`Guest`](crate::StoreReply::Guest).
+    NextGuest,
+    /// A login: the user's session generation grows. The auth role alone asks this. Answer:
+    /// [`Session`](crate::StoreReply::Session).
+    RaiseSession {
+        /// Who logs in.
+        user: UserId,
+    },
+    /// Answer: [`Session`](crate::StoreReply::Session), 0 if there never was a login.
+    ReadSession {
+        /// Whose.
+        user: UserId,
+    },
+    /// Creates a world's holdings, once. Answer: [`Seeded`](crate::StoreReply::Seeded).
+    SeedHoldings {
+        /// The world's seed, kept as the mark that it was done.
+        seed: u64,
+        /// All of them.
+        holdings: Vec<Holding>,
+    },
+    /// Answer: [`Holdings`](crate::StoreReply::Holdings), by id.
+    HoldingsOnGround {
+        /// Where.
+        region: RegionNumber,
+    },
+    /// Answer: [`Holdings`](crate::StoreReply::Holdings), by id.
+    HoldingsOf {
+        /// Whose.
+        user: UserId,
+    },
+    /// A page of everything, by id, for a census. Answer: [`Holdings`](crate::StoreReply::Holdings), at most
+    /// [`CENSUS_ROWS_MAX`](crate::limits::CENSUS_ROWS_MAX).
+    AllHoldings {
+        /// Only ids above this one; `None` from the start.
+        after: Option<u64>,
+    },
+    /// Answer: [`HoldingCounts`](crate::StoreReply::HoldingCounts), by kind.
+    CountHoldings,
+    /// What was applied for whom, for a census. Answer: [`Chains`](crate::StoreReply::Chains); users without a row are
+    /// left out.
+    ReadChains {
+        /// At most [`CENSUS_ROWS_MAX`](crate::limits::CENSUS_ROWS_MAX).
+        users: Vec<UserId>,
+    },
+    /// Deletes up to [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX) guests that nobody owns, that hold nothing and
+    /// were last written longer ago than this, by the store's clock. Answer: [`Deleted`](crate::StoreReply::Deleted).
+    DeleteStaleGuests {
+        /// Milliseconds.
+        idle_ms: u64,
+    },
+}
+
+/// A player's durable commands of one tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DurableCommit {
+    /// The player after the commands, with their events.
+    pub save: PlayerSave,
+    /// What they do to holdings, in order.
+    pub changes: Vec<HoldingChange>,
+}
+
+/// How a request is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestClass {
+    /// Changes no row.
+    Read,
+    /// Somebody waits for it: ownership, sessions, durable commands.
+    Urgent,
+    /// Loses at most a second of movement when late: yields to all else.
+    Soft,
+}
+
+impl StoreRequest {
+    /// How the request is queued.
+    #[must_use]
+    pub fn class(&self) -> RequestClass {
+        match self {
+            Self::StoreGeneration
+            | Self::LoadPlayer { .. }
+            | Self::ReadOwner { .. }
+            | Self::ReadSession { .. }
+            | Self::HoldingsOnGround { .. }
+            | Self::HoldingsOf { .. }
+            | Self::AllHoldings { .. }
+            | Self::CountHoldings
+            | Self::ReadChains { .. } => RequestClass::Read,
+            Self::SavePlayers { .. } | Self::DeleteStaleGuests { .. } => RequestClass::Soft,
+            _ => RequestClass::Urgent,
+        }
+    }
+
+    /// Rows that the request may write, for closing a batch. At least 1.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::SavePlayers { saves, .. } => saves.len().max(1),
+            Self::PassPlayers { passengers, .. } => passengers.len().max(1),
+            Self::CommitDurable { commits, .. } => commits
+                .iter()
+                .map(|commit| commit.changes.len().saturating_add(1))
+                .sum::<usize>()
+                .max(1),
+            _ => 1,
+        }
+    }
+
+    /// Memory that the request takes while it waits, about, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let saves = match self {
+            Self::SavePlayers { saves, .. }
+            | Self::PassPlayers {
+                passengers: saves, ..
+            } => save_bytes(saves),
+            Self::CommitDurable { commits, .. } => save_bytes(commits.iter().map(|commit| &commit.save)),
+            Self::Release { save, .. } | Self::RebindSession { save, .. } => save_bytes([save]),
+            Self::InsertPlayer { row } => row.body.state.len(),
+            Self::SeedHoldings { holdings, .. } => size_of_val(holdings.as_slice()),
+            Self::ReadChains { users } => size_of_val(users.as_slice()),
+            _ => 0,
+        };
+        let changes = match self {
+            Self::CommitDurable { commits, .. } => commits
+                .iter()
+                .map(|commit| size_of_val(commit.changes.as_slice()))
+                .sum(),
+            _ => 0,
+        };
+        size_of::<Self>() + saves + changes
+    }
+}
+
+fn save_bytes<'a>(saves: impl IntoIterator<Item = &'a PlayerSave>) -> usize {
+    saves
+        .into_iter()
+        .map(|save| size_of::<PlayerSave>() + save.body.state.len())
+        .sum()
+}

@@ -1,0 +1,116 @@
+//! The rows of players and regions, as requests carry them and replies show them.
+
+use bytes::Bytes;
+use protocol::geometry::CellIndex;
+use protocol::ids::{
+    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch,
+    RegionNumber, SessionGeneration, StateVersion, UserId,
+};
+
+/// A player as the store knows it: its owner, and its state at the last write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlayerRow {
+    /// Whose row this is.
+    pub user: UserId,
+    /// The node that simulates the player; `None` after a logout.
+    pub owner: Option<NodeNumber>,
+    /// The region that the player stands in. After a logout: the one to come back to.
+    pub region: RegionNumber,
+    /// Under which service of `region` the owner got the player. A server that finds a lower one than its own in a
+    /// row that names it was restarted in between, and activates instead of going on.
+    pub region_epoch: RegionEpoch,
+    /// Grows with every change of ownership and every activation.
+    pub owner_epoch: OwnerEpoch,
+    /// The handover that brought the player here; 0 when an activation did.
+    pub attempt: AttemptId,
+    /// Version of `body` under `owner_epoch`.
+    pub version: StateVersion,
+    /// The player's entity, for good.
+    pub entity: EntityId,
+    /// Everything that the owner writes.
+    pub body: PlayerBody,
+}
+
+/// The part of a row that the owner writes, all of it each time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlayerBody {
+    /// A cell of the owner's own region: where a proxy sends the player's input.
+    pub home_cell: CellIndex,
+    /// The session that the player serves.
+    pub binding: Binding,
+    /// Newest input applied in this session generation.
+    pub last_input: InputNumber,
+    /// Last command applied in this session generation.
+    pub last_command: CommandNumber,
+    /// Hash chain over all commands applied.
+    pub chain_hash: [u8; 32],
+    /// An encoded `protocol` `PlayerState`, with the durable events that the client has not acknowledged. Opaque here.
+    /// Where its session generation is lower than that of `binding`, its numbers and events are a former session's.
+    pub state: Bytes,
+}
+
+/// The session that a player serves, and the proxy it is at. Ordered by generation, then attach number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The login.
+    pub session_generation: SessionGeneration,
+    /// The attach within that login.
+    pub attach_no: AttachNo,
+    /// The proxy; `None` while linkdead.
+    pub proxy: Option<NodeNumber>,
+}
+
+impl Binding {
+    /// What decides which of two bindings is the newer one.
+    #[must_use]
+    pub fn order(&self) -> (SessionGeneration, AttachNo) {
+        (self.session_generation, self.attach_no)
+    }
+}
+
+/// One write of a player's body by its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlayerSave {
+    /// Whose row.
+    pub user: UserId,
+    /// The epoch that the writer holds.
+    pub owner_epoch: OwnerEpoch,
+    /// Version of `body`; the owner raises it before each write.
+    pub version: StateVersion,
+    /// What to write.
+    pub body: PlayerBody,
+}
+
+/// Who owns a player: all that a proxy may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerRecord {
+    /// The owning node; `None` after a logout.
+    pub node: Option<NodeNumber>,
+    /// The region the player stands in.
+    pub region: RegionNumber,
+    /// The epoch of that ownership.
+    pub owner_epoch: OwnerEpoch,
+}
+
+/// A server's claim to serve a region, checked by the store inside the statement that depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// The serving node.
+    pub node: NodeNumber,
+    /// The region.
+    pub region: RegionNumber,
+    /// The epoch that the store issued for this service.
+    pub region_epoch: RegionEpoch,
+}
+
+impl PlayerRow {
+    /// The owner part.
+    #[must_use]
+    pub fn owner_record(&self) -> OwnerRecord {
+        OwnerRecord {
+            node: self.owner,
+            region: self.region,
+            owner_epoch: self.owner_epoch,
+        }
+    }
+}
