@@ -1,0 +1,512 @@
+//! Byte formats of the demo game: inputs, commands, events, own state and entity states. They live here because the
+//! game server, the client and the swarm all read them, and none of these depends on another.
+
+use bytes::{BufMut as _, Bytes};
+
+use crate::geometry::Position;
+use crate::ids::{EntityId, RegionNumber, UserId};
+use crate::wire::{Reader, Truncated};
+
+/// Speed at full tilt, units per second.
+pub const SPEED_MAX: f32 = 6.0;
+/// What one says, bytes of UTF-8.
+pub const SAY_BYTES_MAX: usize = 200;
+/// How near a gem must lie to be collected, and somebody must stand to be given one, units.
+pub const REACH: f32 = 8.0;
+/// How far words carry, units.
+pub const HEARING: f32 = 32.0;
+/// Entity kind of a player.
+pub const KIND_PLAYER: u8 = 1;
+/// Entity kind of a wandering creature.
+pub const KIND_CREATURE: u8 = 2;
+/// Entity kind of a gem on the ground; its state bytes are its holding id, u64.
+pub const KIND_GEM: u8 = 3;
+/// Length of an own state, bytes.
+pub const OWN_STATE_BYTES: usize = 24;
+
+const SAY: u8 = 0x01;
+const EMOTE: u8 = 0x02;
+const COLLECT: u8 = 0x11;
+const GIVE: u8 = 0x12;
+const SAID: u8 = 0x01;
+const EMOTED: u8 = 0x02;
+const COLLECTED: u8 = 0x11;
+const GIVEN: u8 = 0x12;
+const RECEIVED: u8 = 0x13;
+const REFUSED: u8 = 0x1f;
+
+/// Why bytes are none of the demo game's. Always the sender's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DemoError {
+    /// The bytes end too early.
+    #[error("the bytes end before the layout does")]
+    Truncated(#[from] Truncated),
+    /// Bytes are left over.
+    #[error("bytes are left over after the layout")]
+    Trailing,
+    /// No such command or event.
+    #[error("{0:#04x} names no command or event")]
+    UnknownKind(u8),
+    /// Said too much, or no UTF-8.
+    #[error("the text is no UTF-8 or longer than {SAY_BYTES_MAX} bytes")]
+    Text,
+}
+
+/// One input: where to walk, and how fast. `heading u8 | speed u8`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// 1/256 turn, from east over south.
+    pub heading: u8,
+    /// 0: stand; 255: [`SPEED_MAX`].
+    pub speed: u8,
+}
+
+impl Input {
+    /// The two bytes.
+    #[must_use]
+    pub fn encode(self) -> [u8; 2] {
+        [self.heading, self.speed]
+    }
+
+    /// Reads an input; later versions may append.
+    ///
+    /// # Errors
+    /// `Truncated` when there are fewer than two bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+        let mut reader = Reader::new(bytes);
+        Ok(Self {
+            heading: reader.u8()?,
+            speed: reader.u8()?,
+        })
+    }
+
+    /// Units walked per second, east and south.
+    #[must_use]
+    pub fn velocity(self) -> (f32, f32) {
+        let angle = f32::from(self.heading) * (std::f32::consts::TAU / 256.0);
+        let speed = f32::from(self.speed) * (SPEED_MAX / 255.0);
+        (angle.cos() * speed, angle.sin() * speed)
+    }
+
+    /// The input that walks from `from` towards `to` at full speed.
+    #[must_use]
+    pub fn towards(from: Position, to: Position) -> Self {
+        let turn = (to.y - from.y).atan2(to.x - from.x) / std::f32::consts::TAU;
+        Self {
+            heading: ((turn * 256.0).round() as i32).rem_euclid(256) as u8,
+            speed: u8::MAX,
+        }
+    }
+}
+
+/// What a player asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Soft: say something to those nearby.
+    Say(String),
+    /// Soft: show an emotion.
+    Emote(u8),
+    /// Durable: pick a gem up.
+    Collect {
+        /// Holding id.
+        gem: u64,
+    },
+    /// Durable: give a gem to somebody nearby.
+    Give {
+        /// Holding id.
+        gem: u64,
+        /// Who gets it.
+        to: UserId,
+    },
+}
+
+impl Command {
+    /// Whether the command touches holdings.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        matches!(self, Self::Collect { .. } | Self::Give { .. })
+    }
+
+    /// Kind byte, then its fields.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(17);
+        match self {
+            Self::Say(text) => {
+                out.push(SAY);
+                out.extend_from_slice(text.as_bytes());
+            }
+            Self::Emote(emote) => out.extend_from_slice(&[EMOTE, *emote]),
+            Self::Collect { gem } => {
+                out.push(COLLECT);
+                out.put_u64_le(*gem);
+            }
+            Self::Give { gem, to } => {
+                out.push(GIVE);
+                out.put_u64_le(*gem);
+                out.put_u64_le(to.0);
+            }
+        }
+        out.into()
+    }
+
+    /// Reads a command.
+    ///
+    /// # Errors
+    /// `DemoError` for anything that [`encode`](Self::encode) does not make.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+        let mut reader = Reader::new(bytes);
+        let command = match reader.u8()? {
+            SAY => return text(reader.rest()).map(Self::Say),
+            EMOTE => Self::Emote(reader.u8()?),
+            COLLECT => Self::Collect { gem: reader.u64()? },
+            GIVE => Self::Give {
+                gem: reader.u64()?,
+                to: UserId(reader.u64()?),
+            },
+            kind => return Err(DemoError::UnknownKind(kind)),
+        };
+        finished(reader, command)
+    }
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Refusal {
+    /// The bytes are no command.
+    Malformed = 1,
+    /// No such gem here, or not the player's.
+    NoSuchGem = 2,
+    /// Gem or receiver is out of reach.
+    TooFar = 3,
+    /// Somebody else was faster.
+    Taken = 4,
+    /// The store could not be asked.
+    Unavailable = 5,
+}
+
+impl Refusal {
+    fn from_number(number: u8) -> Option<Self> {
+        [
+            Self::Malformed,
+            Self::NoSuchGem,
+            Self::TooFar,
+            Self::Taken,
+            Self::Unavailable,
+        ]
+        .into_iter()
+        .find(|refusal| *refusal as u8 == number)
+    }
+}
+
+/// What a player is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody nearby said something.
+    Said {
+        /// Who.
+        entity: EntityId,
+        /// What.
+        text: String,
+    },
+    /// Somebody nearby shows an emotion.
+    Emoted {
+        /// Who.
+        entity: EntityId,
+        /// Which.
+        emote: u8,
+    },
+    /// The gem is yours, durably.
+    Collected {
+        /// Holding id.
+        gem: u64,
+    },
+    /// The gem is no longer yours.
+    Given {
+        /// Holding id.
+        gem: u64,
+        /// Who has it.
+        to: UserId,
+    },
+    /// Somebody gave you a gem.
+    Received {
+        /// Holding id.
+        gem: u64,
+        /// Who gave it; 0 when the giver is not known any more.
+        from: UserId,
+    },
+    /// A durable command changed nothing.
+    Refused {
+        /// The command's number.
+        command: u64,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+impl Event {
+    /// Kind byte, then its fields.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(17);
+        match self {
+            Self::Said { entity, text } => {
+                out.push(SAID);
+                out.put_u64_le(entity.0);
+                out.extend_from_slice(text.as_bytes());
+            }
+            Self::Emoted { entity, emote } => {
+                out.push(EMOTED);
+                out.put_u64_le(entity.0);
+                out.push(*emote);
+            }
+            Self::Collected { gem } => put_gem(&mut out, COLLECTED, *gem, None),
+            Self::Given { gem, to } => put_gem(&mut out, GIVEN, *gem, Some(*to)),
+            Self::Received { gem, from } => put_gem(&mut out, RECEIVED, *gem, Some(*from)),
+            Self::Refused { command, reason } => {
+                out.push(REFUSED);
+                out.put_u64_le(*command);
+                out.push(*reason as u8);
+            }
+        }
+        out.into()
+    }
+
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// `DemoError` for anything that [`encode`](Self::encode) does not make.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+        let mut reader = Reader::new(bytes);
+        let event = match reader.u8()? {
+            SAID => {
+                let entity = EntityId(reader.u64()?);
+                return text(reader.rest()).map(|text| Self::Said { entity, text });
+            }
+            EMOTED => Self::Emoted {
+                entity: EntityId(reader.u64()?),
+                emote: reader.u8()?,
+            },
+            COLLECTED => Self::Collected { gem: reader.u64()? },
+            GIVEN => Self::Given {
+                gem: reader.u64()?,
+                to: UserId(reader.u64()?),
+            },
+            RECEIVED => Self::Received {
+                gem: reader.u64()?,
+                from: UserId(reader.u64()?),
+            },
+            REFUSED => {
+                let command = reader.u64()?;
+                let reason = reader.u8()?;
+                let reason = Refusal::from_number(reason).ok_or(DemoError::UnknownKind(reason))?;
+                Self::Refused { command, reason }
+            }
+            kind => return Err(DemoError::UnknownKind(kind)),
+        };
+        finished(reader, event)
+    }
+}
+
+fn put_gem(out: &mut Vec<u8>, kind: u8, gem: u64, user: Option<UserId>) {
+    out.push(kind);
+    out.put_u64_le(gem);
+    if let Some(user) = user {
+        out.put_u64_le(user.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<String, DemoError> {
+    if bytes.len() > SAY_BYTES_MAX {
+        return Err(DemoError::Text);
+    }
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| DemoError::Text)
+}
+
+fn finished<T>(reader: Reader<'_>, value: T) -> Result<T, DemoError> {
+    if reader.is_empty() {
+        Ok(value)
+    } else {
+        Err(DemoError::Trailing)
+    }
+}
+
+/// A player's own exact state: `entity u64 | x f32 | y f32 | heading u8 | speed u8 | region u32 | gems u16`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OwnState {
+    /// The player's entity.
+    pub entity: EntityId,
+    /// Where it stands.
+    pub at: Position,
+    /// The walk in force.
+    pub walk: Input,
+    /// The region that simulates the player.
+    pub region: RegionNumber,
+    /// Gems held.
+    pub gems: u16,
+}
+
+impl OwnState {
+    /// Appends the state.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.entity.0);
+        out.put_f32_le(self.at.x);
+        out.put_f32_le(self.at.y);
+        out.extend_from_slice(&self.walk.encode());
+        out.put_u32_le(self.region.0);
+        out.put_u16_le(self.gems);
+    }
+
+    /// Reads a state; later versions may append.
+    ///
+    /// # Errors
+    /// `Truncated` when there are fewer than [`OWN_STATE_BYTES`] bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+        let mut reader = Reader::new(bytes);
+        Ok(Self {
+            entity: EntityId(reader.u64()?),
+            at: Position {
+                x: f32::from_le_bytes(reader.array()?),
+                y: f32::from_le_bytes(reader.array()?),
+            },
+            walk: Input {
+                heading: reader.u8()?,
+                speed: reader.u8()?,
+            },
+            region: RegionNumber(reader.u32()?),
+            gems: reader.u16()?,
+        })
+    }
+}
+
+/// The holding id in a gem's state bytes.
+///
+/// # Errors
+/// `DemoError` unless there are exactly eight bytes.
+pub fn parse_gem(state: &[u8]) -> Result<u64, DemoError> {
+    let mut reader = Reader::new(state);
+    let gem = reader.u64()?;
+    finished(reader, gem)
+}
+
+/// A gem's state bytes.
+#[must_use]
+pub fn encode_gem(gem: u64) -> [u8; 8] {
+    gem.to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands() -> [Command; 4] {
+        [
+            Command::Say("hé".into()),
+            Command::Emote(3),
+            Command::Collect { gem: 5 },
+            Command::Give {
+                gem: 6,
+                to: UserId(7),
+            },
+        ]
+    }
+
+    fn events() -> [Event; 6] {
+        let entity = EntityId(9);
+        [
+            Event::Said {
+                entity,
+                text: "ho".into(),
+            },
+            Event::Emoted { entity, emote: 1 },
+            Event::Collected { gem: 1 },
+            Event::Given {
+                gem: 2,
+                to: UserId(3),
+            },
+            Event::Received {
+                gem: 4,
+                from: UserId(5),
+            },
+            Event::Refused {
+                command: 8,
+                reason: Refusal::Taken,
+            },
+        ]
+    }
+
+    #[test]
+    fn commands_and_events_round_trip_and_refuse_every_cut() {
+        for command in commands() {
+            assert_eq!(Command::parse(&command.encode()), Ok(command));
+        }
+        for event in events() {
+            assert_eq!(Event::parse(&event.encode()), Ok(event));
+        }
+        for bytes in commands()[1..].iter().map(Command::encode) {
+            assert!((0..bytes.len()).all(|cut| Command::parse(&bytes[..cut]).is_err()));
+        }
+        for bytes in events()[1..].iter().map(Event::encode) {
+            assert!((0..bytes.len()).all(|cut| Event::parse(&bytes[..cut]).is_err()));
+        }
+    }
+
+    #[test]
+    fn layouts_stay_as_they_are() {
+        assert_eq!(
+            commands()[3].encode()[..],
+            [0x12, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
+        );
+        assert_eq!(events()[5].encode()[..], [0x1f, 8, 0, 0, 0, 0, 0, 0, 0, 4]);
+        let own = OwnState {
+            entity: EntityId(1),
+            at: Position { x: 1.0, y: -2.0 },
+            walk: Input {
+                heading: 64,
+                speed: 255,
+            },
+            region: RegionNumber(4),
+            gems: 5,
+        };
+        let mut bytes = Vec::new();
+        own.encode(&mut bytes);
+        assert_eq!(
+            bytes,
+            [
+                1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 64, 255, 4, 0, 0, 0, 5, 0
+            ]
+        );
+        assert_eq!(bytes.len(), OWN_STATE_BYTES);
+        assert_eq!(OwnState::parse(&bytes), Ok(own));
+    }
+
+    #[test]
+    fn what_is_too_long_or_left_over_is_refused() {
+        let long = Command::Say("x".repeat(SAY_BYTES_MAX + 1)).encode();
+        assert_eq!(Command::parse(&long), Err(DemoError::Text));
+        assert_eq!(Command::parse(&[EMOTE, 1, 1]), Err(DemoError::Trailing));
+        assert_eq!(Command::parse(&[0x77]), Err(DemoError::UnknownKind(0x77)));
+        assert_eq!(Command::parse(&[SAY, 0xff]), Err(DemoError::Text));
+    }
+
+    #[test]
+    fn a_quarter_turn_walks_south() {
+        let (east, south) = Input {
+            heading: 64,
+            speed: 255,
+        }
+        .velocity();
+        assert!(east.abs() < 1e-3 && (south - SPEED_MAX).abs() < 1e-3);
+        let there = Input::towards(Position { x: 1.0, y: 1.0 }, Position { x: 1.0, y: 5.0 });
+        assert_eq!(
+            there,
+            Input {
+                heading: 64,
+                speed: 255
+            }
+        );
+    }
+}
