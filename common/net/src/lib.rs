@@ -1,1 +1,8 @@
 //! Sockets: batched UDP, sealed TCP streams, links between nodes.
+//!
+//! Knows sockets, tokio and links; knows nothing of regions, players or who serves whom. What decides without IO
+//! (`queue`, `link_state`) is pure; tasks around it own sockets and timers.
+
+pub mod clock;
+pub mod entropy;
+pub mod udp;
