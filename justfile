@@ -1,0 +1,36 @@
+# The one entry to every task. CI calls the same script.
+
+default:
+    @just --list
+
+# Everything that must be green before a change is offered
+ci:
+    .ci/run
+
+# The local cluster: four game servers, two proxies
+up *arguments:
+    cargo run --release -- up {{arguments}}
+
+# All tests, or those of one crate: `just test -p protocol`
+test *arguments='--workspace':
+    cargo test {{arguments}}
+
+# Lints as CI sees them
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The house rules alone: sizes, layers, circles, licences
+tidy:
+    cargo test -p tidy
+
+# Formats everything
+fmt:
+    cargo fmt --all
+
+# The documentation of all crates
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Advisories and licences over the network; needs cargo-deny
+deny:
+    cargo deny check
