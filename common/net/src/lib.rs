@@ -5,4 +5,6 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod link_state;
+pub mod queue;
 pub mod udp;
