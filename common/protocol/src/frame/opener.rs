@@ -146,3 +146,53 @@ fn frame(header: &Header, payload: Bytes) -> Frame {
         payload,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FrameSealer, HEADER_BYTES};
+    use super::*;
+    use crate::keys::{Direction, Prk};
+
+    #[test]
+    fn fr_8_a_key_is_refused_beyond_its_last_frame() {
+        let secret = TrafficSecret::new(&Prk::extract(&[1; 32], b"x"), Direction::InitiatorToResponder);
+        let mut opener = FrameOpener::new(secret.clone());
+        opener.counter = limits::REKEY_FRAMES;
+        let (key, mac) = secret.keys();
+        let mut header = Header {
+            payload_len: TAG_BYTES as u32,
+            hmac: [0; 32],
+            key_phase: 0,
+            counter: limits::REKEY_FRAMES,
+            frame_type: FrameType::Batch,
+            timestamp_ms: 0,
+        };
+        let tag = key.seal(header.nonce(), &header.covered(), &mut []).unwrap();
+        header.hmac = mac.mac(&[&header.covered(), &tag]);
+        let payload = BytesMut::from(&tag[..]);
+        assert_eq!(
+            opener.open(RawFrame { header, payload }),
+            Err(FrameError::KeyOverused)
+        );
+    }
+
+    #[test]
+    fn fr_8_the_last_frame_a_sealer_makes_under_a_key_is_one_that_opens() {
+        let secret = TrafficSecret::new(&Prk::extract(&[1; 32], b"x"), Direction::InitiatorToResponder);
+        let mut sealer = FrameSealer::new(secret.clone(), 4096, 0);
+        let mut opener = FrameOpener::new(secret);
+        sealer.skip_to(limits::REKEY_FRAMES - 2);
+        opener.counter = limits::REKEY_FRAMES - 2;
+        for _ in 0..3 {
+            let mut out = Vec::new();
+            sealer.seal(FrameType::Batch, b"x", 0, 0, &mut out).unwrap();
+            let mut rest = BytesMut::from(&out[..]);
+            while !rest.is_empty() {
+                let payload_len = u32::from_le_bytes(*rest.first_chunk().unwrap()) as usize;
+                let raw = RawFrame::parse(rest.split_to(HEADER_BYTES + payload_len)).unwrap();
+                opener.open(raw).unwrap();
+            }
+        }
+        assert_eq!((opener.key_phase, opener.counter), (1, 2));
+    }
+}
