@@ -240,6 +240,30 @@ impl TrafficSecret {
     }
 }
 
+/// What the datagrams of one direction of a client session are sealed with before the first rekey.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct DatagramSecret {
+    /// The AES-256 key.
+    pub key: [u8; 32],
+    /// XORed with a datagram's number for its nonce.
+    pub iv: [u8; 12],
+}
+
+impl DatagramSecret {
+    /// The secret of a direction: `Expand(prk, "udp c2s", 32)` and `Expand(prk, "udp c2s iv", 12)`, or `s2c`.
+    #[must_use]
+    pub fn new(prk: &Prk, direction: Direction) -> Self {
+        let (key, iv) = match direction {
+            Direction::InitiatorToResponder => ("udp c2s", "udp c2s iv"),
+            Direction::ResponderToInitiator => ("udp s2c", "udp s2c iv"),
+        };
+        Self {
+            key: prk.expand(key),
+            iv: prk.expand(iv),
+        }
+    }
+}
+
 /// An ephemeral X25519 secret, good for one handshake.
 pub struct KeyAgreement(StaticSecret);
 

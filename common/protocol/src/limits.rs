@@ -74,3 +74,9 @@ pub const BATCH_MESSAGES_MAX: usize = 16 * 1024;
 pub const PROXIES_NAMED_MAX: usize = 16;
 /// A topology bundle, bytes.
 pub const TOPOLOGY_BUNDLE_BYTES_MAX: usize = 192 * 1024;
+/// How far off a client's wall clock may be when it judges a proxy's certificate and voucher: a day covers any mistaken time zone, milliseconds.
+pub const CLIENT_CLOCK_LEEWAY_MS: u64 = 86_400_000;
+/// From a ticket's issue to its end, milliseconds.
+pub const TICKET_LIFETIME_MS_MAX: u64 = 900_000;
+/// Password of a user, bytes of UTF-8.
+pub const PASSWORD_BYTES_MAX: usize = 128;
