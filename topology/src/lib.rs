@@ -1,3 +1,25 @@
-//! The topology file: parsing, checks, lookups, neighbours, signed bundle.
+//! The topology file: who runs which part of the world. Parsing with all mistakes at once, lookups, neighbours and
+//! border strips, and the signed bundle in which nodes receive it.
+//!
+//! Pure: text and bytes in, answers out. `docs/topology.md` explains every key and every code to operators.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod code;
+mod diagnostic;
+mod model;
+mod raw;
+mod report;
+mod suggest;
+mod validate;
+
+pub use code::Code;
+pub use diagnostic::{Diagnostic, Label};
+pub use model::{Proxy, Region, Server, Topology, WorldSpec};
+pub use raw::{ALL_KEYS, Key};
+pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};
+
+/// Limits on what a topology file may describe.
+pub mod limits {
+    pub use crate::validate::limits::*;
+}

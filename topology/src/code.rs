@@ -1,0 +1,125 @@
+//! The kinds of mistakes a topology file can have. Codes are for good: operators search for them, so a number is
+//! never reused and never changes its meaning.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($name:ident = $number:literal, $title:literal, $explanation:literal;)*) => {
+        /// A kind of mistake; displays as `RM` and four digits.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name = $number,)*
+        }
+
+        impl Code {
+            /// Every code, ascending.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The kind of mistake in a few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)*
+                }
+            }
+
+            /// Why it is refused, and what to do.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self {
+                    $(Self::$name => $explanation,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Syntax = 1, "not TOML",
+        "The file is not valid TOML, so nothing else was checked. Common causes: a missing quote or bracket, a key given twice, a string without quotes.";
+    UnknownKey = 2, "unknown key",
+        "Every key must be one the mesh knows: a mistyped key would otherwise be ignored in silence. Correct it or remove it.";
+    MissingKey = 3, "missing key",
+        "Every key but `standby` and `shards` must be written down, so that the file says everything about the mesh without knowing its defaults.";
+    WrongType = 4, "value of the wrong type",
+        "The value is of another type than the key takes: text needs quotes, numbers must not have them, a pair is written [a, b].";
+    OutOfRange = 5, "number out of range",
+        "The number is outside what the mesh can work with; the message names the range.";
+    BadName = 6, "unusable name",
+        "Names appear in logs, metrics, file names and certificates: 1 to 32 letters, digits, '-', '_' or '.', beginning with a letter or digit.";
+    BadAddress = 7, "unusable address",
+        "An address is an IP address and a port, \"10.0.0.7:7000\" or \"[fd00::7]:7000\", that others can dial. A port of 0 stands for a free one, announced at start. Host names are not looked up.";
+    EmptyWorld = 8, "empty world",
+        "A world must be at least one cell wide and one cell high.";
+    WorldOffGrid = 9, "world is not a whole number of cells",
+        "The world is published cell by cell, so both edges of its size must be multiples of `cell_size`.";
+    TooManyCells = 10, "too many cells",
+        "Each node keeps a table with an entry per cell. Take larger cells or a smaller world.";
+    HandoverMargin = 11, "unusable handover margin",
+        "A player is handed over once it is more than `handover_margin` inside the other region. A negative margin makes no sense, and from half a cell on a region one cell wide would have no place that deep inside.";
+    TickRate = 12, "unusable tick rate",
+        "Regions tick 1 to 60 times a second: less is not a game, more leaves no time for a tick's work.";
+    DuplicateName = 13, "name used twice",
+        "Servers and proxies share one set of names, regions have their own; within each a name means one thing.";
+    NodeNumberRange = 14, "node number out of range",
+        "A node number is ten bits of every entity id the node makes: 1 to 1023.";
+    DuplicateNodeNumber = 15, "node number used twice",
+        "Two nodes of one number would make entities of one id. Servers and proxies share one set of numbers; a number is never reused, not even after its node is gone.";
+    DuplicateRegionNumber = 16, "region number used twice",
+        "Rows in the store and messages on links name a region by its number, so each has its own.";
+    DuplicateAddress = 17, "address used twice",
+        "Two listeners cannot have one port of one address. The UDP side of a proxy takes `shards` consecutive ports. Port 0 is exempt: it stands for a free one.";
+    NoServer = 18, "no game server",
+        "Without a [[server]] nobody simulates the world.";
+    NoProxy = 19, "no proxy",
+        "Without a [[proxy]] nobody can enter the world.";
+    NoRegion = 20, "neither regions nor a grid",
+        "The world must be divided: by [[region]] tables, or evenly by one [grid].";
+    GridAndRegions = 21, "both regions and a grid",
+        "A [grid] divides the whole world, so there is nothing left for [[region]] tables. Keep one of the two.";
+    GridServers = 22, "grid and its servers do not match",
+        "`servers` names the server of each region of the grid, row by row from the north-west: exactly columns × rows names; a name may stand more than once.";
+    GridTooFine = 23, "more grid columns or rows than cells",
+        "Regions are made of whole cells; a grid cannot have more columns than the world has cells from west to east, nor more rows than from north to south.";
+    EmptyRegion = 24, "empty region",
+        "`min` is the north-west corner and `max` the south-east one; `max` must be greater in both coordinates.";
+    RegionOutside = 25, "region outside the world",
+        "A region lies inside the world: from 0, 0 to `size`.";
+    RegionOffGrid = 26, "region edge off the cell grid",
+        "A cell belongs to one region, so the edges of regions are multiples of `cell_size`.";
+    Overlap = 27, "regions overlap",
+        "Each place has exactly one owner. Move an edge of one of the two regions.";
+    Gap = 28, "part of the world without a region",
+        "Each place has exactly one owner; a player who walked into the gap would have none. Add a region, or extend one over it.";
+    RegionTooThin = 29, "region thinner than a border strip",
+        "Neighbours subscribe to a strip `border_cells` wide. A thinner region would be all border, and the strip would have to continue in the region behind it. Widen the region or lower `border_cells`.";
+    RegionUnreachable = 30, "region that cannot be walked to",
+        "Players change regions by walking over a common edge. This region has no chain of common edges to the larger part of the world.";
+    UnknownServer = 31, "unknown server",
+        "A region, a standby list or a grid names a server for which there is no [[server]] table.";
+    IdleServer = 32, "server without a region",
+        "The server is neither primary nor standby of any region: it would run and do nothing. Give it a region or remove it.";
+    StandbyIsPrimary = 33, "standby is the primary",
+        "A standby takes over when the primary is down, so it must be another server.";
+    DuplicateStandby = 34, "standby named twice",
+        "The list of standbys is an order of preference; each server stands in it once.";
+    TooMany = 35, "more than the mesh takes",
+        "The number of nodes, regions or bytes is above a limit of the mesh; the message names it.";
+}
+
+impl Code {
+    /// The code written like this, for example `RM0028`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.to_string().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RM{:04}", *self as u16)
+    }
+}

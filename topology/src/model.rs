@@ -1,0 +1,162 @@
+//! The checked topology: world, servers, proxies and regions, as every node uses them.
+//! Only `validate` builds one, so a `Topology` in hand has no mistake in it.
+
+mod lookup;
+mod table;
+
+use std::net::SocketAddr;
+
+use protocol::geometry::{CellGrid, Rect};
+use protocol::ids::{NodeNumber, RegionNumber};
+
+use table::Table;
+pub(crate) use table::common;
+
+/// The world as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorldSpec {
+    /// Name of the world, for people.
+    pub name: String,
+    /// Units from west to east and from north to south; the origin is 0,0.
+    pub size: [u32; 2],
+    /// Edge of a cell, units.
+    pub cell_size: u32,
+    /// Rings of cells around the home cell that a player sees.
+    pub view_rings: u32,
+    /// Width of the strip that neighbours subscribe to, cells.
+    pub border_cells: u32,
+    /// Ticks per second of every region.
+    pub tick_hz: u32,
+    /// How far inside another region a player must be before it is handed over, units.
+    pub handover_margin: f32,
+}
+
+impl WorldSpec {
+    /// The world's cells.
+    #[must_use]
+    pub fn grid(&self) -> CellGrid {
+        let cells = |units: u32| units.checked_div(self.cell_size).unwrap_or(0);
+        CellGrid {
+            cell_size: self.cell_size,
+            columns: cells(self.size[0]),
+            rows: cells(self.size[1]),
+        }
+    }
+
+    /// Length of a tick, microseconds.
+    #[must_use]
+    pub fn tick_us(&self) -> u64 {
+        1_000_000 / u64::from(self.tick_hz.max(1))
+    }
+}
+
+/// A game server: simulates regions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its name, unique among servers and proxies.
+    pub name: String,
+    /// Its number, unique among servers and proxies.
+    pub number: NodeNumber,
+    /// Where other game servers dial; port 0 is a free port, announced.
+    pub peer: SocketAddr,
+    /// Where proxies dial; port 0 is a free port, announced.
+    pub proxy: SocketAddr,
+}
+
+/// A proxy: players connect to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its name, unique among servers and proxies.
+    pub name: String,
+    /// Its number, unique among servers and proxies.
+    pub number: NodeNumber,
+    /// Native clients, sealed frames.
+    pub tcp: SocketAddr,
+    /// First of `shards` consecutive UDP ports.
+    pub udp: SocketAddr,
+    /// WebSocket and the page.
+    pub http: SocketAddr,
+    /// Edge shards, each with a UDP port of its own.
+    pub shards: u16,
+}
+
+/// A rectangle of the world that one server simulates at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its name, unique among regions.
+    pub name: String,
+    /// Its number, unique among regions.
+    pub number: RegionNumber,
+    /// Its part of the world; edges are multiples of the cell size.
+    pub rect: Rect,
+    /// The server that serves it unless it is down.
+    pub server: NodeNumber,
+    /// Servers that may serve it when the primary is down, in order of preference.
+    pub standbys: Vec<NodeNumber>,
+}
+
+impl Region {
+    /// Whether the topology lets this node serve the region.
+    #[must_use]
+    pub fn may_be_served_by(&self, node: NodeNumber) -> bool {
+        self.server == node || self.standbys.contains(&node)
+    }
+
+    /// Every server that may serve the region, the primary first.
+    pub fn candidates(&self) -> impl Iterator<Item = NodeNumber> {
+        std::iter::once(self.server).chain(self.standbys.iter().copied())
+    }
+}
+
+/// The whole mesh as its operator wrote it down, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topology {
+    world: WorldSpec,
+    servers: Vec<Server>,
+    proxies: Vec<Proxy>,
+    regions: Vec<Region>,
+    table: Table,
+}
+
+impl Topology {
+    /// Puts checked parts together; `regions` cover the world exactly once.
+    pub(crate) fn new(
+        world: WorldSpec,
+        servers: Vec<Server>,
+        proxies: Vec<Proxy>,
+        regions: Vec<Region>,
+    ) -> Self {
+        let table = Table::new(&world, &regions);
+        Self {
+            world,
+            servers,
+            proxies,
+            regions,
+            table,
+        }
+    }
+
+    /// The world as a whole.
+    #[must_use]
+    pub fn world(&self) -> &WorldSpec {
+        &self.world
+    }
+
+    /// Every game server, in the order of the file.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// Every proxy, in the order of the file.
+    #[must_use]
+    pub fn proxies(&self) -> &[Proxy] {
+        &self.proxies
+    }
+
+    /// Every region, in the order of the file (row by row for a grid).
+    #[must_use]
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+}

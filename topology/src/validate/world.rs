@@ -1,0 +1,147 @@
+//! Checks of `[world]`: ranges, and a size that is a whole number of cells, not too many of them.
+
+use std::ops::RangeInclusive;
+
+use protocol::geometry::CellGrid;
+
+use super::limits::{
+    BORDER_CELLS_MAX, CELL_SIZE_MAX, CELLS_MAX, TICK_HZ_MAX, VIEW_RINGS_MAX, WORLD_EDGE_MAX,
+};
+use super::nodes::check_name;
+use crate::Code;
+use crate::diagnostic::{At, Diagnostic};
+use crate::raw::RawWorld;
+
+pub(super) fn check(world: &RawWorld, mistakes: &mut Vec<Diagnostic>) {
+    check_name(world.name.as_ref(), mistakes);
+    in_range(
+        "cell_size",
+        world.cell_size.as_ref(),
+        1..=CELL_SIZE_MAX,
+        Code::OutOfRange,
+        mistakes,
+    );
+    in_range(
+        "view_rings",
+        world.view_rings.as_ref(),
+        1..=VIEW_RINGS_MAX,
+        Code::OutOfRange,
+        mistakes,
+    );
+    in_range(
+        "border_cells",
+        world.border_cells.as_ref(),
+        1..=BORDER_CELLS_MAX,
+        Code::OutOfRange,
+        mistakes,
+    );
+    in_range(
+        "tick_hz",
+        world.tick_hz.as_ref(),
+        1..=TICK_HZ_MAX,
+        Code::TickRate,
+        mistakes,
+    );
+    mistakes.extend(size(world));
+    mistakes.extend(margin(world));
+}
+
+/// The cells of the world, when its size and cell size are sound.
+pub(super) fn cells(world: &RawWorld) -> Option<CellGrid> {
+    let (size, cell_size) = (world.size.as_ref()?.value, world.cell_size.as_ref()?.value);
+    let sound = size.iter().all(|&edge| edge <= WORLD_EDGE_MAX) && cell_size <= CELL_SIZE_MAX;
+    CellGrid::new(size, cell_size).filter(|grid| sound && grid.len() <= CELLS_MAX)
+}
+
+/// Notes a number outside its range.
+pub(super) fn in_range(
+    key: &str,
+    number: Option<&At<u32>>,
+    range: RangeInclusive<u32>,
+    code: Code,
+    mistakes: &mut Vec<Diagnostic>,
+) {
+    let Some(number) = number.filter(|number| !range.contains(&number.value)) else {
+        return;
+    };
+    let (least, most) = (range.start(), range.end());
+    mistakes.push(
+        Diagnostic::new(
+            code,
+            format!("`{key}` must be {least} to {most}, not {}", number.value),
+        )
+        .at(&number.span, "out of range")
+        .help(format!("write a number from {least} to {most}")),
+    );
+}
+
+fn size(world: &RawWorld) -> Option<Diagnostic> {
+    let size = world.size.as_ref()?;
+    let [width, height] = size.value;
+    if width == 0 || height == 0 {
+        let empty = Diagnostic::new(
+            Code::EmptyWorld,
+            format!("a world of {width} × {height} units is empty"),
+        );
+        return Some(
+            empty
+                .at(&size.span, "no room")
+                .help("write the width and height of the world in units"),
+        );
+    }
+    if width.max(height) > WORLD_EDGE_MAX {
+        let message = format!("`size` must be at most {WORLD_EDGE_MAX} units each way");
+        let help = "divide all lengths of the game by a common factor";
+        return Some(
+            Diagnostic::new(Code::OutOfRange, message)
+                .at(&size.span, "too large")
+                .help(help),
+        );
+    }
+    let cell_size = world
+        .cell_size
+        .as_ref()
+        .filter(|cell_size| (1..=CELL_SIZE_MAX).contains(&cell_size.value))?;
+    let Some(grid) = CellGrid::new(size.value, cell_size.value) else {
+        return Some(off_grid(size, cell_size));
+    };
+    (grid.len() > CELLS_MAX).then(|| {
+        Diagnostic::new(
+            Code::TooManyCells,
+            format!("{} cells, at most {CELLS_MAX}", grid.len()),
+        )
+        .at(&size.span, format!("{} × {} cells", grid.columns, grid.rows))
+        .at(&cell_size.span, "of this size")
+        .help("take larger cells or a smaller world")
+    })
+}
+
+fn off_grid(size: &At<[u32; 2]>, cell_size: &At<u32>) -> Diagnostic {
+    let whole = size
+        .value
+        .map(|edge| edge.div_ceil(cell_size.value) * cell_size.value);
+    let message = format!(
+        "the world's size is not a multiple of the cell size {}",
+        cell_size.value
+    );
+    Diagnostic::new(Code::WorldOffGrid, message)
+        .at(&size.span, "not a whole number of cells")
+        .at(&cell_size.span, "the cell size")
+        .help(format!(
+            "write size = [{}, {}], or another cell size",
+            whole[0], whole[1]
+        ))
+}
+
+fn margin(world: &RawWorld) -> Option<Diagnostic> {
+    let margin = world.handover_margin.as_ref()?;
+    let cell_size = world.cell_size.as_ref()?.value;
+    let most = f64::from(cell_size) / 2.0;
+    let usable = margin.value >= 0.0 && margin.value < most;
+    (!usable).then(|| {
+        let message = format!("`handover_margin` must be at least 0 and less than half a cell, {most}");
+        Diagnostic::new(Code::HandoverMargin, message)
+            .at(&margin.span, "out of range")
+            .help("1.0 suits most worlds: far enough that nobody flickers between two servers")
+    })
+}
