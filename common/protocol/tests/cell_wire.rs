@@ -1,5 +1,7 @@
 //! The bytes of a cell update: golden vectors, the size goal, and what hostile bytes can do (docs/protocol.md, CE).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test says so")]
+
 use bytes::Bytes;
 use prost::Message as _;
 use protocol::cell::{

@@ -1,10 +1,12 @@
 //! Snapshots: what is appended cell by cell equals what protobuf makes of the whole, and limits hold when it is read.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test says so")]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message as _;
 use protocol::cell::{CellDoesNotFit, ParsedSnapshot, SnapshotError, SnapshotHead, SnapshotWriter};
-use protocol::geometry::CellGrid;
+use protocol::geometry::{CellGrid, CellIndex};
 use protocol::limits::{OWN_STATE_BYTES_MAX, SNAPSHOT_CELLS_MAX, SNAPSHOT_REGIONS_MAX};
 use protocol::message::client::{CellUpdate, RegionView, Snapshot};
 
@@ -35,15 +37,15 @@ prop_compose! {
 
 prop_compose! {
     fn any_snapshot()(
-        numbers in [number(), number(), number(), number(), number(), number()],
+        numbers in [number(), number(), number(), number(), number(), number(), number()],
         own in column(),
         regions in prop::collection::vec(any_region(), 0..5),
         cells in prop::collection::vec(any_cell(), 0..12),
     ) -> Snapshot {
-        let [number, tick, input_ack, owner_epoch, echo_ms, echo_held_ms] = numbers;
+        let [number, tick, input_ack, owner_epoch, echo_ms, echo_held_ms, home_cell] = numbers;
         Snapshot {
             number: number as u32, tick, input_ack, own, owner_epoch, regions,
-            echo_ms: echo_ms as u32, echo_held_ms: echo_held_ms as u32, cells,
+            echo_ms: echo_ms as u32, echo_held_ms: echo_held_ms as u32, home_cell: home_cell as u32, cells,
         }
     }
 }
@@ -58,6 +60,7 @@ fn head(snapshot: &Snapshot) -> SnapshotHead<'_> {
         regions: &snapshot.regions,
         echo_ms: snapshot.echo_ms,
         echo_held_ms: snapshot.echo_held_ms,
+        home_cell: CellIndex(snapshot.home_cell),
     }
 }
 
@@ -143,6 +146,7 @@ fn ce_23_bytes_that_are_no_snapshot_are_refused() {
     ] {
         assert_eq!(parse(bytes), Err(SnapshotError::Malformed), "{bytes:x?}");
     }
+    assert_eq!(parse(&[0x48, 0x80, 8]), Err(SnapshotError::UnknownHome(1024)));
     assert!(matches!(parse(&[0x7a, 0]), Err(SnapshotError::Cell(_))));
     // A field of the future is passed over.
     assert!(parse(&[0xa5, 0x06, 1, 2, 3, 4]).is_ok());

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::decoded::{CellError, DecodedCell};
-use crate::geometry::CellGrid;
+use crate::geometry::{CellGrid, CellIndex};
 use crate::limits::{OWN_STATE_BYTES_MAX, SNAPSHOT_CELLS_MAX, SNAPSHOT_REGIONS_MAX};
 use crate::message::client::{RegionView, Snapshot};
 use crate::wire::{Reader, put_varint, varint_len};
@@ -34,6 +34,8 @@ pub struct SnapshotHead<'a> {
     pub echo_ms: u32,
     /// How long the proxy held it, milliseconds.
     pub echo_held_ms: u32,
+    /// Centre of the view.
+    pub home_cell: CellIndex,
 }
 
 /// A cell was not appended: the snapshot would grow beyond its bytes or its number of cells.
@@ -67,6 +69,7 @@ impl<'a> SnapshotWriter<'a> {
         }
         put_number(out, 7, u64::from(head.echo_ms));
         put_number(out, 8, u64::from(head.echo_held_ms));
+        put_number(out, 9, u64::from(head.home_cell.0));
         let written = out.len().saturating_sub(start);
         Self {
             out,
@@ -140,6 +143,9 @@ pub enum SnapshotError {
     /// More regions than the limit.
     #[error("a snapshot names more than {max} regions", max = SNAPSHOT_REGIONS_MAX)]
     TooManyRegions,
+    /// A home cell outside the world.
+    #[error("home cell {0} is outside the world")]
+    UnknownHome(u32),
     /// More own state than the limit.
     #[error("a snapshot holds {0} bytes of own state")]
     OwnTooLong(usize),
@@ -181,6 +187,9 @@ impl ParsedSnapshot {
         }
         if head.own.len() > OWN_STATE_BYTES_MAX {
             return Err(SnapshotError::OwnTooLong(head.own.len()));
+        }
+        if !grid.holds(CellIndex(head.home_cell)) {
+            return Err(SnapshotError::UnknownHome(head.home_cell));
         }
         let cells = std::mem::take(&mut head.cells);
         let cells = cells.iter().map(|cell| DecodedCell::check(cell, grid));
