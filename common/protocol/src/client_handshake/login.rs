@@ -1,0 +1,154 @@
+//! C3: the login, always of one size, so that nobody on the way can tell a guest, a password and a ticket apart.
+//!
+//! ```text
+//! C3 512  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | zeros to 496 }
+//! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes
+//! sig_c = Ed25519(client key, "RMC/1 client\0" ‖ h3)
+//! ```
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::error::ClientHandshakeError;
+use crate::identity::{ClientPublic, Clock, NodePublic};
+use crate::ids::{AttachNo, ClusterId, NodeUuid};
+use crate::keys::TAG_BYTES;
+use crate::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX};
+use crate::ticket::{RawTicket, TICKET_BYTES, Ticket, TicketError};
+use crate::wire::Reader;
+
+/// Length of C3.
+pub const C3_BYTES: usize = 512;
+const PLAIN_BYTES: usize = C3_BYTES - TAG_BYTES;
+const MODE_GUEST: u8 = 0;
+const MODE_PASSWORD: u8 = 1;
+const MODE_TICKET: u8 = 2;
+
+/// What a client shows to be let in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A name and nothing else.
+    Guest {
+        /// At most 32 bytes; whether it is allowed, the auth role says.
+        name: String,
+    },
+    /// For the auth role; a proxy without one answers `AUTH_FAILED`.
+    Password {
+        /// At most 32 bytes.
+        name: String,
+        /// At most 128 bytes.
+        password: Zeroizing<String>,
+    },
+    /// From an earlier login; as sent, [`LoginRequest::verify_ticket`] reads it.
+    Ticket(Box<[u8; TICKET_BYTES]>),
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guest { name } => write!(f, "Guest({name:?})"),
+            Self::Password { name, .. } => write!(f, "Password({name:?}, …)"),
+            Self::Ticket(_) => f.write_str("Ticket(…)"),
+        }
+    }
+}
+
+/// C3 as the proxy opened it. The client has shown that it holds `client`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginRequest {
+    /// The session key that a ticket is, or will be, bound to.
+    pub client: ClientPublic,
+    /// Not checked yet.
+    pub credentials: Credentials,
+    /// The number of the attach that this handshake is for.
+    pub attach_no: AttachNo,
+}
+
+impl LoginRequest {
+    /// Reads and verifies a ticket shown in this login, and that it belongs to the key which signed the handshake.
+    ///
+    /// # Errors
+    /// Any `TicketError`: refuse the login with its code.
+    pub fn verify_ticket(
+        &self,
+        ticket: &[u8; TICKET_BYTES],
+        cluster_id: ClusterId,
+        issuer_key: impl FnOnce(NodeUuid) -> Option<NodePublic>,
+        clock: Clock,
+    ) -> Result<Ticket, TicketError> {
+        let ticket = RawTicket::parse(ticket)?.verify(cluster_id, issuer_key, clock)?;
+        if ticket.holder == self.client {
+            Ok(ticket)
+        } else {
+            Err(TicketError::WrongHolder)
+        }
+    }
+
+    /// The plaintext of C3.
+    pub(super) fn encode(&self, signature: &[u8; 64]) -> Result<Zeroizing<Vec<u8>>, ClientHandshakeError> {
+        // Never grows, so no copy of a password is left behind.
+        let mut plain = Zeroizing::new(Vec::with_capacity(PLAIN_BYTES));
+        plain.push(match self.credentials {
+            Credentials::Guest { .. } => MODE_GUEST,
+            Credentials::Password { .. } => MODE_PASSWORD,
+            Credentials::Ticket(_) => MODE_TICKET,
+        });
+        plain.extend_from_slice(&self.client.to_bytes());
+        match &self.credentials {
+            Credentials::Guest { name } => put_string(&mut plain, name, NAME_BYTES_MAX)?,
+            Credentials::Password { name, password } => {
+                put_string(&mut plain, name, NAME_BYTES_MAX)?;
+                put_string(&mut plain, password, PASSWORD_BYTES_MAX)?;
+            }
+            Credentials::Ticket(ticket) => plain.extend_from_slice(ticket.as_slice()),
+        }
+        plain.extend_from_slice(&self.attach_no.0.to_le_bytes());
+        plain.extend_from_slice(signature);
+        plain.resize(PLAIN_BYTES, 0);
+        Ok(plain)
+    }
+
+    /// The login and the signature, which the caller checks.
+    pub(super) fn parse(plain: &[u8]) -> Result<(Self, [u8; 64]), ClientHandshakeError> {
+        let malformed = ClientHandshakeError::Malformed("C3");
+        let mut reader = Reader::new(plain);
+        let mode = reader.u8()?;
+        let client = ClientPublic::parse(&reader.array()?).map_err(|_| malformed)?;
+        let credentials = match mode {
+            MODE_GUEST => Credentials::Guest {
+                name: string(&mut reader, NAME_BYTES_MAX)?,
+            },
+            MODE_PASSWORD => Credentials::Password {
+                name: string(&mut reader, NAME_BYTES_MAX)?,
+                password: Zeroizing::new(string(&mut reader, PASSWORD_BYTES_MAX)?),
+            },
+            MODE_TICKET => Credentials::Ticket(Box::new(reader.array()?)),
+            _ => return Err(malformed),
+        };
+        let attach_no = AttachNo(reader.u32()?);
+        let signature = reader.array()?;
+        if plain.len() != PLAIN_BYTES || reader.rest().iter().any(|&byte| byte != 0) {
+            return Err(malformed);
+        }
+        let login = Self {
+            client,
+            credentials,
+            attach_no,
+        };
+        Ok((login, signature))
+    }
+}
+
+fn put_string(out: &mut Vec<u8>, text: &str, bytes_max: usize) -> Result<(), ClientHandshakeError> {
+    let length = u8::try_from(text.len()).ok().filter(|_| text.len() <= bytes_max);
+    out.push(length.ok_or(ClientHandshakeError::LoginTooLong)?);
+    out.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+fn string(reader: &mut Reader<'_>, bytes_max: usize) -> Result<String, ClientHandshakeError> {
+    let text = reader.string()?.filter(|text| text.len() <= bytes_max);
+    text.map(str::to_owned)
+        .ok_or(ClientHandshakeError::Malformed("C3"))
+}
