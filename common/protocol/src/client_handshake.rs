@@ -1,6 +1,8 @@
 //! The client handshake: a client proves its session key, a proxy its certificate and role, and both get fresh keys.
 //!
-//! Pure: entropy and time are arguments; what goes in and out are payloads of frames of types 5 to 8.
+//! Pure: entropy and time are arguments; what goes in and out are payloads of frames under `HandshakeKey::client`
+//! (`ClientHello`, `ProxyAnswer`, `ClientLogin`, `ProxyWelcome`). A proxy that trusts two authority keys tries both hello keys,
+//! and answers as the [`ProxyIdentity`] whose key fits.
 //!
 //! 1. [`ClientInitiator::start`] makes **C1**: versions and an ephemeral key. Padded, so that an answer is never much larger.
 //! 2. [`ProxyResponder::receive_c1`] answers **P2**: certificate, role voucher and a signature over the transcript, sealed.
@@ -22,18 +24,9 @@ mod schedule;
 mod welcome;
 
 pub use error::ClientHandshakeError;
-pub use hello::{C1_BYTES, P2_BYTES, PROTOCOL_VERSION, Versions, hello_key, hello_refusal};
+pub use hello::{C1_BYTES, P2_BYTES, PROTOCOL_VERSION, Versions, hello_refusal};
 pub use initiator::{ClientAnswer, ClientAwaitingWelcome, ClientInitiator, ClientTrust, Login, ProxyPeer};
 pub use login::{C3_BYTES, Credentials, LoginRequest};
 pub use responder::{PendingLogin, ProxyIdentity, ProxyResponder};
 pub use schedule::EstablishedClient;
 pub use welcome::{Refusal, Welcome};
-
-/// Frame type of C1.
-pub const FRAME_TYPE_C1: u8 = 5;
-/// Frame type of P2.
-pub const FRAME_TYPE_P2: u8 = 6;
-/// Frame type of C3.
-pub const FRAME_TYPE_C3: u8 = 7;
-/// Frame type of P4.
-pub const FRAME_TYPE_P4: u8 = 8;

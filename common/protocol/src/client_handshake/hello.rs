@@ -8,9 +8,9 @@
 
 use super::error::ClientHandshakeError;
 use crate::Code;
-use crate::identity::{AuthorityPublic, CERTIFICATE_BYTES, VOUCHER_BYTES};
+use crate::identity::{CERTIFICATE_BYTES, VOUCHER_BYTES};
 use crate::ids::ClusterId;
-use crate::keys::{MacKey, TAG_BYTES};
+use crate::keys::TAG_BYTES;
 use crate::wire::Reader;
 
 /// The version this crate speaks.
@@ -26,19 +26,6 @@ pub const P2_BYTES: usize = P2_CLEAR_BYTES + P2_PLAIN_BYTES + TAG_BYTES;
 /// Length of what a proxy says in place of P2 when it turns a client away.
 pub(super) const HELLO_REFUSAL_BYTES: usize = 4;
 const MAGIC: [u8; 4] = *b"RMC1";
-
-/// The key of the frame HMAC in a handshake: public, it silences scanners before any public-key work.
-/// A proxy that trusts two authority keys tries both, and answers as the identity whose key fits.
-#[must_use]
-pub fn hello_key(authority: &AuthorityPublic, cluster_id: ClusterId) -> MacKey {
-    // HMAC-SHA256("RMC/1 hello", …): HMAC pads a short key with zeros, so a zero-filled block half is the same key.
-    let mut label = [0; 32];
-    label
-        .iter_mut()
-        .zip(b"RMC/1 hello")
-        .for_each(|(byte, letter)| *byte = *letter);
-    MacKey::new(&MacKey::new(&label).mac(&[&authority.to_bytes(), &cluster_id.0]))
-}
 
 /// The versions one side speaks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,12 +11,15 @@ use crate::limits;
 
 /// The key of handshake frames, known to everybody who knows whom they are talking to.
 #[derive(Clone)]
-pub struct HandshakeKey(MacKey);
+pub struct HandshakeKey {
+    mac: MacKey,
+    skew_ms_max: u64,
+}
 
 /// A handshake frame that somebody sent who knows the hello key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeFrame {
-    /// The sender's wall clock, milliseconds since 1970, within [`limits::HANDSHAKE_CLOCK_SKEW_MS_MAX`] of ours.
+    /// The sender's wall clock, milliseconds since 1970; between nodes within [`limits::HANDSHAKE_CLOCK_SKEW_MS_MAX`] of ours.
     pub timestamp_ms: u64,
     /// The payload, a view into the receive buffer.
     pub payload: Bytes,
@@ -26,22 +29,20 @@ impl HandshakeKey {
     /// The key towards one responding node: HMAC-SHA256("S2S/1 hello", authority's public key ‖ responder's uuid).
     #[must_use]
     pub fn node(authority: &[u8; 32], responder: NodeUuid) -> Self {
-        Self::derive(b"S2S/1 hello", &[authority, &responder.0])
+        Self {
+            mac: derive(b"S2S/1 hello", &[authority, &responder.0]),
+            skew_ms_max: limits::HANDSHAKE_CLOCK_SKEW_MS_MAX,
+        }
     }
 
     /// The key of a cluster's clients: HMAC-SHA256("RMC/1 hello", authority's public key ‖ cluster id).
+    /// Nobody sets players' clocks right, so none is refused for its time.
     #[must_use]
     pub fn client(authority: &[u8; 32], cluster: ClusterId) -> Self {
-        Self::derive(b"RMC/1 hello", &[authority, &cluster.0])
-    }
-
-    fn derive(label: &[u8; 11], context: &[&[u8]]) -> Self {
-        // HMAC fills short keys up with zeros, so the label filled up with zeros is the label.
-        let mut key = [0; 32];
-        for (key, byte) in key.iter_mut().zip(label) {
-            *key = *byte;
+        Self {
+            mac: derive(b"RMC/1 hello", &[authority, &cluster.0]),
+            skew_ms_max: u64::MAX,
         }
-        Self(MacKey::new(&MacKey::new(&key).mac(context)))
     }
 
     /// Appends one handshake frame to `out`.
@@ -70,7 +71,7 @@ impl HandshakeKey {
             frame_type,
             timestamp_ms: wall_ms,
         };
-        header.hmac = self.0.mac(&[&header.covered(), payload]);
+        header.hmac = self.mac.mac(&[&header.covered(), payload]);
         out.reserve(HEADER_BYTES.saturating_add(payload.len()));
         out.extend_from_slice(&header.encode());
         out.extend_from_slice(payload);
@@ -98,11 +99,11 @@ impl HandshakeKey {
         if header.nonce() != [0; 12] {
             return Err(FrameError::Phase);
         }
-        if !self.0.verify(&[&header.covered(), &payload], &header.hmac) {
+        if !self.mac.verify(&[&header.covered(), &payload], &header.hmac) {
             return Err(FrameError::Hmac);
         }
         let skew_ms = header.timestamp_ms.abs_diff(wall_ms);
-        if skew_ms > limits::HANDSHAKE_CLOCK_SKEW_MS_MAX {
+        if skew_ms > self.skew_ms_max {
             return Err(FrameError::Clock(skew_ms));
         }
         Ok(HandshakeFrame {
@@ -110,4 +111,13 @@ impl HandshakeKey {
             payload: payload.freeze(),
         })
     }
+}
+
+fn derive(label: &[u8; 11], context: &[&[u8]]) -> MacKey {
+    // HMAC fills short keys up with zeros, so the label filled up with zeros is the label.
+    let mut key = [0; 32];
+    for (key, byte) in key.iter_mut().zip(label) {
+        *key = *byte;
+    }
+    MacKey::new(&MacKey::new(&key).mac(context))
 }
