@@ -7,6 +7,7 @@
 
 mod code;
 mod diagnostic;
+pub mod limits;
 mod model;
 mod raw;
 mod report;
@@ -18,8 +19,3 @@ pub use diagnostic::{Diagnostic, Label};
 pub use model::{Proxy, Region, Server, Topology, WorldSpec};
 pub use raw::{ALL_KEYS, Key};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};
-
-/// Limits on what a topology file may describe.
-pub mod limits {
-    pub use crate::validate::limits::*;
-}

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
-use crate::validate::limits::FILE_BYTES_MAX;
+use crate::limits::FILE_BYTES_MAX;
 
 pub use keys::{ALL as ALL_KEYS, Key};
 use table::TableReader;

@@ -3,7 +3,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::validate::limits::MISTAKES_SHOWN_MAX;
+use crate::limits::MISTAKES_SHOWN_MAX;
 use crate::{Code, Diagnostic, Topology, raw, validate};
 
 /// Whether a report may contain terminal colours.

@@ -4,11 +4,11 @@
 
 mod addresses;
 mod grid;
-pub(crate) mod limits;
 mod nodes;
 mod ownership;
 mod regions;
 mod tiling;
+mod values;
 mod world;
 
 use protocol::geometry::Rect;

@@ -80,7 +80,7 @@ fn listeners(raw: &RawTopology) -> impl Iterator<Item = Listener<'_>> {
         let shards = proxy
             .shards
             .as_ref()
-            .map_or(1, |shards| shards.value.clamp(1, super::limits::SHARDS_MAX));
+            .map_or(1, |shards| shards.value.clamp(1, crate::limits::SHARDS_MAX));
         Some(Listener {
             transport: Transport::Udp,
             written: proxy.udp.as_ref()?,

@@ -2,11 +2,10 @@
 
 use protocol::geometry::CellGrid;
 
-use super::limits::REGIONS_MAX;
-use super::nodes::too_many;
-use super::world::in_range;
+use super::values::{in_range, too_many};
 use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
+use crate::limits::REGIONS_MAX;
 use crate::raw::{RawGrid, RawRegion, RawTopology};
 
 /// The regions; none when it is unclear what they are, which is then noted.
@@ -60,6 +59,9 @@ fn expand(grid: &RawGrid, cells: Option<CellGrid>, mistakes: &mut Vec<Diagnostic
         grid.rows.as_ref()?,
         grid.servers.as_ref()?,
     );
+    if columns.value == 0 || rows.value == 0 {
+        return None;
+    }
     let count = u64::from(columns.value) * u64::from(rows.value);
     if let Some(mistake) = too_many("regions", count as usize, REGIONS_MAX, &columns.span) {
         mistakes.push(mistake.at(&rows.span, "columns × rows"));
@@ -105,9 +107,6 @@ fn expand(grid: &RawGrid, cells: Option<CellGrid>, mistakes: &mut Vec<Diagnostic
 }
 
 fn fine_enough(key: &str, parts: &At<u32>, cells: u32, mistakes: &mut Vec<Diagnostic>) -> Option<()> {
-    if parts.value == 0 {
-        return None;
-    }
     if parts.value <= cells {
         return Some(());
     }

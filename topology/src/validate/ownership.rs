@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::limits::STANDBYS_MAX;
-use super::nodes::{too_many, twice};
+use super::values::{too_many, twice};
 use crate::diagnostic::{At, Diagnostic};
+use crate::limits::STANDBYS_MAX;
 use crate::raw::{RawRegion, RawTopology};
 use crate::{Code, suggest};
 

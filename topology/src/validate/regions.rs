@@ -2,11 +2,12 @@
 
 use protocol::geometry::Rect;
 
-use super::limits::{BORDER_CELLS_MAX, CELL_SIZE_MAX};
-use super::nodes::{check_name, twice};
-use super::{rect, world::in_range};
+use super::rect;
+use super::values::{check_name, in_range, twice};
+use super::world::sound_cell_size;
 use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
+use crate::limits::BORDER_CELLS_MAX;
 use crate::raw::{RawRegion, RawWorld};
 
 pub(super) fn check(regions: &[RawRegion], world: &RawWorld, mistakes: &mut Vec<Diagnostic>) {
@@ -50,11 +51,7 @@ fn check_rect(region: &RawRegion, world: &RawWorld, mistakes: &mut Vec<Diagnosti
         return;
     }
     mistakes.extend(world.size.as_ref().and_then(|size| outside(rect, size, max)));
-    let cell_size = world
-        .cell_size
-        .as_ref()
-        .filter(|cell| (1..=CELL_SIZE_MAX).contains(&cell.value));
-    let Some(cell_size) = cell_size else {
+    let Some(cell_size) = sound_cell_size(world) else {
         return;
     };
     for corner in [min, max] {
@@ -70,6 +67,9 @@ fn check_rect(region: &RawRegion, world: &RawWorld, mistakes: &mut Vec<Diagnosti
 
 fn outside(rect: Rect, size: &At<[u32; 2]>, max: &At<[u32; 2]>) -> Option<Diagnostic> {
     let [width, height] = size.value;
+    if width == 0 || height == 0 {
+        return None;
+    }
     (rect.max[0] > width || rect.max[1] > height).then(|| {
         Diagnostic::new(Code::RegionOutside, "the region reaches outside the world")
             .at(&max.span, "outside")

@@ -5,6 +5,7 @@ use protocol::geometry::{CellGrid, CellIndex, Rect};
 use super::rect;
 use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
+use crate::limits::MISTAKES_NOTED_MAX;
 use crate::model::common;
 use crate::raw::RawRegion;
 
@@ -44,6 +45,9 @@ fn overlaps(pieces: &[Piece<'_>], mistakes: &mut Vec<Diagnostic>) {
             let Some(shared) = common(piece.rect, earlier.rect) else {
                 continue;
             };
+            if mistakes.len() >= MISTAKES_NOTED_MAX {
+                return;
+            }
             let (Some(here), Some(there)) = (piece.corner(), earlier.corner()) else {
                 continue;
             };

@@ -1,15 +1,13 @@
 //! Checks of `[world]`: ranges, and a size that is a whole number of cells, not too many of them.
 
-use std::ops::RangeInclusive;
-
 use protocol::geometry::CellGrid;
 
-use super::limits::{
-    BORDER_CELLS_MAX, CELL_SIZE_MAX, CELLS_MAX, TICK_HZ_MAX, VIEW_RINGS_MAX, WORLD_EDGE_MAX,
-};
-use super::nodes::check_name;
+use super::values::{check_name, in_range};
 use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
+use crate::limits::{
+    BORDER_CELLS_MAX, CELL_SIZE_MAX, CELLS_MAX, TICK_HZ_MAX, VIEW_RINGS_MAX, WORLD_EDGE_MAX,
+};
 use crate::raw::RawWorld;
 
 pub(super) fn check(world: &RawWorld, mistakes: &mut Vec<Diagnostic>) {
@@ -53,26 +51,12 @@ pub(super) fn cells(world: &RawWorld) -> Option<CellGrid> {
     CellGrid::new(size, cell_size).filter(|grid| sound && grid.len() <= CELLS_MAX)
 }
 
-/// Notes a number outside its range.
-pub(super) fn in_range(
-    key: &str,
-    number: Option<&At<u32>>,
-    range: RangeInclusive<u32>,
-    code: Code,
-    mistakes: &mut Vec<Diagnostic>,
-) {
-    let Some(number) = number.filter(|number| !range.contains(&number.value)) else {
-        return;
-    };
-    let (least, most) = (range.start(), range.end());
-    mistakes.push(
-        Diagnostic::new(
-            code,
-            format!("`{key}` must be {least} to {most}, not {}", number.value),
-        )
-        .at(&number.span, "out of range")
-        .help(format!("write a number from {least} to {most}")),
-    );
+/// The cell size, when it is in its range.
+pub(super) fn sound_cell_size(world: &RawWorld) -> Option<&At<u32>> {
+    world
+        .cell_size
+        .as_ref()
+        .filter(|cell| (1..=CELL_SIZE_MAX).contains(&cell.value))
 }
 
 fn size(world: &RawWorld) -> Option<Diagnostic> {
@@ -98,10 +82,7 @@ fn size(world: &RawWorld) -> Option<Diagnostic> {
                 .help(help),
         );
     }
-    let cell_size = world
-        .cell_size
-        .as_ref()
-        .filter(|cell_size| (1..=CELL_SIZE_MAX).contains(&cell_size.value))?;
+    let cell_size = sound_cell_size(world)?;
     let Some(grid) = CellGrid::new(size.value, cell_size.value) else {
         return Some(off_grid(size, cell_size));
     };
@@ -135,8 +116,7 @@ fn off_grid(size: &At<[u32; 2]>, cell_size: &At<u32>) -> Diagnostic {
 
 fn margin(world: &RawWorld) -> Option<Diagnostic> {
     let margin = world.handover_margin.as_ref()?;
-    let cell_size = world.cell_size.as_ref()?.value;
-    let most = f64::from(cell_size) / 2.0;
+    let most = f64::from(sound_cell_size(world)?.value) / 2.0;
     let usable = margin.value >= 0.0 && margin.value < most;
     (!usable).then(|| {
         let message = format!("`handover_margin` must be at least 0 and less than half a cell, {most}");

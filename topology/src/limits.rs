@@ -26,5 +26,7 @@ pub const SHARDS_MAX: u32 = 64;
 pub const NAME_CHARS_MAX: usize = 32;
 /// Standbys of one region.
 pub const STANDBYS_MAX: usize = 8;
+/// Mistakes noted before no more pairs of overlapping regions are looked for: a thousand regions have half a million pairs.
+pub const MISTAKES_NOTED_MAX: usize = 1000;
 /// Mistakes a report shows before it only counts them.
 pub const MISTAKES_SHOWN_MAX: usize = 50;

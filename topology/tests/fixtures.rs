@@ -1,0 +1,134 @@
+//! Every kind of mistake in a file of its own, with the report an operator gets, to the letter. After a change of
+//! wording `BLESS=1 cargo test -p topology --test fixtures` writes the reports anew: read the difference before committing.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use topology::{Code, Colour, check, explain, parse};
+
+fn fixtures() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let paths = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .collect();
+    found.sort();
+    found
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+#[test]
+fn every_fixture_gets_exactly_its_report() {
+    let mut wrong = Vec::new();
+    for path in fixtures() {
+        let checked = check(
+            file_name(&path),
+            &fs::read_to_string(&path).unwrap(),
+            Colour::Plain,
+        );
+        assert_eq!(checked.exit_code, 2, "{} has no mistake", path.display());
+        let expected = path.with_extension("txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected, &checked.report).unwrap();
+        }
+        if fs::read_to_string(&expected).unwrap_or_default() != checked.report {
+            wrong.push(format!(
+                "{} gets another report:\n{}",
+                path.display(),
+                checked.report
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_fixture_shows_the_code_it_is_named_after_and_every_code_has_one() {
+    let mut shown = BTreeSet::new();
+    for path in fixtures() {
+        let name = file_name(&path);
+        let code = Code::parse(&name[..6]).unwrap();
+        let mistakes = parse(name, &fs::read_to_string(&path).unwrap()).unwrap_err();
+        let found = mistakes
+            .diagnostics()
+            .iter()
+            .any(|diagnostic| diagnostic.code == code);
+        assert!(found, "{name} does not show {code}");
+        shown.insert(code);
+    }
+    let all: BTreeSet<_> = Code::ALL.iter().copied().collect();
+    assert_eq!(shown, all);
+}
+
+#[test]
+fn every_mistake_says_where_and_what_to_do() {
+    for path in fixtures() {
+        let text = fs::read_to_string(&path).unwrap();
+        for diagnostic in parse(file_name(&path), &text).unwrap_err().diagnostics() {
+            let line = text.split('\n').nth(diagnostic.line - 1);
+            assert!(
+                line.is_some_and(|line| diagnostic.column <= line.chars().count() + 1),
+                "{diagnostic:?}"
+            );
+            assert!(
+                !diagnostic.labels.is_empty() && !diagnostic.help.is_empty(),
+                "{diagnostic:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_code_is_explained_and_no_other() {
+    for code in Code::ALL {
+        assert!(
+            explain(&code.to_string()).is_some_and(|text| text.len() > 40),
+            "{code}"
+        );
+    }
+    assert_eq!(explain("rm0028"), Some(Code::Gap.explanation()));
+    assert_eq!(explain("RM0000"), None);
+    assert_eq!(explain("gap"), None);
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let plain = check("f", "", Colour::Plain).report;
+    let colourful = check("f", "", Colour::Ansi).report;
+    assert!(!plain.contains('\u{1b}') && colourful.contains('\u{1b}'));
+}
+
+#[test]
+fn a_file_too_long_for_a_bundle_is_not_looked_at() {
+    let long = "#".repeat(topology::limits::FILE_BYTES_MAX + 1);
+    let mistakes = parse("long.toml", &long).unwrap_err();
+    assert_eq!(mistakes.diagnostics().len(), 1);
+    assert_eq!(mistakes.diagnostics()[0].code, Code::TooMany);
+}
+
+#[test]
+fn a_cut_or_flipped_file_is_reported_and_never_a_panic() {
+    let text = include_str!("../../deploy/topologies/irregular.toml");
+    for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
+        let checked = check("cut.toml", &text[..end], Colour::Plain);
+        assert!(
+            checked.exit_code == 2 || end + 1 >= text.len(),
+            "cut at {end} went unnoticed"
+        );
+    }
+    for at in 0..text.len() {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[at] ^= 1;
+        if let Ok(flipped) = String::from_utf8(bytes) {
+            let _ = check("flipped.toml", &flipped, Colour::Plain);
+        }
+    }
+}
