@@ -7,4 +7,5 @@ pub mod clock;
 pub mod entropy;
 pub mod link_state;
 pub mod queue;
+pub mod sealed_stream;
 pub mod udp;
