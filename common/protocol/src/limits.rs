@@ -4,6 +4,8 @@
 pub const FRAME_PAYLOAD_HANDSHAKE_BYTES_MAX: u32 = 4 * 1024;
 /// Payload of a frame on an established node link, default of `max_frame`, bytes.
 pub const FRAME_PAYLOAD_BYTES_MAX: u32 = 256 * 1024;
+/// The most that two nodes may agree on for `max_frame`, bytes.
+pub const FRAME_PAYLOAD_AGREED_BYTES_MAX: u32 = 1024 * 1024;
 /// Payload of a frame from a client, bytes.
 pub const CLIENT_RECORD_BYTES_MAX: u32 = 8 * 1024;
 /// A whole datagram, so that IP never fragments it, bytes.

@@ -1,5 +1,7 @@
 //! Frames as somebody in between would have them: changed, cut, repeated, swapped, left out, sent back.
 
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
 use bytes::BytesMut;
 use proptest::prelude::*;
 use protocol::frame::{

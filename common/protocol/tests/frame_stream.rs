@@ -2,6 +2,8 @@
 //!
 //! The golden bytes were checked against an independent implementation of AES-GCM, HKDF and HMAC.
 
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
 use bytes::BytesMut;
 use protocol::frame::{
     Frame, FrameDecoder, FrameError, FrameOpener, FrameSealer, FrameType, HEADER_BYTES, HandshakeKey,

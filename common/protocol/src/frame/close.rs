@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use super::FrameError;
+use super::error::FrameError;
 use crate::code::Code;
 use crate::limits;
 use crate::wire::{Reader, put_address};

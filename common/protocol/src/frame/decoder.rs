@@ -4,8 +4,11 @@
 
 use bytes::BytesMut;
 
+use super::error::FrameError;
+use super::header::HEADER_BYTES;
 use super::header::offset;
-use super::{Frame, FrameError, FrameOpener, HEADER_BYTES, RawFrame};
+use super::opener::{Frame, FrameOpener};
+use super::raw::RawFrame;
 use crate::limits;
 
 /// Room offered to one read, bytes.

@@ -4,7 +4,10 @@
 
 use bytes::Bytes;
 
-use super::{FrameError, FrameType, HEADER_BYTES, Header, RawFrame};
+use super::error::FrameError;
+use super::header::{HEADER_BYTES, Header};
+use super::kind::FrameType;
+use super::raw::RawFrame;
 use crate::ids::{ClusterId, NodeUuid};
 use crate::keys::MacKey;
 use crate::limits;

@@ -1,6 +1,7 @@
 //! The 57 bytes before every payload. Each field earns its place; the offsets are checked at compile time.
 
-use super::{FrameError, FrameType};
+use super::error::FrameError;
+use super::kind::FrameType;
 use crate::wire::Reader;
 
 /// Length of a header, bytes.

@@ -1,6 +1,6 @@
 //! The byte that says what a frame is. Messages have families of their own, inside `Batch`.
 
-use super::FrameError;
+use super::error::FrameError;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

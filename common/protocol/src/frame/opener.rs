@@ -4,7 +4,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{FrameError, FrameType, Header, RawFrame};
+use super::error::FrameError;
+use super::header::Header;
+use super::kind::FrameType;
+use super::raw::RawFrame;
 use crate::keys::{MacKey, SealingKey, TAG_BYTES, TrafficSecret};
 use crate::limits;
 
@@ -149,7 +152,8 @@ fn frame(header: &Header, payload: Bytes) -> Frame {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FrameSealer, HEADER_BYTES};
+    use super::super::header::HEADER_BYTES;
+    use super::super::sealer::FrameSealer;
     use super::*;
     use crate::keys::{Direction, Prk};
 

@@ -2,7 +2,8 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{FrameError, HEADER_BYTES, Header};
+use super::error::FrameError;
+use super::header::{HEADER_BYTES, Header};
 
 /// A header and exactly as many payload bytes as it says; nothing in it is authentic.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 //!
 //! Sending side and receiving side never share a key; the other half is `opener.rs`.
 
-use super::{FrameError, FrameType, HEADER_BYTES, Header};
+use super::error::FrameError;
+use super::header::{HEADER_BYTES, Header};
+use super::kind::FrameType;
 use crate::keys::{MacKey, SealingKey, TAG_BYTES, TrafficSecret};
 use crate::limits;
 

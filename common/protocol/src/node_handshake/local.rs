@@ -1,0 +1,61 @@
+//! Who we are, as a handshake needs it: our certificate and key, and whom we trust.
+
+use crate::identity::{
+    AuthorityKeys, AuthorityPublic, CertificateError, Clock, DiskCertificate, NodeKey, WireCertificate,
+};
+use crate::ids::{ClusterId, Incarnation, NodeUuid, TopologyVersion};
+
+/// This node's side of every handshake.
+#[derive(Clone, Debug)]
+pub struct LocalNode {
+    pub(super) cluster_id: ClusterId,
+    pub(super) authorities: AuthorityKeys,
+    /// The authority that signed our certificate. We dial under it: while keys rotate, nodes that have dropped the
+    /// old authority still answer those who hold a certificate of the new one.
+    pub(super) authority: AuthorityPublic,
+    pub(super) certificate: WireCertificate,
+    pub(super) key: NodeKey,
+    pub(super) incarnation: Incarnation,
+    /// Told to peers, so that the older side can ask for the newer topology. Keep it up to date.
+    pub topology_version: TopologyVersion,
+}
+
+impl LocalNode {
+    /// Checks that a trusted authority signed our certificate; its time is for peers to judge, and for alarms.
+    ///
+    /// # Errors
+    /// `NotSigned` or `BadPublicKey`: the operator gave this node the wrong certificate, cluster or authority.
+    pub fn new(
+        certificate: &DiskCertificate,
+        cluster_id: ClusterId,
+        authorities: AuthorityKeys,
+        incarnation: Incarnation,
+    ) -> Result<Self, CertificateError> {
+        let wire = certificate.wire();
+        let signed_by = |key: &AuthorityPublic| {
+            let verified = wire.verify(&AuthorityKeys::new(*key), cluster_id, any_time());
+            verified.is_ok()
+        };
+        let authority = authorities.iter().find(signed_by);
+        Ok(Self {
+            cluster_id,
+            authorities,
+            authority: authority.ok_or(CertificateError::NotSigned)?,
+            certificate: wire,
+            key: certificate.node_key(),
+            incarnation,
+            topology_version: TopologyVersion::default(),
+        })
+    }
+
+    /// Our uuid.
+    #[must_use]
+    pub fn uuid(&self) -> NodeUuid {
+        self.certificate.claimed_uuid()
+    }
+}
+
+/// A clock that forgives every validity: for checking who signed apart from when.
+pub(super) fn any_time() -> Clock {
+    Clock::with_leeway(0, u64::MAX)
+}
