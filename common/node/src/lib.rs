@@ -1,1 +1,12 @@
-//! What every node process needs: configuration, telemetry, admin endpoint, life cycle.
+//! What every node process needs: configuration, telemetry, admin endpoint, data directory, life cycle.
+//!
+//! A process is `life::run`: config → build → start → drain. What it is *for* comes from its crate.
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod life;
+pub mod settings;
+pub mod telemetry;
+
+pub use net::entropy::OsEntropy;

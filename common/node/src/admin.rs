@@ -1,0 +1,104 @@
+//! The admin endpoint: metrics, liveness, readiness, status, drain and log level over HTTP.
+//!
+//! It runs on a thread and a run time of its own, so that it answers when everything else is stuck, and a scrape
+//! costs no tick. It has no authentication: it listens on loopback unless the operator says otherwise, and refuses
+//! changes asked for by web pages.
+
+mod listener;
+mod routes;
+mod state;
+
+pub use state::{AdminState, Readiness, StatusBoard};
+
+use listener::Guarded;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often metrics are folded and the process is measured.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the admin endpoint cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Somebody else has the port, or it is not ours to have.
+    #[error(
+        "the admin endpoint cannot listen on {address}: {source}; choose another address with --admin, or port 0 for a free one"
+    )]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No thread or run time for it.
+    #[error("the admin endpoint cannot start: {0}")]
+    Start(#[source] io::Error),
+}
+
+/// The running endpoint; dropping it stops it.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Admin {
+    /// Where it listens, with the port that was found.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Binds `address` and serves on a thread of its own.
+///
+/// # Errors
+/// `AdminError`, with what to do.
+pub fn start(address: SocketAddr, state: AdminState) -> Result<Admin, AdminError> {
+    let listener = TcpListener::bind(address).map_err(|source| AdminError::Bind { address, source })?;
+    listener.set_nonblocking(true).map_err(AdminError::Start)?;
+    let address = listener.local_addr().map_err(AdminError::Start)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(AdminError::Start)?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    std::thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(move || runtime.block_on(serve(listener, state, stopped)))
+        .map_err(AdminError::Start)?;
+    Ok(Admin { address, stop })
+}
+
+async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => Guarded::new(listener),
+        Err(error) => return tracing::error!(%error, "the admin endpoint cannot start"),
+    };
+    let metrics = state.metrics.clone();
+    let upkeep = async move {
+        let mut interval = tokio::time::interval(UPKEEP);
+        loop {
+            interval.tick().await;
+            crate::telemetry::record_process();
+            if let Some(metrics) = &metrics {
+                metrics.upkeep();
+            }
+        }
+    };
+    let server = axum::serve(listener, routes::router(state));
+    tokio::select! {
+        result = server.into_future() => if let Err(error) = result { tracing::error!(%error, "the admin endpoint ended") },
+        () = upkeep => {}
+        () = stop.cancelled() => {}
+    }
+}

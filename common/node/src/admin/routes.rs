@@ -1,0 +1,73 @@
+//! The routes of the admin endpoint; each answers from snapshots.
+
+use super::AdminState;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::Value;
+
+/// A log filter is short; nothing else has a body.
+const BODY_BYTES_MAX: usize = 1024;
+
+pub(super) fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .route("/drain", post(drain))
+        .route("/log-level", post(log_level).put(log_level))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(refuse_pages))
+        .with_state(state)
+}
+
+/// A web page in the operator's browser can reach loopback; browsers name the page in `Origin` when it asks for a change.
+async fn refuse_pages(request: Request, next: Next) -> Response {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if changes && request.headers().contains_key(header::ORIGIN) {
+        return (StatusCode::FORBIDDEN, "changes are not taken from web pages\n").into_response();
+    }
+    next.run(request).await
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    let text = state
+        .metrics
+        .as_ref()
+        .map(crate::telemetry::Metrics::render)
+        .unwrap_or_default();
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response()
+}
+
+async fn readyz(State(state): State<AdminState>) -> Response {
+    let reasons = state.not_ready();
+    if reasons.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
+}
+
+async fn status(State(state): State<AdminState>) -> Json<Value> {
+    Json(state.status())
+}
+
+async fn drain(State(state): State<AdminState>) -> Response {
+    tracing::info!("drain asked for over the admin endpoint");
+    state.shutdown.drain();
+    (StatusCode::ACCEPTED, "draining\n").into_response()
+}
+
+async fn log_level(State(state): State<AdminState>, level: String) -> Response {
+    match state.log.set(level.trim()) {
+        Ok(()) => "changed\n".into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}

@@ -1,0 +1,118 @@
+//! The settings and flags that every node has, whatever its role: the table `[node]` of each configuration.
+
+use crate::config::{Flag, Mistake, Sources};
+use crate::telemetry::LogFormat;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The table `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSettings {
+    /// The node's name in the topology.
+    pub name: String,
+    /// Its data directory: certificate, voucher, topology bundle.
+    pub data: PathBuf,
+    /// Where the admin endpoint listens; port 0 is a free port, announced. Loopback unless said otherwise.
+    pub admin: SocketAddr,
+    /// Log filter: `info`, or `info,net=debug`.
+    pub log_level: String,
+    /// Text for people, JSON for machines.
+    pub log_format: LogFormat,
+    /// How long a drain may take before the process ends all the same, milliseconds.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            data: PathBuf::new(),
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log_level: "info".to_owned(),
+            log_format: LogFormat::Text,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl NodeSettings {
+    /// What is missing or wrong; the table is expected under the key `node`.
+    #[must_use]
+    pub fn check(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        if self.name.is_empty() {
+            mistakes.push(Mistake::new(
+                "node.name",
+                "is missing; give --name, as the topology names this node",
+            ));
+        }
+        if self.data.as_os_str().is_empty() {
+            mistakes.push(Mistake::new(
+                "node.data",
+                "is missing; give --data, the directory with this node's certificate",
+            ));
+        }
+        if let Err(error) = crate::telemetry::parse_level(&self.log_level) {
+            mistakes.push(Mistake::new("node.log_level", error.to_string()));
+        }
+        mistakes
+    }
+}
+
+/// The flags that every node has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct NodeArgs {
+    /// This node's name in the topology
+    #[arg(long)]
+    pub name: Option<String>,
+    /// This node's data directory
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of the admin endpoint [default: a free port on loopback]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+    /// Log filter, such as info or info,net=debug
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+    /// Log format: text or json
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Prints every setting with its origin, and exits
+    #[arg(long)]
+    pub print_config: bool,
+    /// Ends this process when the process with this id, which must be its parent, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    pub parent: Option<u32>,
+}
+
+impl NodeArgs {
+    /// The layers of the configuration, with `more` flags of the process's own.
+    #[must_use]
+    pub fn sources(&self, more: Vec<Flag>) -> Sources {
+        let path = |path: &PathBuf| path.display().to_string();
+        let given = [
+            ("--name", "node.name", self.name.clone()),
+            ("--data", "node.data", self.data.as_ref().map(path)),
+            (
+                "--admin",
+                "node.admin",
+                self.admin.map(|address| address.to_string()),
+            ),
+            ("--log-level", "node.log_level", self.log_level.clone()),
+            ("--log-format", "node.log_format", self.log_format.clone()),
+        ];
+        let given = given.into_iter().filter_map(|(name, key, value)| {
+            Some(Flag {
+                name,
+                key,
+                value: value?,
+            })
+        });
+        Sources::of_process(self.config.clone(), given.chain(more).collect())
+    }
+}

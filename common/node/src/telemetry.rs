@@ -1,0 +1,40 @@
+//! What a node says about itself: log lines and metrics. Both are set up once per process, first of all.
+
+mod log;
+mod metrics;
+mod process;
+
+pub use log::{LevelError, LogControl, LogFormat, parse_level};
+pub use metrics::{Kind, Metric, Metrics, undescribed};
+pub(crate) use process::record as record_process;
+pub use process::{PROCESS_METRICS, ProcessUsage, usage};
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level cannot be read.
+    #[error(transparent)]
+    Level(#[from] LevelError),
+    /// Something else in this process has set it up already.
+    #[error("telemetry is set up twice in one process: {0}")]
+    Twice(String),
+}
+
+/// Handles on what was set up.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Changes the log level at run time.
+    pub log: LogControl,
+    /// Renders the metrics.
+    pub metrics: Metrics,
+}
+
+/// Sets up logging to standard error and the metrics recorder, with HELP for everything in `tables`.
+///
+/// # Errors
+/// When the level cannot be read, or telemetry is set up already.
+pub fn install(level: &str, format: LogFormat, tables: &[&[Metric]]) -> Result<Telemetry, TelemetryError> {
+    let log = log::install(level, format)?;
+    let metrics = metrics::install(tables)?;
+    Ok(Telemetry { log, metrics })
+}

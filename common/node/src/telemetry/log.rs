@@ -1,0 +1,106 @@
+//! Log lines to standard error, as text or JSON; the filter can be replaced while the process runs.
+
+use super::TelemetryError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+/// A filter that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no log filter; write error, warn, info, debug, trace or off, or add targets as in `info,net=debug`"
+)]
+pub struct LevelError(String);
+
+/// Reads a filter.
+///
+/// # Errors
+/// `LevelError` with what would be right.
+pub fn parse_level(level: &str) -> Result<EnvFilter, LevelError> {
+    let known = ["error", "warn", "info", "debug", "trace", "off"];
+    let wrong = || LevelError(level.to_owned());
+    let level = level.replace(' ', "");
+    // A bare word that is no level would be taken for a target and silence everything else.
+    let readable =
+        |part: &str| part.contains(['=', ':', '[']) || known.contains(&part.to_lowercase().as_str());
+    if level.is_empty() || !level.split(',').all(readable) {
+        return Err(wrong());
+    }
+    EnvFilter::builder().parse(level).map_err(|_| wrong())
+}
+
+/// Changes the filter of the running process.
+#[derive(Clone)]
+pub struct LogControl(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl LogControl {
+    /// Replaces the filter.
+    ///
+    /// # Errors
+    /// `LevelError`; the old filter then stays.
+    pub fn set(&self, level: &str) -> Result<(), LevelError> {
+        (self.0)(parse_level(level)?);
+        tracing::info!(level, "log level changed");
+        Ok(())
+    }
+
+    /// For tests and tools that do not log.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self(Arc::new(|_| {}))
+    }
+}
+
+impl fmt::Debug for LogControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogControl")
+    }
+}
+
+pub(super) fn install(level: &str, format: LogFormat) -> Result<LogControl, TelemetryError> {
+    let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(parse_level(level)?);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(filter).with(lines);
+    registry
+        .try_init()
+        .map_err(|error| TelemetryError::Twice(error.to_string()))?;
+    Ok(LogControl(Arc::new(move |filter| {
+        // Fails only when the subscriber is gone, and then nobody logs.
+        let _ = handle.reload(filter);
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_and_targets_and_nothing_else() {
+        for good in ["info", "WARN", "off", "info,net=debug", "info, node::admin=trace"] {
+            assert!(parse_level(good).is_ok(), "{good}");
+        }
+        for bad in ["", "loud", "info,verbose", "net=loud", "info,,debug"] {
+            assert!(parse_level(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A whole node process on loopback: what it refuses to start with, what its admin endpoint says, and how it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest any step may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_idle-node"));
+    command
+        .args(["--name", "n", "--data", "/nonexistent"])
+        .args(arguments);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end; standard output and error as text.
+fn finish(mut command: Command) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+struct Running {
+    child: Child,
+    admin: SocketAddr,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let admin = line
+            .trim()
+            .strip_prefix("ready ")
+            .expect("a ready line")
+            .parse()
+            .unwrap();
+        Self { child, admin }
+    }
+
+    fn ask(&self, request_line: &str, more_headers: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = body.len();
+        let head = format!(
+            "{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n"
+        );
+        write!(stream, "{head}{more_headers}\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        self.ask(&format!("GET {path}"), "", "")
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    fn wait_until(&self, path: &str, status: u16) {
+        let started = Instant::now();
+        while self.get(path).0 != status {
+            assert!(started.elapsed() < PATIENCE, "{path} never answered {status}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn exit_code(mut self) -> i32 {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().expect("not ended by a signal");
+            }
+            assert!(started.elapsed() < PATIENCE, "the process does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lingering(linger_ms: &str, drain_timeout_ms: &str) -> Running {
+    let mut command = command(&[]);
+    command
+        .env("REGIONMESH_IDLE__LINGER_MS", linger_ms)
+        .env("REGIONMESH_NODE__DRAIN_TIMEOUT_MS", drain_timeout_ms);
+    Running::start(command)
+}
+
+#[test]
+fn the_configuration_is_printed_with_origins_and_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("n.toml");
+    std::fs::write(&file, "[idle]\napi_token = 'hunter2'\nlinger_ms = 5\n").unwrap();
+    let mut command = command(&["--print-config", "--config", file.to_str().unwrap()]);
+    command.env("REGIONMESH_NODE__LOG_LEVEL", "debug");
+    let (code, out, _) = finish(command);
+    assert_eq!(code, 0);
+    assert!(!out.contains("hunter2"), "{out}");
+    assert!(out.contains("node.name = \"n\"  # --name"), "{out}");
+    assert!(
+        out.contains("node.log_level = \"debug\"  # environment variable REGIONMESH_NODE__LOG_LEVEL"),
+        "{out}"
+    );
+    assert!(
+        out.contains(&format!("idle.linger_ms = 5  # {}:3", file.display())),
+        "{out}"
+    );
+    assert!(out.contains("node.drain_timeout_ms = 10000  # default"), "{out}");
+}
+
+#[test]
+fn bad_input_ends_with_code_2_and_says_where_and_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("n.toml");
+    std::fs::write(&file, "[node]\ndrain_timeout_ms = \"1\"\n").unwrap();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = busy.local_addr().unwrap().to_string();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--config", file.to_str().unwrap()], "n.toml:2:20: "),
+        (
+            &["--config", "/nonexistent.toml"],
+            "cannot read the configuration file /nonexistent.toml",
+        ),
+        (
+            &["--log-level", "loud"],
+            "--log-level: `node.log_level` `loud` is no log filter",
+        ),
+        (
+            &["--log-format", "xml"],
+            "--log-format: `node.log_format` does not fit",
+        ),
+        (&["--admin", &taken], &format!("cannot listen on {taken}")),
+    ];
+    for (arguments, says) in cases {
+        let (code, _, error) = finish(command(arguments));
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains(says), "{error}");
+    }
+    let (code, _, error) = finish({
+        let mut command = command(&[]);
+        command.env("REGIONMESH_NODE__NAEM", "x");
+        command
+    });
+    assert!(
+        code == 2 && error.contains("REGIONMESH_NODE__NAEM: there is no setting `node.naem`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_admin_endpoint_answers_and_sigterm_drains() {
+    let node = lingering("1500", "10000");
+    let silent: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(node.admin).unwrap()).collect();
+    node.wait_until("/readyz", 200);
+    assert_eq!(node.get("/livez"), (200, "alive\n".to_owned()));
+    let status: serde_json::Value = serde_json::from_str(&node.get("/status").1).unwrap();
+    assert_eq!(
+        (&status["name"], &status["role"], &status["players"]),
+        (&"n".into(), &"idle".into(), &0.into())
+    );
+    assert_eq!(status["pid"], node.child.id());
+    assert!(status["rss_bytes"].as_u64().unwrap() > 0);
+    let metrics = node.get("/metrics").1;
+    assert!(
+        metrics.contains("# HELP process_resident_memory_bytes "),
+        "{metrics}"
+    );
+    assert_eq!(node::telemetry::undescribed(&metrics).len(), 0, "{metrics}");
+    assert_eq!(node.ask("PUT /log-level", "", "info,node=debug").0, 200);
+    assert_eq!(node.ask("POST /log-level", "", "loud").0, 400);
+    assert_eq!(node.ask("POST /log-level", "", &"x".repeat(5000)).0, 413);
+    assert_eq!(
+        node.ask("POST /drain", "origin: http://evil.example\r\n", "").0,
+        403
+    );
+    assert_eq!(node.get("/drain").0, 405);
+
+    node.signal(Signal::SIGTERM);
+    node.wait_until("/readyz", 503);
+    assert_eq!(node.get("/readyz").1, "draining\n");
+    assert_eq!(node.get("/livez").0, 200);
+    assert_eq!(node.exit_code(), 0);
+    drop(silent);
+}
+
+#[test]
+fn a_drain_asked_for_over_http_ends_with_code_0() {
+    let node = lingering("0", "10000");
+    assert_eq!(node.ask("POST /drain", "", "").0, 202);
+    assert_eq!(node.exit_code(), 0);
+}
+
+#[test]
+fn a_second_signal_forces() {
+    let node = lingering("600000", "600000");
+    node.signal(Signal::SIGINT);
+    node.wait_until("/readyz", 503);
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 5);
+}
+
+#[test]
+fn a_drain_that_takes_too_long_is_a_failure() {
+    let node = lingering("600000", "200");
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 1);
+}
+
+#[test]
+fn a_child_ends_when_its_parent_is_killed() {
+    let script = format!(
+        "{} --name n --data /x --parent $$ & wait",
+        env!("CARGO_BIN_EXE_idle-node")
+    );
+    let mut shell = Command::new("sh")
+        .args(["-c", &script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(shell.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("ready "), "{line}");
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    // The pipe closes when the last process that holds it, the child, has ended.
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(out.read_to_string(&mut line)));
+    ended.recv_timeout(PATIENCE).expect("the child must end").unwrap();
+}
