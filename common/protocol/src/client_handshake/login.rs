@@ -152,3 +152,68 @@ fn string(reader: &mut Reader<'_>, bytes_max: usize) -> Result<String, ClientHan
     text.map(str::to_owned)
         .ok_or(ClientHandshakeError::Malformed("C3"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ClientKey;
+
+    fn plain(credentials: Credentials) -> Vec<u8> {
+        let client = ClientKey::from_seed(&[4; 32]).public();
+        let attach_no = AttachNo(3);
+        let login = LoginRequest {
+            client,
+            credentials,
+            attach_no,
+        };
+        login.encode(&[7; 64]).unwrap().to_vec()
+    }
+
+    fn guest() -> Vec<u8> {
+        plain(Credentials::Guest { name: "ada".into() })
+    }
+
+    // CH-16: what is sealed is hostile too; whoever holds a client key may say anything.
+    #[test]
+    fn ch_16_an_authentic_login_that_is_malformed_is_refused() {
+        let refused = |mut plain: Vec<u8>, change: &dyn Fn(&mut Vec<u8>)| {
+            change(&mut plain);
+            LoginRequest::parse(&plain).unwrap_err()
+        };
+        let malformed = ClientHandshakeError::Malformed("C3");
+        assert_eq!(refused(guest(), &|plain| plain[0] = 3), malformed);
+        assert_eq!(refused(guest(), &|plain| plain[1..33].fill(0)), malformed);
+        assert_eq!(refused(guest(), &|plain| plain[33] = 33), malformed);
+        assert_eq!(refused(guest(), &|plain| plain[34] = 0xff), malformed);
+        assert_eq!(
+            refused(guest(), &|plain| *plain.last_mut().unwrap() = 1),
+            malformed
+        );
+        assert_eq!(refused(guest(), &|plain| plain.push(0)), malformed);
+        assert_eq!(
+            refused(guest(), &|plain| {
+                plain.pop();
+            }),
+            malformed
+        );
+        let password = plain(Credentials::Password {
+            name: "ada".into(),
+            password: Zeroizing::new("secret".into()),
+        });
+        assert_eq!(refused(password.clone(), &|plain| plain[37] = 129), malformed);
+        for length in 0..160 {
+            assert!(LoginRequest::parse(&password[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_longest_password_fits_the_one_size() {
+        let plain = plain(Credentials::Password {
+            name: "n".repeat(NAME_BYTES_MAX),
+            password: Zeroizing::new("p".repeat(PASSWORD_BYTES_MAX)),
+        });
+        assert_eq!(plain.len(), PLAIN_BYTES);
+        let (login, signature) = LoginRequest::parse(&plain).unwrap();
+        assert_eq!((login.attach_no, signature), (AttachNo(3), [7; 64]));
+    }
+}

@@ -174,3 +174,49 @@ fn address(reader: &mut Reader<'_>) -> Result<Option<SocketAddr>, ClientHandshak
     };
     Ok(Some(SocketAddr::new(ip, reader.u16()?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal() -> Refusal {
+        Refusal {
+            code: Code::Full,
+            retry_ms: 9,
+            proxies: vec![
+                SocketAddr::from(([10, 0, 0, 1], 7000)),
+                SocketAddr::from(([7_u16; 8], 7001)),
+            ],
+            wall_ms: 11,
+        }
+    }
+
+    fn parsed(plain: &[u8]) -> Result<Refusal, ClientHandshakeError> {
+        match Answer::parse(plain)? {
+            Answer::Refusal(refusal) => Ok(refusal),
+            Answer::Welcome(_) => panic!("a welcome"),
+        }
+    }
+
+    // CH-16: a client does not take a proxy's sealed bytes on trust either.
+    #[test]
+    fn ch_16_an_authentic_answer_that_is_malformed_is_refused() {
+        let plain = refusal().encode();
+        assert_eq!(parsed(&plain), Ok(refusal()));
+        for length in 0..plain.len() {
+            assert!(parsed(&plain[..length]).is_err());
+        }
+        let changed = |at: usize, value: u8| {
+            let mut plain = plain.clone();
+            plain[at] = value;
+            parsed(&plain)
+        };
+        assert_eq!(changed(5, 17), Err(MALFORMED));
+        assert_eq!(changed(6, 0), Err(MALFORMED));
+        assert_eq!(changed(6, 5), Err(MALFORMED));
+        assert_eq!(parsed(&[plain.as_slice(), &[0]].concat()), Err(MALFORMED));
+        assert_eq!(changed(0, 200).unwrap().code, Code::Unknown(200));
+        let no_ticket = vec![0; 260];
+        assert!(matches!(Answer::parse(&no_ticket), Err(MALFORMED)));
+    }
+}
