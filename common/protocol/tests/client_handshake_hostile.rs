@@ -8,6 +8,7 @@ mod world;
 use proptest::prelude::*;
 use protocol::client_handshake::*;
 use protocol::entropy::CountingEntropy;
+use protocol::frame::{FrameError, FrameType, HandshakeKey, RawFrame};
 use protocol::ids::ClusterId;
 use protocol::keys::sha256;
 use world::*;
@@ -166,6 +167,39 @@ fn ch_14_a_proxy_cannot_force_a_worthless_secret_either() {
     };
     let error = run(&Middle(1, &zero_key)).map(|_| ()).unwrap_err();
     assert_eq!(error, ClientHandshakeError::WorthlessKey);
+}
+
+#[test]
+fn ch_2_a_version_that_was_not_offered_is_refused() {
+    for version in (0..=255).filter(|version| *version != PROTOCOL_VERSION) {
+        let other = |p2: &[u8]| [&[version], &p2[1..]].concat();
+        let error = run(&Middle(1, &other)).map(|_| ()).unwrap_err();
+        assert_eq!(error, ClientHandshakeError::Version);
+    }
+}
+
+#[test]
+fn ch_17_hello_frames_of_players_pass_whatever_their_clocks_say_but_only_for_their_cluster() {
+    let authority = authority().public().to_bytes();
+    let key = HandshakeKey::client(&authority, CLUSTER);
+    let framed = |wall_ms| {
+        let mut bytes = Vec::new();
+        key.seal(FrameType::ClientHello, &honest().messages[0], wall_ms, &mut bytes)
+            .unwrap();
+        RawFrame::parse(bytes.as_slice().into()).unwrap()
+    };
+    for wall_ms in [0, NOW_MS - 86_400_000, u64::MAX] {
+        let frame = key.open(framed(wall_ms), FrameType::ClientHello, NOW_MS).unwrap();
+        assert_eq!(frame.payload[..], honest().messages[0]);
+    }
+    let strangers = [
+        HandshakeKey::client(&authority, ClusterId([1; 16])),
+        HandshakeKey::client(&[9; 32], CLUSTER),
+    ];
+    for stranger in strangers {
+        let opened = stranger.open(framed(NOW_MS), FrameType::ClientHello, NOW_MS);
+        assert_eq!(opened, Err(FrameError::Hmac));
+    }
 }
 
 #[test]
