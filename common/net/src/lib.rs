@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod link;
 pub mod link_state;
 pub mod queue;
 pub mod sealed_stream;

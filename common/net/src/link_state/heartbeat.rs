@@ -46,7 +46,7 @@ impl Heartbeats {
     /// What to do now.
     #[must_use]
     pub fn vitality(&self, now_us: u64) -> Vitality {
-        let dead_at = self.heard_at_us + self.dead_us;
+        let dead_at = self.dead_at_us();
         let due_at = self.sent_at_us.map_or(0, |sent| sent + self.interval_us);
         if now_us >= dead_at {
             Vitality::Dead
@@ -57,6 +57,12 @@ impl Heartbeats {
                 until_us: due_at.min(dead_at),
             }
         }
+    }
+
+    /// When the peer counts as dead if nothing is heard until then, microseconds.
+    #[must_use]
+    pub fn dead_at_us(&self) -> u64 {
+        self.heard_at_us + self.dead_us
     }
 
     /// Any authentic frame shows that the peer lives.

@@ -1,0 +1,146 @@
+//! Drives a node handshake over a fresh connection, on either side, within its deadline. Refusals are counted by name.
+
+use std::future::Future;
+use std::time::Duration;
+
+use protocol::Code;
+use protocol::identity::Role;
+use protocol::ids::NodeUuid;
+use protocol::limits::NODE_HANDSHAKE_MS_MAX;
+use protocol::node_handshake::{
+    EstablishedNode, HandshakeError, Initiator, InitiatorStep, Lane, LinkTerms, LocalNode, Responder,
+    ResponderStep,
+};
+
+use super::context::LinkContext;
+use super::control::code_label;
+use super::peer::RolePolicy;
+use crate::clock;
+use crate::entropy::OsEntropy;
+use crate::sealed_stream::{RawStream, StreamError};
+
+/// Why a connection did not become a link.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AdmissionError {
+    /// Whoever it is broke the handshake, or was not wanted.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The connection.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The peer proved who it is, and was told that it is not wanted.
+    #[error("{peer:?} was refused: {code:?}")]
+    NotWanted {
+        /// Who it is.
+        peer: NodeUuid,
+        /// What it was told.
+        code: Code,
+    },
+    /// It took too long.
+    #[error("the handshake took too long")]
+    TooLate,
+}
+
+impl AdmissionError {
+    /// A fixed name for metrics.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Handshake(HandshakeError::Denied(code) | HandshakeError::Refused(code))
+            | Self::NotWanted { code, .. } => code_label(*code),
+            Self::Handshake(error) => error.label(),
+            Self::Stream(error) => error.label(),
+            Self::TooLate => "too_late",
+        }
+    }
+}
+
+/// An authenticated connection whose halves are not split yet.
+pub(super) struct Admitted {
+    pub(super) stream: RawStream,
+    pub(super) node: Box<EstablishedNode>,
+}
+
+/// The dialing side.
+pub(super) async fn initiate(
+    context: &LinkContext,
+    stream: RawStream,
+    (responder, role, lane): (NodeUuid, Role, Lane),
+) -> Result<Admitted, AdmissionError> {
+    let policy = RolePolicy {
+        directory: &*context.directory,
+        roles: &[role],
+    };
+    let (local, clock) = (context.local(), context.clock);
+    let mut stream = stream;
+    let (mut initiator, hello) = start(&local, responder, lane, clock.now_ms())?;
+    within_deadline(async {
+        stream.write(&hello).await?;
+        loop {
+            let raw = stream.next_raw().await?;
+            match initiator.handle_frame(raw, &policy, clock::wall_ms(), clock.now_ms())? {
+                InitiatorStep::Send(bytes) => stream.write(&bytes).await?,
+                InitiatorStep::Established(node) => return Ok(node),
+            }
+        }
+    })
+    .await
+    .map(|node| Admitted { stream, node })
+}
+
+fn start(
+    local: &LocalNode,
+    responder: NodeUuid,
+    lane: Lane,
+    now_ms: u64,
+) -> Result<(Initiator, Vec<u8>), HandshakeError> {
+    Initiator::start(local, responder, lane, &mut OsEntropy, clock::wall_ms(), now_ms)
+}
+
+/// The listening side.
+pub(super) async fn respond(
+    context: &LinkContext,
+    stream: RawStream,
+    roles: &[Role],
+) -> Result<Admitted, AdmissionError> {
+    let policy = RolePolicy {
+        directory: &*context.directory,
+        roles,
+    };
+    let clock = context.clock;
+    let mut stream = stream;
+    let terms = LinkTerms {
+        max_frame: context.config.max_frame_bytes,
+        heartbeat_ms: context.config.heartbeat_ms,
+        dead_ms: context.config.dead_ms,
+    };
+    let mut responder = Responder::new(&context.local(), terms, clock.now_ms());
+    within_deadline(async {
+        loop {
+            let raw = stream.next_raw().await?;
+            let (wall_ms, now_ms) = (clock::wall_ms(), clock.now_ms());
+            match responder.handle_frame(raw, &policy, &mut OsEntropy, wall_ms, now_ms)? {
+                ResponderStep::Send(bytes) => stream.write(&bytes).await?,
+                ResponderStep::Established { welcome, node } => {
+                    stream.write(&welcome).await?;
+                    return Ok(node);
+                }
+                ResponderStep::Refused { welcome, peer, code } => {
+                    stream.write(&welcome).await?;
+                    return Err(AdmissionError::NotWanted { peer, code });
+                }
+            }
+        }
+    })
+    .await
+    .map(|node| Admitted { stream, node })
+}
+
+async fn within_deadline<T>(
+    handshake: impl Future<Output = Result<T, AdmissionError>>,
+) -> Result<T, AdmissionError> {
+    let deadline = Duration::from_millis(NODE_HANDSHAKE_MS_MAX);
+    match tokio::time::timeout(deadline, handshake).await {
+        Ok(result) => result,
+        Err(_) => Err(AdmissionError::TooLate),
+    }
+}

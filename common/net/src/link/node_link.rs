@@ -1,0 +1,124 @@
+//! Dials one peer and redials for ever: 50 ms after the first loss, a second after many, spread by chance.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::identity::Role;
+use protocol::ids::NodeUuid;
+use protocol::node_handshake::Lane;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::context::LinkContext;
+use super::handler::LinkHandler;
+use super::handshake::{self, AdmissionError, Admitted};
+use super::registry::LinkKey;
+use super::run::{LinkPlace, run_link};
+use crate::entropy::OsEntropy;
+use crate::link_state::{LinkPhase, LinkState};
+use crate::sealed_stream::{RawStream, StreamError};
+
+/// A connection that does not come about within this is given up.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// Where a peer listens just now; `None` while nobody knows. Asked before each dial.
+pub type AddressSource = Arc<dyn Fn() -> Option<SocketAddr> + Send + Sync>;
+
+/// Whom to dial.
+#[derive(Clone)]
+pub struct LinkTarget {
+    /// Where it listens.
+    pub address: AddressSource,
+    /// Who must answer.
+    pub responder: NodeUuid,
+    /// In which role.
+    pub role: Role,
+    /// Which of several links to it.
+    pub lane: Lane,
+}
+
+/// Keeps a link to one peer until `shutdown`.
+pub async fn dial_link<H: LinkHandler>(
+    context: Arc<LinkContext>,
+    target: LinkTarget,
+    mut handler: H,
+    shutdown: CancellationToken,
+) {
+    let mut state = LinkState::new(context.clock.now_ms());
+    while let LinkPhase::Down { redial_at_ms } = state.phase() {
+        let redial_at = Instant::from_std(context.clock.at_us(redial_at_ms * 1000));
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => state.handle_drain(),
+            () = sleep_until(redial_at) => dial_once(&context, &target, &mut state, &mut handler, &shutdown).await,
+        }
+    }
+}
+
+async fn dial_once<H: LinkHandler>(
+    context: &Arc<LinkContext>,
+    target: &LinkTarget,
+    state: &mut LinkState,
+    handler: &mut H,
+    shutdown: &CancellationToken,
+) {
+    state.handle_dial();
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => state.handle_drain(),
+        connected = connect(context, target, state) => match connected {
+            Ok(admitted) => {
+                state.handle_up(context.clock.now_ms());
+                run_link(context, admitted, place(context, target), handler, shutdown).await;
+            }
+            Err(error) => {
+                if !matches!(error, AdmissionError::Stream(StreamError::Io(_))) {
+                    context.stats.count_refused(error.label());
+                }
+                tracing::debug!(responder = ?target.responder, %error, "no link");
+            }
+        },
+    }
+    state.handle_lost(context.clock.now_ms(), &mut OsEntropy);
+    if shutdown.is_cancelled() {
+        state.handle_drain();
+    }
+}
+
+async fn connect(
+    context: &LinkContext,
+    target: &LinkTarget,
+    state: &mut LinkState,
+) -> Result<Admitted, AdmissionError> {
+    let unknown = || {
+        std::io::Error::new(
+            std::io::ErrorKind::AddrNotAvailable,
+            "the peer's address is not known",
+        )
+    };
+    let address = (target.address)()
+        .ok_or_else(unknown)
+        .map_err(StreamError::from)?;
+    let connected = timeout(CONNECT, TcpStream::connect(address)).await;
+    let io = connected
+        .map_err(std::io::Error::from)
+        .flatten()
+        .map_err(StreamError::from)?;
+    state.handle_connected();
+    let stream = RawStream::new(io, context.clock)?;
+    handshake::initiate(context, stream, (target.responder, target.role, target.lane)).await
+}
+
+fn place(context: &LinkContext, target: &LinkTarget) -> LinkPlace {
+    LinkPlace {
+        key: LinkKey {
+            initiator: context.uuid(),
+            responder: target.responder,
+            lane: target.lane,
+        },
+        // Ours: whatever dialed before in this process has been given up.
+        incarnation: Default::default(),
+    }
+}

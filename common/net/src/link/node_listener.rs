@@ -1,0 +1,92 @@
+//! Accepts links from peers of given roles. Handshakes never run in the accept loop: each is a task with a permit and a
+//! deadline, and there is a fixed number of permits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::identity::Role;
+use protocol::limits::NODE_HANDSHAKES_PENDING_MAX;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::context::LinkContext;
+use super::handler::LinkHandler;
+use super::handshake;
+use super::registry::LinkKey;
+use super::run::{LinkPlace, run_link};
+use crate::sealed_stream::RawStream;
+
+/// How long to leave the listener alone when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves a listener until `shutdown`, then waits for its links to say goodbye. `handler` is cloned for each link.
+pub async fn accept_links<H: LinkHandler + Clone>(
+    context: Arc<LinkContext>,
+    listener: TcpListener,
+    roles: &'static [Role],
+    handler: H,
+    shutdown: CancellationToken,
+) {
+    let permits = Arc::new(Semaphore::new(NODE_HANDSHAKES_PENDING_MAX));
+    let peers = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((io, address)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Closed at once rather than kept waiting: an honest peer redials, a flood finds nothing to hold on to.
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            context.stats.count_refused("handshakes_pending");
+            continue;
+        };
+        tracing::debug!(%address, "accepted");
+        let (context, handler, shutdown) = (Arc::clone(&context), handler.clone(), shutdown.clone());
+        peers.spawn(async move { serve(&context, io, permit, roles, handler, &shutdown).await });
+    }
+    drop(listener);
+    peers.close();
+    peers.wait().await;
+}
+
+async fn serve<H: LinkHandler>(
+    context: &Arc<LinkContext>,
+    io: TcpStream,
+    permit: OwnedSemaphorePermit,
+    roles: &[Role],
+    mut handler: H,
+    shutdown: &CancellationToken,
+) {
+    let Ok(stream) = RawStream::new(io, context.clock) else {
+        return;
+    };
+    let admitted = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return,
+        admitted = handshake::respond(context, stream, roles) => admitted,
+    };
+    drop(permit);
+    match admitted {
+        Ok(admitted) => {
+            let place = LinkPlace {
+                key: LinkKey {
+                    initiator: admitted.node.peer.uuid,
+                    responder: context.uuid(),
+                    lane: admitted.node.lane,
+                },
+                incarnation: admitted.node.peer.incarnation,
+            };
+            run_link(context, admitted, place, &mut handler, shutdown).await;
+        }
+        Err(error) => {
+            context.stats.count_refused(error.label());
+            tracing::debug!(%error, "no link");
+        }
+    }
+}
