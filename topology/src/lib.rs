@@ -5,6 +5,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod bundle;
 mod code;
 mod diagnostic;
 pub mod limits;
@@ -14,6 +15,7 @@ mod report;
 mod suggest;
 mod validate;
 
+pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyView};
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
 pub use model::{Proxy, Region, Server, Topology, WorldSpec};

@@ -30,3 +30,7 @@ pub const STANDBYS_MAX: usize = 8;
 pub const MISTAKES_NOTED_MAX: usize = 1000;
 /// Mistakes a report shows before it only counts them.
 pub const MISTAKES_SHOWN_MAX: usize = 50;
+/// Entries of a bundle's node table: every node, proxies that log users in twice, and operators.
+pub const BUNDLE_NODES_MAX: usize = 800;
+/// Revocations in a bundle; a node whose certificate has expired needs none any more.
+pub const BUNDLE_REVOCATIONS_MAX: usize = 1024;
