@@ -20,7 +20,7 @@ pub enum FrameType {
     ProxyAnswer = 0x06,
     /// C3, client to proxy: credentials or ticket, sealed inside.
     ClientLogin = 0x07,
-    /// P4, proxy to client: the verdict.
+    /// P4, proxy to client: the verdict, sealed inside.
     ProxyWelcome = 0x08,
     /// The last frame under a key; empty. Sealed and consumed inside this module.
     Rekey = 0x0E,
@@ -73,16 +73,10 @@ impl FrameType {
         }
     }
 
-    /// Whether a frame of this type travels under the hello key, with a clear payload.
+    /// Whether a frame of this type travels under the hello key.
     #[must_use]
     pub const fn is_handshake(self) -> bool {
-        self.number() <= Self::ProxyWelcome.number()
-    }
-
-    /// Whether the type may be the first frame under traffic keys, and only the first.
-    #[must_use]
-    pub const fn is_welcome(self) -> bool {
-        matches!(self, Self::NodeWelcome | Self::ProxyWelcome)
+        !matches!(self, Self::NodeWelcome | Self::Rekey | Self::Close | Self::Batch)
     }
 }
 

@@ -30,11 +30,13 @@ pub struct FrameOpener {
     key_phase: u32,
     counter: u64,
     payload_bytes_max: u32,
+    awaits_welcome: bool,
     broken: Option<FrameError>,
 }
 
 impl FrameOpener {
-    /// Expects phase 0, counter 0, and payloads no longer than a handshake's until [`establish`](Self::establish).
+    /// Expects phase 0, counter 0, and until [`establish`](Self::establish) nothing but a `NodeWelcome` no longer than a
+    /// handshake's payload may be.
     #[must_use]
     pub fn new(secret: TrafficSecret) -> Self {
         let (key, mac) = secret.keys();
@@ -45,13 +47,15 @@ impl FrameOpener {
             key_phase: 0,
             counter: 0,
             payload_bytes_max: limits::FRAME_PAYLOAD_HANDSHAKE_BYTES_MAX,
+            awaits_welcome: true,
             broken: None,
         }
     }
 
-    /// The handshake is over: from now on payloads (ciphertext and tag) may be as long as it agreed, in bytes.
+    /// The handshake is over: from now on there are batches, and payloads (ciphertext and tag) as long as it agreed, in bytes.
     pub fn establish(&mut self, payload_bytes_max: u32) {
         self.payload_bytes_max = payload_bytes_max;
+        self.awaits_welcome = false;
     }
 
     /// Longest payload acceptable now, bytes of ciphertext and tag.
@@ -79,11 +83,12 @@ impl FrameOpener {
         self.check_place(&header)?;
         let payload = self.decrypt(&header, payload)?;
         self.counter = self.counter.saturating_add(1);
-        match header.frame_type {
-            FrameType::Rekey => self.rekey(&payload).map(|()| None),
-            FrameType::Batch | FrameType::Close => Ok(Some(frame(&header, payload))),
-            kind if kind.is_welcome() && is_first(&header) => Ok(Some(frame(&header, payload))),
-            kind => Err(FrameError::Type(kind.number())),
+        match (self.awaits_welcome, header.frame_type) {
+            (false, FrameType::Rekey) => self.rekey(&payload).map(|()| None),
+            (false, FrameType::Batch | FrameType::Close) | (true, FrameType::NodeWelcome) => {
+                Ok(Some(frame(&header, payload)))
+            }
+            (_, kind) => Err(FrameError::Type(kind.number())),
         }
     }
 
@@ -138,10 +143,6 @@ impl FrameOpener {
     }
 }
 
-fn is_first(header: &Header) -> bool {
-    header.key_phase == 0 && header.counter == 0
-}
-
 fn frame(header: &Header, payload: Bytes) -> Frame {
     Frame {
         frame_type: header.frame_type,
@@ -185,6 +186,7 @@ mod tests {
         let secret = TrafficSecret::new(&Prk::extract(&[1; 32], b"x"), Direction::InitiatorToResponder);
         let mut sealer = FrameSealer::new(secret.clone(), 4096, 0);
         let mut opener = FrameOpener::new(secret);
+        opener.establish(4096);
         sealer.skip_to(limits::REKEY_FRAMES - 2);
         opener.counter = limits::REKEY_FRAMES - 2;
         for _ in 0..3 {

@@ -110,7 +110,8 @@ impl FrameSealer {
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), FrameError> {
-        let welcome = frame_type.is_welcome() && self.key_phase == 0 && self.counter == 0;
+        let first = self.key_phase == 0 && self.counter == 0;
+        let welcome = frame_type == FrameType::NodeWelcome && first;
         if !welcome && !matches!(frame_type, FrameType::Batch | FrameType::Close) {
             return Err(FrameError::Type(frame_type.number()));
         }

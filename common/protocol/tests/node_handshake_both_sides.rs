@@ -1,0 +1,318 @@
+//! Two nodes meet: what they agree on, and every way in which a peer that proved itself is turned away.
+//!
+//! The golden frames were made by an independent implementation of the page's formulas and of all primitives.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may")]
+
+mod node_world;
+
+use bytes::BytesMut;
+use node_world::*;
+use protocol::Code;
+use protocol::frame::{FrameError, FrameOpener, FrameSealer, FrameType, PeerClock, RawFrame};
+use protocol::identity::*;
+use protocol::ids::*;
+use protocol::limits;
+use protocol::node_handshake::*;
+
+fn travels(from: &mut FrameSealer, to: &mut FrameOpener, payload: &[u8]) -> bool {
+    let mut out = Vec::new();
+    from.seal(FrameType::Batch, payload, WALL_MS, 50, &mut out)
+        .unwrap();
+    let raw = RawFrame::parse(BytesMut::from(&out[..])).unwrap();
+    to.open(raw).is_ok_and(|frame| frame.unwrap().payload == payload)
+}
+
+#[test]
+fn nh_1_both_sides_end_with_the_same_keys_and_know_each_other() {
+    let (dialer, listener) = Scene::new().run(honest);
+    let (mut dialer, mut listener) = (dialer.established(), listener.established());
+    assert!(travels(
+        &mut dialer.sealer,
+        &mut listener.opener,
+        b"to the listener"
+    ));
+    assert!(travels(
+        &mut listener.sealer,
+        &mut dialer.opener,
+        b"to the dialer"
+    ));
+    assert_eq!((dialer.peer.uuid, listener.peer.uuid), (LISTENER, DIALER));
+    assert_eq!(
+        (dialer.peer.number, dialer.peer.role),
+        (NodeNumber(1), Role::GameServer)
+    );
+    assert_eq!(
+        (listener.peer.number, listener.peer.role),
+        (NodeNumber(101), Role::Proxy)
+    );
+    for end in [&dialer, &listener] {
+        assert_eq!(
+            (end.peer.incarnation, end.peer.topology_version),
+            (Incarnation(7), TopologyVersion(3))
+        );
+        assert_eq!(end.peer.certificate.validity(), days(-1, 364));
+        assert_eq!((end.lane, end.version), (Lane::new(2).unwrap(), VERSION));
+        assert_eq!(end.terms, LinkTerms::default());
+    }
+    let (at_dialer, at_listener) = ((WALL_MS + 40, 30), (WALL_MS, 20));
+    let clock = |(wall_ms, at_ms)| PeerClock { wall_ms, at_ms };
+    assert_eq!(
+        (dialer.clock, listener.clock),
+        (clock(at_dialer), clock(at_listener))
+    );
+}
+
+#[test]
+fn nh_1_the_agreed_frame_size_holds_on_both_sides() {
+    let mut scene = Scene::new();
+    scene.terms.max_frame = 64 * 1024;
+    let (dialer, listener) = scene.run(honest);
+    let (mut dialer, mut listener) = (dialer.established(), listener.established());
+    let longest = vec![1; 64 * 1024 - 16];
+    assert!(travels(&mut dialer.sealer, &mut listener.opener, &longest));
+    assert!(travels(&mut listener.sealer, &mut dialer.opener, &longest));
+    assert_eq!(dialer.sealer.plain_bytes_max(), longest.len());
+    assert_eq!(listener.sealer.plain_bytes_max(), longest.len());
+}
+
+#[test]
+fn nh_2_other_entropy_makes_other_keys() {
+    let (first, _) = Scene::new().run(honest);
+    let mut again = Scene::new();
+    again.seed = 2;
+    let (_, second) = again.run(honest);
+    let (mut first, mut second) = (first.established(), second.established());
+    assert!(!travels(&mut first.sealer, &mut second.opener, b"x"));
+}
+
+/// What the responder says, what the initiator hears.
+fn refused(scene: &Scene) -> (Code, HandshakeError) {
+    match scene.run(honest) {
+        (End::Failed(heard), End::Refused(code)) => (code, heard),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn denied(scene: &Scene) -> HandshakeError {
+    let (dialer, listener) = scene.run(honest);
+    assert!(
+        matches!(listener, End::Waiting),
+        "the responder must not learn a thing"
+    );
+    dialer.error()
+}
+
+#[test]
+fn nh_8_a_proved_initiator_that_is_not_wanted_is_told_why() {
+    let told = |code| (code, HandshakeError::Refused(code));
+    let scene = Scene::new;
+
+    let mut revoked = scene();
+    revoked
+        .listener_roster
+        .nodes
+        .insert(DIALER, PeerStanding::Revoked);
+    assert_eq!(refused(&revoked), told(Code::Revoked));
+
+    let mut expired = scene();
+    expired.dialer = node_with(&certificate(&authority(), DIALER, days(-9, -1)));
+    assert_eq!(refused(&expired), told(Code::CertExpired));
+
+    let mut not_yet = scene();
+    not_yet.dialer = node_with(&certificate(&authority(), DIALER, days(1, 9)));
+    assert_eq!(refused(&not_yet), told(Code::CertExpired));
+
+    let mut unknown = scene();
+    unknown.listener_roster.nodes.remove(&DIALER);
+    assert_eq!(refused(&unknown), told(Code::NotInTopology));
+
+    let mut wrong_role = scene();
+    wrong_role.listener_roster.roles = vec![Role::GameServer];
+    assert_eq!(refused(&wrong_role), told(Code::RoleDenied));
+
+    let mut duplicate = scene();
+    duplicate.listener_roster.last_word = Err(Code::DuplicateLink);
+    assert_eq!(refused(&duplicate), told(Code::DuplicateLink));
+}
+
+#[test]
+fn nh_8_the_certificate_must_hold_the_key_that_the_topology_names() {
+    let mut scene = Scene::new();
+    let listed = PeerStanding::Listed {
+        number: NodeNumber(101),
+        role: Role::Proxy,
+        public: node_key(LISTENER).public(),
+    };
+    scene.listener_roster.nodes.insert(DIALER, listed);
+    assert_eq!(refused(&scene).0, Code::NotInTopology);
+}
+
+#[test]
+fn nh_8_revocation_outweighs_expiry() {
+    let mut scene = Scene::new();
+    scene.dialer = node_with(&certificate(&authority(), DIALER, days(-9, -1)));
+    scene.listener_roster.nodes.insert(DIALER, PeerStanding::Revoked);
+    assert_eq!(refused(&scene).0, Code::Revoked);
+}
+
+#[test]
+fn nh_7_an_unwanted_responder_hears_nothing_more() {
+    let mut revoked = Scene::new();
+    revoked
+        .dialer_roster
+        .nodes
+        .insert(LISTENER, PeerStanding::Revoked);
+    assert_eq!(denied(&revoked), HandshakeError::Denied(Code::Revoked));
+
+    let mut expired = Scene::new();
+    expired.listener = node_with(&certificate(&authority(), LISTENER, days(-9, -1)));
+    assert_eq!(denied(&expired), HandshakeError::Denied(Code::CertExpired));
+
+    let mut unknown = Scene::new();
+    unknown.dialer_roster.nodes.remove(&LISTENER);
+    assert_eq!(denied(&unknown), HandshakeError::Denied(Code::NotInTopology));
+
+    let mut wrong_role = Scene::new();
+    wrong_role.dialer_roster.roles = vec![Role::Proxy];
+    assert_eq!(denied(&wrong_role), HandshakeError::Denied(Code::RoleDenied));
+}
+
+#[test]
+fn nh_10_terms_that_make_no_sense_are_refused() {
+    let terms = |max_frame, heartbeat_ms, dead_ms| LinkTerms {
+        max_frame,
+        heartbeat_ms,
+        dead_ms,
+    };
+    let most = limits::FRAME_PAYLOAD_AGREED_BYTES_MAX;
+    for good in [terms(4096, 1, 2), terms(most, 500, u16::MAX)] {
+        let scene = Scene {
+            terms: good,
+            ..Scene::new()
+        };
+        assert_eq!(scene.run(honest).0.established().terms, good);
+    }
+    for bad in [
+        terms(4095, 500, 2000),
+        terms(most + 1, 500, 2000),
+        terms(4096, 0, 2000),
+        terms(4096, 500, 500),
+    ] {
+        let scene = Scene {
+            terms: bad,
+            ..Scene::new()
+        };
+        assert_eq!(denied(&scene), HandshakeError::Terms, "{bad:?}");
+    }
+}
+
+#[test]
+fn nh_11_clocks_more_than_two_minutes_apart_do_not_meet() {
+    for (off_ms, meets) in [(120_000, true), (120_001, false)] {
+        for wall_ms in [WALL_MS + off_ms, WALL_MS - off_ms] {
+            let scene = Scene {
+                listener_wall_ms: wall_ms,
+                ..Scene::new()
+            };
+            let (_, listener) = scene.run(honest);
+            assert_eq!(listener.is_established(), meets, "{wall_ms}");
+            if !meets {
+                assert_eq!(listener.error(), HandshakeError::Frame(FrameError::Clock(off_ms)));
+            }
+        }
+    }
+}
+
+#[test]
+fn nh_12_a_handshake_ends_after_three_seconds() {
+    let scene = Scene::new();
+    let m1 = || RawFrame::parse(BytesMut::from(&scene.record()[0][..])).unwrap();
+    for (now_ms, in_time) in [(5_999, true), (6_000, false)] {
+        let mut responder = Responder::new(&scene.listener, scene.terms, 3_000);
+        assert_eq!(responder.deadline_ms(), 6_000);
+        let entropy = &mut protocol::entropy::CountingEntropy(9);
+        let step = responder.handle_frame(m1(), &scene.listener_roster, entropy, WALL_MS, now_ms);
+        assert_eq!(step.is_ok(), in_time);
+        if let Err(error) = step {
+            assert_eq!(error, HandshakeError::TooLate);
+        }
+    }
+}
+
+/// A node under two authorities: whose certificate it holds, and whom it trusts.
+fn rotating(uuid: NodeUuid, signed_by: u8, trusted: &[u8]) -> LocalNode {
+    let key = |seed: u8| AuthorityKey::from_seed(&[seed; 32]);
+    let mut authorities = AuthorityKeys::new(key(trusted[0]).public());
+    if let Some(next) = trusted.get(1) {
+        authorities = authorities.with_next(key(*next).public());
+    }
+    let certificate = certificate(&key(signed_by), uuid, days(-1, 364));
+    LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(1)).unwrap()
+}
+
+#[test]
+fn nh_13_the_authority_can_be_replaced_without_a_pair_that_cannot_talk() {
+    // Each step of a rotation from 1 to 2, with neighbours at most one step apart.
+    let steps: [(u8, &[u8]); 4] = [(1, &[1]), (1, &[1, 2]), (2, &[1, 2]), (2, &[2])];
+    for pair in steps.windows(2) {
+        for (dialer, listener) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+            let mut scene = Scene::new();
+            scene.dialer = rotating(DIALER, dialer.0, dialer.1);
+            scene.listener = rotating(LISTENER, listener.0, listener.1);
+            let (at_dialer, at_listener) = scene.run(honest);
+            assert!(
+                at_dialer.is_established() && at_listener.is_established(),
+                "{dialer:?} {listener:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nh_13_a_certificate_of_another_authority_or_cluster_is_refused_at_the_start() {
+    let stranger = certificate(&AuthorityKey::from_seed(&[9; 32]), DIALER, days(-1, 1));
+    let authorities = AuthorityKeys::new(authority().public());
+    let ours = certificate(&authority(), DIALER, days(-1, 1));
+    let make = |certificate, cluster| LocalNode::new(certificate, cluster, authorities, Incarnation(1));
+    assert_eq!(make(&stranger, CLUSTER).unwrap_err(), CertificateError::NotSigned);
+    assert_eq!(
+        make(&ours, ClusterId([0; 16])).unwrap_err(),
+        CertificateError::NotSigned
+    );
+    assert!(make(&ours, CLUSTER).is_ok());
+}
+
+#[test]
+fn nh_1_golden_frames() {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let frames: Vec<_> = Scene::new().record().iter().map(|frame| hex(frame)).collect();
+    assert_eq!(frames, GOLDEN);
+}
+
+const GOLDEN: [&str; 4] = [
+    "\
+     6c0000004477aaf301df0278d9672c49e2b85db45f9b1053d62cd03d1206caf1b977e623000000000000000000000000\
+     0100c02cc89901000001010200c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c11515151515151515151515151515151507a37c\
+     bc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c2122232425262728292a2b2c2d2e2f30313233\
+     3435363738393a3b3c3d3e3f400300000000000000",
+    "\
+     310100007101338a450f50146e518b06fffaafc625a45e44ca4a43cd0e93fb699517d456000000000000000000000000\
+     0228c02cc899010000010000005714769d116bf76436ae74bc793d2c30ad1903c59ac5273805c7e2698b410c36858687\
+     88898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a40b1ed558013718410f6ff72b26b44a61be9c07\
+     a4a7449ea99d8d20b0b54ef954077347ca800e92cb6948456a223af7aa42da348f339c72f5dd1730f63845520dc24329\
+     bb60d2379174c7ee8b627b7d5738a7b0224d047dbfcbe44600a852883c3ee7b68ab517fb793e3d6ea475ad3d8378d706\
+     1a1dafd78a9224bc3cbcdc0ebdb1425e81beb82a476d4e0b3f7402e97f23844684b9384c11ec8022c62866ad16b024ac\
+     209dc487a9c598d9b384f1aa704b91d699d747349030df5e38a835e9dd69424d39a880d966f5ac41937c186063284154\
+     f3ee75ce3c8c184679809405c8e7d72c7f7d0d108e92b980c841",
+    "\
+     e50000009c83b3112c4d3ca8d0a0deb0fc102514a61ec3cf6fda81424cc0c31ad9e5fe95000000000000000000000000\
+     0300c02cc8990100001a3729da5eef86bda0ff50a2a7e7bed063f44f25b566d4d1f4b487b43cf90e3318e5384e975baf\
+     47317e910ee012ebf88cde77d558fb860895be4c6ab9350448a09fa43d4544dc79a616e92056c9affdde1ade3ca04c01\
+     c977a2b33e07c2d06641737d44b457e263ef83ddca25a9e03ad607371d4612786358c362f757145a21e6cb829b160161\
+     544f03d2240d7103229324df6e474c712bfbdcd7fd6f9444bd2e0cfa1f5e813821dc46ad532319197278cc76dcba26d9\
+     a32d27ab5a8cf2315bf96d78aa82fb8e48feeba3f067ec7ae83b3d01f01db98d6a9510f1bb2ffcfbaac4d049ba81",
+    "\
+     1c00000020ae02f9ea46345894ca283dc28d1a61f97ed4f74368a7e126897481f7ebc77f000000000000000000000000\
+     0428c02cc89901000024177104b6bd99357ba2c4a5cb9b7eb74224137300b3e13954880396",
+];
