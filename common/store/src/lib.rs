@@ -1,8 +1,8 @@
 //! The single commit point: who owns which player, who holds what, and which epoch is the current one.
 //!
 //! The contract is a closed pair of enums, [`StoreRequest`] and [`StoreReply`], that know no database. Every rule of
-//! ownership that must survive crashes is a condition inside one of the requests; what implements them (`sqlite`,
-//! `simulated`) passes one conformance suite. Store work never runs on a tick: [`StoreHandle`] takes requests
+//! ownership that must survive crashes is a condition inside one of the requests; what implements them ([`sqlite`],
+//! [`simulated`]) passes one conformance suite. Store work never runs on a tick: [`StoreHandle`] takes requests
 //! without waiting and a task batches them.
 
 pub mod batch;
@@ -12,6 +12,9 @@ pub mod limits;
 pub mod reply;
 pub mod request;
 pub mod row;
+mod rules;
+pub mod simulated;
+pub mod sqlite;
 pub mod store_task;
 
 pub use error::StoreError;

@@ -1,0 +1,215 @@
+//! The rules that every implementation shares: limits of a request, and how epochs grow.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeSet;
+
+use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch, UserId};
+use protocol::limits::HANDOVER_GROUP_MAX;
+
+use crate::StoreError;
+use crate::holding::{Holder, Holding, HoldingChange};
+use crate::limits::{
+    BATCH_ROWS_MAX, CENSUS_ROWS_MAX, HOLDING_CHANGES_MAX, SEED_HOLDINGS_MAX, STATE_BYTES_MAX,
+};
+use crate::request::{DurableCommit, StoreRequest};
+use crate::row::{PlayerBody, PlayerSave};
+
+/// Starts that a new generation skips, and guests: a restored backup does not know how many were given out.
+pub(crate) const STARTS_SKIPPED: u64 = 1 << 12;
+/// See [`STARTS_SKIPPED`].
+pub(crate) const GUESTS_SKIPPED: u64 = 1 << 24;
+
+/// The owner epoch that is `steps` (1 or 2) after `current`; the first one of `generation` if `current` is older.
+pub(crate) fn owner_epoch_after(
+    current: OwnerEpoch,
+    generation: u16,
+    steps: u8,
+) -> Result<OwnerEpoch, EpochExhausted> {
+    if current.0 >> 48 < u64::from(generation) {
+        return Ok(OwnerEpoch::first(generation));
+    }
+    (0..steps).try_fold(current, |epoch, _| epoch.next())
+}
+
+/// The epochs that the players of a group get in a handover.
+pub(crate) fn passenger_epochs(
+    passengers: &[PlayerSave],
+    generation: u16,
+) -> Result<Vec<OwnerEpoch>, EpochExhausted> {
+    passengers
+        .iter()
+        .map(|save| owner_epoch_after(save.owner_epoch, generation, 1))
+        .collect()
+}
+
+/// The region epoch after `current`; the first one of `generation` if there is none or it is older.
+pub(crate) fn region_epoch_after(
+    current: Option<RegionEpoch>,
+    generation: u16,
+) -> Result<RegionEpoch, EpochExhausted> {
+    match current {
+        Some(current) if current.0 >> 48 >= u64::from(generation) => current.next(),
+        _ => Ok(RegionEpoch::first(generation)),
+    }
+}
+
+/// The session generation after `current`; above all of older store generations.
+pub(crate) fn session_after(current: u64, generation: u16) -> u64 {
+    current.saturating_add(1).max(u64::from(generation) << 48 | 1)
+}
+
+/// Whether an epoch was issued by this generation of the store.
+pub(crate) fn is_of_generation(epoch: OwnerEpoch, generation: u16) -> bool {
+    epoch.0 >> 48 == u64::from(generation)
+}
+
+/// Refuses what breaks a limit, before anything is written.
+pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
+    match request {
+        StoreRequest::InsertPlayer { row } => {
+            holds(row.owner.is_some(), "a new player needs an owner")?;
+            number(row.user.0, "user")?;
+            number(row.version.0, "version")?;
+            number(row.region_epoch.0, "region epoch")?;
+            number(row.attempt.0, "attempt")?;
+            body(&row.body)
+        }
+        StoreRequest::Activate {
+            user,
+            serving,
+            expected,
+            binding,
+        } => {
+            number(user.0, "user")?;
+            number(serving.region_epoch.0, "region epoch")?;
+            number(binding.session_generation.0, "session generation")?;
+            number(expected.0, "owner epoch")
+        }
+        StoreRequest::Reclaim {
+            user,
+            serving,
+            expected,
+        } => {
+            number(user.0, "user")?;
+            number(serving.region_epoch.0, "region epoch")?;
+            number(expected.0, "owner epoch")
+        }
+        StoreRequest::PassPlayers {
+            passengers,
+            to,
+            attempt,
+            ..
+        } => {
+            let size = 1..=HANDOVER_GROUP_MAX;
+            holds(
+                size.contains(&passengers.len()),
+                "a handover takes 1 to 16 players",
+            )?;
+            number(to.region_epoch.0, "region epoch")?;
+            number(attempt.0, "attempt")?;
+            passengers.iter().try_for_each(save)
+        }
+        StoreRequest::SavePlayers { saves, .. } => {
+            holds(saves.len() <= BATCH_ROWS_MAX, "more than 64 saves in one request")?;
+            saves.iter().try_for_each(save)
+        }
+        StoreRequest::CommitDurable { commits, .. } => {
+            holds(
+                commits.len() <= BATCH_ROWS_MAX,
+                "more than 64 commits in one request",
+            )?;
+            commits.iter().try_for_each(commit)
+        }
+        StoreRequest::Release { save: last, .. } | StoreRequest::RebindSession { save: last, .. } => {
+            save(last)
+        }
+        StoreRequest::SeedHoldings { holdings, .. } => seed(holdings),
+        StoreRequest::ReadChains { users } => holds(
+            users.len() <= CENSUS_ROWS_MAX,
+            "more users than a census names at once",
+        ),
+        StoreRequest::RaiseSession { user } => number(user.0, "user"),
+        _ => Ok(()),
+    }
+}
+
+fn commit(commit: &DurableCommit) -> Result<(), StoreError> {
+    holds(
+        commit.changes.len() <= HOLDING_CHANGES_MAX,
+        "more than 64 holding changes in one commit",
+    )?;
+    save(&commit.save)?;
+    commit.changes.iter().try_for_each(|change| {
+        number(change.holding(), "holding")?;
+        match change {
+            HoldingChange::Drop { x, y, .. } => place(*x, *y),
+            HoldingChange::Give { to, .. } => number(to.0, "user"),
+            HoldingChange::Take { .. } => Ok(()),
+        }
+    })
+}
+
+fn save(save: &PlayerSave) -> Result<(), StoreError> {
+    number(save.user.0, "user")?;
+    number(save.owner_epoch.0, "owner epoch")?;
+    number(save.version.0, "version")?;
+    body(&save.body)
+}
+
+fn body(body: &PlayerBody) -> Result<(), StoreError> {
+    holds(
+        body.state.len() <= STATE_BYTES_MAX,
+        "a player's state is larger than 24 KiB",
+    )?;
+    number(body.binding.session_generation.0, "session generation")?;
+    number(body.last_input.0, "input number")?;
+    number(body.last_command.0, "command number")
+}
+
+fn seed(holdings: &[Holding]) -> Result<(), StoreError> {
+    holds(
+        holdings.len() <= SEED_HOLDINGS_MAX,
+        "more than 65,536 holdings at once",
+    )?;
+    let ids: BTreeSet<u64> = holdings.iter().map(|holding| holding.id).collect();
+    holds(ids.len() == holdings.len(), "two holdings with one id")?;
+    holdings.iter().try_for_each(|holding| {
+        number(holding.id, "holding")?;
+        match holding.holder {
+            Holder::User(UserId(user)) => number(user, "user"),
+            Holder::Ground { x, y, .. } => place(x, y),
+        }
+    })
+}
+
+fn place(x: f32, y: f32) -> Result<(), StoreError> {
+    holds(x.is_finite() && y.is_finite(), "a place that is not a number")
+}
+
+/// Databases have signed numbers.
+fn number(value: u64, what: &'static str) -> Result<(), StoreError> {
+    holds(i64::try_from(value).is_ok(), what)
+}
+
+fn holds(true_so: bool, what: &'static str) -> Result<(), StoreError> {
+    true_so.then_some(()).ok_or(StoreError::Invalid(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raised_generation_lifts_every_epoch_above_all_that_came_before() {
+        let old = OwnerEpoch(1 << 48 | 77);
+        assert_eq!(owner_epoch_after(old, 1, 1), Ok(OwnerEpoch(1 << 48 | 78)));
+        assert_eq!(owner_epoch_after(old, 1, 2), Ok(OwnerEpoch(1 << 48 | 79)));
+        assert_eq!(owner_epoch_after(old, 2, 1), Ok(OwnerEpoch(2 << 48 | 1)));
+        let last = OwnerEpoch((2 << 48) - 1);
+        assert_eq!(owner_epoch_after(last, 1, 1), Err(EpochExhausted(last.0)));
+        assert_eq!(owner_epoch_after(last, 2, 1), Ok(OwnerEpoch::first(2)));
+        assert_eq!(region_epoch_after(None, 3), Ok(RegionEpoch::first(3)));
+        assert_eq!(session_after(9, 1), 1 << 48 | 1);
+        assert_eq!(session_after(1 << 48 | 1, 1), 1 << 48 | 2);
+    }
+}

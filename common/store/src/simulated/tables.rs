@@ -1,0 +1,409 @@
+//! The store's rules on ordered maps: the same answers as a database gives, exact and without waiting.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+
+use protocol::ids::{
+    AttemptId, CommandNumber, Incarnation, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber,
+    SessionGeneration, UserId,
+};
+
+use super::valuables::Valuables;
+use crate::limits::{BATCH_ROWS_MAX, GUEST_USER_FIRST, STORE_GENERATION_MAX};
+use crate::reply::{Chain, SaveOutcome, StoreReply};
+use crate::request::{DurableCommit, StoreRequest};
+use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+use crate::{CommitOutcome, StoreError, StoreResult, rules};
+
+/// Everything a store keeps.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    generation: u16,
+    next_guest: u64,
+    starts: BTreeMap<NodeNumber, u64>,
+    regions: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
+    sessions: BTreeMap<UserId, u64>,
+    players: BTreeMap<UserId, Kept>,
+    valuables: Valuables,
+    now_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    row: PlayerRow,
+    written_ms: u64,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            generation: 1,
+            next_guest: GUEST_USER_FIRST,
+            starts: BTreeMap::new(),
+            regions: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            players: BTreeMap::new(),
+            valuables: Valuables::default(),
+            now_ms: 0,
+        }
+    }
+}
+
+impl Tables {
+    /// The store's clock, for the age of rows.
+    pub fn set_now_ms(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// All players by user id, for checks.
+    pub fn players(&self) -> impl Iterator<Item = &PlayerRow> {
+        self.players.values().map(|kept| &kept.row)
+    }
+
+    /// Carries out one request, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] and [`StoreError::Exhausted`]; then nothing was changed.
+    pub fn apply(&mut self, request: &StoreRequest) -> StoreResult {
+        rules::check(request)?;
+        match request {
+            StoreRequest::StartNode { node } => self.start_node(*node),
+            StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(self.generation)),
+            StoreRequest::RaiseStoreGeneration => self.raise_generation(),
+            StoreRequest::ServeRegion { region, node } => self.serve_region(*region, *node),
+            StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
+            StoreRequest::ReadOwner { user } => {
+                Ok(StoreReply::Owner(self.row(*user).map(PlayerRow::owner_record)))
+            }
+            StoreRequest::InsertPlayer { row } => Ok(self.insert(row)),
+            StoreRequest::Activate {
+                user,
+                serving,
+                expected,
+                binding,
+            } => self.activate(*user, *serving, *expected, *binding),
+            StoreRequest::PassPlayers {
+                from,
+                to,
+                attempt,
+                passengers,
+            } => self.pass(*from, *to, *attempt, passengers),
+            StoreRequest::Reclaim {
+                user,
+                serving,
+                expected,
+            } => self.reclaim(*user, *serving, *expected),
+            StoreRequest::SavePlayers { owner, saves } => Ok(StoreReply::Saved(
+                saves.iter().map(|save| self.save(*owner, save)).collect(),
+            )),
+            StoreRequest::CommitDurable { owner, commits } => Ok(StoreReply::Committed(
+                commits.iter().map(|commit| self.commit(*owner, commit)).collect(),
+            )),
+            StoreRequest::Release { owner, save } => Ok(self.release(*owner, save)),
+            StoreRequest::RebindSession { owner, save } => Ok(self.rebind(*owner, save)),
+            StoreRequest::NextGuest => Ok(self.next_guest()),
+            StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
+            StoreRequest::ReadSession { user } => Ok(StoreReply::Session(SessionGeneration(
+                self.sessions.get(user).copied().unwrap_or(0),
+            ))),
+            StoreRequest::SeedHoldings { seed, holdings } => self.valuables.seed(*seed, holdings),
+            StoreRequest::HoldingsOnGround { region } => Ok(self.valuables.on_ground(*region)),
+            StoreRequest::HoldingsOf { user } => Ok(self.valuables.held_by(*user)),
+            StoreRequest::AllHoldings { after } => Ok(self.valuables.page(*after)),
+            StoreRequest::CountHoldings => Ok(self.valuables.counts()),
+            StoreRequest::ReadChains { users } => Ok(self.chains(users)),
+            StoreRequest::DeleteStaleGuests { idle_ms } => Ok(self.delete_stale_guests(*idle_ms)),
+        }
+    }
+
+    fn row(&self, user: UserId) -> Option<&PlayerRow> {
+        self.players.get(&user).map(|kept| &kept.row)
+    }
+
+    fn refused(&self, user: UserId) -> StoreReply {
+        StoreReply::Refused(self.row(user).cloned().into_iter().collect())
+    }
+
+    fn is_serving(&self, serving: Serving) -> bool {
+        self.regions.get(&serving.region) == Some(&(serving.node, serving.region_epoch))
+    }
+
+    fn start_node(&mut self, node: NodeNumber) -> StoreResult {
+        let start = self.starts.get(&node).copied().unwrap_or(0) + 1;
+        if start > protocol::ids::EntityId::START_MAX {
+            return Err(StoreError::Invalid(
+                "a node has used up its starts: give it a new number",
+            ));
+        }
+        self.starts.insert(node, start);
+        Ok(StoreReply::Started(Incarnation(start)))
+    }
+
+    fn raise_generation(&mut self) -> StoreResult {
+        if self.generation >= STORE_GENERATION_MAX {
+            return Err(StoreError::Invalid("the store generations are used up"));
+        }
+        self.generation += 1;
+        self.next_guest += rules::GUESTS_SKIPPED;
+        self.starts
+            .values_mut()
+            .for_each(|start| *start += rules::STARTS_SKIPPED);
+        Ok(StoreReply::StoreGeneration(self.generation))
+    }
+
+    fn serve_region(&mut self, region: RegionNumber, node: NodeNumber) -> StoreResult {
+        let current = self.regions.get(&region).map(|(_, epoch)| *epoch);
+        let epoch = rules::region_epoch_after(current, self.generation)?;
+        self.regions.insert(region, (node, epoch));
+        Ok(StoreReply::Serving(epoch))
+    }
+
+    fn insert(&mut self, row: &PlayerRow) -> StoreReply {
+        if let Some(there) = self.row(row.user) {
+            return StoreReply::Exists(there.clone());
+        }
+        let current = self.regions.get(&row.region);
+        if current.map(|(node, epoch)| (Some(*node), *epoch)) != Some((row.owner, row.region_epoch)) {
+            return StoreReply::NotServing(current.map(|(_, epoch)| *epoch));
+        }
+        let row = PlayerRow {
+            owner_epoch: OwnerEpoch::first(self.generation),
+            ..row.clone()
+        };
+        self.players.insert(
+            row.user,
+            Kept {
+                row: row.clone(),
+                written_ms: self.now_ms,
+            },
+        );
+        StoreReply::Inserted(row)
+    }
+
+    fn activate(
+        &mut self,
+        user: UserId,
+        serving: Serving,
+        expected: OwnerEpoch,
+        binding: Binding,
+    ) -> StoreResult {
+        let epoch = rules::owner_epoch_after(expected, self.generation, 1)?;
+        let serves = self.is_serving(serving);
+        let applies = |row: &PlayerRow| {
+            serves
+                && row.owner_epoch == expected
+                && (row.region == serving.region || row.owner.is_none())
+                && row.body.binding.order() <= binding.order()
+        };
+        Ok(self.take(user, serving, epoch, applies, |row| {
+            if row.body.binding.session_generation < binding.session_generation {
+                row.body.last_input = InputNumber(0);
+                row.body.last_command = CommandNumber(0);
+            }
+            row.body.binding = binding;
+        }))
+    }
+
+    fn reclaim(&mut self, user: UserId, serving: Serving, expected: OwnerEpoch) -> StoreResult {
+        let epoch = rules::owner_epoch_after(expected, self.generation, 2)?;
+        let serves = self.is_serving(serving);
+        let applies = |row: &PlayerRow| {
+            serves
+                && row.owner == Some(serving.node)
+                && row.region == serving.region
+                && row.owner_epoch == expected
+        };
+        Ok(self.take(user, serving, epoch, applies, |_| ()))
+    }
+
+    fn take(
+        &mut self,
+        user: UserId,
+        serving: Serving,
+        epoch: OwnerEpoch,
+        applies: impl FnOnce(&PlayerRow) -> bool,
+        change: impl FnOnce(&mut PlayerRow),
+    ) -> StoreReply {
+        let now_ms = self.now_ms;
+        match self.players.get_mut(&user) {
+            Some(kept) if applies(&kept.row) => {
+                kept.row.owner = Some(serving.node);
+                kept.row.region = serving.region;
+                kept.row.region_epoch = serving.region_epoch;
+                kept.row.owner_epoch = epoch;
+                kept.row.attempt = AttemptId(0);
+                change(&mut kept.row);
+                kept.written_ms = now_ms;
+                StoreReply::Activated(kept.row.clone())
+            }
+            _ => self.refused(user),
+        }
+    }
+
+    fn pass(
+        &mut self,
+        from: NodeNumber,
+        to: Serving,
+        attempt: AttemptId,
+        passengers: &[PlayerSave],
+    ) -> StoreResult {
+        let epochs = rules::passenger_epochs(passengers, self.generation)?;
+        let kept = |save: &PlayerSave| self.players.get(&save.user).cloned();
+        let before: Vec<Kept> = passengers.iter().filter_map(kept).collect();
+        let mut all = self.is_serving(to);
+        for (save, epoch) in passengers.iter().zip(epochs) {
+            all = all
+                && rules::is_of_generation(save.owner_epoch, self.generation)
+                && self.write(from, save, |row| row.version <= save.version);
+            if let Some(kept) = self.players.get_mut(&save.user).filter(|_| all) {
+                kept.row.owner = Some(to.node);
+                kept.row.region = to.region;
+                kept.row.region_epoch = to.region_epoch;
+                kept.row.owner_epoch = epoch;
+                kept.row.attempt = attempt;
+            }
+        }
+        if all {
+            return Ok(StoreReply::Passed);
+        }
+        self.players
+            .extend(before.into_iter().map(|kept| (kept.row.user, kept)));
+        Ok(StoreReply::Refused(
+            passengers
+                .iter()
+                .filter_map(|save| self.row(save.user).cloned())
+                .collect(),
+        ))
+    }
+
+    /// Writes a body if `owner` owns the player at the save's epoch and `newer` agrees.
+    fn write(
+        &mut self,
+        owner: NodeNumber,
+        save: &PlayerSave,
+        newer: impl FnOnce(&PlayerRow) -> bool,
+    ) -> bool {
+        let now_ms = self.now_ms;
+        match self.players.get_mut(&save.user) {
+            Some(kept) if owns(&kept.row, owner, save) && newer(&kept.row) => {
+                kept.row.version = save.version;
+                kept.row.body = save.body.clone();
+                kept.written_ms = now_ms;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn save(&mut self, owner: NodeNumber, save: &PlayerSave) -> SaveOutcome {
+        if self.write(owner, save, |row| row.version < save.version) {
+            return SaveOutcome::Applied;
+        }
+        match self.row(save.user) {
+            Some(row) if owns(row, owner, save) => SaveOutcome::Older,
+            _ => SaveOutcome::Fenced,
+        }
+    }
+
+    fn commit(&mut self, owner: NodeNumber, commit: &DurableCommit) -> CommitOutcome {
+        let save = &commit.save;
+        let Some(before) = self.players.get(&save.user).cloned() else {
+            return CommitOutcome::FencedByEpoch;
+        };
+        if !owns(&before.row, owner, save) {
+            return CommitOutcome::FencedByEpoch;
+        }
+        if !self.write(owner, save, |row| row.version < save.version) {
+            return repeated_or_older(&before.row, save);
+        }
+        let players = &self.players;
+        let has_row = |user| players.contains_key(&user);
+        match self.valuables.change(save.user, &commit.changes, has_row) {
+            Ok(()) => CommitOutcome::Applied,
+            Err(outcome) => {
+                self.players.insert(save.user, before);
+                outcome
+            }
+        }
+    }
+
+    fn release(&mut self, owner: NodeNumber, save: &PlayerSave) -> StoreReply {
+        if !self.write(owner, save, |row| row.version <= save.version) {
+            return self.refused(save.user);
+        }
+        if let Some(kept) = self.players.get_mut(&save.user) {
+            kept.row.owner = None;
+        }
+        StoreReply::Released
+    }
+
+    fn rebind(&mut self, owner: NodeNumber, save: &PlayerSave) -> StoreReply {
+        let newer = |row: &PlayerRow| {
+            row.version < save.version && row.body.binding.order() <= save.body.binding.order()
+        };
+        if self.write(owner, save, newer) {
+            StoreReply::Rebound
+        } else {
+            self.refused(save.user)
+        }
+    }
+
+    fn next_guest(&mut self) -> StoreReply {
+        let guest = UserId(self.next_guest);
+        self.next_guest += 1;
+        StoreReply::Guest(guest)
+    }
+
+    fn raise_session(&mut self, user: UserId) -> StoreReply {
+        let session = self.sessions.entry(user).or_insert(0);
+        *session = rules::session_after(*session, self.generation);
+        StoreReply::Session(SessionGeneration(*session))
+    }
+
+    fn chains(&self, users: &[UserId]) -> StoreReply {
+        let rows = users.iter().filter_map(|user| self.row(*user));
+        let chains = rows.map(|row| Chain {
+            user: row.user,
+            last_command: row.body.last_command,
+            chain_hash: row.body.chain_hash,
+        });
+        StoreReply::Chains(chains.collect())
+    }
+
+    fn delete_stale_guests(&mut self, idle_ms: u64) -> StoreReply {
+        let stale = |kept: &&Kept| {
+            let served = self.regions.get(&kept.row.region).map(|(_, epoch)| *epoch);
+            kept.row.user.0 >= GUEST_USER_FIRST
+                && (kept.row.owner.is_none() || Some(kept.row.region_epoch) < served)
+                && kept.written_ms.saturating_add(idle_ms) <= self.now_ms
+                && !self.valuables.holds_any(kept.row.user)
+        };
+        let users: Vec<UserId> = self
+            .players
+            .values()
+            .filter(stale)
+            .take(BATCH_ROWS_MAX)
+            .map(|kept| kept.row.user)
+            .collect();
+        for user in &users {
+            self.players.remove(user);
+        }
+        StoreReply::Deleted(users.len() as u64)
+    }
+}
+
+fn owns(row: &PlayerRow, owner: NodeNumber, save: &PlayerSave) -> bool {
+    row.owner == Some(owner) && row.owner_epoch == save.owner_epoch
+}
+
+/// The same version with the same commands behind it is the same commit, come twice.
+fn repeated_or_older(row: &PlayerRow, save: &PlayerSave) -> CommitOutcome {
+    let same = row.version == save.version
+        && row.body.last_command == save.body.last_command
+        && row.body.chain_hash == save.body.chain_hash;
+    if same {
+        CommitOutcome::Applied
+    } else {
+        CommitOutcome::Older
+    }
+}

@@ -1,0 +1,180 @@
+//! Whatever sequence of requests comes: the simulated store answers exactly as SQLite does.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use protocol::ids::*;
+use store::request::DurableCommit;
+use store::*;
+
+use crate::scene::*;
+
+/// Small numbers, so that rightful and wrongful requests are about equally likely.
+#[derive(Clone, Copy, Debug)]
+struct Draw {
+    kind: u8,
+    user: u8,
+    node: u8,
+    region: u8,
+    epoch: u8,
+    version: u8,
+    session: u8,
+    holding: u8,
+}
+
+fn draw() -> impl Strategy<Value = Draw> {
+    (
+        0..14_u8,
+        0..3_u8,
+        1..3_u8,
+        1..3_u8,
+        0..4_u8,
+        0..4_u8,
+        0..3_u8,
+        0..4_u8,
+    )
+        .prop_map(
+            |(kind, user, node, region, epoch, version, session, holding)| Draw {
+                kind,
+                user,
+                node,
+                region,
+                epoch,
+                version,
+                session,
+                holding,
+            },
+        )
+}
+
+impl Draw {
+    fn request(self, step: u64) -> StoreRequest {
+        let user = UserId((1 << 40) + u64::from(self.user));
+        let node = NodeNumber(u16::from(self.node));
+        let region = RegionNumber(u32::from(self.region));
+        let serving = Serving {
+            node,
+            region,
+            region_epoch: RegionEpoch(1 << 48 | u64::from(self.epoch % 2 + 1)),
+        };
+        let expected = OwnerEpoch(1 << 48 | u64::from(self.epoch + 1));
+        let mut body = body(u64::from(self.version));
+        body.binding.session_generation = SessionGeneration(u64::from(self.session));
+        let binding = body.binding;
+        let version = StateVersion(step / 4 + u64::from(self.version));
+        let save = PlayerSave {
+            user,
+            owner_epoch: expected,
+            version,
+            body,
+        };
+        let holding = u64::from(self.holding);
+        let change = match self.session {
+            0 => HoldingChange::Take { holding, region },
+            1 => HoldingChange::Give {
+                holding,
+                to: UserId((1 << 40) + u64::from(self.version)),
+            },
+            _ => HoldingChange::Drop {
+                holding,
+                region,
+                x: 0.1,
+                y: 0.2,
+            },
+        };
+        match self.kind {
+            0 => StoreRequest::ServeRegion { region, node },
+            1 | 2 => StoreRequest::InsertPlayer {
+                row: row(user, serving),
+            },
+            3 | 4 => StoreRequest::Activate {
+                user,
+                serving,
+                expected,
+                binding,
+            },
+            5 => {
+                let second = PlayerSave {
+                    user: UserId((1 << 40) + holding),
+                    ..save.clone()
+                };
+                let passengers = if self.session == 0 {
+                    vec![save, second]
+                } else {
+                    vec![save]
+                };
+                StoreRequest::PassPlayers {
+                    from: node,
+                    to: Serving {
+                        node: NodeNumber(2),
+                        ..serving
+                    },
+                    attempt: AttemptId(step),
+                    passengers,
+                }
+            }
+            6 => StoreRequest::Reclaim {
+                user,
+                serving,
+                expected,
+            },
+            7 => StoreRequest::SavePlayers {
+                owner: node,
+                saves: vec![save],
+            },
+            8 | 9 => StoreRequest::CommitDurable {
+                owner: node,
+                commits: vec![DurableCommit {
+                    save,
+                    changes: vec![change],
+                }],
+            },
+            10 => StoreRequest::Release { owner: node, save },
+            11 => StoreRequest::RebindSession { owner: node, save },
+            12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
+            12 if self.version == 1 => StoreRequest::DeleteStaleGuests { idle_ms: 0 },
+            12 => StoreRequest::RaiseSession { user },
+            _ => StoreRequest::LoadPlayer { user },
+        }
+    }
+}
+
+#[test]
+fn sqlite_and_simulated_answer_every_sequence_alike() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let sequences = proptest::collection::vec(draw(), 1..80);
+    let outcome = runner.run(&sequences, |draws| {
+        let requests: Vec<StoreRequest> = draws
+            .iter()
+            .zip(0..)
+            .map(|(draw, step)| draw.request(step))
+            .collect();
+        let (one, two) = runtime.block_on(async {
+            let (sqlite, simulated) = (sqlite().await, simulated());
+            for scene in [&sqlite, &simulated] {
+                scene.serve(A, WEST).await;
+                scene.serve(B, EAST).await;
+                scene.seed(4).await;
+            }
+            let mut answers = (Vec::new(), Vec::new());
+            for batch in requests.chunks(9) {
+                answers.0.extend(sqlite.store.execute(batch.to_vec()).await);
+                answers.1.extend(simulated.store.execute(batch.to_vec()).await);
+            }
+            answers
+        });
+        for ((request, one), two) in requests.iter().zip(one).zip(two) {
+            prop_assert_eq!(one, two, "{:?}", request);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+}

@@ -1,0 +1,244 @@
+//! Durable commands: exactly once, and every gem in exactly one place.
+
+use protocol::ids::*;
+use store::request::DurableCommit;
+use store::*;
+
+use crate::scene::*;
+
+fn take(holding: u64) -> HoldingChange {
+    HoldingChange::Take {
+        holding,
+        region: WEST,
+    }
+}
+
+fn give(holding: u64, to: UserId) -> HoldingChange {
+    HoldingChange::Give { holding, to }
+}
+
+pub(crate) async fn a_commit_moves_row_and_holdings_together_or_not_at_all(scene: &Scene) {
+    let west = scene.serve(A, WEST).await;
+    let ann = scene.spawn(ANN, west).await;
+    scene.seed(3).await;
+    let missing = scene
+        .commit(A, save(&ann, 2), &[take(0), take(1), take(77)])
+        .await;
+    assert_eq!(missing, CommitOutcome::HolderMismatch(77));
+    assert_eq!(scene.row(ANN).await, ann, "the row was taken back");
+    assert_eq!(
+        scene
+            .holdings(StoreRequest::HoldingsOnGround { region: WEST })
+            .await
+            .len(),
+        3,
+        "and the gems"
+    );
+
+    assert_eq!(
+        scene.commit(A, save(&ann, 2), &[take(0), take(1)]).await,
+        CommitOutcome::Applied
+    );
+    assert_eq!(scene.row(ANN).await.body, body(2));
+    let chains = scene
+        .ask(StoreRequest::ReadChains {
+            users: vec![BOB, ANN],
+        })
+        .await;
+    let chain = reply::Chain {
+        user: ANN,
+        last_command: CommandNumber(2),
+        chain_hash: [2; 32],
+    };
+    assert_eq!(chains, StoreReply::Chains(vec![chain]));
+    let drop = HoldingChange::Drop {
+        holding: 0,
+        region: EAST,
+        x: 1.5,
+        y: -2.5,
+    };
+    assert_eq!(
+        scene.commit(A, save(&ann, 3), &[drop]).await,
+        CommitOutcome::Applied
+    );
+    let dropped = Holding {
+        id: 0,
+        kind: 7,
+        holder: Holder::Ground {
+            region: EAST,
+            x: 1.5,
+            y: -2.5,
+        },
+    };
+    assert_eq!(
+        scene
+            .holdings(StoreRequest::HoldingsOnGround { region: EAST })
+            .await,
+        [dropped]
+    );
+    let held = Holding {
+        id: 1,
+        kind: 7,
+        holder: Holder::User(ANN),
+    };
+    assert_eq!(
+        scene.holdings(StoreRequest::HoldingsOf { user: ANN }).await,
+        [held]
+    );
+    let counts = StoreReply::HoldingCounts(vec![reply::HoldingCount {
+        kind: 7,
+        held: 1,
+        on_ground: 2,
+    }]);
+    assert_eq!(scene.ask(StoreRequest::CountHoldings).await, counts);
+}
+
+pub(crate) async fn a_repeated_commit_changes_nothing_and_is_answered_the_same(scene: &Scene) {
+    let west = scene.serve(A, WEST).await;
+    let ann = scene.spawn(ANN, west).await;
+    scene.seed(1).await;
+    for _ in 0..2 {
+        assert_eq!(
+            scene.commit(A, save(&ann, 2), &[take(0)]).await,
+            CommitOutcome::Applied
+        );
+    }
+    let mut different = save(&ann, 2);
+    different.body.chain_hash = [9; 32];
+    assert_eq!(
+        scene.commit(A, different, &[]).await,
+        CommitOutcome::Older,
+        "other commands under the same version"
+    );
+    assert_eq!(scene.commit(A, save(&ann, 1), &[]).await, CommitOutcome::Older);
+}
+
+pub(crate) async fn a_fenced_commit_moves_no_holding(scene: &Scene) {
+    let west = scene.serve(A, WEST).await;
+    let ann = scene.spawn(ANN, west).await;
+    scene.seed(1).await;
+    assert_eq!(
+        scene.commit(B, save(&ann, 2), &[take(0)]).await,
+        CommitOutcome::FencedByEpoch
+    );
+    scene.ask(activate(&ann, west)).await;
+    assert_eq!(
+        scene.commit(A, save(&ann, 2), &[take(0)]).await,
+        CommitOutcome::FencedByEpoch
+    );
+    assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: ANN }).await, []);
+}
+
+pub(crate) async fn a_gift_needs_giver_and_receiver(scene: &Scene) {
+    let west = scene.serve(A, WEST).await;
+    let ann = scene.spawn(ANN, west).await;
+    scene.seed(1).await;
+    assert_eq!(
+        scene.commit(A, save(&ann, 2), &[give(0, BOB)]).await,
+        CommitOutcome::HolderMismatch(0)
+    );
+    assert_eq!(
+        scene.commit(A, save(&ann, 2), &[take(0)]).await,
+        CommitOutcome::Applied
+    );
+    assert_eq!(
+        scene.commit(A, save(&ann, 3), &[give(0, BOB)]).await,
+        CommitOutcome::NoReceiver(0)
+    );
+    scene.spawn(BOB, west).await;
+    assert_eq!(
+        scene.commit(A, save(&ann, 3), &[give(0, BOB)]).await,
+        CommitOutcome::Applied
+    );
+    assert_eq!(
+        scene.commit(A, save(&ann, 4), &[give(0, BOB)]).await,
+        CommitOutcome::HolderMismatch(0)
+    );
+    assert_eq!(
+        scene.holdings(StoreRequest::HoldingsOf { user: BOB }).await.len(),
+        1
+    );
+}
+
+pub(crate) async fn a_world_is_seeded_once(scene: &Scene) {
+    let gem = Holding {
+        id: 5,
+        kind: 7,
+        holder: Holder::User(ANN),
+    };
+    let twice = StoreRequest::SeedHoldings {
+        seed: 1,
+        holdings: vec![gem, gem],
+    };
+    assert!(matches!(
+        scene.store.execute(vec![twice]).await[0],
+        Err(StoreError::Invalid(_))
+    ));
+    scene.seed(4).await;
+    let again = StoreRequest::SeedHoldings {
+        seed: 100,
+        holdings: vec![gem],
+    };
+    assert_eq!(
+        scene.ask(again).await,
+        StoreReply::Seeded(99),
+        "tells what it was seeded with"
+    );
+    let page = scene.holdings(StoreRequest::AllHoldings { after: Some(1) }).await;
+    assert_eq!(page.iter().map(|holding| holding.id).collect::<Vec<_>>(), [2, 3]);
+}
+
+/// Takes, gives and drops at random, many of them impossible: all gems are always there, each once.
+pub(crate) async fn gems_are_conserved_under_random_commits(scene: &Scene) {
+    let west = scene.serve(A, WEST).await;
+    let users = [UserId(1), UserId(2), UserId(3)];
+    let mut rows = Vec::new();
+    for user in users {
+        rows.push(scene.spawn(user, west).await);
+    }
+    scene.seed(8).await;
+    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
+    let mut roll = |sides: u64| {
+        dice = dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % sides
+    };
+    let mut applied = 0;
+    for step in 0..40 {
+        let commits: Vec<DurableCommit> = (0..4)
+            .map(|_| {
+                let changes = (0..=roll(2)).map(|_| match roll(3) {
+                    0 => take(roll(8)),
+                    1 => give(roll(8), users[roll(3) as usize]),
+                    _ => HoldingChange::Drop {
+                        holding: roll(8),
+                        region: WEST,
+                        x: 0.0,
+                        y: 0.0,
+                    },
+                });
+                let changes = changes.collect();
+                DurableCommit {
+                    changes,
+                    save: save(&rows[roll(3) as usize], step + 2),
+                }
+            })
+            .collect();
+        let StoreReply::Committed(outcomes) =
+            scene.ask(StoreRequest::CommitDurable { owner: A, commits }).await
+        else {
+            panic!();
+        };
+        applied += outcomes
+            .iter()
+            .filter(|outcome| **outcome == CommitOutcome::Applied)
+            .count();
+        let all = scene.holdings(StoreRequest::AllHoldings { after: None }).await;
+        assert_eq!(
+            all.iter().map(|holding| holding.id).collect::<Vec<_>>(),
+            (0..8).collect::<Vec<_>>()
+        );
+    }
+    assert!(applied > 20, "only {applied} commits were possible");
+}

@@ -1,0 +1,60 @@
+//! One suite for every store: whatever implements the trait gives exactly these answers.
+//!
+//! A new implementation is a new line in `conformance!` and a scene that opens it twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod alike;
+mod cluster;
+mod durable;
+mod ownership;
+mod races;
+mod saves;
+mod scene;
+
+macro_rules! conformance {
+    ($($file:ident: $($case:ident),+;)+) => {
+        mod sqlite { $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { crate::$file::$case(&crate::scene::sqlite().await).await; }
+        )+)+ }
+        mod simulated { $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { crate::$file::$case(&crate::scene::simulated()).await; }
+        )+)+ }
+    };
+}
+
+conformance! {
+    cluster:
+        starts_are_unique_and_grow,
+        region_epochs_grow_with_each_service,
+        a_raised_generation_lifts_every_kind_of_epoch,
+        sessions_and_guests_count_up,
+        stale_guests_go_and_nobody_else;
+    ownership:
+        a_player_is_inserted_once_and_only_by_who_serves_its_region,
+        activation_needs_the_expected_epoch_the_current_service_and_no_newer_session,
+        a_new_session_starts_its_numbers_again,
+        a_crossing_commits_only_for_the_owner_at_its_epoch,
+        a_crossing_to_a_service_that_has_ended_is_refused,
+        a_group_crosses_together_or_not_at_all,
+        a_reclaimed_epoch_can_never_be_given_away,
+        a_released_player_belongs_to_nobody_until_activated,
+        a_rebind_never_goes_back_to_an_older_session;
+    saves:
+        who_does_not_own_cannot_save,
+        saves_that_overtake_each_other_never_roll_back,
+        one_bad_save_of_a_batch_hurts_no_other,
+        what_breaks_a_limit_is_refused_alone;
+    durable:
+        a_commit_moves_row_and_holdings_together_or_not_at_all,
+        a_repeated_commit_changes_nothing_and_is_answered_the_same,
+        a_fenced_commit_moves_no_holding,
+        a_gift_needs_giver_and_receiver,
+        a_world_is_seeded_once,
+        gems_are_conserved_under_random_commits;
+    races:
+        of_two_servers_racing_for_a_player_exactly_one_wins,
+        of_two_takers_of_a_gem_exactly_one_gets_it,
+        what_one_process_wrote_the_other_reads;
+}

@@ -1,0 +1,209 @@
+//! A store opened by two processes, and short words for what the tests ask of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::geometry::CellIndex;
+use protocol::ids::*;
+use store::request::DurableCommit;
+use store::simulated::SharedSimulatedStore;
+use store::sqlite::SqliteStore;
+use store::*;
+use tempfile::TempDir;
+
+pub(crate) const A: NodeNumber = NodeNumber(1);
+pub(crate) const B: NodeNumber = NodeNumber(2);
+pub(crate) const WEST: RegionNumber = RegionNumber(1);
+pub(crate) const EAST: RegionNumber = RegionNumber(2);
+pub(crate) const ANN: UserId = UserId(11);
+pub(crate) const BOB: UserId = UserId(12);
+
+pub(crate) struct Scene {
+    pub(crate) store: Arc<dyn Store>,
+    /// The same data, as another process sees them.
+    pub(crate) other: Arc<dyn Store>,
+    _dir: Option<TempDir>,
+}
+
+pub(crate) async fn sqlite() -> Scene {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let (one, other) = tokio::join!(SqliteStore::open(&path), SqliteStore::open(&path));
+    Scene {
+        store: Arc::new(one.unwrap()),
+        other: Arc::new(other.unwrap()),
+        _dir: Some(dir),
+    }
+}
+
+pub(crate) fn simulated() -> Scene {
+    let store = SharedSimulatedStore::default();
+    Scene {
+        store: Arc::new(store.clone()),
+        other: Arc::new(store),
+        _dir: None,
+    }
+}
+
+pub(crate) async fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
+    store.execute(vec![request]).await.remove(0).unwrap()
+}
+
+impl Scene {
+    pub(crate) async fn ask(&self, request: StoreRequest) -> StoreReply {
+        ask(&self.store, request).await
+    }
+
+    pub(crate) async fn serve(&self, node: NodeNumber, region: RegionNumber) -> Serving {
+        let StoreReply::Serving(region_epoch) = self.ask(StoreRequest::ServeRegion { region, node }).await
+        else {
+            panic!("not served");
+        };
+        Serving {
+            node,
+            region,
+            region_epoch,
+        }
+    }
+
+    /// A player that `serving` has spawned, at version 1.
+    pub(crate) async fn spawn(&self, user: UserId, serving: Serving) -> PlayerRow {
+        match self
+            .ask(StoreRequest::InsertPlayer {
+                row: row(user, serving),
+            })
+            .await
+        {
+            StoreReply::Inserted(row) => row,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn load(&self, user: UserId) -> Option<PlayerRow> {
+        match self.ask(StoreRequest::LoadPlayer { user }).await {
+            StoreReply::Player(row) => row,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn row(&self, user: UserId) -> PlayerRow {
+        self.load(user).await.expect("a row")
+    }
+
+    pub(crate) async fn save(&self, owner: NodeNumber, save: PlayerSave) -> SaveOutcome {
+        match self
+            .ask(StoreRequest::SavePlayers {
+                owner,
+                saves: vec![save],
+            })
+            .await
+        {
+            StoreReply::Saved(outcomes) => outcomes[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn commit(
+        &self,
+        owner: NodeNumber,
+        save: PlayerSave,
+        changes: &[HoldingChange],
+    ) -> CommitOutcome {
+        let commits = vec![DurableCommit {
+            save,
+            changes: changes.to_vec(),
+        }];
+        match self.ask(StoreRequest::CommitDurable { owner, commits }).await {
+            StoreReply::Committed(outcomes) => outcomes[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn holdings(&self, request: StoreRequest) -> Vec<Holding> {
+        match self.ask(request).await {
+            StoreReply::Holdings(holdings) => holdings,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// `count` gems, numbered from 0, all on the ground of `WEST`.
+    pub(crate) async fn seed(&self, count: u64) {
+        let holder = |id: u64| Holder::Ground {
+            region: WEST,
+            x: id as f32 + 0.25,
+            y: 2.0,
+        };
+        let holdings = (0..count)
+            .map(|id| Holding {
+                id,
+                kind: 7,
+                holder: holder(id),
+            })
+            .collect();
+        assert_eq!(
+            self.ask(StoreRequest::SeedHoldings { seed: 99, holdings }).await,
+            StoreReply::Seeded(99)
+        );
+    }
+}
+
+pub(crate) fn row(user: UserId, serving: Serving) -> PlayerRow {
+    PlayerRow {
+        user,
+        owner: Some(serving.node),
+        region: serving.region,
+        region_epoch: serving.region_epoch,
+        owner_epoch: OwnerEpoch(0),
+        attempt: AttemptId(0),
+        version: StateVersion(1),
+        entity: EntityId(u64::MAX - user.0),
+        body: body(1),
+    }
+}
+
+/// A body whose every field tells its version.
+pub(crate) fn body(version: u64) -> PlayerBody {
+    PlayerBody {
+        home_cell: CellIndex(version as u32),
+        binding: Binding {
+            session_generation: SessionGeneration(3),
+            attach_no: AttachNo(1),
+            proxy: Some(NodeNumber(101)),
+        },
+        last_input: InputNumber(version.wrapping_mul(10)),
+        last_command: CommandNumber(version),
+        chain_hash: [version as u8; 32],
+        state: Bytes::from(format!("state {version}")),
+    }
+}
+
+pub(crate) fn save(row: &PlayerRow, version: u64) -> PlayerSave {
+    PlayerSave {
+        user: row.user,
+        owner_epoch: row.owner_epoch,
+        version: StateVersion(version),
+        body: PlayerBody {
+            binding: row.body.binding,
+            ..body(version)
+        },
+    }
+}
+
+pub(crate) fn pass(from: NodeNumber, to: Serving, attempt: u64, passengers: Vec<PlayerSave>) -> StoreRequest {
+    StoreRequest::PassPlayers {
+        from,
+        to,
+        attempt: AttemptId(attempt),
+        passengers,
+    }
+}
+
+pub(crate) fn activate(row: &PlayerRow, serving: Serving) -> StoreRequest {
+    let (user, expected, binding) = (row.user, row.owner_epoch, row.body.binding);
+    StoreRequest::Activate {
+        user,
+        serving,
+        expected,
+        binding,
+    }
+}
