@@ -86,7 +86,7 @@ impl OutgoingQueue {
     pub fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
-            lanes: Default::default(),
+            lanes: std::array::from_fn(|_| ClassLane::new(limits.batch_bytes_max)),
             cells_drops: 0,
             overflown: None,
         }
@@ -146,9 +146,9 @@ impl OutgoingQueue {
         Ok(())
     }
 
-    /// When to take the next batch.
-    #[must_use]
-    pub fn due(&self, now_us: u64) -> Due {
+    /// When to take the next batch. Cells that have waited too long are dropped first: they are no reason to write.
+    pub fn due(&mut self, now_us: u64) -> Due {
+        self.drop_old_cells(now_us);
         let urgent = [Class::Control, Class::Handover]
             .into_iter()
             .any(|class| !self.lane(class).is_empty());

@@ -14,12 +14,14 @@ use net::link::{DownReason, LinkConfig, SendError, accept_links, dial_link};
 use net::queue::QueueLimits;
 use protocol::Code;
 use protocol::identity::{AuthorityKey, Role};
+use protocol::limits::NODE_HANDSHAKES_PENDING_MAX;
 use protocol::message::family::{BatchMessage, Class, ProxyToServer, ServerToProxy};
 use protocol::message::node::{Kick, Load};
 use protocol::message::player::{Command, Event as PlayerEvent, EventAck, Moved};
 use protocol::message::subscription::CellUpdates;
 use protocol::node_handshake::PeerStanding;
-use tokio::net::TcpListener;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 fn event(number: u64, bytes: usize) -> ServerToProxy {
@@ -333,6 +335,43 @@ async fn of_two_links_the_higher_incarnation_stays_then_the_newer() {
     assert_eq!(links.len(), 1);
     assert_eq!(links[0].peer.incarnation.0, 6);
     assert!(at_new.nothing_waits());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_strangers_hold_a_few_places_for_three_seconds_and_live_links_go_on() {
+    let cluster = Cluster::new();
+    let (server, proxy) = (
+        cluster.node(SERVER, Role::GameServer),
+        cluster.node(PROXY, Role::Proxy),
+    );
+    let (address, mut at_server) = cluster.serve(&server).await;
+    let mut at_proxy = cluster.dial(&proxy, address);
+    let sender = at_proxy.up().await;
+    at_server.up().await;
+
+    let mut silent = Vec::new();
+    for _ in 0..NODE_HANDSHAKES_PENDING_MAX + 8 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    eventually("the surplus is closed", || {
+        server.stats.refused("handshakes_pending") == 8
+    })
+    .await;
+    let other = cluster.node(PROXY + 1, Role::Proxy);
+    let mut at_other = cluster.dial(&other, address);
+    sender.try_send(&ack(1)).unwrap();
+    assert_eq!(at_server.messages(1).await, [ack(1)]);
+    let waited = Instant::now();
+    at_other.up().await;
+    assert!(waited.elapsed() > Duration::from_secs(2));
+    assert_eq!(
+        server.stats.refused("too_late"),
+        NODE_HANDSHAKES_PENDING_MAX as u64
+    );
+    // Closed without a word.
+    for mut stranger in silent {
+        assert_eq!(stranger.read(&mut [0; 64]).await.unwrap_or(0), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

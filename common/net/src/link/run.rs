@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::frame::{Close, Frame, FrameType};
+use protocol::frame::{Close, Frame, FrameType, PeerClock};
 use protocol::ids::Incarnation;
 use protocol::message::family::{BatchMessage, BatchReader, MessageError, ServerToServer};
 use protocol::node_handshake::{EstablishedNode, Lane, LinkTerms, VerifiedPeer};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::context::LinkContext;
-use super::control::DownReason;
+use super::control::{DownReason, code_label};
 use super::handler::{LinkHandler, LinkUp};
 use super::handshake::Admitted;
 use super::registry::LinkKey;
@@ -49,6 +49,7 @@ pub(super) async fn run_link<H: LinkHandler>(
         sealer,
         opener,
         terms,
+        clock,
         ..
     } = *node;
     let (reader, mut writer) = stream.into_sealed(opener, sealer);
@@ -56,13 +57,14 @@ pub(super) async fn run_link<H: LinkHandler>(
     let listed = match context.registry.enter(place.key, place.incarnation, &shared) {
         Ok(listed) => listed,
         Err(code) => {
+            context.stats.count_refused(code_label(code));
             shared.control.end(DownReason::Closed(code));
             let _ = timeout(WRITER_GRACE, writer.close(&Close::from(code))).await;
             return shared.control.reason();
         }
     };
     let mut writing = spawn_writer(context, &shared, writer);
-    let mut reading = Reading::start(context, &shared, reader, handler, place.key.lane);
+    let mut reading = Reading::start(context, &shared, (reader, clock), handler, place.key.lane);
     tokio::select! {
         () = shutdown.cancelled() => shared.control.end(DownReason::Closed(Code::Draining)),
         reason = reading.read_until_ended() => shared.control.end(reason),
@@ -101,6 +103,7 @@ struct Reading<'a, H: LinkHandler> {
     context: &'a LinkContext,
     shared: &'a Arc<LinkShared>,
     reader: SealedReader<OwnedReadHalf>,
+    peer_clock: PeerClock,
     handler: &'a mut H,
     batch: Vec<H::In>,
 }
@@ -109,7 +112,7 @@ impl<'a, H: LinkHandler> Reading<'a, H> {
     fn start(
         context: &'a LinkContext,
         shared: &'a Arc<LinkShared>,
-        reader: SealedReader<OwnedReadHalf>,
+        (reader, peer_clock): (SealedReader<OwnedReadHalf>, PeerClock),
         handler: &'a mut H,
         lane: Lane,
     ) -> Self {
@@ -125,6 +128,7 @@ impl<'a, H: LinkHandler> Reading<'a, H> {
             context,
             shared,
             reader,
+            peer_clock,
             handler,
             batch: Vec::new(),
         }
@@ -170,10 +174,19 @@ impl<'a, H: LinkHandler> Reading<'a, H> {
         }
     }
 
+    /// Only told: one clock step must not end every link at once.
+    fn note_drift(&self, timestamp_ms: u64) {
+        let drift_ms = self.peer_clock.drift_ms(timestamp_ms, self.shared.clock.now_ms());
+        let peer = self.shared.peer.number.to_string();
+        metrics::gauge!("regionmesh_link_clock_drift_ms", "peer" => peer).set(drift_ms as f64);
+    }
+
     fn handle_batch(&mut self, frame: Frame) -> Result<(), MessageError> {
+        let timestamp_ms = frame.timestamp_ms;
         let mut reader = BatchReader::new(frame.payload);
         while let Some((family, body)) = reader.next_body()? {
             if family == HEARTBEAT {
+                self.note_drift(timestamp_ms);
                 self.handle_heartbeat(body)?;
             } else {
                 self.batch.push(H::In::parse(family, body)?);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-/// A chunk takes no further message beyond this, bytes.
+/// A chunk takes no further message beyond this, or beyond what one batch carries, bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 /// Messages later than this after a chunk's first start a new one, so that ages stay true, microseconds.
 const CHUNK_SPAN_US: u64 = 10_000;
@@ -18,8 +18,8 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn takes(&self, length: usize, now_us: u64) -> bool {
-        self.bytes.len() + length <= CHUNK_BYTES
+    fn takes(&self, length: usize, chunk_bytes_max: usize, now_us: u64) -> bool {
+        self.bytes.len() + length <= chunk_bytes_max
             && self.messages < CHUNK_MESSAGES
             && now_us.saturating_sub(self.first_us) <= CHUNK_SPAN_US
     }
@@ -33,20 +33,29 @@ pub(super) struct Room {
 }
 
 /// One class of a queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ClassLane {
     chunks: VecDeque<Chunk>,
+    chunk_bytes_max: usize,
     bytes: usize,
     spare: Vec<u8>,
 }
 
 impl ClassLane {
+    /// A batch carries at least one chunk, however small batches are.
+    pub(super) fn new(batch_bytes_max: usize) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            chunk_bytes_max: CHUNK_BYTES.min(batch_bytes_max),
+            bytes: 0,
+            spare: Vec::new(),
+        }
+    }
+
     /// Appends the message that `write` writes, `length` bytes.
     pub(super) fn push(&mut self, length: usize, now_us: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        let fits = self
-            .chunks
-            .back()
-            .is_some_and(|chunk| chunk.takes(length, now_us));
+        let back = self.chunks.back();
+        let fits = back.is_some_and(|chunk| chunk.takes(length, self.chunk_bytes_max, now_us));
         if !fits {
             self.chunks.push_back(Chunk {
                 bytes: std::mem::take(&mut self.spare),

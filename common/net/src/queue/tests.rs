@@ -162,6 +162,17 @@ fn a_batch_never_exceeds_a_frame_in_bytes_or_messages() {
         seen += count;
     }
     assert_eq!(seen, 40_000);
+    let small = QueueLimits {
+        batch_bytes_max: 4_080,
+        ..limits
+    };
+    let mut queue = OutgoingQueue::new(small);
+    for number in 0..1_000 {
+        queue.push(&event(number), 0).unwrap();
+    }
+    while queue.bytes() > 0 {
+        assert!(queue.take_batch(0, &mut Vec::new()) > 0);
+    }
     let mut tiny = OutgoingQueue::new(QueueLimits::default());
     for _ in 0..20_000 {
         tiny.push_encoded(Class::PerUser, &[0x53, 0], 0).unwrap();
