@@ -10,7 +10,6 @@ mod header;
 mod opener;
 mod path;
 mod sealer;
-mod secret;
 mod window;
 
 pub use client_path::{BIND_PAUSE_MS, BIND_REPEAT_MS, ClientPath, SNAPSHOT_SILENCE_MS, Transport};
@@ -21,5 +20,4 @@ pub use header::{
 pub use opener::{DatagramOpener, Opened};
 pub use path::{BIND_PAYLOAD, CHALLENGE_PAUSE_MS, CHALLENGE_VALID_MS, PathEffect, PathToken, PathValidator};
 pub use sealer::DatagramSealer;
-pub use secret::DatagramDirection;
 pub use window::ReplayWindow;

@@ -240,27 +240,30 @@ impl TrafficSecret {
     }
 }
 
-/// What the datagrams of one direction of a client session are sealed with before the first rekey.
+/// The secret that one direction of datagrams derives its key and iv from; replaced by [`next`](Self::next) at each phase.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct DatagramSecret {
-    /// The AES-256 key.
-    pub key: [u8; 32],
-    /// XORed with a datagram's number for its nonce.
-    pub iv: [u8; 12],
-}
+pub struct DatagramSecret([u8; 32]);
 
 impl DatagramSecret {
-    /// The secret of a direction: `Expand(prk, "udp c2s", 32)` and `Expand(prk, "udp c2s iv", 12)`, or `s2c`.
+    /// The first secret of a direction: `Expand(prk, "udp c2s", 32)`, or `udp s2c` (the client is the initiator).
     #[must_use]
     pub fn new(prk: &Prk, direction: Direction) -> Self {
-        let (key, iv) = match direction {
-            Direction::InitiatorToResponder => ("udp c2s", "udp c2s iv"),
-            Direction::ResponderToInitiator => ("udp s2c", "udp s2c iv"),
-        };
-        Self {
-            key: prk.expand(key),
-            iv: prk.expand(iv),
-        }
+        Self(match direction {
+            Direction::InitiatorToResponder => prk.expand("udp c2s"),
+            Direction::ResponderToInitiator => prk.expand("udp s2c"),
+        })
+    }
+
+    /// The secret of the phase after this one: Expand(secret, "ku", 32).
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self(expand(&self.0, "ku"))
+    }
+
+    /// Expand(secret, "key", 32) and Expand(secret, "iv", 12).
+    #[must_use]
+    pub fn key(&self) -> SealingKey {
+        SealingKey::new(&expand(&self.0, "key"), expand(&self.0, "iv"))
     }
 }
 

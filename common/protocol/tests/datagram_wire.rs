@@ -4,25 +4,25 @@
 
 use proptest::prelude::*;
 use protocol::datagram::{
-    ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramDirection, DatagramError, DatagramKind, DatagramOpener,
-    DatagramSealError, DatagramSealer,
+    ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramError, DatagramKind, DatagramOpener, DatagramSealError,
+    DatagramSealer,
 };
-use protocol::keys::Prk;
+use protocol::keys::{DatagramSecret, Direction, Prk};
 use protocol::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_PREVIOUS_PHASE_MS, DATAGRAM_REKEY_MS, DATAGRAM_WINDOW};
 
 const CID: ConnectionId = ConnectionId(*b"\x01\x02\x03\x04\x05\x06\x07\x08");
-const UP: DatagramDirection = DatagramDirection::ClientToProxy;
+const UP: Direction = Direction::InitiatorToResponder;
 
-fn prk() -> Prk {
-    Prk::extract(&[1; 32], b"golden")
+fn secret(direction: Direction) -> DatagramSecret {
+    DatagramSecret::new(&Prk::extract(&[1; 32], b"golden"), direction)
 }
 
 fn sealer() -> DatagramSealer {
-    DatagramSealer::new(&prk(), UP, CID, 0)
+    DatagramSealer::new(secret(UP), CID, 0)
 }
 
 fn opener() -> DatagramOpener {
-    DatagramOpener::new(&prk(), UP, CID, 0)
+    DatagramOpener::new(secret(UP), CID, 0)
 }
 
 fn seal(sealer: &mut DatagramSealer, plain: &[u8], now_ms: u64) -> Vec<u8> {
@@ -62,7 +62,7 @@ fn dg_1_a_datagram_has_these_bytes() {
 #[test]
 fn dg_1_the_keys_follow_the_schedule() {
     use protocol::keys::{SealingKey, expand};
-    let secret = prk().expand::<32>("udp c2s");
+    let secret = Prk::extract(&[1; 32], b"golden").expand::<32>("udp c2s");
     let secret = expand::<32>(&secret, "ku");
     let key = SealingKey::new(&expand(&secret, "key"), expand(&secret, "iv"));
     let datagram = seal(&mut sealer(), b"text", DATAGRAM_REKEY_MS);
@@ -141,9 +141,9 @@ fn dg_4_any_changed_bit_and_any_cut_is_refused_and_changes_nothing() {
 #[test]
 fn dg_5_directions_and_connections_do_not_open_each_others() {
     let datagram = seal(&mut sealer(), b"x", 0);
-    let mut down = DatagramOpener::new(&prk(), DatagramDirection::ProxyToClient, CID, 0);
+    let mut down = DatagramOpener::new(secret(Direction::ResponderToInitiator), CID, 0);
     assert_eq!(open(&mut down, &datagram, 0), Err(DatagramError::NotAuthentic));
-    let mut other = DatagramOpener::new(&prk(), UP, ConnectionId([9; 8]), 0);
+    let mut other = DatagramOpener::new(secret(UP), ConnectionId([9; 8]), 0);
     assert_eq!(
         open(&mut other, &datagram, 0),
         Err(DatagramError::UnknownConnection)

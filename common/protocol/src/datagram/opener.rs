@@ -4,9 +4,8 @@ use super::error::DatagramError;
 use super::header::{
     ConnectionId, DATAGRAM_HEADER_BYTES, DatagramHeader, DatagramKind, PHASES, nonce_number,
 };
-use super::secret::{DatagramDirection, PhaseSecret};
 use super::window::ReplayWindow;
-use crate::keys::{NotAuthentic, Prk, SealingKey, TAG_BYTES};
+use crate::keys::{DatagramSecret, NotAuthentic, SealingKey, TAG_BYTES};
 use crate::limits::{DATAGRAM_PREVIOUS_PHASE_MS, DATAGRAM_REKEY_MS};
 
 /// How much the clocks of both sides may differ over one key phase, milliseconds.
@@ -26,12 +25,12 @@ pub struct Opened<'a> {
 }
 
 struct Phase {
-    secret: PhaseSecret,
+    secret: DatagramSecret,
     key: SealingKey,
 }
 
 impl Phase {
-    fn new(secret: PhaseSecret) -> Self {
+    fn new(secret: DatagramSecret) -> Self {
         Self {
             key: secret.key(),
             secret,
@@ -54,12 +53,12 @@ pub struct DatagramOpener {
 impl DatagramOpener {
     /// The receiver's half of a handshake's result.
     #[must_use]
-    pub fn new(prk: &Prk, direction: DatagramDirection, cid: ConnectionId, now_ms: u64) -> Self {
+    pub fn new(secret: DatagramSecret, cid: ConnectionId, now_ms: u64) -> Self {
         Self {
             cid,
             window: ReplayWindow::default(),
             phase: 0,
-            current: Phase::new(PhaseSecret::new(prk, direction)),
+            current: Phase::new(secret),
             previous: None,
             authentic_at_ms: now_ms,
         }

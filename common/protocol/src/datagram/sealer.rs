@@ -5,8 +5,7 @@ use super::header::{
     ConnectionId, DATAGRAM_HEADER_BYTES, DATAGRAM_OVERHEAD_BYTES, DatagramHeader, DatagramKind, PHASES,
     nonce_number,
 };
-use super::secret::{DatagramDirection, PhaseSecret};
-use crate::keys::{Prk, SealingKey};
+use crate::keys::{DatagramSecret, SealingKey};
 use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_REKEY_MS};
 
 /// Numbers, keys and phase of the datagrams that one side sends.
@@ -15,7 +14,7 @@ pub struct DatagramSealer {
     next_number: u64,
     phase: u8,
     phase_began_ms: u64,
-    secret: PhaseSecret,
+    secret: DatagramSecret,
     key: SealingKey,
 }
 
@@ -25,8 +24,7 @@ impl DatagramSealer {
 
     /// The sender's half of a handshake's result.
     #[must_use]
-    pub fn new(prk: &Prk, direction: DatagramDirection, cid: ConnectionId, now_ms: u64) -> Self {
-        let secret = PhaseSecret::new(prk, direction);
+    pub fn new(secret: DatagramSecret, cid: ConnectionId, now_ms: u64) -> Self {
         Self {
             cid,
             next_number: 1,
