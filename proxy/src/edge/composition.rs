@@ -1,0 +1,259 @@
+//! Who sees whom: one snapshot for one player, made of the cells around its home cell under a byte budget.
+//!
+//! The nearest cells go first; one that was left out counts as nearer each time, so that none starves. What a cell costs is what its encoded bytes cost: they are
+//! appended as they came. Only a crowd, whose cell cannot fit, is encoded again as a partial, nearest entities first.
+
+use std::cmp::Reverse;
+
+use bytes::Bytes;
+use protocol::cell::{CellPoint, SnapshotHead, SnapshotWriter};
+use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
+use protocol::ids::RegionNumber;
+use protocol::message::client::RegionView;
+
+use super::session::Session;
+use super::sight::Sight;
+use super::views::CellViews;
+
+/// A whole cell at least this often for each viewer, milliseconds.
+const KEYFRAME_MS: u64 = 2_000;
+/// How much nearer a cell counts for each snapshot it was left out of, units.
+const AGEING_UNITS: u32 = 16;
+/// Bytes of a snapshot's head beside own state and regions, at most: eight numbers of up to eleven bytes.
+const HEAD_BYTES_MAX: usize = 64;
+/// Bytes of one region in the head, at most.
+const REGION_BYTES_MAX: usize = 40;
+
+/// What a cell contributes to this snapshot.
+enum Piece {
+    Keyframe(Bytes),
+    /// Deltas since the state that the client will have.
+    Deltas(u32),
+    Partial(Bytes),
+}
+
+/// Buffers that one shard reuses from snapshot to snapshot.
+#[derive(Default)]
+pub(super) struct Composer {
+    order: Vec<(u32, Reverse<u32>, usize)>,
+    plan: Vec<(usize, Piece)>,
+    regions: Vec<RegionView>,
+}
+
+impl Composer {
+    /// Appends a snapshot for the session to `out`, at most `bytes_max` bytes of it.
+    pub(super) fn compose(
+        &mut self,
+        session: &mut Session,
+        views: &mut CellViews,
+        grid: &CellGrid,
+        bytes_max: usize,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let own_bytes = session.own.bytes.len();
+        let budget = bytes_max.min(session.sight.bytes.available(now_ms) as usize);
+        let near = position(session, views, grid);
+        let cells_budget = budget.saturating_sub(HEAD_BYTES_MAX + own_bytes);
+        self.plan(&mut session.sight, views, grid, near, cells_budget, now_ms);
+
+        let number = session.sight.next_number();
+        let start = out.len();
+        let head = SnapshotHead {
+            number,
+            tick: session.own.tick,
+            input_ack: session.own.input_ack,
+            own: &session.own.bytes,
+            owner_epoch: session.route.owner.map_or(0, |owner| owner.epoch.0),
+            regions: &self.regions,
+            echo_ms: session.inputs.sent_at_ms,
+            echo_held_ms: now_ms
+                .saturating_sub(session.inputs.received_at_ms)
+                .min(u64::from(u32::MAX)) as u32,
+            home_cell: session.sight.centre.unwrap_or_default(),
+        };
+        let mut writer = SnapshotWriter::new(out, &head, bytes_max);
+        for (index, piece) in self.plan.drain(..) {
+            write(&mut writer, &mut session.sight, views, index, &piece, now_ms);
+        }
+        let written = out.len() - start;
+        session.sight.bytes.spend(written as u32, now_ms);
+        session.composed_at_ms = now_ms;
+    }
+
+    /// Decides what each cell contributes, and leaves out what does not fit.
+    fn plan(
+        &mut self,
+        sight: &mut Sight,
+        views: &mut CellViews,
+        grid: &CellGrid,
+        near: Position,
+        budget: usize,
+        now_ms: u64,
+    ) {
+        self.plan.clear();
+        self.regions.clear();
+        self.order.clear();
+        self.order
+            .extend(sight.cells.iter().enumerate().map(|(index, seen)| {
+                let distance = cell_rect(grid, seen.cell).distance(near) as u32;
+                (
+                    distance.saturating_sub(seen.left_out.saturating_mul(AGEING_UNITS)),
+                    Reverse(seen.left_out),
+                    index,
+                )
+            }));
+        self.order.sort_unstable();
+
+        let mut left = budget;
+        for at in 0..self.order.len() {
+            let (_, _, index) = self.order[at];
+            self.plan_cell(sight, views, grid, near, index, &mut left, now_ms);
+        }
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the inner loop of plan, apart so that it can be read"
+    )]
+    fn plan_cell(
+        &mut self,
+        sight: &mut Sight,
+        views: &mut CellViews,
+        grid: &CellGrid,
+        near: Position,
+        index: usize,
+        left: &mut usize,
+        now_ms: u64,
+    ) {
+        let cell = sight.cells[index].cell;
+        let Some(view) = views.get(cell) else { return };
+        let (Some(seq), region, epoch) = (view.seq(), view.region, view.epoch) else {
+            return;
+        };
+        if sight.cells[index].epoch != epoch {
+            sight.restart(index, epoch);
+        }
+        let seen = sight.cells[index];
+        let keyframe_due = now_ms.saturating_sub(seen.keyframe_at_ms) >= KEYFRAME_MS;
+        if seen.sent == Some(seq) && !keyframe_due {
+            return;
+        }
+        let region_cost = if self.names(region) { 0 } else { REGION_BYTES_MAX };
+        let room = left.saturating_sub(region_cost);
+
+        let repair = seen.sent.filter(|sent| *sent < seq).and_then(|sent| {
+            let deltas = view.deltas_since(sent)?;
+            Some((
+                sent,
+                deltas
+                    .map(|bytes| SnapshotWriter::cell_cost(bytes.len()))
+                    .sum::<usize>(),
+            ))
+        });
+        // A keyframe that is only due, not needed, gives way to deltas when it does not fit.
+        let keyframe = (keyframe_due || repair.is_none())
+            .then(|| views.keyframe(cell))
+            .flatten();
+        let (piece, cost) = match (keyframe, repair) {
+            (Some(bytes), _) if SnapshotWriter::cell_cost(bytes.len()) <= room => {
+                let cost = SnapshotWriter::cell_cost(bytes.len());
+                (Piece::Keyframe(bytes), cost)
+            }
+            (_, Some((sent, cost))) if cost <= room => (Piece::Deltas(sent), cost),
+            _ => {
+                let Some(bytes) = partial(views, grid, cell, near, room) else {
+                    sight.cells[index].left_out += 1;
+                    return;
+                };
+                let cost = SnapshotWriter::cell_cost(bytes.len());
+                (Piece::Partial(bytes), cost)
+            }
+        };
+        sight.cells[index].left_out = 0;
+        if region_cost > 0 {
+            self.regions.extend(views.region(region));
+        }
+        *left = room.saturating_sub(cost);
+        self.plan.push((index, piece));
+    }
+
+    fn names(&self, region: RegionNumber) -> bool {
+        self.regions.iter().any(|named| named.region == region.0)
+    }
+}
+
+/// Appends one cell's piece and notes what the client will have then.
+fn write(
+    writer: &mut SnapshotWriter<'_>,
+    sight: &mut Sight,
+    views: &CellViews,
+    index: usize,
+    piece: &Piece,
+    now_ms: u64,
+) {
+    let Some(view) = views.get(sight.cells[index].cell) else {
+        return;
+    };
+    let Some(seq) = view.seq() else { return };
+    match piece {
+        Piece::Keyframe(bytes) => {
+            if writer.append_cell(bytes).is_ok() {
+                sight.cells[index].keyframe_at_ms = now_ms;
+                sight.sent(index, None, seq);
+            }
+        }
+        Piece::Deltas(base) => {
+            let Some(deltas) = view.deltas_since(*base) else {
+                return;
+            };
+            // The plan made room for all of them. Should one be refused, the client has those before it, and the next
+            // repair starts from a state that is older than its own: that applies as well.
+            let all = deltas.clone().all(|bytes| writer.append_cell(bytes).is_ok());
+            if all {
+                sight.sent(index, Some(*base), seq);
+            }
+        }
+        Piece::Partial(bytes) => {
+            let _ = writer.append_cell(bytes);
+        }
+    }
+}
+
+/// A partial is worth its bytes only where there is room for several entities.
+const PARTIAL_ROOM_MIN: usize = 64;
+
+fn partial(
+    views: &mut CellViews,
+    grid: &CellGrid,
+    cell: CellIndex,
+    near: Position,
+    room: usize,
+) -> Option<Bytes> {
+    let room = room.checked_sub(3).filter(|room| *room >= PARTIAL_ROOM_MIN)?;
+    views.partial(cell, CellPoint::of(near, cell, grid), room)
+}
+
+/// Where the player stands, as its home cell shows it; before it does, the middle of the cell.
+fn position(session: &Session, views: &CellViews, grid: &CellGrid) -> Position {
+    let Some(home) = session.sight.centre else {
+        return Position::default();
+    };
+    let half = grid.cell_size as f32 / 2.0;
+    let origin = grid.origin(home);
+    let middle = Position {
+        x: origin.x + half,
+        y: origin.y + half,
+    };
+    let seen = views.get(home).and_then(|view| view.entity(session.own.entity));
+    seen.map_or(middle, |entity| entity.motion.at.position(home, grid))
+}
+
+fn cell_rect(grid: &CellGrid, cell: CellIndex) -> Rect {
+    let (column, row) = grid.column_row(cell);
+    let (x, y) = (column * grid.cell_size, row * grid.cell_size);
+    Rect {
+        min: [x, y],
+        max: [x + grid.cell_size, y + grid.cell_size],
+    }
+}

@@ -1,0 +1,43 @@
+//! Everything a shard's core wants done outside, in one closed enum. Datagrams leave through [`DatagramSink`].
+
+use std::net::SocketAddr;
+
+use protocol::Code;
+use protocol::geometry::CellIndex;
+use protocol::ids::{NodeNumber, UserId};
+use protocol::message::family::{ProxyToClient, ProxyToServer};
+
+use super::SessionHandle;
+
+/// One thing to do outside.
+#[derive(Debug, PartialEq)]
+pub enum EdgeEffect {
+    /// A session exists now under this handle.
+    Admitted(UserId, SessionHandle, [u8; 8]),
+    /// Send to a game server.
+    ToServer(NodeNumber, ProxyToServer),
+    /// Send to a client over TCP.
+    ToClient(SessionHandle, ProxyToClient),
+    /// Say why and close a client's connection; the session is gone already.
+    CloseClient(SessionHandle, UserId, Code),
+    /// This shard needs the cell from now on (again: with a keyframe).
+    Watch(CellIndex),
+    /// This shard no longer needs the cell.
+    Unwatch(CellIndex),
+    /// Read the player's owner from the store; answer with [`EdgeInput::Owner`](super::EdgeInput::Owner).
+    ReadOwner(UserId),
+    /// Something was refused; counted under this label.
+    Refused(&'static str),
+}
+
+/// Where datagrams to clients go: on a live proxy the arena of a batched send.
+pub trait DatagramSink {
+    /// Takes one whole datagram.
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]);
+}
+
+impl DatagramSink for Vec<(SocketAddr, Vec<u8>)> {
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        self.push((to, datagram.to_vec()));
+    }
+}

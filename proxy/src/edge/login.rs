@@ -1,0 +1,183 @@
+//! Sessions come and go: admission after the handshake, the client's Attach, a user who logs in twice, and the end.
+
+use protocol::Code;
+use protocol::ids::{AttachNo, CommandNumber, SessionGeneration};
+use protocol::message::family::{ProxyToClient, ProxyToServer};
+use protocol::message::{client, player};
+
+use super::Edge;
+use super::commands::CommandLog;
+use super::effect::EdgeEffect;
+use super::input::{Admission, SessionHandle};
+use super::route::Standing;
+use super::session::{Attached, Session};
+
+impl Edge {
+    /// A user may log in twice: the higher (generation, attach number) stays, the other is told that it is superseded.
+    pub(super) fn admit(&mut self, admission: Admission, now_ms: u64) {
+        let (user, cid) = (admission.user, admission.cid);
+        let rank = (admission.generation, admission.attach_no);
+        if let Some(&older) = self.by_user.get(&user) {
+            if self.rank(older) > rank {
+                self.effects.push(EdgeEffect::Refused("superseded_admission"));
+                return;
+            }
+            self.end(older, Code::Superseded, now_ms);
+        }
+        let session = Session::new(admission, self.config.snapshot_bytes_per_s, now_ms);
+        let handle = SessionHandle(self.sessions.insert(session));
+        self.by_user.insert(user, handle);
+        self.by_cid.insert(cid, handle);
+        self.effects.push(EdgeEffect::Admitted(user, handle, cid));
+        let world = self.world();
+        self.effects.push(EdgeEffect::ToClient(handle, world));
+    }
+
+    /// The client proves that it is at this proxy now: the join can go out.
+    pub(super) fn attach(&mut self, handle: SessionHandle, attach: client::Attach, now_ms: u64) {
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        if session.route.standing != Standing::Attaching || attach.attach_no != session.attach_no.0 {
+            self.end(handle, Code::Protocol, now_ms);
+            return;
+        }
+        session.commands = CommandLog::new(CommandNumber(attach.acked_command));
+        session.attached = Some(Attached {
+            signature: attach.signature,
+            acked_command: CommandNumber(attach.acked_command),
+            acked_event: attach.acked_event,
+        });
+        self.join(handle, now_ms);
+    }
+
+    /// Joins at the server of the last known position, or at any when nothing is known: it will say who it is.
+    pub(super) fn join(&mut self, handle: SessionHandle, now_ms: u64) {
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let known = session
+            .route
+            .owner
+            .map(|owner| owner.region)
+            .or(session.region_hint);
+        let target = known
+            .and_then(|region| self.servers.reachable(region))
+            .or_else(|| self.servers.any(session.user.0));
+        let step = session.route.join(target, now_ms);
+        self.take_step(handle, step, now_ms);
+    }
+
+    /// The TCP connection ended without a word: the owner keeps the player for its linkdead grace.
+    pub(super) fn client_gone(&mut self, handle: SessionHandle, now_ms: u64) {
+        self.leave(handle, player::LeaveReason::Linkdead);
+        self.forget(handle, now_ms);
+    }
+
+    /// The player asked to leave.
+    pub(super) fn logout(&mut self, handle: SessionHandle, now_ms: u64) {
+        self.leave(handle, player::LeaveReason::Logout);
+        self.close(handle, Code::Ok, now_ms);
+    }
+
+    /// The user has a newer session in another shard of this proxy.
+    pub(super) fn displace(&mut self, handle: SessionHandle, now_ms: u64) {
+        self.end(handle, Code::Superseded, now_ms);
+    }
+
+    /// Ends a session with a code; the owner hears of it only where the session was still the player's own.
+    pub(super) fn end(&mut self, handle: SessionHandle, code: Code, now_ms: u64) {
+        if code != Code::Superseded {
+            self.leave(handle, player::LeaveReason::Linkdead);
+        }
+        self.close(handle, code, now_ms);
+    }
+
+    /// Tells all clients where else to go; they leave by themselves, and those that do not are closed with the process.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        let handles: Vec<SessionHandle> = self.sessions.keys().map(SessionHandle).collect();
+        for handle in handles {
+            self.notice(handle, Code::Draining);
+        }
+    }
+
+    pub(super) fn notice(&mut self, handle: SessionHandle, code: Code) {
+        let notice = client::Notice {
+            code: u32::from(code.number()),
+            text: code.text().to_owned(),
+        };
+        self.effects.push(EdgeEffect::ToClient(handle, notice.into()));
+    }
+
+    fn close(&mut self, handle: SessionHandle, code: Code, now_ms: u64) {
+        if let Some(session) = self.sessions.get(handle.0) {
+            self.effects
+                .push(EdgeEffect::CloseClient(handle, session.user, code));
+            self.forget(handle, now_ms);
+        }
+    }
+
+    fn leave(&mut self, handle: SessionHandle, reason: player::LeaveReason) {
+        let Some(session) = self.sessions.get(handle.0) else {
+            return;
+        };
+        let asked = match session.route.standing {
+            Standing::Joining { asked, .. } => Some(asked),
+            Standing::Confirming { claim, .. } => Some(claim.node),
+            Standing::Playing => session.route.owner.map(|owner| owner.node),
+            Standing::Attaching | Standing::Suspended { .. } => None,
+        };
+        if let Some(node) = asked {
+            let leave = player::Leave {
+                user: session.user.0,
+                session: Some(session.key()),
+                reason: reason.into(),
+            };
+            self.effects
+                .push(EdgeEffect::ToServer(node, ProxyToServer::from(leave)));
+        }
+    }
+
+    fn forget(&mut self, handle: SessionHandle, now_ms: u64) {
+        let Some(session) = self.sessions.remove(handle.0) else {
+            return;
+        };
+        self.by_cid.remove(&session.cid);
+        if self.by_user.get(&session.user) == Some(&handle) {
+            self.by_user.remove(&session.user);
+        }
+        for seen in &session.sight.cells {
+            self.views.unwatch(seen.cell, now_ms);
+        }
+    }
+
+    fn rank(&self, handle: SessionHandle) -> (SessionGeneration, AttachNo) {
+        self.sessions
+            .get(handle.0)
+            .map_or_else(Default::default, |session| {
+                (session.generation, session.attach_no)
+            })
+    }
+
+    /// What a client must know of the world.
+    fn world(&self) -> ProxyToClient {
+        let world = self.topology.world();
+        let regions = self.topology.regions().iter().map(|region| client::Region {
+            number: region.number.0,
+            min_x: region.rect.min[0],
+            min_y: region.rect.min[1],
+            max_x: region.rect.max[0],
+            max_y: region.rect.max[1],
+        });
+        client::World {
+            width: world.size[0],
+            height: world.size[1],
+            cell_size: self.grid.cell_size,
+            view_rings: world.view_rings,
+            tick_hz: world.tick_hz,
+            regions: regions.collect(),
+        }
+        .into()
+    }
+}

@@ -1,0 +1,152 @@
+//! The core of one edge shard: its sessions, their datagrams, their owners, their views. Pure: it is told what happened
+//! and when, and says what to do; the shard's thread owns the socket and the clock.
+//!
+//! # Contract
+//! * [`Edge::handle`] and [`Edge::handle_datagram`] bring in what happened, [`Edge::tick`] moves time, and
+//!   [`Edge::take_effects`] brings out what must be done. Snapshots leave through the [`DatagramSink`] given to the call.
+//! * `now_ms` is monotonic milliseconds; a smaller value than before is treated as no time passed.
+//! * Nothing here waits, allocates per datagram in the steady state, or remembers a session that is gone.
+
+mod client_messages;
+mod commands;
+mod composition;
+mod effect;
+mod input;
+mod login;
+mod map;
+mod path;
+mod rate;
+mod route;
+mod server_messages;
+mod servers;
+mod session;
+mod sight;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::sync::Arc;
+
+use protocol::geometry::{CellGrid, CellIndex};
+use protocol::ids::UserId;
+use slotmap::SlotMap;
+use topology::Topology;
+
+pub use effect::{DatagramSink, EdgeEffect};
+pub use input::{Admission, EdgeInput, OwnerAnswer, SessionHandle};
+pub use views::RegionCells;
+
+use composition::Composer;
+use map::FastMap;
+use servers::Servers;
+use session::Session;
+use views::CellViews;
+
+/// What a shard must know beside the topology.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// Bytes of snapshots per second and player.
+    pub snapshot_bytes_per_s: u32,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            snapshot_bytes_per_s: 16 * 1024,
+        }
+    }
+}
+
+/// One shard.
+pub struct Edge {
+    config: EdgeConfig,
+    topology: Arc<Topology>,
+    grid: CellGrid,
+    tick_period_ms: u64,
+    sessions: SlotMap<slotmap::DefaultKey, Session>,
+    by_user: FastMap<UserId, SessionHandle>,
+    by_cid: FastMap<[u8; 8], SessionHandle>,
+    servers: Servers,
+    views: CellViews,
+    composer: Composer,
+    scratch: Vec<u8>,
+    visible: Vec<CellIndex>,
+    swept_ms: u64,
+    draining: bool,
+    effects: Vec<EdgeEffect>,
+}
+
+impl Edge {
+    /// A shard without sessions, before any server is up.
+    #[must_use]
+    pub fn new(config: EdgeConfig, topology: Arc<Topology>) -> Self {
+        let grid = topology.world().grid();
+        Self {
+            config,
+            grid,
+            tick_period_ms: topology.world().tick_us() / 1000,
+            topology,
+            sessions: SlotMap::new(),
+            by_user: FastMap::default(),
+            by_cid: FastMap::default(),
+            servers: Servers::default(),
+            views: CellViews::new(&grid),
+            composer: Composer::default(),
+            scratch: Vec::new(),
+            visible: Vec::new(),
+            swept_ms: 0,
+            draining: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes in one thing that happened outside.
+    pub fn handle(&mut self, input: EdgeInput, now_ms: u64, sink: &mut dyn DatagramSink) {
+        match input {
+            EdgeInput::Admit(admission) => self.admit(*admission, now_ms),
+            EdgeInput::FromClient(session, message) => self.client_message(session, message, now_ms),
+            EdgeInput::ClientGone(session) => self.client_gone(session, now_ms),
+            EdgeInput::Displace(session) => self.displace(session, now_ms),
+            EdgeInput::FromServer(node, messages) => self.server_messages(node, messages, now_ms),
+            EdgeInput::Cells(cells) => self.cells(&cells, now_ms),
+            EdgeInput::TickEnd(node, end) => self.tick_end(node, &end, now_ms, sink),
+            EdgeInput::Serving(node, serving) => self.serving(node, &serving, now_ms),
+            EdgeInput::ServerUp(node) => self.server_up(node, now_ms),
+            EdgeInput::ServerDown(node) => self.server_down(node, now_ms),
+            EdgeInput::Owner(user, answer) => self.owner_answered(user, answer, now_ms),
+            EdgeInput::Drain => self.drain(),
+        }
+    }
+
+    /// Moves time: what was asked is asked again, and players whose owner is silent get their snapshot all the same.
+    pub fn tick(&mut self, now_ms: u64, sink: &mut dyn DatagramSink) {
+        self.retry(now_ms);
+        self.compose_overdue(now_ms, sink);
+        if now_ms.saturating_sub(self.swept_ms) >= 1_000 {
+            self.swept_ms = now_ms;
+            let dropped = self.views.sweep(now_ms);
+            self.effects.extend(dropped.into_iter().map(EdgeEffect::Unwatch));
+        }
+    }
+
+    /// Moves everything that must be done into `out`.
+    pub fn take_effects(&mut self, out: &mut Vec<EdgeEffect>) {
+        out.append(&mut self.effects);
+    }
+
+    /// Sessions at this shard.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Sessions whose owner is known and up.
+    #[must_use]
+    pub fn playing(&self) -> usize {
+        self.sessions
+            .values()
+            .filter(|session| session.route.playing().is_some())
+            .count()
+    }
+}

@@ -1,0 +1,417 @@
+//! What game servers say: per-user messages, cells, who serves what. Nothing is believed but from the trusted owner.
+
+use protocol::Code;
+use protocol::geometry::CellIndex;
+use protocol::ids::{CommandNumber, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
+use protocol::limits;
+use protocol::message::family::{ProxyToServer, ServerToProxy};
+use protocol::message::{client, player, subscription};
+
+use super::Edge;
+use super::effect::EdgeEffect;
+use super::input::{OwnerAnswer, SessionHandle};
+use super::route::{LinkUp, Owner, Standing, Step};
+use super::views::RegionCells;
+
+impl Edge {
+    pub(super) fn server_messages(&mut self, node: NodeNumber, messages: Vec<ServerToProxy>, now_ms: u64) {
+        for message in messages {
+            self.server_message(node, message, now_ms);
+        }
+    }
+
+    fn server_message(&mut self, node: NodeNumber, message: ServerToProxy, now_ms: u64) {
+        match message {
+            ServerToProxy::Output(output) => self.output(node, output, now_ms),
+            ServerToProxy::CommandAck(ack) => self.command_ack(node, &ack, now_ms),
+            ServerToProxy::Event(event) => self.event(node, event),
+            ServerToProxy::Joined(joined) => self.joined(node, &joined, now_ms),
+            ServerToProxy::JoinRefused(refused) => self.join_refused(node, &refused, now_ms),
+            ServerToProxy::Moved(moved) => self.moved(node, &moved, now_ms),
+            ServerToProxy::Here(here) => self.here(node, &here, now_ms),
+            ServerToProxy::Elsewhere(elsewhere) => self.elsewhere(node, &elsewhere, now_ms),
+            ServerToProxy::Superseded(superseded) => self.superseded(node, &superseded, now_ms),
+            ServerToProxy::Kick(kick) => self.kick(node, &kick, now_ms),
+            ServerToProxy::Heartbeat(_)
+            | ServerToProxy::Serving(_)
+            | ServerToProxy::CellUpdates(_)
+            | ServerToProxy::TickEnd(_)
+            | ServerToProxy::GetTopology(_)
+            | ServerToProxy::Topology(_) => self.effects.push(EdgeEffect::Refused("not_for_a_user")),
+        }
+    }
+
+    /// The session of a user, when the node is its owner at this epoch.
+    fn trusted(&mut self, node: NodeNumber, user: u64, epoch: u64) -> Option<SessionHandle> {
+        let handle = *self.by_user.get(&UserId(user))?;
+        let session = self.sessions.get(handle.0)?;
+        if session.route.trusts(node, OwnerEpoch(epoch)) {
+            return Some(handle);
+        }
+        self.effects.push(EdgeEffect::Refused("output_not_owner"));
+        None
+    }
+
+    fn output(&mut self, node: NodeNumber, output: player::Output, now_ms: u64) {
+        let Some(handle) = self.trusted(node, output.user, output.owner_epoch) else {
+            return;
+        };
+        if output.own.len() > limits::OWN_STATE_BYTES_MAX || !self.grid.holds(CellIndex(output.home_cell)) {
+            self.effects.push(EdgeEffect::Refused("output_malformed"));
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        session.own.tick = output.tick;
+        session.own.input_ack = session.own.input_ack.max(output.input_ack);
+        session.own.bytes = output.own;
+        self.set_home(handle, CellIndex(output.home_cell), now_ms);
+    }
+
+    /// Looks at the cells around the home cell: those that came into view are watched, those that left are not.
+    fn set_home(&mut self, handle: SessionHandle, home: CellIndex, now_ms: u64) {
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        session.own.home_cell = Some(home);
+        if session.sight.centre == Some(home) || !self.grid.holds(home) {
+            return;
+        }
+        self.visible.clear();
+        self.visible
+            .extend(self.grid.around(home, self.topology.world().view_rings));
+        let (entered, left) = session.sight.look(home, &self.visible);
+        for cell in entered {
+            let Some(region) = self.topology.region_of_cell(cell) else {
+                continue;
+            };
+            if self.views.watch(cell, region, now_ms) {
+                self.effects.push(EdgeEffect::Watch(cell));
+            }
+        }
+        for cell in left {
+            self.views.unwatch(cell, now_ms);
+        }
+    }
+
+    fn command_ack(&mut self, node: NodeNumber, ack: &player::CommandAck, now_ms: u64) {
+        let Some(handle) = self.trusted(node, ack.user, ack.owner_epoch) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let before = session.commands.acked();
+        let repeat = session.commands.acknowledge(CommandNumber(ack.number), now_ms);
+        if session.commands.acked() > before {
+            let ack = client::CommandAck {
+                number: session.commands.acked().0,
+            };
+            self.effects.push(EdgeEffect::ToClient(handle, ack.into()));
+        }
+        if repeat {
+            self.send_open_commands(handle);
+        }
+    }
+
+    fn event(&mut self, node: NodeNumber, event: player::Event) {
+        let Some(handle) = self.trusted(node, event.user, event.owner_epoch) else {
+            return;
+        };
+        if event.body.len() <= limits::EVENT_BYTES_MAX {
+            let event = client::Event {
+                number: event.number,
+                body: event.body,
+            };
+            self.effects.push(EdgeEffect::ToClient(handle, event.into()));
+        }
+    }
+
+    fn joined(&mut self, node: NodeNumber, joined: &player::Joined, now_ms: u64) {
+        let Some(handle) = self.named(joined.user, joined.session.as_ref()) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let claim = Owner {
+            node,
+            region: RegionNumber(joined.region),
+            epoch: OwnerEpoch(joined.owner_epoch),
+        };
+        let step = session.route.joined(claim, now_ms);
+        if step != Step::Stay {
+            session.own.entity = EntityId(joined.entity);
+            self.set_home(handle, CellIndex(joined.home_cell), now_ms);
+        }
+        self.take_step(handle, step, now_ms);
+    }
+
+    fn join_refused(&mut self, node: NodeNumber, refused: &player::JoinRefused, now_ms: u64) {
+        let Some(handle) = self.named(refused.user, refused.session.as_ref()) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        if !matches!(session.route.standing, Standing::Joining { asked, .. } if asked == node) {
+            return;
+        }
+        match Code::from_number(refused.code.min(u32::from(u8::MAX)) as u8) {
+            Code::Busy | Code::WorldRecovering | Code::StaleEpoch | Code::Generic => {
+                let step = session.route.suspend(now_ms);
+                self.take_step(handle, step, now_ms);
+            }
+            code => self.end(handle, code, now_ms),
+        }
+    }
+
+    fn moved(&mut self, node: NodeNumber, moved: &player::Moved, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&UserId(moved.user)).copied() else {
+            return;
+        };
+        let Ok(to) = u16::try_from(moved.node).map(NodeNumber) else {
+            return;
+        };
+        let to = Owner {
+            node: to,
+            region: RegionNumber(moved.region),
+            epoch: OwnerEpoch(moved.owner_epoch),
+        };
+        let up = self.servers.link(to.node);
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let step = session
+            .route
+            .moved(node, OwnerEpoch(moved.from_epoch), to, up, now_ms);
+        if step == Step::Stay {
+            self.effects.push(EdgeEffect::Refused("moved_not_owner"));
+        }
+        self.take_step(handle, step, now_ms);
+    }
+
+    fn here(&mut self, node: NodeNumber, here: &player::Here, now_ms: u64) {
+        let Some(handle) = self.named(here.user, here.session.as_ref()) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let claim = Owner {
+            node,
+            region: RegionNumber(here.region),
+            epoch: OwnerEpoch(here.owner_epoch),
+        };
+        let step = session.route.here(claim);
+        if step == Step::Adopted {
+            session.own.entity = EntityId(here.entity);
+            self.set_home(handle, CellIndex(here.home_cell), now_ms);
+        }
+        self.take_step(handle, step, now_ms);
+    }
+
+    fn elsewhere(&mut self, node: NodeNumber, elsewhere: &player::Elsewhere, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&UserId(elsewhere.user)).copied() else {
+            return;
+        };
+        let named = u16::try_from(elsewhere.node)
+            .ok()
+            .filter(|node| *node > 0)
+            .map(NodeNumber);
+        let target = named
+            .filter(|node| self.servers.link(*node) == LinkUp::Yes)
+            .or_else(|| self.servers.reachable(RegionNumber(elsewhere.region)));
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let step = session.route.elsewhere(node, target, now_ms);
+        self.take_step(handle, step, now_ms);
+    }
+
+    fn superseded(&mut self, node: NodeNumber, superseded: &player::Superseded, now_ms: u64) {
+        let Some(handle) = self.named(superseded.user, superseded.session.as_ref()) else {
+            return;
+        };
+        let owner = self
+            .sessions
+            .get(handle.0)
+            .and_then(|session| session.route.owner);
+        if owner.is_some_and(|owner| owner.node == node) {
+            self.end(handle, Code::Superseded, now_ms);
+        } else {
+            self.effects.push(EdgeEffect::Refused("superseded_not_owner"));
+        }
+    }
+
+    fn kick(&mut self, node: NodeNumber, kick: &protocol::message::node::Kick, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&UserId(kick.user)).copied() else {
+            return;
+        };
+        let owner = self
+            .sessions
+            .get(handle.0)
+            .and_then(|session| session.route.owner);
+        if owner.is_some_and(|owner| owner.node == node) {
+            self.end(handle, Code::Kicked, now_ms);
+        }
+    }
+
+    /// The session that a message names in full; one that names an older session is for nobody.
+    fn named(&self, user: u64, key: Option<&player::SessionKey>) -> Option<SessionHandle> {
+        let handle = *self.by_user.get(&UserId(user))?;
+        self.sessions
+            .get(handle.0)
+            .filter(|session| session.is_named(key))
+            .map(|_| handle)
+    }
+
+    pub(super) fn cells(&mut self, cells: &RegionCells, now_ms: u64) {
+        if !self.servers.serves(cells.node, cells.region, cells.region_epoch) {
+            self.effects.push(EdgeEffect::Refused("cells_not_serving"));
+            return;
+        }
+        let mut ask = Vec::new();
+        self.views.take(cells, now_ms, &mut ask);
+        self.effects.extend(ask.into_iter().map(EdgeEffect::Watch));
+    }
+
+    pub(super) fn serving(&mut self, node: NodeNumber, serving: &subscription::Serving, now_ms: u64) {
+        let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
+        if !self.servers.announce(&self.topology, node, region, epoch) {
+            self.effects.push(EdgeEffect::Refused("serving_denied"));
+            return;
+        }
+        self.rejoin_suspended(now_ms);
+    }
+
+    pub(super) fn server_up(&mut self, node: NodeNumber, now_ms: u64) {
+        self.servers.set_up(node);
+        self.rejoin_suspended(now_ms);
+    }
+
+    pub(super) fn server_down(&mut self, node: NodeNumber, now_ms: u64) {
+        self.servers.set_down(node);
+        let handles: Vec<SessionHandle> = self.sessions.keys().map(SessionHandle).collect();
+        for handle in handles {
+            let Some(session) = self.sessions.get_mut(handle.0) else {
+                continue;
+            };
+            let step = session.route.server_down(node, now_ms);
+            self.take_step(handle, step, now_ms);
+        }
+    }
+
+    pub(super) fn owner_answered(&mut self, user: UserId, answer: OwnerAnswer, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&user).copied() else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let (node, region) = match answer {
+            OwnerAnswer::Row { node, region, .. } => (node, Some(region)),
+            OwnerAnswer::NoRow | OwnerAnswer::Unavailable => (None, session.region_hint),
+        };
+        let serving = region
+            .and_then(|region| self.servers.reachable(region))
+            .or_else(|| self.servers.any(user.0).filter(|_| answer == OwnerAnswer::NoRow));
+        let up = node.map_or(LinkUp::No, |node| self.servers.link(node));
+        let step = session.route.answered(answer, serving, up, now_ms);
+        self.take_step(handle, step, now_ms);
+    }
+
+    pub(super) fn retry(&mut self, now_ms: u64) {
+        let waiting: Vec<SessionHandle> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !matches!(session.route.standing, Standing::Playing | Standing::Attaching))
+            .map(|(key, _)| SessionHandle(key))
+            .collect();
+        for handle in waiting {
+            let Some(session) = self.sessions.get_mut(handle.0) else {
+                continue;
+            };
+            let step = session.route.tick(now_ms);
+            self.take_step(handle, step, now_ms);
+        }
+    }
+
+    /// A server came back: its players need not wait for the next retry.
+    fn rejoin_suspended(&mut self, now_ms: u64) {
+        let suspended: Vec<SessionHandle> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| matches!(session.route.standing, Standing::Suspended { .. }))
+            .map(|(key, _)| SessionHandle(key))
+            .collect();
+        for handle in suspended {
+            self.take_step(handle, Step::ReadOwner, now_ms);
+        }
+    }
+
+    /// Does what the route says.
+    pub(super) fn take_step(&mut self, handle: SessionHandle, step: Step, now_ms: u64) {
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        match step {
+            Step::Stay => {}
+            Step::ReadOwner => self.effects.push(EdgeEffect::ReadOwner(session.user)),
+            Step::Join(node) => match session.join() {
+                Some(join) if self.servers.link(node) == LinkUp::Yes => {
+                    self.effects.push(EdgeEffect::ToServer(node, join.into()));
+                }
+                _ => {
+                    session.route.suspend(now_ms);
+                }
+            },
+            Step::Adopted => self.adopted(handle),
+            Step::Suspended => {
+                session.own.bytes.clear();
+                if !session.recovering_told {
+                    session.recovering_told = true;
+                    self.notice(handle, Code::WorldRecovering);
+                }
+            }
+        }
+    }
+
+    /// A new owner, or the old one again: it gets the last inputs and every open command, the client hears of it.
+    fn adopted(&mut self, handle: SessionHandle) {
+        let Some(session) = self.sessions.get_mut(handle.0) else {
+            return;
+        };
+        let Some(owner) = session.route.playing() else {
+            return;
+        };
+        session.recovering_told = false;
+        let playing = client::Playing {
+            entity: session.own.entity.0,
+            owner_epoch: owner.epoch.0,
+            region: owner.region.0,
+            node: u32::from(owner.node.0),
+            last_input: session.own.input_ack,
+            last_command: session.commands.acked().0,
+        };
+        self.effects.push(EdgeEffect::ToClient(handle, playing.into()));
+        if let Some(inputs) = session.inputs.message(session.user, owner.epoch.0) {
+            self.effects
+                .push(EdgeEffect::ToServer(owner.node, ProxyToServer::from(inputs)));
+        }
+        self.send_open_commands(handle);
+    }
+
+    fn send_open_commands(&mut self, handle: SessionHandle) {
+        let Some(session) = self.sessions.get(handle.0) else {
+            return;
+        };
+        let Some(owner) = session.route.playing() else {
+            return;
+        };
+        let open = session.commands.open(session.user, owner.epoch);
+        self.effects
+            .extend(open.map(|command| EdgeEffect::ToServer(owner.node, command.into())));
+    }
+}

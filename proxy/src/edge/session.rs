@@ -1,0 +1,164 @@
+//! One user at this proxy: who they are, where they stand with their owner, what they have said and seen.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use protocol::geometry::CellIndex;
+use protocol::ids::{AttachNo, CommandNumber, EntityId, RegionNumber, SessionGeneration, SessionId, UserId};
+use protocol::limits;
+use protocol::message::{client, player};
+
+use super::commands::CommandLog;
+use super::input::Admission;
+use super::path::ClientPath;
+use super::rate::Bucket;
+use super::route::Route;
+use super::sight::Sight;
+
+/// Which transport the client's newest input came by; snapshots follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// The client's own proof that it is at this proxy, as the owner will check it.
+#[derive(Clone, Debug)]
+pub(super) struct Attached {
+    pub(super) signature: Bytes,
+    pub(super) acked_command: CommandNumber,
+    pub(super) acked_event: u64,
+}
+
+/// What the owner said last about its player.
+#[derive(Debug, Default)]
+pub(super) struct OwnState {
+    pub(super) tick: u64,
+    pub(super) input_ack: u64,
+    pub(super) bytes: Bytes,
+    pub(super) entity: EntityId,
+    pub(super) home_cell: Option<CellIndex>,
+}
+
+/// The newest inputs, kept to be repeated at a change of owner.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pub(super) number: u64,
+    newest_first: VecDeque<Bytes>,
+    pub(super) sent_at_ms: u32,
+    pub(super) received_at_ms: u64,
+}
+
+impl Inputs {
+    /// Takes a message's inputs; `false` when it brings nothing new.
+    pub(super) fn take(&mut self, input: &client::Input, now_ms: u64) -> bool {
+        if input.number <= self.number || input.inputs.is_empty() {
+            return false;
+        }
+        self.number = input.number;
+        self.newest_first.clear();
+        self.newest_first
+            .extend(input.inputs.iter().take(limits::INPUTS_REPEATED_MAX).cloned());
+        self.sent_at_ms = input.sent_at_ms;
+        self.received_at_ms = now_ms;
+        true
+    }
+
+    /// The newest inputs for the owner of this epoch; `None` before the first.
+    pub(super) fn message(&self, user: UserId, owner_epoch: u64) -> Option<player::Inputs> {
+        (!self.newest_first.is_empty()).then(|| player::Inputs {
+            user: user.0,
+            owner_epoch,
+            number: self.number,
+            inputs: self.newest_first.iter().cloned().collect(),
+        })
+    }
+}
+
+/// A session.
+pub(super) struct Session {
+    pub(super) user: UserId,
+    pub(super) name: String,
+    pub(super) id: SessionId,
+    pub(super) generation: SessionGeneration,
+    pub(super) attach_no: AttachNo,
+    pub(super) ticket: Bytes,
+    pub(super) region_hint: Option<RegionNumber>,
+    pub(super) cid: [u8; 8],
+    pub(super) attached: Option<Attached>,
+    pub(super) route: Route,
+    pub(super) own: OwnState,
+    pub(super) inputs: Inputs,
+    pub(super) input_rate: Bucket,
+    pub(super) commands: CommandLog,
+    pub(super) command_rate: Bucket,
+    pub(super) path: ClientPath,
+    pub(super) transport: Transport,
+    pub(super) sight: Sight,
+    pub(super) composed_at_ms: u64,
+    pub(super) recovering_told: bool,
+}
+
+impl Session {
+    pub(super) fn new(admission: Admission, byte_rate: u32, now_ms: u64) -> Self {
+        Self {
+            user: admission.user,
+            name: admission.name,
+            id: admission.session_id,
+            generation: admission.generation,
+            attach_no: admission.attach_no,
+            ticket: admission.ticket,
+            region_hint: admission.region_hint,
+            cid: admission.cid,
+            attached: None,
+            route: Route::new(),
+            own: OwnState::default(),
+            inputs: Inputs::default(),
+            input_rate: Bucket::new(60, 120, now_ms),
+            commands: CommandLog::default(),
+            command_rate: Bucket::new(20, 40, now_ms),
+            path: ClientPath::new(
+                admission.cid,
+                admission.datagrams_to_proxy,
+                admission.datagrams_to_client,
+                now_ms,
+            ),
+            transport: Transport::Tcp,
+            sight: Sight::new(byte_rate, now_ms),
+            composed_at_ms: now_ms,
+            recovering_told: false,
+        }
+    }
+
+    /// The session as it is named on links.
+    pub(super) fn key(&self) -> player::SessionKey {
+        player::SessionKey {
+            session_id: Bytes::copy_from_slice(&self.id.0),
+            session_generation: self.generation.0,
+            attach_no: self.attach_no.0,
+        }
+    }
+
+    /// Whether a message that names a session means this one.
+    pub(super) fn is_named(&self, key: Option<&player::SessionKey>) -> bool {
+        key.is_some_and(|key| {
+            key.session_generation == self.generation.0
+                && key.attach_no == self.attach_no.0
+                && key.session_id.as_ref() == self.id.0
+        })
+    }
+
+    /// The join for a game server, once the client has attached.
+    pub(super) fn join(&self) -> Option<player::Join> {
+        let attached = self.attached.as_ref()?;
+        Some(player::Join {
+            user: self.user.0,
+            ticket: self.ticket.clone(),
+            attach: attached.signature.clone(),
+            attach_no: self.attach_no.0,
+            acked_command: self.commands.acked().0.max(attached.acked_command.0),
+            acked_event: attached.acked_event,
+            name: self.name.clone(),
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! What one client has seen of each cell in its view, worked out from the acknowledgements that ride on its inputs.
+//!
+//! A client takes snapshots in the order of their numbers and acknowledges what it took. So the proxy can replay the
+//! client's rule (a keyframe always applies, a delta only on `base_seq ≤ have < seq`) and know exactly what to repeat.
+
+use std::collections::VecDeque;
+
+use protocol::geometry::CellIndex;
+use protocol::ids::RegionEpoch;
+
+use super::rate::Bucket;
+
+/// Cell updates in flight that are remembered; what falls out counts as lost.
+const FLIGHTS_MAX: usize = 256;
+
+/// One cell in view.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SightCell {
+    pub(super) cell: CellIndex,
+    /// The region epoch whose updates `have` and `sent` count.
+    pub(super) epoch: RegionEpoch,
+    /// The state the client is known to have.
+    have: Option<u32>,
+    /// The state the client will have when everything sent arrives; `None`: it needs a keyframe.
+    pub(super) sent: Option<u32>,
+    /// Losses of snapshots up to this number are repaired already.
+    repaired_to: u32,
+    pub(super) keyframe_at_ms: u64,
+    /// Snapshots in a row that it had news for and no room in: the longer, the sooner its turn.
+    pub(super) left_out: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    number: u32,
+    cell: CellIndex,
+    /// `None`: a keyframe.
+    base: Option<u32>,
+    seq: u32,
+}
+
+/// A client's view.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) centre: Option<CellIndex>,
+    pub(super) cells: Vec<SightCell>,
+    pub(super) bytes: Bucket,
+    number: u32,
+    acked: u32,
+    flights: VecDeque<Flight>,
+}
+
+impl Sight {
+    /// Sees nothing yet; `byte_rate` in bytes per second.
+    pub(super) fn new(byte_rate: u32, now_ms: u64) -> Self {
+        let bytes = Bucket::new(byte_rate, byte_rate / 5, now_ms);
+        Self {
+            centre: None,
+            cells: Vec::new(),
+            bytes,
+            number: 0,
+            acked: 0,
+            flights: VecDeque::new(),
+        }
+    }
+
+    /// Looks at other cells. Returns those that came into view; those that left are forgotten on both sides.
+    pub(super) fn look(
+        &mut self,
+        centre: CellIndex,
+        visible: &[CellIndex],
+    ) -> (Vec<CellIndex>, Vec<CellIndex>) {
+        let left: Vec<CellIndex> = self
+            .cells
+            .iter()
+            .map(|seen| seen.cell)
+            .filter(|cell| !visible.contains(cell))
+            .collect();
+        self.cells.retain(|seen| visible.contains(&seen.cell));
+        self.flights.retain(|flight| visible.contains(&flight.cell));
+        let entered: Vec<CellIndex> = visible
+            .iter()
+            .copied()
+            .filter(|cell| !self.cells.iter().any(|seen| seen.cell == *cell))
+            .collect();
+        self.cells.extend(entered.iter().map(|&cell| SightCell {
+            cell,
+            epoch: RegionEpoch(0),
+            have: None,
+            sent: None,
+            // What was sent before the cell came into view is forgotten on the other side as well.
+            repaired_to: self.number,
+            keyframe_at_ms: 0,
+            left_out: 0,
+        }));
+        self.centre = Some(centre);
+        (entered, left)
+    }
+
+    /// The number of the next snapshot.
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.number = self.number.wrapping_add(1);
+        self.number
+    }
+
+    /// Snapshots sent and not yet acknowledged.
+    pub(super) fn unacknowledged(&self) -> u32 {
+        self.number.wrapping_sub(self.acked)
+    }
+
+    /// Notes that the snapshot with the current number brings a cell from `base` (`None`: a keyframe) to `seq`.
+    pub(super) fn sent(&mut self, index: usize, base: Option<u32>, seq: u32) {
+        let Some(seen) = self.cells.get_mut(index) else {
+            return;
+        };
+        seen.sent = Some(seq);
+        let flight = Flight {
+            number: self.number,
+            cell: seen.cell,
+            base,
+            seq,
+        };
+        self.flights.push_back(flight);
+        if self.flights.len() > FLIGHTS_MAX
+            && let Some(oldest) = self.flights.pop_front()
+        {
+            self.settle(oldest, Arrival::Lost);
+        }
+    }
+
+    /// Forgets what the client had of a cell: its region is served anew.
+    pub(super) fn restart(&mut self, index: usize, epoch: RegionEpoch) {
+        let number = self.number;
+        let Some(seen) = self.cells.get_mut(index) else {
+            return;
+        };
+        (seen.epoch, seen.have, seen.sent, seen.repaired_to) = (epoch, None, None, number);
+        let cell = seen.cell;
+        self.flights.retain(|flight| flight.cell != cell);
+    }
+
+    /// Takes an acknowledgement: the newest snapshot taken, and a bit for each of the 32 before it.
+    pub(super) fn acknowledge(&mut self, newest: u32, mask: u32) {
+        if newest <= self.acked || newest > self.number {
+            return;
+        }
+        self.acked = newest;
+        while let Some(flight) = self
+            .flights
+            .front()
+            .copied()
+            .filter(|flight| flight.number <= newest)
+        {
+            self.flights.pop_front();
+            let behind = newest - flight.number;
+            let arrived = behind == 0 || (behind <= 32 && mask >> (behind - 1) & 1 == 1);
+            self.settle(flight, if arrived { Arrival::Taken } else { Arrival::Lost });
+        }
+    }
+
+    fn settle(&mut self, flight: Flight, arrival: Arrival) {
+        let number = self.number;
+        let Some(seen) = self.cells.iter_mut().find(|seen| seen.cell == flight.cell) else {
+            return;
+        };
+        let applies = match (flight.base, seen.have) {
+            (None, _) => true,
+            (Some(base), Some(have)) => base <= have && have < flight.seq,
+            (Some(_), None) => false,
+        };
+        if arrival == Arrival::Taken && applies {
+            seen.have = Some(flight.seq);
+        }
+        let missing = seen.have.is_none_or(|have| have < flight.seq);
+        if missing && flight.number > seen.repaired_to {
+            seen.sent = seen.have;
+            seen.repaired_to = number;
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    Taken,
+    Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight() -> Sight {
+        let mut sight = Sight::new(16_000, 0);
+        sight.look(CellIndex(5), &[CellIndex(5)]);
+        sight
+    }
+
+    fn send(sight: &mut Sight, base: Option<u32>, seq: u32) -> u32 {
+        let number = sight.next_number();
+        sight.sent(0, base, seq);
+        number
+    }
+
+    #[test]
+    fn what_arrives_is_known_and_nothing_is_repeated() {
+        let mut sight = sight();
+        send(&mut sight, None, 10);
+        send(&mut sight, Some(10), 11);
+        sight.acknowledge(2, 0b1);
+        assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(11), Some(11)));
+        assert_eq!(sight.unacknowledged(), 0);
+    }
+
+    #[test]
+    fn a_lost_delta_is_repeated_once_with_all_that_was_built_on_it() {
+        let mut sight = sight();
+        send(&mut sight, None, 10);
+        send(&mut sight, Some(10), 11);
+        send(&mut sight, Some(11), 12);
+        send(&mut sight, Some(12), 13);
+        sight.acknowledge(3, 0b10);
+        assert_eq!(sight.cells[0].sent, Some(10), "2 was lost, 3 did not apply");
+        send(&mut sight, Some(10), 14);
+        sight.acknowledge(4, 0b110);
+        assert_eq!(
+            sight.cells[0].sent,
+            Some(14),
+            "4 did not apply either, but that is repaired"
+        );
+        sight.acknowledge(5, 0b1011);
+        assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(14), Some(14)));
+    }
+
+    #[test]
+    fn a_lost_repair_is_repaired_again() {
+        let mut sight = sight();
+        send(&mut sight, None, 10);
+        send(&mut sight, Some(10), 11);
+        send(&mut sight, Some(11), 12);
+        sight.acknowledge(3, 0b10);
+        assert_eq!(sight.cells[0].sent, Some(10));
+        send(&mut sight, Some(10), 12);
+        send(&mut sight, Some(12), 13);
+        sight.acknowledge(5, 0b0110);
+        assert_eq!(sight.cells[0].sent, Some(10));
+    }
+
+    #[test]
+    fn acknowledgements_from_the_future_or_the_past_change_nothing() {
+        let mut sight = sight();
+        send(&mut sight, None, 10);
+        sight.acknowledge(7, u32::MAX);
+        assert_eq!(sight.cells[0].have, None);
+        sight.acknowledge(1, 0);
+        send(&mut sight, Some(10), 11);
+        sight.acknowledge(1, 0);
+        assert_eq!(sight.cells[0].sent, Some(11));
+    }
+
+    #[test]
+    fn a_cell_that_left_the_view_comes_back_as_a_stranger() {
+        let mut sight = sight();
+        send(&mut sight, None, 10);
+        let (entered, left) = sight.look(CellIndex(6), &[CellIndex(6)]);
+        assert_eq!((entered, left), (vec![CellIndex(6)], vec![CellIndex(5)]));
+        sight.look(CellIndex(5), &[CellIndex(5)]);
+        sight.acknowledge(1, 0);
+        assert_eq!((sight.cells[0].have, sight.cells[0].sent), (None, None));
+    }
+}

@@ -1,0 +1,296 @@
+//! Who gets the player's input, whose output is believed, and what a change of owner brings along.
+
+use protocol::Code;
+use protocol::message::family::{ProxyToClient, ProxyToServer};
+use protocol::message::player;
+
+use super::*;
+
+#[test]
+fn a_login_joins_at_the_last_known_region_and_plays_when_the_store_agrees() {
+    let mut table = Table::new();
+    let handle = table.admit(1);
+    assert!(
+        table.sent_to_servers().is_empty(),
+        "no join before the client has attached"
+    );
+    table.attach(handle, 1);
+    let sent = table.sent_to_servers();
+    assert!(
+        matches!(&sent[..], [(A, ProxyToServer::Join(join))] if join.user == USER.0 && join.attach_no == 1)
+    );
+    table.server(A, joined(1, WEST, 7, 9));
+    assert!(table.effects.contains(&EdgeEffect::ReadOwner(USER)));
+    assert_eq!(table.edge.playing(), 0);
+    table.answer(Some(A), WEST, 7);
+    assert_eq!(table.edge.playing(), 1);
+    let playing = table.take().into_iter().any(
+        |effect| matches!(effect, EdgeEffect::ToClient(_, ProxyToClient::Playing(playing)) if playing.owner_epoch == 7),
+    );
+    assert!(playing);
+}
+
+#[test]
+fn inputs_and_commands_go_to_the_owner_under_its_epoch() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.client(handle, input(1));
+    table.client(handle, input(1));
+    table.client(handle, command(1));
+    let sent = table.sent_to_servers();
+    assert!(matches!(
+        &sent[..],
+        [
+            (
+                A,
+                ProxyToServer::Inputs(player::Inputs {
+                    number: 1,
+                    owner_epoch: 7,
+                    ..
+                })
+            ),
+            (
+                A,
+                ProxyToServer::Command(player::Command {
+                    number: 1,
+                    owner_epoch: 7,
+                    ..
+                })
+            ),
+        ]
+    ));
+}
+
+#[test]
+fn output_for_a_player_is_refused_from_all_but_its_owner() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    table.server(B, output(7, 9, b"lie"));
+    table.server(A, output(6, 9, b"old"));
+    table.server(B, output(1 << 40, 9, b"claim"));
+    let refused = table
+        .take()
+        .into_iter()
+        .filter(|effect| *effect == EdgeEffect::Refused("output_not_owner"));
+    assert_eq!(refused.count(), 3);
+    table.server(A, output(7, 9, b"true"));
+    table.tick_end(A, WEST, 1);
+    assert_eq!(table.snapshot().unwrap().own, "true");
+}
+
+#[test]
+fn a_crossing_takes_the_last_inputs_and_every_open_command_along() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.client(handle, input(4));
+    table.client(handle, command(1));
+    table.client(handle, command(2));
+    table.server(
+        A,
+        player::CommandAck {
+            user: USER.0,
+            owner_epoch: 7,
+            number: 1,
+        },
+    );
+    table.take();
+    table.server(A, moved(7, B, EAST, 8));
+    let sent = table.sent_to_servers();
+    assert!(matches!(
+        &sent[..],
+        [
+            (
+                B,
+                ProxyToServer::Inputs(player::Inputs {
+                    number: 4,
+                    owner_epoch: 8,
+                    ..
+                })
+            ),
+            (
+                B,
+                ProxyToServer::Command(player::Command {
+                    number: 2,
+                    owner_epoch: 8,
+                    ..
+                })
+            ),
+        ]
+    ));
+    table.server(A, output(7, 9, b"late"));
+    assert!(table.take().contains(&EdgeEffect::Refused("output_not_owner")));
+    table.server(B, here(EAST, 8, 12));
+    table.server(B, output(8, 12, b"there"));
+    table.tick_end(B, EAST, 1);
+    assert_eq!(table.snapshot().unwrap().own, "there");
+}
+
+#[test]
+fn a_move_that_the_owner_did_not_announce_changes_nothing() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.server(B, moved(7, B, EAST, 8));
+    table.server(A, moved(6, B, EAST, 8));
+    table.take();
+    table.client(handle, input(1));
+    assert!(matches!(table.sent_to_servers()[..], [(A, _)]));
+}
+
+#[test]
+fn an_unexpected_here_is_checked_in_the_store() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.server(B, here(EAST, 1 << 40, 12));
+    assert!(table.take().contains(&EdgeEffect::ReadOwner(USER)));
+    table.answer(Some(A), WEST, 7);
+    table.client(handle, input(1));
+    assert!(matches!(table.sent_to_servers()[..], [(A, _)]));
+    table.server(B, here(EAST, 8, 12));
+    table.answer(Some(B), EAST, 8);
+    table.client(handle, input(2));
+    assert!(
+        table
+            .sent_to_servers()
+            .iter()
+            .any(|(node, message)| *node == B && matches!(message, ProxyToServer::Inputs(_)))
+    );
+}
+
+#[test]
+fn a_dead_server_suspends_and_its_restart_brings_the_player_back_with_all_open_commands() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.client(handle, command(1));
+    table.take();
+    table.give(EdgeInput::ServerDown(A));
+    let told = table.take().into_iter().any(|effect| {
+        matches!(effect, EdgeEffect::ToClient(_, ProxyToClient::Notice(notice)) if notice.code == 14)
+    });
+    assert!(told, "the client is told that its world is being recovered");
+    table.client(handle, command(2));
+    assert!(table.sent_to_servers().is_empty(), "commands wait");
+
+    table.server_starts(A, WEST, REGION_EPOCH + 1);
+    assert!(table.take().contains(&EdgeEffect::ReadOwner(USER)));
+    table.answer(Some(A), WEST, 7);
+    assert!(matches!(
+        table.sent_to_servers()[..],
+        [(A, ProxyToServer::Join(_))]
+    ));
+    table.server(A, joined(1, WEST, 8, 9));
+    table.answer(Some(A), WEST, 8);
+    let commands: Vec<u64> = table
+        .sent_to_servers()
+        .into_iter()
+        .filter_map(|(_, message)| match message {
+            ProxyToServer::Command(command) => Some(command.number),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(commands, [1, 2]);
+}
+
+#[test]
+fn suspended_players_keep_their_connection_and_their_picture() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    table.give(EdgeInput::ServerDown(A));
+    table.take();
+    for _ in 0..40 {
+        table.wait(50);
+    }
+    assert!(table.snapshot().is_some(), "snapshots go on");
+    assert_eq!(table.edge.sessions(), 1);
+    assert!(
+        table.effects.contains(&EdgeEffect::ReadOwner(USER)),
+        "the store is asked from time to time"
+    );
+}
+
+#[test]
+fn elsewhere_is_followed_to_the_owner() {
+    let mut table = Table::new();
+    let handle = table.admit(1);
+    table.attach(handle, 1);
+    table.take();
+    let elsewhere = player::Elsewhere {
+        user: USER.0,
+        node: 2,
+        region: EAST.0,
+        owner_epoch: 7,
+    };
+    table.server(A, elsewhere);
+    assert!(matches!(
+        table.sent_to_servers()[..],
+        [(B, ProxyToServer::Join(_))]
+    ));
+}
+
+#[test]
+fn a_second_login_supersedes_the_first_and_an_older_one_is_refused() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    let newer = table.admit(2);
+    let closed = table.take();
+    assert!(
+        closed
+            .iter()
+            .any(|effect| matches!(effect, EdgeEffect::CloseClient(_, USER, Code::Superseded)))
+    );
+    table.attach(newer, 2);
+    table.server(A, joined(1, WEST, 7, 9));
+    assert!(
+        !table.take().contains(&EdgeEffect::ReadOwner(USER)),
+        "an answer to the older session is for nobody"
+    );
+    table.server(A, joined(2, WEST, 7, 9));
+    table.answer(Some(A), WEST, 7);
+    assert_eq!((table.edge.sessions(), table.edge.playing()), (1, 1));
+}
+
+#[test]
+fn superseded_is_believed_only_from_the_owner() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    let superseded = player::Superseded {
+        user: USER.0,
+        session: Some(key(1)),
+    };
+    table.server(B, superseded.clone());
+    assert_eq!(table.edge.sessions(), 1);
+    table.server(A, superseded);
+    assert_eq!(table.edge.sessions(), 0);
+}
+
+#[test]
+fn a_flood_of_commands_costs_only_the_flooder() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    for number in 1..=41 {
+        table.client(handle, command(number));
+    }
+    let closed = table.take();
+    assert!(
+        closed
+            .iter()
+            .any(|effect| matches!(effect, EdgeEffect::CloseClient(_, _, Code::RateLimited)))
+    );
+    assert_eq!(table.edge.sessions(), 0);
+}
+
+#[test]
+fn a_region_published_by_a_server_that_does_not_serve_it_is_refused() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    let serving = subscription::Serving {
+        region: WEST.0,
+        region_epoch: 1 << 40,
+    };
+    table.give(EdgeInput::Serving(B, serving));
+    assert!(table.take().contains(&EdgeEffect::Refused("serving_denied")));
+    let cell = CellIndex(9);
+    let mut encoder = table.encoder();
+    let keyframe = encoder.finish_keyframe(cell, 1);
+    table.cells(B, WEST, 1, vec![keyframe]);
+    assert!(table.take().contains(&EdgeEffect::Refused("cells_not_serving")));
+}

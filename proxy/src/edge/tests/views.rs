@@ -1,0 +1,245 @@
+//! Which cells are watched and what a snapshot is made of.
+
+use protocol::cell::{CellState, ParsedSnapshot};
+use protocol::message::client::UpdateKind;
+
+use super::*;
+
+/// Home of the player: second column, second row of an 8 × 4 grid.
+const HOME: CellIndex = CellIndex(9);
+
+fn keyframe(table: &Table, cell: CellIndex, seq: u32, entities: u64) -> Bytes {
+    let mut encoder = table.encoder();
+    let origin = table.topology.world().grid().origin(cell);
+    for slot in 0..entities {
+        let at = Position {
+            x: origin.x + (slot % 32) as f32,
+            y: origin.y + (slot / 32) as f32,
+        };
+        let entity = table.entity(1_000 * u64::from(cell.0) + slot, cell, at);
+        encoder.put_add(slot as u16, &entity).unwrap();
+    }
+    encoder.finish_keyframe(cell, seq)
+}
+
+fn delta(table: &Table, cell: CellIndex, seq: u32, slot: u16, x: f32) -> Bytes {
+    let mut encoder = table.encoder();
+    let grid = table.topology.world().grid();
+    let origin = grid.origin(cell);
+    let at = CellPoint::of(
+        Position {
+            x: origin.x + x,
+            y: origin.y,
+        },
+        cell,
+        &grid,
+    );
+    encoder.put_move(slot, at, 0).unwrap();
+    encoder.finish_delta(cell, seq - 1, seq)
+}
+
+fn parsed(table: &Table) -> ParsedSnapshot {
+    let grid = table.topology.world().grid();
+    ParsedSnapshot::check(table.snapshot().unwrap().clone(), &grid).unwrap()
+}
+
+fn acknowledge(table: &mut Table, handle: SessionHandle, number: u64, snapshot: u32, mask: u32) {
+    let ack = client::Input {
+        snapshot_ack: snapshot,
+        snapshot_mask: mask,
+        ..input(number)
+    };
+    table.client(handle, ack);
+}
+
+#[test]
+fn a_player_watches_the_cells_around_its_home_and_unwatches_them_later() {
+    let mut table = Table::new();
+    let handle = table.admit(1);
+    table.attach(handle, 1);
+    table.take();
+    table.server(A, joined(1, WEST, 7, HOME.0));
+    let watched: Vec<u32> = table
+        .take()
+        .into_iter()
+        .filter_map(|effect| match effect {
+            EdgeEffect::Watch(cell) => Some(cell.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(watched, [0, 1, 2, 8, 9, 10, 16, 17, 18]);
+    table.answer(Some(A), WEST, 7);
+    table.server(A, output(7, 10, b""));
+    let watched = table
+        .take()
+        .into_iter()
+        .filter(|effect| matches!(effect, EdgeEffect::Watch(_)))
+        .count();
+    assert_eq!(watched, 3);
+    table.wait(2_900);
+    assert!(
+        !table
+            .take()
+            .iter()
+            .any(|effect| matches!(effect, EdgeEffect::Unwatch(_)))
+    );
+    table.wait(1_100);
+    let dropped = table
+        .take()
+        .into_iter()
+        .filter(|effect| matches!(effect, EdgeEffect::Unwatch(_)))
+        .count();
+    assert_eq!(dropped, 3);
+}
+
+#[test]
+fn a_snapshot_brings_a_keyframe_first_then_deltas_then_nothing_that_is_known() {
+    let mut table = Table::new();
+    table.playing(7, HOME.0);
+    table.server(A, output(7, HOME.0, b"own"));
+    let first = keyframe(&table, HOME, 1, 4);
+    table.cells(A, WEST, 1, vec![first.clone()]);
+    table.tick_end(A, WEST, 1);
+    let snapshot = parsed(&table);
+    assert_eq!(
+        (snapshot.head.home_cell, snapshot.head.own.as_ref()),
+        (HOME.0, b"own".as_slice())
+    );
+    assert_eq!(snapshot.head.regions[0].region_epoch, REGION_EPOCH);
+    assert_eq!(snapshot.cells[0].kind, UpdateKind::Keyframe);
+
+    let second = delta(&table, HOME, 2, 1, 5.0);
+    table.cells(A, WEST, 2, vec![second]);
+    table.tick_end(A, WEST, 2);
+    let snapshot = parsed(&table);
+    assert_eq!(
+        (snapshot.cells.len(), snapshot.cells[0].kind),
+        (1, UpdateKind::Delta)
+    );
+
+    table.tick_end(A, WEST, 3);
+    assert!(parsed(&table).cells.is_empty());
+}
+
+#[test]
+fn what_was_lost_is_repeated_so_that_the_client_ends_with_the_same_cell() {
+    let mut table = Table::new();
+    let handle = table.playing(7, HOME.0);
+    let grid = table.topology.world().grid();
+    let mut client = CellState::default();
+    let mut truth = CellState::default();
+    let mut taken = Vec::new();
+    for tick in 1..=60_u32 {
+        let update = match tick {
+            1 => keyframe(&table, HOME, 1, 4),
+            _ => delta(&table, HOME, tick, (tick % 4) as u16, (tick % 30) as f32),
+        };
+        truth
+            .apply(&DecodedCell::parse(update.clone(), &grid).unwrap())
+            .unwrap();
+        table.cells(A, WEST, u64::from(tick), vec![update]);
+        table.now_ms += 50;
+        table.tick_end(A, WEST, u64::from(tick));
+        let snapshot = parsed(&table);
+        table.effects.clear();
+        // One in three is lost, and three in a row at 30.
+        if (tick % 3 == 0 || (30..33).contains(&tick)) && tick < 55 {
+            continue;
+        }
+        for cell in &snapshot.cells {
+            let _ = client.apply(cell);
+        }
+        let number = snapshot.head.number;
+        let before = taken.iter().filter(|before| number - **before <= 32);
+        let mask = before.fold(0, |bits, before| bits | 1 << (number - before - 1));
+        taken.push(number);
+        acknowledge(&mut table, handle, u64::from(tick), number, mask);
+    }
+    assert_eq!(client.seq(), truth.seq());
+    assert!(client.entities().eq(truth.entities()));
+}
+
+#[test]
+fn a_region_served_anew_starts_with_a_keyframe() {
+    let mut table = Table::new();
+    table.playing(7, HOME.0);
+    let first = keyframe(&table, HOME, 40, 4);
+    table.cells(A, WEST, 1, vec![first]);
+    table.tick_end(A, WEST, 1);
+    let serving = subscription::Serving {
+        region: WEST.0,
+        region_epoch: REGION_EPOCH + 1,
+    };
+    table.give(EdgeInput::Serving(A, serving));
+    let bytes = keyframe(&table, HOME, 1, 3);
+    let grid = table.topology.world().grid();
+    let decoded = DecodedCell::parse(bytes.clone(), &grid).unwrap();
+    table.give(EdgeInput::Cells(Arc::new(RegionCells {
+        node: A,
+        region: WEST,
+        region_epoch: RegionEpoch(REGION_EPOCH + 1),
+        tick: 1,
+        server_time_ms: 0,
+        cells: vec![(bytes, decoded)],
+    })));
+    table.wait(100);
+    let snapshot = parsed(&table);
+    assert_eq!(
+        (snapshot.cells[0].kind, snapshot.cells[0].adds.len()),
+        (UpdateKind::Keyframe, 3)
+    );
+}
+
+#[test]
+fn a_crowd_is_shown_from_the_nearest_on_within_the_datagram() {
+    let mut table = Table::new();
+    table.playing(7, HOME.0);
+    let crowd = keyframe(&table, HOME, 1, 600);
+    table.cells(A, WEST, 1, vec![crowd]);
+    table.tick_end(A, WEST, 1);
+    let snapshot = parsed(&table);
+    assert_eq!(snapshot.cells[0].kind, UpdateKind::Partial);
+    assert!(
+        snapshot.cells[0].adds.len() >= 32,
+        "{} entities",
+        snapshot.cells[0].adds.len()
+    );
+    let bytes = prost::Message::encoded_len(table.snapshot().unwrap());
+    assert!(
+        bytes <= protocol::limits::DATAGRAM_BYTES_MAX - 33,
+        "{bytes} bytes"
+    );
+}
+
+#[test]
+fn the_byte_budget_holds_over_time_and_no_cell_starves() {
+    let mut table = Table::new();
+    let handle = table.playing(7, HOME.0);
+    let cells: Vec<CellIndex> = table.topology.world().grid().around(HOME, 1).collect();
+    let (mut bytes, mut ticks_since) = (0, vec![0_u32; cells.len()]);
+    for tick in 1..=200_u32 {
+        let updates: Vec<Bytes> = cells
+            .iter()
+            .map(|cell| keyframe(&table, *cell, tick, 20))
+            .collect();
+        table.cells(A, WEST, u64::from(tick), updates);
+        table.now_ms += 50;
+        table.tick_end(A, WEST, u64::from(tick));
+        bytes += prost::Message::encoded_len(table.snapshot().unwrap());
+        let snapshot = parsed(&table);
+        acknowledge(
+            &mut table,
+            handle,
+            u64::from(tick),
+            snapshot.head.number,
+            u32::MAX,
+        );
+        table.effects.clear();
+        for (cell, since) in cells.iter().zip(&mut ticks_since) {
+            let shown = snapshot.cells.iter().any(|shown| shown.cell == *cell);
+            *since = if shown { 0 } else { *since + 1 };
+            assert!(*since <= 20, "cell {cell} was not shown for {since} ticks");
+        }
+    }
+    assert!(bytes <= 10 * 16 * 1024 + 4 * 1024, "{bytes} bytes in ten seconds");
+}

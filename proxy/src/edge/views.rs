@@ -1,0 +1,251 @@
+//! The cells this shard's players can see: the state of each, its last deltas, and a keyframe encoded at most once per
+//! state for all who need it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use protocol::cell::{Applied, CellEncoder, CellEntity, CellPoint, CellState, DecodedCell, PositionForm};
+use protocol::geometry::{CellGrid, CellIndex};
+use protocol::ids::{EntityId, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::message::client::{RegionView, UpdateKind};
+
+use super::map::FastMap;
+
+/// Deltas kept for repairs.
+const DELTAS_MAX: usize = 8;
+/// How long a cell nobody sees any more is kept, for players who walk to and fro, milliseconds.
+const LINGER_MS: u64 = 3_000;
+/// At most this often a keyframe is asked for again, milliseconds.
+const ASK_AGAIN_MS: u64 = 500;
+
+/// What one region published in one tick, decoded once and shared by all shards.
+#[derive(Debug)]
+pub struct RegionCells {
+    /// Who published it.
+    pub node: NodeNumber,
+    /// The region.
+    pub region: RegionNumber,
+    /// The epoch at which it is served.
+    pub region_epoch: RegionEpoch,
+    /// The tick.
+    pub tick: u64,
+    /// The server's wall clock, milliseconds.
+    pub server_time_ms: u64,
+    /// Each cell as it came, and decoded.
+    pub cells: Vec<(Bytes, DecodedCell)>,
+}
+
+#[derive(Debug)]
+struct Delta {
+    base: u32,
+    seq: u32,
+    bytes: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct CellView {
+    pub(super) region: RegionNumber,
+    pub(super) epoch: RegionEpoch,
+    state: CellState,
+    deltas: VecDeque<Delta>,
+    keyframe: Option<(u32, Bytes)>,
+    watchers: u32,
+    unwatched_ms: u64,
+    asked_ms: u64,
+}
+
+impl CellView {
+    /// The newest state; `None` before the first keyframe.
+    pub(super) fn seq(&self) -> Option<u32> {
+        Some(self.state.seq()).filter(|seq| *seq > 0)
+    }
+
+    /// The deltas that lead from `have` to now, oldest first; `None` when some are forgotten.
+    pub(super) fn deltas_since(&self, have: u32) -> Option<impl Iterator<Item = &Bytes> + Clone> {
+        let first = self
+            .deltas
+            .iter()
+            .position(|delta| delta.base <= have && have < delta.seq)?;
+        Some(self.deltas.range(first..).map(|delta| &delta.bytes))
+    }
+
+    /// The entity with this id, if it is in the cell.
+    pub(super) fn entity(&self, id: EntityId) -> Option<&CellEntity> {
+        self.state
+            .entities()
+            .map(|(_, entity)| entity)
+            .find(|entity| entity.id == id)
+    }
+
+    fn forget(&mut self) {
+        self.state = CellState::default();
+        self.deltas.clear();
+        self.keyframe = None;
+    }
+
+    fn take(&mut self, bytes: &Bytes, decoded: &DecodedCell) -> Taken {
+        match self.state.apply(decoded) {
+            Err(_) => return Taken::Gap,
+            Ok(Applied::Stale | Applied::Partially) => return Taken::Nothing,
+            Ok(Applied::Advanced) => {}
+        }
+        match decoded.kind {
+            UpdateKind::Delta => {
+                if self.deltas.len() == DELTAS_MAX {
+                    self.deltas.pop_front();
+                }
+                let (base, seq) = (decoded.base_seq, decoded.seq);
+                self.deltas.push_back(Delta {
+                    base,
+                    seq,
+                    bytes: bytes.clone(),
+                });
+            }
+            UpdateKind::Keyframe => {
+                let follows = self.deltas.back().is_some_and(|last| last.seq == decoded.seq);
+                if !follows {
+                    self.deltas.clear();
+                }
+            }
+            UpdateKind::Partial => {}
+        }
+        Taken::Advanced
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Taken {
+    Advanced,
+    Nothing,
+    Gap,
+}
+
+/// What the cells of one region in view have in common.
+#[derive(Clone, Copy, Debug, Default)]
+struct RegionClock {
+    epoch: RegionEpoch,
+    tick: u64,
+    server_time_ms: u64,
+}
+
+/// All cells in view of this shard.
+pub(super) struct CellViews {
+    cells: FastMap<CellIndex, CellView>,
+    regions: BTreeMap<RegionNumber, RegionClock>,
+    encoder: CellEncoder,
+}
+
+impl CellViews {
+    pub(super) fn new(grid: &CellGrid) -> Self {
+        Self {
+            cells: FastMap::default(),
+            regions: BTreeMap::new(),
+            encoder: CellEncoder::new(PositionForm::of(grid)),
+        }
+    }
+
+    /// The view of a cell; `None` when nobody here watches it.
+    pub(super) fn get(&self, cell: CellIndex) -> Option<&CellView> {
+        self.cells.get(&cell)
+    }
+
+    /// The newest state of a cell as a keyframe; encoded once for all who need it.
+    pub(super) fn keyframe(&mut self, cell: CellIndex) -> Option<Bytes> {
+        let view = self.cells.get_mut(&cell)?;
+        let seq = view.seq()?;
+        match &view.keyframe {
+            Some((of, bytes)) if *of == seq => Some(bytes.clone()),
+            _ => {
+                let bytes = view.state.encode_keyframe(cell, &mut self.encoder);
+                view.keyframe = Some((seq, bytes.clone()));
+                Some(bytes)
+            }
+        }
+    }
+
+    /// The entities of a crowded cell nearest to a point, as many as fit.
+    pub(super) fn partial(&mut self, cell: CellIndex, near: CellPoint, bytes_max: usize) -> Option<Bytes> {
+        self.cells
+            .get(&cell)?
+            .state
+            .encode_partial(cell, near, bytes_max, &mut self.encoder)
+    }
+
+    /// What a snapshot says of a region.
+    pub(super) fn region(&self, region: RegionNumber) -> Option<RegionView> {
+        self.regions.get(&region).map(|clock| RegionView {
+            region: region.0,
+            region_epoch: clock.epoch.0,
+            tick: clock.tick,
+            server_time_ms: clock.server_time_ms,
+        })
+    }
+
+    /// One more session sees the cell. `true`: nobody did, it has to be subscribed.
+    pub(super) fn watch(&mut self, cell: CellIndex, region: RegionNumber, now_ms: u64) -> bool {
+        let new = !self.cells.contains_key(&cell);
+        let view = self.cells.entry(cell).or_default();
+        view.watchers += 1;
+        if new {
+            view.region = region;
+            view.asked_ms = now_ms;
+        }
+        new
+    }
+
+    /// One session fewer sees the cell; it is kept a while in case one comes back.
+    pub(super) fn unwatch(&mut self, cell: CellIndex, now_ms: u64) {
+        if let Some(view) = self.cells.get_mut(&cell) {
+            view.watchers = view.watchers.saturating_sub(1);
+            view.unwatched_ms = now_ms;
+        }
+    }
+
+    /// Drops the cells that nobody has seen for a while, and names them.
+    pub(super) fn sweep(&mut self, now_ms: u64) -> Vec<CellIndex> {
+        let over =
+            |view: &CellView| view.watchers == 0 && now_ms.saturating_sub(view.unwatched_ms) >= LINGER_MS;
+        let mut dropped: Vec<CellIndex> = self
+            .cells
+            .iter()
+            .filter(|(_, view)| over(view))
+            .map(|(cell, _)| *cell)
+            .collect();
+        dropped.sort_unstable();
+        for cell in &dropped {
+            self.cells.remove(cell);
+        }
+        dropped
+    }
+
+    /// Takes what a region published; the caller has checked that the publisher serves it. Leaves in `ask` the cells that
+    /// need a fresh keyframe.
+    pub(super) fn take(&mut self, published: &RegionCells, now_ms: u64, ask: &mut Vec<CellIndex>) {
+        let clock = self.regions.entry(published.region).or_default();
+        if published.region_epoch < clock.epoch {
+            return;
+        }
+        *clock = RegionClock {
+            epoch: published.region_epoch,
+            tick: published.tick,
+            server_time_ms: published.server_time_ms,
+        };
+        for (bytes, decoded) in &published.cells {
+            let Some(view) = self.cells.get_mut(&decoded.cell) else {
+                continue;
+            };
+            if view.region != published.region {
+                continue;
+            }
+            if view.epoch != published.region_epoch {
+                view.forget();
+                view.epoch = published.region_epoch;
+            }
+            if view.take(bytes, decoded) == Taken::Gap && now_ms.saturating_sub(view.asked_ms) >= ASK_AGAIN_MS
+            {
+                view.asked_ms = now_ms;
+                ask.push(decoded.cell);
+            }
+        }
+    }
+}
