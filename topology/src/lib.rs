@@ -18,6 +18,6 @@ mod validate;
 pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyView};
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
-pub use model::{Proxy, Region, Server, Topology, WorldSpec};
+pub use model::{PortUse, Proxy, Region, Server, Topology, WorldSpec};
 pub use raw::{ALL_KEYS, Key};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};

@@ -3,6 +3,7 @@
 
 mod lookup;
 mod table;
+mod write;
 
 use std::net::SocketAddr;
 
@@ -11,6 +12,7 @@ use protocol::ids::{NodeNumber, RegionNumber};
 
 use table::Table;
 pub(crate) use table::common;
+pub use write::PortUse;
 
 /// The world as a whole.
 #[derive(Clone, Debug, PartialEq)]

@@ -249,18 +249,19 @@ fn a_version_that_is_not_higher_is_never_accepted_again() {
 
 #[test]
 fn a_node_table_that_contradicts_itself_or_the_file_is_neither_signed_nor_opened() {
-    let cases: [(&str, fn(&mut Bundle)); 9] = [
+    type Spoil = fn(&mut Bundle);
+    let cases: [(&str, Spoil); 9] = [
         ("node", |bundle| bundle.nodes[0].role = Role::Proxy),
         ("node", |bundle| bundle.nodes[1].role = Role::GameServer),
         ("node", |bundle| bundle.nodes[2].number = NodeNumber(1)),
         ("node", |bundle| bundle.nodes[3].number = NodeNumber(5)),
         ("node", |bundle| bundle.nodes[2].uuid = uuid(0x66)),
         ("node", |bundle| {
-            bundle.nodes[2].public = entry(1, Role::Proxy, 0x77).public
+            bundle.nodes[2].public = entry(1, Role::Proxy, 0x77).public;
         }),
         ("node", |bundle| bundle.nodes[2].role = Role::Proxy),
         ("node_missing", |bundle| {
-            bundle.nodes.retain(|node| node.role != Role::GameServer)
+            bundle.nodes.retain(|node| node.role != Role::GameServer);
         }),
         ("node_missing", |bundle| bundle.nodes.truncate(1)),
     ];

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use topology::{Colour, check, parse};
+use topology::{Colour, PortUse, check, parse};
 
 fn example(name: &str) -> (String, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -61,4 +61,36 @@ fn a_grid_is_cut_into_regions_row_by_row() {
         .regions_of(topology.server_by_name("gs-d").unwrap().number)
         .collect();
     assert_eq!(quarter.len(), 4);
+}
+
+#[test]
+fn free_ports_are_filled_in_and_written_out() {
+    let (name, text) = example("irregular.toml");
+    let mut next = 9000;
+    let mut shards = Vec::new();
+    let filled = parse(&name, &text).unwrap().with_ports(&mut |ip, wanted| {
+        assert!(ip.is_loopback());
+        let first = next;
+        next += match wanted {
+            PortUse::Tcp => 1,
+            PortUse::Udp(count) => {
+                shards.push(count);
+                count
+            }
+        };
+        first
+    });
+    assert_eq!(shards, [1, 4]);
+    assert_eq!(next, 9000 + 4 * 2 + 3 + 6);
+    let again = parse("filled.toml", &filled.to_toml()).unwrap();
+    assert_eq!(again, filled);
+    assert!(!filled.to_toml().contains(":0\""));
+    assert_eq!(filled.clone().with_ports(&mut |_, _| unreachable!()), filled);
+}
+
+#[test]
+fn a_grid_written_out_is_the_same_topology() {
+    let (name, text) = example("four-by-four.toml");
+    let topology = parse(&name, &text).unwrap();
+    assert_eq!(parse("again.toml", &topology.to_toml()).unwrap(), topology);
 }

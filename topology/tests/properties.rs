@@ -159,4 +159,10 @@ proptest! {
         let expected = |code| matches!(code, Code::Gap | Code::Overlap | Code::RegionOutside | Code::EmptyRegion);
         prop_assert!(mistakes.diagnostics().iter().any(|diagnostic| expected(diagnostic.code)), "{}", mistakes);
     }
+
+    #[test]
+    fn a_topology_written_out_parses_to_itself(cut in worlds()) {
+        let topology = cut.topology();
+        prop_assert_eq!(&parse("again.toml", &topology.to_toml()).unwrap(), &topology);
+    }
 }

@@ -104,6 +104,6 @@ impl Topology {
     }
 
     fn region_index(&self, number: RegionNumber) -> Option<usize> {
-        self.regions.iter().position(|region| region.number == number)
+        self.table.index_of(number)
     }
 }

@@ -11,6 +11,8 @@ use super::{Region, WorldSpec};
 pub(super) struct Table {
     /// Index into the regions, by cell.
     by_cell: Vec<u16>,
+    /// Index into the regions, by number, ascending.
+    by_number: Vec<(RegionNumber, u16)>,
     /// Numbers of the neighbours, by index of the region, ascending.
     neighbours: Vec<Vec<RegionNumber>>,
     grid: CellGrid,
@@ -25,12 +27,18 @@ impl Table {
                 by_cell[cell.0 as usize] = index as u16;
             }
         }
+        let numbers = regions.iter().enumerate();
+        let mut by_number: Vec<_> = numbers
+            .map(|(index, region)| (region.number, index as u16))
+            .collect();
+        by_number.sort_unstable();
         let neighbours = regions
             .iter()
             .map(|region| neighbours_of(world, regions, region))
             .collect();
         Self {
             by_cell,
+            by_number,
             neighbours,
             grid,
         }
@@ -42,6 +50,14 @@ impl Table {
 
     pub(super) fn region_index(&self, cell: CellIndex) -> Option<usize> {
         self.by_cell.get(cell.0 as usize).map(|&index| usize::from(index))
+    }
+
+    pub(super) fn index_of(&self, region: RegionNumber) -> Option<usize> {
+        let found = self
+            .by_number
+            .binary_search_by_key(&region, |&(number, _)| number)
+            .ok()?;
+        Some(usize::from(self.by_number[found].1))
     }
 
     pub(super) fn neighbours(&self, region_index: usize) -> &[RegionNumber] {

@@ -1,0 +1,109 @@
+//! Writing a topology as a file again, with free ports filled in: what a local cluster does before it signs its bundle.
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Topology;
+
+/// Which listener needs ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortUse {
+    /// One TCP port.
+    Tcp,
+    /// This many consecutive UDP ports.
+    Udp(u16),
+}
+
+impl Topology {
+    /// Puts a port in place of each 0; `pick` names the first port that is free for the use at the address.
+    #[must_use]
+    pub fn with_ports(mut self, pick: &mut dyn FnMut(IpAddr, PortUse) -> u16) -> Self {
+        let mut fill = |address: &mut SocketAddr, wanted: PortUse| {
+            if address.port() == 0 {
+                address.set_port(pick(address.ip(), wanted));
+            }
+        };
+        for server in &mut self.servers {
+            fill(&mut server.peer, PortUse::Tcp);
+            fill(&mut server.proxy, PortUse::Tcp);
+        }
+        for proxy in &mut self.proxies {
+            fill(&mut proxy.tcp, PortUse::Tcp);
+            fill(&mut proxy.udp, PortUse::Udp(proxy.shards));
+            fill(&mut proxy.http, PortUse::Tcp);
+        }
+        self
+    }
+
+    /// The topology as a file that parses to the same topology; a grid is written region by region.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = self.world_toml();
+        for server in &self.servers {
+            let (name, number) = (&server.name, server.number);
+            put(
+                &mut text,
+                format_args!("\n[[server]]\nname = \"{name}\"\nnumber = {number}\n"),
+            );
+            put(
+                &mut text,
+                format_args!("peer = \"{}\"\nproxy = \"{}\"\n", server.peer, server.proxy),
+            );
+        }
+        for proxy in &self.proxies {
+            let (name, number) = (&proxy.name, proxy.number);
+            put(
+                &mut text,
+                format_args!("\n[[proxy]]\nname = \"{name}\"\nnumber = {number}\n"),
+            );
+            put(
+                &mut text,
+                format_args!("tcp = \"{}\"\nudp = \"{}\"\n", proxy.tcp, proxy.udp),
+            );
+            put(
+                &mut text,
+                format_args!("http = \"{}\"\nshards = {}\n", proxy.http, proxy.shards),
+            );
+        }
+        for region in &self.regions {
+            let name = |number| self.server(number).map_or("", |server| server.name.as_str());
+            let standbys: Vec<_> = region.standbys.iter().map(|&number| name(number)).collect();
+            put(
+                &mut text,
+                format_args!(
+                    "\n[[region]]\nname = \"{}\"\nnumber = {}\n",
+                    region.name, region.number
+                ),
+            );
+            put(
+                &mut text,
+                format_args!("min = {:?}\nmax = {:?}\n", region.rect.min, region.rect.max),
+            );
+            put(
+                &mut text,
+                format_args!("server = \"{}\"\nstandby = {standbys:?}\n", name(region.server)),
+            );
+        }
+        text
+    }
+
+    fn world_toml(&self) -> String {
+        let world = &self.world;
+        format!(
+            "[world]\nname = \"{}\"\nsize = {:?}\ncell_size = {}\nview_rings = {}\nborder_cells = {}\n\
+             tick_hz = {}\nhandover_margin = {:?}\n",
+            world.name,
+            world.size,
+            world.cell_size,
+            world.view_rings,
+            world.border_cells,
+            world.tick_hz,
+            world.handover_margin
+        )
+    }
+}
+
+fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string does not fail.
+    let _ = text.write_fmt(line);
+}
