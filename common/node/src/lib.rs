@@ -3,8 +3,12 @@
 //! A process is `life::run`: config → build → start → drain. What it is *for* comes from its crate.
 
 pub mod admin;
+pub mod authority_dir;
 pub mod clock;
+pub mod cluster_file;
 pub mod config;
+pub mod data_dir;
+pub mod files;
 pub mod life;
 pub mod settings;
 pub mod telemetry;

@@ -1,7 +1,9 @@
 //! Exit codes that mean something, and errors that know theirs.
 
 use crate::admin::AdminError;
+use crate::authority_dir::AuthorityDirError;
 use crate::config::ConfigError;
+use crate::data_dir::DataDirError;
 use crate::telemetry::TelemetryError;
 use std::fmt;
 use std::process::ExitCode;
@@ -92,5 +94,17 @@ impl From<AdminError> for Failure {
             AdminError::Bind { .. } => Self::bad_input(error),
             AdminError::Start(_) => Self::failed(error),
         }
+    }
+}
+
+impl From<DataDirError> for Failure {
+    fn from(error: DataDirError) -> Self {
+        Self::bad_input(error)
+    }
+}
+
+impl From<AuthorityDirError> for Failure {
+    fn from(error: AuthorityDirError) -> Self {
+        Self::bad_input(error)
     }
 }

@@ -1,0 +1,258 @@
+//! A node's data directory: who it is, what it may do, and the topology it starts with.
+//!
+//! ```text
+//! cluster.json      which cluster, whose signatures count        public
+//! node.cert         certificate with the node's secret key       mode 0600
+//! role.voucher      a proxy's role, for players                  public, proxies only
+//! topology.bundle   the newest topology this node has accepted   public
+//! ```
+//!
+//! Everything is checked against everything else before the node speaks to anybody; each refusal is one sentence.
+
+use crate::cluster_file::{ClusterFile, ClusterFileError};
+use crate::files::{self, Access, FileError};
+use protocol::identity::{
+    CERTIFICATE_BYTES, CertificateError, Clock, DiskCertificate, Role, RoleVoucher, VOUCHER_BYTES,
+    VerifiedCertificate, VoucherError,
+};
+use protocol::ids::{NodeNumber, NodeUuid};
+use protocol::limits::TOPOLOGY_BUNDLE_BYTES_MAX;
+use std::path::{Path, PathBuf};
+use topology::{BundleError, Standing, TopologyView};
+
+/// The node's certificate with its secret.
+pub const CERTIFICATE_FILE: &str = "node.cert";
+/// The node's role, for players.
+pub const VOUCHER_FILE: &str = "role.voucher";
+/// The topology.
+pub const BUNDLE_FILE: &str = "topology.bundle";
+
+/// Why a data directory is refused. Each is one sentence with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// A file of it.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Its `cluster.json`.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFileError),
+    /// Its parts are of different clusters.
+    #[error("{} is the data directory of another cluster: {file} is not signed by the authority that cluster.json names; use the directory made for this cluster", path.display())]
+    AnotherCluster {
+        /// The directory.
+        path: PathBuf,
+        /// The file that does not belong.
+        file: &'static str,
+    },
+    /// The certificate cannot be used.
+    #[error("{}: {source}; have the operator issue a new certificate", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CertificateError,
+    },
+    /// The voucher cannot be used.
+    #[error("{}: {source}; have the operator issue a new role voucher", path.display())]
+    Voucher {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: VoucherError,
+    },
+    /// The bundle cannot be used.
+    #[error("{}: {source}; fetch a current topology bundle from the operator", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
+    /// The node is not who `--name` says, or may not do what the command line says.
+    #[error("{}: {what}; correct --name and --data, or the topology", path.display())]
+    NotThisNode {
+        /// The directory.
+        path: PathBuf,
+        /// Which contradiction.
+        what: String,
+    },
+}
+
+/// An opened and checked data directory.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// Which cluster, and whose signatures count.
+    pub cluster: ClusterFile,
+    /// Proves who this node is; holds its secret key.
+    pub certificate: DiskCertificate,
+    /// What peers will make of the certificate.
+    pub verified: VerifiedCertificate,
+    /// This node's number in the topology.
+    pub number: NodeNumber,
+    /// A proxy's role, for players.
+    pub voucher: Option<RoleVoucher>,
+    /// The topology in force when this node last ran.
+    pub view: TopologyView,
+}
+
+impl DataDir {
+    /// Opens the directory of the node `name`, which is to run in `role`, at this wall clock (Unix milliseconds).
+    ///
+    /// # Errors
+    /// `DataDirError`: the first contradiction found; nothing has been said to any peer then.
+    pub fn open(path: &Path, name: &str, role: Role, wall_ms: u64) -> Result<Self, DataDirError> {
+        let clock = Clock::of_node(wall_ms);
+        let cluster = ClusterFile::read(path)?;
+        let (certificate, verified) = read_certificate(path, &cluster, clock)?;
+        let view = read_bundle(path, &cluster, clock)?;
+        let number = number_of(path, name, role, &verified, &view)?;
+        let voucher = match role {
+            Role::Proxy => Some(read_voucher(path, &cluster, verified.uuid(), clock)?),
+            _ => None,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            cluster,
+            certificate,
+            verified,
+            number,
+            voucher,
+            view,
+        })
+    }
+
+    /// The directory, for what else the node keeps there.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub fn uuid(&self) -> NodeUuid {
+        self.verified.uuid()
+    }
+
+    /// Keeps a newer bundle for the next start, so that an older one is never accepted again. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep_bundle(path: &Path, view: &TopologyView) -> Result<(), FileError> {
+        files::write(&path.join(BUNDLE_FILE), view.sealed(), Access::Public)
+    }
+}
+
+fn read_certificate(
+    folder: &Path,
+    cluster: &ClusterFile,
+    clock: Clock,
+) -> Result<(DiskCertificate, VerifiedCertificate), DataDirError> {
+    let path = folder.join(CERTIFICATE_FILE);
+    let bytes = zeroize::Zeroizing::new(files::read(&path, CERTIFICATE_BYTES, Access::Secret)?);
+    let refused = |source| match source {
+        CertificateError::NotSigned => DataDirError::AnotherCluster {
+            path: folder.to_owned(),
+            file: CERTIFICATE_FILE,
+        },
+        source => DataDirError::Certificate {
+            path: path.clone(),
+            source,
+        },
+    };
+    let certificate = DiskCertificate::parse(&bytes).map_err(refused)?;
+    let verified = certificate
+        .wire()
+        .verify(&cluster.authorities, cluster.cluster_id, clock)
+        .map_err(refused)?;
+    Ok((certificate, verified))
+}
+
+fn read_bundle(folder: &Path, cluster: &ClusterFile, clock: Clock) -> Result<TopologyView, DataDirError> {
+    let path = folder.join(BUNDLE_FILE);
+    let bytes = files::read(&path, TOPOLOGY_BUNDLE_BYTES_MAX, Access::Public)?;
+    TopologyView::open(&bytes, &cluster.authorities, cluster.cluster_id, clock).map_err(|source| match source
+    {
+        BundleError::NotSigned | BundleError::WrongCluster => DataDirError::AnotherCluster {
+            path: folder.to_owned(),
+            file: BUNDLE_FILE,
+        },
+        source => DataDirError::Bundle { path, source },
+    })
+}
+
+fn read_voucher(
+    folder: &Path,
+    cluster: &ClusterFile,
+    uuid: NodeUuid,
+    clock: Clock,
+) -> Result<RoleVoucher, DataDirError> {
+    let path = folder.join(VOUCHER_FILE);
+    let bytes = files::read(&path, VOUCHER_BYTES, Access::Public)?;
+    let refused = |source| match source {
+        VoucherError::NotSigned | VoucherError::WrongCluster => DataDirError::AnotherCluster {
+            path: folder.to_owned(),
+            file: VOUCHER_FILE,
+        },
+        source => DataDirError::Voucher {
+            path: path.clone(),
+            source,
+        },
+    };
+    let voucher = RoleVoucher::parse(&bytes).map_err(refused)?;
+    voucher
+        .verify(&cluster.authorities, cluster.cluster_id, uuid, Role::Proxy, clock)
+        .map_err(refused)?;
+    Ok(voucher)
+}
+
+/// The number that name, certificate and node table agree on.
+fn number_of(
+    path: &Path,
+    name: &str,
+    role: Role,
+    verified: &VerifiedCertificate,
+    view: &TopologyView,
+) -> Result<NodeNumber, DataDirError> {
+    let wrong = |what: String| {
+        Err(DataDirError::NotThisNode {
+            path: path.to_owned(),
+            what,
+        })
+    };
+    let uuid = verified.uuid();
+    let record = match view.standing(uuid) {
+        Standing::Listed(record) => record,
+        Standing::Revoked => return wrong(format!("the certificate of node {uuid} is revoked")),
+        Standing::Unknown => return wrong(format!("the topology does not list node {uuid}")),
+    };
+    let topology = view.topology();
+    let named = match role {
+        Role::GameServer => topology
+            .servers()
+            .iter()
+            .find(|server| server.name == name)
+            .map(|server| server.number),
+        _ => topology
+            .proxies()
+            .iter()
+            .find(|proxy| proxy.name == name)
+            .map(|proxy| proxy.number),
+    };
+    let Some(named) = named else {
+        return wrong(format!("the topology has no such node `{name}` in this role"));
+    };
+    if record.number != named || record.public != verified.public() {
+        return wrong(format!(
+            "the directory is that of node number {}, and `{name}` is number {named}",
+            record.number
+        ));
+    }
+    if !record.roles.contains(&role) {
+        return wrong(format!("`{name}` is not listed in this role"));
+    }
+    Ok(named)
+}
+
+#[cfg(test)]
+mod tests;
