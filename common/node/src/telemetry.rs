@@ -35,6 +35,6 @@ pub struct Telemetry {
 /// When the level cannot be read, or telemetry is set up already.
 pub fn install(level: &str, format: LogFormat, tables: &[&[Metric]]) -> Result<Telemetry, TelemetryError> {
     let log = log::install(level, format)?;
-    let metrics = metrics::install(tables)?;
+    let metrics = metrics::install(&[&[PROCESS_METRICS], tables].concat())?;
     Ok(Telemetry { log, metrics })
 }

@@ -96,7 +96,6 @@ fn describe(recorder: &dyn metrics::Recorder, tables: &[&[Metric]]) {
 
 pub(super) fn install(tables: &[&[Metric]]) -> Result<Metrics, TelemetryError> {
     let recorder = recorder()?;
-    describe(&recorder, &[super::PROCESS_METRICS]);
     describe(&recorder, tables);
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| TelemetryError::Twice(error.to_string()))?;
