@@ -1,5 +1,6 @@
 //! Messages inside frames: the families, their generated types, and the batch that carries them.
 
+pub mod checked;
 pub mod family;
 
 /// Families 0x21–0x36: heartbeats and operators' orders.

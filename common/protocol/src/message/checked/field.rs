@@ -1,0 +1,69 @@
+//! The checks that fields of many messages share.
+
+use super::error::CheckError;
+use crate::geometry::{CellGrid, CellIndex};
+use crate::ids::{NodeNumber, RegionNumber};
+
+/// The highest node number: ten bits of every entity id.
+const NODE_NUMBER_MAX: u16 = 1023;
+
+/// A node's number, 1 to 1023.
+///
+/// # Errors
+/// `CheckError` naming `field`.
+pub fn node_number(field: &'static str, value: u32) -> Result<NodeNumber, CheckError> {
+    match u16::try_from(value) {
+        Ok(0) => Err(CheckError::Missing(field)),
+        Ok(number) if number <= NODE_NUMBER_MAX => Ok(NodeNumber(number)),
+        _ => Err(CheckError::OutOfRange(field)),
+    }
+}
+
+/// A region's number, from 1.
+///
+/// # Errors
+/// `CheckError` naming `field`.
+pub fn region_number(field: &'static str, value: u32) -> Result<RegionNumber, CheckError> {
+    (value != 0)
+        .then_some(RegionNumber(value))
+        .ok_or(CheckError::Missing(field))
+}
+
+/// A number that counts from 1.
+pub(super) fn counted(field: &'static str, value: u64) -> Result<u64, CheckError> {
+    (value != 0).then_some(value).ok_or(CheckError::Missing(field))
+}
+
+/// A cell of the grid.
+pub(super) fn cell(field: &'static str, value: u32, grid: &CellGrid) -> Result<CellIndex, CheckError> {
+    let cell = CellIndex(value);
+    grid.holds(cell)
+        .then_some(cell)
+        .ok_or(CheckError::OutOfRange(field))
+}
+
+/// At most `max` bytes.
+pub(super) fn at_most(field: &'static str, bytes: &[u8], max: usize) -> Result<(), CheckError> {
+    let bytes = bytes.len();
+    if bytes > max {
+        return Err(CheckError::TooLong { field, bytes, max });
+    }
+    Ok(())
+}
+
+/// At most `max` elements.
+pub(super) fn count(field: &'static str, count: usize, max: usize) -> Result<(), CheckError> {
+    if count > max {
+        return Err(CheckError::TooMany { field, count, max });
+    }
+    Ok(())
+}
+
+/// Exactly `N` bytes.
+pub(super) fn array<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], CheckError> {
+    bytes.try_into().map_err(|_| CheckError::Length {
+        field,
+        bytes: bytes.len(),
+        expected: N,
+    })
+}

@@ -1,0 +1,145 @@
+//! A player as a handover carries it and as a row keeps it.
+
+use bytes::Bytes;
+
+use super::command::CheckedEvent;
+use super::error::CheckError;
+use super::field;
+use super::session::SessionIdentity;
+use crate::geometry::Position;
+use crate::ids::{CommandNumber, EntityId, EventNumber, InputNumber, NodeNumber, UserId};
+use crate::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX, NAME_BYTES_MAX};
+use crate::message::handover::{self, PlayerState};
+
+/// A durable event that the client has not acknowledged yet.
+pub type PendingEvent = CheckedEvent;
+
+/// A player's state, within all limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedPlayer {
+    /// Who.
+    pub user: UserId,
+    /// Its entity, for good.
+    pub entity: EntityId,
+    /// What it is; the numbers are the game's.
+    pub kind: u16,
+    /// What others call it.
+    pub name: String,
+    /// Where it stands; finite.
+    pub at: Position,
+    /// 1/65536 of a turn.
+    pub heading: u16,
+    /// Units per second; finite, not negative.
+    pub speed: f32,
+    /// The session it serves.
+    pub session: SessionIdentity,
+    /// The proxy it is bound to; `None`: linkdead.
+    pub proxy: Option<NodeNumber>,
+    /// The client's session key.
+    pub client_pub: [u8; 32],
+    /// Newest input applied.
+    pub last_input: InputNumber,
+    /// Newest command applied.
+    pub last_command: CommandNumber,
+    /// Chain hash over the applied commands.
+    pub chain_hash: [u8; 32],
+    /// Newest event issued.
+    pub last_event: EventNumber,
+    /// Events to be repeated until acknowledged, numbers ascending.
+    pub events: Vec<PendingEvent>,
+    /// The game's own soft state.
+    pub game: Bytes,
+}
+
+impl TryFrom<PlayerState> for CheckedPlayer {
+    type Error = CheckError;
+
+    fn try_from(state: PlayerState) -> Result<Self, CheckError> {
+        field::at_most("name", state.name.as_bytes(), NAME_BYTES_MAX)?;
+        field::at_most("game", &state.game, GAME_STATE_BYTES_MAX)?;
+        let proxy = (state.proxy != 0).then(|| field::node_number("proxy", state.proxy));
+        Ok(Self {
+            user: UserId(state.user),
+            entity: EntityId(field::counted("entity", state.entity)?),
+            kind: u16::try_from(state.kind).map_err(|_| CheckError::OutOfRange("kind"))?,
+            at: check_position(state.x, state.y)?,
+            heading: u16::try_from(state.heading).map_err(|_| CheckError::OutOfRange("heading"))?,
+            speed: check_speed(state.speed)?,
+            session: SessionIdentity::check(state.session.as_ref())?,
+            proxy: proxy.transpose()?,
+            client_pub: field::array("client_pub", &state.client_pub)?,
+            last_input: InputNumber(state.last_input),
+            last_command: CommandNumber(state.last_command),
+            chain_hash: field::array("chain_hash", &state.chain_hash)?,
+            last_event: EventNumber(state.last_event),
+            events: check_events(state.events, state.last_event)?,
+            name: state.name,
+            game: state.game,
+        })
+    }
+}
+
+impl From<CheckedPlayer> for PlayerState {
+    fn from(player: CheckedPlayer) -> Self {
+        let events = player.events.into_iter().map(|event| handover::PendingEvent {
+            number: event.number.0,
+            body: event.body,
+        });
+        Self {
+            user: player.user.0,
+            entity: player.entity.0,
+            kind: u32::from(player.kind),
+            name: player.name,
+            x: player.at.x,
+            y: player.at.y,
+            heading: u32::from(player.heading),
+            speed: player.speed,
+            session: Some(player.session.into()),
+            proxy: player.proxy.map_or(0, |proxy| u32::from(proxy.0)),
+            client_pub: Bytes::copy_from_slice(&player.client_pub),
+            last_input: player.last_input.0,
+            last_command: player.last_command.0,
+            chain_hash: Bytes::copy_from_slice(&player.chain_hash),
+            last_event: player.last_event.0,
+            events: events.collect(),
+            game: player.game,
+        }
+    }
+}
+
+fn check_position(x: f32, y: f32) -> Result<Position, CheckError> {
+    let finite = x.is_finite() && y.is_finite();
+    finite
+        .then_some(Position { x, y })
+        .ok_or(CheckError::OutOfRange("x, y"))
+}
+
+fn check_speed(speed: f32) -> Result<f32, CheckError> {
+    let sane = speed.is_finite() && speed >= 0.0;
+    sane.then_some(speed).ok_or(CheckError::OutOfRange("speed"))
+}
+
+fn check_events(
+    events: Vec<handover::PendingEvent>,
+    last_event: u64,
+) -> Result<Vec<PendingEvent>, CheckError> {
+    field::count("events", events.len(), EVENTS_PENDING_MAX)?;
+    let bytes = events
+        .iter()
+        .fold(0_usize, |sum, event| sum.saturating_add(event.body.len()));
+    if bytes > EVENTS_PENDING_BYTES_MAX {
+        return Err(CheckError::TooLong {
+            field: "events",
+            bytes,
+            max: EVENTS_PENDING_BYTES_MAX,
+        });
+    }
+    let ascend = events.is_sorted_by(|one, next| one.number < next.number);
+    if !ascend || events.last().is_some_and(|newest| newest.number > last_event) {
+        return Err(CheckError::OutOfRange("events"));
+    }
+    let events = events.into_iter();
+    events
+        .map(|event| CheckedEvent::check(event.number, event.body))
+        .collect()
+}

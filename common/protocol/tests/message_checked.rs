@@ -1,0 +1,293 @@
+//! The border between wire messages and typed values: every limit at its last good and first bad value (MS).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test says so")]
+
+use bytes::Bytes;
+use protocol::geometry::CellGrid;
+use protocol::ids::{InputNumber, OwnerEpoch, UserId};
+use protocol::limits::{
+    COMMAND_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX,
+    HANDOVER_GROUP_MAX, INPUT_BYTES_MAX, OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
+};
+use protocol::message::checked::{
+    CheckError, CheckedCommand, CheckedEvent, CheckedInput, CheckedJoin, CheckedOutput, CheckedPlayer,
+    CheckedSubscription, InputRun, SessionIdentity, SnapshotAck, check_claims, check_passengers, node_number,
+};
+use protocol::message::handover::{Claim, Passenger, PendingEvent, PlayerState};
+use protocol::message::player::{self, SessionKey};
+use protocol::message::{client, subscription};
+
+fn grid() -> CellGrid {
+    CellGrid::new([1024, 1024], 32).unwrap()
+}
+
+fn bytes(length: usize) -> Bytes {
+    vec![7; length].into()
+}
+
+#[test]
+fn ms_1_at_most_three_inputs_of_64_bytes_with_numbers_from_one() {
+    let run =
+        |number, lengths: &[usize]| InputRun::check(number, lengths.iter().map(|l| bytes(*l)).collect());
+    assert!(run(3, &[INPUT_BYTES_MAX, 0, 1]).is_ok());
+    assert!(run(0, &[]).unwrap().is_empty());
+    assert_eq!(run(4, &[0; 4]).unwrap_err().field(), "inputs");
+    assert!(matches!(
+        run(3, &[1, INPUT_BYTES_MAX + 1]),
+        Err(CheckError::TooLong { .. })
+    ));
+    assert_eq!(run(2, &[0; 3]), Err(CheckError::OutOfRange("number")));
+}
+
+#[test]
+fn ms_1_what_was_applied_is_not_applied_again_and_the_oldest_comes_first() {
+    let run = InputRun::check(9, vec![bytes(9), bytes(8), bytes(7)]).unwrap();
+    let after = |applied| -> Vec<(u64, usize)> {
+        run.after(InputNumber(applied))
+            .map(|(number, input)| (number.0, input.len()))
+            .collect()
+    };
+    assert_eq!(after(0), [(7, 7), (8, 8), (9, 9)]);
+    assert_eq!(after(7), [(8, 8), (9, 9)]);
+    assert_eq!(after(9), []);
+    let wire = run.to_wire(UserId(5), OwnerEpoch(6));
+    assert_eq!((wire.user, wire.owner_epoch), (5, 6));
+    assert_eq!(InputRun::try_from(wire), Ok(run));
+}
+
+#[test]
+fn ms_2_an_acknowledgement_says_yes_no_or_nothing() {
+    let message = client::Input {
+        snapshot_ack: 40,
+        snapshot_mask: 0b101 | 1 << 31,
+        ..client::Input::default()
+    };
+    let ack = CheckedInput::try_from(message).unwrap().ack;
+    let said = [41, 40, 39, 38, 37, 8, 7].map(|number| ack.received(number));
+    let yes = Some(true);
+    assert_eq!(said, [None, yes, yes, Some(false), yes, yes, None]);
+    assert_eq!(SnapshotAck::default().received(1), None);
+}
+
+#[test]
+fn ms_3_commands_and_events_count_from_one_and_have_a_kilobyte() {
+    let command = |number, class, length| {
+        let body = bytes(length);
+        CheckedCommand::try_from(client::Command { number, class, body }).map(|_| ())
+    };
+    assert_eq!(command(1, 1, COMMAND_BYTES_MAX), Ok(()));
+    assert_eq!(command(0, 1, 1), Err(CheckError::Missing("number")));
+    assert_eq!(command(1, 2, 1), Err(CheckError::OutOfRange("class")));
+    assert_eq!(command(1, 0, COMMAND_BYTES_MAX + 1).unwrap_err().field(), "body");
+    let event = |number, length| {
+        let body = bytes(length);
+        CheckedEvent::try_from(client::Event { number, body }).map(|_| ())
+    };
+    assert_eq!(event(1, EVENT_BYTES_MAX), Ok(()));
+    assert_eq!(event(1, EVENT_BYTES_MAX + 1).unwrap_err().field(), "body");
+    assert_eq!(event(0, 1), Err(CheckError::Missing("number")));
+}
+
+#[test]
+fn ms_4_subscriptions_name_a_region_and_cells_of_the_world() {
+    let subscribe = |region, cells| {
+        let message = subscription::Subscribe {
+            region,
+            region_epoch: 1,
+            cells,
+        };
+        CheckedSubscription::subscribe(&message, &grid()).map(|checked| checked.cells.len())
+    };
+    assert_eq!(
+        subscribe(1, vec![5; SUBSCRIPTION_CELLS_MAX]),
+        Ok(SUBSCRIPTION_CELLS_MAX)
+    );
+    assert!(subscribe(1, vec![5; SUBSCRIPTION_CELLS_MAX + 1]).is_err());
+    assert_eq!(subscribe(1, vec![1023]), Ok(1));
+    assert_eq!(subscribe(1, vec![1024]), Err(CheckError::OutOfRange("cells")));
+    assert_eq!(subscribe(0, vec![]), Err(CheckError::Missing("region")));
+}
+
+#[test]
+fn ms_5_sessions_and_proofs_have_their_exact_lengths() {
+    let key = |length| SessionKey {
+        session_id: bytes(length),
+        session_generation: 3,
+        attach_no: 4,
+    };
+    let session = SessionIdentity::check(Some(&key(16))).unwrap();
+    assert_eq!(SessionKey::from(session), key(16));
+    for length in [0, 15, 17] {
+        assert_eq!(
+            SessionIdentity::check(Some(&key(length))).unwrap_err().field(),
+            "session_id"
+        );
+    }
+    assert_eq!(SessionIdentity::check(None), Err(CheckError::Missing("session")));
+    let join = |ticket, attach, name| {
+        CheckedJoin::try_from(player::Join {
+            ticket: bytes(ticket),
+            attach: bytes(attach),
+            name: "n".repeat(name),
+            ..player::Join::default()
+        })
+        .map_err(CheckError::field)
+        .map(|_| ())
+    };
+    assert_eq!(join(180, 64, 32), Ok(()));
+    assert_eq!(join(179, 64, 32), Err("ticket"));
+    assert_eq!(join(180, 65, 32), Err("attach"));
+    assert_eq!(join(180, 64, 33), Err("name"));
+}
+
+#[test]
+fn ms_6_outputs_hold_256_bytes_and_a_home_in_the_world() {
+    let output = |length, home_cell| {
+        let message = player::Output {
+            own: bytes(length),
+            home_cell,
+            ..player::Output::default()
+        };
+        CheckedOutput::check(message, &grid())
+            .map_err(CheckError::field)
+            .map(|_| ())
+    };
+    assert_eq!(output(OWN_STATE_BYTES_MAX, 1023), Ok(()));
+    assert_eq!(output(OWN_STATE_BYTES_MAX + 1, 0), Err("own"));
+    assert_eq!(output(0, 1024), Err("home_cell"));
+}
+
+fn events(count: usize, length: usize) -> Vec<PendingEvent> {
+    let numbers = 1..=count as u64;
+    let event = |number| PendingEvent {
+        number,
+        body: bytes(length),
+    };
+    numbers.map(event).collect()
+}
+
+fn player_state() -> PlayerState {
+    PlayerState {
+        user: 1,
+        entity: 2,
+        kind: 65_535,
+        name: "n".repeat(32),
+        x: 1.5,
+        y: -0.5,
+        heading: 65_535,
+        speed: 6.0,
+        session: Some(SessionKey {
+            session_id: bytes(16),
+            session_generation: 3,
+            attach_no: 4,
+        }),
+        proxy: 1023,
+        client_pub: bytes(32),
+        last_input: 5,
+        last_command: 6,
+        chain_hash: bytes(32),
+        last_event: 64,
+        events: events(EVENTS_PENDING_MAX, EVENTS_PENDING_BYTES_MAX / EVENTS_PENDING_MAX),
+        game: bytes(GAME_STATE_BYTES_MAX),
+    }
+}
+
+/// The field for which a changed state is refused.
+fn refused(change: impl FnOnce(&mut PlayerState)) -> &'static str {
+    let mut state = player_state();
+    change(&mut state);
+    CheckedPlayer::try_from(state).unwrap_err().field()
+}
+
+#[test]
+fn ms_7_a_player_at_all_its_limits_is_the_same_after_the_border() {
+    let state = player_state();
+    let player = CheckedPlayer::try_from(state.clone()).unwrap();
+    assert_eq!(PlayerState::from(player), state);
+    let linkdead = PlayerState { proxy: 0, ..state };
+    assert_eq!(CheckedPlayer::try_from(linkdead).unwrap().proxy, None);
+}
+
+#[test]
+fn ms_7_a_player_one_step_beyond_any_limit_is_refused() {
+    assert_eq!(refused(|state| state.entity = 0), "entity");
+    assert_eq!(refused(|state| state.kind = 65_536), "kind");
+    assert_eq!(refused(|state| state.name.push('n')), "name");
+    assert_eq!(refused(|state| state.x = f32::NAN), "x, y");
+    assert_eq!(refused(|state| state.y = f32::INFINITY), "x, y");
+    assert_eq!(refused(|state| state.heading = 65_536), "heading");
+    assert_eq!(refused(|state| state.speed = -1.0), "speed");
+    assert_eq!(refused(|state| state.session = None), "session");
+    assert_eq!(refused(|state| state.proxy = 1024), "proxy");
+    assert_eq!(refused(|state| state.client_pub = bytes(31)), "client_pub");
+    assert_eq!(refused(|state| state.chain_hash = bytes(33)), "chain_hash");
+    assert_eq!(
+        refused(|state| state.game = bytes(GAME_STATE_BYTES_MAX + 1)),
+        "game"
+    );
+}
+
+#[test]
+fn ms_7_pending_events_are_few_small_and_in_order() {
+    assert_eq!(
+        refused(|state| state.events = events(EVENTS_PENDING_MAX + 1, 0)),
+        "events"
+    );
+    assert_eq!(refused(|state| state.events[63].body = bytes(257)), "events");
+    assert_eq!(
+        refused(|state| state.events = events(1, EVENT_BYTES_MAX + 1)),
+        "body"
+    );
+    assert_eq!(refused(|state| state.events[5].number = 5), "events");
+    assert_eq!(refused(|state| state.events[0].number = 0), "number");
+    assert_eq!(refused(|state| state.last_event = 63), "events");
+}
+
+#[test]
+fn ms_8_a_group_is_bounded_and_names_everybody_once() {
+    let passenger = |user| Passenger {
+        user,
+        owner_epoch: 2,
+        version: 3,
+        state: Some(PlayerState {
+            user,
+            ..player_state()
+        }),
+    };
+    let group = |count: usize| (1..=count as u64).map(passenger).collect::<Vec<_>>();
+    assert_eq!(
+        check_passengers(group(HANDOVER_GROUP_MAX)).unwrap().len(),
+        HANDOVER_GROUP_MAX
+    );
+    let field = |passengers| check_passengers(passengers).unwrap_err().field();
+    assert_eq!(field(group(HANDOVER_GROUP_MAX + 1)), "users");
+    assert_eq!(field(vec![]), "users");
+    assert_eq!(field(vec![passenger(1), passenger(2), passenger(1)]), "user");
+    let someone_elses = Passenger {
+        user: 9,
+        ..passenger(1)
+    };
+    assert_eq!(field(vec![someone_elses]), "user");
+    let empty = Passenger {
+        state: None,
+        ..passenger(1)
+    };
+    assert_eq!(field(vec![empty]), "state");
+    let claim = |user| Claim {
+        user,
+        owner_epoch: 2,
+        version: 3,
+    };
+    assert_eq!(check_claims(&[claim(1), claim(2)]).unwrap()[1].user, UserId(2));
+    assert!(check_claims(&[claim(2), claim(2)]).is_err());
+    assert!(check_claims(&[]).is_err());
+}
+
+#[test]
+fn ms_9_node_numbers_are_1_to_1023() {
+    assert_eq!(node_number("node", 1023).unwrap().0, 1023);
+    assert_eq!(node_number("node", 0), Err(CheckError::Missing("node")));
+    for too_high in [1024, 65_537, u32::MAX] {
+        assert_eq!(node_number("node", too_high), Err(CheckError::OutOfRange("node")));
+    }
+}
