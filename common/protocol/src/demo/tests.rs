@@ -1,0 +1,111 @@
+//! Golden bytes and hostile samples of the demo game's formats.
+
+use super::*;
+
+fn commands() -> [Command; 4] {
+    [
+        Command::Say("hé".into()),
+        Command::Emote(3),
+        Command::Collect { gem: 5 },
+        Command::Give {
+            gem: 6,
+            to: UserId(7),
+        },
+    ]
+}
+
+fn events() -> [Event; 6] {
+    let entity = EntityId(9);
+    [
+        Event::Said {
+            entity,
+            text: "ho".into(),
+        },
+        Event::Emoted { entity, emote: 1 },
+        Event::Collected { gem: 1 },
+        Event::Given {
+            gem: 2,
+            to: UserId(3),
+        },
+        Event::Received {
+            gem: 4,
+            from: UserId(5),
+        },
+        Event::Refused {
+            command: 8,
+            reason: Refusal::Taken,
+        },
+    ]
+}
+
+#[test]
+fn commands_and_events_round_trip_and_refuse_every_cut() {
+    for command in commands() {
+        assert_eq!(Command::parse(&command.encode()), Ok(command));
+    }
+    for event in events() {
+        assert_eq!(Event::parse(&event.encode()), Ok(event));
+    }
+    for bytes in commands()[1..].iter().map(Command::encode) {
+        assert!((0..bytes.len()).all(|cut| Command::parse(&bytes[..cut]).is_err()));
+    }
+    for bytes in events()[1..].iter().map(Event::encode) {
+        assert!((0..bytes.len()).all(|cut| Event::parse(&bytes[..cut]).is_err()));
+    }
+}
+
+#[test]
+fn layouts_stay_as_they_are() {
+    assert_eq!(
+        commands()[3].encode()[..],
+        [0x12, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
+    );
+    assert_eq!(events()[5].encode()[..], [0x1f, 8, 0, 0, 0, 0, 0, 0, 0, 4]);
+    let own = OwnState {
+        entity: EntityId(1),
+        at: Position { x: 1.0, y: -2.0 },
+        walk: Input {
+            heading: 64,
+            speed: 255,
+        },
+        region: RegionNumber(4),
+        gems: 5,
+    };
+    let mut bytes = Vec::new();
+    own.encode(&mut bytes);
+    assert_eq!(
+        bytes,
+        [
+            1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 64, 255, 4, 0, 0, 0, 5, 0
+        ]
+    );
+    assert_eq!(bytes.len(), OWN_STATE_BYTES);
+    assert_eq!(OwnState::parse(&bytes), Ok(own));
+}
+
+#[test]
+fn what_is_too_long_or_left_over_is_refused() {
+    let long = Command::Say("x".repeat(SAY_BYTES_MAX + 1)).encode();
+    assert_eq!(Command::parse(&long), Err(DemoError::Text));
+    assert_eq!(Command::parse(&[EMOTE, 1, 1]), Err(DemoError::Trailing));
+    assert_eq!(Command::parse(&[0x77]), Err(DemoError::UnknownKind(0x77)));
+    assert_eq!(Command::parse(&[SAY, 0xff]), Err(DemoError::Text));
+}
+
+#[test]
+fn a_quarter_turn_walks_south() {
+    let (east, south) = Input {
+        heading: 64,
+        speed: 255,
+    }
+    .velocity();
+    assert!(east.abs() < 1e-3 && (south - SPEED_MAX).abs() < 1e-3);
+    let there = Input::towards(Position { x: 1.0, y: 1.0 }, Position { x: 1.0, y: 5.0 });
+    assert_eq!(
+        there,
+        Input {
+            heading: 64,
+            speed: 255
+        }
+    );
+}
