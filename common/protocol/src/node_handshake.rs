@@ -20,6 +20,8 @@ mod local;
 mod policy;
 mod proof;
 mod responder;
+#[cfg(test)]
+mod rogue;
 mod schedule;
 mod standing;
 mod version;

@@ -77,7 +77,7 @@ fn nh_1_the_agreed_frame_size_holds_on_both_sides() {
 }
 
 #[test]
-fn nh_2_other_entropy_makes_other_keys() {
+fn nh_1_other_entropy_makes_other_keys() {
     let (first, _) = Scene::new().run(honest);
     let mut again = Scene::new();
     again.seed = 2;
