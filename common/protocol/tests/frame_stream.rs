@@ -137,6 +137,19 @@ fn fr_8_a_key_is_replaced_after_its_frames_its_bytes_and_its_age() {
 }
 
 #[test]
+fn fr_7_a_key_that_protected_nothing_is_not_replaced_however_old() {
+    let (mut sealer, mut opener) = pair(RekeyLimits::default());
+    let late = seal(&mut sealer, b"late", 2 * limits::REKEY_AGE_MS);
+    assert_eq!(types(&late), [FrameType::Batch]);
+    let mut decoder = FrameDecoder::new();
+    decoder.extend(&late);
+    assert_eq!(
+        decoder.next_frame(&mut opener, 0).unwrap().unwrap().payload,
+        &b"late"[..]
+    );
+}
+
+#[test]
 fn fr_2_the_longest_payload_travels_and_one_byte_more_is_not_sealed() {
     let (mut sealer, mut opener) = pair(RekeyLimits::default());
     let longest = vec![3; sealer.plain_bytes_max()];
