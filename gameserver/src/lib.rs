@@ -1,1 +1,9 @@
-//! Game server: regions, cells, publication, handover, game logic.
+//! The game server: regions, cells, publication, handover and game logic, all pure; sockets and tasks around them
+//! are in `server`.
+
+pub mod demo;
+pub mod dispatch;
+pub mod fixed_map;
+pub mod join_check;
+pub mod logic;
+pub mod region;

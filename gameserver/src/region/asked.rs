@@ -1,0 +1,34 @@
+//! What a region has asked the store, so that an answer finds back to the one who waits for it.
+
+use protocol::ids::{AttemptId, OwnerEpoch, UserId};
+
+/// One question under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The world's holdings are there.
+    Seed,
+    /// What lies in this region.
+    Ground,
+    /// A step of a join.
+    Join(UserId),
+    /// Holdings of somebody who joins.
+    JoinHoldings(UserId),
+    /// Soft saves, in order.
+    Saves(Vec<(UserId, OwnerEpoch)>),
+    /// Durable commits, in order.
+    Commits(Vec<(UserId, OwnerEpoch)>),
+    /// A logout.
+    Release(UserId, OwnerEpoch),
+    /// The commit of a handover.
+    Pass(AttemptId),
+    /// The row of a player whose handover is in doubt.
+    Doubt(AttemptId, UserId),
+    /// The CAS that takes a player back.
+    Reclaim(AttemptId, UserId),
+    /// The row of a player who is to arrive.
+    Arrival(UserId),
+    /// Holdings of a player who is to arrive.
+    ArrivalHoldings(UserId),
+    /// Holdings of a player that somebody else changed.
+    Refresh(UserId),
+}

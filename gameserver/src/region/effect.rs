@@ -1,0 +1,30 @@
+//! Everything that a region wants done outside.
+
+use protocol::ids::{NodeNumber, RegionNumber, UserId};
+use protocol::message::family::{ServerToProxy, ServerToServer};
+use store::StoreRequest;
+
+use crate::join_check::VerifiedJoin;
+
+/// Names a store request of a region, so that its answer finds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreTicket(pub u64);
+
+/// One thing to do. Never waits for anybody.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RegionEffect {
+    /// To a proxy; dropped when it has no link.
+    ToProxy(NodeNumber, ServerToProxy),
+    /// To a peer, or to another region of the own node; dropped when it has no link.
+    ToServer(NodeNumber, ServerToServer),
+    /// To the store; exactly one answer comes back.
+    Store(StoreTicket, StoreRequest),
+    /// Messages about this user belong to this region from now on.
+    PlayerHere(UserId),
+    /// Messages about this user do not belong to this region any more.
+    PlayerGone(UserId),
+    /// Another region of this server is to serve the join.
+    ForwardJoin(RegionNumber, NodeNumber, VerifiedJoin),
+    /// Something was refused: the label of a metric.
+    Count(&'static str),
+}

@@ -1,0 +1,94 @@
+//! The entities of a region: a dense table found by id, so that a tick walks through memory and not through maps.
+
+use bytes::Bytes;
+use protocol::cell::{Motion, StateBytes};
+use protocol::geometry::Position;
+use protocol::ids::{EntityId, OwnerEpoch, UserId};
+
+use crate::fixed_map::FixedMap;
+
+/// Index of an entity in the table; good until it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntityKey(pub(super) u32);
+
+/// One entity that this region simulates.
+#[derive(Clone, Debug)]
+pub(super) struct Entity {
+    pub(super) id: EntityId,
+    pub(super) kind: u16,
+    pub(super) owner_epoch: OwnerEpoch,
+    pub(super) at: Position,
+    pub(super) heading: u8,
+    /// Units per second.
+    pub(super) speed: f32,
+    pub(super) state: StateBytes,
+    pub(super) user: Option<UserId>,
+    /// Index of its cell within the region, and its slot there.
+    pub(super) cell: u32,
+    pub(super) slot: u16,
+    /// What subscribers were told last.
+    pub(super) sent: Motion,
+    pub(super) change: Change,
+    /// Newest input since the last tick, with its number (0 for entities of the game).
+    pub(super) input: Option<(u64, Bytes)>,
+}
+
+/// What happened to an entity since its cell was encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// It is listed as touched in its cell.
+    pub(super) listed: bool,
+    /// Subscribers have not got it yet.
+    pub(super) added: bool,
+    /// Its state bytes are new.
+    pub(super) state: bool,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct Entities {
+    table: Vec<Option<Entity>>,
+    free: Vec<u32>,
+    by_id: FixedMap<EntityId, u32>,
+}
+
+impl Entities {
+    pub(super) fn insert(&mut self, entity: Entity) -> EntityKey {
+        let id = entity.id;
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.table[index as usize] = Some(entity);
+                index
+            }
+            None => {
+                self.table.push(Some(entity));
+                (self.table.len() - 1) as u32
+            }
+        };
+        self.by_id.insert(id, index);
+        EntityKey(index)
+    }
+
+    pub(super) fn remove(&mut self, key: EntityKey) -> Option<Entity> {
+        let entity = self.table.get_mut(key.0 as usize)?.take()?;
+        self.by_id.remove(&entity.id);
+        self.free.push(key.0);
+        Some(entity)
+    }
+
+    pub(super) fn key(&self, id: EntityId) -> Option<EntityKey> {
+        self.by_id.get(&id).copied().map(EntityKey)
+    }
+
+    pub(super) fn get(&self, key: EntityKey) -> Option<&Entity> {
+        self.table.get(key.0 as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, key: EntityKey) -> Option<&mut Entity> {
+        self.table.get_mut(key.0 as usize)?.as_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}

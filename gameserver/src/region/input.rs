@@ -1,0 +1,42 @@
+//! Everything that can happen to a region from outside.
+
+use protocol::ids::NodeNumber;
+use protocol::message::family::{ProxyToServer, ServerToServer};
+use store::{StoreError, StoreReply};
+
+use super::effect::StoreTicket;
+use crate::join_check::VerifiedJoin;
+
+/// One event for a region. The shell has checked who speaks; the region checks what they may say.
+#[derive(Clone, Debug)]
+pub enum RegionInput {
+    /// A proxy's link is up (again).
+    ProxyUp(NodeNumber),
+    /// A proxy's link is gone.
+    ProxyDown(NodeNumber),
+    /// Anything from a proxy but `Join`, `Heartbeat` and `Topology`.
+    FromProxy(NodeNumber, ProxyToServer),
+    /// A join whose ticket and attach have been verified.
+    Join(NodeNumber, VerifiedJoin),
+    /// A link to or from a peer is up (again); also once for the own node when its regions are there.
+    PeerUp(NodeNumber),
+    /// A link to or from a peer is gone.
+    PeerDown(NodeNumber),
+    /// Anything from a peer, or from a region of the own node, but `Heartbeat` and `Topology`.
+    FromPeer(NodeNumber, ServerToServer),
+    /// Cell messages to this subscriber were dropped: it needs keyframes of all its cells.
+    CellsDropped(NodeNumber),
+    /// The answer to [`RegionEffect::Store`](super::RegionEffect::Store) of the same ticket.
+    Store(StoreTicket, Result<StoreReply, StoreError>),
+    /// Take nobody new, write everything down.
+    Drain,
+}
+
+/// The time of an input or a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic clock, milliseconds.
+    pub mono_ms: u64,
+    /// Wall clock, Unix milliseconds.
+    pub wall_ms: u64,
+}

@@ -1,0 +1,410 @@
+//! A player: a user in this region, with everything that has to survive a crossing, a resume or a crash.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use prost::Message as _;
+use protocol::geometry::CellIndex;
+use protocol::ids::{
+    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, SessionGeneration, SessionId,
+    StateVersion, UserId,
+};
+use protocol::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX};
+use protocol::message::handover::{PendingEvent, PlayerState};
+use protocol::message::player::SessionKey;
+use store::{Binding, HoldingChange, PlayerBody, PlayerRow, PlayerSave};
+
+use super::entity::{Entity, EntityKey};
+use crate::join_check::VerifiedJoin;
+use crate::logic::CommandKind;
+
+/// What a player may do just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Simulated.
+    Active,
+    /// In a handover, or in doubt after one.
+    Frozen(AttemptId),
+    /// A durable commit has no answer: nothing changes until it has.
+    Unanswered,
+    /// On the way out of the world.
+    Leaving,
+}
+
+/// A command that waits for the next tick.
+#[derive(Clone, Debug)]
+pub(super) struct QueuedCommand {
+    pub(super) number: u64,
+    pub(super) kind: CommandKind,
+    pub(super) body: Bytes,
+}
+
+/// The one write of a player that is under way.
+#[derive(Clone, Debug)]
+pub(super) enum Write {
+    /// Soft state.
+    Save,
+    /// Durable commands, kept to be repeated.
+    Commit(Box<store::request::DurableCommit>),
+    /// Logout.
+    Release,
+}
+
+/// Numbers that wait for a commit: what the write under way covers, and what comes after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    writing: Option<u64>,
+    next: Option<u64>,
+}
+
+impl Held {
+    fn hold(&mut self, number: u64) {
+        self.next.get_or_insert(number);
+    }
+
+    fn begin(&mut self) {
+        self.writing = self.next.take();
+    }
+
+    fn release(&mut self) {
+        self.writing = None;
+    }
+
+    /// The last number that need not wait.
+    fn limit(&self, last: u64) -> u64 {
+        self.writing.or(self.next).map_or(last, |first| first.saturating_sub(1))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Outgoing {
+    number: u64,
+    body: Bytes,
+    durable: bool,
+}
+
+/// Events to the client: durable ones stay until they are acknowledged, soft ones until they are sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Events {
+    last: u64,
+    sent: u64,
+    bytes: usize,
+    waiting: VecDeque<Outgoing>,
+    held: Held,
+}
+
+impl Events {
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= EVENTS_PENDING_MAX || self.bytes >= EVENTS_PENDING_BYTES_MAX
+    }
+
+    /// Whether the event was taken.
+    pub(super) fn push(&mut self, body: Bytes, durable: bool, waits_for_commit: bool) -> bool {
+        if self.is_full() || self.bytes + body.len() > EVENTS_PENDING_BYTES_MAX {
+            return false;
+        }
+        self.last += 1;
+        self.bytes += body.len();
+        if waits_for_commit {
+            self.held.hold(self.last);
+        }
+        self.waiting.push_back(Outgoing {
+            number: self.last,
+            body,
+            durable,
+        });
+        true
+    }
+
+    /// Calls `send` with each event that may go out and has not yet.
+    pub(super) fn send(&mut self, mut send: impl FnMut(u64, Bytes)) {
+        let limit = self.held.limit(self.last);
+        for event in &self.waiting {
+            if event.number > self.sent && event.number <= limit {
+                send(event.number, event.body.clone());
+            }
+        }
+        self.sent = self.sent.max(limit);
+        let sent = self.sent;
+        self.forget(|event| !event.durable && event.number <= sent);
+    }
+
+    /// The client has them up to here.
+    pub(super) fn acknowledge(&mut self, number: u64) {
+        self.last = self.last.max(number);
+        self.sent = self.sent.max(number);
+        self.forget(|event| event.number <= number);
+    }
+
+    /// Sends again what is not acknowledged.
+    pub(super) fn repeat(&mut self) {
+        self.sent = 0;
+    }
+
+    fn forget(&mut self, gone: impl Fn(&Outgoing) -> bool) {
+        self.waiting.retain(|event| !gone(event));
+        self.bytes = self.waiting.iter().map(|event| event.body.len()).sum();
+    }
+
+    fn durable(&self) -> Vec<PendingEvent> {
+        let durable = self.waiting.iter().filter(|event| event.durable);
+        durable
+            .map(|event| PendingEvent {
+                number: event.number,
+                body: event.body.clone(),
+            })
+            .collect()
+    }
+
+    fn restore(last: u64, events: Vec<PendingEvent>) -> Self {
+        let mut restored = Self {
+            last,
+            ..Self::default()
+        };
+        for event in events.into_iter().take(EVENTS_PENDING_MAX) {
+            restored.last = restored.last.max(event.number);
+            restored.bytes += event.body.len();
+            restored.waiting.push_back(Outgoing {
+                number: event.number,
+                body: event.body,
+                durable: true,
+            });
+        }
+        restored
+    }
+}
+
+/// One player.
+#[derive(Clone, Debug)]
+pub(super) struct Player {
+    pub(super) user: UserId,
+    pub(super) key: EntityKey,
+    pub(super) entity: EntityId,
+    pub(super) epoch: OwnerEpoch,
+    pub(super) version: StateVersion,
+    pub(super) name: String,
+    pub(super) session: SessionId,
+    pub(super) binding: Binding,
+    pub(super) client_pub: [u8; 32],
+    pub(super) linkdead_since_ms: Option<u64>,
+    pub(super) last_input: u64,
+    pub(super) commands: VecDeque<QueuedCommand>,
+    pub(super) last_command: u64,
+    pub(super) told_command: u64,
+    pub(super) command_held: Held,
+    pub(super) chain_hash: [u8; 32],
+    pub(super) events: Events,
+    pub(super) game: Bytes,
+    pub(super) holdings: Vec<u64>,
+    /// Changes of holdings since the last capture.
+    pub(super) changes: Vec<HoldingChange>,
+    /// A durable command was applied since the last capture.
+    pub(super) durable_applied: bool,
+    pub(super) dirty_since_ms: Option<u64>,
+    pub(super) write: Option<Write>,
+    pub(super) write_again_ms: Option<u64>,
+    pub(super) phase: Phase,
+    pub(super) logout: bool,
+    /// A join that came while frozen.
+    pub(super) waiting_join: Option<(NodeNumber, VerifiedJoin)>,
+    /// No handover before this time.
+    pub(super) cross_after_ms: u64,
+    /// Those who cross together with this player.
+    pub(super) companions: Vec<UserId>,
+}
+
+impl Player {
+    /// The player that a row describes, its entity being `key`.
+    pub(super) fn restore(row: &PlayerRow, state: &PlayerState, key: EntityKey, holdings: Vec<u64>) -> Self {
+        let session = state.session.clone().unwrap_or_default();
+        let former = session.session_generation < row.body.binding.session_generation.0;
+        let events = if former {
+            Events::default()
+        } else {
+            Events::restore(state.last_event, state.events.clone())
+        };
+        Self {
+            user: row.user,
+            key,
+            entity: row.entity,
+            epoch: row.owner_epoch,
+            version: row.version,
+            name: state.name.clone(),
+            session: SessionId(session.session_id.as_ref().try_into().unwrap_or_default()),
+            binding: row.body.binding,
+            client_pub: state.client_pub.as_ref().try_into().unwrap_or_default(),
+            linkdead_since_ms: None,
+            last_input: row.body.last_input.0,
+            commands: VecDeque::new(),
+            last_command: row.body.last_command.0,
+            told_command: row.body.last_command.0,
+            command_held: Held::default(),
+            chain_hash: row.body.chain_hash,
+            events,
+            game: state.game.clone(),
+            holdings,
+            changes: Vec::new(),
+            durable_applied: false,
+            dirty_since_ms: None,
+            write: None,
+            write_again_ms: None,
+            phase: Phase::Active,
+            logout: false,
+            waiting_join: None,
+            cross_after_ms: 0,
+            companions: Vec::new(),
+        }
+    }
+
+    /// Takes over what a join says of the session. A new login starts all numbers again.
+    pub(super) fn bind(&mut self, proxy: NodeNumber, join: &VerifiedJoin) {
+        if join.session_generation > self.binding.session_generation {
+            self.last_input = 0;
+            self.last_command = 0;
+            self.told_command = 0;
+            self.command_held = Held::default();
+            self.commands.clear();
+            self.events = Events::default();
+        }
+        self.binding = Binding {
+            session_generation: join.session_generation,
+            attach_no: join.attach_no,
+            proxy: Some(proxy),
+        };
+        self.session = join.session;
+        self.client_pub = join.client_pub;
+        self.name.clone_from(&join.name);
+        self.linkdead_since_ms = None;
+        // A row that lags behind a crash must not open a gap before what the client saw acknowledged.
+        self.last_command = self.last_command.max(join.acked_command.0);
+        self.told_command = self.told_command.max(join.acked_command.0);
+        self.events.acknowledge(join.acked_event.0);
+        self.events.repeat();
+    }
+
+    pub(super) fn session_key(&self) -> SessionKey {
+        session_key(self.session, self.binding.session_generation, self.binding.attach_no)
+    }
+
+    /// The last command that may be acknowledged.
+    pub(super) fn command_ack(&self) -> u64 {
+        self.command_held.limit(self.last_command)
+    }
+
+    pub(super) fn hold_command(&mut self, number: u64) {
+        self.command_held.hold(number);
+        self.durable_applied = true;
+    }
+
+    /// A commit of everything so far is being captured.
+    pub(super) fn begin_commit(&mut self) {
+        self.command_held.begin();
+        self.events.held.begin();
+        self.durable_applied = false;
+    }
+
+    /// What was captured is durable.
+    pub(super) fn finish_commit(&mut self) {
+        self.command_held.release();
+        self.events.held.release();
+    }
+
+    /// Whether nothing of this player is, or has to be, on its way to the store as a durable commit.
+    pub(super) fn is_settled(&self) -> bool {
+        self.write.is_none() && !self.durable_applied
+    }
+
+    pub(super) fn state(&self, entity: &Entity) -> PlayerState {
+        PlayerState {
+            user: self.user.0,
+            entity: self.entity.0,
+            kind: u32::from(entity.kind),
+            name: self.name.clone(),
+            x: entity.at.x,
+            y: entity.at.y,
+            heading: u32::from(entity.heading) << 8,
+            speed: entity.speed,
+            session: Some(self.session_key()),
+            proxy: self.binding.proxy.map_or(0, |proxy| u32::from(proxy.0)),
+            client_pub: Bytes::copy_from_slice(&self.client_pub),
+            last_input: self.last_input,
+            last_command: self.last_command,
+            chain_hash: Bytes::copy_from_slice(&self.chain_hash),
+            last_event: self.events.last,
+            events: self.events.durable(),
+            game: self.game.clone(),
+        }
+    }
+
+    /// The next version of the player, to be written.
+    pub(super) fn capture(&mut self, entity: &Entity, home_cell: CellIndex) -> PlayerSave {
+        self.version = StateVersion(self.version.0.saturating_add(1));
+        self.dirty_since_ms = None;
+        PlayerSave {
+            user: self.user,
+            owner_epoch: self.epoch,
+            version: self.version,
+            body: PlayerBody {
+                home_cell,
+                binding: self.binding,
+                last_input: InputNumber(self.last_input),
+                last_command: CommandNumber(self.last_command),
+                chain_hash: self.chain_hash,
+                state: self.state(entity).encode_to_vec().into(),
+            },
+        }
+    }
+}
+
+/// A session as messages name it.
+pub(super) fn session_key(session: SessionId, generation: SessionGeneration, attach_no: AttachNo) -> SessionKey {
+    SessionKey {
+        session_id: Bytes::copy_from_slice(&session.0),
+        session_generation: generation.0,
+        attach_no: attach_no.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(events: &mut Events) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        events.send(|number, _| numbers.push(number));
+        numbers
+    }
+
+    #[test]
+    fn an_event_that_waits_for_a_commit_holds_back_those_after_it() {
+        let mut events = Events::default();
+        assert!(events.push(Bytes::new(), false, false));
+        assert!(events.push(Bytes::new(), true, true));
+        assert!(events.push(Bytes::new(), false, false));
+        assert_eq!(sent(&mut events), [1]);
+        events.held.begin();
+        assert!(events.push(Bytes::new(), true, true));
+        assert_eq!(sent(&mut events), [0_u64; 0]);
+        events.held.release();
+        assert_eq!(sent(&mut events), [2, 3]);
+        events.held.begin();
+        events.held.release();
+        assert_eq!(sent(&mut events), [4]);
+        events.repeat();
+        assert_eq!(sent(&mut events), [2, 4], "durable ones are repeated, soft ones are not");
+        events.acknowledge(2);
+        events.repeat();
+        assert_eq!(sent(&mut events), [4]);
+    }
+
+    #[test]
+    fn events_are_bounded_in_number_and_bytes() {
+        let mut events = Events::default();
+        let taken = (0..100).filter(|_| events.push(Bytes::new(), true, false)).count();
+        assert_eq!(taken, EVENTS_PENDING_MAX);
+        let mut events = Events::default();
+        let body = Bytes::from(vec![0; 1000]);
+        let taken = (0..100).filter(|_| events.push(body.clone(), true, false)).count();
+        assert_eq!(taken, EVENTS_PENDING_BYTES_MAX / 1000);
+    }
+}

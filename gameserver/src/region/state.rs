@@ -1,0 +1,264 @@
+//! Everything a region knows but the game's rules. The files beside this one each add the methods of one concern.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::geometry::{CellIndex, Position, Rect};
+use protocol::ids::{EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
+use protocol::message::family::{ServerToProxy, ServerToServer};
+use store::{Holding, Serving, StoreRequest};
+use topology::Topology;
+
+use super::asked::Asked;
+use super::cells::Cells;
+use super::effect::{RegionEffect, StoreTicket};
+use super::entity::Entities;
+use super::ghosts::Ghosts;
+use super::handover::source::Departures;
+use super::handover::target::Arrivals;
+use super::input::Now;
+use super::joins::Joining;
+use super::player::Player;
+use super::publication::Publication;
+use crate::logic::CommandKind;
+
+/// What a region is made of.
+#[derive(Clone, Debug)]
+pub struct RegionConfig {
+    /// Its number in the topology.
+    pub number: RegionNumber,
+    /// The epoch that the store issued for this service.
+    pub epoch: RegionEpoch,
+    /// The node that serves it.
+    pub node: NodeNumber,
+    /// Start of the process, as the store issued it.
+    pub incarnation: Incarnation,
+    /// The world; must list `node` for `number`.
+    pub topology: Arc<Topology>,
+    /// The world's seed: the same on every server.
+    pub seed: u64,
+    /// How long a player without a proxy stays, milliseconds.
+    pub linkdead_grace_ms: u64,
+    /// Soft state is written this long after it changed, milliseconds.
+    pub soft_save_ms: u64,
+}
+
+impl RegionConfig {
+    /// With the usual times.
+    #[must_use]
+    pub fn new(number: RegionNumber, epoch: RegionEpoch, node: NodeNumber, topology: Arc<Topology>) -> Self {
+        Self {
+            number,
+            epoch,
+            node,
+            incarnation: Incarnation(1),
+            topology,
+            seed: 0,
+            linkdead_grace_ms: 30_000,
+            soft_save_ms: 1_000,
+        }
+    }
+}
+
+/// Something that the game's rules are still to hear of.
+#[derive(Clone, Debug)]
+pub(super) enum Notice {
+    Served,
+    LiesHere(Holding),
+    Entered(UserId),
+    Left(UserId, EntityId),
+    Received(UserId, u64),
+    Effect {
+        source: EntityId,
+        target: EntityId,
+        body: Bytes,
+    },
+}
+
+/// Another region as far as this one has heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Served {
+    pub(super) node: NodeNumber,
+    pub(super) epoch: RegionEpoch,
+}
+
+/// Who was handed over lately, and where to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stub {
+    pub(super) at: Served,
+    pub(super) region: RegionNumber,
+    pub(super) owner_epoch: protocol::ids::OwnerEpoch,
+    pub(super) until_ms: u64,
+}
+
+/// Counts since the region was served.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) spawned: u64,
+    pub(super) despawned: u64,
+    pub(super) arrived: u64,
+    pub(super) departed: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct RegionState {
+    pub(super) config: RegionConfig,
+    pub(super) rect: Rect,
+    pub(super) margin: f32,
+    pub(super) now: Now,
+    pub(super) tick: Tick,
+    pub(super) entities: Entities,
+    pub(super) cells: Cells,
+    pub(super) players: BTreeMap<UserId, Player>,
+    pub(super) joining: BTreeMap<UserId, Joining>,
+    pub(super) publication: Publication,
+    pub(super) ghosts: Ghosts,
+    pub(super) departures: Departures,
+    pub(super) arrivals: Arrivals,
+    pub(super) stubs: BTreeMap<UserId, Stub>,
+    pub(super) proxies: BTreeSet<NodeNumber>,
+    pub(super) peers: BTreeSet<NodeNumber>,
+    pub(super) serving: BTreeMap<RegionNumber, Served>,
+    /// What lies in this region, and the entity that shows it.
+    pub(super) ground: BTreeMap<u64, EntityId>,
+    pub(super) ground_known: bool,
+    pub(super) asked: BTreeMap<u64, Asked>,
+    /// Questions that failed, to be asked again.
+    pub(super) ask_again: Vec<(u64, Asked, StoreRequest)>,
+    next_ticket: u64,
+    next_entity: u32,
+    pub(super) random: u64,
+    pub(super) timers: BTreeMap<u64, Vec<u64>>,
+    /// Entities with an input for the next tick.
+    pub(super) with_input: Vec<super::entity::EntityKey>,
+    /// Players with commands for the next tick.
+    pub(super) with_commands: VecDeque<UserId>,
+    /// The command that is being applied.
+    pub(super) commanding: Option<(UserId, CommandKind, u64)>,
+    pub(super) notices: VecDeque<Notice>,
+    pub(super) effects: Vec<RegionEffect>,
+    pub(super) counts: Counts,
+    pub(super) draining: bool,
+    pub(super) own: Vec<u8>,
+}
+
+impl RegionState {
+    /// `None` when the topology does not let the node serve the region.
+    pub(super) fn new(config: RegionConfig) -> Option<Self> {
+        let region = config.topology.region(config.number)?;
+        if !region.may_be_served_by(config.node) {
+            return None;
+        }
+        let (rect, world) = (region.rect, config.topology.world());
+        let cells = Cells::new(world.grid(), rect);
+        let cell_count = cells.len();
+        Some(Self {
+            rect,
+            margin: world.handover_margin,
+            now: Now::default(),
+            tick: Tick(0),
+            entities: Entities::default(),
+            cells,
+            players: BTreeMap::new(),
+            joining: BTreeMap::new(),
+            publication: Publication::new(cell_count),
+            ghosts: Ghosts::default(),
+            departures: Departures::default(),
+            arrivals: Arrivals::default(),
+            stubs: BTreeMap::new(),
+            proxies: BTreeSet::new(),
+            peers: BTreeSet::new(),
+            serving: BTreeMap::new(),
+            ground: BTreeMap::new(),
+            ground_known: false,
+            asked: BTreeMap::new(),
+            ask_again: Vec::new(),
+            next_ticket: 0,
+            next_entity: 0,
+            random: config.seed ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ config.epoch.0,
+            timers: BTreeMap::new(),
+            with_input: Vec::new(),
+            with_commands: VecDeque::new(),
+            commanding: None,
+            notices: VecDeque::new(),
+            effects: Vec::new(),
+            counts: Counts::default(),
+            draining: false,
+            own: Vec::new(),
+            config,
+        })
+    }
+
+    pub(super) fn count(&mut self, label: &'static str) {
+        self.effects.push(RegionEffect::Count(label));
+    }
+
+    pub(super) fn to_proxy(&mut self, proxy: NodeNumber, message: impl Into<ServerToProxy>) {
+        self.effects.push(RegionEffect::ToProxy(proxy, message.into()));
+    }
+
+    pub(super) fn to_server(&mut self, node: NodeNumber, message: impl Into<ServerToServer>) {
+        self.effects.push(RegionEffect::ToServer(node, message.into()));
+    }
+
+    pub(super) fn ask(&mut self, asked: Asked, request: StoreRequest) {
+        self.next_ticket += 1;
+        self.asked.insert(self.next_ticket, asked);
+        self.effects.push(RegionEffect::Store(StoreTicket(self.next_ticket), request));
+    }
+
+    pub(super) fn served(&self) -> Served {
+        Served {
+            node: self.config.node,
+            epoch: self.config.epoch,
+        }
+    }
+
+    pub(super) fn serving_claim(&self) -> Serving {
+        Serving {
+            node: self.config.node,
+            region: self.config.number,
+            region_epoch: self.config.epoch,
+        }
+    }
+
+    /// A number for a new entity. Regions of one process share its start, so each has its own quarter of a million.
+    pub(super) fn entity_id(&mut self) -> Option<EntityId> {
+        const COUNTER_BITS: u32 = 18;
+        let base = self.config.number.0.checked_shl(COUNTER_BITS)?;
+        if self.next_entity >> COUNTER_BITS != 0 || base >> COUNTER_BITS != self.config.number.0 {
+            return None;
+        }
+        let counter = base | self.next_entity;
+        self.next_entity += 1;
+        EntityId::compose(self.config.node, self.config.incarnation, counter)
+    }
+
+    /// splitmix64: one step.
+    pub(super) fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ self.random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub(super) fn home_cell(&self, at: Position) -> CellIndex {
+        self.cells.index(self.cells.home(at))
+    }
+
+    /// Where a player may be: everything up to a little beyond the handover margin, but not outside the world.
+    pub(super) fn within_reach(&self, at: Position) -> Position {
+        const BEYOND: f32 = 0.5;
+        let world = Rect {
+            min: [0, 0],
+            max: self.config.topology.world().size,
+        };
+        let finite = |value: f32| if value.is_finite() { value } else { 0.0 };
+        let at = Position {
+            x: finite(at.x),
+            y: finite(at.y),
+        };
+        world.clamp(self.rect.clamp(at, -(self.margin + BEYOND)), 1.0 / 128.0)
+    }
+}
