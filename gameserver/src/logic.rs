@@ -126,11 +126,11 @@ pub trait Ctx {
     /// # Errors
     /// `HoldingRefused`; nothing changes then.
     fn take(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused>;
-    /// In a durable command of `user`: gives a holding to somebody who has entered the world, wherever.
+    /// In a durable command of `user`: gives a holding to somebody who has entered the world and was seen at `place`.
     ///
     /// # Errors
     /// `HoldingRefused`; nothing changes then.
-    fn give(&mut self, user: UserId, holding: u64, to: UserId) -> Result<(), HoldingRefused>;
+    fn give(&mut self, user: UserId, holding: u64, to: UserId, place: Place) -> Result<(), HoldingRefused>;
     /// The game's soft state of a player: saved within a second, carried in handovers. More than
     /// `GAME_STATE_BYTES_MAX` are ignored.
     fn set_game_state(&mut self, user: UserId, state: Bytes);

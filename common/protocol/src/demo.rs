@@ -382,6 +382,31 @@ impl OwnState {
     }
 }
 
+/// A player's state bytes: `user u64 | name`.
+#[must_use]
+pub fn encode_player(user: UserId, name: &str) -> Vec<u8> {
+    let mut out = user.0.to_le_bytes().to_vec();
+    out.extend(name.bytes().take(crate::limits::NAME_BYTES_MAX));
+    out
+}
+
+/// User and name in a player's state bytes; a name that was cut inside a letter ends before it.
+///
+/// # Errors
+/// `Truncated` when there is no user.
+pub fn parse_player(state: &[u8]) -> Result<(UserId, &str), DemoError> {
+    let mut reader = Reader::new(state);
+    let user = UserId(reader.u64()?);
+    let name = match std::str::from_utf8(reader.rest()) {
+        Ok(name) => name,
+        Err(error) => {
+            let good = reader.bytes(error.valid_up_to())?;
+            std::str::from_utf8(good).unwrap_or_default()
+        }
+    };
+    Ok((user, name))
+}
+
 /// The holding id in a gem's state bytes.
 ///
 /// # Errors

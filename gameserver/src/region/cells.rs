@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use protocol::cell::{CellEncoder, CellEntity, CellPoint, Motion, PositionForm, RemoveReason, speed};
 use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
+use protocol::ids::OwnerEpoch;
 use protocol::limits::CELL_ENTITIES_MAX;
 
 use super::entity::{Change, Entities, Entity, EntityKey};
@@ -73,13 +74,19 @@ impl Cells {
     /// The number within the region of one of its cells.
     pub(super) fn local(&self, cell: CellIndex) -> Option<u32> {
         let (column, row) = self.grid.column_row(cell);
-        let (column, row) = (column.checked_sub(self.origin.0)?, row.checked_sub(self.origin.1)?);
+        let (column, row) = (
+            column.checked_sub(self.origin.0)?,
+            row.checked_sub(self.origin.1)?,
+        );
         let local = row.checked_mul(self.columns)?.checked_add(column)?;
-        (column < self.columns && (local as usize) < self.cells.len() && self.grid.holds(cell)).then_some(local)
+        (column < self.columns && (local as usize) < self.cells.len() && self.grid.holds(cell))
+            .then_some(local)
     }
 
     pub(super) fn index(&self, local: u32) -> CellIndex {
-        self.cells.get(local as usize).map_or(CellIndex(0), |cell| cell.index)
+        self.cells
+            .get(local as usize)
+            .map_or(CellIndex(0), |cell| cell.index)
     }
 
     /// Puts an entity into the cell under it; `None` when that cell is full.
@@ -88,13 +95,21 @@ impl Cells {
         if self.cells[local as usize].count >= CELL_ENTITIES_MAX {
             return None;
         }
-        let key = entities.insert(Entity { cell: local, ..entity });
+        let key = entities.insert(Entity {
+            cell: local,
+            ..entity
+        });
         self.place(key, local, entities);
         Some(key)
     }
 
     /// Takes an entity out of its cell and out of the table.
-    pub(super) fn leave(&mut self, key: EntityKey, reason: RemoveReason, entities: &mut Entities) -> Option<Entity> {
+    pub(super) fn leave(
+        &mut self,
+        key: EntityKey,
+        reason: RemoveReason,
+        entities: &mut Entities,
+    ) -> Option<Entity> {
         self.displace(key, reason, entities);
         entities.remove(key)
     }
@@ -102,7 +117,9 @@ impl Cells {
     /// Moves an entity, into another cell if need be. An entity whose new cell is full stays published in its old one.
     pub(super) fn walk(&mut self, key: EntityKey, to: Position, entities: &mut Entities) {
         let home = self.home(to);
-        let Some(entity) = entities.get_mut(key) else { return };
+        let Some(entity) = entities.get_mut(key) else {
+            return;
+        };
         entity.at = to;
         let (cell, epoch) = (entity.cell, entity.owner_epoch);
         if cell == home || self.cells[home as usize].count >= CELL_ENTITIES_MAX {
@@ -116,9 +133,26 @@ impl Cells {
         self.place(key, home, entities);
     }
 
+    /// The entity has a new owner epoch: viewers have to add it again.
+    pub(super) fn renew(&mut self, key: EntityKey, owner_epoch: OwnerEpoch, entities: &mut Entities) {
+        let Some(entity) = entities.get_mut(key) else {
+            return;
+        };
+        entity.owner_epoch = owner_epoch;
+        let local = entity.cell;
+        let reason = RemoveReason::Moved {
+            cell: self.index(local),
+            epoch: owner_epoch,
+        };
+        self.displace(key, reason, entities);
+        self.place(key, local, entities);
+    }
+
     /// Notes that something published of the entity may have changed.
     pub(super) fn touch(&mut self, key: EntityKey, entities: &mut Entities) {
-        let Some(entity) = entities.get_mut(key) else { return };
+        let Some(entity) = entities.get_mut(key) else {
+            return;
+        };
         if !entity.change.listed {
             entity.change.listed = true;
             self.cells[entity.cell as usize].touched.push(entity.slot);
@@ -175,7 +209,11 @@ impl Cells {
 
     fn place(&mut self, key: EntityKey, local: u32, entities: &mut Entities) {
         let cell = &mut self.cells[local as usize];
-        let slot = cell.slots.iter().position(Option::is_none).unwrap_or(cell.slots.len());
+        let slot = cell
+            .slots
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(cell.slots.len());
         match cell.slots.get_mut(slot) {
             Some(place) => *place = Some(key),
             None => cell.slots.push(Some(key)),
@@ -228,7 +266,12 @@ impl Cell {
         }
     }
 
-    fn encode(&mut self, encoder: &mut CellEncoder, grid: &CellGrid, entities: &mut Entities) -> Option<Bytes> {
+    fn encode(
+        &mut self,
+        encoder: &mut CellEncoder,
+        grid: &CellGrid,
+        entities: &mut Entities,
+    ) -> Option<Bytes> {
         encoder.clear();
         self.listed = false;
         self.removed.sort_unstable_by_key(|(slot, _)| *slot);

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use prost::Message as _;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
-    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, SessionGeneration, SessionId,
-    StateVersion, UserId,
+    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, SessionGeneration,
+    SessionId, StateVersion, UserId,
 };
 use protocol::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX};
 use protocol::message::handover::{PendingEvent, PlayerState};
@@ -17,6 +17,9 @@ use store::{Binding, HoldingChange, PlayerBody, PlayerRow, PlayerSave};
 use super::entity::{Entity, EntityKey};
 use crate::join_check::VerifiedJoin;
 use crate::logic::CommandKind;
+
+/// Holdings remembered as told to the client.
+const TOLD_HOLDINGS_MAX: usize = 512;
 
 /// What a player may do just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,9 @@ impl Held {
 
     /// The last number that need not wait.
     fn limit(&self, last: u64) -> u64 {
-        self.writing.or(self.next).map_or(last, |first| first.saturating_sub(1))
+        self.writing
+            .or(self.next)
+            .map_or(last, |first| first.saturating_sub(1))
     }
 }
 
@@ -283,7 +288,11 @@ impl Player {
     }
 
     pub(super) fn session_key(&self) -> SessionKey {
-        session_key(self.session, self.binding.session_generation, self.binding.attach_no)
+        session_key(
+            self.session,
+            self.binding.session_generation,
+            self.binding.attach_no,
+        )
     }
 
     /// The last command that may be acknowledged.
@@ -307,6 +316,17 @@ impl Player {
     pub(super) fn finish_commit(&mut self) {
         self.command_held.release();
         self.events.held.release();
+    }
+
+    /// Whether a commit that is not answered gives the holding away.
+    pub(super) fn gives_away(&self, id: u64) -> bool {
+        let gives =
+            |change: &HoldingChange| matches!(change, HoldingChange::Give { holding, .. } if *holding == id);
+        let written = match &self.write {
+            Some(Write::Commit(commit)) => commit.changes.as_slice(),
+            _ => &[],
+        };
+        written.iter().chain(&self.changes).any(gives)
     }
 
     /// Whether nothing of this player is, or has to be, on its way to the store as a durable commit.
@@ -333,6 +353,7 @@ impl Player {
             last_event: self.events.last,
             events: self.events.durable(),
             game: self.game.clone(),
+            told_holdings: self.holdings.iter().copied().take(TOLD_HOLDINGS_MAX).collect(),
         }
     }
 
@@ -357,7 +378,11 @@ impl Player {
 }
 
 /// A session as messages name it.
-pub(super) fn session_key(session: SessionId, generation: SessionGeneration, attach_no: AttachNo) -> SessionKey {
+pub(super) fn session_key(
+    session: SessionId,
+    generation: SessionGeneration,
+    attach_no: AttachNo,
+) -> SessionKey {
     SessionKey {
         session_id: Bytes::copy_from_slice(&session.0),
         session_generation: generation.0,
@@ -391,7 +416,11 @@ mod tests {
         events.held.release();
         assert_eq!(sent(&mut events), [4]);
         events.repeat();
-        assert_eq!(sent(&mut events), [2, 4], "durable ones are repeated, soft ones are not");
+        assert_eq!(
+            sent(&mut events),
+            [2, 4],
+            "durable ones are repeated, soft ones are not"
+        );
         events.acknowledge(2);
         events.repeat();
         assert_eq!(sent(&mut events), [4]);
@@ -400,11 +429,15 @@ mod tests {
     #[test]
     fn events_are_bounded_in_number_and_bytes() {
         let mut events = Events::default();
-        let taken = (0..100).filter(|_| events.push(Bytes::new(), true, false)).count();
+        let taken = (0..100)
+            .filter(|_| events.push(Bytes::new(), true, false))
+            .count();
         assert_eq!(taken, EVENTS_PENDING_MAX);
         let mut events = Events::default();
         let body = Bytes::from(vec![0; 1000]);
-        let taken = (0..100).filter(|_| events.push(body.clone(), true, false)).count();
+        let taken = (0..100)
+            .filter(|_| events.push(body.clone(), true, false))
+            .count();
         assert_eq!(taken, EVENTS_PENDING_BYTES_MAX / 1000);
     }
 }

@@ -136,6 +136,8 @@ pub(super) struct RegionState {
     pub(super) with_commands: VecDeque<UserId>,
     /// The command that is being applied.
     pub(super) commanding: Option<(UserId, CommandKind, u64)>,
+    /// Where those stood who are given something, until the commit.
+    pub(super) receivers: BTreeMap<UserId, RegionNumber>,
     pub(super) notices: VecDeque<Notice>,
     pub(super) effects: Vec<RegionEffect>,
     pub(super) counts: Counts,
@@ -176,11 +178,14 @@ impl RegionState {
             ask_again: Vec::new(),
             next_ticket: 0,
             next_entity: 0,
-            random: config.seed ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ config.epoch.0,
+            random: config.seed
+                ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ config.epoch.0,
             timers: BTreeMap::new(),
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,
+            receivers: BTreeMap::new(),
             notices: VecDeque::new(),
             effects: Vec::new(),
             counts: Counts::default(),
@@ -205,14 +210,8 @@ impl RegionState {
     pub(super) fn ask(&mut self, asked: Asked, request: StoreRequest) {
         self.next_ticket += 1;
         self.asked.insert(self.next_ticket, asked);
-        self.effects.push(RegionEffect::Store(StoreTicket(self.next_ticket), request));
-    }
-
-    pub(super) fn served(&self) -> Served {
-        Served {
-            node: self.config.node,
-            epoch: self.config.epoch,
-        }
+        self.effects
+            .push(RegionEffect::Store(StoreTicket(self.next_ticket), request));
     }
 
     pub(super) fn serving_claim(&self) -> Serving {

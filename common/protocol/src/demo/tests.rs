@@ -109,3 +109,16 @@ fn a_quarter_turn_walks_south() {
         }
     );
 }
+
+#[test]
+fn players_carry_user_and_name() {
+    let long = "é".repeat(20);
+    assert_eq!(
+        parse_player(&encode_player(UserId(5), "ann")),
+        Ok((UserId(5), "ann"))
+    );
+    let cut = format!("x{}", &long[..30]);
+    let state = encode_player(UserId(6), &format!("x{long}"));
+    assert_eq!(parse_player(&state), Ok((UserId(6), cut.as_str())));
+    assert!(parse_player(&[1; 7]).is_err());
+}

@@ -1,0 +1,71 @@
+//! Gems: made once with the world, one per four cells, and never more or fewer.
+
+use protocol::demo::{KIND_GEM, REACH, Refusal, encode_gem, parse_gem};
+use protocol::geometry::Position;
+use protocol::ids::EntityId;
+use store::{Holder, Holding};
+use topology::Topology;
+
+use crate::logic::{Ctx, Place};
+
+/// Cells for each gem.
+const CELLS_PER_GEM: u32 = 4;
+/// How far from the edge of its cell a gem lies at least, units.
+const MARGIN: f32 = 2.0;
+
+/// A number scattered over all 64 bits (the finish of splitmix64).
+pub(super) fn mixed(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+/// All gems of a new world. Numbered from the seed; the store keeps numbers as signed, so the top bit stays clear.
+pub(super) fn of_world(world: &Topology, seed: u64) -> Vec<Holding> {
+    let grid = world.world().grid();
+    let span = (grid.cell_size as f32 - 2.0 * MARGIN).max(0.0);
+    let cells = (0..grid.len())
+        .step_by(CELLS_PER_GEM as usize)
+        .map(protocol::geometry::CellIndex);
+    cells
+        .map(|cell| {
+            let hash = mixed(seed ^ u64::from(cell.0) << 1);
+            let origin = grid.origin(cell);
+            let part = |bits: u64| (bits & 0xffff) as f32 / 65536.0 * span + MARGIN;
+            let at = Position {
+                x: origin.x + part(hash),
+                y: origin.y + part(hash >> 16),
+            };
+            Holding {
+                id: (mixed(seed) & 0x7fff_ffff) << 32 | u64::from(cell.0),
+                kind: u32::from(KIND_GEM),
+                holder: Holder::Ground {
+                    region: world.region_at(at).number,
+                    x: at.x,
+                    y: at.y,
+                },
+            }
+        })
+        .collect()
+}
+
+/// Puts the entity of a gem where the gem lies.
+pub(super) fn show(ctx: &mut dyn Ctx, gem: &Holding) -> Option<EntityId> {
+    let Holder::Ground { x, y, .. } = gem.holder else {
+        return None;
+    };
+    ctx.spawn(u16::from(KIND_GEM), Position { x, y }, &encode_gem(gem.id))
+}
+
+/// The gem, if it lies within reach in this region.
+pub(super) fn near(ctx: &dyn Ctx, at: Position, gem: u64) -> Result<u64, Refusal> {
+    let mut found = Err(Refusal::NoSuchGem);
+    ctx.nearby(at, 4.0 * REACH, &mut |entity| {
+        if entity.kind == u16::from(KIND_GEM) && parse_gem(entity.state) == Ok(gem) {
+            let reachable = entity.place == Place::Here && entity.at.distance_squared(at) <= REACH * REACH;
+            found = if reachable { Ok(gem) } else { Err(Refusal::TooFar) };
+        }
+    });
+    found
+}

@@ -1,0 +1,283 @@
+//! The demo game: walk, say, emote, collect gems and give them to somebody nearby, among wandering creatures. Small
+//! enough to be read as an example of [`GameLogic`], complete enough to be measured with.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod creatures;
+mod gems;
+
+use bytes::Bytes;
+use protocol::demo::{
+    Command, Event, HEARING, Input, KIND_PLAYER, OwnState, REACH, Refusal, encode_player, parse_player,
+};
+use protocol::geometry::Position;
+use protocol::ids::{EntityId, UserId};
+use store::Holding;
+use topology::Topology;
+
+use crate::fixed_map::FixedMap;
+use crate::logic::{
+    CommandKind, Ctx, Entered, EntityView, GameCommand, GameLogic, HoldingRefused, Place, Reliability,
+};
+use creatures::Creatures;
+
+/// Something that walks.
+#[derive(Clone, Copy, Debug)]
+struct Walker {
+    entity: EntityId,
+    walk: Input,
+    /// Units per tick, east and south.
+    step: (f32, f32),
+}
+
+/// The rules of the demo game in one region.
+#[derive(Debug, Default)]
+pub struct DemoGame {
+    walkers: Vec<Walker>,
+    by_entity: FixedMap<EntityId, usize>,
+    creatures: Creatures,
+}
+
+impl DemoGame {
+    /// With so many wandering creatures in each region.
+    #[must_use]
+    pub fn with_creatures(count: u32) -> Self {
+        Self {
+            creatures: Creatures::new(count),
+            ..Self::default()
+        }
+    }
+
+    fn add_walker(&mut self, entity: EntityId, walk: Input, tick_hz: u32) {
+        let walker = Walker {
+            entity,
+            walk,
+            step: step(walk, tick_hz),
+        };
+        self.by_entity.insert(entity, self.walkers.len());
+        self.walkers.push(walker);
+    }
+
+    fn remove_walker(&mut self, entity: EntityId) {
+        let Some(index) = self.by_entity.remove(&entity) else {
+            return;
+        };
+        self.walkers.swap_remove(index);
+        if let Some(moved) = self.walkers.get(index) {
+            self.by_entity.insert(moved.entity, index);
+        }
+    }
+
+    fn walk_of(&self, entity: EntityId) -> Input {
+        let walker = self
+            .by_entity
+            .get(&entity)
+            .and_then(|index| self.walkers.get(*index));
+        walker.map_or_else(Input::default, |walker| walker.walk)
+    }
+}
+
+fn step(walk: Input, tick_hz: u32) -> (f32, f32) {
+    let (east, south) = walk.velocity();
+    let hz = tick_hz.max(1) as f32;
+    (east / hz, south / hz)
+}
+
+fn units_per_s(walk: Input) -> f32 {
+    f32::from(walk.speed) * (protocol::demo::SPEED_MAX / 255.0)
+}
+
+impl GameLogic for DemoGame {
+    fn world_holdings(&self, world: &Topology, seed: u64) -> Vec<Holding> {
+        gems::of_world(world, seed)
+    }
+
+    fn spawn_point(&self, world: &Topology, user: UserId) -> Position {
+        let [width, height] = world.world().size;
+        let hash = gems::mixed(user.0);
+        let part =
+            |bits: u64, size: u32| (bits & 0xffff_ffff) as f32 / 4_294_967_296.0 * (size as f32 - 2.0) + 1.0;
+        Position {
+            x: part(hash, width),
+            y: part(hash >> 32, height),
+        }
+    }
+
+    fn served(&mut self, ctx: &mut dyn Ctx) {
+        for entity in self.creatures.spawn(ctx) {
+            self.add_walker(entity, Input::default(), ctx.tick_hz());
+        }
+    }
+
+    fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
+        gems::show(ctx, holding)
+    }
+
+    fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
+        ctx.set_state(player.entity, &encode_player(player.user, player.name));
+        let walk = Input {
+            heading: player.heading,
+            speed: (player.speed / protocol::demo::SPEED_MAX * 255.0).round() as u8,
+        };
+        self.add_walker(player.entity, walk, ctx.tick_hz());
+    }
+
+    fn left(&mut self, _ctx: &mut dyn Ctx, _user: UserId, entity: EntityId) {
+        self.remove_walker(entity);
+    }
+
+    fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
+        let event = Event::Received {
+            gem: holding,
+            from: UserId(0),
+        };
+        ctx.tell(user, event.encode(), Reliability::Durable);
+    }
+
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
+        let Ok(walk) = Input::parse(input) else { return };
+        let index = self.by_entity.get(&entity).copied();
+        let Some(walker) = index.and_then(|index| self.walkers.get_mut(index)) else {
+            return;
+        };
+        if walker.walk == walk {
+            return;
+        }
+        walker.walk = walk;
+        walker.step = step(walk, ctx.tick_hz());
+        if let Some(at) = ctx.entity(entity).map(|entity| entity.at) {
+            ctx.walk(entity, at, walk.heading, units_per_s(walk));
+        }
+    }
+
+    fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
+        let refused = match Command::parse(command.body) {
+            Ok(asked) if asked.is_durable() == (command.kind == CommandKind::Durable) => {
+                obey(ctx, &command, asked)
+            }
+            _ => Err(Refusal::Malformed),
+        };
+        if let Err(reason) = refused {
+            let event = Event::Refused {
+                command: command.number.0,
+                reason,
+            };
+            let reliability = match command.kind {
+                CommandKind::Soft => Reliability::Soft,
+                CommandKind::Durable => Reliability::Durable,
+            };
+            ctx.tell(command.user, event.encode(), reliability);
+        }
+    }
+
+    fn effect(&mut self, ctx: &mut dyn Ctx, _source: EntityId, target: EntityId, body: &[u8]) {
+        // The only effect of this game on somebody else is to be heard.
+        let user = ctx.entity(target).and_then(|entity| player(&entity));
+        if let (Some(user), Ok(Event::Said { .. } | Event::Emoted { .. })) = (user, Event::parse(body)) {
+            ctx.tell(user, Bytes::copy_from_slice(body), Reliability::Soft);
+        }
+    }
+
+    fn timer(&mut self, ctx: &mut dyn Ctx, token: u64) {
+        self.creatures.think(ctx, token);
+    }
+
+    fn tick(&mut self, ctx: &mut dyn Ctx) {
+        for walker in &self.walkers {
+            if walker.walk.speed == 0 {
+                continue;
+            }
+            let Some(at) = ctx.entity(walker.entity).map(|entity| entity.at) else {
+                continue;
+            };
+            let to = Position {
+                x: at.x + walker.step.0,
+                y: at.y + walker.step.1,
+            };
+            ctx.walk(walker.entity, to, walker.walk.heading, units_per_s(walker.walk));
+        }
+    }
+
+    fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
+        let Some(at) = ctx.entity(entity).map(|entity| entity.at) else {
+            return;
+        };
+        let own = OwnState {
+            entity,
+            at,
+            walk: self.walk_of(entity),
+            region: ctx.region(),
+            gems: u16::try_from(ctx.holdings(user).len()).unwrap_or(u16::MAX),
+        };
+        own.encode(out);
+    }
+}
+
+/// The user behind an entity.
+fn player(entity: &EntityView<'_>) -> Option<UserId> {
+    let is_player = entity.kind == u16::from(KIND_PLAYER);
+    let user = is_player.then(|| parse_player(entity.state).ok())?;
+    user.map(|(user, _)| user)
+}
+
+fn obey(ctx: &mut dyn Ctx, by: &GameCommand<'_>, asked: Command) -> Result<(), Refusal> {
+    let at = ctx
+        .entity(by.entity)
+        .map(|entity| entity.at)
+        .ok_or(Refusal::Unavailable)?;
+    match asked {
+        Command::Say(text) => {
+            let entity = by.entity;
+            be_heard(ctx, entity, at, &Event::Said { entity, text });
+        }
+        Command::Emote(emote) => {
+            let entity = by.entity;
+            be_heard(ctx, entity, at, &Event::Emoted { entity, emote });
+        }
+        Command::Collect { gem } => {
+            let lies_near = gems::near(ctx, at, gem)?;
+            ctx.take(by.user, lies_near).map_err(refusal)?;
+            ctx.tell(by.user, Event::Collected { gem }.encode(), Reliability::Durable);
+        }
+        Command::Give { gem, to } => {
+            let place = somebody_near(ctx, at, to).ok_or(Refusal::TooFar)?;
+            ctx.give(by.user, gem, to, place).map_err(refusal)?;
+            ctx.tell(by.user, Event::Given { gem, to }.encode(), Reliability::Durable);
+        }
+    }
+    Ok(())
+}
+
+fn refusal(refused: HoldingRefused) -> Refusal {
+    match refused {
+        HoldingRefused::NotThere => Refusal::NoSuchGem,
+        HoldingRefused::NotDurable | HoldingRefused::TooMany => Refusal::Unavailable,
+    }
+}
+
+fn be_heard(ctx: &mut dyn Ctx, speaker: EntityId, at: Position, event: &Event) {
+    let body = event.encode();
+    let mut near = Vec::new();
+    ctx.nearby(at, HEARING, &mut |entity| {
+        if let Some(user) = player(&entity) {
+            near.push((user, entity.id, entity.place));
+        }
+    });
+    for (user, entity, place) in near {
+        match place {
+            Place::Here => ctx.tell(user, body.clone(), Reliability::Soft),
+            Place::Ghost(_) => ctx.effect(speaker, entity, body.clone()),
+        }
+    }
+}
+
+/// Where somebody within reach is simulated: here rather than next door, if both can be seen for a moment.
+fn somebody_near(ctx: &dyn Ctx, at: Position, user: UserId) -> Option<Place> {
+    let mut place = None;
+    ctx.nearby(at, REACH, &mut |entity| {
+        if player(&entity) == Some(user) && place != Some(Place::Here) {
+            place = Some(entity.place);
+        }
+    });
+    place
+}

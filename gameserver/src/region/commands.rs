@@ -1,0 +1,312 @@
+//! What players say: inputs (the newest wins), commands (exactly once, in order) and acknowledgements; and what they
+//! are told: acknowledgements of commands, events, and once per tick their own state.
+
+use bytes::Bytes;
+use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::limits::{
+    COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, OWN_STATE_BYTES_MAX,
+};
+use protocol::message::family::ProxyToServer;
+use protocol::message::player::{Command, CommandAck, CommandClass, Event, EventAck, Inputs, Output};
+use sha2::{Digest as _, Sha256};
+
+use super::handover::target::EarlyMessage;
+use super::player::{Phase, Player, QueuedCommand};
+use super::state::RegionState;
+use crate::logic::{CommandKind, Ctx, GameLogic};
+
+/// The hash chain over applied commands: `SHA256(h ‖ number u64 ‖ bytes)`.
+pub(super) fn chain(hash: &[u8; 32], number: u64, body: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(hash)
+        .chain_update(number.to_le_bytes())
+        .chain_update(body)
+        .finalize()
+        .into()
+}
+
+impl RegionState {
+    pub(super) fn inputs(&mut self, proxy: NodeNumber, message: Inputs) {
+        let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
+        let too_long = message.inputs.iter().any(|input| input.len() > INPUT_BYTES_MAX);
+        if too_long || message.inputs.len() > INPUTS_REPEATED_MAX {
+            return self.count("input_too_long");
+        }
+        let Some(player) = self.bound_player(proxy, user, epoch) else {
+            return self.early(proxy, user, epoch, EarlyMessage::Inputs(message));
+        };
+        // The newest wins; those repeated behind it are older.
+        let (key, last, phase) = (player.key, player.last_input, player.phase);
+        let (Some(newest), Phase::Active) = (message.inputs.into_iter().next(), phase) else {
+            return;
+        };
+        let Some(entity) = self.entities.get_mut(key) else {
+            return;
+        };
+        let waiting = entity.input.as_ref().map(|(number, _)| *number);
+        if message.number > last.max(waiting.unwrap_or(0)) {
+            entity.input = Some((message.number, newest));
+            if waiting.is_none() {
+                self.with_input.push(key);
+            }
+        }
+    }
+
+    pub(super) fn command(&mut self, proxy: NodeNumber, message: Command) {
+        let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
+        if message.body.len() > COMMAND_BYTES_MAX {
+            return self.count("command_too_long");
+        }
+        let Some(player) = self.bound_player(proxy, user, epoch) else {
+            return self.early(proxy, user, epoch, EarlyMessage::Command(message));
+        };
+        if matches!(player.phase, Phase::Frozen(_) | Phase::Leaving) {
+            return;
+        }
+        let expected = player.last_command + player.commands.len() as u64 + 1;
+        if message.number != expected || player.commands.len() >= COMMAND_WINDOW {
+            // Repeated, or a gap: either way the proxy learns where to go on.
+            let number = player.command_ack();
+            return self.acknowledge(proxy, user, epoch, number);
+        }
+        let kind = match message.class() {
+            CommandClass::Soft => CommandKind::Soft,
+            CommandClass::Durable => CommandKind::Durable,
+        };
+        let number = message.number;
+        player.commands.push_back(QueuedCommand {
+            number,
+            kind,
+            body: message.body,
+        });
+        if player.commands.len() == 1 {
+            self.with_commands.push_back(user);
+        }
+    }
+
+    pub(super) fn event_ack(&mut self, proxy: NodeNumber, message: &EventAck) {
+        let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
+        let now_ms = self.now.mono_ms;
+        let Some(player) = self.bound_player(proxy, user, epoch) else {
+            return self.early(proxy, user, epoch, EarlyMessage::EventAck(*message));
+        };
+        player.events.acknowledge(message.number);
+        player.dirty_since_ms.get_or_insert(now_ms);
+    }
+
+    /// The player, if it is here at this epoch and this proxy speaks for it. What comes from a wrong proxy or at an
+    /// older epoch is counted by [`early`](Self::early).
+    fn bound_player(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch) -> Option<&mut Player> {
+        let player = self.players.get_mut(&user)?;
+        (player.epoch == epoch && player.binding.proxy == Some(proxy)).then_some(player)
+    }
+
+    /// A message for a player that is not here at that epoch: too old, too early, or for somebody else.
+    fn early(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, message: EarlyMessage) {
+        match self.players.get(&user) {
+            Some(player) if player.epoch > epoch => self.count("player_stale_epoch"),
+            Some(player) if player.epoch == epoch => self.count("player_wrong_proxy"),
+            _ => {
+                if let Some(stub) = self.stubs.get(&user).copied()
+                    && stub.owner_epoch >= epoch
+                {
+                    return self.elsewhere(proxy, user, &stub);
+                }
+                self.keep_early(proxy, user, epoch, message);
+            }
+        }
+    }
+
+    /// Messages that came before their player did.
+    pub(super) fn replay(&mut self, messages: Vec<(NodeNumber, EarlyMessage)>) {
+        for (proxy, message) in messages {
+            match message {
+                EarlyMessage::Inputs(message) => self.inputs(proxy, message),
+                EarlyMessage::Command(message) => self.command(proxy, message),
+                EarlyMessage::EventAck(message) => self.event_ack(proxy, &message),
+            }
+        }
+    }
+
+    pub(super) fn from_proxy(&mut self, proxy: NodeNumber, message: ProxyToServer) {
+        use super::publication::Role::Proxy;
+        match message {
+            ProxyToServer::Inputs(message) => self.inputs(proxy, message),
+            ProxyToServer::Command(message) => self.command(proxy, message),
+            ProxyToServer::EventAck(message) => self.event_ack(proxy, &message),
+            ProxyToServer::Leave(message) => self.leave(proxy, &message),
+            ProxyToServer::Subscribe(message) => self.subscribe(Proxy, proxy, &message),
+            ProxyToServer::Unsubscribe(message) => self.unsubscribe(Proxy, proxy, &message),
+            ProxyToServer::Join(_) => self.count("join_unverified"),
+            ProxyToServer::Heartbeat(_) | ProxyToServer::GetTopology(_) | ProxyToServer::Topology(_) => {
+                self.count("not_for_a_region");
+            }
+        }
+    }
+
+    /// Phase: applies the newest input of each entity.
+    pub(super) fn take_inputs(&mut self, logic: &mut dyn GameLogic) {
+        let mut waiting = std::mem::take(&mut self.with_input);
+        for key in waiting.drain(..) {
+            let Some(entity) = self.entities.get_mut(key) else {
+                continue;
+            };
+            let Some((number, input)) = entity.input.take() else {
+                continue;
+            };
+            let (id, user) = (entity.id, entity.user);
+            if let Some(user) = user {
+                let now_ms = self.now.mono_ms;
+                let Some(player) = self.players.get_mut(&user) else {
+                    continue;
+                };
+                if player.phase != Phase::Active {
+                    continue;
+                }
+                player.last_input = player.last_input.max(number);
+                player.dirty_since_ms.get_or_insert(now_ms);
+            }
+            logic.input(self, id, &input);
+        }
+        // The game may have put inputs for the next tick meanwhile.
+        waiting.append(&mut self.with_input);
+        self.with_input = waiting;
+    }
+
+    /// Phase: applies the commands that wait, each player's in order.
+    pub(super) fn take_commands(&mut self, logic: &mut dyn GameLogic) {
+        let mut later = Vec::new();
+        while let Some(user) = self.with_commands.pop_front() {
+            while let Some(command) = self.next_command(user) {
+                self.apply_command(user, &command, logic);
+            }
+            if self
+                .players
+                .get(&user)
+                .is_some_and(|player| !player.commands.is_empty())
+            {
+                later.push(user);
+            }
+            self.acknowledge_commands(user);
+        }
+        self.with_commands.extend(later);
+    }
+
+    /// The player's next command, unless it has to wait.
+    fn next_command(&mut self, user: UserId) -> Option<QueuedCommand> {
+        let player = self.players.get_mut(&user)?;
+        let at = self.entities.get(player.key)?.at;
+        let next = player.commands.front()?;
+        let waits = match next.kind {
+            CommandKind::Soft => false,
+            // Beyond the margin the crossing comes first: a write under way would hold it up.
+            CommandKind::Durable => {
+                player.events.is_full()
+                    || self.rect.distance(at) > self.margin
+                    || player.changes.len() >= store::limits::HOLDING_CHANGES_MAX
+            }
+        };
+        if waits || player.phase != Phase::Active {
+            return None;
+        }
+        player.commands.pop_front()
+    }
+
+    fn apply_command(&mut self, user: UserId, command: &QueuedCommand, logic: &mut dyn GameLogic) {
+        let now_ms = self.now.mono_ms;
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        player.chain_hash = chain(&player.chain_hash, command.number, &command.body);
+        player.last_command = command.number;
+        player.dirty_since_ms.get_or_insert(now_ms);
+        if command.kind == CommandKind::Durable {
+            player.hold_command(command.number);
+        }
+        let entity = player.entity;
+        self.commanding = Some((user, command.kind, command.number));
+        let command = crate::logic::GameCommand {
+            user,
+            entity,
+            number: protocol::ids::CommandNumber(command.number),
+            kind: command.kind,
+            body: &command.body,
+        };
+        logic.command(self, command);
+        self.commanding = None;
+    }
+
+    /// Tells the proxy of commands that need not wait (any longer).
+    pub(super) fn acknowledge_commands(&mut self, user: UserId) {
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        let number = player.command_ack();
+        if number > player.told_command {
+            player.told_command = number;
+            if let Some(proxy) = player.binding.proxy {
+                let epoch = player.epoch;
+                self.acknowledge(proxy, user, epoch, number);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, number: u64) {
+        let ack = CommandAck {
+            user: user.0,
+            owner_epoch: epoch.0,
+            number,
+        };
+        self.to_proxy(proxy, ack);
+    }
+
+    /// Sends the events that may go out.
+    pub(super) fn send_events(&mut self, user: UserId) {
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        let (Some(proxy), epoch) = (player.binding.proxy, player.epoch) else {
+            return;
+        };
+        let effects = &mut self.effects;
+        player.events.send(|number, body: Bytes| {
+            let event = Event {
+                user: user.0,
+                owner_epoch: epoch.0,
+                number,
+                body,
+            };
+            effects.push(super::RegionEffect::ToProxy(proxy, event.into()));
+        });
+    }
+
+    /// Phase: to each player its exact own state.
+    pub(super) fn outputs(&mut self, logic: &dyn GameLogic) {
+        let mut own = std::mem::take(&mut self.own);
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut publication =
+            std::mem::replace(&mut self.publication, super::publication::Publication::new(0));
+        for player in self.players.values() {
+            let Some(proxy) = player.binding.proxy else {
+                continue;
+            };
+            let Some(entity) = self.entities.get(player.key) else {
+                continue;
+            };
+            own.clear();
+            logic.own_state(self as &dyn Ctx, player.user, player.entity, &mut own);
+            own.truncate(OWN_STATE_BYTES_MAX);
+            let output = Output {
+                user: player.user.0,
+                owner_epoch: player.epoch.0,
+                tick: self.tick.0,
+                input_ack: player.last_input,
+                home_cell: self.cells.index(entity.cell).0,
+                own: Bytes::copy_from_slice(&own),
+            };
+            publication.output(proxy);
+            effects.push(super::RegionEffect::ToProxy(proxy, output.into()));
+        }
+        (self.own, self.effects, self.publication) = (own, effects, publication);
+    }
+}

@@ -1,0 +1,245 @@
+//! What the game's rules may do to a region: [`Ctx`] over the region's state.
+
+use bytes::Bytes;
+use protocol::cell::{Motion, RemoveReason, StateBytes};
+use protocol::geometry::{Position, Rect};
+use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
+use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, INPUT_BYTES_MAX};
+use store::HoldingChange;
+use store::limits::HOLDING_CHANGES_MAX;
+
+use super::entity::{Change, Entity};
+use super::player::{Phase, Player};
+use super::state::RegionState;
+use crate::logic::{CommandKind, Ctx, EntityView, HoldingRefused, Place, Reliability};
+
+fn view(entity: &Entity) -> EntityView<'_> {
+    EntityView {
+        id: entity.id,
+        kind: entity.kind,
+        at: entity.at,
+        heading: entity.heading,
+        speed: entity.speed,
+        state: &entity.state,
+        place: Place::Here,
+    }
+}
+
+impl RegionState {
+    /// The player whose durable command is being applied, if it is this one.
+    fn commanding(&mut self, user: UserId) -> Result<&mut Player, HoldingRefused> {
+        if !matches!(self.commanding, Some((by, CommandKind::Durable, _)) if by == user) {
+            return Err(HoldingRefused::NotDurable);
+        }
+        let player = self.players.get_mut(&user).ok_or(HoldingRefused::NotThere)?;
+        if player.changes.len() >= HOLDING_CHANGES_MAX {
+            return Err(HoldingRefused::TooMany);
+        }
+        Ok(player)
+    }
+
+    /// Whether the entity belongs to a player who may not move now.
+    fn is_held(&self, user: Option<UserId>) -> bool {
+        let player = user.and_then(|user| self.players.get(&user));
+        player.is_some_and(|player| player.phase != Phase::Active)
+    }
+}
+
+impl Ctx for RegionState {
+    fn tick(&self) -> Tick {
+        self.tick
+    }
+
+    fn tick_hz(&self) -> u32 {
+        self.config.topology.world().tick_hz
+    }
+
+    fn region(&self) -> RegionNumber {
+        self.config.number
+    }
+
+    fn rect(&self) -> Rect {
+        self.rect
+    }
+
+    fn random(&mut self) -> u64 {
+        Self::random(self)
+    }
+
+    fn spawn(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
+        let state = StateBytes::try_from(state).ok()?;
+        if !self.rect.contains(at) {
+            return None;
+        }
+        let id = self.entity_id()?;
+        let entity = Entity {
+            id,
+            kind,
+            owner_epoch: OwnerEpoch(self.config.epoch.0),
+            at,
+            heading: 0,
+            speed: 0.0,
+            state,
+            user: None,
+            cell: 0,
+            slot: 0,
+            sent: Motion::default(),
+            change: Change::default(),
+            input: None,
+        };
+        self.cells.enter(entity, &mut self.entities)?;
+        self.counts.spawned += 1;
+        Some(id)
+    }
+
+    fn despawn(&mut self, entity: EntityId) {
+        let Some(key) = self.entities.key(entity) else {
+            return;
+        };
+        if self.entities.get(key).is_some_and(|entity| entity.user.is_none()) {
+            self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
+            self.counts.despawned += 1;
+        }
+    }
+
+    fn entity(&self, id: EntityId) -> Option<EntityView<'_>> {
+        let here = self.entities.key(id).and_then(|key| self.entities.get(key));
+        here.map(view)
+            .or_else(|| self.ghosts.entity(self.cells.grid(), id))
+    }
+
+    fn walk(&mut self, id: EntityId, to: Position, heading: u8, speed: f32) {
+        let Some(key) = self.entities.key(id) else { return };
+        let Some(user) = self.entities.get(key).map(|entity| entity.user) else {
+            return;
+        };
+        if self.is_held(user) {
+            return;
+        }
+        let to = match user {
+            Some(_) => self.within_reach(to),
+            None => self.rect.clamp(to, 1.0 / 128.0),
+        };
+        if let Some(entity) = self.entities.get_mut(key) {
+            entity.heading = heading;
+            entity.speed = speed;
+        }
+        self.cells.walk(key, to, &mut self.entities);
+    }
+
+    fn set_state(&mut self, id: EntityId, state: &[u8]) {
+        let (Some(key), Ok(state)) = (self.entities.key(id), StateBytes::try_from(state)) else {
+            return;
+        };
+        let Some(entity) = self.entities.get_mut(key) else {
+            return;
+        };
+        if entity.state != state {
+            entity.state = state;
+            self.cells.touch(key, &mut self.entities);
+            if let Some(entity) = self.entities.get_mut(key) {
+                entity.change.state = true;
+            }
+        }
+    }
+
+    fn nearby(&self, at: Position, radius: f32, found: &mut dyn FnMut(EntityView<'_>)) {
+        self.cells.around(at, radius, |key| {
+            if let Some(entity) = self.entities.get(key)
+                && entity.at.distance_squared(at) <= radius * radius
+            {
+                found(view(entity));
+            }
+        });
+        self.ghosts.nearby(self.cells.grid(), at, radius, found);
+    }
+
+    fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability) {
+        let durable = reliability == Reliability::Durable;
+        let waits = durable && matches!(self.commanding, Some((by, CommandKind::Durable, _)) if by == user);
+        let now_ms = self.now.mono_ms;
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        if body.len() > EVENT_BYTES_MAX || (!durable && player.binding.proxy.is_none()) {
+            return;
+        }
+        if !player.events.push(body, durable, waits) {
+            return self.count("events_full");
+        }
+        if durable {
+            player.dirty_since_ms.get_or_insert(now_ms);
+        }
+        self.send_events(user);
+    }
+
+    fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes) {
+        self.send_effect(source, target, body);
+    }
+
+    fn after(&mut self, ticks: u64, token: u64) {
+        let at = self.tick.0.saturating_add(ticks.max(1));
+        self.timers.entry(at).or_default().push(token);
+    }
+
+    fn input(&mut self, entity: EntityId, input: Bytes) {
+        let Some(key) = self.entities.key(entity) else {
+            return;
+        };
+        let Some(entity) = self.entities.get_mut(key) else {
+            return;
+        };
+        if entity.user.is_some() || input.len() > INPUT_BYTES_MAX {
+            return;
+        }
+        if entity.input.replace((0, input)).is_none() {
+            self.with_input.push(key);
+        }
+    }
+
+    fn holdings(&self, user: UserId) -> &[u64] {
+        self.players.get(&user).map_or(&[], |player| &player.holdings)
+    }
+
+    fn take(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused> {
+        let entity = *self.ground.get(&holding).ok_or(HoldingRefused::NotThere)?;
+        let region = self.config.number;
+        let player = self.commanding(user)?;
+        let Err(at) = player.holdings.binary_search(&holding) else {
+            return Err(HoldingRefused::NotThere);
+        };
+        player.holdings.insert(at, holding);
+        player.changes.push(HoldingChange::Take { holding, region });
+        self.ground.remove(&holding);
+        self.despawn(entity);
+        Ok(())
+    }
+
+    fn give(&mut self, user: UserId, holding: u64, to: UserId, place: Place) -> Result<(), HoldingRefused> {
+        let player = self.commanding(user)?;
+        let at = player
+            .holdings
+            .binary_search(&holding)
+            .map_err(|_| HoldingRefused::NotThere)?;
+        if to == user {
+            return Err(HoldingRefused::NotThere);
+        }
+        player.holdings.remove(at);
+        player.changes.push(HoldingChange::Give { holding, to });
+        if let Place::Ghost(region) = place {
+            self.receivers.insert(to, region);
+        }
+        Ok(())
+    }
+
+    fn set_game_state(&mut self, user: UserId, state: Bytes) {
+        let now_ms = self.now.mono_ms;
+        if let Some(player) = self.players.get_mut(&user)
+            && state.len() <= GAME_STATE_BYTES_MAX
+            && player.game != state
+        {
+            player.game = state;
+            player.dirty_since_ms.get_or_insert(now_ms);
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! Joins: a user comes to this region by login, resume or restart. Decides from the row whose player it is, and makes
+//! it active by a CAS on that row only.
+
+use prost::Message as _;
+use protocol::geometry::Position;
+use protocol::ids::{AttachNo, EntityId, NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::message::handover::PlayerState;
+use protocol::message::player::{Elsewhere, JoinRefused, Joined, Leave, LeaveReason, SessionKey, Superseded};
+use protocol::{Code, cell::Motion, cell::RemoveReason, cell::StateBytes};
+use store::{Binding, Holder, Holding, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
+
+use super::asked::Asked;
+use super::effect::RegionEffect;
+use super::entity::{Change, Entity};
+use super::player::{Phase, Player, session_key};
+use super::state::{Notice, RegionState, Stub};
+use crate::join_check::VerifiedJoin;
+
+/// A join gives up after so long, milliseconds.
+const JOIN_MS_MAX: u64 = 10_000;
+/// When a refused join may be tried again, milliseconds.
+const RETRY_MS: u32 = 500;
+/// Joins under way at one region.
+const JOINING_MAX: usize = 4_096;
+/// Where a new player's row starts to count.
+const KIND_OF_A_NEW_PLAYER: u32 = protocol::demo::KIND_PLAYER as u32;
+
+/// A join under way.
+#[derive(Clone, Debug)]
+pub(super) struct Joining {
+    proxy: NodeNumber,
+    join: VerifiedJoin,
+    since_ms: u64,
+    /// Where the user starts if there is no row.
+    spawn: Position,
+    /// The row, activated, while its holdings are read.
+    row: Option<PlayerRow>,
+    left: bool,
+}
+
+impl Joining {
+    fn order(&self) -> (SessionGeneration, AttachNo) {
+        (self.join.session_generation, self.join.attach_no)
+    }
+}
+
+impl RegionState {
+    /// `spawn`: where the game lets a new user start.
+    pub(super) fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin, spawn: Position) {
+        if self.players.contains_key(&join.user) {
+            return self.rebind(proxy, join);
+        }
+        if let Some(stub) = self.stubs.get(&join.user) {
+            let stub = *stub;
+            return self.elsewhere(proxy, join.user, &stub);
+        }
+        let order = (join.session_generation, join.attach_no);
+        if let Some(joining) = self.joining.get_mut(&join.user) {
+            let newer = order > joining.order() || (order == joining.order() && proxy == joining.proxy);
+            let refused = if newer {
+                (joining.proxy, joining.join.clone())
+            } else {
+                (proxy, join.clone())
+            };
+            if newer {
+                (joining.proxy, joining.join, joining.left) = (proxy, join, false);
+            }
+            if refused.0 != proxy || !newer {
+                self.refuse_join(refused.0, &refused.1, Code::Superseded);
+            }
+            return;
+        }
+        if self.draining || self.joining.len() >= JOINING_MAX {
+            return self.refuse_join(
+                proxy,
+                &join,
+                if self.draining {
+                    Code::WorldRecovering
+                } else {
+                    Code::Busy
+                },
+            );
+        }
+        let user = join.user;
+        let joining = Joining {
+            proxy,
+            join,
+            since_ms: self.now.mono_ms,
+            spawn,
+            row: None,
+            left: false,
+        };
+        self.joining.insert(user, joining);
+        self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });
+    }
+
+    /// The same user again, from here or from another proxy: the higher (generation, attach number) wins.
+    pub(super) fn rebind(&mut self, proxy: NodeNumber, join: VerifiedJoin) {
+        let Some(player) = self.players.get_mut(&join.user) else {
+            return;
+        };
+        let order = (join.session_generation, join.attach_no);
+        let bound = player.binding;
+        let same_again = order == bound.order() && bound.proxy.is_none_or(|bound| bound == proxy);
+        if order < bound.order() || (order == bound.order() && !same_again) {
+            return self.refuse_join(proxy, &join, Code::Superseded);
+        }
+        match player.phase {
+            Phase::Frozen(_) | Phase::Leaving | Phase::Unanswered => {
+                player.waiting_join = Some((proxy, join));
+                return;
+            }
+            Phase::Active => {}
+        }
+        let before = (player.binding.proxy, player.session_key());
+        player.bind(proxy, &join);
+        player.logout = false;
+        player.dirty_since_ms.get_or_insert(self.now.mono_ms);
+        if let (Some(old), session) = before
+            && old != proxy
+        {
+            let user = join.user.0;
+            let session = Some(session);
+            self.to_proxy(old, Superseded { user, session });
+        }
+        self.welcome(join.user);
+    }
+
+    /// Tells the proxy that its player is here, and repeats what the client has not acknowledged.
+    pub(super) fn welcome(&mut self, user: UserId) {
+        let (region, region_epoch) = (self.config.number.0, self.config.epoch.0);
+        let Some(player) = self.players.get(&user) else {
+            return;
+        };
+        let Some(proxy) = player.binding.proxy else { return };
+        let home_cell = self
+            .entities
+            .get(player.key)
+            .map_or(0, |entity| self.home_cell(entity.at).0);
+        let joined = Joined {
+            user: user.0,
+            session: Some(player.session_key()),
+            owner_epoch: player.epoch.0,
+            entity: player.entity.0,
+            region,
+            region_epoch,
+            home_cell,
+            last_input: player.last_input,
+            last_command: player.command_ack(),
+        };
+        self.to_proxy(proxy, joined);
+        self.send_events(user);
+    }
+
+    pub(super) fn join_answer(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
+        let Some(joining) = self.joining.get(&user) else {
+            return;
+        };
+        if self.now.mono_ms.saturating_sub(joining.since_ms) > JOIN_MS_MAX {
+            return self.end_join(user, Code::Busy);
+        }
+        match answer {
+            Ok(StoreReply::Player(Some(row)) | StoreReply::Exists(row)) => self.join_row(user, row),
+            Ok(StoreReply::Player(None)) => self.join_without_row(user),
+            Ok(StoreReply::Inserted(row) | StoreReply::Activated(row)) => {
+                if let Some(joining) = self.joining.get_mut(&user) {
+                    joining.row = Some(row);
+                }
+                self.ask(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
+            }
+            Ok(StoreReply::NotServing(_)) => {
+                self.count("region_superseded");
+                self.end_join(user, Code::WorldRecovering);
+            }
+            // Somebody else moved first, or nobody knows: the row says how it stands.
+            Ok(_) | Err(_) => self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user }),
+        }
+    }
+
+    /// What the row says about who the player's owner is, or should be.
+    fn join_row(&mut self, user: UserId, row: PlayerRow) {
+        let Some(joining) = self.joining.get(&user) else {
+            return;
+        };
+        let me = self.config.node;
+        let bound = row.body.binding.order();
+        if joining.order() < bound {
+            return self.end_join(user, Code::Superseded);
+        }
+        // After a change of the map the region of the row may not be the one that its cell lies in.
+        let region = match row.owner {
+            Some(_) => row.region,
+            None => self
+                .config
+                .topology
+                .region_of_cell(row.body.home_cell)
+                .unwrap_or(row.region),
+        };
+        let primary = self.config.topology.region(region).map(|region| region.server);
+        match row.owner.or(primary) {
+            Some(node) if node != me => {
+                let epoch = row.owner.map_or(OwnerEpoch(0), |_| row.owner_epoch);
+                self.join_elsewhere(user, node, region, epoch);
+            }
+            _ if region != self.config.number => self.forward_join(user, region),
+            _ => {
+                let binding = Binding {
+                    session_generation: joining.join.session_generation,
+                    attach_no: joining.join.attach_no,
+                    proxy: Some(joining.proxy),
+                };
+                let (serving, expected) = (self.serving_claim(), row.owner_epoch);
+                let activate = StoreRequest::Activate {
+                    user,
+                    serving,
+                    expected,
+                    binding,
+                };
+                self.ask(Asked::Join(user), activate);
+            }
+        }
+    }
+
+    fn join_without_row(&mut self, user: UserId) {
+        let Some(joining) = self.joining.get(&user) else {
+            return;
+        };
+        let spawn = joining.spawn;
+        let region = self.config.topology.region_at(spawn);
+        let (number, server) = (region.number, region.server);
+        if number == self.config.number {
+            self.insert_player(user);
+        } else if server == self.config.node {
+            self.forward_join(user, number);
+        } else {
+            self.join_elsewhere(user, server, number, OwnerEpoch(0));
+        }
+    }
+
+    fn insert_player(&mut self, user: UserId) {
+        let Some(entity) = self.entity_id() else {
+            return self.end_join(user, Code::Full);
+        };
+        let Some(joining) = self.joining.get(&user) else {
+            return;
+        };
+        let join = &joining.join;
+        let state = PlayerState {
+            user: user.0,
+            entity: entity.0,
+            kind: KIND_OF_A_NEW_PLAYER,
+            name: join.name.clone(),
+            x: joining.spawn.x,
+            y: joining.spawn.y,
+            session: Some(session_key(join.session, join.session_generation, join.attach_no)),
+            client_pub: join.client_pub.to_vec().into(),
+            ..PlayerState::default()
+        };
+        let body = PlayerBody {
+            home_cell: self.home_cell(joining.spawn),
+            binding: Binding {
+                session_generation: join.session_generation,
+                attach_no: join.attach_no,
+                proxy: Some(joining.proxy),
+            },
+            state: state.encode_to_vec().into(),
+            ..PlayerBody::default()
+        };
+        let row = PlayerRow {
+            user,
+            owner: Some(self.config.node),
+            region: self.config.number,
+            region_epoch: self.config.epoch,
+            owner_epoch: OwnerEpoch(0),
+            attempt: protocol::ids::AttemptId(0),
+            version: protocol::ids::StateVersion(0),
+            entity,
+            body,
+        };
+        self.ask(Asked::Join(user), StoreRequest::InsertPlayer { row });
+    }
+
+    /// The last step of a join: everything is there.
+    pub(super) fn join_holdings(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
+        let Ok(StoreReply::Holdings(holdings)) = answer else {
+            return self.ask_later(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
+        };
+        let Some(joining) = self.joining.remove(&user) else {
+            return;
+        };
+        let Some(row) = joining.row else { return };
+        if !self.activate(&row, &holdings) {
+            self.count("activation_failed");
+            return self.refuse_join(joining.proxy, &joining.join, Code::Busy);
+        }
+        if let Some(player) = self.players.get_mut(&user) {
+            player.bind(joining.proxy, &joining.join);
+            player.dirty_since_ms = Some(self.now.mono_ms);
+        }
+        self.welcome(user);
+        if joining.left {
+            self.linkdead(user);
+        }
+    }
+
+    /// Puts a player into the region from its row, which names this service as its owner.
+    pub(super) fn activate(&mut self, row: &PlayerRow, holdings: &[Holding]) -> bool {
+        let Ok(state) = PlayerState::decode(row.body.state.clone()) else {
+            return false;
+        };
+        if self.players.contains_key(&row.user) {
+            self.drop_player(row.user, RemoveReason::Gone);
+        }
+        let mut news = Vec::new();
+        let at = Position {
+            x: state.x,
+            y: state.y,
+        };
+        let entity = Entity {
+            id: row.entity,
+            kind: state.kind as u16,
+            owner_epoch: row.owner_epoch,
+            at: self.within_reach(at),
+            heading: (state.heading >> 8) as u8,
+            speed: state.speed,
+            state: StateBytes::default(),
+            user: Some(row.user),
+            cell: 0,
+            slot: 0,
+            sent: Motion::default(),
+            change: Change::default(),
+            input: None,
+        };
+        let Some(key) = self.cells.enter(entity, &mut self.entities) else {
+            return false;
+        };
+        let mut holdings: Vec<u64> = holdings.iter().map(|holding| holding.id).collect();
+        holdings.sort_unstable();
+        for &holding in holdings
+            .iter()
+            .filter(|holding| !state.told_holdings.contains(holding))
+        {
+            news.push(Notice::Received(row.user, holding));
+        }
+        self.players
+            .insert(row.user, Player::restore(row, &state, key, holdings));
+        self.stubs.remove(&row.user);
+        self.effects.push(RegionEffect::PlayerHere(row.user));
+        self.notices.push_back(Notice::Entered(row.user));
+        // Given while nobody simulated the player, or by somebody whose message was lost.
+        self.notices.extend(news);
+        true
+    }
+
+    /// Takes a player out of the region's memory.
+    pub(super) fn drop_player(&mut self, user: UserId, reason: RemoveReason) -> Option<Player> {
+        let player = self.players.remove(&user)?;
+        self.cells.leave(player.key, reason, &mut self.entities);
+        self.notices.push_back(Notice::Left(user, player.entity));
+        if !self.stubs.contains_key(&user) {
+            self.effects.push(RegionEffect::PlayerGone(user));
+        }
+        Some(player)
+    }
+
+    /// Somebody else owns the player: what is here is a copy that counts for nothing.
+    pub(super) fn fence(&mut self, user: UserId) {
+        self.count("player_fenced");
+        if let Some(player) = self.drop_player(user, RemoveReason::Gone)
+            && let Some((proxy, join)) = player.waiting_join
+        {
+            self.refuse_join(proxy, &join, Code::Busy);
+        }
+    }
+
+    /// Starts a player again from its row, where memory and store no longer agree.
+    pub(super) fn restart(&mut self, user: UserId) {
+        let Some(player) = self.drop_player(user, RemoveReason::Gone) else {
+            return;
+        };
+        let joining = Joining {
+            proxy: player.binding.proxy.unwrap_or_default(),
+            left: player.binding.proxy.is_none(),
+            join: VerifiedJoin {
+                user,
+                session: player.session,
+                session_generation: player.binding.session_generation,
+                attach_no: player.binding.attach_no,
+                client_pub: player.client_pub,
+                acked_command: protocol::ids::CommandNumber(player.told_command),
+                acked_event: protocol::ids::EventNumber(0),
+                name: player.name,
+            },
+            since_ms: self.now.mono_ms,
+            spawn: Position::default(),
+            row: None,
+        };
+        self.joining.insert(user, joining);
+        self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });
+    }
+
+    pub(super) fn leave(&mut self, proxy: NodeNumber, message: &Leave) {
+        let user = UserId(message.user);
+        let same = |key: SessionKey| message.session.as_ref() == Some(&key);
+        if let Some(joining) = self.joining.get_mut(&user) {
+            let join = &joining.join;
+            joining.left |= same(session_key(join.session, join.session_generation, join.attach_no));
+            return;
+        }
+        let Some(player) = self.players.get_mut(&user) else {
+            return self.unknown_user(proxy, user, OwnerEpoch(0));
+        };
+        if player.binding.proxy != Some(proxy) || !same(player.session_key()) {
+            return self.count("leave_not_bound");
+        }
+        match message.reason() {
+            LeaveReason::Linkdead => self.linkdead(user),
+            LeaveReason::Logout => player.logout = true,
+        }
+    }
+
+    pub(super) fn linkdead(&mut self, user: UserId) {
+        let now_ms = self.now.mono_ms;
+        if let Some(player) = self.players.get_mut(&user) {
+            player.binding.proxy = None;
+            player.linkdead_since_ms.get_or_insert(now_ms);
+            player.dirty_since_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// Every player of a proxy that is gone waits for its client elsewhere.
+    pub(super) fn proxy_gone(&mut self, proxy: NodeNumber) {
+        let bound = self
+            .players
+            .values()
+            .filter(|player| player.binding.proxy == Some(proxy));
+        let users: Vec<_> = bound.map(|player| player.user).collect();
+        for user in users {
+            self.linkdead(user);
+        }
+        for joining in self.joining.values_mut() {
+            joining.left |= joining.proxy == proxy;
+        }
+    }
+
+    fn join_elsewhere(&mut self, user: UserId, node: NodeNumber, region: RegionNumber, epoch: OwnerEpoch) {
+        let Some(joining) = self.joining.remove(&user) else {
+            return;
+        };
+        let elsewhere = Elsewhere {
+            user: user.0,
+            node: u32::from(node.0),
+            region: region.0,
+            owner_epoch: epoch.0,
+        };
+        self.to_proxy(joining.proxy, elsewhere);
+    }
+
+    fn forward_join(&mut self, user: UserId, region: RegionNumber) {
+        if let Some(joining) = self.joining.remove(&user) {
+            let forward = RegionEffect::ForwardJoin(region, joining.proxy, joining.join);
+            self.effects.push(forward);
+        }
+    }
+
+    pub(super) fn elsewhere(&mut self, proxy: NodeNumber, user: UserId, stub: &Stub) {
+        let elsewhere = Elsewhere {
+            user: user.0,
+            node: u32::from(stub.at.node.0),
+            region: stub.region.0,
+            owner_epoch: stub.owner_epoch.0,
+        };
+        self.to_proxy(proxy, elsewhere);
+    }
+
+    fn end_join(&mut self, user: UserId, code: Code) {
+        if let Some(joining) = self.joining.remove(&user) {
+            self.refuse_join(joining.proxy, &joining.join, code);
+        }
+    }
+
+    pub(super) fn refuse_join(&mut self, proxy: NodeNumber, join: &VerifiedJoin, code: Code) {
+        self.count("join_refused");
+        let refused = JoinRefused {
+            user: join.user.0,
+            session: Some(session_key(join.session, join.session_generation, join.attach_no)),
+            code: u32::from(code.number()),
+            retry_ms: RETRY_MS,
+        };
+        self.to_proxy(proxy, refused);
+    }
+
+    /// What lies in this region, from the store.
+    pub(super) fn ground_answer(&mut self, answer: Result<StoreReply, StoreError>) {
+        let region = self.config.number;
+        let Ok(StoreReply::Holdings(holdings)) = answer else {
+            return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        };
+        self.ground_known = true;
+        for holding in holdings {
+            let lies_here = matches!(holding.holder, Holder::Ground { region: at, .. } if at == region);
+            if lies_here && !self.ground.contains_key(&holding.id) {
+                self.ground.insert(holding.id, EntityId(0));
+                self.notices.push_back(Notice::LiesHere(holding));
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A region: one rectangle of the world, simulated. Pure: inputs come in by [`Region::handle`], time by
+//! [`Region::tick`], effects go out by [`Region::take_effects`]; it never waits and knows no socket, clock or file.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod asked;
+mod cells;
+mod commands;
+mod context;
+mod effect;
+mod entity;
+mod ghosts;
+mod handover;
+mod input;
+mod joins;
+mod peers;
+mod persistence;
+mod player;
+mod publication;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use store::{StoreError, StoreReply, StoreRequest};
+
+use crate::join_check::VerifiedJoin;
+use crate::logic::{Entered, GameLogic};
+
+use asked::Asked;
+pub use effect::{RegionEffect, StoreTicket};
+pub use input::{Now, RegionInput};
+use publication::Role;
+pub use state::RegionConfig;
+use state::{Notice, RegionState};
+pub use status::RegionStatus;
+
+/// Tells how long the phases of a tick take; the region itself reads no clock.
+pub trait PhaseClock {
+    /// Microseconds since any fixed moment.
+    fn now_us(&mut self) -> u64;
+}
+
+/// For those who don't want to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoClock;
+
+impl PhaseClock for NoClock {
+    fn now_us(&mut self) -> u64 {
+        0
+    }
+}
+
+/// The phases of a tick, in order.
+pub const PHASES: [&str; 7] = [
+    "inputs", "logic", "borders", "encode", "players", "publish", "store",
+];
+
+/// One region and its game.
+pub struct Region {
+    state: RegionState,
+    logic: Box<dyn GameLogic>,
+    phases_us: [u64; PHASES.len()],
+}
+
+/// The topology does not let the node serve the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the topology does not list node {node} for region {region}")]
+pub struct NotListed {
+    /// Who would.
+    pub node: NodeNumber,
+    /// What.
+    pub region: RegionNumber,
+}
+
+impl Region {
+    /// Starts to serve a region at an epoch that the store has issued. The first effects ask the store what lies there.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub fn new(config: RegionConfig, logic: Box<dyn GameLogic>) -> Result<Self, NotListed> {
+        let (node, region) = (config.node, config.number);
+        let state = RegionState::new(config).ok_or(NotListed { node, region })?;
+        let mut region = Self {
+            state,
+            logic,
+            phases_us: [0; PHASES.len()],
+        };
+        region.state.notices.push_back(Notice::Served);
+        region.seed();
+        Ok(region)
+    }
+
+    /// The region's number.
+    #[must_use]
+    pub fn number(&self) -> RegionNumber {
+        self.state.config.number
+    }
+
+    /// The epoch it is served at.
+    #[must_use]
+    pub fn epoch(&self) -> RegionEpoch {
+        self.state.config.epoch
+    }
+
+    /// Takes something in, between ticks.
+    pub fn handle(&mut self, input: RegionInput, now: Now) {
+        self.state.now = now;
+        match input {
+            RegionInput::ProxyUp(proxy) => self.state.proxy_up(proxy),
+            RegionInput::ProxyDown(proxy) => self.state.proxy_down(proxy),
+            RegionInput::FromProxy(proxy, message) => self.state.from_proxy(proxy, message),
+            RegionInput::Join(proxy, join) => self.join(proxy, join),
+            RegionInput::PeerUp(node) => self.state.peer_up(node),
+            RegionInput::PeerDown(node) => self.state.peer_down(node),
+            RegionInput::FromPeer(node, message) => self.state.from_peer(node, message),
+            RegionInput::CellsDropped(node) => self.state.publication.dropped(node),
+            RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
+            RegionInput::Drain => self.state.draining = true,
+        }
+        self.tell_logic();
+    }
+
+    /// Moves the world on by one tick.
+    pub fn tick(&mut self, now: Now, clock: &mut dyn PhaseClock) {
+        self.state.now = now;
+        self.state.tick.0 += 1;
+        let mut at_us = clock.now_us();
+        for phase in 0..PHASES.len() {
+            self.phase(phase);
+            let end_us = clock.now_us();
+            self.phases_us[phase] = end_us.saturating_sub(at_us);
+            at_us = end_us;
+        }
+    }
+
+    /// What is to be done outside, in order.
+    #[must_use]
+    pub fn take_effects(&mut self) -> Vec<RegionEffect> {
+        let next = Vec::with_capacity(self.state.effects.len());
+        std::mem::replace(&mut self.state.effects, next)
+    }
+
+    /// How the region is.
+    #[must_use]
+    pub fn status(&self) -> RegionStatus {
+        RegionStatus {
+            phases_us: PHASES.into_iter().zip(self.phases_us).collect(),
+            ..self.state.status()
+        }
+    }
+
+    fn phase(&mut self, phase: usize) {
+        let (state, logic) = (&mut self.state, self.logic.as_mut());
+        match phase {
+            0 => {
+                state.take_inputs(logic);
+                state.take_commands(logic);
+            }
+            1 => self.run_logic(),
+            2 => state.notice_crossings(),
+            3 => state.cells.encode(&mut state.entities),
+            4 => state.outputs(logic),
+            5 => state.publish(),
+            _ => state.keep_time(),
+        }
+    }
+
+    fn run_logic(&mut self) {
+        let tick = self.state.tick.0;
+        while let Some(due) = self
+            .state
+            .timers
+            .first_entry()
+            .filter(|timers| *timers.key() <= tick)
+        {
+            for token in due.remove() {
+                self.logic.timer(&mut self.state, token);
+            }
+        }
+        self.logic.tick(&mut self.state);
+        self.tell_logic();
+    }
+
+    /// Lets the game hear of what happened. What it does then may be more to hear of.
+    fn tell_logic(&mut self) {
+        while let Some(notice) = self.state.notices.pop_front() {
+            let (state, logic) = (&mut self.state, self.logic.as_mut());
+            match notice {
+                Notice::Served => logic.served(state),
+                Notice::LiesHere(holding) => {
+                    if let Some(entity) = logic.lies_here(state, &holding) {
+                        state.ground.insert(holding.id, entity);
+                    }
+                }
+                Notice::Entered(user) => enter(state, logic, user),
+                Notice::Left(user, entity) => logic.left(state, user, entity),
+                Notice::Received(user, holding) => logic.received(state, user, holding),
+                Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
+            }
+        }
+    }
+
+    fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin) {
+        let spawn = self.logic.spawn_point(&self.state.config.topology, join.user);
+        self.state.join(proxy, join, spawn);
+    }
+
+    /// The world's holdings are made once, by whoever comes first.
+    fn seed(&mut self) {
+        let seed = self.state.config.seed;
+        let holdings = self.logic.world_holdings(&self.state.config.topology, seed);
+        self.state
+            .ask(Asked::Seed, StoreRequest::SeedHoldings { seed, holdings });
+    }
+
+    fn store_answer(&mut self, ticket: StoreTicket, answer: Result<StoreReply, StoreError>) {
+        let state = &mut self.state;
+        let Some(asked) = state.asked.remove(&ticket.0) else {
+            return state.count("store_answer_unknown");
+        };
+        match asked {
+            Asked::Seed => self.seeded(&answer),
+            Asked::Ground => state.ground_answer(answer),
+            Asked::Join(user) => state.join_answer(user, answer),
+            Asked::JoinHoldings(user) => state.join_holdings(user, answer),
+            Asked::Saves(users) => state.saves_answer(&users, answer),
+            Asked::Commits(users) => state.commits_answer(&users, answer),
+            Asked::Release(user, epoch) => state.release_answer(user, epoch, answer),
+            Asked::Pass(attempt) => state.pass_answer(attempt, answer),
+            Asked::Doubt(attempt, user) | Asked::Reclaim(attempt, user) => {
+                state.doubt_answer(attempt, user, answer)
+            }
+            Asked::Arrival(user) => state.arrival_answer(user, answer),
+            Asked::ArrivalHoldings(user) => state.arrival_holdings(user, answer),
+            Asked::Refresh(user) => state.refresh_answer(user, answer),
+        }
+    }
+
+    fn seeded(&mut self, answer: &Result<StoreReply, StoreError>) {
+        let region = self.state.config.number;
+        if matches!(answer, Ok(StoreReply::Seeded(_))) {
+            self.state
+                .ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        } else {
+            let seed = self.state.config.seed;
+            let holdings = self.logic.world_holdings(&self.state.config.topology, seed);
+            self.state
+                .ask_later(Asked::Seed, StoreRequest::SeedHoldings { seed, holdings });
+        }
+    }
+}
+
+fn enter(state: &mut RegionState, logic: &mut dyn GameLogic, user: protocol::ids::UserId) {
+    let Some(player) = state.players.get(&user) else {
+        return;
+    };
+    let Some(entity) = state.entities.get(player.key) else {
+        return;
+    };
+    let (name, game, heading, speed) = (
+        player.name.clone(),
+        player.game.clone(),
+        entity.heading,
+        entity.speed,
+    );
+    let entered = Entered {
+        user,
+        entity: player.entity,
+        name: &name,
+        heading,
+        speed,
+        game: &game,
+    };
+    logic.entered(state, entered);
+}
+
+impl RegionState {
+    fn proxy_up(&mut self, proxy: NodeNumber) {
+        self.proxies.insert(proxy);
+        self.announce(Role::Proxy, proxy);
+    }
+
+    fn proxy_down(&mut self, proxy: NodeNumber) {
+        self.proxies.remove(&proxy);
+        self.publication.gone(Role::Proxy, proxy);
+        self.proxy_gone(proxy);
+    }
+
+    /// What is done once per tick, whatever happened.
+    fn keep_time(&mut self) {
+        self.write_down();
+        self.repeat_questions();
+        self.keep_departures();
+        self.keep_arrivals();
+        self.fade_ghosts();
+    }
+}

@@ -1,0 +1,384 @@
+//! The store's side of a player: soft saves, durable commits, logouts; one write of a player at a time, each with a
+//! higher version, so that no order of arrival can turn time back.
+
+use protocol::cell::RemoveReason;
+use protocol::ids::{OwnerEpoch, UserId};
+use protocol::message::effect::Refresh;
+use store::limits::BATCH_ROWS_MAX;
+use store::request::DurableCommit;
+use store::{CommitOutcome, HoldingChange, SaveOutcome, StoreError, StoreReply, StoreRequest};
+
+use super::asked::Asked;
+use super::effect::RegionEffect;
+use super::player::{Phase, Write};
+use super::state::{Notice, RegionState};
+use crate::logic::Place;
+
+/// What failed is asked again after so long, milliseconds.
+const AGAIN_MS: u64 = 200;
+
+impl RegionState {
+    /// Asks again a little later what the store could not answer.
+    pub(super) fn ask_later(&mut self, asked: Asked, request: StoreRequest) {
+        self.ask_again.push((self.now.mono_ms + AGAIN_MS, asked, request));
+    }
+
+    pub(super) fn repeat_questions(&mut self) {
+        let now_ms = self.now.mono_ms;
+        let due: Vec<_> = self
+            .ask_again
+            .extract_if(.., |(at_ms, ..)| *at_ms <= now_ms)
+            .collect();
+        for (_, asked, request) in due {
+            self.ask(asked, request);
+        }
+    }
+
+    /// Phase: writes what has to be written. The tick's durable commands go as one batch.
+    pub(super) fn write_down(&mut self) {
+        self.write_commits();
+        self.write_logouts();
+        self.write_saves();
+    }
+
+    fn write_commits(&mut self) {
+        let mut commits = Vec::new();
+        let mut asked = Vec::new();
+        for player in self.players.values_mut() {
+            if !player.durable_applied || player.write.is_some() || player.phase != Phase::Active {
+                continue;
+            }
+            let Some(entity) = self.entities.get(player.key) else {
+                continue;
+            };
+            player.begin_commit();
+            let home_cell = self.cells.index(entity.cell);
+            let commit = DurableCommit {
+                save: player.capture(entity, home_cell),
+                changes: std::mem::take(&mut player.changes),
+            };
+            player.write = Some(Write::Commit(Box::new(commit.clone())));
+            asked.push((player.user, player.epoch));
+            commits.push(commit);
+        }
+        if !commits.is_empty() {
+            let owner = self.config.node;
+            self.ask(
+                Asked::Commits(asked),
+                StoreRequest::CommitDurable { owner, commits },
+            );
+        }
+    }
+
+    fn write_logouts(&mut self) {
+        let grace_ms = self.config.linkdead_grace_ms;
+        let now_ms = self.now.mono_ms;
+        let mut releases = Vec::new();
+        for player in self.players.values_mut() {
+            let dead = player
+                .linkdead_since_ms
+                .is_some_and(|since| now_ms.saturating_sub(since) >= grace_ms);
+            let goes = (player.logout || dead) && player.phase == Phase::Active;
+            if !goes || !player.is_settled() || player.write_again_ms.is_some_and(|at_ms| at_ms > now_ms) {
+                continue;
+            }
+            let Some(entity) = self.entities.get(player.key) else {
+                continue;
+            };
+            player.phase = Phase::Leaving;
+            player.write = Some(Write::Release);
+            let home_cell = self.cells.index(entity.cell);
+            releases.push((player.epoch, player.capture(entity, home_cell)));
+        }
+        let owner = self.config.node;
+        for (epoch, save) in releases {
+            self.ask(
+                Asked::Release(save.user, epoch),
+                StoreRequest::Release { owner, save },
+            );
+        }
+    }
+
+    fn write_saves(&mut self) {
+        let now_ms = self.now.mono_ms;
+        let soft_save_ms = if self.draining {
+            0
+        } else {
+            self.config.soft_save_ms
+        };
+        let mut saves = Vec::new();
+        for player in self.players.values_mut() {
+            let due = player
+                .dirty_since_ms
+                .is_some_and(|since| now_ms.saturating_sub(since) >= soft_save_ms);
+            if !due || !player.is_settled() || player.phase != Phase::Active {
+                continue;
+            }
+            let Some(entity) = self.entities.get(player.key) else {
+                continue;
+            };
+            // Beyond the margin the handover writes the state: a save under way would only hold it up.
+            if self.rect.distance(entity.at) > self.margin {
+                continue;
+            }
+            player.write = Some(Write::Save);
+            let home_cell = self.cells.index(entity.cell);
+            saves.push(player.capture(entity, home_cell));
+        }
+        let owner = self.config.node;
+        while !saves.is_empty() {
+            let rest = saves.split_off(saves.len().min(BATCH_ROWS_MAX));
+            let asked = saves.iter().map(|save| (save.user, save.owner_epoch)).collect();
+            self.ask(Asked::Saves(asked), StoreRequest::SavePlayers { owner, saves });
+            saves = rest;
+        }
+    }
+
+    pub(super) fn saves_answer(
+        &mut self,
+        asked: &[(UserId, OwnerEpoch)],
+        answer: Result<StoreReply, StoreError>,
+    ) {
+        let outcomes = match answer {
+            Ok(StoreReply::Saved(outcomes)) => outcomes,
+            _ => Vec::new(),
+        };
+        let now_ms = self.now.mono_ms;
+        for (index, &(user, epoch)) in asked.iter().enumerate() {
+            let Some(player) = self.players.get_mut(&user).filter(|player| player.epoch == epoch) else {
+                continue;
+            };
+            player.write = None;
+            match outcomes.get(index) {
+                Some(SaveOutcome::Applied) => {}
+                Some(SaveOutcome::Fenced) => self.fence(user),
+                // The next save has a higher version whatever became of this one.
+                Some(SaveOutcome::Older) | None => {
+                    player.dirty_since_ms.get_or_insert(now_ms);
+                }
+            }
+        }
+    }
+
+    pub(super) fn commits_answer(
+        &mut self,
+        asked: &[(UserId, OwnerEpoch)],
+        answer: Result<StoreReply, StoreError>,
+    ) {
+        let phase = if matches!(answer, Err(StoreError::Unknown(_))) {
+            Phase::Unanswered
+        } else {
+            Phase::Active
+        };
+        let outcomes = match answer {
+            Ok(StoreReply::Committed(outcomes)) => outcomes,
+            _ => Vec::new(),
+        };
+        for (index, &(user, epoch)) in asked.iter().enumerate() {
+            if self.players.get(&user).is_none_or(|player| player.epoch != epoch) {
+                continue;
+            }
+            match outcomes.get(index) {
+                Some(CommitOutcome::Applied) => self.committed(user),
+                Some(CommitOutcome::FencedByEpoch) => {
+                    self.look_again(user);
+                    self.fence(user);
+                }
+                // Memory and store disagree about a holding or a version: the row is right.
+                Some(
+                    CommitOutcome::HolderMismatch(_) | CommitOutcome::NoReceiver(_) | CommitOutcome::Older,
+                ) => {
+                    self.count("commit_refused");
+                    self.look_again(user);
+                    self.restart(user);
+                }
+                None => self.commit_unanswered(user, phase),
+            }
+        }
+    }
+
+    /// Acknowledgement and events are released, and those who were given something hear of it.
+    fn committed(&mut self, user: UserId) {
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        let Some(Write::Commit(commit)) = player.write.take() else {
+            return;
+        };
+        player.finish_commit();
+        if player.phase == Phase::Unanswered {
+            player.phase = Phase::Active;
+        }
+        player.write_again_ms = None;
+        self.acknowledge_commands(user);
+        self.send_events(user);
+        for change in &commit.changes {
+            if let HoldingChange::Give { to, .. } = change {
+                self.tell_receiver(*to);
+            }
+        }
+        self.take_waiting_join(user);
+    }
+
+    /// Nobody knows what became of the commit. Asking the same again changes nothing twice, and settles it.
+    fn commit_unanswered(&mut self, user: UserId, phase: Phase) {
+        let now_ms = self.now.mono_ms;
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        if phase == Phase::Unanswered {
+            player.phase = phase;
+        }
+        let Some(Write::Commit(commit)) = &player.write else {
+            return;
+        };
+        let (commits, epoch) = (vec![DurableCommit::clone(commit)], player.epoch);
+        player.write_again_ms = Some(now_ms + AGAIN_MS);
+        let owner = self.config.node;
+        self.ask_later(
+            Asked::Commits(vec![(user, epoch)]),
+            StoreRequest::CommitDurable { owner, commits },
+        );
+    }
+
+    /// What the player's commands took from the ground may still lie there.
+    fn look_again(&mut self, user: UserId) {
+        let region = self.config.number;
+        let Some(player) = self.players.get(&user) else {
+            return;
+        };
+        let Some(Write::Commit(commit)) = &player.write else {
+            return;
+        };
+        if commit
+            .changes
+            .iter()
+            .any(|change| matches!(change, HoldingChange::Take { .. }))
+        {
+            self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        }
+    }
+
+    /// Holdings of a user changed in the store: the user's owner is to read them again.
+    pub(super) fn tell_receiver(&mut self, user: UserId) {
+        if self.players.contains_key(&user) {
+            return self.refresh(user);
+        }
+        if self.arrivals.refresh_again(user) {
+            return;
+        }
+        let stub = self.stubs.get(&user).map(|stub| (stub.region, stub.at.node));
+        let seen = self.receivers.remove(&user);
+        let at = seen.and_then(|region| self.serving.get(&region).map(|served| (region, served.node)));
+        if let Some((region, node)) = stub.or(at) {
+            let refresh = Refresh {
+                from_region: self.config.number.0,
+                to_region: region.0,
+                user: user.0,
+            };
+            self.to_server(node, refresh);
+        }
+    }
+
+    pub(super) fn refresh(&mut self, user: UserId) {
+        self.ask(Asked::Refresh(user), StoreRequest::HoldingsOf { user });
+    }
+
+    /// Somebody changed what a player holds: what is new is shown and told.
+    pub(super) fn refresh_answer(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        let Ok(StoreReply::Holdings(holdings)) = answer else {
+            return self.ask_later(Asked::Refresh(user), StoreRequest::HoldingsOf { user });
+        };
+        for holding in holdings {
+            let Err(at) = player.holdings.binary_search(&holding.id) else {
+                continue;
+            };
+            // Given away here, and the commit that says so still under way: memory is ahead of the store.
+            if player.gives_away(holding.id) {
+                continue;
+            }
+            player.holdings.insert(at, holding.id);
+            self.notices.push_back(Notice::Received(user, holding.id));
+        }
+    }
+
+    pub(super) fn release_answer(
+        &mut self,
+        user: UserId,
+        epoch: OwnerEpoch,
+        answer: Result<StoreReply, StoreError>,
+    ) {
+        let now_ms = self.now.mono_ms;
+        let Some(player) = self.players.get_mut(&user).filter(|player| player.epoch == epoch) else {
+            return;
+        };
+        player.write = None;
+        let released = match &answer {
+            Ok(StoreReply::Released) => true,
+            Ok(StoreReply::Refused(rows)) => {
+                let mine = rows
+                    .first()
+                    .is_some_and(|row| row.owner == Some(self.config.node) && row.owner_epoch == epoch);
+                !mine
+            }
+            _ => false,
+        };
+        if released {
+            self.counts.departed += 1;
+            let player = self.drop_player(user, RemoveReason::Gone);
+            if let Some((proxy, join)) = player.and_then(|player| player.waiting_join) {
+                self.refuse_join(proxy, &join, protocol::Code::Busy);
+            }
+        } else {
+            // It may have been written: only asking again tells.
+            player.phase = Phase::Active;
+            player.write_again_ms = Some(now_ms + AGAIN_MS);
+        }
+    }
+
+    /// A join that waited until it was known whose player this is.
+    pub(super) fn take_waiting_join(&mut self, user: UserId) {
+        let waiting = self
+            .players
+            .get_mut(&user)
+            .and_then(|player| player.waiting_join.take());
+        if let Some((proxy, join)) = waiting {
+            self.rebind(proxy, join);
+        }
+    }
+
+    /// The effect on a foreign or own entity, for whoever simulates it.
+    pub(super) fn send_effect(
+        &mut self,
+        source: protocol::ids::EntityId,
+        target: protocol::ids::EntityId,
+        body: bytes::Bytes,
+    ) {
+        const DEADLINE_MS: u64 = 1_000;
+        let Some(place) = crate::logic::Ctx::entity(self, target).map(|entity| entity.place) else {
+            return;
+        };
+        match place {
+            Place::Here => self.notices.push_back(Notice::Effect { source, target, body }),
+            Place::Ghost(region) => {
+                let Some(served) = self.serving.get(&region).copied() else {
+                    return;
+                };
+                let effect = protocol::message::effect::Effect {
+                    from_region: self.config.number.0,
+                    to_region: region.0,
+                    to_region_epoch: served.epoch.0,
+                    source_entity: source.0,
+                    target_entity: target.0,
+                    deadline_ms: self.now.wall_ms + DEADLINE_MS,
+                    body,
+                };
+                self.effects
+                    .push(RegionEffect::ToServer(served.node, effect.into()));
+            }
+        }
+    }
+}

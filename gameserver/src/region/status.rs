@@ -1,0 +1,84 @@
+//! What a region tells of itself: for operators, and for the census that counts whether anything was lost or doubled.
+
+use serde::Serialize;
+
+use super::state::RegionState;
+
+/// A region at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RegionStatus {
+    /// Its number.
+    pub region: u32,
+    /// The epoch it is served at.
+    pub region_epoch: u64,
+    /// Ticks since it was served.
+    pub tick: u64,
+    /// Entities simulated, of every kind.
+    pub population: usize,
+    /// Users simulated.
+    pub players: usize,
+    /// Entities that are neither players nor holdings.
+    pub npcs: usize,
+    /// Entities of the game made since the region was served.
+    pub spawned: u64,
+    /// Entities of the game taken away since.
+    pub despawned: u64,
+    /// Players who came by handover.
+    pub arrived: u64,
+    /// Players who left by handover or logout.
+    pub departed: u64,
+    /// Players in a handover that is not committed.
+    pub frozen: usize,
+    /// Handovers whose target has not confirmed, and players who may be about to arrive.
+    pub handovers: usize,
+    /// Joins under way.
+    pub joining: usize,
+    /// Ghosts of the neighbours' border strips.
+    pub ghosts: usize,
+    /// Cell subscriptions of all subscribers.
+    pub subscriptions: usize,
+    /// Holdings that lie here, ascending.
+    pub gems: Vec<u64>,
+    /// Whether it is known what lies here.
+    pub gems_known: bool,
+    /// Questions to the store without an answer.
+    pub store_waiting: usize,
+    /// Players whose state has changed since it was written.
+    pub unsaved: usize,
+    /// Whether nobody new is taken.
+    pub draining: bool,
+    /// Length of the last tick's phases, by name, microseconds.
+    pub phases_us: Vec<(&'static str, u64)>,
+}
+
+impl RegionState {
+    pub(super) fn status(&self) -> RegionStatus {
+        let (population, players) = (self.entities.len(), self.players.len());
+        let unsaved = self.players.values();
+        RegionStatus {
+            region: self.config.number.0,
+            region_epoch: self.config.epoch.0,
+            tick: self.tick.0,
+            population,
+            players,
+            npcs: population.saturating_sub(players + self.ground.len()),
+            spawned: self.counts.spawned,
+            despawned: self.counts.despawned,
+            arrived: self.counts.arrived,
+            departed: self.counts.departed,
+            frozen: self.departures.frozen(),
+            handovers: self.departures.len() + self.arrivals.len(),
+            joining: self.joining.len(),
+            ghosts: self.ghosts.len(),
+            subscriptions: self.publication.subscriptions(),
+            gems: self.ground.keys().copied().collect(),
+            gems_known: self.ground_known,
+            store_waiting: self.asked.len() + self.ask_again.len(),
+            unsaved: unsaved
+                .filter(|player| player.dirty_since_ms.is_some() || !player.is_settled())
+                .count(),
+            draining: self.draining,
+            phases_us: Vec::new(),
+        }
+    }
+}
