@@ -70,7 +70,7 @@ impl Directory {
     /// Who gets a proxy's message. `home` is the region to ask about users who are nowhere: any region answers from
     /// the row.
     #[must_use]
-    pub fn from_proxy(&self, message: &ProxyToServer) -> Addressee {
+    pub fn proxy_message(&self, message: &ProxyToServer) -> Addressee {
         match message {
             ProxyToServer::Subscribe(message) => self.region(message.region),
             ProxyToServer::Unsubscribe(message) => self.region(message.region),
@@ -96,7 +96,7 @@ impl Directory {
 
     /// Who gets a peer's message.
     #[must_use]
-    pub fn from_peer(&self, message: &ServerToServer) -> Addressee {
+    pub fn peer_message(&self, message: &ServerToServer) -> Addressee {
         match message {
             ServerToServer::Subscribe(message) => self.region(message.region),
             ServerToServer::Unsubscribe(message) => self.region(message.region),
@@ -149,10 +149,10 @@ mod tests {
         directory.here(user, a);
         directory.here(user, b);
         directory.gone(user, a);
-        assert_eq!(directory.from_proxy(&inputs), Addressee::Region(b));
+        assert_eq!(directory.proxy_message(&inputs), Addressee::Region(b));
         directory.gone(user, b);
         assert_eq!(
-            directory.from_proxy(&inputs),
+            directory.proxy_message(&inputs),
             Addressee::Region(a),
             "any region answers from the row"
         );

@@ -128,7 +128,7 @@ impl RegionState {
         }
     }
 
-    pub(super) fn from_proxy(&mut self, proxy: NodeNumber, message: ProxyToServer) {
+    pub(super) fn proxy_says(&mut self, proxy: NodeNumber, message: ProxyToServer) {
         use super::publication::Role::Proxy;
         match message {
             ProxyToServer::Inputs(message) => self.inputs(proxy, message),
@@ -257,7 +257,7 @@ impl RegionState {
             owner_epoch: epoch.0,
             number,
         };
-        self.to_proxy(proxy, ack);
+        self.tell_proxy(proxy, ack);
     }
 
     /// Sends the events that may go out.

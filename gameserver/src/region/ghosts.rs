@@ -160,7 +160,7 @@ impl RegionState {
             region_epoch: served.epoch.0,
             cells: strip.iter().map(|cell| cell.0).collect(),
         };
-        self.to_server(served.node, subscribe);
+        self.tell_server(served.node, subscribe);
     }
 
     /// A peer's link is up: subscribe again to what it serves.
@@ -237,7 +237,7 @@ impl RegionState {
                 region_epoch: message.region_epoch,
                 cells: missing,
             };
-            self.to_server(node, subscribe);
+            self.tell_server(node, subscribe);
         }
     }
 }

@@ -121,7 +121,7 @@ impl RegionState {
         {
             let user = join.user.0;
             let session = Some(session);
-            self.to_proxy(old, Superseded { user, session });
+            self.tell_proxy(old, Superseded { user, session });
         }
         self.welcome(join.user);
     }
@@ -148,7 +148,7 @@ impl RegionState {
             last_input: player.last_input,
             last_command: player.command_ack(),
         };
-        self.to_proxy(proxy, joined);
+        self.tell_proxy(proxy, joined);
         self.send_events(user);
     }
 
@@ -160,7 +160,7 @@ impl RegionState {
             return self.end_join(user, Code::Busy);
         }
         match answer {
-            Ok(StoreReply::Player(Some(row)) | StoreReply::Exists(row)) => self.join_row(user, row),
+            Ok(StoreReply::Player(Some(row)) | StoreReply::Exists(row)) => self.join_row(user, &row),
             Ok(StoreReply::Player(None)) => self.join_without_row(user),
             Ok(StoreReply::Inserted(row) | StoreReply::Activated(row)) => {
                 if let Some(joining) = self.joining.get_mut(&user) {
@@ -178,7 +178,7 @@ impl RegionState {
     }
 
     /// What the row says about who the player's owner is, or should be.
-    fn join_row(&mut self, user: UserId, row: PlayerRow) {
+    fn join_row(&mut self, user: UserId, row: &PlayerRow) {
         let Some(joining) = self.joining.get(&user) else {
             return;
         };
@@ -453,7 +453,7 @@ impl RegionState {
             region: region.0,
             owner_epoch: epoch.0,
         };
-        self.to_proxy(joining.proxy, elsewhere);
+        self.tell_proxy(joining.proxy, elsewhere);
     }
 
     fn forward_join(&mut self, user: UserId, region: RegionNumber) {
@@ -470,7 +470,7 @@ impl RegionState {
             region: stub.region.0,
             owner_epoch: stub.owner_epoch.0,
         };
-        self.to_proxy(proxy, elsewhere);
+        self.tell_proxy(proxy, elsewhere);
     }
 
     fn end_join(&mut self, user: UserId, code: Code) {
@@ -487,7 +487,7 @@ impl RegionState {
             code: u32::from(code.number()),
             retry_ms: RETRY_MS,
         };
-        self.to_proxy(proxy, refused);
+        self.tell_proxy(proxy, refused);
     }
 
     /// What lies in this region, from the store.

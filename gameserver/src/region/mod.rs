@@ -110,11 +110,11 @@ impl Region {
         match input {
             RegionInput::ProxyUp(proxy) => self.state.proxy_up(proxy),
             RegionInput::ProxyDown(proxy) => self.state.proxy_down(proxy),
-            RegionInput::FromProxy(proxy, message) => self.state.from_proxy(proxy, message),
+            RegionInput::FromProxy(proxy, message) => self.state.proxy_says(proxy, message),
             RegionInput::Join(proxy, join) => self.join(proxy, join),
             RegionInput::PeerUp(node) => self.state.peer_up(node),
             RegionInput::PeerDown(node) => self.state.peer_down(node),
-            RegionInput::FromPeer(node, message) => self.state.from_peer(node, message),
+            RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),
             RegionInput::CellsDropped(node) => self.state.publication.dropped(node),
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
             RegionInput::Drain => self.state.draining = true,
@@ -227,10 +227,10 @@ impl Region {
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),
             Asked::Saves(users) => state.saves_answer(&users, answer),
             Asked::Commits(users) => state.commits_answer(&users, answer),
-            Asked::Release(user, epoch) => state.release_answer(user, epoch, answer),
+            Asked::Release(user, epoch) => state.release_answer(user, epoch, &answer),
             Asked::Pass(attempt) => state.pass_answer(attempt, answer),
             Asked::Doubt(attempt, user) | Asked::Reclaim(attempt, user) => {
-                state.doubt_answer(attempt, user, answer)
+                state.doubt_answer(attempt, user, answer);
             }
             Asked::Arrival(user) => state.arrival_answer(user, answer),
             Asked::ArrivalHoldings(user) => state.arrival_holdings(user, answer),

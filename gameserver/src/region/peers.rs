@@ -26,7 +26,7 @@ impl RegionState {
         self.freeze_ghosts(node);
     }
 
-    pub(super) fn from_peer(&mut self, node: NodeNumber, message: ServerToServer) {
+    pub(super) fn peer_says(&mut self, node: NodeNumber, message: ServerToServer) {
         match message {
             ServerToServer::Serving(message) => self.neighbour_serves(node, &message),
             ServerToServer::Subscribe(message) => self.subscribe(Server, node, &message),

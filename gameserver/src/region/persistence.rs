@@ -276,7 +276,7 @@ impl RegionState {
                 to_region: region.0,
                 user: user.0,
             };
-            self.to_server(node, refresh);
+            self.tell_server(node, refresh);
         }
     }
 
@@ -309,14 +309,14 @@ impl RegionState {
         &mut self,
         user: UserId,
         epoch: OwnerEpoch,
-        answer: Result<StoreReply, StoreError>,
+        answer: &Result<StoreReply, StoreError>,
     ) {
         let now_ms = self.now.mono_ms;
         let Some(player) = self.players.get_mut(&user).filter(|player| player.epoch == epoch) else {
             return;
         };
         player.write = None;
-        let released = match &answer {
+        let released = match answer {
             Ok(StoreReply::Released) => true,
             Ok(StoreReply::Refused(rows)) => {
                 let mine = rows

@@ -133,8 +133,8 @@ impl RegionState {
             region_epoch: self.config.epoch.0,
         };
         match role {
-            Role::Proxy => self.to_proxy(node, serving),
-            Role::Server => self.to_server(node, serving),
+            Role::Proxy => self.tell_proxy(node, serving),
+            Role::Server => self.tell_server(node, serving),
         }
     }
 
@@ -239,8 +239,8 @@ impl RegionState {
             cells: sent as u32,
         };
         match role {
-            Role::Proxy => self.to_proxy(node, end),
-            Role::Server => self.to_server(node, end),
+            Role::Proxy => self.tell_proxy(node, end),
+            Role::Server => self.tell_server(node, end),
         }
     }
 }

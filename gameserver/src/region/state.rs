@@ -199,11 +199,11 @@ impl RegionState {
         self.effects.push(RegionEffect::Count(label));
     }
 
-    pub(super) fn to_proxy(&mut self, proxy: NodeNumber, message: impl Into<ServerToProxy>) {
+    pub(super) fn tell_proxy(&mut self, proxy: NodeNumber, message: impl Into<ServerToProxy>) {
         self.effects.push(RegionEffect::ToProxy(proxy, message.into()));
     }
 
-    pub(super) fn to_server(&mut self, node: NodeNumber, message: impl Into<ServerToServer>) {
+    pub(super) fn tell_server(&mut self, node: NodeNumber, message: impl Into<ServerToServer>) {
         self.effects.push(RegionEffect::ToServer(node, message.into()));
     }
 

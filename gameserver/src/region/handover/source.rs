@@ -146,7 +146,7 @@ impl RegionState {
             again_ms: 0,
         };
         self.departures.attempts.insert(attempt, departure);
-        self.to_server(target.node, prepare);
+        self.tell_server(target.node, prepare);
     }
 
     /// Unique among all attempts of this node: start 22 bits ‖ region 14 bits ‖ counter 28 bits.
@@ -368,7 +368,7 @@ impl RegionState {
                 region: region.0,
                 owner_epoch: row.owner_epoch.0,
             };
-            self.to_proxy(proxy, moved);
+            self.tell_proxy(proxy, moved);
         }
         self.resume(user, attempt);
         self.say_here(user);
@@ -434,7 +434,7 @@ impl RegionState {
                 region: departure.region.0,
                 owner_epoch: owner_epoch.0,
             };
-            self.to_proxy(proxy, moved);
+            self.tell_proxy(proxy, moved);
         }
         if let Some((proxy, _)) = player.waiting_join {
             self.elsewhere(proxy, user, &stub);
@@ -448,7 +448,7 @@ impl RegionState {
             attempt: attempt.0,
             claims: departure.leavers.iter().map(claim).collect(),
         };
-        self.to_server(departure.target.node, commit);
+        self.tell_server(departure.target.node, commit);
     }
 
     pub(in super::super) fn done(&mut self, node: NodeNumber, message: &Done) {
@@ -515,7 +515,7 @@ impl RegionState {
             last_command: player.command_ack(),
             session: Some(player.session_key()),
         };
-        self.to_proxy(proxy, here);
+        self.tell_proxy(proxy, here);
         self.send_events(user);
     }
 }

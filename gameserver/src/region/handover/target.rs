@@ -126,7 +126,7 @@ impl RegionState {
                     .collect(),
                 code: u32::from(code.number()),
             };
-            return self.to_server(node, refuse);
+            return self.tell_server(node, refuse);
         }
         let claims: Vec<Claim> = message
             .passengers
@@ -154,7 +154,7 @@ impl RegionState {
             attempt: attempt.0,
             claims,
         };
-        self.to_server(node, prepared);
+        self.tell_server(node, prepared);
     }
 
     /// Whether a shadow of this is newer than what is here, or the same once more.
@@ -260,7 +260,7 @@ impl RegionState {
                 version: sender.version,
             }],
         };
-        self.to_server(sender.node, done);
+        self.tell_server(sender.node, done);
     }
 
     fn read_row(&mut self, user: UserId) {
@@ -293,10 +293,9 @@ impl RegionState {
             return;
         };
         arrival.reading = false;
-        let row = match answer {
-            Ok(StoreReply::Player(Some(row))) => row,
-            // No row: nobody to arrive. No answer: the timer asks again.
-            Ok(_) | Err(_) => return,
+        // No row: nobody to arrive. No answer: the timer asks again.
+        let Ok(StoreReply::Player(Some(row))) = answer else {
+            return;
         };
         if row.owner_epoch < arrival.epoch {
             if arrival.committed && arrival.read_at_ms <= now_ms {
