@@ -56,6 +56,8 @@ pub const EVENTS_PENDING_BYTES_MAX: usize = 16 * 1024;
 pub const OWN_STATE_BYTES_MAX: usize = 256;
 /// The game's soft state of a player, bytes.
 pub const GAME_STATE_BYTES_MAX: usize = 4 * 1024;
+/// Holdings remembered as told to a player's client.
+pub const HOLDINGS_TOLD_MAX: usize = 512;
 /// State bytes of one entity in a cell.
 pub const ENTITY_STATE_BYTES_MAX: usize = 64;
 /// Entities in one cell.

@@ -7,7 +7,7 @@ use protocol::geometry::CellGrid;
 use protocol::ids::{InputNumber, OwnerEpoch, UserId};
 use protocol::limits::{
     COMMAND_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX,
-    HANDOVER_GROUP_MAX, INPUT_BYTES_MAX, OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
+    HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
     CheckError, CheckedCommand, CheckedEvent, CheckedInput, CheckedJoin, CheckedOutput, CheckedPlayer,
@@ -189,6 +189,7 @@ fn player_state() -> PlayerState {
         last_event: 64,
         events: events(EVENTS_PENDING_MAX, EVENTS_PENDING_BYTES_MAX / EVENTS_PENDING_MAX),
         game: bytes(GAME_STATE_BYTES_MAX),
+        told_holdings: (0..HOLDINGS_TOLD_MAX as u64).collect(),
     }
 }
 
@@ -225,6 +226,7 @@ fn ms_7_a_player_one_step_beyond_any_limit_is_refused() {
         refused(|state| state.game = bytes(GAME_STATE_BYTES_MAX + 1)),
         "game"
     );
+    assert_eq!(refused(|state| state.told_holdings.push(9)), "told_holdings");
 }
 
 #[test]

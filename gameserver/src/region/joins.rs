@@ -254,6 +254,7 @@ impl RegionState {
             y: joining.spawn.y,
             session: Some(session_key(join.session, join.session_generation, join.attach_no)),
             client_pub: join.client_pub.to_vec().into(),
+            chain_hash: vec![0; 32].into(),
             ..PlayerState::default()
         };
         let body = PlayerBody {

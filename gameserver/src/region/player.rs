@@ -9,7 +9,7 @@ use protocol::ids::{
     AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, SessionGeneration,
     SessionId, StateVersion, UserId,
 };
-use protocol::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX};
+use protocol::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, HOLDINGS_TOLD_MAX};
 use protocol::message::handover::{PendingEvent, PlayerState};
 use protocol::message::player::SessionKey;
 use store::{Binding, HoldingChange, PlayerBody, PlayerRow, PlayerSave};
@@ -17,9 +17,6 @@ use store::{Binding, HoldingChange, PlayerBody, PlayerRow, PlayerSave};
 use super::entity::{Entity, EntityKey};
 use crate::join_check::VerifiedJoin;
 use crate::logic::CommandKind;
-
-/// Holdings remembered as told to the client.
-const TOLD_HOLDINGS_MAX: usize = 512;
 
 /// What a player may do just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,7 +350,7 @@ impl Player {
             last_event: self.events.last,
             events: self.events.durable(),
             game: self.game.clone(),
-            told_holdings: self.holdings.iter().copied().take(TOLD_HOLDINGS_MAX).collect(),
+            told_holdings: self.holdings.iter().copied().take(HOLDINGS_TOLD_MAX).collect(),
         }
     }
 

@@ -8,7 +8,9 @@ use super::field;
 use super::session::SessionIdentity;
 use crate::geometry::Position;
 use crate::ids::{CommandNumber, EntityId, EventNumber, InputNumber, NodeNumber, UserId};
-use crate::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX, NAME_BYTES_MAX};
+use crate::limits::{
+    EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX, HOLDINGS_TOLD_MAX, NAME_BYTES_MAX,
+};
 use crate::message::handover::{self, PlayerState};
 
 /// A durable event that the client has not acknowledged yet.
@@ -49,6 +51,8 @@ pub struct CheckedPlayer {
     pub events: Vec<PendingEvent>,
     /// The game's own soft state.
     pub game: Bytes,
+    /// Holdings that the client was told of.
+    pub told_holdings: Vec<u64>,
 }
 
 impl TryFrom<PlayerState> for CheckedPlayer {
@@ -57,6 +61,7 @@ impl TryFrom<PlayerState> for CheckedPlayer {
     fn try_from(state: PlayerState) -> Result<Self, CheckError> {
         field::at_most("name", state.name.as_bytes(), NAME_BYTES_MAX)?;
         field::at_most("game", &state.game, GAME_STATE_BYTES_MAX)?;
+        field::count("told_holdings", state.told_holdings.len(), HOLDINGS_TOLD_MAX)?;
         let proxy = (state.proxy != 0).then(|| field::node_number("proxy", state.proxy));
         Ok(Self {
             user: UserId(state.user),
@@ -75,6 +80,7 @@ impl TryFrom<PlayerState> for CheckedPlayer {
             events: check_events(state.events, state.last_event)?,
             name: state.name,
             game: state.game,
+            told_holdings: state.told_holdings,
         })
     }
 }
@@ -103,6 +109,7 @@ impl From<CheckedPlayer> for PlayerState {
             last_event: player.last_event.0,
             events: events.collect(),
             game: player.game,
+            told_holdings: player.told_holdings,
         }
     }
 }
