@@ -115,6 +115,33 @@ fn a_file_too_long_for_a_bundle_is_not_looked_at() {
 }
 
 #[test]
+fn more_nodes_or_regions_than_the_mesh_takes_are_refused() {
+    use topology::limits::{PROXIES_MAX, REGIONS_MAX, SERVERS_MAX};
+    let tables = |title: &str, count: usize| format!("[[{title}]]\n").repeat(count);
+    let text = tables("server", SERVERS_MAX + 1)
+        + &tables("proxy", PROXIES_MAX + 1)
+        + &tables("region", REGIONS_MAX + 1);
+    let mistakes = parse("many.toml", &text).unwrap_err();
+    let many = mistakes
+        .diagnostics()
+        .iter()
+        .filter(|diagnostic| diagnostic.code == Code::TooMany);
+    let messages: Vec<_> = many.map(|diagnostic| diagnostic.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "257 servers, at most 256",
+            "257 proxies, at most 256",
+            "1025 regions, at most 1024"
+        ]
+    );
+    assert!(
+        mistakes.render(Colour::Plain).len() < 64 * 1024,
+        "the report shows everything"
+    );
+}
+
+#[test]
 fn a_cut_or_flipped_file_is_reported_and_never_a_panic() {
     let text = include_str!("../../deploy/topologies/irregular.toml");
     for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
