@@ -1,0 +1,342 @@
+//! The core of a client: one player's session over any number of connections. Pure: what came and when goes in, what to
+//! send and what happened comes out.
+//!
+//! # Contract
+//! * [`Core::attached`] begins a connection, [`Core::detached`] ends it; commands, events and the world view live on.
+//! * `handle_*` brings in what came, `send_*` what the game wants, [`Core::tick`] moves time (call it at least ten times a
+//!   second); [`Core::take_effects`] and [`Core::next_event`] bring out the rest.
+//! * `now_ms` is monotonic milliseconds.
+
+mod clock;
+mod commands;
+mod entity;
+mod event;
+mod receipts;
+mod stream;
+mod world;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use prost::Message as _;
+use protocol::cell::ParsedSnapshot;
+use protocol::datagram::{
+    BIND_PAYLOAD, ClientPath, ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramKind, DatagramOpener,
+    DatagramSealer, Transport,
+};
+use protocol::ids::{AttachNo, CommandNumber, EventNumber, OwnerEpoch};
+use protocol::keys::DatagramSecret;
+use protocol::limits;
+use protocol::message::client;
+use protocol::message::family::ClientToProxy;
+use protocol::message::player::CommandClass;
+
+pub use commands::CommandError;
+pub use entity::Entity;
+pub use event::{ClientEvent, SnapshotNews};
+pub use world::{World, WorldShape};
+
+use clock::ServerClock;
+use commands::Commands;
+use receipts::Receipts;
+
+/// Without an input for so long an empty one goes out: it carries acknowledgements and keeps the path open.
+const INPUT_SILENCE_MS: u64 = 100;
+
+/// What a finished handshake hands to the core.
+pub struct Attachment {
+    /// Which attach of the session this is.
+    pub attach_no: AttachNo,
+    /// The client's signature over it, 64 bytes.
+    pub signature: [u8; 64],
+    /// Keys and name of the datagrams; `None` when this proxy takes none.
+    pub datagrams: Option<DatagramKeys>,
+}
+
+/// Both directions of datagrams.
+pub struct DatagramKeys {
+    /// Names the session's datagrams.
+    pub cid: [u8; 8],
+    /// For what this client sends.
+    pub to_proxy: DatagramSecret,
+    /// For what it receives.
+    pub to_client: DatagramSecret,
+}
+
+/// Something to send.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientEffect {
+    /// A whole datagram.
+    Datagram(Vec<u8>),
+    /// A message on the stream.
+    Stream(ClientToProxy),
+}
+
+struct Datagrams {
+    sealer: DatagramSealer,
+    opener: DatagramOpener,
+    path: ClientPath,
+}
+
+/// One player's session.
+#[derive(Default)]
+pub struct Core {
+    world: Option<World>,
+    datagrams: Option<Datagrams>,
+    transport: Option<Transport>,
+    receipts: Receipts,
+    inputs: VecDeque<Bytes>,
+    input_number: u64,
+    input_at_ms: u64,
+    commands: Commands,
+    event_number: u64,
+    own_tick: (OwnerEpoch, u64),
+    clock: ServerClock,
+    effects: Vec<ClientEffect>,
+    events: VecDeque<ClientEvent>,
+}
+
+impl Core {
+    /// A connection is established: attaches, and says again what is not acknowledged.
+    pub fn attached(&mut self, attachment: Attachment, now_ms: u64) {
+        self.receipts = Receipts::default();
+        self.datagrams = attachment.datagrams.map(|keys| Datagrams {
+            sealer: DatagramSealer::new(keys.to_proxy, ConnectionId(keys.cid), now_ms),
+            opener: DatagramOpener::new(keys.to_client, ConnectionId(keys.cid), now_ms),
+            path: ClientPath::new(now_ms),
+        });
+        self.stream(client::Attach {
+            attach_no: attachment.attach_no.0,
+            signature: Bytes::copy_from_slice(&attachment.signature),
+            acked_command: self.commands.acked().0,
+            acked_event: self.event_number,
+        });
+        let open: Vec<client::Command> = self.commands.open().cloned().collect();
+        for command in open {
+            self.stream(command);
+        }
+        if attachment.attach_no.0 > 1 {
+            self.events.push_back(ClientEvent::Resumed {
+                attach_no: attachment.attach_no.0,
+            });
+        }
+    }
+
+    /// The connection is gone. What the game sends meanwhile waits for the next one.
+    pub fn detached(&mut self) {
+        self.datagrams = None;
+        self.effects.clear();
+    }
+
+    /// The world view; `None` before the first connection was attached.
+    #[must_use]
+    pub fn world(&self) -> Option<&World> {
+        self.world.as_ref()
+    }
+
+    /// The number that the next input will have is one more than this.
+    #[must_use]
+    pub fn input_number(&self) -> u64 {
+        self.input_number
+    }
+
+    /// Commands that await acknowledgement.
+    #[must_use]
+    pub fn open_commands(&self) -> usize {
+        self.commands.open().len()
+    }
+
+    /// Server wall clock less this client's monotonic clock, milliseconds.
+    #[must_use]
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        self.clock.offset_ms()
+    }
+
+    /// The newest round trip to the proxy, milliseconds.
+    #[must_use]
+    pub fn round_trip_ms(&self) -> Option<u64> {
+        self.clock.round_trip_ms()
+    }
+
+    /// What carries inputs and snapshots now.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.datagrams
+            .as_ref()
+            .map_or(Transport::Tcp, |datagrams| datagrams.path.transport())
+    }
+
+    /// Sends an input of at most 64 bytes; longer ones are cut off by the proxy. Returns its number.
+    pub fn send_input(&mut self, input: Bytes, now_ms: u64) -> u64 {
+        self.input_number += 1;
+        self.inputs.push_front(input);
+        self.inputs.truncate(limits::INPUTS_REPEATED_MAX);
+        self.flush_input(now_ms);
+        self.input_number
+    }
+
+    /// Sends a command; it is applied exactly once, in order.
+    ///
+    /// # Errors
+    /// `CommandError` when the window is full or the body too long; nothing is sent then.
+    pub fn send_command(&mut self, class: CommandClass, body: Bytes) -> Result<CommandNumber, CommandError> {
+        let command = self.commands.push(class, body)?;
+        let number = CommandNumber(command.number);
+        self.stream(command);
+        Ok(number)
+    }
+
+    /// Leaves the world for good.
+    pub fn send_logout(&mut self) {
+        self.stream(client::Logout {});
+    }
+
+    /// Takes a datagram, decrypting it in place. What is not authentic is dropped.
+    pub fn handle_datagram(&mut self, datagram: &mut [u8], now_ms: u64) {
+        let bytes = datagram.len();
+        let Some(datagrams) = &mut self.datagrams else {
+            return;
+        };
+        let Ok(opened) = datagrams.opener.open(datagram, now_ms) else {
+            return;
+        };
+        match opened.kind {
+            DatagramKind::Challenge => {
+                let mut response = Vec::new();
+                let sealed =
+                    datagrams
+                        .sealer
+                        .seal_onto(DatagramKind::Response, opened.plain, &mut response, now_ms);
+                if sealed.is_ok() {
+                    datagrams.path.handle_challenge(now_ms);
+                    self.effects.push(ClientEffect::Datagram(response));
+                }
+                self.note_transport();
+            }
+            DatagramKind::Data => {
+                datagrams.path.handle_snapshot(now_ms);
+                let plain = Bytes::copy_from_slice(opened.plain);
+                self.snapshot_bytes(plain, bytes, now_ms);
+            }
+            DatagramKind::Bind | DatagramKind::Response => {}
+        }
+    }
+
+    /// Moves time: binds datagrams, falls back from them, keeps the path open.
+    pub fn tick(&mut self, now_ms: u64) {
+        if let Some(datagrams) = &mut self.datagrams
+            && datagrams.path.tick(now_ms)
+        {
+            let mut bind = Vec::new();
+            if datagrams
+                .sealer
+                .seal_onto(DatagramKind::Bind, &BIND_PAYLOAD, &mut bind, now_ms)
+                .is_ok()
+            {
+                self.effects.push(ClientEffect::Datagram(bind));
+            }
+        }
+        self.note_transport();
+        if now_ms.saturating_sub(self.input_at_ms) >= INPUT_SILENCE_MS && self.world.is_some() {
+            self.flush_input(now_ms);
+        }
+    }
+
+    /// Moves everything that must be sent into `out`.
+    pub fn take_effects(&mut self, out: &mut Vec<ClientEffect>) {
+        out.append(&mut self.effects);
+    }
+
+    /// The next thing that happened.
+    pub fn next_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    fn flush_input(&mut self, now_ms: u64) {
+        self.input_at_ms = now_ms;
+        let (snapshot_ack, snapshot_mask) = self.receipts.acknowledgement();
+        let input = client::Input {
+            number: self.input_number,
+            inputs: self.inputs.iter().cloned().collect(),
+            snapshot_ack,
+            snapshot_mask,
+            sent_at_ms: now_ms as u32,
+        };
+        match &mut self.datagrams {
+            Some(datagrams) if datagrams.path.transport() == Transport::Udp => {
+                let mut datagram = Vec::with_capacity(input.encoded_len() + DATAGRAM_OVERHEAD_BYTES);
+                let start = DatagramSealer::begin(&mut datagram);
+                input.encode_raw(&mut datagram);
+                if datagrams
+                    .sealer
+                    .seal(DatagramKind::Data, &mut datagram, start, now_ms)
+                    .is_ok()
+                {
+                    self.effects.push(ClientEffect::Datagram(datagram));
+                }
+            }
+            _ => self.stream(input),
+        }
+    }
+
+    fn note_transport(&mut self) {
+        let now = self.transport();
+        if self.transport != Some(now) {
+            self.transport = Some(now);
+            self.events.push_back(ClientEvent::Transport(now));
+        }
+    }
+
+    fn stream(&mut self, message: impl Into<ClientToProxy>) {
+        self.effects.push(ClientEffect::Stream(message.into()));
+    }
+
+    fn snapshot_bytes(&mut self, plain: Bytes, bytes: usize, now_ms: u64) {
+        let Some(world) = &self.world else { return };
+        if let Ok(snapshot) = ParsedSnapshot::parse(plain, &world.shape().grid) {
+            self.snapshot(&snapshot, bytes, now_ms);
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: &ParsedSnapshot, bytes: usize, now_ms: u64) {
+        let Some(world) = &mut self.world else { return };
+        let head = &snapshot.head;
+        if !self.receipts.take(head.number) {
+            return;
+        }
+        world.take(snapshot, now_ms);
+        if head.echo_ms != 0
+            && let Some(view) = head.regions.first()
+        {
+            let there_and_back = (now_ms as u32)
+                .wrapping_sub(head.echo_ms)
+                .saturating_sub(head.echo_held_ms);
+            self.clock
+                .take(u64::from(there_and_back), view.server_time_ms, now_ms);
+        }
+        let own_tick = (OwnerEpoch(head.owner_epoch), head.tick);
+        let own_is_new = !head.own.is_empty() && own_tick > self.own_tick;
+        if own_is_new {
+            self.own_tick = own_tick;
+        }
+        self.events.push_back(ClientEvent::Snapshot(SnapshotNews {
+            tick: head.tick,
+            input_ack: head.input_ack,
+            owner_epoch: OwnerEpoch(head.owner_epoch),
+            own: head.own.clone(),
+            own_is_new,
+            bytes,
+        }));
+    }
+
+    fn event(&mut self, event: client::Event) {
+        if event.number > self.event_number {
+            self.event_number = event.number;
+            self.events
+                .push_back(ClientEvent::Event(EventNumber(event.number), event.body));
+        }
+        self.stream(client::EventAck {
+            number: self.event_number,
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! Messages that came on the stream.
+
+use prost::Message as _;
+use protocol::Code;
+use protocol::cell::ParsedSnapshot;
+use protocol::geometry::{CellGrid, Rect};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber};
+use protocol::message::client;
+use protocol::message::family::ProxyToClient;
+
+use super::Core;
+use super::event::ClientEvent;
+use super::world::{World, WorldShape};
+
+impl Core {
+    /// Takes a message from the stream.
+    pub fn handle_message(&mut self, message: ProxyToClient, now_ms: u64) {
+        match message {
+            ProxyToClient::World(world) => self.describe_world(&world),
+            ProxyToClient::Snapshot(snapshot) => self.snapshot_message(snapshot, now_ms),
+            ProxyToClient::Playing(playing) => self.playing(&playing),
+            ProxyToClient::CommandAck(ack) => {
+                if let Some(number) = self.commands.acknowledge(ack.number) {
+                    self.events.push_back(ClientEvent::CommandAcked(number));
+                }
+            }
+            ProxyToClient::Event(event) => self.event(event),
+            ProxyToClient::Notice(notice) => {
+                let code = u8::try_from(notice.code).map_or(Code::Generic, Code::from_number);
+                self.events.push_back(ClientEvent::Notice(code, notice.text));
+            }
+            // The driver keeps tickets and answers pings: they belong to the connection.
+            ProxyToClient::TicketRenewal(_) | ProxyToClient::Ping(_) => {}
+        }
+    }
+
+    fn playing(&mut self, playing: &client::Playing) {
+        let Ok(node) = u16::try_from(playing.node) else {
+            return;
+        };
+        self.events.push_back(ClientEvent::Playing {
+            entity: EntityId(playing.entity),
+            owner_epoch: OwnerEpoch(playing.owner_epoch),
+            region: RegionNumber(playing.region),
+            node: NodeNumber(node),
+        });
+    }
+
+    fn snapshot_message(&mut self, snapshot: client::Snapshot, now_ms: u64) {
+        let Some(world) = &self.world else { return };
+        let bytes = snapshot.encoded_len();
+        if let Ok(snapshot) = ParsedSnapshot::check(snapshot, &world.shape().grid) {
+            self.snapshot(&snapshot, bytes, now_ms);
+        }
+    }
+
+    /// The same world again keeps what is known of it.
+    fn describe_world(&mut self, world: &client::World) {
+        let Some(shape) = shape(world) else { return };
+        if self.world.as_ref().is_none_or(|known| *known.shape() != shape) {
+            self.world = Some(World::new(shape));
+        }
+    }
+}
+
+/// Cells of the largest world a client takes in.
+const CELLS_MAX: u32 = 1 << 22;
+
+fn shape(world: &client::World) -> Option<WorldShape> {
+    let grid = CellGrid::new([world.width, world.height], world.cell_size)?;
+    if grid.len() > CELLS_MAX {
+        return None;
+    }
+    let mut regions = vec![0; grid.len() as usize];
+    for region in &world.regions {
+        let rect = Rect {
+            min: [region.min_x, region.min_y],
+            max: [region.max_x, region.max_y],
+        };
+        for cell in grid.within(rect) {
+            if let Some(place) = regions.get_mut(cell.0 as usize) {
+                *place = region.number;
+            }
+        }
+    }
+    Some(WorldShape {
+        grid,
+        view_rings: world.view_rings,
+        tick_hz: world.tick_hz,
+        regions,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Attachment, ClientEffect};
+    use bytes::Bytes;
+    use protocol::ids::{AttachNo, CommandNumber};
+    use protocol::message::family::ClientToProxy;
+    use protocol::message::player::CommandClass;
+
+    fn world() -> client::World {
+        let region = |number, min_x, max_x| client::Region {
+            number,
+            min_x,
+            min_y: 0,
+            max_x,
+            max_y: 64,
+        };
+        client::World {
+            width: 128,
+            height: 64,
+            cell_size: 32,
+            view_rings: 1,
+            tick_hz: 20,
+            regions: vec![region(1, 0, 64), region(2, 64, 128)],
+        }
+    }
+
+    fn attach(core: &mut Core, attach_no: u32) -> Vec<ClientToProxy> {
+        let attachment = Attachment {
+            attach_no: AttachNo(attach_no),
+            signature: [0; 64],
+            datagrams: None,
+        };
+        core.attached(attachment, 0);
+        sent(core)
+    }
+
+    fn sent(core: &mut Core) -> Vec<ClientToProxy> {
+        let mut effects = Vec::new();
+        core.take_effects(&mut effects);
+        let stream = effects.into_iter().filter_map(|effect| match effect {
+            ClientEffect::Stream(message) => Some(message),
+            ClientEffect::Datagram(_) => None,
+        });
+        stream.collect()
+    }
+
+    #[test]
+    fn the_world_is_laid_out_as_described() {
+        let mut core = Core::default();
+        core.handle_message(world().into(), 0);
+        let shape = core.world().unwrap().shape();
+        assert_eq!(shape.regions, [1, 1, 2, 2, 1, 1, 2, 2]);
+        let mut broken = world();
+        broken.cell_size = 0;
+        let mut core = Core::default();
+        core.handle_message(broken.into(), 0);
+        assert!(core.world().is_none());
+    }
+
+    #[test]
+    fn open_commands_are_said_again_after_each_attach_and_acknowledged_once() {
+        let mut core = Core::default();
+        attach(&mut core, 1);
+        for _ in 0..3 {
+            core.send_command(CommandClass::Durable, Bytes::new()).unwrap();
+        }
+        core.handle_message(client::CommandAck { number: 1 }.into(), 0);
+        assert_eq!(
+            core.next_event(),
+            Some(ClientEvent::CommandAcked(CommandNumber(1)))
+        );
+        core.detached();
+        let again = attach(&mut core, 2);
+        assert!(matches!(&again[0], ClientToProxy::Attach(attach) if attach.acked_command == 1));
+        let numbers: Vec<u64> = again
+            .iter()
+            .filter_map(|message| match message {
+                ClientToProxy::Command(command) => Some(command.number),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(numbers, [2, 3]);
+        assert_eq!(core.next_event(), Some(ClientEvent::Resumed { attach_no: 2 }));
+    }
+
+    #[test]
+    fn an_event_is_told_once_and_acknowledged_each_time() {
+        let mut core = Core::default();
+        for number in [1, 2, 2, 1] {
+            core.handle_message(
+                client::Event {
+                    number,
+                    body: Bytes::new(),
+                }
+                .into(),
+                0,
+            );
+        }
+        let told = std::iter::from_fn(|| core.next_event()).count();
+        assert_eq!(told, 2);
+        assert_eq!(sent(&mut core).len(), 4);
+    }
+
+    #[test]
+    fn a_late_snapshot_is_dropped_and_not_acknowledged() {
+        let mut core = Core::default();
+        core.handle_message(world().into(), 0);
+        for number in [1, 3, 2] {
+            let snapshot = client::Snapshot {
+                number,
+                ..client::Snapshot::default()
+            };
+            core.handle_message(snapshot.into(), 0);
+        }
+        core.send_input(Bytes::from_static(b"go"), 5);
+        let sent = sent(&mut core);
+        assert!(matches!(&sent[..], [ClientToProxy::Input(input)]
+            if input.snapshot_ack == 3 && input.snapshot_mask == 0b10 && input.number == 1));
+    }
+}

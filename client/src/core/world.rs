@@ -1,0 +1,409 @@
+//! What a client knows of the world: the cells of its view, and every entity in them by id.
+//!
+//! An entity may be seen twice for a moment, on both sides of a border. The sighting with the highest (owner epoch, tick)
+//! is true, in whatever order they came; a removal counts only for an entity that is still in the cell it is removed from.
+
+use std::collections::BTreeMap;
+
+use protocol::cell::{Applied, CellEntity, CellState, Change, DecodedCell, ParsedSnapshot, RemoveReason};
+use protocol::geometry::{CellGrid, CellIndex};
+use protocol::ids::EntityId;
+
+use super::entity::Entity;
+
+/// How long an entity that moved out of a cell is kept until it appears in the next one, milliseconds.
+const MOVED_GRACE_MS: u64 = 500;
+/// How long an entity of a crowd, of which only the nearest are repeated, is kept unseen, milliseconds.
+const CROWD_FADE_MS: u64 = 2_000;
+
+/// The fixed shape of a world, as the proxy describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorldShape {
+    /// The world's cells.
+    pub grid: CellGrid,
+    /// Rings of cells around the home cell that are in view.
+    pub view_rings: u32,
+    /// Ticks per second.
+    pub tick_hz: u32,
+    /// Region number of each cell, by index.
+    pub regions: Vec<u32>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Cell {
+    region_epoch: u64,
+    state: CellState,
+    /// When the whole state last moved on, and when a crowd's nearest last came, milliseconds.
+    whole_at_ms: u64,
+    partial_at_ms: Option<u64>,
+}
+
+/// The world as this client sees it.
+#[derive(Clone, Debug)]
+pub struct World {
+    shape: WorldShape,
+    home: CellIndex,
+    cells: BTreeMap<CellIndex, Cell>,
+    entities: BTreeMap<EntityId, Entity>,
+}
+
+impl World {
+    /// An empty view.
+    #[must_use]
+    pub fn new(shape: WorldShape) -> Self {
+        Self {
+            shape,
+            home: CellIndex::default(),
+            cells: BTreeMap::new(),
+            entities: BTreeMap::new(),
+        }
+    }
+
+    /// The fixed shape of the world.
+    #[must_use]
+    pub fn shape(&self) -> &WorldShape {
+        &self.shape
+    }
+
+    /// Everybody in view.
+    pub fn entities(&self) -> impl ExactSizeIterator<Item = &Entity> {
+        self.entities.values()
+    }
+
+    /// One entity, if it is in view.
+    #[must_use]
+    pub fn entity(&self, id: EntityId) -> Option<&Entity> {
+        self.entities.get(&id)
+    }
+
+    /// Centre of the view.
+    #[must_use]
+    pub fn home(&self) -> CellIndex {
+        self.home
+    }
+
+    /// Takes a snapshot; the caller has checked that it is the newest.
+    pub(super) fn take(&mut self, snapshot: &ParsedSnapshot, now_ms: u64) {
+        self.look(CellIndex(snapshot.head.home_cell));
+        for update in &snapshot.cells {
+            let region = self.shape.regions.get(update.cell.0 as usize);
+            let view = snapshot
+                .head
+                .regions
+                .iter()
+                .find(|view| Some(&view.region) == region);
+            if let Some(view) = view.filter(|_| self.sees(update.cell)) {
+                self.take_cell(update, view.region_epoch, view.tick, now_ms);
+            }
+        }
+        self.fade(now_ms);
+    }
+
+    fn sees(&self, cell: CellIndex) -> bool {
+        self.shape.grid.rings_between(cell, self.home) <= self.shape.view_rings
+    }
+
+    /// Drops what left the view, exactly when the proxy does.
+    fn look(&mut self, home: CellIndex) {
+        if home == self.home {
+            return;
+        }
+        self.home = home;
+        let (grid, rings) = (self.shape.grid, self.shape.view_rings);
+        let sees = |cell: CellIndex| grid.rings_between(cell, home) <= rings;
+        self.cells.retain(|cell, _| sees(*cell));
+        self.entities.retain(|_, entity| sees(entity.cell));
+    }
+
+    fn take_cell(&mut self, update: &DecodedCell, region_epoch: u64, tick: u64, now_ms: u64) {
+        let (grid, rings, home) = (self.shape.grid, self.shape.view_rings, self.home);
+        let entities = &mut self.entities;
+        let cell = self.cells.entry(update.cell).or_default();
+        if region_epoch < cell.region_epoch {
+            return;
+        }
+        if region_epoch > cell.region_epoch {
+            *cell = Cell {
+                region_epoch,
+                ..Cell::default()
+            };
+            entities.retain(|_, entity| entity.cell != update.cell);
+        }
+        let sighting = Sighting {
+            grid: &grid,
+            cell: update.cell,
+            tick,
+            now_ms,
+        };
+        let applied = cell.state.apply_with(update, |change| match change {
+            Change::Added(seen) | Change::Changed(seen) => sighting.see(entities, seen),
+            Change::Removed { entity, reason } => {
+                let next = match reason {
+                    Some(RemoveReason::Moved { cell, .. }) if grid.rings_between(cell, home) <= rings => {
+                        Some(cell)
+                    }
+                    _ => None,
+                };
+                sighting.lose(entities, entity.id, next);
+            }
+        });
+        // A gap changes nothing: the proxy sees from the acknowledgements what is missing and repeats it.
+        match applied {
+            Ok(Applied::Advanced) => cell.whole_at_ms = now_ms,
+            Ok(Applied::Partially) => cell.partial_at_ms = Some(now_ms),
+            Ok(Applied::Stale) | Err(_) => {}
+        }
+    }
+
+    /// Drops who moved away and did not appear again, and who a crowd's partial pictures no longer show.
+    fn fade(&mut self, now_ms: u64) {
+        let cells = &self.cells;
+        self.entities.retain(|_, entity| {
+            let left = entity.leaves_at_ms.is_some_and(|at| now_ms >= at);
+            let unseen_ms = now_ms.saturating_sub(entity.seen_at_ms);
+            let in_crowd = cells.get(&entity.cell).is_some_and(|cell| {
+                cell.partial_at_ms
+                    .is_some_and(|at| now_ms.saturating_sub(at) < CROWD_FADE_MS)
+                    && now_ms.saturating_sub(cell.whole_at_ms) >= CROWD_FADE_MS
+            });
+            !(left || in_crowd && unseen_ms >= CROWD_FADE_MS)
+        });
+    }
+}
+
+/// Where and when something is seen.
+struct Sighting<'a> {
+    grid: &'a CellGrid,
+    cell: CellIndex,
+    tick: u64,
+    now_ms: u64,
+}
+
+impl Sighting<'_> {
+    fn see(&self, entities: &mut BTreeMap<EntityId, Entity>, seen: &CellEntity) {
+        let at = seen.motion.at.position(self.cell, self.grid);
+        match entities.get_mut(&seen.id) {
+            Some(known) => {
+                // Ticks of two regions count from different beginnings, but then the epochs differ as well.
+                let newer = (seen.owner_epoch, self.tick) >= (known.owner_epoch, known.tick);
+                if newer {
+                    known.update(seen, self.cell, at, self.tick, self.now_ms);
+                }
+            }
+            None => {
+                let entity = Entity::new(seen, self.cell, at, self.tick, self.now_ms);
+                entities.insert(seen.id, entity);
+            }
+        }
+    }
+
+    /// `next`: a cell in view where it is to appear.
+    fn lose(&self, entities: &mut BTreeMap<EntityId, Entity>, id: EntityId, next: Option<CellIndex>) {
+        let Some(entity) = entities.get_mut(&id).filter(|entity| entity.cell == self.cell) else {
+            return;
+        };
+        if next.is_some() {
+            entity.leaves_at_ms.get_or_insert(self.now_ms + MOVED_GRACE_MS);
+        } else {
+            entities.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::cell::{CellEncoder, CellPoint, Motion, PositionForm};
+    use protocol::geometry::Position;
+    use protocol::ids::OwnerEpoch;
+    use protocol::message::client::{RegionView, Snapshot};
+
+    const WEST: CellIndex = CellIndex(1);
+    const EAST: CellIndex = CellIndex(2);
+
+    struct Scene {
+        world: World,
+        encoder: CellEncoder,
+        now_ms: u64,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let grid = CellGrid::new([128, 32], 32).unwrap();
+            let shape = WorldShape {
+                grid,
+                view_rings: 1,
+                tick_hz: 20,
+                regions: vec![1, 1, 2, 2],
+            };
+            Self {
+                world: World::new(shape),
+                encoder: CellEncoder::new(PositionForm::of(&grid)),
+                now_ms: 0,
+            }
+        }
+
+        fn add(&mut self, slot: u16, id: u64, epoch: u64, cell: CellIndex, x: f32) {
+            let grid = self.world.shape.grid;
+            let at = CellPoint::of(Position { x, y: 1.0 }, cell, &grid);
+            let motion = Motion {
+                at,
+                heading: 0,
+                speed: 0,
+            };
+            let entity = CellEntity {
+                id: EntityId(id),
+                owner_epoch: OwnerEpoch(epoch),
+                motion,
+                ..CellEntity::default()
+            };
+            self.encoder.put_add(slot, &entity).unwrap();
+        }
+
+        fn give(&mut self, home: CellIndex, tick: u64, bytes: &bytes::Bytes) {
+            let grid = self.world.shape.grid;
+            let region = |region| RegionView {
+                region,
+                region_epoch: 1,
+                tick,
+                server_time_ms: 0,
+            };
+            let head = Snapshot {
+                home_cell: home.0,
+                regions: vec![region(1), region(2)],
+                ..Snapshot::default()
+            };
+            let cells = vec![DecodedCell::parse(bytes.clone(), &grid).unwrap()];
+            self.world.take(&ParsedSnapshot { head, cells }, self.now_ms);
+        }
+
+        fn cell_of(&self, id: u64) -> Option<u32> {
+            self.world.entity(EntityId(id)).map(|entity| entity.cell.0)
+        }
+    }
+
+    #[test]
+    fn an_entity_that_crosses_is_shown_once_whatever_comes_first() {
+        for east_first in [true, false] {
+            let mut scene = Scene::new();
+            scene.add(0, 7, 1, WEST, 63.0);
+            let west = scene.encoder.finish_keyframe(WEST, 1);
+            scene.give(WEST, 10, &west);
+            scene.encoder.clear();
+            let moved = RemoveReason::Moved {
+                cell: EAST,
+                epoch: OwnerEpoch(2),
+            };
+            scene.encoder.put_remove(0, moved).unwrap();
+            let gone_west = scene.encoder.finish_delta(WEST, 1, 2);
+            scene.encoder.clear();
+            scene.add(4, 7, 2, EAST, 65.5);
+            let come_east = scene.encoder.finish_keyframe(EAST, 1);
+            let order = if east_first {
+                [&come_east, &gone_west]
+            } else {
+                [&gone_west, &come_east]
+            };
+            for update in order {
+                scene.give(WEST, 3, update);
+                assert_eq!(scene.world.entities().len(), 1);
+            }
+            assert_eq!(scene.cell_of(7), Some(EAST.0));
+            scene.now_ms += 10_000;
+            scene.give(WEST, 4, &come_east);
+            assert_eq!(
+                scene.cell_of(7),
+                Some(EAST.0),
+                "it does not fade after it appeared"
+            );
+        }
+    }
+
+    #[test]
+    fn a_zombies_sighting_under_a_lower_epoch_is_not_believed() {
+        let mut scene = Scene::new();
+        scene.add(0, 7, 5, EAST, 65.0);
+        let east = scene.encoder.finish_keyframe(EAST, 1);
+        scene.give(WEST, 3, &east);
+        scene.encoder.clear();
+        scene.add(0, 7, 4, WEST, 60.0);
+        let west = scene.encoder.finish_keyframe(WEST, 9);
+        scene.give(WEST, 99, &west);
+        assert_eq!(scene.cell_of(7), Some(EAST.0));
+    }
+
+    #[test]
+    fn who_moved_and_does_not_appear_goes_after_a_grace_and_at_once_when_out_of_view() {
+        let mut scene = Scene::new();
+        scene.add(0, 7, 1, WEST, 40.0);
+        scene.add(1, 8, 1, WEST, 41.0);
+        let west = scene.encoder.finish_keyframe(WEST, 1);
+        scene.give(CellIndex(0), 1, &west);
+        scene.encoder.clear();
+        scene
+            .encoder
+            .put_remove(
+                0,
+                RemoveReason::Moved {
+                    cell: CellIndex(0),
+                    epoch: OwnerEpoch(1),
+                },
+            )
+            .unwrap();
+        scene
+            .encoder
+            .put_remove(
+                1,
+                RemoveReason::Moved {
+                    cell: EAST,
+                    epoch: OwnerEpoch(2),
+                },
+            )
+            .unwrap();
+        let gone = scene.encoder.finish_delta(WEST, 1, 2);
+        scene.give(CellIndex(0), 2, &gone);
+        assert_eq!((scene.cell_of(7), scene.cell_of(8)), (Some(WEST.0), None));
+        scene.now_ms += MOVED_GRACE_MS;
+        scene.give(CellIndex(0), 3, &gone);
+        assert_eq!(scene.cell_of(7), None);
+    }
+
+    #[test]
+    fn what_leaves_the_view_is_forgotten_and_starts_anew() {
+        let mut scene = Scene::new();
+        scene.add(0, 7, 1, CellIndex(0), 1.0);
+        let far = scene.encoder.finish_keyframe(CellIndex(0), 5);
+        scene.give(WEST, 1, &far);
+        assert_eq!(scene.cell_of(7), Some(0));
+        scene.encoder.clear();
+        let near = scene.encoder.finish_keyframe(EAST, 1);
+        scene.give(EAST, 2, &near);
+        assert_eq!(scene.cell_of(7), None);
+        assert!(!scene.world.cells.contains_key(&CellIndex(0)));
+    }
+
+    #[test]
+    fn a_region_served_anew_replaces_what_was_seen_of_it() {
+        let mut scene = Scene::new();
+        scene.add(0, 7, 1, WEST, 40.0);
+        let before = scene.encoder.finish_keyframe(WEST, 50);
+        scene.give(WEST, 1, &before);
+        scene.encoder.clear();
+        scene.add(0, 9, 1, WEST, 40.0);
+        let after = scene.encoder.finish_keyframe(WEST, 1);
+        let grid = scene.world.shape.grid;
+        let head = Snapshot {
+            home_cell: WEST.0,
+            regions: vec![RegionView {
+                region: 1,
+                region_epoch: 2,
+                tick: 1,
+                server_time_ms: 0,
+            }],
+            ..Snapshot::default()
+        };
+        let cells = vec![DecodedCell::parse(after, &grid).unwrap()];
+        scene.world.take(&ParsedSnapshot { head, cells }, 0);
+        assert_eq!((scene.cell_of(7), scene.cell_of(9)), (None, Some(WEST.0)));
+    }
+}
