@@ -130,6 +130,26 @@ async fn a_link_comes_back_when_its_listener_does() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_queued_before_draining_still_arrives() {
+    let cluster = Cluster::new();
+    let (server, proxy) = (
+        cluster.node(SERVER, Role::GameServer),
+        cluster.node(PROXY, Role::Proxy),
+    );
+    let (address, mut at_server) = cluster.serve(&server).await;
+    let mut at_proxy = cluster.dial(&proxy, address);
+    let up = at_proxy.up().await;
+    let sender = at_server.up().await;
+    let sent: Vec<_> = (0..2_000).map(|number| event(number, 500)).collect();
+    sender.try_send_all(&sent).unwrap();
+    sender.close(Code::Draining);
+    assert_eq!(sender.try_send(&event(9, 9)), Err(SendError::Down));
+    assert_eq!(at_proxy.messages(2_000).await, sent);
+    assert_eq!(at_proxy.down().await, DownReason::ClosedByPeer(Code::Draining));
+    assert!(!up.is_up());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_frozen_peer_never_blocks_its_sender_and_memory_stays_bounded() {
     let cluster = Cluster::new();

@@ -35,8 +35,17 @@ impl WriterTask {
         }
         if let Some(code) = self.shared.control.reason().goodbye() {
             // A hanging peer misses the goodbye; what it must not do is keep us.
-            let _ = timeout(GOODBYE, self.writer.close(&Close::from(code))).await;
+            let _ = timeout(GOODBYE, self.say_goodbye(code)).await;
         }
+    }
+
+    /// A peer we leave in peace gets what was queued for it; senders refuse by now, so there is an end to it.
+    async fn say_goodbye(&mut self, code: Code) -> Result<(), StreamError> {
+        while code == Code::Draining && self.shared.with_queue(|queue, _| queue.bytes() > 0) {
+            self.stage_batch()?;
+            self.writer.flush().await?;
+        }
+        self.writer.close(&Close::from(code)).await
     }
 
     async fn write_until_ended(&mut self) -> Result<(), StreamError> {
@@ -52,14 +61,19 @@ impl WriterTask {
         Ok(())
     }
 
-    async fn write_batch(&mut self) -> Result<(), StreamError> {
+    fn stage_batch(&mut self) -> Result<(), StreamError> {
         let shared = &self.shared;
         let mut messages = 0;
         self.writer
             .stage_batch(|out| messages = shared.with_queue(|queue, now_us| queue.take_batch(now_us, out)))?;
         metrics::counter!("regionmesh_link_messages_total", "direction" => "out").increment(messages as u64);
+        Ok(())
+    }
+
+    async fn write_batch(&mut self) -> Result<(), StreamError> {
+        self.stage_batch()?;
         loop {
-            let dead_at_us = shared.heartbeats().dead_at_us();
+            let dead_at_us = self.shared.heartbeats().dead_at_us();
             let dead_at = self.instant(dead_at_us);
             tokio::select! {
                 biased;
