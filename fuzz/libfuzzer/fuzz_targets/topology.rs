@@ -1,0 +1,6 @@
+//! Explores the target `topology`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer topology fuzz/corpus/topology`.
+//! The body is in `fuzz/targets`, where the tests replay it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_targets::run("topology", data));

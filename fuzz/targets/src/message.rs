@@ -1,0 +1,101 @@
+//! Batches of messages with the checks at the border, and the demo game's own formats.
+
+use bytes::Bytes;
+use protocol::demo;
+use protocol::geometry::CellGrid;
+use protocol::message::checked::{
+    CheckedCellUpdates, CheckedCommand, CheckedEvent, CheckedInput, CheckedJoin, CheckedOutput,
+    CheckedPlayer, CheckedSubscription, InputRun, check_claims, check_passengers,
+};
+use protocol::message::family::{
+    BatchMessage, BatchReader, ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer,
+};
+use protocol::message::handover::PlayerState;
+
+const GRID: CellGrid = CellGrid {
+    cell_size: 32,
+    columns: 32,
+    rows: 32,
+};
+
+/// A batch from each kind of sender.
+pub(crate) fn batch(data: &[u8]) {
+    messages::<ProxyToServer>(data)
+        .into_iter()
+        .for_each(check_from_proxy);
+    messages::<ServerToProxy>(data)
+        .into_iter()
+        .for_each(check_from_server);
+    messages::<ServerToServer>(data)
+        .into_iter()
+        .for_each(check_between_servers);
+    messages::<ClientToProxy>(data)
+        .into_iter()
+        .for_each(check_from_client);
+    messages::<ProxyToClient>(data);
+}
+
+/// The messages before the first mistake; each survives being written and read again.
+fn messages<M: BatchMessage + PartialEq>(data: &[u8]) -> Vec<M> {
+    let mut reader = BatchReader::new(Bytes::copy_from_slice(data));
+    let mut read = Vec::new();
+    while let Ok(Some(message)) = reader.next_message::<M>() {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        assert_eq!(bytes.len(), message.encoded_len());
+        let again = BatchReader::new(bytes.into()).next_message::<M>();
+        assert!(matches!(again, Ok(Some(_))), "what was read is read again");
+        read.push(message);
+    }
+    read
+}
+
+fn check_from_proxy(message: ProxyToServer) {
+    match message {
+        ProxyToServer::Join(join) => drop(CheckedJoin::try_from(join)),
+        ProxyToServer::Inputs(inputs) => drop(InputRun::try_from(inputs)),
+        ProxyToServer::Command(command) => drop(CheckedCommand::try_from(command)),
+        ProxyToServer::Subscribe(message) => drop(CheckedSubscription::subscribe(&message, &GRID)),
+        ProxyToServer::Unsubscribe(message) => drop(CheckedSubscription::unsubscribe(&message, &GRID)),
+        _ => {}
+    }
+}
+
+fn check_from_server(message: ServerToProxy) {
+    match message {
+        ServerToProxy::Output(output) => drop(CheckedOutput::check(output, &GRID)),
+        ServerToProxy::Event(event) => drop(CheckedEvent::try_from(event)),
+        ServerToProxy::CellUpdates(updates) => drop(CheckedCellUpdates::try_from(updates)),
+        _ => {}
+    }
+}
+
+fn check_between_servers(message: ServerToServer) {
+    match message {
+        ServerToServer::Commit(commit) => drop(check_claims(&commit.claims)),
+        ServerToServer::Prepare(prepare) => {
+            for passenger in check_passengers(prepare.passengers).into_iter().flatten() {
+                let wire = PlayerState::from(passenger.player.clone());
+                assert_eq!(CheckedPlayer::try_from(wire).ok(), Some(passenger.player));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_from_client(message: ClientToProxy) {
+    match message {
+        ClientToProxy::Input(input) => drop(CheckedInput::try_from(input)),
+        ClientToProxy::Command(command) => drop(CheckedCommand::try_from(command)),
+        _ => {}
+    }
+}
+
+/// Bodies of inputs, commands, events and own state.
+pub(crate) fn demo(data: &[u8]) {
+    let _ = demo::Input::parse(data);
+    let _ = demo::Command::parse(data);
+    let _ = demo::Event::parse(data);
+    let _ = demo::OwnState::parse(data);
+    let _ = demo::parse_gem(data);
+}
