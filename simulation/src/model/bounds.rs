@@ -1,0 +1,130 @@
+//! How much may happen in one exploration, and which rule is left out of it.
+
+use std::fmt;
+
+/// How often each outside event may happen. The state space grows about tenfold with each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// Handovers begun.
+    pub handovers: u8,
+    /// Commands that the player issues.
+    pub commands: u8,
+    /// Messages lost, store requests and answers among them.
+    pub drops: u8,
+    /// Messages delivered twice.
+    pub duplicates: u8,
+    /// Processes that die and start again.
+    pub crashes: u8,
+    /// Processes that are replaced while they live on without knowing it.
+    pub zombies: u8,
+    /// Logouts, each of which may be followed by a login.
+    pub logouts: u8,
+}
+
+/// A rule of the handover. Each is kept by the code named beside it in `docs/design/handover.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// R1: ownership changes only by a compare-and-swap on the row.
+    OwnershipByRow,
+    /// R2: after the CAS was sent, a missing answer never re-activates.
+    NoResumeAfterCas,
+    /// R3: a shadow never promotes itself.
+    NoSelfPromotion,
+    /// R4: an unknown outcome is resolved by burning the epoch.
+    BurnTheEpoch,
+    /// R5: a CAS answered "no" is doubt, not failure.
+    NoIsDoubt,
+    /// R6: attempt and version name what was prepared.
+    AttemptIsNamed,
+    /// R7: activation reads the row again.
+    ReadBeforeActive,
+    /// R8: a save names owner and epoch.
+    SaveIsFenced,
+    /// R9: a save never goes back to an older version.
+    SaveIsNewer,
+    /// Activation is for the current service of a region alone.
+    ServiceIsCurrent,
+}
+
+impl Rule {
+    /// All of them, R1 first.
+    pub const ALL: [Self; 10] = [
+        Self::OwnershipByRow,
+        Self::NoResumeAfterCas,
+        Self::NoSelfPromotion,
+        Self::BurnTheEpoch,
+        Self::NoIsDoubt,
+        Self::AttemptIsNamed,
+        Self::ReadBeforeActive,
+        Self::SaveIsFenced,
+        Self::SaveIsNewer,
+        Self::ServiceIsCurrent,
+    ];
+
+    /// Small bounds within which leaving the rule out leads to a broken property.
+    #[must_use]
+    pub fn bounds_that_show_it(self) -> Bounds {
+        let base = Bounds {
+            handovers: 1,
+            commands: 1,
+            ..Bounds::default()
+        };
+        match self {
+            Self::OwnershipByRow | Self::NoResumeAfterCas | Self::NoSelfPromotion | Self::BurnTheEpoch => {
+                base
+            }
+            Self::NoIsDoubt => Bounds {
+                duplicates: 1,
+                ..base
+            },
+            Self::AttemptIsNamed => Bounds { handovers: 2, ..base },
+            Self::ReadBeforeActive => Bounds {
+                handovers: 2,
+                duplicates: 1,
+                commands: 0,
+                ..base
+            },
+            Self::SaveIsFenced => Bounds {
+                handovers: 0,
+                crashes: 1,
+                ..base
+            },
+            Self::SaveIsNewer => Bounds {
+                handovers: 0,
+                commands: 2,
+                ..base
+            },
+            Self::ServiceIsCurrent => Bounds { zombies: 1, ..base },
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OwnershipByRow => "R1 ownership changes only by CAS on the row",
+            Self::NoResumeAfterCas => "R2 a missing answer never re-activates",
+            Self::NoSelfPromotion => "R3 a shadow never promotes itself",
+            Self::BurnTheEpoch => "R4 doubt burns the epoch",
+            Self::NoIsDoubt => "R5 a CAS answered \"no\" is doubt",
+            Self::AttemptIsNamed => "R6 attempt and version name what was prepared",
+            Self::ReadBeforeActive => "R7 activation reads the row",
+            Self::SaveIsFenced => "R8 a save names owner and epoch",
+            Self::SaveIsNewer => "R9 a save is never older than the row",
+            Self::ServiceIsCurrent => "region epoch: only the current service activates",
+        })
+    }
+}
+
+/// The protocol, whole or with one rule left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// The rule left out.
+    pub without: Option<Rule>,
+}
+
+impl Rules {
+    pub(super) fn keep(self, rule: Rule) -> bool {
+        self.without != Some(rule)
+    }
+}

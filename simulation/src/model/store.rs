@@ -1,0 +1,64 @@
+//! The store: each request is one conditional statement on the row. The conditions are those of `common/store`.
+
+use super::bounds::{Rule, Rules};
+use super::message::{Claim, Message, Node};
+use super::state::{Row, State};
+
+/// The handover's CAS; `claim` is the target's.
+pub(super) fn pass(state: &mut State, rules: Rules, by: u8, from: Node, serving: u8, claim: Claim) {
+    let to = 1 - from;
+    let is_current = !rules.keep(Rule::ServiceIsCurrent) || state.serving[usize::from(to)] == serving;
+    let done =
+        is_current && state.is_owned(from, claim.epoch - 1) && state.row.claim.version <= claim.version;
+    if done {
+        state.row = Row {
+            owner: Some(to),
+            region: to,
+            serving,
+            claim,
+        };
+        state.durable = state.durable.max(claim.version);
+    }
+    state.send(Message::PassAnswer {
+        by,
+        attempt: claim.attempt,
+        done,
+    });
+}
+
+/// A save is counted as confirmed as soon as it was applied: its answer may be faster than anything else.
+pub(super) fn save(state: &mut State, rules: Rules, owner: Node, epoch: u8, version: u8) {
+    let owned = state.is_owned(owner, epoch);
+    let passes_fence = owned || !rules.keep(Rule::SaveIsFenced);
+    let is_newer = state.row.claim.version < version || !rules.keep(Rule::SaveIsNewer);
+    if passes_fence && is_newer {
+        state.overwritten |= !owned;
+        state.row.claim.version = version;
+        state.durable = state.durable.max(version);
+    }
+}
+
+pub(super) fn reclaim(state: &mut State, owner: Node, serving: u8, epoch: u8) {
+    if state.is_owned(owner, epoch) && state.serving[usize::from(owner)] == serving {
+        state.row.claim.epoch += 2;
+        state.row.claim.attempt = 0;
+        state.row.serving = serving;
+    }
+}
+
+pub(super) fn release(state: &mut State, owner: Node, epoch: u8, version: u8) {
+    if state.is_owned(owner, epoch) && state.row.claim.version <= version {
+        state.row.owner = None;
+        state.row.claim.version = version;
+        state.durable = state.durable.max(version);
+    }
+}
+
+/// A server takes the player for itself; says with what.
+pub(super) fn activate(state: &mut State, node: Node, serving: u8) -> Claim {
+    state.row.claim.epoch += 1;
+    state.row.claim.attempt = 0;
+    state.row.owner = Some(node);
+    state.row.serving = serving;
+    state.row.claim
+}
