@@ -39,7 +39,7 @@ fn imports(files: &[&Source]) -> BTreeMap<Module, BTreeSet<Module>> {
     let exports = re_exports(&modules, &known);
     let mut edges = BTreeMap::new();
     for (module, source) in &modules {
-        if module.last().is_some_and(|name| name.ends_with("tests")) {
+        if source.test {
             continue;
         }
         let paths = paths(&source.product).into_iter();

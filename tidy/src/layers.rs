@@ -44,7 +44,7 @@ pub fn impure_modules(sources: &[Source]) -> Vec<Complaint> {
     }
     for source in sources
         .iter()
-        .filter(|s| roots.iter().any(|root| covers(root, &s.path)))
+        .filter(|s| !s.test && roots.iter().any(|root| covers(root, &s.path)))
     {
         complaints.extend(impure_paths(source));
     }

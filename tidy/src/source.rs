@@ -16,6 +16,8 @@ pub struct Source {
     pub code: String,
     /// `code` with every `#[cfg(test)]` item blanked too.
     pub product: String,
+    /// Whether the whole file is tests: under `tests/`, or declared behind `#[cfg(test)]`.
+    pub test: bool,
 }
 
 impl Source {
@@ -29,13 +31,14 @@ impl Source {
             text: text.to_owned(),
             code,
             product,
+            test: path.contains("/tests/") || path.ends_with("tests.rs"),
         }
     }
 
     /// The text of test code only: the whole of a file under `tests/`, else what `#[cfg(test)]` covers.
     #[must_use]
     pub fn test_text(&self) -> String {
-        if self.path.contains("/tests/") || self.path.ends_with("tests.rs") {
+        if self.test {
             return self.text.clone();
         }
         let (code, product) = (self.code.chars(), self.product.chars());
@@ -83,7 +86,33 @@ pub fn read_all(root: &Path, extensions: &[&str]) -> std::io::Result<Vec<Source>
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    mark_tests(&mut found);
     Ok(found)
+}
+
+/// Marks each file that a `#[cfg(test)] mod name;` of another declares, and what lies below it.
+pub fn mark_tests(sources: &mut [Source]) {
+    let declared: Vec<String> = sources.iter().flat_map(declared_tests).collect();
+    for source in sources {
+        let stem = source.path.trim_end_matches(".rs");
+        source.test |= declared
+            .iter()
+            .any(|module| stem == module || stem.starts_with(&format!("{module}/")));
+    }
+}
+
+/// Paths, without extension, of the test modules that a file declares.
+fn declared_tests(source: &Source) -> Vec<String> {
+    let stem = source.path.trim_end_matches(".rs");
+    let root = ["/lib", "/main", "/mod"]
+        .iter()
+        .find_map(|name| stem.strip_suffix(name));
+    let behind = source.code.split("#[cfg(test)]").skip(1);
+    let names = behind.filter_map(|rest| rest.trim_start().strip_prefix("mod ")?.split_once(';'));
+    let plain = names.filter(|(name, _)| name.chars().all(is_word));
+    plain
+        .map(|(name, _)| format!("{}/{name}", root.unwrap_or(stem)))
+        .collect()
 }
 
 /// The text with comments, strings and character literals turned into spaces.
@@ -252,5 +281,25 @@ mod tests {
         let tests = source.test_text();
         assert!(tests.contains("fn b") && tests.contains("FR-1"), "{tests}");
         assert!(!tests.contains("fn c") && !tests.contains("FR-2"), "{tests}");
+    }
+
+    #[test]
+    fn a_file_declared_behind_cfg_test_is_tests() {
+        let mut sources = [
+            Source::new(
+                "a/src/x.rs",
+                "mod y;\n#[cfg(test)]\nmod rogue;\n#[cfg(test)]\nmod t { mod z; }\n",
+            ),
+            Source::new("a/src/x/rogue.rs", "fn fr_1() {}"),
+            Source::new("a/src/x/rogue/deep.rs", ""),
+            Source::new("a/src/x/y.rs", "fn fr_2() {}"),
+            Source::new("a/src/rogue.rs", ""),
+        ];
+        mark_tests(&mut sources);
+        assert_eq!(
+            sources.each_ref().map(|s| s.test),
+            [false, true, true, false, false]
+        );
+        assert!(sources[1].test_text().contains("fr_1") && !sources[3].test_text().contains("fr_2"));
     }
 }
