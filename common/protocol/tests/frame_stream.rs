@@ -48,7 +48,7 @@ fn types(stream: &[u8]) -> Vec<FrameType> {
 }
 
 #[test]
-fn fr_1_and_5_golden_traffic_frame() {
+fn fr_5_golden_traffic_frame() {
     let (mut sealer, mut opener) = pair(RekeyLimits::default());
     seal(&mut sealer, b"first", 0);
     let bytes = seal(&mut sealer, b"hello, mesh", 5);

@@ -48,34 +48,119 @@ fn draw() -> impl Strategy<Value = Draw> {
 
 impl Draw {
     fn request(self, step: u64) -> StoreRequest {
-        let user = UserId((1 << 40) + u64::from(self.user));
-        let node = NodeNumber(u16::from(self.node));
-        let region = RegionNumber(u32::from(self.region));
-        // Mostly as `A` serves `WEST` and `B` serves `EAST`, or hardly any player would ever come to be.
-        let server = if self.holding == 3 {
-            node
-        } else {
-            NodeNumber(u16::from(self.region))
-        };
+        let user = self.user();
+        match self.kind {
+            0..=6 => self.ownership(step),
+            7 => StoreRequest::SavePlayers {
+                owner: self.node(),
+                saves: vec![self.save(step)],
+            },
+            8 | 9 => StoreRequest::CommitDurable {
+                owner: self.node(),
+                commits: vec![DurableCommit {
+                    save: self.save(step),
+                    changes: vec![self.change()],
+                }],
+            },
+            10 => StoreRequest::Release {
+                owner: self.node(),
+                save: self.save(step),
+            },
+            11 => StoreRequest::RebindSession {
+                owner: self.node(),
+                save: self.save(step),
+            },
+            12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
+            12 if self.version == 1 => StoreRequest::DeleteStaleGuests { idle_ms: 0 },
+            12 => StoreRequest::RaiseSession { user },
+            _ => StoreRequest::LoadPlayer { user },
+        }
+    }
+
+    /// Requests that change who serves a region or owns a player.
+    fn ownership(self, step: u64) -> StoreRequest {
+        let (user, serving, save) = (self.user(), self.serving(), self.save(step));
+        match self.kind {
+            0 if self.version == 0 => StoreRequest::ServeRegion {
+                region: self.region(),
+                node: self.node(),
+            },
+            0..=2 => StoreRequest::InsertPlayer {
+                row: row(user, serving),
+            },
+            3 | 4 => StoreRequest::Activate {
+                user,
+                serving,
+                expected: save.owner_epoch,
+                binding: save.body.binding,
+            },
+            5 => StoreRequest::PassPlayers {
+                from: self.node(),
+                to: serving,
+                attempt: AttemptId(step),
+                passengers: self.passengers(save),
+            },
+            _ => StoreRequest::Reclaim {
+                user,
+                serving,
+                expected: save.owner_epoch,
+            },
+        }
+    }
+
+    fn user(self) -> UserId {
+        UserId((1 << 40) + u64::from(self.user))
+    }
+
+    fn node(self) -> NodeNumber {
+        NodeNumber(u16::from(self.node))
+    }
+
+    fn region(self) -> RegionNumber {
+        RegionNumber(u32::from(self.region))
+    }
+
+    /// Mostly as `A` serves `WEST` and `B` serves `EAST`, or hardly any player would ever come to be.
+    fn serving(self) -> Serving {
         let served = if self.version == 3 { 2 } else { 1 };
-        let serving = Serving {
-            node: server,
-            region,
+        Serving {
+            node: if self.holding == 3 {
+                self.node()
+            } else {
+                NodeNumber(u16::from(self.region))
+            },
+            region: self.region(),
             region_epoch: RegionEpoch(1 << 48 | served),
-        };
-        let expected = OwnerEpoch(1 << 48 | u64::from(self.epoch + 1));
+        }
+    }
+
+    fn save(self, step: u64) -> PlayerSave {
         let mut body = body(u64::from(self.version));
         body.binding.session_generation = SessionGeneration(2 + u64::from(self.session));
-        let binding = body.binding;
-        let version = StateVersion(step / 4 + u64::from(self.version));
-        let save = PlayerSave {
-            user,
-            owner_epoch: expected,
-            version,
+        PlayerSave {
+            user: self.user(),
+            owner_epoch: OwnerEpoch(1 << 48 | u64::from(self.epoch + 1)),
+            version: StateVersion(step / 4 + u64::from(self.version)),
             body,
+        }
+    }
+
+    /// One, or a group of two.
+    fn passengers(self, save: PlayerSave) -> Vec<PlayerSave> {
+        let second = PlayerSave {
+            user: UserId((1 << 40) + u64::from(self.holding)),
+            ..save.clone()
         };
-        let holding = u64::from(self.holding);
-        let change = match self.session {
+        if self.session == 0 {
+            vec![save, second]
+        } else {
+            vec![save]
+        }
+    }
+
+    fn change(self) -> HoldingChange {
+        let (holding, region) = (u64::from(self.holding), self.region());
+        match self.session {
             0 => HoldingChange::Take { holding, region },
             1 => HoldingChange::Give {
                 holding,
@@ -87,57 +172,6 @@ impl Draw {
                 x: 0.1,
                 y: 0.2,
             },
-        };
-        match self.kind {
-            0 if self.version == 0 => StoreRequest::ServeRegion { region, node },
-            0..=2 => StoreRequest::InsertPlayer {
-                row: row(user, serving),
-            },
-            3 | 4 => StoreRequest::Activate {
-                user,
-                serving,
-                expected,
-                binding,
-            },
-            5 => {
-                let second = PlayerSave {
-                    user: UserId((1 << 40) + holding),
-                    ..save.clone()
-                };
-                let passengers = if self.session == 0 {
-                    vec![save, second]
-                } else {
-                    vec![save]
-                };
-                StoreRequest::PassPlayers {
-                    from: node,
-                    to: serving,
-                    attempt: AttemptId(step),
-                    passengers,
-                }
-            }
-            6 => StoreRequest::Reclaim {
-                user,
-                serving,
-                expected,
-            },
-            7 => StoreRequest::SavePlayers {
-                owner: node,
-                saves: vec![save],
-            },
-            8 | 9 => StoreRequest::CommitDurable {
-                owner: node,
-                commits: vec![DurableCommit {
-                    save,
-                    changes: vec![change],
-                }],
-            },
-            10 => StoreRequest::Release { owner: node, save },
-            11 => StoreRequest::RebindSession { owner: node, save },
-            12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
-            12 if self.version == 1 => StoreRequest::DeleteStaleGuests { idle_ms: 0 },
-            12 => StoreRequest::RaiseSession { user },
-            _ => StoreRequest::LoadPlayer { user },
         }
     }
 }

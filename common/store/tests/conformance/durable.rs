@@ -51,6 +51,13 @@ pub(crate) async fn a_commit_moves_row_and_holdings_together_or_not_at_all(scene
         chain_hash: [2; 32],
     };
     assert_eq!(chains, StoreReply::Chains(vec![chain]));
+}
+
+pub(crate) async fn a_dropped_holding_lies_on_the_ground_and_is_counted_there(scene: &Scene) {
+    let west = scene.serve(A, WEST).await;
+    let ann = scene.spawn(ANN, west).await;
+    scene.seed(3).await;
+    scene.commit(A, save(&ann, 2), &[take(0), take(1)]).await;
     let drop = HoldingChange::Drop {
         holding: 0,
         region: EAST,

@@ -48,6 +48,7 @@ conformance! {
         what_breaks_a_limit_is_refused_alone;
     durable:
         a_commit_moves_row_and_holdings_together_or_not_at_all,
+        a_dropped_holding_lies_on_the_ground_and_is_counted_there,
         a_repeated_commit_changes_nothing_and_is_answered_the_same,
         a_fenced_commit_moves_no_holding,
         a_gift_needs_giver_and_receiver,
