@@ -10,7 +10,9 @@ pub mod config;
 pub mod data_dir;
 pub mod files;
 pub mod life;
+pub mod listen_file;
 pub mod settings;
 pub mod telemetry;
+pub mod topology_in_force;
 
 pub use net::entropy::OsEntropy;
