@@ -161,7 +161,9 @@ impl Ctx for RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
-        if body.len() > EVENT_BYTES_MAX || (!durable && player.binding.proxy.is_none()) {
+        // A frozen player is what its Prepare says, down to the number of its last event.
+        let frozen = matches!(player.phase, Phase::Frozen(_));
+        if frozen || body.len() > EVENT_BYTES_MAX || (!durable && player.binding.proxy.is_none()) {
             return;
         }
         if !player.events.push(body, durable, waits) {

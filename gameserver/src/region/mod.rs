@@ -13,6 +13,7 @@ mod ghosts;
 mod handover;
 mod input;
 mod joins;
+mod leaving;
 mod peers;
 mod persistence;
 mod player;

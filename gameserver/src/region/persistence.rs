@@ -292,6 +292,10 @@ impl RegionState {
         let Ok(StoreReply::Holdings(holdings)) = answer else {
             return self.ask_later(Asked::Refresh(user), StoreRequest::HoldingsOf { user });
         };
+        if matches!(player.phase, Phase::Frozen(_)) {
+            // Whoever simulates the player next reads its holdings anyway.
+            return;
+        }
         for holding in holdings {
             let Err(at) = player.holdings.binary_search(&holding.id) else {
                 continue;

@@ -1,1 +1,10 @@
 //! Regions, a simulated store and a made-up clock: what is said in which order, and what becomes of it.
+
+mod bot;
+mod crossing;
+mod doubt;
+mod scene;
+mod sessions;
+mod speed;
+mod valuables;
+mod walking;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use protocol::cell::RemoveReason;
 use protocol::geometry::CellIndex;
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
+use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::handover::{Claim, Commit, Done, Passenger, Prepare, Prepared, Refuse};
 use protocol::message::player::{Here, Moved};
-use store::{PlayerRow, PlayerSave, Serving, StoreError, StoreReply, StoreRequest};
+use store::{PlayerSave, Serving, StoreError, StoreReply, StoreRequest};
 
 use super::super::asked::Asked;
 use super::super::player::Phase;
@@ -27,7 +27,7 @@ const PUSH_BACK: f32 = 0.25;
 const COOL_MS: u64 = 250;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// `Prepare` is sent.
     Preparing,
     /// The CAS is sent: from here on only the row decides.
@@ -39,19 +39,19 @@ enum Step {
 }
 
 #[derive(Clone, Debug)]
-struct Leaver {
-    user: UserId,
+pub(super) struct Leaver {
+    pub(super) user: UserId,
     /// The epoch that this region holds.
-    epoch: OwnerEpoch,
+    pub(super) epoch: OwnerEpoch,
     save: PlayerSave,
     cell: CellIndex,
 }
 
 #[derive(Clone, Debug)]
-struct Departure {
-    region: RegionNumber,
-    target: Served,
-    leavers: Vec<Leaver>,
+pub(super) struct Departure {
+    pub(super) region: RegionNumber,
+    pub(super) target: Served,
+    pub(super) leavers: Vec<Leaver>,
     step: Step,
     since_ms: u64,
     again_ms: u64,
@@ -61,7 +61,7 @@ struct Departure {
 #[derive(Debug, Default)]
 pub(in super::super) struct Departures {
     made: u32,
-    attempts: BTreeMap<AttemptId, Departure>,
+    pub(super) attempts: BTreeMap<AttemptId, Departure>,
 }
 
 impl Departures {
@@ -163,10 +163,16 @@ impl RegionState {
         region: RegionNumber,
     ) -> Option<(Leaver, Passenger)> {
         let target = self.config.topology.region(region)?.rect;
-        let player = self.players.get_mut(&user)?;
-        let epoch = player.epoch;
+        let (key, epoch) = self.players.get(&user).map(|player| (player.key, player.epoch))?;
         let next = epoch.next().ok()?;
-        let entity = self.entities.get_mut(player.key)?;
+        let at = self.entities.get(key)?.at;
+        if !target.contains(at) {
+            // A companion that lags behind is taken along, or the target would send it straight back.
+            self.cells
+                .walk(key, target.clamp(at, PUSH_BACK), &mut self.entities);
+        }
+        let player = self.players.get_mut(&user)?;
+        let entity = self.entities.get_mut(key)?;
         entity.input = None;
         player.commands.clear();
         player.phase = Phase::Frozen(attempt);
@@ -243,7 +249,7 @@ impl RegionState {
         }
     }
 
-    fn resume(&mut self, user: UserId, attempt: AttemptId) {
+    pub(super) fn resume(&mut self, user: UserId, attempt: AttemptId) {
         let now_ms = self.now.mono_ms;
         let Some(player) = self.players.get_mut(&user) else {
             return;
@@ -263,6 +269,8 @@ impl RegionState {
             };
             self.cells.walk(key, inside, &mut self.entities);
         }
+        // What was given to the player meanwhile was not told: see `Ctx::tell`.
+        self.refresh(user);
         self.take_waiting_join(user);
     }
 
@@ -295,92 +303,7 @@ impl RegionState {
         }
     }
 
-    /// What the row says in a doubt, or after an attempt to end it.
-    pub(in super::super) fn doubt_answer(
-        &mut self,
-        attempt: AttemptId,
-        user: UserId,
-        answer: Result<StoreReply, StoreError>,
-    ) {
-        let Some(departure) = self.departures.attempts.get(&attempt) else {
-            return;
-        };
-        let Some(leaver) = departure.leavers.iter().find(|leaver| leaver.user == user) else {
-            return;
-        };
-        let (epoch, target, region) = (leaver.epoch, departure.target, departure.region);
-        let row = match answer {
-            Ok(StoreReply::Activated(row)) => return self.reclaimed(attempt, user, &row),
-            Ok(StoreReply::Player(row)) => row,
-            Ok(StoreReply::Refused(rows)) => rows.into_iter().find(|row| row.user == user),
-            Ok(_) | Err(_) => {
-                return self.ask_later(Asked::Doubt(attempt, user), StoreRequest::LoadPlayer { user });
-            }
-        };
-        let Some(row) = row else {
-            return self.lost(attempt, user);
-        };
-        let next = epoch.next().ok();
-        if row.owner == Some(target.node)
-            && row.region == region
-            && Some(row.owner_epoch) == next
-            && row.attempt == attempt
-        {
-            return self.gone(attempt);
-        }
-        let mine = row.owner == Some(self.config.node) && row.region == self.config.number;
-        if mine && row.owner_epoch == epoch {
-            let (serving, expected) = (self.serving_claim(), epoch);
-            let reclaim = StoreRequest::Reclaim {
-                user,
-                serving,
-                expected,
-            };
-            self.ask(Asked::Reclaim(attempt, user), reclaim);
-        } else if mine
-            && row.region_epoch == self.config.epoch
-            && Some(row.owner_epoch) == next.and_then(|next| next.next().ok())
-        {
-            self.reclaimed(attempt, user, &row);
-        } else {
-            self.lost(attempt, user);
-        }
-    }
-
-    /// The epoch that the lost CAS could still have given away is burnt: the player goes on here.
-    fn reclaimed(&mut self, attempt: AttemptId, user: UserId, row: &PlayerRow) {
-        self.forget_leaver(attempt, user);
-        let (node, region) = (self.config.node, self.config.number);
-        let Some(player) = self.players.get_mut(&user) else {
-            return;
-        };
-        let from_epoch = player.epoch;
-        player.epoch = row.owner_epoch;
-        player.version = StateVersion(player.version.0.max(row.version.0));
-        let (key, proxy) = (player.key, player.binding.proxy);
-        let at = self.entities.get(key).map(|entity| entity.at);
-        self.cells.renew(key, row.owner_epoch, &mut self.entities);
-        if let (Some(proxy), Some(_)) = (proxy, at) {
-            let moved = Moved {
-                user: user.0,
-                from_epoch: from_epoch.0,
-                node: u32::from(node.0),
-                region: region.0,
-                owner_epoch: row.owner_epoch.0,
-            };
-            self.tell_proxy(proxy, moved);
-        }
-        self.resume(user, attempt);
-        self.say_here(user);
-    }
-
-    /// Somebody else's by now: nothing here counts any more.
-    fn lost(&mut self, attempt: AttemptId, user: UserId) {
-        self.forget_leaver(attempt, user);
-        self.fence(user);
-    }
-
-    fn forget_leaver(&mut self, attempt: AttemptId, user: UserId) {
+    pub(super) fn forget_leaver(&mut self, attempt: AttemptId, user: UserId) {
         if let Some(departure) = self.departures.attempts.get_mut(&attempt) {
             departure.leavers.retain(|leaver| leaver.user != user);
             if departure.leavers.is_empty() {
@@ -390,7 +313,7 @@ impl RegionState {
     }
 
     /// Committed. The row holds the state that was frozen, so nothing of the player has to be kept here.
-    fn gone(&mut self, attempt: AttemptId) {
+    pub(super) fn gone(&mut self, attempt: AttemptId) {
         let now_ms = self.now.mono_ms;
         let Some(departure) = self.departures.attempts.get_mut(&attempt) else {
             return;

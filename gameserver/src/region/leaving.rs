@@ -1,0 +1,77 @@
+//! How players leave a region's memory: by logout, without a word, or because somebody else owns them.
+
+use protocol::Code;
+use protocol::cell::RemoveReason;
+use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::message::player::{Leave, LeaveReason, SessionKey};
+
+use super::effect::RegionEffect;
+use super::player::{Player, session_key};
+use super::state::{Notice, RegionState};
+
+impl RegionState {
+    /// Takes a player out of the region's memory.
+    pub(super) fn drop_player(&mut self, user: UserId, reason: RemoveReason) -> Option<Player> {
+        let player = self.players.remove(&user)?;
+        self.cells.leave(player.key, reason, &mut self.entities);
+        self.notices.push_back(Notice::Left(user, player.entity));
+        if !self.stubs.contains_key(&user) {
+            self.effects.push(RegionEffect::PlayerGone(user));
+        }
+        Some(player)
+    }
+
+    /// Somebody else owns the player: what is here is a copy that counts for nothing.
+    pub(super) fn fence(&mut self, user: UserId) {
+        self.count("player_fenced");
+        if let Some(player) = self.drop_player(user, RemoveReason::Gone)
+            && let Some((proxy, join)) = player.waiting_join
+        {
+            self.refuse_join(proxy, &join, Code::Busy);
+        }
+    }
+
+    pub(super) fn leave(&mut self, proxy: NodeNumber, message: &Leave) {
+        let user = UserId(message.user);
+        let same = |key: SessionKey| message.session.as_ref() == Some(&key);
+        if let Some(joining) = self.joining.get_mut(&user) {
+            let join = &joining.join;
+            joining.left |= same(session_key(join.session, join.session_generation, join.attach_no));
+            return;
+        }
+        let Some(player) = self.players.get_mut(&user) else {
+            return self.unknown_user(proxy, user, OwnerEpoch(0));
+        };
+        if player.binding.proxy != Some(proxy) || !same(player.session_key()) {
+            return self.count("leave_not_bound");
+        }
+        match message.reason() {
+            LeaveReason::Linkdead => self.linkdead(user),
+            LeaveReason::Logout => player.logout = true,
+        }
+    }
+
+    pub(super) fn linkdead(&mut self, user: UserId) {
+        let now_ms = self.now.mono_ms;
+        if let Some(player) = self.players.get_mut(&user) {
+            player.binding.proxy = None;
+            player.linkdead_since_ms.get_or_insert(now_ms);
+            player.dirty_since_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// Every player of a proxy that is gone waits for its client elsewhere.
+    pub(super) fn proxy_gone(&mut self, proxy: NodeNumber) {
+        let bound = self
+            .players
+            .values()
+            .filter(|player| player.binding.proxy == Some(proxy));
+        let users: Vec<_> = bound.map(|player| player.user).collect();
+        for user in users {
+            self.linkdead(user);
+        }
+        for joining in self.joining.values_mut() {
+            joining.left |= joining.proxy == proxy;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Joins, resumes, goodbyes.
+
+use protocol::ids::{CommandNumber, RegionNumber, UserId};
+use protocol::message::family::ServerToProxy;
+use protocol::{Code, demo};
+
+use super::super::*;
+use super::bot::Bot;
+use super::scene::*;
+
+fn refused(message: &ServerToProxy) -> Option<u8> {
+    match message {
+        ServerToProxy::JoinRefused(refused) => Some(refused.code as u8),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_higher_attach_wins_and_the_older_proxy_drops_its_copy() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    scene.heard.clear();
+    scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 1, 1)));
+    scene.settle();
+    assert_eq!(
+        scene.take_heard(refused),
+        [Code::Superseded.number()],
+        "equal, from another proxy"
+    );
+    scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 1, 2)));
+    scene.settle();
+    let heard = std::mem::take(&mut scene.heard);
+    let superseded = |(_, proxy, message): &(_, _, ServerToProxy)| {
+        *proxy == PROXY && matches!(message, ServerToProxy::Superseded(_))
+    };
+    assert!(heard.iter().any(superseded));
+    assert!(
+        heard
+            .iter()
+            .any(|(_, proxy, message)| *proxy == OTHER_PROXY && joined(message).is_some())
+    );
+    scene.input(A, RegionInput::Join(PROXY, join(5, 1, 1)));
+    scene.settle();
+    assert_eq!(scene.take_heard(refused), [Code::Superseded.number()], "lower");
+    assert_eq!(scene.active(bot.user).len(), 1);
+}
+
+#[test]
+fn numbers_survive_a_resume_and_start_again_with_a_login() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    bot.walk(&mut scene, 0, 0);
+    bot.command(&mut scene, &demo::Command::Emote(1));
+    bot.live(&mut scene, 100);
+    scene.heard.clear();
+    scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 1, 2)));
+    scene.settle();
+    let resumed = scene.take_heard(joined).remove(0);
+    assert_eq!((resumed.last_input, resumed.last_command), (1, 1));
+    scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 2, 1)));
+    scene.settle();
+    let fresh = scene.take_heard(joined).remove(0);
+    assert_eq!((fresh.last_input, fresh.last_command), (0, 0));
+}
+
+#[test]
+fn a_join_at_the_wrong_server_hears_where_to_go() {
+    let mut scene = Scene::four();
+    Bot::join(&mut scene, 5, 20.0, 20.0);
+    scene.heard.clear();
+    scene.input(RegionNumber(4), RegionInput::Join(OTHER_PROXY, join(5, 1, 2)));
+    scene.settle();
+    let elsewhere = |message: &ServerToProxy| match message {
+        ServerToProxy::Elsewhere(elsewhere) => Some((elsewhere.node, elsewhere.region)),
+        _ => None,
+    };
+    assert_eq!(scene.take_heard(elsewhere), [(1, 1)]);
+    // A new user who starts in the south-east, met by the north-west.
+    let south_east = (100..).find(|user| {
+        let game = crate::demo::DemoGame::default();
+        let at = game.spawn_point(&scene.topology, UserId(*user));
+        scene.topology.region_at(at).number == RegionNumber(4)
+    });
+    scene.input(A, RegionInput::Join(PROXY, join(south_east.unwrap(), 1, 1)));
+    scene.settle();
+    assert_eq!(scene.take_heard(elsewhere), [(4, 4)]);
+}
+
+#[test]
+fn a_join_is_passed_on_between_regions_of_one_server() {
+    let mut scene = Scene::new([1, 1, 1, 1]);
+    let at = crate::demo::DemoGame::default();
+    let spawn = at.spawn_point(&scene.topology, UserId(5));
+    let home = scene.topology.region_at(spawn).number;
+    let other = RegionNumber(home.0 % 4 + 1);
+    scene.input(other, RegionInput::Join(PROXY, join(5, 1, 1)));
+    scene.settle();
+    assert_eq!(scene.assert_owned_once(UserId(5)), home);
+}
+
+#[test]
+fn a_restarted_region_takes_its_players_back_where_the_row_has_them() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    bot.command(&mut scene, &demo::Command::Emote(1));
+    bot.walk(&mut scene, 0, 255);
+    bot.live(&mut scene, 1_500);
+    let before = scene.player(A, bot.user).epoch;
+    bot.command(&mut scene, &demo::Command::Emote(2));
+    bot.live(&mut scene, 50);
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.heard.clear();
+    let again = VerifiedJoin {
+        acked_command: CommandNumber(2),
+        ..join(5, 1, 1)
+    };
+    scene.input(A, RegionInput::Join(PROXY, again));
+    scene.settle();
+    let joined = scene.take_heard(joined).remove(0);
+    assert_eq!(joined.owner_epoch, before.next().unwrap().0);
+    assert_eq!(
+        joined.last_command, 2,
+        "what the client saw acknowledged opens no gap"
+    );
+    let (_, _, at) = scene.active(bot.user)[0];
+    assert!(at.x > 22.0, "at most a second behind: {at:?}");
+}
+
+#[test]
+fn without_a_proxy_a_player_stays_for_the_grace_and_comes_back_where_it_was() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    scene.input(A, RegionInput::ProxyDown(PROXY));
+    scene.run(29_900);
+    assert_eq!(scene.active(bot.user).len(), 1);
+    scene.run(300);
+    assert!(scene.active(bot.user).is_empty());
+    assert_eq!(scene.row(bot.user).owner, None);
+    assert_eq!(scene.regions[&A].status().players, 0);
+    scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 2, 1)));
+    scene.settle();
+    let (region, _, at) = scene.active(bot.user)[0];
+    assert!(region == A && (at.x - 20.0).abs() < 0.1);
+}
+
+#[test]
+fn a_draining_region_takes_nobody_and_writes_everything_down() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    bot.walk(&mut scene, 0, 128);
+    scene.input(A, RegionInput::Drain);
+    scene.heard.clear();
+    scene.input(A, RegionInput::Join(PROXY, join(6, 1, 1)));
+    bot.live(&mut scene, 100);
+    assert_eq!(scene.take_heard(refused), [Code::WorldRecovering.number()]);
+    assert_eq!(scene.regions[&A].status().unsaved, 0);
+}

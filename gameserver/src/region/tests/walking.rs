@@ -1,0 +1,186 @@
+//! One region walks: inputs, commands, cells and outputs.
+
+use std::collections::BTreeMap;
+
+use protocol::cell::{CellState, DecodedCell};
+use protocol::demo;
+use protocol::geometry::CellIndex;
+use protocol::message::family::ServerToProxy;
+use protocol::message::player::Inputs;
+use protocol::message::subscription::Subscribe;
+
+use super::super::*;
+use super::bot::Bot;
+use super::scene::*;
+
+/// A proxy's view of region A, fed by what it heard.
+#[derive(Default)]
+struct View(BTreeMap<CellIndex, CellState>);
+
+impl View {
+    fn update(&mut self, scene: &mut Scene) -> (usize, usize) {
+        let grid = scene.topology.world().grid();
+        let (mut cells, mut promised) = (0, 0);
+        for message in scene.take_heard(|message| Some(message.clone())) {
+            match message {
+                ServerToProxy::CellUpdates(updates) => {
+                    for bytes in updates.cells {
+                        let update = DecodedCell::parse(bytes, &grid).unwrap();
+                        self.0
+                            .entry(update.cell)
+                            .or_default()
+                            .apply(&update)
+                            .expect("no gap");
+                        cells += 1;
+                    }
+                }
+                ServerToProxy::TickEnd(end) => promised += end.cells as usize,
+                _ => {}
+            }
+        }
+        (cells, promised)
+    }
+
+    fn players(&self) -> Vec<(CellIndex, protocol::ids::EntityId)> {
+        let entities = self
+            .0
+            .iter()
+            .flat_map(|(cell, state)| state.entities().map(move |(_, one)| (*cell, one)));
+        entities
+            .filter(|(_, one)| one.kind == 1)
+            .map(|(cell, one)| (cell, one.id))
+            .collect()
+    }
+}
+
+fn subscribe(scene: &mut Scene) {
+    let grid = scene.topology.world().grid();
+    let region = scene.topology.region(A).unwrap();
+    let subscribe = Subscribe {
+        region: A.0,
+        region_epoch: scene.regions[&A].epoch().0,
+        cells: grid.within(region.rect).map(|cell| cell.0).collect(),
+    };
+    scene.proxy_says(region.server, PROXY, subscribe);
+}
+
+#[test]
+fn a_player_walks_and_every_cell_it_crosses_is_seen_without_a_gap() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    subscribe(&mut scene);
+    let mut view = View::default();
+    scene.tick();
+    assert_eq!(view.update(&mut scene).0, 16, "a keyframe for each cell");
+    bot.walk(&mut scene, 0, 255);
+    for _ in 0..100 {
+        scene.tick();
+        let (cells, promised) = view.update(&mut scene);
+        assert_eq!(cells, promised, "the end of the tick counts its cells");
+        assert_eq!(view.players().len(), 1, "seen in exactly one cell");
+    }
+    let (_, _, at) = scene.active(bot.user)[0];
+    assert!(
+        (at.x - 50.0).abs() < 0.2 && (at.y - 20.0).abs() < 0.2,
+        "walked 30 units in 5 s: {at:?}"
+    );
+    assert_eq!(view.players()[0].0, scene.topology.world().grid().cell_at(at));
+}
+
+#[test]
+fn a_subscriber_that_lost_cells_starts_again_with_keyframes_and_nobody_else_does() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    subscribe(&mut scene);
+    bot.walk(&mut scene, 0, 255);
+    scene.run(200);
+    scene.heard.clear();
+    scene.tick();
+    let mut view = View::default();
+    let changed = scene.take_heard(|message| match message {
+        ServerToProxy::CellUpdates(updates) => Some(updates.cells.len()),
+        _ => None,
+    });
+    assert_eq!(changed, [1], "only the cell with the walker changed");
+    scene.input(A, RegionInput::CellsDropped(PROXY));
+    scene.tick();
+    assert_eq!(view.update(&mut scene).0, 16);
+}
+
+#[test]
+fn the_newest_input_wins_and_its_number_never_goes_back() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let send = |scene: &mut Scene, number, speeds: &[u8]| {
+        let inputs = Inputs {
+            user: 5,
+            owner_epoch: bot.epoch.0,
+            number,
+            inputs: speeds.iter().map(|speed| vec![0, *speed].into()).collect(),
+        };
+        scene.proxy_says(bot.node, PROXY, inputs);
+    };
+    send(&mut scene, 3, &[30, 20, 10]);
+    send(&mut scene, 2, &[99]);
+    scene.tick();
+    let outputs = scene.take_heard(output);
+    let own = demo::OwnState::parse(&outputs.last().unwrap().own).unwrap();
+    assert_eq!((outputs.last().unwrap().input_ack, own.walk.speed), (3, 30));
+    send(&mut scene, 1, &[99]);
+    scene.tick();
+    assert_eq!(scene.take_heard(output).last().unwrap().input_ack, 3);
+}
+
+#[test]
+fn soft_commands_are_applied_once_in_order_and_a_gap_is_never_skipped() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    for emote in 1..=3 {
+        bot.command(&mut scene, &demo::Command::Emote(emote));
+    }
+    bot.live(&mut scene, 50);
+    assert_eq!(bot.acked, 3);
+    let before = scene.player(A, bot.user).chain_hash;
+    assert_eq!(before, bot.chain);
+    let mut skipping = |number| {
+        let command = protocol::message::player::Command {
+            user: 5,
+            owner_epoch: bot.epoch.0,
+            number,
+            class: 0,
+            body: demo::Command::Emote(9).encode(),
+        };
+        scene.heard.clear();
+        scene.proxy_says(bot.node, PROXY, command);
+        scene.tick();
+        let acks = scene.take_heard(|message| match message {
+            ServerToProxy::CommandAck(ack) => Some(ack.number),
+            _ => None,
+        });
+        (acks, scene.player(A, bot.user).chain_hash)
+    };
+    assert_eq!(
+        skipping(5),
+        (vec![3], before),
+        "after a gap the proxy hears where to go on"
+    );
+    assert_eq!(skipping(2), (vec![3], before), "repetitions change nothing");
+}
+
+#[test]
+fn what_somebody_else_says_about_a_player_is_refused_and_counted() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let inputs = |epoch| Inputs {
+        user: 5,
+        owner_epoch: epoch,
+        number: 9,
+        inputs: vec![vec![0, 255].into()],
+    };
+    scene.proxy_says(bot.node, OTHER_PROXY, inputs(bot.epoch.0));
+    scene.proxy_says(bot.node, PROXY, inputs(bot.epoch.0 - 1));
+    scene.tick();
+    assert_eq!(scene.counted["player_wrong_proxy"], 1);
+    assert_eq!(scene.counted["player_stale_epoch"], 1);
+    assert_eq!(scene.player(A, bot.user).last_input, 0);
+}
