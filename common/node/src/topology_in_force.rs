@@ -24,7 +24,7 @@ impl TopologyInForce {
     pub fn new(view: TopologyView, cluster: &ClusterFile) -> Self {
         Self {
             view: ArcSwap::from_pointee(view),
-            authorities: cluster.authorities.clone(),
+            authorities: cluster.authorities,
         }
     }
 

@@ -12,6 +12,9 @@ use super::input::{Admission, SessionHandle};
 use super::route::Standing;
 use super::session::{Attached, Session};
 
+/// A client that says nothing for so long, not even its Attach, is dropped, milliseconds.
+const CLIENT_SILENCE_MS: u64 = 10_000;
+
 impl Edge {
     /// A user may log in twice: the higher (generation, attach number) stays, the other is told that it is superseded.
     pub(super) fn admit(&mut self, admission: Admission, now_ms: u64) {
@@ -72,6 +75,20 @@ impl Edge {
     pub(super) fn client_gone(&mut self, handle: SessionHandle, now_ms: u64) {
         self.leave(handle, player::LeaveReason::Linkdead);
         self.forget(handle, now_ms);
+    }
+
+    /// Clients speak ten times a second. One that has not for so long is gone, though its connection may not know it.
+    pub(super) fn end_silent(&mut self, now_ms: u64) {
+        let silent: Vec<SessionHandle> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| now_ms.saturating_sub(session.heard_at_ms) >= CLIENT_SILENCE_MS)
+            .map(|(key, _)| SessionHandle(key))
+            .collect();
+        for handle in silent {
+            self.effects.push(EdgeEffect::Refused("client_silent"));
+            self.end(handle, Code::Generic, now_ms);
+        }
     }
 
     /// The player asked to leave.

@@ -125,6 +125,7 @@ impl Edge {
         self.compose_overdue(now_ms, sink);
         if now_ms.saturating_sub(self.swept_ms) >= 1_000 {
             self.swept_ms = now_ms;
+            self.end_silent(now_ms);
             let dropped = self.views.sweep(now_ms);
             self.effects.extend(dropped.into_iter().map(EdgeEffect::Unwatch));
         }

@@ -97,6 +97,8 @@ pub(super) struct Session {
     pub(super) sight: Sight,
     pub(super) composed_at_ms: u64,
     pub(super) recovering_told: bool,
+    /// When the client last said anything, by whatever transport.
+    pub(super) heard_at_ms: u64,
 }
 
 impl Session {
@@ -127,6 +129,7 @@ impl Session {
             sight: Sight::new(byte_rate, now_ms),
             composed_at_ms: now_ms,
             recovering_told: false,
+            heard_at_ms: now_ms,
         }
     }
 
