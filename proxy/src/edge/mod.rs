@@ -12,6 +12,7 @@ mod commands;
 mod composition;
 mod effect;
 mod input;
+mod inspect;
 mod login;
 mod map;
 mod path;
@@ -35,6 +36,7 @@ use topology::Topology;
 
 pub use effect::{DatagramSink, EdgeEffect};
 pub use input::{Admission, EdgeInput, OwnerAnswer, SessionHandle};
+pub use inspect::SessionView;
 pub use views::RegionCells;
 
 use composition::Composer;
