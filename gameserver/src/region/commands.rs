@@ -98,7 +98,14 @@ impl RegionState {
     /// older epoch is counted by [`early`](Self::early).
     fn bound_player(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch) -> Option<&mut Player> {
         let player = self.players.get_mut(&user)?;
-        (player.epoch == epoch && player.binding.proxy == Some(proxy)).then_some(player)
+        if player.epoch != epoch || player.binding.proxy != Some(proxy) {
+            return None;
+        }
+        if !player.proxy_trusts {
+            player.proxy_trusts = true;
+            self.send_events(user);
+        }
+        self.players.get_mut(&user)
     }
 
     /// A message for a player that is not here at that epoch: too old, too early, or for somebody else.
@@ -268,6 +275,9 @@ impl RegionState {
         let (Some(proxy), epoch) = (player.binding.proxy, player.epoch) else {
             return;
         };
+        if !player.proxy_trusts {
+            return;
+        }
         let effects = &mut self.effects;
         player.events.send(|number, body: Bytes| {
             let event = Event {

@@ -298,5 +298,6 @@ impl RegionState {
         self.keep_departures();
         self.keep_arrivals();
         self.fade_ghosts();
+        self.refresh_at_rim();
     }
 }

@@ -10,12 +10,14 @@ use store::{CommitOutcome, HoldingChange, SaveOutcome, StoreError, StoreReply, S
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
-use super::player::{Phase, Write};
+use super::player::{Phase, Player, Write};
 use super::state::{Notice, RegionState};
 use crate::logic::Place;
 
 /// What failed is asked again after so long, milliseconds.
 const AGAIN_MS: u64 = 200;
+/// Holdings of players near a border are read again this often, seconds.
+const RIM_REFRESH_S: u64 = 4;
 
 impl RegionState {
     /// Asks again a little later what the store could not answer.
@@ -280,6 +282,22 @@ impl RegionState {
         }
     }
 
+    /// A `Refresh` may be lost on its way over a border, so players there are looked after every few seconds, each in
+    /// its own tick.
+    pub(super) fn refresh_at_rim(&mut self) {
+        let period = u64::from(self.config.topology.world().tick_hz.max(1)) * RIM_REFRESH_S;
+        let turn = self.tick.0 % period;
+        let due = |player: &&mut Player| player.was_at_rim && player.user.0 % period == turn;
+        let mut users = Vec::new();
+        for player in self.players.values_mut().filter(due) {
+            player.was_at_rim = false;
+            users.push(player.user);
+        }
+        for user in users {
+            self.refresh(user);
+        }
+    }
+
     pub(super) fn refresh(&mut self, user: UserId) {
         self.ask(Asked::Refresh(user), StoreRequest::HoldingsOf { user });
     }
@@ -297,6 +315,11 @@ impl RegionState {
             return;
         }
         for holding in holdings {
+            if player.events.is_full() {
+                // Nothing is shown that cannot be told: once more, when the client has listened.
+                player.was_at_rim = true;
+                return;
+            }
             let Err(at) = player.holdings.binary_search(&holding.id) else {
                 continue;
             };

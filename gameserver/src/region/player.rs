@@ -211,6 +211,10 @@ pub(super) struct Player {
     pub(super) waiting_join: Option<(NodeNumber, VerifiedJoin)>,
     /// No handover before this time.
     pub(super) cross_after_ms: u64,
+    /// The proxy has spoken at this epoch. Before that it may drop what this region says as somebody else's word.
+    pub(super) proxy_trusts: bool,
+    /// Was near the border since its holdings were read: somebody beyond it may have given something.
+    pub(super) was_at_rim: bool,
     /// Those who cross together with this player.
     pub(super) companions: Vec<UserId>,
 }
@@ -254,6 +258,8 @@ impl Player {
             logout: false,
             waiting_join: None,
             cross_after_ms: 0,
+            proxy_trusts: false,
+            was_at_rim: false,
             companions: Vec::new(),
         }
     }
@@ -277,6 +283,7 @@ impl Player {
         self.client_pub = join.client_pub;
         self.name.clone_from(&join.name);
         self.linkdead_since_ms = None;
+        self.proxy_trusts = true;
         // A row that lags behind a crash must not open a gap before what the client saw acknowledged.
         self.last_command = self.last_command.max(join.acked_command.0);
         self.told_command = self.told_command.max(join.acked_command.0);

@@ -6,5 +6,6 @@ mod doubt;
 mod scene;
 mod sessions;
 mod speed;
+mod storm;
 mod valuables;
 mod walking;

@@ -70,6 +70,7 @@ impl RegionState {
         };
         let from_epoch = player.epoch;
         player.epoch = row.owner_epoch;
+        player.proxy_trusts = false;
         player.version = StateVersion(player.version.0.max(row.version.0));
         let (key, proxy) = (player.key, player.binding.proxy);
         let at = self.entities.get(key).map(|entity| entity.at);

@@ -23,6 +23,8 @@ const GONE_MS: u64 = 30_000;
 const STUB_MS: u64 = 5_000;
 /// How far inside the border a player is put whose crossing was called off, units.
 const PUSH_BACK: f32 = 0.25;
+/// Who stands as near to the edge of the region may be given something from beyond it, units.
+const RIM: f32 = 16.0;
 /// After that, the time to the next attempt, milliseconds.
 const COOL_MS: u64 = 250;
 
@@ -84,10 +86,11 @@ impl RegionState {
     pub(in super::super) fn notice_crossings(&mut self) {
         let now_ms = self.now.mono_ms;
         let mut crossing = Vec::new();
-        for player in self.players.values() {
+        for player in self.players.values_mut() {
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
+            player.was_at_rim |= self.rect.clamp(entity.at, RIM) != entity.at;
             if self.rect.distance(entity.at) > self.margin
                 && player.phase == Phase::Active
                 && player.cross_after_ms <= now_ms
@@ -100,10 +103,23 @@ impl RegionState {
             let region = self.config.topology.region_at(at).number;
             let served = self.serving.get(&region).copied();
             let up = |served: &Served| served.node == self.config.node || self.peers.contains(&served.node);
-            if let Some(target) = served.filter(up) {
-                self.depart(user, region, target);
+            match served.filter(up) {
+                Some(target) => self.depart(user, region, target),
+                None => self.hold_inside(user),
             }
         }
+    }
+
+    /// Nobody serves the other side: the player gets no further than the margin, and its commands go on.
+    fn hold_inside(&mut self, user: UserId) {
+        let Some(key) = self.players.get(&user).map(|player| player.key) else {
+            return;
+        };
+        let Some(at) = self.entities.get(key).map(|entity| entity.at) else {
+            return;
+        };
+        let held = self.rect.clamp(at, PUSH_BACK - self.margin);
+        self.cells.walk(key, held, &mut self.entities);
     }
 
     /// Freezes the player and its companions, once none of them has a write under way.

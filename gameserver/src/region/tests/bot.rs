@@ -1,14 +1,14 @@
 //! A bot with the smallest proxy between itself and the servers: it follows `Moved` and repeats commands, and it
 //! notices when a server breaks its word.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use protocol::demo;
 use protocol::geometry::Position;
 use protocol::ids::*;
 use protocol::message::family::ServerToProxy;
-use protocol::message::player::{Command, CommandClass, Inputs};
+use protocol::message::player::{Command, CommandClass, EventAck, Inputs};
 
 use super::super::commands::chain;
 use super::super::*;
@@ -27,6 +27,9 @@ pub(super) struct Bot {
     pub(super) unacked: VecDeque<(u64, CommandClass, Bytes)>,
     pub(super) chain: [u8; 32],
     pub(super) events: Vec<demo::Event>,
+    /// Bodies by number: a number is never used twice.
+    bodies: BTreeMap<u64, Bytes>,
+    pub(super) heard_at_ms: u64,
     read: usize,
 }
 
@@ -59,6 +62,8 @@ impl Bot {
             unacked: VecDeque::new(),
             chain: [0; 32],
             events: Vec::new(),
+            bodies: BTreeMap::new(),
+            heard_at_ms: scene.now.mono_ms,
             read: read.max(scene.heard.len()),
         }
     }
@@ -122,17 +127,64 @@ impl Bot {
                         "acknowledged inputs went back"
                     );
                     self.input_ack = output.input_ack;
+                    self.heard_at_ms = scene.now.mono_ms;
                 }
                 ServerToProxy::CommandAck(ack) if ack.user == self.user.0 => {
                     self.acked = self.acked.max(ack.number);
                     self.unacked.retain(|(number, ..)| *number > ack.number);
                 }
-                ServerToProxy::Event(event) if event.user == self.user.0 => {
-                    self.events.push(demo::Event::parse(&event.body).unwrap());
+                ServerToProxy::Event(event)
+                    if event.user == self.user.0 && event.owner_epoch == self.epoch.0 =>
+                {
+                    self.take_event(event.number, event.body);
+                }
+                ServerToProxy::Joined(joined)
+                    if joined.user == self.user.0 && joined.owner_epoch >= self.epoch.0 =>
+                {
+                    (self.node, self.epoch) = (node, OwnerEpoch(joined.owner_epoch));
+                    // After a crash the row may be a second behind; a proxy hides that from its client.
+                    self.input_ack = self.input_ack.min(joined.last_input);
+                    self.send(scene, 0);
                 }
                 _ => {}
             }
         }
+    }
+
+    fn take_event(&mut self, number: u64, body: Bytes) {
+        match self.bodies.get(&number) {
+            Some(before) => assert_eq!(*before, body, "event {number} was another one"),
+            None => {
+                self.events.push(demo::Event::parse(&body).unwrap());
+                self.bodies.insert(number, body);
+            }
+        }
+    }
+
+    /// Repeats what is not acknowledged; after a silence, asks the row for the owner and joins there.
+    pub(super) fn insist(&mut self, scene: &mut Scene) {
+        if scene.now.mono_ms - self.heard_at_ms > 1_000 {
+            let row = scene.row(self.user);
+            let again = VerifiedJoin {
+                acked_command: CommandNumber(self.acked),
+                acked_event: EventNumber(self.bodies.keys().next_back().copied().unwrap_or(0)),
+                ..join(self.user.0, 1, 1)
+            };
+            scene.input(row.region, RegionInput::Join(PROXY, again));
+            scene.settle();
+            self.heard_at_ms = scene.now.mono_ms;
+        }
+        self.send(scene, 0);
+    }
+
+    /// Acknowledges the events it has.
+    pub(super) fn acknowledge(&self, scene: &mut Scene) {
+        let ack = EventAck {
+            user: self.user.0,
+            owner_epoch: self.epoch.0,
+            number: self.bodies.keys().next_back().copied().unwrap_or(0),
+        };
+        scene.proxy_says(self.node, PROXY, ack);
     }
 
     /// Ticks and listens.

@@ -113,6 +113,24 @@ fn without_an_answer_the_player_goes_on_inside_after_a_quarter_of_a_second() {
 }
 
 #[test]
+fn where_nobody_serves_the_other_side_players_are_held_and_their_commands_go_on() {
+    let mut scene = Scene::four();
+    let mut bot = at_the_border(&mut scene);
+    scene.stop(B);
+    bot.walk(&mut scene, EAST, 255);
+    bot.live(&mut scene, 1_500);
+    bot.command(&mut scene, &demo::Command::Collect { gem: 1 });
+    bot.live(&mut scene, 100);
+    let (region, _, at) = scene.active(bot.user)[0];
+    assert!(region == A && at.x <= 129.0, "held: {at:?}");
+    assert_eq!(bot.acked, 1);
+    scene.start(B);
+    scene.link_all();
+    bot.live(&mut scene, 1_000);
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+}
+
+#[test]
 fn commands_issued_all_the_way_are_applied_exactly_once_in_order() {
     let mut scene = Scene::four();
     let mut bot = at_the_border(&mut scene);

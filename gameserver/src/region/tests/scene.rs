@@ -66,6 +66,9 @@ pub(super) struct Scene {
     pub(super) counted: BTreeMap<&'static str, usize>,
     /// Families between servers that are lost, each so many times.
     pub(super) lose: BTreeMap<u8, usize>,
+    /// Of a thousand messages between servers, as many are lost and as many doubled.
+    pub(super) weather_permille: u64,
+    pub(super) dice: u64,
     /// Families that are delivered twice.
     pub(super) double: BTreeSet<u8>,
     /// What goes wrong with the next request of a kind.
@@ -91,6 +94,8 @@ impl Scene {
             said: Vec::new(),
             counted: BTreeMap::new(),
             lose: BTreeMap::new(),
+            weather_permille: 0,
+            dice: 1,
             double: BTreeSet::new(),
             fault: None,
             net: VecDeque::new(),
@@ -129,7 +134,9 @@ impl Scene {
         let region = Region::new(config, Box::new(DemoGame::default())).unwrap();
         self.regions.insert(number, region);
         let regions = self.topology.regions_of(node).map(|region| region.number);
-        self.directories.insert(node, Directory::new(regions));
+        self.directories
+            .entry(node)
+            .or_insert_with(|| Directory::new(regions));
     }
 
     /// A server is dead: what is sent to it is lost.
@@ -196,10 +203,13 @@ impl Scene {
             RegionEffect::ToServer(to, message) => {
                 self.said.push(message.clone());
                 let family = message.family();
+                let dice = self.roll();
                 match self.lose.get_mut(&family) {
+                    // What a link says as it comes up is not lost but with the link.
+                    _ if dice < self.weather_permille && family != 0x40 => {}
                     Some(times) if *times > 0 => *times -= 1,
                     _ => {
-                        if self.double.contains(&family) {
+                        if self.double.contains(&family) || dice >= 1_000 - self.weather_permille {
                             self.net.push_back((node, to, message.clone()));
                         }
                         self.net.push_back((node, to, message));
@@ -224,6 +234,15 @@ impl Scene {
             RegionEffect::ForwardJoin(to, proxy, join) => self.input(to, RegionInput::Join(proxy, join)),
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,
         }
+    }
+
+    /// 0 to 999.
+    pub(super) fn roll(&mut self) -> u64 {
+        self.dice = self
+            .dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.dice >> 33) % 1_000
     }
 
     fn deliver(&mut self, from: NodeNumber, to: NodeNumber, message: &ServerToServer) {

@@ -149,6 +149,10 @@ fn a_gem_is_given_to_somebody_beyond_the_border() {
             assert_eq!(scene.assert_owned_once(receiver.user), A);
         }
         receiver.listen(&mut scene);
+        // A proxy that has not spoken at this epoch may not believe what it hears: nothing is told before.
+        assert!(receiver.events.is_empty() || lost == 1);
+        receiver.acknowledge(&mut scene);
+        receiver.listen(&mut scene);
         assert_eq!(
             giver.events.last(),
             Some(&Event::Given {
@@ -187,6 +191,8 @@ fn a_gem_given_while_the_receiver_crosses_arrives_too() {
         },
     );
     giver.live(&mut scene, 1_000);
+    receiver.listen(&mut scene);
+    receiver.acknowledge(&mut scene);
     receiver.listen(&mut scene);
     assert_eq!(scene.assert_owned_once(receiver.user), B);
     let from = UserId(0);
