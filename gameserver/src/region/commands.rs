@@ -10,7 +10,7 @@ use protocol::message::family::ProxyToServer;
 use protocol::message::player::{Command, CommandAck, CommandClass, Event, EventAck, Inputs, Output};
 use sha2::{Digest as _, Sha256};
 
-use super::handover::target::EarlyMessage;
+use super::handover::arrival::EarlyMessage;
 use super::player::{Phase, Player, QueuedCommand};
 use super::state::RegionState;
 use crate::logic::{CommandKind, Ctx, GameLogic};
@@ -136,7 +136,7 @@ impl RegionState {
     }
 
     pub(super) fn proxy_says(&mut self, proxy: NodeNumber, message: ProxyToServer) {
-        use super::publication::Role::Proxy;
+        use super::subscribers::Role::Proxy;
         match message {
             ProxyToServer::Inputs(message) => self.inputs(proxy, message),
             ProxyToServer::Command(message) => self.command(proxy, message),
@@ -295,7 +295,7 @@ impl RegionState {
         let mut own = std::mem::take(&mut self.own);
         let mut effects = std::mem::take(&mut self.effects);
         let mut publication =
-            std::mem::replace(&mut self.publication, super::publication::Publication::new(0));
+            std::mem::replace(&mut self.publication, super::subscribers::Publication::new(0));
         for player in self.players.values() {
             let Some(proxy) = player.binding.proxy else {
                 continue;

@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 use protocol::geometry::Position;
-use protocol::ids::{AttachNo, EntityId, NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Elsewhere, JoinRefused, Joined, Superseded};
 use protocol::{Code, cell::Motion, cell::RemoveReason, cell::StateBytes};
@@ -12,8 +12,10 @@ use store::{Binding, Holder, Holding, PlayerBody, PlayerRow, StoreError, StoreRe
 use super::asked::Asked;
 use super::effect::RegionEffect;
 use super::entity::{Change, Entity};
+use super::joining::Joining;
 use super::player::{Phase, Player, session_key};
-use super::state::{Notice, RegionState, Stub};
+use super::served::Stub;
+use super::state::{Notice, RegionState};
 use crate::join_check::VerifiedJoin;
 
 /// A join gives up after so long, milliseconds.
@@ -24,26 +26,6 @@ const RETRY_MS: u32 = 500;
 const JOINING_MAX: usize = 4_096;
 /// Where a new player's row starts to count.
 const KIND_OF_A_NEW_PLAYER: u32 = protocol::demo::KIND_PLAYER as u32;
-
-/// A join under way.
-#[derive(Clone, Debug)]
-pub(super) struct Joining {
-    pub(super) proxy: NodeNumber,
-    pub(super) join: VerifiedJoin,
-    since_ms: u64,
-    /// Where the user starts if there is no row.
-    spawn: Position,
-    /// The row, activated, while its holdings are read.
-    row: Option<PlayerRow>,
-    /// The client is gone again.
-    pub(super) left: bool,
-}
-
-impl Joining {
-    fn order(&self) -> (SessionGeneration, AttachNo) {
-        (self.join.session_generation, self.join.attach_no)
-    }
-}
 
 impl RegionState {
     /// `spawn`: where the game lets a new user start.

@@ -13,14 +13,18 @@ mod ghosts;
 mod handover;
 mod input;
 mod inspect;
+mod joining;
 mod joins;
 mod leaving;
+mod neighbours;
 mod peers;
 mod persistence;
 mod player;
 mod publication;
+mod served;
 mod state;
 mod status;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 
@@ -34,10 +38,10 @@ use asked::Asked;
 pub use effect::{RegionEffect, StoreTicket};
 pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
-use publication::Role;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
 pub use status::RegionStatus;
+use subscribers::Role;
 
 /// Tells how long the phases of a tick take; the region itself reads no clock.
 pub trait PhaseClock {

@@ -15,12 +15,13 @@ use super::cells::Cells;
 use super::effect::{RegionEffect, StoreTicket};
 use super::entity::Entities;
 use super::ghosts::Ghosts;
-use super::handover::source::Departures;
-use super::handover::target::Arrivals;
+use super::handover::arrival::Arrivals;
+use super::handover::departure::Departures;
 use super::input::Now;
-use super::joins::Joining;
+use super::joining::Joining;
 use super::player::Player;
-use super::publication::Publication;
+use super::served::{Served, Stub};
+use super::subscribers::Publication;
 use crate::logic::CommandKind;
 
 /// What a region is made of.
@@ -74,22 +75,6 @@ pub(super) enum Notice {
         target: EntityId,
         body: Bytes,
     },
-}
-
-/// Another region as far as this one has heard of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Served {
-    pub(super) node: NodeNumber,
-    pub(super) epoch: RegionEpoch,
-}
-
-/// Who was handed over lately, and where to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stub {
-    pub(super) at: Served,
-    pub(super) region: RegionNumber,
-    pub(super) owner_epoch: protocol::ids::OwnerEpoch,
-    pub(super) until_ms: u64,
 }
 
 /// Counts since the region was served.

@@ -12,6 +12,8 @@
 //! What if a server dies in a handover? Before the CAS the row still says A, after it the row says B: whoever starts
 //! again reads it. An answer to the CAS that nobody got is a doubt, and only the row or a second CAS ends a doubt.
 
+pub(super) mod arrival;
+pub(super) mod departure;
 mod doubt;
-pub(super) mod source;
-pub(super) mod target;
+mod source;
+mod target;

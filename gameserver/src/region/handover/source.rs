@@ -1,17 +1,16 @@
 //! The source's side of a handover (A): freeze, prepare, commit by CAS, and what to do when no answer comes.
 
-use std::collections::BTreeMap;
-
 use protocol::cell::RemoveReason;
-use protocol::geometry::CellIndex;
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{AttemptId, NodeNumber, RegionNumber, UserId};
 use protocol::message::handover::{Claim, Commit, Done, Passenger, Prepare, Prepared, Refuse};
 use protocol::message::player::{Here, Moved};
-use store::{PlayerSave, Serving, StoreError, StoreReply, StoreRequest};
+use store::{Serving, StoreError, StoreReply, StoreRequest};
 
 use super::super::asked::Asked;
 use super::super::player::Phase;
-use super::super::state::{RegionState, Served, Stub};
+use super::super::served::{Served, Stub};
+use super::super::state::RegionState;
+use super::departure::{Departure, Leaver, Step};
 
 /// Without `Prepared` for so long, the source goes on as if nothing had been, milliseconds.
 pub(in super::super) const PREPARE_MS: u64 = 250;
@@ -27,59 +26,6 @@ const PUSH_BACK: f32 = 0.25;
 const RIM: f32 = 16.0;
 /// After that, the time to the next attempt, milliseconds.
 const COOL_MS: u64 = 250;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// `Prepare` is sent.
-    Preparing,
-    /// The CAS is sent: from here on only the row decides.
-    Committing,
-    /// The CAS has no answer, or was refused.
-    Doubt,
-    /// Committed; the target has not said `Done`.
-    Gone,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Leaver {
-    pub(super) user: UserId,
-    /// The epoch that this region holds.
-    pub(super) epoch: OwnerEpoch,
-    save: PlayerSave,
-    cell: CellIndex,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Departure {
-    pub(super) region: RegionNumber,
-    pub(super) target: Served,
-    pub(super) leavers: Vec<Leaver>,
-    step: Step,
-    since_ms: u64,
-    again_ms: u64,
-}
-
-/// Handovers from this region under way.
-#[derive(Debug, Default)]
-pub(in super::super) struct Departures {
-    made: u32,
-    pub(super) attempts: BTreeMap<AttemptId, Departure>,
-}
-
-impl Departures {
-    /// Players whose handover is not committed.
-    pub(in super::super) fn frozen(&self) -> usize {
-        let open = self
-            .attempts
-            .values()
-            .filter(|departure| departure.step != Step::Gone);
-        open.map(|departure| departure.leavers.len()).sum()
-    }
-
-    pub(in super::super) fn len(&self) -> usize {
-        self.attempts.len()
-    }
-}
 
 impl RegionState {
     /// Phase: whoever stands far enough inside another region crosses over.

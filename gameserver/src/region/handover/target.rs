@@ -1,21 +1,18 @@
 //! The target's side of a handover (B): a shadow is only a reason to look at the row, and only the row makes a player
 //! active. Messages that come before their player are kept for a moment.
 
-use std::collections::BTreeMap;
-
 use protocol::Code;
 use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 use protocol::limits::HANDOVER_GROUP_MAX;
 use protocol::message::handover::{Claim, Commit, Done, Prepare, Prepared, Refuse};
-use protocol::message::player::{Command, EventAck, Inputs};
-use store::{Holding, PlayerRow, StoreError, StoreReply, StoreRequest};
+use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
 
 use super::super::asked::Asked;
 use super::super::effect::RegionEffect;
-use super::super::state::{RegionState, Served, Stub};
+use super::super::served::{Served, Stub};
+use super::super::state::RegionState;
+use super::arrival::{Arrival, EarlyMessage, READ_MS, Sender};
 
-/// The row of a shadow is read again this often, milliseconds.
-const READ_MS: u64 = 200;
 /// … and this often when the source has been silent for long.
 const READ_SLOWLY_MS: u64 = 1_000;
 /// A shadow without a commit is forgotten after so long, milliseconds; the row is not.
@@ -26,78 +23,6 @@ const EARLY_MS: u64 = 2_000;
 const EARLY_MAX: usize = 64;
 /// Players who may be about to arrive.
 const ARRIVALS_MAX: usize = 4_096;
-
-/// A message of a player who is not here yet.
-#[derive(Clone, Debug)]
-pub(in super::super) enum EarlyMessage {
-    Inputs(Inputs),
-    Command(Command),
-    EventAck(EventAck),
-}
-
-/// Who prepared or committed a handover to here.
-#[derive(Clone, Copy, Debug)]
-struct Sender {
-    node: NodeNumber,
-    region: RegionNumber,
-    attempt: AttemptId,
-    version: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Arrival {
-    /// The epoch under which the player is to be active here.
-    epoch: OwnerEpoch,
-    sender: Option<Sender>,
-    committed: bool,
-    since_ms: u64,
-    read_at_ms: u64,
-    reading: bool,
-    /// A row that makes the player active, while its holdings are read.
-    row: Option<PlayerRow>,
-    holdings: Option<Vec<Holding>>,
-    early: Vec<(u64, NodeNumber, EarlyMessage)>,
-    /// Somebody changed the holdings meanwhile.
-    refresh: bool,
-}
-
-impl Arrival {
-    fn new(epoch: OwnerEpoch, now_ms: u64) -> Self {
-        Self {
-            epoch,
-            sender: None,
-            committed: false,
-            since_ms: now_ms,
-            read_at_ms: now_ms + READ_MS,
-            reading: false,
-            row: None,
-            holdings: None,
-            early: Vec::new(),
-            refresh: false,
-        }
-    }
-}
-
-/// Players who may be about to arrive.
-#[derive(Debug, Default)]
-pub(in super::super) struct Arrivals {
-    by_user: BTreeMap<UserId, Arrival>,
-}
-
-impl Arrivals {
-    pub(in super::super) fn len(&self) -> usize {
-        self.by_user.len()
-    }
-
-    /// Has the holdings of an arrival read once more; whether there is one.
-    pub(in super::super) fn refresh_again(&mut self, user: UserId) -> bool {
-        let arrival = self.by_user.get_mut(&user);
-        arrival.is_some_and(|arrival| {
-            arrival.refresh = true;
-            true
-        })
-    }
-}
 
 impl RegionState {
     pub(in super::super) fn prepare(&mut self, node: NodeNumber, message: &Prepare) {

@@ -1,0 +1,27 @@
+//! A join under way, between the steps that the store takes.
+
+use protocol::geometry::Position;
+use protocol::ids::{AttachNo, NodeNumber, SessionGeneration};
+use store::PlayerRow;
+
+use crate::join_check::VerifiedJoin;
+
+/// A join under way.
+#[derive(Clone, Debug)]
+pub(super) struct Joining {
+    pub(super) proxy: NodeNumber,
+    pub(super) join: VerifiedJoin,
+    pub(super) since_ms: u64,
+    /// Where the user starts if there is no row.
+    pub(super) spawn: Position,
+    /// The row, activated, while its holdings are read.
+    pub(super) row: Option<PlayerRow>,
+    /// The client is gone again.
+    pub(super) left: bool,
+}
+
+impl Joining {
+    pub(super) fn order(&self) -> (SessionGeneration, AttachNo) {
+        (self.join.session_generation, self.join.attach_no)
+    }
+}

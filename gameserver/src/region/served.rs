@@ -1,0 +1,19 @@
+//! Who serves which region, and where those went who were handed over lately.
+
+use protocol::ids::{NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber};
+
+/// Another region as far as this one has heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Served {
+    pub(super) node: NodeNumber,
+    pub(super) epoch: RegionEpoch,
+}
+
+/// Who was handed over lately, and where to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stub {
+    pub(super) at: Served,
+    pub(super) region: RegionNumber,
+    pub(super) owner_epoch: OwnerEpoch,
+    pub(super) until_ms: u64,
+}
