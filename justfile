@@ -23,6 +23,10 @@ lint:
 tidy:
     cargo test -p tidy
 
+# Benchmarks beside their bare baselines: all, or those named
+bench *arguments:
+    cargo run --release -p bench -- {{arguments}}
+
 # Formats everything
 fmt:
     cargo fmt --all

@@ -1,4 +1,3 @@
 //! Proxy: edge shards, sessions, routing, composition, co-located auth role.
 
 pub mod edge;
-pub mod server;

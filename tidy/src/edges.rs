@@ -30,6 +30,8 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("client", &["protocol", "net"]),
     ("loadtest", &["protocol", "client"]),
     ("simulation", ALL),
+    // Measures whatever there is, from the inside; nothing depends on it.
+    ("bench", ALL),
     ("regionmesh", ALL),
     ("fuzz-targets", &["protocol", "topology"]),
     ("tidy", &[]),

@@ -1,0 +1,52 @@
+//! Benchmarks: each prints its figure beside a bare baseline of the same run and writes it to `target/bench/NAME.json`.
+//! They are run by hand; no test is timed.
+
+mod clocks;
+mod edge;
+mod figure;
+mod machine;
+mod pairs;
+mod scene;
+
+use clap::{Parser, ValueEnum};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Measures parts of the mesh, each beside a bare baseline of the same run.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Options {
+    /// What to measure; nothing: all but capacity.
+    names: Vec<Name>,
+    /// Interleaved pairs of figure and baseline.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pairs: u16,
+    /// Players at the shard (edge).
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=8000))]
+    players: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// CPU per player tick of a proxy's shard.
+    Edge,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    // Thousands of clients have a socket each.
+    let (_, files) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
+    let all = [Name::Edge];
+    let names = if options.names.is_empty() {
+        &all[..]
+    } else {
+        &options.names
+    };
+    let pairs = usize::from(options.pairs);
+    for name in names {
+        match name {
+            Name::Edge => edge::run(usize::from(options.players), pairs)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Players who are always on their way: each walks to a place nearby and then to the next.
+
+use protocol::demo::Input;
+use protocol::geometry::Position;
+
+/// How far the next place is at most, per axis, units.
+const STEP: f32 = 64.0;
+/// Nobody walks closer to the edge of the world than this, units: who runs into it stands.
+const RIM: f32 = 2.0;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Walker {
+    at: Position,
+    to: Position,
+}
+
+/// All of them, by number.
+pub(crate) struct Walkers {
+    size: f32,
+    walkers: Vec<Walker>,
+    random: u64,
+}
+
+impl Walkers {
+    /// So many walkers in a square world of this size, units.
+    pub(crate) fn new(count: usize, size: u32) -> Self {
+        Self {
+            size: size as f32,
+            walkers: vec![Walker::default(); count],
+            random: 7,
+        }
+    }
+
+    /// Where a walker is, as its own state says.
+    pub(crate) fn seen(&mut self, number: usize, at: Position) {
+        if let Some(walker) = self.walkers.get_mut(number) {
+            walker.at = at;
+        }
+    }
+
+    /// What a walker does next: goes on, or sets out for another place once it is there.
+    pub(crate) fn input(&mut self, number: usize) -> Input {
+        let Some(mut walker) = self.walkers.get(number).copied() else {
+            return Input::default();
+        };
+        if walker.at.distance_squared(walker.to) < 1.0 || walker.to == Position::default() {
+            walker.to = Position {
+                x: self.place_near(walker.at.x),
+                y: self.place_near(walker.at.y),
+            };
+            if let Some(place) = self.walkers.get_mut(number) {
+                *place = walker;
+            }
+        }
+        Input::towards(walker.at, walker.to)
+    }
+
+    fn place_near(&mut self, along: f32) -> f32 {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let part = (self.random >> 40) as f32 / (1_u64 << 24) as f32;
+        let low = (along - STEP).max(RIM);
+        let high = (along + STEP).min(self.size - RIM);
+        low + part * (high - low).max(0.0)
+    }
+}
