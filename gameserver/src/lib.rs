@@ -7,3 +7,4 @@ pub mod fixed_map;
 pub mod join_check;
 pub mod logic;
 pub mod region;
+pub mod server;

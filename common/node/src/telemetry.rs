@@ -1,9 +1,11 @@
 //! What a node says about itself: log lines and metrics. Both are set up once per process, first of all.
 
+mod links;
 mod log;
 mod metrics;
 mod process;
 
+pub use links::LINK_METRICS;
 pub use log::{LevelError, LogControl, LogFormat, parse_level};
 pub use metrics::{Kind, Metric, Metrics, undescribed};
 pub(crate) use process::record as record_process;

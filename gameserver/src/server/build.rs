@@ -1,0 +1,169 @@
+//! From settings to a game server that is ready to start: opens the data directory, binds, opens the store, and takes
+//! over its regions there. Nothing has been said to any peer then.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use net::link::{LinkConfig, LinkContext};
+use node::clock::wall_ms;
+use node::data_dir::DataDir;
+use node::life::Failure;
+use protocol::identity::Role;
+use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::node_handshake::LocalNode;
+use store::sqlite::SqliteStore;
+use store::{StoreHandle, StoreReply, StoreRequest, StoreSettings};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use topology::Topology;
+
+use super::settings::GameServerSettings;
+use super::topology_in_force::TopologyInForce;
+use crate::demo::DemoGame;
+use crate::region::{Region, RegionConfig};
+
+/// Everything that runs, before it runs.
+pub(super) struct Built {
+    pub(super) number: NodeNumber,
+    pub(super) incarnation: Incarnation,
+    /// The world as it stays until the next start; who may be a peer is asked of `in_force`.
+    pub(super) topology: Arc<Topology>,
+    pub(super) in_force: Arc<TopologyInForce>,
+    pub(super) context: Arc<LinkContext>,
+    pub(super) peer_listener: TcpListener,
+    pub(super) proxy_listener: TcpListener,
+    pub(super) regions: Vec<Region>,
+    pub(super) store: OpenStore,
+}
+
+/// The store and the task in front of it.
+pub(super) struct OpenStore {
+    pub(super) handle: StoreHandle,
+    task: JoinHandle<()>,
+    file: Arc<SqliteStore>,
+}
+
+impl OpenStore {
+    async fn open(settings: &GameServerSettings) -> Result<Self, Failure> {
+        let path = settings.store_path();
+        // On one thread: the future of sqlx's migrations is not one that may go from thread to thread.
+        let runtime = tokio::runtime::Handle::current();
+        let opening = move || runtime.block_on(SqliteStore::open(&path));
+        let opened = tokio::task::spawn_blocking(opening)
+            .await
+            .map_err(Failure::failed)?;
+        let file = Arc::new(opened.map_err(Failure::unreachable)?);
+        let queue_bytes_max = settings.store.queue_bytes_max;
+        let (handle, task) = StoreHandle::spawn(file.clone(), StoreSettings { queue_bytes_max });
+        Ok(Self { handle, task, file })
+    }
+
+    async fn ask(&self, request: StoreRequest) -> Result<StoreReply, Failure> {
+        let answer = self.handle.ask(request).await;
+        answer
+            .map_err(|error| Failure::unreachable(format!("the store does not let this node start: {error}")))
+    }
+
+    /// Waits until everything sent has been answered; all other handles must be gone.
+    pub(super) async fn close(self) {
+        drop(self.handle);
+        let _ = self.task.await;
+        if let Some(file) = Arc::into_inner(self.file) {
+            file.close().await;
+        }
+    }
+}
+
+/// Builds a game server.
+pub(super) async fn build(settings: &GameServerSettings) -> Result<Built, Failure> {
+    let node = &settings.node;
+    let dir = DataDir::open(&node.data, &node.name, Role::GameServer, wall_ms())?;
+    let topology = Arc::new(dir.view.topology().clone());
+    let server = topology
+        .server(dir.number)
+        .ok_or_else(|| Failure::bad_input("the topology does not list this node"))?;
+    let peer_listener = bind(server.peer).await?;
+    let proxy_listener = bind(server.proxy).await?;
+    let store = OpenStore::open(settings).await?;
+    let incarnation = start_node(&store, dir.number).await?;
+    let regions = serve_regions(settings, &store, &dir, incarnation, &topology).await?;
+    let authorities = dir.cluster.authorities;
+    let local = LocalNode::new(&dir.certificate, dir.cluster.cluster_id, authorities, incarnation);
+    let local = local.map_err(Failure::bad_input)?;
+    let in_force = Arc::new(TopologyInForce::new(dir.view, authorities, &node.data));
+    let context = LinkContext::new(LinkConfig::default(), local, Role::GameServer, in_force.clone());
+    Ok(Built {
+        number: dir.number,
+        incarnation,
+        topology,
+        in_force,
+        context: Arc::new(context),
+        peer_listener,
+        proxy_listener,
+        regions,
+        store,
+    })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::bad_input(format!(
+            "cannot listen on {address}: {error}; free it, or change the topology"
+        ))
+    })
+}
+
+async fn start_node(store: &OpenStore, node: NodeNumber) -> Result<Incarnation, Failure> {
+    match store.ask(StoreRequest::StartNode { node }).await? {
+        StoreReply::Started(incarnation) => Ok(incarnation),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn serve_regions(
+    settings: &GameServerSettings,
+    store: &OpenStore,
+    dir: &DataDir,
+    incarnation: Incarnation,
+    topology: &Arc<Topology>,
+) -> Result<Vec<Region>, Failure> {
+    let numbers: Vec<_> = topology
+        .regions_of(dir.number)
+        .map(|region| region.number)
+        .collect();
+    let mut regions = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let config = RegionConfig {
+            incarnation,
+            seed: world_seed(dir),
+            linkdead_grace_ms: settings.limits.linkdead_grace_ms,
+            soft_save_ms: settings.limits.soft_save_ms,
+            ..RegionConfig::new(
+                number,
+                serve(store, dir.number, number).await?,
+                dir.number,
+                topology.clone(),
+            )
+        };
+        let game = Box::new(DemoGame::with_creatures(settings.game.creatures));
+        regions.push(Region::new(config, game).map_err(Failure::bad_input)?);
+    }
+    Ok(regions)
+}
+
+async fn serve(store: &OpenStore, node: NodeNumber, region: RegionNumber) -> Result<RegionEpoch, Failure> {
+    match store.ask(StoreRequest::ServeRegion { region, node }).await? {
+        StoreReply::Serving(epoch) => Ok(epoch),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The same on every server of a cluster, and another in every cluster.
+fn world_seed(dir: &DataDir) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = dir.cluster.cluster_id.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn unexpected(reply: &StoreReply) -> Failure {
+    Failure::failed(format!("the store gave an answer to another question: {reply:?}"))
+}

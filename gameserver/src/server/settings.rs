@@ -1,0 +1,209 @@
+//! The settings of a game server: the table `[node]` that every node has, and its own.
+
+use std::path::PathBuf;
+
+use node::config::{Flag, Mistake, Settings};
+use node::settings::{NodeArgs, NodeSettings};
+use serde::{Deserialize, Serialize};
+
+/// File name of the store beside the data directories of one machine.
+const STORE_FILE: &str = "store.sqlite";
+
+/// All settings of a game server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GameServerSettings {
+    /// What every node has.
+    pub node: NodeSettings,
+    /// Where players and holdings are kept.
+    pub store: StoreTable,
+    /// The demo game.
+    pub game: GameSettings,
+    /// Bounds and times.
+    pub limits: LimitSettings,
+}
+
+/// The table `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreTable {
+    /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
+    pub path: PathBuf,
+    /// Requests that may wait for the store, bytes.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for StoreTable {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            queue_bytes_max: store::limits::QUEUE_BYTES_MAX,
+        }
+    }
+}
+
+/// The table `[game]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GameSettings {
+    /// Wandering creatures in each region.
+    pub creatures: u32,
+}
+
+impl Default for GameSettings {
+    fn default() -> Self {
+        Self { creatures: 16 }
+    }
+}
+
+/// The table `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Messages that may wait for one region, bytes; whoever sends more is cut off.
+    pub inbox_bytes_max: usize,
+    /// Players that this server should have at most, as it tells whoever balances.
+    pub players_max: u32,
+    /// How long a player without a proxy stays in the world, milliseconds.
+    pub linkdead_grace_ms: u64,
+    /// Soft state is saved this long after it changed, milliseconds.
+    pub soft_save_ms: u64,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            inbox_bytes_max: 16 << 20,
+            players_max: 4_000,
+            linkdead_grace_ms: 30_000,
+            soft_save_ms: 1_000,
+        }
+    }
+}
+
+impl Settings for GameServerSettings {
+    fn check(&self) -> Vec<Mistake> {
+        let mut mistakes = self.node.check();
+        if self.limits.inbox_bytes_max < 1 << 20 {
+            mistakes.push(Mistake::new(
+                "limits.inbox_bytes_max",
+                "is less than 1048576, which a few frames fill",
+            ));
+        }
+        if self.store.queue_bytes_max < 1 << 20 {
+            mistakes.push(Mistake::new(
+                "store.queue_bytes_max",
+                "is less than 1048576, which one batch of saves may need",
+            ));
+        }
+        mistakes
+    }
+}
+
+impl GameServerSettings {
+    /// The store's file.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        if !self.store.path.as_os_str().is_empty() {
+            return self.store.path.clone();
+        }
+        let beside = self.node.data.join("..");
+        beside.canonicalize().unwrap_or(beside).join(STORE_FILE)
+    }
+}
+
+/// The command line of a game server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// What every node takes.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// The store's SQLite file [default: store.sqlite beside the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// Wandering creatures in each region
+    #[arg(long, value_name = "COUNT")]
+    pub creatures: Option<u32>,
+}
+
+impl Args {
+    /// The flags beyond those that every node has.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let given = [
+            (
+                "--store",
+                "store.path",
+                self.store.as_ref().map(|path| path.display().to_string()),
+            ),
+            (
+                "--creatures",
+                "game.creatures",
+                self.creatures.map(|count| count.to_string()),
+            ),
+        ];
+        let given = given.into_iter().filter_map(|(name, key, value)| {
+            Some(Flag {
+                name,
+                key,
+                value: value?,
+            })
+        });
+        given.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use node::config::{Sources, assert_strict, load};
+
+    #[test]
+    fn unknown_keys_are_refused_everywhere() {
+        assert_strict::<GameServerSettings>();
+    }
+
+    #[test]
+    fn flags_reach_their_settings_and_mistakes_are_told() {
+        let args = Args {
+            store: Some("/somewhere/s.sqlite".into()),
+            creatures: Some(3),
+            ..Args::default()
+        };
+        let mut flags = args.flags();
+        let given = |key, value: &str| Flag {
+            name: "--test",
+            key,
+            value: value.to_owned(),
+        };
+        flags.extend([given("node.name", "gs-a"), given("node.data", "/data/nodes/gs-a")]);
+        let sources = |flags| Sources {
+            flags,
+            ..Sources::default()
+        };
+        let loaded = load::<GameServerSettings>(&sources(flags.clone()))
+            .unwrap()
+            .settings;
+        assert_eq!(loaded.game.creatures, 3);
+        assert_eq!(loaded.store_path(), PathBuf::from("/somewhere/s.sqlite"));
+        flags.push(given("limits.inbox_bytes_max", "5"));
+        let error = load::<GameServerSettings>(&sources(flags))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("limits.inbox_bytes_max"), "{error}");
+    }
+
+    #[test]
+    fn all_nodes_of_a_machine_share_a_store_beside_their_data_directories() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths = ["gs-a", "gs-b"].map(|name| {
+            let mut settings = GameServerSettings::default();
+            settings.node.data = folder.path().join(name);
+            std::fs::create_dir(&settings.node.data).unwrap();
+            settings.store_path()
+        });
+        assert_eq!(paths[0], paths[1]);
+        assert!(paths[0].ends_with(STORE_FILE));
+        paths[0].pop();
+        assert_eq!(paths[0], folder.path().canonicalize().unwrap());
+    }
+}

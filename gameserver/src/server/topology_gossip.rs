@@ -1,0 +1,51 @@
+//! How nodes come to the newest topology: heartbeats name versions, the older side asks, the newer one answers. What
+//! arrives is believed for the authority's signature, never for who brought it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use net::link::LinkContext;
+use protocol::ids::TopologyVersion;
+use protocol::message::node::Heartbeat;
+use protocol::message::subscription::{GetTopology, Topology};
+use topology::BundleError;
+
+use super::topology_in_force::TopologyInForce;
+
+/// Shared by all links.
+pub(super) struct TopologyGossip {
+    pub(super) in_force: Arc<TopologyInForce>,
+    pub(super) context: Arc<LinkContext>,
+}
+
+impl TopologyGossip {
+    /// What to ask a peer whose heartbeat came.
+    pub(super) fn question(&self, heartbeat: &Heartbeat) -> Option<GetTopology> {
+        let have = self.in_force.view().version();
+        (TopologyVersion(heartbeat.topology_version) > have).then_some(GetTopology { have_version: have.0 })
+    }
+
+    /// What to answer a peer that asked.
+    pub(super) fn answer(&self, asked: &GetTopology) -> Option<Topology> {
+        let view = self.in_force.view();
+        let bundle = || Topology {
+            bundle: Bytes::copy_from_slice(view.sealed()),
+        };
+        view.supersedes(TopologyVersion(asked.have_version)).then(bundle)
+    }
+
+    /// A peer's bundle came. Links of nodes that it revokes end at once.
+    pub(super) fn handle(&self, offered: &Topology) -> Result<(), BundleError> {
+        let view = match self.in_force.adopt(&offered.bundle) {
+            Ok(view) => view,
+            // Two peers may have been asked.
+            Err(BundleError::NotNewer { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        tracing::info!(version = %view.version(), "a newer topology is in force");
+        self.context.recheck();
+        let in_force = Arc::clone(&self.in_force);
+        tokio::task::spawn_blocking(move || in_force.keep(&view));
+        Ok(())
+    }
+}

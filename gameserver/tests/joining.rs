@@ -1,0 +1,219 @@
+//! A player at two real game servers: joins, walks, is seen, crosses the border, and is there again after a restart.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod servers;
+
+use gameserver::demo::DemoGame;
+use gameserver::logic::GameLogic as _;
+use protocol::cell::{CellState, DecodedCell};
+use protocol::demo::{Input, OwnState};
+use protocol::geometry::CellIndex;
+use protocol::identity::Role;
+use protocol::ids::{EntityId, NodeNumber, RegionNumber};
+use protocol::message::family::ServerToProxy;
+use protocol::message::player::Output;
+use protocol::message::subscription::{Serving, Subscribe};
+use servers::client::{Client, user_at};
+use servers::proxy::Proxy;
+use servers::{Cluster, Server, eventually};
+
+const A: NodeNumber = NodeNumber(1);
+const B: NodeNumber = NodeNumber(2);
+const EAST: Input = Input {
+    heading: 0,
+    speed: 255,
+};
+const STAND: Input = Input { heading: 0, speed: 0 };
+
+async fn serving(proxy: &mut Proxy, server: NodeNumber) -> Serving {
+    proxy
+        .hear(server, "a region is served", |message| match message {
+            ServerToProxy::Serving(serving) => Some(*serving),
+            _ => None,
+        })
+        .await
+}
+
+/// The next output for a user that fits, with what the client would see in it.
+async fn output(
+    proxy: &mut Proxy,
+    server: NodeNumber,
+    fits: impl Fn(&Output, &OwnState) -> bool,
+) -> (Output, OwnState) {
+    proxy
+        .hear(server, "an output", |message| match message {
+            ServerToProxy::Output(output) => {
+                let own = OwnState::parse(&output.own).unwrap();
+                fits(output, &own).then(|| (output.clone(), own))
+            }
+            _ => None,
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_joins_walks_and_is_seen() {
+    let cluster = Cluster::new();
+    let (a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let user = user_at(&cluster.topology, |at| at.x < 32.0 && at.y > 16.0 && at.y < 48.0);
+    let client = Client::new(user, &proxy.dir);
+    let joined = client.enter(&mut proxy, A).await;
+    let start = DemoGame::default().spawn_point(&cluster.topology, user);
+    let cell = CellIndex(joined.home_cell);
+    assert_eq!(
+        RegionNumber(joined.region),
+        cluster.topology.region_at(start).number
+    );
+    assert_eq!(
+        cluster.topology.region_of_cell(cell),
+        Some(RegionNumber(joined.region))
+    );
+
+    proxy.say(
+        A,
+        Subscribe {
+            region: joined.region,
+            region_epoch: joined.region_epoch,
+            cells: vec![cell.0],
+        },
+    );
+    let grid = cluster.topology.world().grid();
+    let sees = |update: &bytes::Bytes| {
+        let cell = DecodedCell::parse(update.clone(), &grid).unwrap();
+        let mut state = CellState::default();
+        state.apply(&cell).is_ok()
+            && state
+                .entities()
+                .any(|(_, seen)| seen.id == EntityId(joined.entity))
+    };
+    let tick = proxy
+        .hear(A, "the player in its cell", |message| match message {
+            ServerToProxy::CellUpdates(updates) if updates.cells.iter().any(sees) => Some(updates.tick),
+            _ => None,
+        })
+        .await;
+    let end = proxy
+        .hear(A, "the end of that tick", |message| match message {
+            ServerToProxy::TickEnd(end) => Some(*end),
+            _ => None,
+        })
+        .await;
+    assert_eq!((end.tick, end.outputs, end.region), (tick, 1, joined.region));
+    assert!(end.cells > 0);
+
+    proxy.say(A, client.inputs(joined.owner_epoch, 1, EAST.encode()));
+    let (output, own) = output(&mut proxy, A, |output, own| {
+        output.input_ack == 1 && own.at.x > start.x + 1.0
+    })
+    .await;
+    assert_eq!(output.owner_epoch, joined.owner_epoch);
+    assert_eq!(own.entity, EntityId(joined.entity));
+    status_tells_of_it(&a).await;
+}
+
+/// One player at one proxy, and a neighbour.
+async fn status_tells_of_it(a: &Server) {
+    eventually("status knows the player", || a.region("players") == 1).await;
+    assert_eq!(a.status()["players"], 1);
+    assert_eq!(a.region("npcs"), 2);
+    let up = |kind: &str| {
+        let status = a.status();
+        let links = status["links"].as_array().unwrap().clone();
+        links
+            .iter()
+            .filter(|link| link["kind"] == kind && link["state"] == "up")
+            .count()
+    };
+    eventually("status shows the links", || {
+        up("dialed") == 1 && up("accepted") == 1 && up("proxy") == 1
+    })
+    .await;
+    eventually("ticks are timed", || {
+        a.status()["regions"][0]["tick_us"]["p99"].as_u64() > Some(0)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_crosses_to_the_other_server_and_back() {
+    let cluster = Cluster::new();
+    let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let user = user_at(&cluster.topology, |at| {
+        at.x > 60.0 && at.x < 63.0 && at.y > 16.0 && at.y < 48.0
+    });
+    let client = Client::new(user, &proxy.dir);
+    let joined = client.enter(&mut proxy, A).await;
+    eventually("the servers see each other", || {
+        let up = |server: &Server| {
+            let links = server.status()["links"].to_string();
+            links.matches("\"up\"").count() >= 3
+        };
+        up(&a) && up(&b)
+    })
+    .await;
+    let west = Input {
+        heading: 128,
+        speed: 255,
+    };
+    let mut epoch = joined.owner_epoch;
+    for (number, input, from, to) in [(1, EAST, A, B), (2, west, B, A)] {
+        proxy.say(from, client.inputs(epoch, number, input.encode()));
+        let moved = proxy
+            .hear(from, "the player has moved", |message| match message {
+                ServerToProxy::Moved(moved) => Some(*moved),
+                _ => None,
+            })
+            .await;
+        assert_eq!((moved.node, moved.owner_epoch), (u32::from(to.0), epoch + 1));
+        epoch = moved.owner_epoch;
+        let (output, own) = output(&mut proxy, to, |output, _| output.owner_epoch == epoch).await;
+        assert_eq!((output.input_ack, own.entity), (number, EntityId(joined.entity)));
+    }
+    eventually("both agree where the player is", || {
+        (a.region("players"), b.region("players")) == (1, 0)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_and_a_killed_server_find_their_player_again() {
+    let cluster = Cluster::new();
+    let _b = cluster.start("gs-b").await;
+    let mut a = cluster.start("gs-a").await;
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let user = user_at(&cluster.topology, |at| at.x < 32.0 && at.y > 16.0 && at.y < 48.0);
+    let client = Client::new(user, &proxy.dir);
+    let mut last = client.enter(&mut proxy, A).await;
+    for round in 0..2 {
+        let number = round * 2 + 1;
+        proxy.say(A, client.inputs(last.owner_epoch, number, EAST.encode()));
+        output(&mut proxy, A, |output, _| output.input_ack == number).await;
+        proxy.say(A, client.inputs(last.owner_epoch, number + 1, STAND.encode()));
+        let (_, stood) = output(&mut proxy, A, |output, _| output.input_ack == number + 1).await;
+        if round == 0 {
+            a.drain().await.unwrap();
+            assert!(!cluster.data("gs-a").join("listen.json").exists());
+        } else {
+            // Soft state is written within a second; the status is a little older than that.
+            let later = a.region("tick") + 40;
+            let saved = || a.region("unsaved") == 0 && a.region("tick") >= later;
+            eventually("everything is saved", saved).await;
+            a.kill();
+        }
+        proxy.down(A).await;
+        a = cluster.start("gs-a").await;
+        proxy.up(A).await;
+        let served = serving(&mut proxy, A).await;
+        assert!(served.region_epoch > last.region_epoch, "{served:?}");
+        let again = client.enter(&mut proxy, A).await;
+        assert_eq!((again.entity, again.last_input), (last.entity, number + 1));
+        assert!(again.owner_epoch > last.owner_epoch);
+        let (_, own) = output(&mut proxy, A, |output, _| output.owner_epoch == again.owner_epoch).await;
+        let distance = own.at.distance_squared(stood.at).sqrt();
+        assert!(distance < 0.05, "{own:?} is not {stood:?}");
+        last = again;
+    }
+}

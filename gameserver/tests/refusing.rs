@@ -1,0 +1,105 @@
+//! Who is refused at a game server, told so, and counted: nodes in the wrong role, and joins without proof.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod servers;
+
+use protocol::Code;
+use protocol::identity::Role;
+use protocol::ids::{NodeNumber, UserId};
+use protocol::message::family::ServerToProxy;
+use protocol::message::player::{Join, JoinRefused};
+use servers::client::{Client, user_at};
+use servers::proxy::Proxy;
+use servers::{Cluster, eventually};
+
+const A: NodeNumber = NodeNumber(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_serve_their_own_role_only() {
+    let cluster = Cluster::new();
+    let a = cluster.start("gs-a").await;
+    let addresses = cluster.topology.server(A).unwrap();
+    let server = Proxy::new(cluster.open("gs-b", Role::GameServer), Role::GameServer);
+    server.dial(A, addresses.proxy);
+    eventually("a server at the proxies' listener is refused", || {
+        a.refused("links", "role_denied") > 0
+    })
+    .await;
+    drop(server);
+    let seen = a.refused("links", "role_denied");
+    let proxy = Proxy::new(cluster.open("edge-1", Role::Proxy), Role::Proxy);
+    proxy.dial(A, addresses.peer);
+    eventually("a proxy at the peers' listener is refused", || {
+        a.refused("links", "role_denied") > seen + 1
+    })
+    .await;
+    assert!(!a.status()["links"].to_string().contains("\"up\""));
+}
+
+/// Says a join and returns how it is refused.
+async fn refused(proxy: &mut Proxy, join: Join) -> JoinRefused {
+    let user = join.user;
+    proxy.say(A, join);
+    proxy
+        .hear(A, "the join is refused", |message| match message {
+            ServerToProxy::JoinRefused(refused) if refused.user == user => Some(refused.clone()),
+            ServerToProxy::Joined(joined) => panic!("{joined:?}"),
+            _ => None,
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_without_proof_are_refused_and_counted() {
+    let cluster = Cluster::new();
+    let (a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let user = user_at(&cluster.topology, |at| at.x < 32.0);
+    let client = Client::new(user, &proxy.dir);
+    let good = client.join(&proxy.dir);
+    let other_proxy = cluster.open("edge-2", Role::Proxy);
+    let no_auth = Client::new(user, &cluster.open("gs-b", Role::GameServer));
+    let mut forged = good.clone();
+    let mut ticket = forged.ticket.to_vec();
+    ticket[30] ^= 1;
+    forged.ticket = ticket.into();
+    let somebody_else = Join {
+        user: user.0 + 1,
+        ..good.clone()
+    };
+    let no_attach = Join {
+        attach: vec![0; 64].into(),
+        ..good.clone()
+    };
+    let short_attach = Join {
+        attach: vec![0; 63].into(),
+        ..good.clone()
+    };
+    let cases = [
+        (no_attach, "join_attach", Code::TicketInvalid, 1),
+        (client.join(&other_proxy), "join_attach", Code::TicketInvalid, 2),
+        (short_attach, "join_attach", Code::TicketInvalid, 3),
+        (somebody_else, "join_other_user", Code::TicketInvalid, 1),
+        (forged, "join_ticket", Code::TicketInvalid, 1),
+        (no_auth.join(&proxy.dir), "join_ticket", Code::TicketInvalid, 2),
+    ];
+    for (join, label, code, count) in cases {
+        let session = join.attach_no;
+        let refused = refused(&mut proxy, join).await;
+        assert_eq!(refused.code, u32::from(code.number()), "{label}");
+        assert_eq!(
+            refused.session.map(|session| session.attach_no),
+            Some(session),
+            "{label}"
+        );
+        eventually(label, || a.refused("messages", label) == count).await;
+    }
+    assert_eq!(a.region("players"), 0);
+    let joined = client.enter(&mut proxy, A).await;
+    assert_eq!(
+        UserId(joined.user),
+        user,
+        "the same join with its proofs is served"
+    );
+}

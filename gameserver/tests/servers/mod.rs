@@ -1,0 +1,219 @@
+//! Two game servers with real sockets, keys and store in one process, and a proxy that does what a test tells it.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::large_enum_variant,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "shared by several tests, and tests may"
+)]
+
+pub mod client;
+pub mod proxy;
+
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gameserver::server::{GameServerSettings, serve};
+use node::OsEntropy;
+use node::admin::{Readiness, StatusBoard};
+use node::authority_dir::{AuthorityDir, IssuedNode};
+use node::clock::wall_ms;
+use node::data_dir::DataDir;
+use node::life::{Failure, Node, Shutdown};
+use protocol::identity::Role;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use topology::{PortUse, Topology};
+
+/// 128 × 64 units: two regions side by side, each on its own server.
+const WORLD: &str = r#"
+[world]
+name = "strip"
+size = [128, 64]
+cell_size = 16
+view_rings = 1
+border_cells = 1
+tick_hz = 20
+handover_margin = 1.0
+
+[[server]]
+name = "gs-a"
+number = 1
+peer = "127.0.0.1:0"
+proxy = "127.0.0.1:0"
+
+[[server]]
+name = "gs-b"
+number = 2
+peer = "127.0.0.1:0"
+proxy = "127.0.0.1:0"
+
+[[proxy]]
+name = "edge-1"
+number = 101
+tcp = "127.0.0.1:0"
+udp = "127.0.0.1:0"
+http = "127.0.0.1:0"
+
+[[proxy]]
+name = "edge-2"
+number = 102
+tcp = "127.0.0.1:0"
+udp = "127.0.0.1:0"
+http = "127.0.0.1:0"
+
+[grid]
+columns = 2
+rows = 1
+servers = ["gs-a", "gs-b"]
+"#;
+
+/// A made-up cluster in a folder that goes when it goes.
+pub struct Cluster {
+    pub folder: TempDir,
+    pub topology: Topology,
+    pub nodes: Vec<IssuedNode>,
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let topology = topology::parse("topology", WORLD)
+            .unwrap()
+            .with_ports(&mut free_port);
+        let mut authority = AuthorityDir::open_or_create(folder.path(), &mut OsEntropy).unwrap();
+        let nodes = authority
+            .issue(&topology.to_toml(), &topology, &mut OsEntropy, wall_ms())
+            .unwrap();
+        Self {
+            folder,
+            topology,
+            nodes,
+        }
+    }
+
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.nodes
+            .iter()
+            .find(|node| node.name == name)
+            .unwrap()
+            .data
+            .clone()
+    }
+
+    pub fn open(&self, name: &str, role: Role) -> DataDir {
+        DataDir::open(&self.data(name), name, role, wall_ms()).unwrap()
+    }
+
+    pub fn settings(&self, name: &str) -> GameServerSettings {
+        let mut settings = GameServerSettings::default();
+        settings.node.name = name.to_owned();
+        settings.node.data = self.data(name);
+        settings.game.creatures = 2;
+        settings
+    }
+
+    /// Starts a server and waits until it listens.
+    pub async fn start(&self, name: &str) -> Server {
+        self.start_with(self.settings(name)).await
+    }
+
+    pub async fn start_with(&self, settings: GameServerSettings) -> Server {
+        let node = Node {
+            settings: settings.node.clone(),
+            admin: ([127, 0, 0, 1], 0).into(),
+            readiness: Readiness::default(),
+            status: StatusBoard::default(),
+            shutdown: Shutdown::new(),
+        };
+        // A run time of its own, so that it can be killed with all of its tasks and sockets.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = Server {
+            task: runtime.spawn(serve(settings, node.clone())),
+            runtime: Some(runtime),
+            node,
+        };
+        eventually("the server has started", || {
+            assert!(!server.task.is_finished(), "it has ended instead");
+            server.node.readiness.reasons().is_empty()
+        })
+        .await;
+        server
+    }
+}
+
+/// A game server that runs in this process.
+pub struct Server {
+    pub node: Node,
+    task: JoinHandle<Result<(), Failure>>,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    pub fn status(&self) -> Value {
+        (*self.node.status.read()).clone()
+    }
+
+    pub fn region(&self, field: &str) -> u64 {
+        self.status()["regions"][0][field].as_u64().unwrap_or(u64::MAX)
+    }
+
+    pub fn refused(&self, of: &str, reason: &str) -> u64 {
+        self.status()["refused"][of][reason].as_u64().unwrap_or(0)
+    }
+
+    /// As SIGTERM does.
+    pub async fn drain(mut self) -> Result<(), Failure> {
+        self.node.shutdown.drain();
+        (&mut self.task).await.unwrap()
+    }
+
+    /// As SIGKILL does: whatever runs is dropped where it stands.
+    pub fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn free_port(address: IpAddr, wanted: PortUse) -> u16 {
+    match wanted {
+        PortUse::Tcp => TcpListener::bind((address, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port(),
+        PortUse::Udp(_) => UdpSocket::bind((address, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port(),
+    }
+}
+
+/// Waits until something holds.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}

@@ -1,0 +1,202 @@
+//! A proxy made of real links and nothing else: it says what the test says, and hands over what it hears.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::vec::Drain;
+
+use net::link::{
+    DownReason, LinkConfig, LinkContext, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, PeerDirectory,
+    dial_link,
+};
+use node::data_dir::DataDir;
+use protocol::identity::Role;
+use protocol::ids::{Incarnation, NodeNumber, NodeUuid, TopologyVersion};
+use protocol::message::family::{ProxyToServer, ServerToProxy};
+use protocol::node_handshake::{Lane, LocalNode, PeerStanding};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use topology::{Standing, TopologyView};
+
+/// Longest that anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Directory(TopologyView);
+
+impl PeerDirectory for Directory {
+    fn standing(&self, uuid: NodeUuid) -> PeerStanding {
+        match self.0.standing(uuid) {
+            Standing::Listed(node) => PeerStanding::Listed {
+                number: node.number,
+                role: node.roles[0],
+                public: node.public,
+            },
+            _ => PeerStanding::Unknown,
+        }
+    }
+
+    fn topology_version(&self) -> TopologyVersion {
+        self.0.version()
+    }
+}
+
+/// What happens at a proxy.
+#[derive(Debug)]
+pub enum Event {
+    Up(NodeNumber, LinkSender<ProxyToServer>),
+    Says(NodeNumber, ServerToProxy),
+    Down(NodeNumber, DownReason),
+}
+
+/// A proxy, or somebody who poses as one.
+pub struct Proxy {
+    pub dir: DataDir,
+    pub context: Arc<LinkContext>,
+    links: BTreeMap<NodeNumber, LinkSender<ProxyToServer>>,
+    events: mpsc::UnboundedReceiver<Event>,
+    to_events: mpsc::UnboundedSender<Event>,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+impl Proxy {
+    /// With the identity of a data directory, whoever that is.
+    pub fn new(dir: DataDir, role: Role) -> Self {
+        let local = LocalNode::new(
+            &dir.certificate,
+            dir.cluster.cluster_id,
+            dir.cluster.authorities,
+            Incarnation(1),
+        );
+        let directory = Arc::new(Directory(dir.view.clone()));
+        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), role, directory);
+        let (to_events, events) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        Self {
+            dir,
+            context: Arc::new(context),
+            links: BTreeMap::new(),
+            events,
+            to_events,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        }
+    }
+
+    /// Dials both servers' proxy listeners and waits for them.
+    pub async fn linked(dir: DataDir) -> Self {
+        let mut proxy = Self::new(dir, Role::Proxy);
+        let servers = proxy.dir.view.topology().servers().to_vec();
+        for server in &servers {
+            proxy.dial(server.number, server.proxy);
+        }
+        for server in &servers {
+            proxy.up(server.number).await;
+        }
+        proxy
+    }
+
+    pub fn dial(&self, server: NodeNumber, address: SocketAddr) {
+        let target = LinkTarget {
+            address: Arc::new(move || Some(address)),
+            responder: self.dir.view.node(server).unwrap().uuid,
+            role: Role::GameServer,
+            lane: Lane::default(),
+        };
+        let handler = Recorder {
+            server,
+            events: self.to_events.clone(),
+        };
+        tokio::spawn(dial_link(
+            Arc::clone(&self.context),
+            target,
+            handler,
+            self.stop.clone(),
+        ));
+    }
+
+    pub fn say(&self, server: NodeNumber, message: impl Into<ProxyToServer>) {
+        self.links[&server].try_send(&message.into()).unwrap();
+    }
+
+    /// Waits for something that `server` says; passes over all else.
+    pub async fn hear<T>(
+        &mut self,
+        server: NodeNumber,
+        what: &str,
+        mut wanted: impl FnMut(&ServerToProxy) -> Option<T>,
+    ) -> T {
+        self.wait(what, |event| match event {
+            Event::Says(from, message) if *from == server => wanted(message),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn hear_any<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(NodeNumber, &ServerToProxy) -> Option<T>,
+    ) -> T {
+        self.wait(what, |event| match event {
+            Event::Says(from, message) => wanted(*from, message),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn up(&mut self, server: NodeNumber) {
+        if !self.links.get(&server).is_some_and(LinkSender::is_up) {
+            let up = |event: &Event| matches!(event, Event::Up(node, _) if *node == server).then_some(());
+            self.wait("a link", up).await;
+        }
+    }
+
+    pub async fn down(&mut self, server: NodeNumber) -> DownReason {
+        self.wait("a link that goes down", |event| match event {
+            Event::Down(node, reason) if *node == server => Some(*reason),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn wait<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let event = self.events.recv().await.expect("the proxy hears");
+                if let Event::Up(node, sender) = &event {
+                    self.links.insert(*node, sender.clone());
+                }
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("never: {what}"))
+    }
+}
+
+struct Recorder {
+    server: NodeNumber,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl LinkHandler for Recorder {
+    type In = ServerToProxy;
+    type Out = ProxyToServer;
+
+    fn handle_up(&mut self, up: LinkUp<ProxyToServer>) {
+        let _ = self.events.send(Event::Up(self.server, up.sender));
+    }
+
+    fn handle_batch(&mut self, _link: LinkId, batch: Drain<'_, ServerToProxy>) {
+        for message in batch {
+            let _ = self.events.send(Event::Says(self.server, message));
+        }
+    }
+
+    fn handle_down(&mut self, _link: LinkId, reason: DownReason) {
+        let _ = self.events.send(Event::Down(self.server, reason));
+    }
+}
