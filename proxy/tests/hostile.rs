@@ -1,0 +1,194 @@
+//! Hostile clients cost only themselves, and a hostile game server is refused and counted.
+
+mod world;
+
+use std::time::Duration;
+
+use net::entropy::OsEntropy;
+use protocol::Code;
+use protocol::client_handshake::Credentials;
+use protocol::identity::ClientKey;
+use protocol::message::family::ProxyToClient;
+use protocol::message::player::{Moved, Output};
+use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use world::client::Client;
+use world::server::joined;
+use world::{A, B, HOME, WEST, World, eventually};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_and_half_open_connections_cost_only_themselves() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let at = proxy.addresses().tcp;
+
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(at).await.unwrap());
+    }
+    let mut garbage = TcpStream::connect(at).await.unwrap();
+    garbage.write_all(&[0x5a; 4096]).await.unwrap();
+    let mut answer = Vec::new();
+    // Reset or closed: in either case nothing is said.
+    let _ = garbage.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{answer:?}");
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for length in [0, 1, 16, 32, 33, 600, 1_200, 1_201, 9_000] {
+        udp.send_to(&vec![0xa5; length], proxy.addresses().udp[0])
+            .await
+            .unwrap();
+    }
+    eventually("counted", || {
+        proxy.refused("handshake_frame") == 1 && proxy.refused("datagram_unknown_cid") >= 5
+    })
+    .await;
+
+    let mut client = Client::guest(world.trust(), at, "Ada").await;
+    client.attach().await;
+    server.join(101).await;
+    let mut byte = [0];
+    let closed = tokio::time::timeout(Duration::from_secs(8), silent[0].read(&mut byte));
+    assert!(matches!(
+        closed.await.expect("it is kept for ever"),
+        Ok(0) | Err(_)
+    ));
+    eventually("all late", || proxy.refused("handshake_late") == 50).await;
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let mut settings = world.settings("edge-1");
+    settings.clients.messages_per_s = 20;
+    let proxy = world.proxy_with(&settings).await;
+    server.serve(101, world.region_epoch).await;
+    let at = proxy.addresses().tcp;
+
+    let mut forger = Client::guest(world.trust(), at, "Mallory").await;
+    forger.attach_with(Some([7; 64])).await;
+    assert_eq!(forger.closed().await.code, Code::Protocol);
+    assert_eq!(proxy.refused("attach_signature"), 1);
+
+    let mut flooder = Client::guest(world.trust(), at, "Flood").await;
+    for sent_at_us in 0..50 {
+        flooder
+            .say(protocol::message::client::Ping {
+                sent_at_us,
+                echo_us: 0,
+            })
+            .await;
+    }
+    assert_eq!(flooder.closed().await.code, Code::RateLimited);
+
+    let key = ClientKey::generate(&mut OsEntropy);
+    let hidden = Credentials::Guest {
+        name: "a\u{202e}b".to_owned(),
+    };
+    let refused = Client::log_in(world.trust(), at, key, hidden, 1).await;
+    assert_eq!(refused.err().unwrap().code, Code::NameIllegal);
+    let key = ClientKey::generate(&mut OsEntropy);
+    let stolen = Client::guest(world.trust(), at, "Ada")
+        .await
+        .welcome
+        .ticket
+        .encode();
+    let thief = Client::log_in(world.trust(), at, key, Credentials::Ticket(Box::new(stolen)), 2).await;
+    assert_eq!(thief.err().unwrap().code, Code::TicketInvalid);
+
+    let mut honest = Client::guest(world.trust(), at, "Bob").await;
+    honest.attach().await;
+    assert_eq!(
+        server.join(101).await.name,
+        "Bob",
+        "the forger's join was never sent"
+    );
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_speaks_only_for_players_it_owns_and_regions_it_serves() {
+    let mut world = World::new().await;
+    let (mut owner, mut hostile) = (world.server(A), world.server(B));
+    let proxy = world.proxy("edge-1").await;
+    owner.serve(101, world.region_epoch).await;
+    hostile.linked(101).await;
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    client.attach().await;
+    let join = owner.join(101).await;
+    let epoch = world.own(client.welcome.user).await;
+    owner.say(101, joined(&join, epoch, world.region_epoch));
+    client.playing().await;
+
+    let output = Output {
+        user: join.user,
+        owner_epoch: epoch,
+        tick: 1,
+        input_ack: 0,
+        home_cell: HOME.0,
+        own: bytes::Bytes::from_static(b"lie"),
+    };
+    hostile.say(101, output.clone());
+    hostile.say(
+        101,
+        Output {
+            owner_epoch: 1 << 47,
+            ..output
+        },
+    );
+    let moved = Moved {
+        user: join.user,
+        from_epoch: epoch,
+        node: u32::from(B.0),
+        region: 2,
+        owner_epoch: epoch + 1,
+    };
+    hostile.say(101, moved);
+    let serving = Serving {
+        region: WEST.0,
+        region_epoch: world.region_epoch + 1,
+    };
+    hostile.say(101, serving);
+    let cells = CellUpdates {
+        region: WEST.0,
+        region_epoch: world.region_epoch,
+        ..CellUpdates::default()
+    };
+    hostile.say(101, cells);
+    let end = TickEnd {
+        region: WEST.0,
+        region_epoch: world.region_epoch,
+        ..TickEnd::default()
+    };
+    hostile.say(101, end);
+    for (reason, times) in [
+        ("output_not_owner", 2),
+        ("moved_not_owner", 1),
+        // Once in each of two shards.
+        ("serving_denied", 2),
+        ("cells_not_serving", 1),
+        ("tick_end_not_serving", 2),
+    ] {
+        eventually(reason, || proxy.refused(reason) == times).await;
+    }
+    // A ping's answer comes after everything that was said before it.
+    client
+        .say(protocol::message::client::Ping {
+            sent_at_us: 9,
+            echo_us: 0,
+        })
+        .await;
+    let seen = client.heard("the pong", |message| match message {
+        ProxyToClient::Ping(pong) => Some(Ok(pong.echo_us)),
+        ProxyToClient::Snapshot(snapshot) if &snapshot.own[..] == b"lie" => Some(Err("a lie")),
+        ProxyToClient::Playing(_) => Some(Err("another owner")),
+        _ => None,
+    });
+    assert_eq!(seen.await, Ok(9));
+    assert_eq!(proxy.sessions().sessions, 1);
+    proxy.drain().await;
+}

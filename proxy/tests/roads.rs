@@ -1,0 +1,202 @@
+//! The roads through a real proxy: login, join, input down, world up, resume elsewhere, drain.
+
+mod world;
+
+use protocol::Code;
+use protocol::cell::{CellEncoder, CellEntity, CellPoint, Motion, ParsedSnapshot, PositionForm};
+use protocol::datagram::DatagramKind;
+use protocol::geometry::{CellGrid, CellIndex, Position};
+use protocol::ids::OwnerEpoch;
+use protocol::message::client::Logout;
+use protocol::message::family::{ProxyToClient, ProxyToServer};
+use protocol::message::player::{LeaveReason, Output};
+use protocol::message::subscription::{CellUpdates, TickEnd};
+use world::client::{Client, is_notice};
+use world::server::{GameServer, joined};
+use world::{A, ENTITY, HOME, WEST, World};
+
+fn keyframe(grid: &CellGrid, cell: CellIndex) -> bytes::Bytes {
+    let origin = grid.origin(cell);
+    let at = Position {
+        x: origin.x + 5.0,
+        y: origin.y + 5.0,
+    };
+    let entity = CellEntity {
+        id: ENTITY,
+        kind: 1,
+        owner_epoch: OwnerEpoch(1),
+        motion: Motion {
+            at: CellPoint::of(at, cell, grid),
+            heading: 0,
+            speed: 0,
+        },
+        state: Default::default(),
+    };
+    let mut encoder = CellEncoder::new(PositionForm::of(grid));
+    encoder.put_add(0, &entity).unwrap();
+    encoder.finish_keyframe(cell, 2)
+}
+
+/// One tick of the west: the user's output, a cell, the end.
+fn tick(server: &GameServer, proxy: u16, world: &World, output: Output) {
+    let grid = CellGrid::new([256, 128], 32).unwrap();
+    let tick = output.tick;
+    server.say(proxy, output);
+    server.say(
+        proxy,
+        CellUpdates {
+            region: WEST.0,
+            region_epoch: world.region_epoch,
+            tick,
+            server_time_ms: tick * 50,
+            cells: vec![keyframe(&grid, HOME)],
+        },
+    );
+    server.say(
+        proxy,
+        TickEnd {
+            region: WEST.0,
+            region_epoch: world.region_epoch,
+            tick,
+            server_time_ms: tick * 50,
+            outputs: 1,
+            cells: 1,
+        },
+    );
+}
+
+fn output(user: u64, owner_epoch: u64, tick: u64) -> Output {
+    Output {
+        user,
+        owner_epoch,
+        tick,
+        input_ack: 3,
+        home_cell: HOME.0,
+        own: bytes::Bytes::from_static(b"own"),
+    }
+}
+
+/// Logs a guest in at the first proxy and plays.
+async fn play(
+    world: &World,
+    server: &mut GameServer,
+    client: &mut Client,
+    proxy: u16,
+    epoch: Option<u64>,
+) -> u64 {
+    client
+        .heard("world", |m| matches!(m, ProxyToClient::World(_)).then_some(()))
+        .await;
+    client.attach().await;
+    let join = server.join(proxy).await;
+    assert_eq!(join.user, client.welcome.user.0);
+    let epoch = match epoch {
+        Some(epoch) => epoch,
+        None => world.own(client.welcome.user).await,
+    };
+    server.say(proxy, joined(&join, epoch, world.region_epoch));
+    let playing = client.playing().await;
+    assert_eq!((playing.node, playing.owner_epoch), (u32::from(A.0), epoch));
+    epoch
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_logs_in_joins_says_where_it_goes_and_sees_the_world() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    let user = client.welcome.user.0;
+    let epoch = play(&world, &mut server, &mut client, 101, None).await;
+
+    let cells = server.heard(|_, message| match message {
+        ProxyToServer::Subscribe(subscribe) => Some(subscribe.cells.clone()),
+        _ => None,
+    });
+    assert_eq!(cells.await, [0, 1, 2, 8, 9, 10, 16, 17, 18]);
+
+    client.bind().await;
+    client.send_input(3).await;
+    let inputs = server.heard(|_, message| match message {
+        ProxyToServer::Inputs(inputs) => Some(inputs.clone()),
+        _ => None,
+    });
+    let inputs = inputs.await;
+    assert_eq!((inputs.user, inputs.owner_epoch, inputs.number), (user, epoch, 3));
+
+    tick(&server, 101, &world, output(user, epoch, 70));
+    let grid = CellGrid::new([256, 128], 32).unwrap();
+    let seen = loop {
+        let plain = client.datagram(DatagramKind::Data).await;
+        let snapshot = ParsedSnapshot::parse(plain.into(), &grid).unwrap();
+        if !snapshot.cells.is_empty() {
+            break snapshot;
+        }
+    };
+    assert_eq!((&seen.head.own[..], seen.head.input_ack), (b"own".as_slice(), 3));
+    assert_eq!((seen.cells[0].cell, seen.cells[0].seq), (HOME, 2));
+
+    client.say(Logout {}).await;
+    assert_eq!(client.closed().await.code, Code::Ok);
+    let left = server.heard(|_, message| match message {
+        ProxyToServer::Leave(leave) => Some(leave.reason),
+        _ => None,
+    });
+    assert_eq!(left.await, LeaveReason::Logout as i32);
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_goes_on_at_another_proxy_with_its_ticket() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let (first, second) = (world.proxy("edge-1").await, world.proxy("edge-2").await);
+    server.serve(101, world.region_epoch).await;
+    server.serve(102, world.region_epoch).await;
+    let mut client = Client::guest(world.trust(), first.addresses().tcp, "Ada").await;
+    let epoch = play(&world, &mut server, &mut client, 101, None).await;
+    let (user, session) = (client.welcome.user, client.welcome.session);
+
+    let mut client = client.resume(second.addresses().tcp).await.unwrap();
+    assert_eq!((client.welcome.user, client.welcome.session), (user, session));
+    play(&world, &mut server, &mut client, 102, Some(epoch)).await;
+    assert_eq!(second.sessions().sessions, 1);
+    first.drain().await;
+    second.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn players_of_a_dead_server_keep_their_connection_and_are_told() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    play(&world, &mut server, &mut client, 101, None).await;
+    server.die();
+    client
+        .heard("the notice", |m| is_notice(m, Code::WorldRecovering))
+        .await;
+    world::eventually("suspended", || proxy.sessions().suspended == 1).await;
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draining_proxy_says_so_and_closes_those_who_stay() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    play(&world, &mut server, &mut client, 101, None).await;
+    let draining = tokio::spawn(proxy.drain());
+    client.heard("the notice", |m| is_notice(m, Code::Draining)).await;
+    assert_eq!(client.closed().await.code, Code::Draining);
+    let left = server.heard(|_, message| match message {
+        ProxyToServer::Leave(leave) => Some(leave.reason),
+        _ => None,
+    });
+    assert_eq!(left.await, LeaveReason::Linkdead as i32);
+    draining.await.unwrap();
+}

@@ -1,0 +1,248 @@
+//! A client that does what a test says, over real sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use net::clock::Monotonic;
+use net::entropy::OsEntropy;
+use net::sealed_stream::{RawStream, SealedReader, SealedWriter};
+use prost::Message as _;
+use protocol::Code;
+use protocol::attach::Attach;
+use protocol::client_handshake::{
+    ClientAnswer, ClientInitiator, ClientTrust, Credentials, Login, Refusal, Versions, Welcome,
+};
+use protocol::datagram::{BIND_PAYLOAD, ConnectionId, DatagramKind, DatagramOpener, DatagramSealer};
+use protocol::frame::{Close, FrameOpener, FrameSealer, FrameType, HandshakeKey};
+use protocol::identity::ClientKey;
+use protocol::ids::{AttachNo, NodeUuid};
+use protocol::limits;
+use protocol::message::client;
+use protocol::message::family::{BatchMessage as _, BatchReader, ClientToProxy, ProxyToClient};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpStream, UdpSocket};
+
+/// A connected client.
+pub struct Client {
+    pub key: ClientKey,
+    pub welcome: Welcome,
+    trust: ClientTrust,
+    proxy: NodeUuid,
+    attach_no: AttachNo,
+    reader: SealedReader<OwnedReadHalf>,
+    writer: SealedWriter<OwnedWriteHalf>,
+    udp: UdpSocket,
+    sealer: DatagramSealer,
+    opener: DatagramOpener,
+    clock: Monotonic,
+    messages: Vec<ProxyToClient>,
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(10), future).await {
+        Ok(done) => done,
+        Err(_) => panic!("never: {what}"),
+    }
+}
+
+impl Client {
+    pub async fn guest(trust: ClientTrust, at: SocketAddr, name: &str) -> Self {
+        let credentials = Credentials::Guest {
+            name: name.to_owned(),
+        };
+        let key = ClientKey::generate(&mut OsEntropy);
+        Self::log_in(trust, at, key, credentials, 1).await.unwrap()
+    }
+
+    /// Goes to another proxy with the same session.
+    pub async fn resume(self, at: SocketAddr) -> Result<Self, Refusal> {
+        let credentials = Credentials::Ticket(Box::new(self.welcome.ticket.encode()));
+        let attach_no = self.attach_no.0 + 1;
+        let (trust, key) = (self.trust, self.key.clone());
+        Self::log_in(trust, at, key, credentials, attach_no).await
+    }
+
+    pub async fn log_in(
+        trust: ClientTrust,
+        at: SocketAddr,
+        key: ClientKey,
+        credentials: Credentials,
+        attach_no: u32,
+    ) -> Result<Self, Refusal> {
+        let shaken = Self::shake_hands(trust, at, key, credentials, AttachNo(attach_no));
+        within("a handshake", shaken).await
+    }
+
+    async fn shake_hands(
+        trust: ClientTrust,
+        at: SocketAddr,
+        key: ClientKey,
+        credentials: Credentials,
+        attach_no: AttachNo,
+    ) -> Result<Self, Refusal> {
+        let clock = Monotonic::default();
+        let mut stream = RawStream::new(TcpStream::connect(at).await.unwrap(), clock).unwrap();
+        let hello = HandshakeKey::client(&trust.authorities.current.to_bytes(), trust.cluster_id);
+        let (initiator, c1) = ClientInitiator::start(trust, Versions::default(), &mut OsEntropy);
+        send(&mut stream, &hello, FrameType::ClientHello, &c1).await;
+        let p2 = receive(&mut stream, &hello, FrameType::ProxyAnswer).await;
+        let login = Login {
+            key: &key,
+            credentials,
+            attach_no,
+        };
+        let (awaiting, c3) = initiator.receive_p2(&p2, login, net::clock::wall_ms()).unwrap();
+        send(&mut stream, &hello, FrameType::ClientLogin, &c3).await;
+        let proxy = awaiting.proxy().certificate.uuid();
+        let p4 = receive(&mut stream, &hello, FrameType::ProxyWelcome).await;
+        let (welcome, established) = match awaiting.receive_p4(&p4).unwrap() {
+            ClientAnswer::Welcome(welcome, established) => (*welcome, *established),
+            ClientAnswer::Refused(refusal) => return Err(refusal),
+        };
+        let mut opener = FrameOpener::new(established.proxy_to_client);
+        opener.establish(limits::FRAME_PAYLOAD_BYTES_MAX);
+        let sealer = FrameSealer::new(established.client_to_proxy, limits::CLIENT_RECORD_BYTES_MAX, 1);
+        let (reader, writer) = stream.into_sealed(opener, sealer);
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        udp.connect(welcome.datagram_address.unwrap()).await.unwrap();
+        let cid = ConnectionId(welcome.datagram_cid);
+        Ok(Self {
+            key,
+            trust,
+            proxy,
+            attach_no,
+            reader,
+            writer,
+            udp,
+            sealer: DatagramSealer::new(established.datagrams_to_proxy, cid, 1),
+            opener: DatagramOpener::new(established.datagrams_to_client, cid, 1),
+            clock,
+            welcome,
+            messages: Vec::new(),
+        })
+    }
+
+    pub async fn attach(&mut self) {
+        self.attach_with(None).await;
+    }
+
+    /// Attaches with a signature that may be another one than ours.
+    pub async fn attach_with(&mut self, signature: Option<[u8; 64]>) {
+        let attach = Attach {
+            cluster_id: self.trust.cluster_id,
+            attach_no: self.attach_no,
+            proxy: self.proxy,
+        };
+        let signature = signature.unwrap_or_else(|| attach.sign(self.welcome.ticket.claims(), &self.key));
+        let message = client::Attach {
+            attach_no: self.attach_no.0,
+            signature: bytes::Bytes::copy_from_slice(&signature),
+            acked_command: 0,
+            acked_event: 0,
+        };
+        self.say(message).await;
+    }
+
+    pub async fn say(&mut self, message: impl Into<ClientToProxy>) {
+        let message = message.into();
+        self.writer.stage_batch(|out| message.encode(out)).unwrap();
+        within("a write", self.writer.flush()).await.unwrap();
+    }
+
+    /// The next message that `wanted` takes; everything before it is dropped.
+    pub async fn heard<T>(&mut self, what: &str, mut wanted: impl FnMut(&ProxyToClient) -> Option<T>) -> T {
+        loop {
+            while !self.messages.is_empty() {
+                if let Some(found) = wanted(&self.messages.remove(0)) {
+                    return found;
+                }
+            }
+            let frame = within(what, self.reader.next_frame()).await.unwrap();
+            assert_eq!(frame.frame_type, FrameType::Batch, "while waiting for {what}");
+            let mut batch = BatchReader::new(frame.payload);
+            while let Some(message) = batch.next_message().unwrap() {
+                self.messages.push(message);
+            }
+        }
+    }
+
+    pub async fn playing(&mut self) -> client::Playing {
+        self.heard("playing", |message| match message {
+            ProxyToClient::Playing(playing) => Some(*playing),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The goodbye; messages before it are dropped.
+    pub async fn closed(&mut self) -> Close {
+        loop {
+            let frame = within("a goodbye", self.reader.next_frame()).await.unwrap();
+            if frame.frame_type == FrameType::Close {
+                return Close::parse(&frame.payload).unwrap();
+            }
+        }
+    }
+
+    pub async fn send_datagram(&mut self, kind: DatagramKind, plain: &[u8]) {
+        let mut datagram = Vec::new();
+        let now_ms = self.clock.now_ms();
+        self.sealer.seal_onto(kind, plain, &mut datagram, now_ms).unwrap();
+        self.udp.send(&datagram).await.unwrap();
+    }
+
+    pub async fn send_input(&mut self, number: u64) {
+        let input = client::Input {
+            number,
+            inputs: vec![bytes::Bytes::from_static(b"go")],
+            sent_at_ms: 40,
+            ..client::Input::default()
+        };
+        self.send_datagram(DatagramKind::Data, &input.encode_to_vec())
+            .await;
+    }
+
+    /// The next datagram of this kind; others are dropped.
+    pub async fn datagram(&mut self, kind: DatagramKind) -> Vec<u8> {
+        let mut buffer = [0; 2048];
+        loop {
+            let length = within("a datagram", self.udp.recv(&mut buffer)).await.unwrap();
+            let now_ms = self.clock.now_ms();
+            let opened = self.opener.open(&mut buffer[..length], now_ms).unwrap();
+            if opened.kind == kind {
+                return opened.plain.to_vec();
+            }
+        }
+    }
+
+    /// BIND, CHALLENGE, RESPONSE.
+    pub async fn bind(&mut self) {
+        self.send_datagram(DatagramKind::Bind, &BIND_PAYLOAD).await;
+        let token = self.datagram(DatagramKind::Challenge).await;
+        self.send_datagram(DatagramKind::Response, &token).await;
+    }
+
+    pub fn udp(&self) -> &UdpSocket {
+        &self.udp
+    }
+}
+
+/// The notice that a code stands for.
+pub fn is_notice(message: &ProxyToClient, code: Code) -> Option<()> {
+    match message {
+        ProxyToClient::Notice(notice) if notice.code == u32::from(code.number()) => Some(()),
+        _ => None,
+    }
+}
+
+async fn send(stream: &mut RawStream, key: &HandshakeKey, kind: FrameType, payload: &[u8]) {
+    let mut bytes = Vec::new();
+    key.seal(kind, payload, net::clock::wall_ms(), &mut bytes)
+        .unwrap();
+    stream.write(&bytes).await.unwrap();
+}
+
+async fn receive(stream: &mut RawStream, key: &HandshakeKey, expected: FrameType) -> bytes::Bytes {
+    let raw = stream.next_raw().await.unwrap();
+    key.open(raw, expected, net::clock::wall_ms()).unwrap().payload
+}

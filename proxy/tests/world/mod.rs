@@ -1,0 +1,195 @@
+//! A cluster on loopback around real proxies: an authority, a store in a file, scripted game servers, scripted clients.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "shared by several tests, and tests may"
+)]
+
+pub mod client;
+pub mod server;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use node::admin::StatusBoard;
+use node::authority_dir::{AuthorityDir, IssuedNode};
+use protocol::geometry::CellIndex;
+use protocol::ids::{
+    AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId,
+};
+use proxy::server::{Proxy, ProxySettings};
+use store::sqlite::SqliteStore;
+use store::{PlayerBody, PlayerRow, Store, StoreReply, StoreRequest};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use server::GameServer;
+
+pub const A: NodeNumber = NodeNumber(1);
+pub const B: NodeNumber = NodeNumber(2);
+pub const WEST: RegionNumber = RegionNumber(1);
+/// In the west, away from the border: second column, second row of an 8 × 4 grid.
+pub const HOME: CellIndex = CellIndex(9);
+pub const ENTITY: EntityId = EntityId(500);
+
+/// Everything but the clients.
+pub struct World {
+    folder: TempDir,
+    issued: Vec<IssuedNode>,
+    authority: AuthorityDir,
+    store: Arc<SqliteStore>,
+    pub region_epoch: u64,
+    listeners: Vec<(NodeNumber, TcpListener)>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut listeners = Vec::new();
+        for node in [A, B] {
+            listeners.push((node, TcpListener::bind("127.0.0.1:0").await.unwrap()));
+        }
+        let toml = topology_text(listeners.iter().map(|(_, at)| at.local_addr().unwrap().port()));
+        let topology = topology::parse("topology.toml", &toml).unwrap_or_else(|m| panic!("{m}"));
+        let mut entropy = node::OsEntropy;
+        let mut authority = AuthorityDir::open_or_create(folder.path(), &mut entropy).unwrap();
+        let issued = authority
+            .issue(&toml, &topology, &mut entropy, net::clock::wall_ms())
+            .unwrap();
+        let store = SqliteStore::open(&folder.path().join("store.sqlite"))
+            .await
+            .unwrap();
+        let mut world = Self {
+            folder,
+            issued,
+            authority,
+            store: Arc::new(store),
+            region_epoch: 0,
+            listeners,
+        };
+        let serve = StoreRequest::ServeRegion {
+            region: WEST,
+            node: A,
+        };
+        let StoreReply::Serving(epoch) = world.ask(serve).await else {
+            panic!("the region is not served");
+        };
+        world.region_epoch = epoch.0;
+        world
+    }
+
+    async fn ask(&self, request: StoreRequest) -> StoreReply {
+        self.store.execute(vec![request]).await.remove(0).unwrap()
+    }
+
+    /// Makes A the owner of a user, as a region would at its first join; the epoch.
+    pub async fn own(&self, user: UserId) -> u64 {
+        let row = PlayerRow {
+            user,
+            owner: Some(A),
+            region: WEST,
+            region_epoch: RegionEpoch(self.region_epoch),
+            owner_epoch: OwnerEpoch(0),
+            attempt: AttemptId(0),
+            version: StateVersion(1),
+            entity: ENTITY,
+            body: PlayerBody {
+                home_cell: HOME,
+                ..PlayerBody::default()
+            },
+        };
+        match self.ask(StoreRequest::InsertPlayer { row }).await {
+            StoreReply::Inserted(row) => row.owner_epoch.0,
+            other => panic!("{other:?} instead of a row"),
+        }
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        let node = self.issued.iter().find(|node| node.name == name);
+        node.unwrap().data.clone()
+    }
+
+    pub fn settings(&self, name: &str) -> ProxySettings {
+        let mut settings = ProxySettings::default();
+        settings.node.name = name.to_owned();
+        settings.node.data = self.data(name);
+        settings.clients.drain_grace_ms = 300;
+        settings
+    }
+
+    /// A proxy of this name.
+    pub async fn proxy(&self, name: &str) -> Proxy {
+        self.proxy_with(&self.settings(name)).await
+    }
+
+    pub async fn proxy_with(&self, settings: &ProxySettings) -> Proxy {
+        let store = Arc::clone(&self.store);
+        let started = Proxy::start_with(settings, StatusBoard::default(), store).await;
+        started.unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// The scripted game server of this number.
+    pub fn server(&mut self, node: NodeNumber) -> GameServer {
+        let at = self
+            .listeners
+            .iter()
+            .position(|(number, _)| *number == node)
+            .unwrap();
+        let (_, listener) = self.listeners.remove(at);
+        let name = if node == A { "gs-a" } else { "gs-b" };
+        GameServer::start(&self.data(name), name, listener)
+    }
+
+    pub fn trust(&self) -> protocol::client_handshake::ClientTrust {
+        protocol::client_handshake::ClientTrust {
+            authorities: self.authority.cluster.authorities,
+            cluster_id: self.authority.cluster.cluster_id,
+        }
+    }
+}
+
+/// Waits until something holds.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+fn topology_text(server_ports: impl Iterator<Item = u16>) -> String {
+    let mut text = r#"
+[world]
+name = "test"
+size = [256, 128]
+cell_size = 32
+view_rings = 1
+border_cells = 1
+tick_hz = 20
+handover_margin = 1.0
+
+[grid]
+columns = 2
+rows = 1
+servers = ["gs-a", "gs-b"]
+"#
+    .to_owned();
+    for ((name, number), port) in [("gs-a", 1), ("gs-b", 2)].into_iter().zip(server_ports) {
+        text += &format!(
+            "[[server]]\nname = \"{name}\"\nnumber = {number}\npeer = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:{port}\"\n"
+        );
+    }
+    for (name, number) in [("edge-1", 101), ("edge-2", 102)] {
+        text += &format!(
+            "[[proxy]]\nname = \"{name}\"\nnumber = {number}\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nshards = 2\n"
+        );
+    }
+    text
+}
