@@ -1,3 +1,4 @@
 //! Proxy: edge shards, sessions, routing, composition, co-located auth role.
 
 pub mod edge;
+pub mod server;

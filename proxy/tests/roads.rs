@@ -1,5 +1,7 @@
 //! The roads through a real proxy: login, join, input down, world up, resume elsewhere, drain.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
 mod world;
 
 use protocol::Code;

@@ -65,6 +65,8 @@ pub enum EdgeInput {
     FromClient(SessionHandle, ClientToProxy),
     /// A client's TCP connection ended.
     ClientGone(SessionHandle),
+    /// The session's ticket was renewed: joins carry this one from now on.
+    TicketRenewed(SessionHandle, bytes::Bytes),
     /// A newer session of the same user lives elsewhere in this proxy.
     Displace(SessionHandle),
     /// A game server said something to users of this shard.

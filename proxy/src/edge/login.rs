@@ -91,6 +91,13 @@ impl Edge {
         }
     }
 
+    /// Owners refuse an expired ticket, and a session may outlive many.
+    pub(super) fn ticket_renewed(&mut self, handle: SessionHandle, ticket: bytes::Bytes) {
+        if let Some(session) = self.sessions.get_mut(handle.0) {
+            session.ticket = ticket;
+        }
+    }
+
     /// The player asked to leave.
     pub(super) fn logout(&mut self, handle: SessionHandle, now_ms: u64) {
         self.leave(handle, player::LeaveReason::Logout);

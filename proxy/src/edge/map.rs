@@ -3,4 +3,4 @@
 
 /// `std`'s map under foldhash's fixed seed.
 #[allow(clippy::disallowed_types, reason = "the hasher is fixed, so the order is too")]
-pub(super) type FastMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
+pub(crate) type FastMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;

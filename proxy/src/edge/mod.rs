@@ -14,9 +14,9 @@ mod effect;
 mod input;
 mod inspect;
 mod login;
-mod map;
+pub(crate) mod map;
 mod path;
-mod rate;
+pub(crate) mod rate;
 mod route;
 mod server_messages;
 mod servers;
@@ -109,6 +109,7 @@ impl Edge {
             EdgeInput::Admit(admission) => self.admit(*admission, now_ms),
             EdgeInput::FromClient(session, message) => self.client_message(session, message, now_ms),
             EdgeInput::ClientGone(session) => self.client_gone(session, now_ms),
+            EdgeInput::TicketRenewed(session, ticket) => self.ticket_renewed(session, ticket),
             EdgeInput::Displace(session) => self.displace(session, now_ms),
             EdgeInput::FromServer(node, messages) => self.server_messages(node, messages, now_ms),
             EdgeInput::Cells(cells) => self.cells(&cells, now_ms),
@@ -150,6 +151,15 @@ impl Edge {
         self.sessions
             .values()
             .filter(|session| session.route.playing().is_some())
+            .count()
+    }
+
+    /// Sessions that wait until somebody serves their player again.
+    #[must_use]
+    pub fn suspended(&self) -> usize {
+        self.sessions
+            .values()
+            .filter(|session| matches!(session.route.standing, route::Standing::Suspended { .. }))
             .count()
     }
 }

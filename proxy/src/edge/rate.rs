@@ -2,7 +2,7 @@
 
 /// Tokens refill at `per_second` up to `burst`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     per_second: u32,
     burst: u32,
     /// Thousandths of a token.
@@ -12,7 +12,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full bucket.
-    pub(super) fn new(per_second: u32, burst: u32, now_ms: u64) -> Self {
+    pub(crate) fn new(per_second: u32, burst: u32, now_ms: u64) -> Self {
         Self {
             per_second,
             burst,
@@ -22,7 +22,7 @@ impl Bucket {
     }
 
     /// Takes `tokens` if they are there.
-    pub(super) fn take(&mut self, tokens: u32, now_ms: u64) -> bool {
+    pub(crate) fn take(&mut self, tokens: u32, now_ms: u64) -> bool {
         self.refill(now_ms);
         let cost = u64::from(tokens) * 1000;
         let enough = self.milli >= cost;
@@ -33,13 +33,13 @@ impl Bucket {
     }
 
     /// Whole tokens there are.
-    pub(super) fn available(&mut self, now_ms: u64) -> u32 {
+    pub(crate) fn available(&mut self, now_ms: u64) -> u32 {
         self.refill(now_ms);
         (self.milli / 1000) as u32
     }
 
     /// Takes up to `tokens`: what is not there is owed to nobody.
-    pub(super) fn spend(&mut self, tokens: u32, now_ms: u64) {
+    pub(crate) fn spend(&mut self, tokens: u32, now_ms: u64) {
         self.refill(now_ms);
         self.milli = self.milli.saturating_sub(u64::from(tokens) * 1000);
     }

@@ -331,6 +331,30 @@ fn whoever_asks_after_a_crossing_hears_where_the_player_is() {
     assert_eq!(elsewhere, [(2, epoch.next().unwrap().0)]);
 }
 
+#[test]
+fn a_late_commit_brings_nobody_back_who_has_logged_out() {
+    let mut scene = Scene::four();
+    let mut bot = at_the_border(&mut scene);
+    scene.lose.insert(DONE, 6);
+    bot.walk(&mut scene, EAST, 255);
+    bot.live(&mut scene, 700);
+    let leave = Leave {
+        user: 5,
+        session: Some(scene.player(B, bot.user).session_key()),
+        reason: LeaveReason::Logout as i32,
+    };
+    scene.proxy_says(bot.node, PROXY, leave);
+    scene.run(100);
+    assert_eq!(scene.row(bot.user).owner, None);
+    scene.run(3_000);
+    assert!(scene.active(bot.user).is_empty());
+    assert_eq!(
+        scene.regions[&A].status().handovers,
+        0,
+        "the source was told all the same"
+    );
+}
+
 fn prepare(scene: &Scene, from: RegionNumber, epoch: OwnerEpoch) -> Prepare {
     Prepare {
         from_region: from.0,

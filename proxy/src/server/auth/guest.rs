@@ -1,0 +1,116 @@
+//! Guests: a name, a fresh user id, and a session of the first generation.
+
+use protocol::Code;
+use protocol::client_handshake::LoginRequest;
+use protocol::entropy::array;
+use protocol::identity::Validity;
+use protocol::ids::{RegionNumber, SessionGeneration, SessionId, UserId};
+use protocol::limits::NAME_BYTES_MAX;
+use protocol::ticket::{AccountKind, Ticket};
+use store::{StoreError, StoreReply, StoreRequest};
+
+use super::{AuthRole, Granted, GuestPolicy, TurnedAway};
+
+/// When to try again while the store does not answer, milliseconds.
+const STORE_RETRY_MS: u32 = 1_000;
+
+impl AuthRole {
+    pub(super) async fn guest(
+        &self,
+        name: &str,
+        request: &LoginRequest,
+        wall_ms: u64,
+    ) -> Result<Granted, TurnedAway> {
+        if self.guests == GuestPolicy::Refused {
+            return Err(Code::AuthFailed.into());
+        }
+        if !is_proper(name) {
+            return Err(Code::NameIllegal.into());
+        }
+        let user = self.next_guest().await?;
+        let generation = self.raise_session(user).await?;
+        let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
+        let claims = Ticket {
+            issuer: self.issuer,
+            user,
+            session: SessionId(array(&mut node::OsEntropy)),
+            session_generation: generation,
+            holder: request.client,
+            validity: Validity {
+                from_ms: now_ms,
+                until_ms: now_ms,
+            },
+            auth_time_ms: now_ms,
+            // A new player has not been anywhere yet.
+            region_hint: RegionNumber(0),
+            account: AccountKind::Guest,
+        };
+        let (claims, ticket) = self.renew(claims, None, wall_ms);
+        Ok(Granted {
+            name: name.to_owned(),
+            claims,
+            ticket,
+        })
+    }
+
+    async fn next_guest(&self) -> Result<UserId, TurnedAway> {
+        match self.store.ask(StoreRequest::NextGuest).await {
+            Ok(StoreReply::Guest(user)) => Ok(user),
+            other => Err(store_failed(other.err().as_ref())),
+        }
+    }
+
+    async fn raise_session(&self, user: UserId) -> Result<SessionGeneration, TurnedAway> {
+        match self.store.ask(StoreRequest::RaiseSession { user }).await {
+            Ok(StoreReply::Session(generation)) => Ok(generation),
+            other => Err(store_failed(other.err().as_ref())),
+        }
+    }
+}
+
+fn store_failed(error: Option<&StoreError>) -> TurnedAway {
+    tracing::warn!(?error, "a login failed: the store does not answer");
+    TurnedAway {
+        code: Code::Busy,
+        retry_ms: STORE_RETRY_MS,
+    }
+}
+
+/// 1 to 32 bytes that other players can read: no control characters, none that are invisible or turn text around, and no
+/// space at either end.
+fn is_proper(name: &str) -> bool {
+    let length = (1..=NAME_BYTES_MAX).contains(&name.len());
+    length && name.trim() == name && !name.chars().any(is_hidden)
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_readable_and_short() {
+        for name in ["Ada", "Ægir the 2nd", "小明", "a"] {
+            assert!(is_proper(name), "{name}");
+        }
+        let long = "x".repeat(33);
+        for name in [
+            "",
+            " ",
+            " Ada",
+            "Ada\n",
+            "A\u{0}da",
+            "\u{202e}adA",
+            "A\u{200b}da",
+            long.as_str(),
+        ] {
+            assert!(!is_proper(name), "{name:?}");
+        }
+    }
+}

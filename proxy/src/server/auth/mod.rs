@@ -1,0 +1,64 @@
+//! The auth role of a small cluster, co-located with the proxy: it lets guests in, counts logins in the store, and signs
+//! the tickets that any proxy verifies offline. A proxy that is taken over can issue tickets; a separate auth role cannot be.
+
+mod guest;
+mod ticket;
+
+pub(super) use ticket::renewal_in_ms;
+
+use std::sync::Arc;
+
+use node::topology_in_force::TopologyInForce;
+use protocol::Code;
+use protocol::client_handshake::{Credentials, LoginRequest};
+use protocol::identity::NodeKey;
+use protocol::ids::{ClusterId, NodeUuid};
+use protocol::ticket::{RawTicket, Ticket};
+use store::StoreHandle;
+
+use super::settings::GuestPolicy;
+
+/// What logs users in.
+pub(super) struct AuthRole {
+    pub(super) store: StoreHandle,
+    pub(super) topology: Arc<TopologyInForce>,
+    pub(super) cluster_id: ClusterId,
+    pub(super) issuer: NodeUuid,
+    pub(super) key: NodeKey,
+    pub(super) guests: GuestPolicy,
+}
+
+/// A user who is let in.
+pub(super) struct Granted {
+    /// The name of a new player.
+    pub(super) name: String,
+    /// What the ticket says.
+    pub(super) claims: Ticket,
+    /// What the client takes to any proxy.
+    pub(super) ticket: RawTicket,
+}
+
+/// A login that is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TurnedAway {
+    pub(super) code: Code,
+    /// When to try again, milliseconds; 0 where it is not worth it.
+    pub(super) retry_ms: u32,
+}
+
+impl From<Code> for TurnedAway {
+    fn from(code: Code) -> Self {
+        Self { code, retry_ms: 0 }
+    }
+}
+
+impl AuthRole {
+    /// Lets a user in or says why not. Waits for the store, for new logins only.
+    pub(super) async fn login(&self, request: &LoginRequest, wall_ms: u64) -> Result<Granted, TurnedAway> {
+        match &request.credentials {
+            Credentials::Guest { name } => self.guest(name, request, wall_ms).await,
+            Credentials::Password { .. } => Err(Code::AuthFailed.into()),
+            Credentials::Ticket(ticket) => self.resume(ticket, request, wall_ms),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! From settings to a proxy that is ready to start: opens the data directory, binds, opens the store. Nothing has been
+//! said to any peer then.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use net::link::{LinkConfig, LinkContext};
+use net::udp::BatchSocket;
+use node::data_dir::DataDir;
+use node::life::Failure;
+use node::topology_in_force::TopologyInForce;
+use protocol::client_handshake::{ProxyIdentity, Versions};
+use protocol::frame::HandshakeKey;
+use protocol::identity::{AuthorityKeys, Clock, Role};
+use protocol::node_handshake::LocalNode;
+use store::sqlite::SqliteStore;
+use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings};
+use tokio::net::TcpListener;
+use topology::Proxy as ProxyEntry;
+
+use super::client_context::{Door, OwnNode};
+use super::settings::ProxySettings;
+
+/// Everything that runs, before it runs.
+pub(super) struct Built {
+    pub(super) own: OwnNode,
+    pub(super) topology: Arc<TopologyInForce>,
+    pub(super) links: Arc<LinkContext>,
+    pub(super) doors: Vec<Door>,
+    pub(super) data: DataDir,
+    pub(super) store: StoreHandle,
+    pub(super) tcp: TcpListener,
+    pub(super) udp: Vec<BatchSocket>,
+}
+
+/// Builds a proxy on the store that the settings name.
+pub(super) async fn build(settings: &ProxySettings) -> Result<Built, Failure> {
+    let opened = SqliteStore::open(&settings.store_path()).await;
+    build_with(settings, Arc::new(opened.map_err(Failure::unreachable)?)).await
+}
+
+/// Builds a proxy on this store.
+pub(super) async fn build_with(settings: &ProxySettings, store: Arc<dyn Store>) -> Result<Built, Failure> {
+    let (data_path, name) = (&settings.node.data, &settings.node.name);
+    let data = DataDir::open(data_path, name, Role::Proxy, net::clock::wall_ms())?;
+    let entry = data.view.topology().proxy(data.number).cloned();
+    let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
+    let tcp = bind_tcp(entry.tcp).await?;
+    let udp = bind_udp(&entry)?;
+    let (store, _) = StoreHandle::spawn(store, StoreSettings::default());
+    let own = OwnNode {
+        cluster_id: data.cluster.cluster_id,
+        number: data.number,
+        uuid: data.uuid(),
+    };
+    let topology = Arc::new(TopologyInForce::of(&data));
+    let links = link_context(&data, &store, &topology).await?;
+    let doors = doors(&data)?;
+    Ok(Built {
+        own,
+        topology,
+        links: Arc::new(links),
+        doors,
+        data,
+        store,
+        tcp,
+        udp,
+    })
+}
+
+async fn link_context(
+    data: &DataDir,
+    store: &StoreHandle,
+    topology: &Arc<TopologyInForce>,
+) -> Result<LinkContext, Failure> {
+    let incarnation = match store.ask(StoreRequest::StartNode { node: data.number }).await {
+        Ok(StoreReply::Started(incarnation)) => incarnation,
+        other => {
+            let what = format!("the store does not let this node start: {other:?}");
+            return Err(Failure::unreachable(what));
+        }
+    };
+    let authorities = data.cluster.authorities;
+    let local = LocalNode::new(
+        &data.certificate,
+        data.cluster.cluster_id,
+        authorities,
+        incarnation,
+    );
+    let local = local.map_err(Failure::bad_input)?;
+    let directory = Arc::clone(topology);
+    Ok(LinkContext::new(
+        LinkConfig::default(),
+        local,
+        Role::Proxy,
+        directory,
+    ))
+}
+
+/// While authority keys are rotated, clients know the old or the new one; we answer under those that vouch for us.
+fn doors(data: &DataDir) -> Result<Vec<Door>, Failure> {
+    let voucher = data
+        .voucher
+        .ok_or_else(|| Failure::bad_input("this proxy has no role voucher"))?;
+    let (cluster_id, uuid) = (data.cluster.cluster_id, data.uuid());
+    let clock = Clock::of_node(net::clock::wall_ms());
+    let vouched = data.cluster.authorities.iter().filter(|authority| {
+        let alone = AuthorityKeys::new(*authority);
+        let certified = data.certificate.wire().verify(&alone, cluster_id, clock).is_ok();
+        certified
+            && voucher
+                .verify(&alone, cluster_id, uuid, Role::Proxy, clock)
+                .is_ok()
+    });
+    let doors: Vec<Door> = vouched
+        .map(|authority| Door {
+            key: HandshakeKey::client(&authority.to_bytes(), cluster_id),
+            identity: ProxyIdentity {
+                cluster_id,
+                authority,
+                certificate: data.certificate.wire(),
+                voucher,
+                key: data.certificate.node_key(),
+                versions: Versions::default(),
+            },
+        })
+        .collect();
+    if doors.is_empty() {
+        let what =
+            "certificate and role voucher are signed by different authority keys; have both issued anew";
+        return Err(Failure::bad_input(what));
+    }
+    Ok(doors)
+}
+
+async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| cannot_listen(address, &error))
+}
+
+/// One socket for each shard, on consecutive ports from the entry's, or on any free ones.
+fn bind_udp(entry: &ProxyEntry) -> Result<Vec<BatchSocket>, Failure> {
+    let bind = |shard: u16| {
+        let mut address = entry.udp;
+        if address.port() != 0 {
+            let port = address.port().checked_add(shard);
+            address.set_port(port.ok_or_else(|| Failure::bad_input("there are not so many UDP ports"))?);
+        }
+        BatchSocket::bind(address).map_err(|error| cannot_listen(address, &error))
+    };
+    (0..entry.shards.max(1)).map(bind).collect()
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::bad_input(format!(
+        "cannot listen on {address}: {error}; free it, or change the topology"
+    ))
+}

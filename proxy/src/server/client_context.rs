@@ -1,0 +1,87 @@
+//! What all clients' tasks share: who we are towards clients, who logs them in, the shards, and the limits at the door.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use net::clock::Monotonic;
+use net::link::LinkContext;
+use node::topology_in_force::TopologyInForce;
+use protocol::client_handshake::ProxyIdentity;
+use protocol::frame::HandshakeKey;
+use protocol::ids::{ClusterId, NodeNumber, NodeUuid};
+use tokio_util::sync::CancellationToken;
+
+use super::auth::AuthRole;
+use super::directory::{Directory, ShardIndex};
+use super::login_limits::LoginLimits;
+use super::other_proxies::other_proxies;
+use super::refusals::Refusals;
+use super::shard_handle::{Shards, counts};
+
+/// One authority key that clients may know, and who we are under it.
+pub(super) struct Door {
+    pub(super) key: HandshakeKey,
+    pub(super) identity: ProxyIdentity,
+}
+
+/// Who this proxy is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnNode {
+    pub(super) cluster_id: ClusterId,
+    pub(super) number: NodeNumber,
+    pub(super) uuid: NodeUuid,
+}
+
+/// See the module.
+pub(super) struct ClientContext {
+    pub(super) clock: Monotonic,
+    pub(super) own: OwnNode,
+    pub(super) doors: Vec<Door>,
+    pub(super) auth: AuthRole,
+    pub(super) directory: Directory,
+    pub(super) shards: Shards,
+    pub(super) topology: Arc<TopologyInForce>,
+    pub(super) links: Arc<LinkContext>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) logins: Mutex<LoginLimits>,
+    pub(super) sessions_max: usize,
+    pub(super) messages_per_s: u32,
+    pub(super) advertise: Option<IpAddr>,
+    /// Nobody new is let in.
+    pub(super) drain: CancellationToken,
+    /// Who is still here is sent away.
+    pub(super) close: CancellationToken,
+}
+
+impl ClientContext {
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        counts(&self.shards).sessions >= self.sessions_max
+    }
+
+    /// Counts a new login; `false` when there were too many.
+    pub(super) fn take_login(&self, from: IpAddr) -> bool {
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        logins.take(from, self.clock.now_ms())
+    }
+
+    /// Where else a client may go.
+    pub(super) fn other_proxies(&self) -> Vec<SocketAddr> {
+        let view = self.topology.view();
+        other_proxies(view.topology(), self.own.number, &self.links.loads.proxies())
+    }
+
+    /// Where a client that reached us at `reached` sends its datagrams.
+    pub(super) fn datagram_address(&self, shard: ShardIndex, reached: IpAddr) -> Option<SocketAddr> {
+        let bound = self.shards.get(usize::from(shard.0))?.udp;
+        let ip = match self.advertise {
+            Some(ip) => ip,
+            None if bound.ip().is_unspecified() => reached,
+            None => bound.ip(),
+        };
+        Some(SocketAddr::new(ip, bound.port()))
+    }
+}

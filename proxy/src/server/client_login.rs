@@ -1,0 +1,232 @@
+//! One client's handshake, from its first byte to the welcome: silent towards whoever has not shown a key, and over after
+//! five seconds, however it stands.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use net::sealed_stream::{RawStream, StreamError};
+use protocol::client_handshake::{
+    ClientHandshakeError, Credentials, EstablishedClient, LoginRequest, PendingLogin, ProxyResponder,
+    Refusal, Welcome, hello_refusal,
+};
+use protocol::datagram::ConnectionId;
+use protocol::frame::{FrameError, FrameType};
+use protocol::limits::{CLIENT_HANDSHAKE_MS_MAX, CLIENT_HELLO_MS_MAX};
+use protocol::{Code, limits};
+use tokio::time::timeout;
+
+use super::auth::{Granted, TurnedAway};
+use super::client_context::{ClientContext, Door};
+use super::directory::ShardIndex;
+
+/// When a client that came too often may come again, milliseconds.
+const RATE_RETRY_MS: u32 = 1_000;
+
+/// Why a connection did not become a session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoginError {
+    /// The client broke the handshake, or somebody in between did.
+    #[error(transparent)]
+    Handshake(#[from] ClientHandshakeError),
+    /// A frame of it was refused.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The connection.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// It took too long.
+    #[error("the handshake took too long")]
+    TooLate,
+    /// It was told why not.
+    #[error("turned away: {}", .0.text())]
+    TurnedAway(Code),
+}
+
+impl LoginError {
+    /// A fixed name for metrics.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "handshake",
+            Self::Frame(_) | Self::Stream(StreamError::Frame(_)) => "handshake_frame",
+            Self::Stream(_) => "handshake_stream",
+            Self::TooLate => "handshake_late",
+            Self::TurnedAway(code) => turned_away_label(*code),
+        }
+    }
+}
+
+fn turned_away_label(code: Code) -> &'static str {
+    match code {
+        Code::Full => "login_full",
+        Code::Draining => "login_draining",
+        Code::RateLimited => "login_rate",
+        Code::TicketExpired => "ticket_expired",
+        Code::TicketInvalid => "ticket_invalid",
+        Code::NameIllegal => "name_illegal",
+        Code::Busy => "login_busy",
+        _ => "login_refused",
+    }
+}
+
+/// A client that is in.
+pub(super) struct LoggedIn {
+    pub(super) stream: RawStream,
+    pub(super) granted: Granted,
+    pub(super) request: LoginRequest,
+    pub(super) established: EstablishedClient,
+    pub(super) cid: [u8; 8],
+    pub(super) shard: ShardIndex,
+}
+
+/// Does the whole handshake within its deadline.
+pub(super) async fn log_in(
+    context: &ClientContext,
+    stream: RawStream,
+    from: SocketAddr,
+) -> Result<LoggedIn, LoginError> {
+    let whole = Duration::from_millis(CLIENT_HANDSHAKE_MS_MAX);
+    match timeout(whole, shake_hands(context, stream, from)).await {
+        Ok(result) => result,
+        Err(_) => Err(LoginError::TooLate),
+    }
+}
+
+async fn shake_hands(
+    context: &ClientContext,
+    mut stream: RawStream,
+    from: SocketAddr,
+) -> Result<LoggedIn, LoginError> {
+    let (door, responder) = greet(context, &mut stream).await?;
+    let raw = stream.next_raw().await?;
+    let c3 = door
+        .key
+        .open(raw, FrameType::ClientLogin, net::clock::wall_ms())?;
+    let (request, pending) = responder.open_c3(&c3.payload)?;
+    match admit(context, &request, from.ip()).await {
+        Ok(granted) => welcome(context, door, stream, (request, pending, granted)).await,
+        Err(away) => {
+            let refusal = Refusal {
+                code: away.code,
+                retry_ms: away.retry_ms,
+                proxies: context.other_proxies(),
+                wall_ms: net::clock::wall_ms(),
+            };
+            let p4 = pending.refuse(&refusal)?;
+            send(&mut stream, door, FrameType::ProxyWelcome, &p4).await?;
+            Err(LoginError::TurnedAway(away.code))
+        }
+    }
+}
+
+/// C1 and P2. While authority keys are rotated there are two doors: the client's frame says which it knocks at.
+async fn greet<'a>(
+    context: &'a ClientContext,
+    stream: &mut RawStream,
+) -> Result<(&'a Door, ProxyResponder), LoginError> {
+    let raw = timeout(Duration::from_millis(CLIENT_HELLO_MS_MAX), stream.next_raw())
+        .await
+        .map_err(|_| LoginError::TooLate)??;
+    let wall_ms = net::clock::wall_ms();
+    let mut refused = FrameError::Hmac;
+    for door in &context.doors {
+        let c1 = match door.key.open(raw.clone(), FrameType::ClientHello, wall_ms) {
+            Ok(c1) => c1,
+            Err(error) => {
+                refused = error;
+                continue;
+            }
+        };
+        if context.is_draining() {
+            send(
+                stream,
+                door,
+                FrameType::ProxyAnswer,
+                &hello_refusal(Code::Draining),
+            )
+            .await?;
+            return Err(LoginError::TurnedAway(Code::Draining));
+        }
+        return match ProxyResponder::receive_c1(&door.identity, &c1.payload, wall_ms, &mut node::OsEntropy) {
+            Ok((responder, p2)) => {
+                send(stream, door, FrameType::ProxyAnswer, &p2).await?;
+                Ok((door, responder))
+            }
+            Err(error) => {
+                if error == ClientHandshakeError::Version {
+                    send(
+                        stream,
+                        door,
+                        FrameType::ProxyAnswer,
+                        &hello_refusal(Code::Version),
+                    )
+                    .await?;
+                }
+                Err(error.into())
+            }
+        };
+    }
+    Err(refused.into())
+}
+
+/// Whether there is room, whether it is not too many at once, and who it is.
+async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) -> Result<Granted, TurnedAway> {
+    if context.is_draining() {
+        return Err(Code::Draining.into());
+    }
+    if request.attach_no.0 == 0 {
+        return Err(Code::Protocol.into());
+    }
+    if context.is_full() {
+        return Err(Code::Full.into());
+    }
+    let is_new = !matches!(request.credentials, Credentials::Ticket(_));
+    if is_new && !context.take_login(from) {
+        return Err(TurnedAway {
+            code: Code::RateLimited,
+            retry_ms: RATE_RETRY_MS,
+        });
+    }
+    context.auth.login(request, net::clock::wall_ms()).await
+}
+
+async fn welcome(
+    context: &ClientContext,
+    door: &Door,
+    mut stream: RawStream,
+    (request, pending, granted): (LoginRequest, PendingLogin, Granted),
+) -> Result<LoggedIn, LoginError> {
+    let shard = context.directory.shard_of(granted.claims.user);
+    let cid = ConnectionId::new(&mut node::OsEntropy).0;
+    let reached = stream.io().local_addr().map_err(StreamError::from)?.ip();
+    let welcome = Welcome {
+        user: granted.claims.user,
+        session: granted.claims.session,
+        session_generation: granted.claims.session_generation,
+        ticket: granted.ticket,
+        datagram_cid: cid,
+        datagram_address: context.datagram_address(shard, reached),
+        proxies: context.other_proxies(),
+        wall_ms: net::clock::wall_ms(),
+    };
+    let (p4, established) = pending.accept(&welcome)?;
+    send(&mut stream, door, FrameType::ProxyWelcome, &p4).await?;
+    Ok(LoggedIn {
+        stream,
+        granted,
+        request,
+        established,
+        cid,
+        shard,
+    })
+}
+
+async fn send(
+    stream: &mut RawStream,
+    door: &Door,
+    kind: FrameType,
+    payload: &[u8],
+) -> Result<(), LoginError> {
+    let mut frame = Vec::with_capacity(payload.len() + limits::DATAGRAM_BYTES_MAX);
+    door.key.seal(kind, payload, net::clock::wall_ms(), &mut frame)?;
+    Ok(stream.write(&frame).await?)
+}

@@ -1,0 +1,62 @@
+//! Every metric that a proxy counts beside those of its links, with what it means.
+
+use node::telemetry::{Kind, Metric};
+
+/// The table.
+pub(super) const METRICS: &[Metric] = &[
+    Metric {
+        name: "regionmesh_proxy_sessions",
+        kind: Kind::Gauge,
+        help: "Sessions at this proxy.",
+    },
+    Metric {
+        name: "regionmesh_proxy_playing",
+        kind: Kind::Gauge,
+        help: "Sessions whose player's owner is known and up.",
+    },
+    Metric {
+        name: "regionmesh_proxy_suspended",
+        kind: Kind::Gauge,
+        help: "Sessions that wait for their part of the world.",
+    },
+    Metric {
+        name: "regionmesh_proxy_watched_cells",
+        kind: Kind::Gauge,
+        help: "Cells that this proxy subscribes to.",
+    },
+    Metric {
+        name: "regionmesh_proxy_refused_total",
+        kind: Kind::Counter,
+        help: "What was refused, from clients and game servers, by reason.",
+    },
+    Metric {
+        name: "regionmesh_proxy_datagrams_total",
+        kind: Kind::Counter,
+        help: "Datagrams received and sent, by direction.",
+    },
+    Metric {
+        name: "regionmesh_proxy_datagrams_dropped_total",
+        kind: Kind::Counter,
+        help: "Datagrams that the kernel did not take.",
+    },
+    Metric {
+        name: "regionmesh_proxy_sweep_seconds",
+        kind: Kind::Histogram,
+        help: "Time of one round of a shard: datagrams, inbox, time, effects.",
+    },
+    Metric {
+        name: "regionmesh_proxy_inbox_full_total",
+        kind: Kind::Counter,
+        help: "Batches that a shard could not take.",
+    },
+    Metric {
+        name: "regionmesh_proxy_client_dropped_total",
+        kind: Kind::Counter,
+        help: "Soft updates dropped because a client takes its stream too slowly.",
+    },
+    Metric {
+        name: "regionmesh_proxy_late_ticks_total",
+        kind: Kind::Counter,
+        help: "Ticks served although not all they count had arrived.",
+    },
+];

@@ -1,0 +1,67 @@
+//! Where else a client may go: the other proxies of the topology, the least loaded first, as game servers tell.
+
+use std::net::SocketAddr;
+
+use net::link::PeerLoad;
+use protocol::ids::NodeNumber;
+use protocol::limits::PROXIES_NAMED_MAX;
+use topology::Topology;
+
+/// The other proxies' addresses, best first, at most as many as a client is told.
+pub(super) fn other_proxies(
+    topology: &Topology,
+    own: NodeNumber,
+    loads: &[(NodeNumber, PeerLoad)],
+) -> Vec<SocketAddr> {
+    let load_of = |number: NodeNumber| {
+        let known = loads.iter().find(|(node, _)| *node == number)?;
+        let load = &known.1.load;
+        Some(u64::from(load.players) * 1000 / u64::from(load.players_max.max(1)))
+    };
+    let others = topology
+        .proxies()
+        .iter()
+        .filter(|proxy| proxy.number != own && proxy.tcp.port() != 0);
+    // One that nobody has heard of comes last: it may be down.
+    let mut ranked: Vec<_> = others
+        .map(|proxy| (load_of(proxy.number).unwrap_or(u64::MAX), proxy.number, proxy.tcp))
+        .collect();
+    ranked.sort_unstable();
+    ranked
+        .into_iter()
+        .take(PROXIES_NAMED_MAX)
+        .map(|(_, _, address)| address)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::message::node::Load;
+
+    #[test]
+    fn the_emptiest_comes_first_the_unheard_of_last_and_this_one_never() {
+        let mut text = "[world]\nname = \"w\"\nsize = [64, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[server]]\nname = \"a\"\nnumber = 1\npeer = \"127.0.0.1:1\"\nproxy = \"127.0.0.1:2\"\n[grid]\ncolumns = 1\nrows = 1\nservers = [\"a\"]\n".to_owned();
+        for (number, port) in [(101, 7001), (102, 7002), (103, 7003), (104, 7004)] {
+            text += &format!(
+                "[[proxy]]\nname = \"p{number}\"\nnumber = {number}\ntcp = \"127.0.0.1:{port}\"\nudp = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:{}\"\n",
+                port + 1000
+            );
+        }
+        let topology = topology::parse("t", &text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let load = |players| PeerLoad {
+            load: Load {
+                players,
+                players_max: 100,
+                ..Load::default()
+            },
+            ..PeerLoad::default()
+        };
+        let loads = [(NodeNumber(104), load(5)), (NodeNumber(102), load(50))];
+        let ports: Vec<u16> = other_proxies(&topology, NodeNumber(101), &loads)
+            .iter()
+            .map(SocketAddr::port)
+            .collect();
+        assert_eq!(ports, [7004, 7002, 7003]);
+    }
+}

@@ -1,0 +1,48 @@
+//! The life of a proxy process: config → build → start → drain.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use node::life::{Exit, Failure, Node, NodeProcess};
+use node::listen_file;
+use node::telemetry::LINK_METRICS;
+use serde_json::json;
+
+use super::metrics::METRICS;
+use super::proxy_task::{Addresses, Proxy};
+use super::settings::{ProxyArgs, ProxySettings};
+
+/// Runs a proxy process from its command line to its exit code.
+#[must_use]
+pub fn run(args: &ProxyArgs) -> Exit {
+    let process = NodeProcess {
+        role: "proxy",
+        metrics: &[METRICS, LINK_METRICS],
+        node_settings: |settings: &ProxySettings| &settings.node,
+    };
+    node::life::run(&process, &args.node, args.flags(), serve)
+}
+
+/// Serves until `node.shutdown` asks to drain, and drains.
+///
+/// # Errors
+/// What the operator has to change, or what broke.
+pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
+    let proxy = Proxy::start(&settings, node.status.clone()).await?;
+    announce(&settings.node.data, proxy.addresses(), &node)?;
+    node.readiness.started();
+    node.shutdown.draining().await;
+    tracing::info!(sessions = proxy.sessions().sessions, "draining");
+    proxy.drain().await;
+    listen_file::remove(&settings.node.data);
+    Ok(())
+}
+
+fn announce(data: &Path, addresses: &Addresses, node: &Node) -> Result<(), Failure> {
+    let Addresses { tcp, udp } = addresses;
+    let file = json!({"tcp": tcp, "udp": udp, "admin": node.admin});
+    listen_file::write(data, &file).map_err(Failure::failed)?;
+    let udp: Vec<String> = udp.iter().map(ToString::to_string).collect();
+    let (udp, admin) = (udp.join(","), node.admin);
+    writeln!(io::stdout(), "listening tcp={tcp} udp={udp} admin={admin}").map_err(Failure::failed)
+}

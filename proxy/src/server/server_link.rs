@@ -1,0 +1,303 @@
+//! The link to one game server: dialed for ever, and what comes over it sorted to the shards, one batch per shard and
+//! frame. A cell is decoded here once for all shards; a server that publishes what it does not serve is refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::vec::Drain;
+
+use net::link::{DownReason, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, dial_link};
+use protocol::Code;
+use protocol::cell::DecodedCell;
+use protocol::geometry::{CellGrid, CellIndex};
+use protocol::identity::Role;
+use protocol::ids::{NodeNumber, NodeUuid, RegionEpoch, RegionNumber, TopologyVersion, UserId};
+use protocol::message::checked::CheckedCellUpdates;
+use protocol::message::family::{ProxyToServer, ServerToProxy};
+use protocol::message::node::Heartbeat;
+use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
+use protocol::node_handshake::Lane;
+use tokio_util::sync::CancellationToken;
+
+use super::directory::Directory;
+use super::inbox::ShardInput;
+use super::refusals::Refusals;
+use super::server_links::ServerLinks;
+use super::shard_handle::Shards;
+use super::subscriptions::Subscriptions;
+use super::tick_gate::TickGate;
+use super::topology_news::TopologyNews;
+use crate::edge::{EdgeInput, RegionCells};
+
+/// What all links of the proxy share.
+pub(super) struct LinkWorld {
+    pub(super) news: TopologyNews,
+    /// The world as it was when the proxy started: what it looks like does not change while it runs.
+    pub(super) topology: Arc<topology::Topology>,
+    pub(super) grid: CellGrid,
+    pub(super) directory: Directory,
+    pub(super) shards: Shards,
+    pub(super) links: Arc<ServerLinks>,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) clock: net::clock::Monotonic,
+}
+
+/// Keeps the link to one game server until `stop`.
+pub(super) async fn dial(
+    world: Arc<LinkWorld>,
+    (node, uuid): (NodeNumber, NodeUuid),
+    stop: CancellationToken,
+) {
+    let topology = Arc::clone(&world.news.topology);
+    // Asked before each dial: a newer topology may have moved it.
+    let address = move || {
+        let view = topology.view();
+        let server = view.topology().server(node)?;
+        Some(server.proxy).filter(|address| address.port() != 0)
+    };
+    let target = LinkTarget {
+        address: Arc::new(address),
+        responder: uuid,
+        role: Role::GameServer,
+        lane: Lane::default(),
+    };
+    let context = Arc::clone(&world.news.links);
+    dial_link(context, target, ServerLink::new(world, node), stop).await;
+}
+
+/// One server's messages, on their way to the shards.
+struct ServerLink {
+    world: Arc<LinkWorld>,
+    node: NodeNumber,
+    sender: Option<LinkSender<ProxyToServer>>,
+    serving: BTreeMap<RegionNumber, RegionEpoch>,
+    gate: Arc<Mutex<TickGate>>,
+    /// By shard: per-user messages since the last thing for everybody, and the batch.
+    users: Vec<Vec<ServerToProxy>>,
+    batches: Vec<Vec<ShardInput>>,
+    ends: Vec<TickEnd>,
+    asked: TopologyVersion,
+}
+
+impl ServerLink {
+    fn new(world: Arc<LinkWorld>, node: NodeNumber) -> Self {
+        let shards = world.shards.len();
+        Self {
+            world,
+            node,
+            sender: None,
+            serving: BTreeMap::new(),
+            gate: Arc::default(),
+            users: (0..shards).map(|_| Vec::new()).collect(),
+            batches: (0..shards).map(|_| Vec::new()).collect(),
+            ends: Vec::new(),
+            asked: TopologyVersion(0),
+        }
+    }
+
+    fn message(&mut self, message: ServerToProxy) {
+        match message {
+            ServerToProxy::Output(output) => {
+                let home = CellIndex(output.home_cell);
+                if let Some(region) = self.world.topology.region_of_cell(home) {
+                    self.gate(|gate, _| gate.handle_output(region, output.tick));
+                }
+                self.pass_on(output.user, output.into());
+            }
+            ServerToProxy::CellUpdates(updates) => self.cells(updates),
+            ServerToProxy::TickEnd(end) => self.gate(|gate, now_ms| gate.handle_end(end, now_ms)),
+            ServerToProxy::Serving(serving) => self.serving(serving),
+            ServerToProxy::GetTopology(asked) => self.reply(self.world.news.answer(&asked)),
+            ServerToProxy::Topology(offered) => {
+                if let Err(error) = self.world.news.handle(&offered) {
+                    self.world.refusals.count("topology_refused");
+                    tracing::warn!(node = %self.node, %error, "a topology was refused");
+                }
+            }
+            ServerToProxy::CommandAck(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Event(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Joined(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::JoinRefused(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Moved(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Here(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Elsewhere(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Superseded(ref it) => self.pass_on(it.user, message),
+            ServerToProxy::Kick(ref it) => self.pass_on(it.user, message),
+            // Links take heartbeats out themselves.
+            ServerToProxy::Heartbeat(_) => {}
+        }
+    }
+
+    fn pass_on(&mut self, user: u64, message: ServerToProxy) {
+        let shard = self.world.directory.shard_of(UserId(user));
+        if let Some(users) = self.users.get_mut(usize::from(shard.0)) {
+            users.push(message);
+        }
+    }
+
+    fn serving(&mut self, serving: Serving) {
+        let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
+        if self.world.topology.may_serve(self.node, region) {
+            self.serving.insert(region, epoch);
+            self.world.subscriptions.handle_serving(self.node, region, epoch);
+        }
+        // The core refuses and counts what this server may not serve.
+        let node = self.node;
+        self.pass_to_all(|| EdgeInput::Serving(node, serving));
+    }
+
+    fn cells(&mut self, updates: CellUpdates) {
+        let Ok(updates) = CheckedCellUpdates::try_from(updates) else {
+            return self.world.refusals.count("cells_malformed");
+        };
+        if self.serving.get(&updates.region) != Some(&updates.region_epoch) {
+            return self.world.refusals.count("cells_not_serving");
+        }
+        let (region, tick, count) = (updates.region, updates.tick.0, updates.cells.len());
+        self.gate(|gate, _| gate.handle_cells(region, tick, count));
+        let grid = self.world.grid;
+        let decoded = updates.cells.into_iter().filter_map(|bytes| {
+            let decoded = DecodedCell::parse(bytes.clone(), &grid).ok()?;
+            Some((bytes, decoded))
+        });
+        let cells: Vec<_> = decoded.collect();
+        if cells.len() < count {
+            self.world
+                .refusals
+                .add("cell_malformed", (count - cells.len()) as u64);
+        }
+        let cells = Arc::new(RegionCells {
+            node: self.node,
+            region,
+            region_epoch: updates.region_epoch,
+            tick,
+            server_time_ms: updates.server_time_ms,
+            cells,
+        });
+        self.pass_to_all(|| EdgeInput::Cells(Arc::clone(&cells)));
+    }
+
+    /// Something that concerns every shard; what came before for its users goes before.
+    fn pass_to_all(&mut self, input: impl Fn() -> EdgeInput) {
+        self.close_users();
+        for batch in &mut self.batches {
+            batch.push(input().into());
+        }
+    }
+
+    fn close_users(&mut self) {
+        for (users, batch) in self.users.iter_mut().zip(&mut self.batches) {
+            if !users.is_empty() {
+                batch.push(EdgeInput::FromServer(self.node, std::mem::take(users)).into());
+            }
+        }
+    }
+
+    /// Hands each shard its batch. A shard that cannot take it would miss what must arrive: the link starts anew, and
+    /// everything is said again.
+    fn deliver(&mut self) {
+        self.close_users();
+        for (batch, shard) in self.batches.iter_mut().zip(self.world.shards.iter()) {
+            if shard.inbox.push_all(batch).is_err()
+                && let Some(sender) = &self.sender
+            {
+                tracing::warn!(node = %self.node, shard = shard.index.0, "a shard does not keep up; its link starts anew");
+                sender.close(Code::SlowConsumer);
+            }
+        }
+    }
+
+    /// News of the link itself.
+    fn tell_all(&self, news: impl Fn(NodeNumber) -> EdgeInput) {
+        for shard in self.world.shards.iter() {
+            shard.inbox.push_news(news(self.node));
+        }
+    }
+
+    /// The ends of ticks that are complete; later ones are seen to in five milliseconds.
+    fn end_ticks(&mut self) {
+        let mut ends = std::mem::take(&mut self.ends);
+        self.gate(|gate, now_ms| gate.take_ready(now_ms, &mut ends));
+        let node = self.node;
+        for end in ends.drain(..) {
+            self.pass_to_all(|| EdgeInput::TickEnd(node, end));
+        }
+        self.ends = ends;
+        if lock(&self.gate).due_ms().is_some() {
+            tokio::spawn(end_late_ticks(
+                Arc::clone(&self.world),
+                node,
+                Arc::clone(&self.gate),
+            ));
+        }
+    }
+
+    fn gate(&self, act: impl FnOnce(&mut TickGate, u64)) {
+        act(&mut lock(&self.gate), self.world.clock.now_ms());
+    }
+
+    fn reply(&self, message: Option<impl Into<ProxyToServer>>) {
+        if let (Some(message), Some(sender)) = (message, &self.sender) {
+            let _ = sender.try_send(&message.into());
+        }
+    }
+}
+
+fn lock(gate: &Mutex<TickGate>) -> std::sync::MutexGuard<'_, TickGate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a tick's end still waits for may never come.
+async fn end_late_ticks(world: Arc<LinkWorld>, node: NodeNumber, gate: Arc<Mutex<TickGate>>) {
+    let now_ms = world.clock.now_ms();
+    let due_ms = lock(&gate).due_ms();
+    let Some(due_ms) = due_ms else { return };
+    tokio::time::sleep(Duration::from_millis(due_ms.saturating_sub(now_ms) + 1)).await;
+    let mut ends = Vec::new();
+    lock(&gate).take_ready(world.clock.now_ms(), &mut ends);
+    for end in ends {
+        metrics::counter!("regionmesh_proxy_late_ticks_total").increment(1);
+        for shard in world.shards.iter() {
+            // The shard composes by itself when it hears of no end.
+            let _ = shard.inbox.push(EdgeInput::TickEnd(node, end));
+        }
+    }
+}
+
+impl LinkHandler for ServerLink {
+    type In = ServerToProxy;
+    type Out = ProxyToServer;
+
+    fn handle_up(&mut self, up: LinkUp<ProxyToServer>) {
+        self.world.links.set_up(self.node, &up.sender);
+        self.sender = Some(up.sender);
+        self.tell_all(EdgeInput::ServerUp);
+    }
+
+    fn handle_batch(&mut self, _: LinkId, batch: Drain<'_, ServerToProxy>) {
+        for message in batch {
+            self.message(message);
+        }
+        self.end_ticks();
+        self.deliver();
+    }
+
+    fn handle_heartbeat(&mut self, _: LinkId, heartbeat: &Heartbeat) {
+        let theirs = TopologyVersion(heartbeat.topology_version);
+        if theirs > self.asked {
+            self.asked = theirs;
+            self.reply(self.world.news.question(theirs));
+        }
+    }
+
+    fn handle_down(&mut self, link: LinkId, reason: DownReason) {
+        tracing::warn!(node = %self.node, ?reason, "a game server is gone");
+        self.world.links.set_down(self.node, link);
+        self.world.subscriptions.handle_down(self.node);
+        (self.sender, self.asked) = (None, TopologyVersion(0));
+        self.serving.clear();
+        *lock(&self.gate) = TickGate::default();
+        self.tell_all(EdgeInput::ServerDown);
+    }
+}

@@ -1,0 +1,217 @@
+//! Settings of a proxy: the tables of its configuration file, each value with a default that suits one machine.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use node::config::{Flag, Mistake, Settings};
+use node::settings::{NodeArgs, NodeSettings};
+use serde::{Deserialize, Serialize};
+
+use super::prefix::Network;
+
+/// File name of the store beside the data directories of one machine.
+const STORE_FILE: &str = "store.sqlite";
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxySettings {
+    /// What every node has.
+    pub node: NodeSettings,
+    /// Where players' owners are read and logins are counted.
+    pub store: StoreTable,
+    /// Listening for clients.
+    pub clients: ClientTable,
+    /// The edge shards.
+    pub edge: EdgeTable,
+    /// The auth role that lives in this proxy.
+    pub auth: AuthTable,
+}
+
+/// The table `[store]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreTable {
+    /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
+    pub path: PathBuf,
+}
+
+/// The table `[clients]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTable {
+    /// Sessions at this proxy; one more is told FULL.
+    pub sessions_max: u32,
+    /// Connections accepted per second.
+    pub accepts_per_s: u32,
+    /// Handshakes under way at once.
+    pub handshakes_max: u32,
+    /// New logins (not resumes) per second.
+    pub logins_per_s: u32,
+    /// New logins per second from one /24 (IPv4) or /48 (IPv6).
+    pub logins_per_prefix_per_s: u32,
+    /// Networks that the limit per prefix does not apply to.
+    pub exempt: Vec<String>,
+    /// Messages per second that one client may send over TCP.
+    pub messages_per_s: u32,
+    /// How long draining clients may take to leave by themselves, milliseconds.
+    pub drain_grace_ms: u64,
+}
+
+impl Default for ClientTable {
+    fn default() -> Self {
+        Self {
+            sessions_max: 20_000,
+            accepts_per_s: 5_000,
+            handshakes_max: protocol::limits::CLIENT_HANDSHAKES_PENDING_MAX as u32,
+            logins_per_s: 200,
+            logins_per_prefix_per_s: 10,
+            exempt: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
+            messages_per_s: 200,
+            drain_grace_ms: 3_000,
+        }
+    }
+}
+
+impl ClientTable {
+    /// The networks of `exempt`; those that cannot be read were refused by the check.
+    pub(super) fn exempt_networks(&self) -> Vec<Network> {
+        self.exempt
+            .iter()
+            .filter_map(|text| Network::parse(text))
+            .collect()
+    }
+}
+
+/// The table `[edge]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EdgeTable {
+    /// Bytes of snapshots per second and player.
+    pub snapshot_bytes_per_s: u32,
+    /// With many sessions, sockets are looked at this often and no oftener, microseconds.
+    pub sweep_us: u64,
+    /// The address that clients are told for datagrams, where it is not the one they connected to.
+    pub advertise: Option<IpAddr>,
+}
+
+impl Default for EdgeTable {
+    fn default() -> Self {
+        Self {
+            snapshot_bytes_per_s: 16 * 1024,
+            sweep_us: 1_000,
+            advertise: None,
+        }
+    }
+}
+
+/// Who may come in without credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestPolicy {
+    /// Anybody with a proper name.
+    #[default]
+    Allowed,
+    /// Nobody.
+    Refused,
+}
+
+/// The table `[auth]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthTable {
+    /// Guests.
+    pub guests: GuestPolicy,
+}
+
+impl ProxySettings {
+    /// The store's file.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        if !self.store.path.as_os_str().is_empty() {
+            return self.store.path.clone();
+        }
+        let beside = self.node.data.join("..");
+        beside.canonicalize().unwrap_or(beside).join(STORE_FILE)
+    }
+}
+
+/// The command line of a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ProxyArgs {
+    /// What every node takes.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// The store's SQLite file [default: store.sqlite beside the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+}
+
+impl ProxyArgs {
+    /// The flags beyond those that every node has.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let store = self.store.iter().map(|path| Flag {
+            name: "--store",
+            key: "store.path",
+            value: path.display().to_string(),
+        });
+        store.collect()
+    }
+}
+
+impl Settings for ProxySettings {
+    fn check(&self) -> Vec<Mistake> {
+        let mut mistakes = self.node.check();
+        let zero = [
+            ("clients.sessions_max", self.clients.sessions_max),
+            ("clients.accepts_per_s", self.clients.accepts_per_s),
+            ("clients.handshakes_max", self.clients.handshakes_max),
+            ("clients.logins_per_s", self.clients.logins_per_s),
+            ("clients.messages_per_s", self.clients.messages_per_s),
+        ];
+        mistakes.extend(
+            zero.into_iter()
+                .filter(|(_, value)| *value == 0)
+                .map(|(key, _)| Mistake::new(key, "is 0: no client could ever play")),
+        );
+        if self.edge.snapshot_bytes_per_s < 1_024 {
+            mistakes.push(Mistake::new(
+                "edge.snapshot_bytes_per_s",
+                "is below 1024, too little for a player to see anything",
+            ));
+        }
+        if self.edge.sweep_us > 25_000 {
+            mistakes.push(Mistake::new(
+                "edge.sweep_us",
+                "is above 25000, longer than half a tick",
+            ));
+        }
+        let unreadable = self
+            .clients
+            .exempt
+            .iter()
+            .filter(|text| Network::parse(text).is_none());
+        mistakes.extend(unreadable.map(|text| {
+            let what = format!("holds `{text}`, which is no network such as 10.0.0.0/8");
+            Mistake::new("clients.exempt", what)
+        }));
+        mistakes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_strict_and_their_mistakes_are_all_told() {
+        node::config::assert_strict::<ProxySettings>();
+        let mut settings = ProxySettings::default();
+        settings.clients.logins_per_s = 0;
+        settings.clients.exempt.push("home".to_owned());
+        let keys: Vec<String> = settings.check().into_iter().map(|mistake| mistake.key).collect();
+        for key in ["node.name", "node.data", "clients.logins_per_s", "clients.exempt"] {
+            assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the proxy tells about itself: its status page and gauges, and the load that its heartbeats carry.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use net::link::LinkContext;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use node::admin::StatusBoard;
+use protocol::message::node::Load;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::refusals::Refusals;
+use super::shard_handle::{SessionCounts, Shards, counts};
+use super::subscriptions::Subscriptions;
+
+/// How often.
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// Owns nothing; looks at everything.
+pub(super) struct StatusTask {
+    pub(super) board: StatusBoard,
+    pub(super) links: Arc<LinkContext>,
+    pub(super) shards: Shards,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) sessions_max: u32,
+    /// What does not change: number, addresses.
+    pub(super) fixed: Value,
+}
+
+impl StatusTask {
+    /// Publishes until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut interval = tokio::time::interval(PERIOD);
+        let mut cpu = CpuShare::start();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = interval.tick() => self.publish(cpu.permille()),
+            }
+        }
+    }
+
+    fn publish(&self, cpu_permille: u32) {
+        let counts = counts(&self.shards);
+        let players = u32::try_from(counts.sessions).unwrap_or(u32::MAX);
+        self.links.loads.set_own(Load {
+            players,
+            players_max: self.sessions_max,
+            cpu_permille,
+            ..Load::default()
+        });
+        let watched = self.subscriptions.watched();
+        metrics::gauge!("regionmesh_proxy_sessions").set(counts.sessions as f64);
+        metrics::gauge!("regionmesh_proxy_playing").set(counts.playing as f64);
+        metrics::gauge!("regionmesh_proxy_suspended").set(counts.suspended as f64);
+        metrics::gauge!("regionmesh_proxy_watched_cells").set(watched as f64);
+        self.board.publish(self.status(counts, watched));
+    }
+
+    fn status(&self, counts: SessionCounts, watched: usize) -> Value {
+        let links = self.links.registry.links();
+        let links: Vec<Value> = links
+            .iter()
+            .map(|link| {
+                json!({
+                    "node": link.peer.number.0,
+                    "queued_bytes": link.queued_bytes,
+                    "cells_drops": link.cells_drops,
+                    "round_trip_us": link.round_trip_us,
+                })
+            })
+            .collect();
+        let mut status = json!({
+            "players": counts.sessions,
+            "sessions": counts.sessions,
+            "playing": counts.playing,
+            "suspended": counts.suspended,
+            "watched_cells": watched,
+            "links": links,
+            "refused": self.refusals.all(),
+            "links_refused": self.links.stats.all_refused(),
+        });
+        if let (Some(status), Some(fixed)) = (status.as_object_mut(), self.fixed.as_object()) {
+            status.extend(fixed.clone());
+        }
+        status
+    }
+}
+
+/// Processor time since the last look, in thousandths of one core.
+struct CpuShare {
+    cpu_us: i64,
+    at: Instant,
+}
+
+impl CpuShare {
+    fn start() -> Self {
+        Self {
+            cpu_us: cpu_us(),
+            at: Instant::now(),
+        }
+    }
+
+    fn permille(&mut self) -> u32 {
+        let before = std::mem::replace(self, Self::start());
+        let elapsed_us = self.at.duration_since(before.at).as_micros().max(1);
+        let used_us = u128::try_from(self.cpu_us - before.cpu_us).unwrap_or(0);
+        u32::try_from(used_us * 1000 / elapsed_us).unwrap_or(u32::MAX)
+    }
+}
+
+/// User and system time of this process.
+fn cpu_us() -> i64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
+    })
+}
