@@ -1,5 +1,7 @@
 //! The client as a game uses it: connect, send, wait for what happens next; a lost connection resumes by itself.
 
+mod sweep;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Connection, ConnectionError, Datagrams, Dial, Incoming};
 use crate::core::{ClientEffect, ClientEvent, CommandError, Core, World};
+
+pub use sweep::Traffic;
 
 /// The core's clock is moved at least this often, milliseconds.
 const TICK_MS: u64 = 50;
@@ -56,6 +60,7 @@ pub struct Client {
     effects: Vec<ClientEffect>,
     datagram: Box<[u8; limits::DATAGRAM_BYTES_MAX]>,
     next_tick: Instant,
+    traffic: Traffic,
     ended: bool,
 }
 
@@ -96,6 +101,7 @@ impl Client {
                         effects: Vec::new(),
                         datagram: Box::new([0; limits::DATAGRAM_BYTES_MAX]),
                         next_tick: Instant::now(),
+                        traffic: Traffic::default(),
                         ended: false,
                     });
                 }
@@ -219,8 +225,9 @@ impl Client {
 
     fn take(&mut self, incoming: Incoming) {
         let now_ms = self.clock.now_ms();
+        self.traffic.down_bytes += incoming.bytes();
         match incoming {
-            Incoming::Messages(messages) => {
+            Incoming::Messages { messages, .. } => {
                 for message in messages {
                     if let ProxyToClient::TicketRenewal(renewal) = &message {
                         self.renew(renewal);
@@ -235,6 +242,7 @@ impl Client {
                     .as_ref()
                     .and_then(|connection| connection.try_datagram(&mut self.datagram[..]))
                 {
+                    self.traffic.down_bytes += length as u64;
                     self.core.handle_datagram(&mut self.datagram[..length], now_ms);
                 }
             }
@@ -274,13 +282,19 @@ impl Client {
         let mut stream: Vec<ClientToProxy> = Vec::new();
         for effect in self.effects.drain(..) {
             match effect {
-                ClientEffect::Datagram(datagram) => connection.send_datagram(&datagram),
+                ClientEffect::Datagram(datagram) => {
+                    self.traffic.up_bytes += datagram.len() as u64;
+                    connection.send_datagram(&datagram);
+                }
                 ClientEffect::Stream(message) => stream.push(message),
             }
         }
+        let before = connection.writer.staged();
         if connection.stage(&stream).is_err() {
             self.connection = None;
+            return;
         }
+        self.traffic.up_bytes += (connection.writer.staged() - before) as u64;
     }
 
     /// Decides whether the session goes on, and brings it to another proxy if so.

@@ -13,9 +13,12 @@ use protocol::client_handshake::{
     ClientAnswer, ClientHandshakeError, ClientInitiator, ClientTrust, Credentials, EstablishedClient, Login,
     Refusal, Versions, Welcome,
 };
-use protocol::frame::{Close, Frame, FrameError, FrameOpener, FrameSealer, FrameType, HandshakeKey};
+use protocol::frame::{
+    Close, Frame, FrameError, FrameOpener, FrameSealer, FrameType, HEADER_BYTES, HandshakeKey,
+};
 use protocol::identity::ClientKey;
 use protocol::ids::AttachNo;
+use protocol::keys::TAG_BYTES;
 use protocol::limits;
 use protocol::message::family::{BatchMessage as _, BatchReader, ClientToProxy, MessageError, ProxyToClient};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -105,7 +108,11 @@ pub(crate) struct Connection {
 
 /// What came in.
 pub(crate) enum Incoming {
-    Messages(Vec<ProxyToClient>),
+    /// With the frame's length on the wire.
+    Messages {
+        messages: Vec<ProxyToClient>,
+        bytes: usize,
+    },
     Datagram(usize),
 }
 
@@ -200,13 +207,18 @@ impl Connection {
     /// Waits for the next messages or datagram. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self, datagram: &mut [u8]) -> Result<Incoming, ConnectionError> {
         tokio::select! {
-            frame = self.reader.next_frame() => Ok(Incoming::Messages(messages(&frame?)?)),
+            frame = self.reader.next_frame() => incoming(&frame?),
             length = receive_datagram(self.udp.as_ref(), datagram) => Ok(Incoming::Datagram(length)),
             flushed = self.writer.flush(), if self.writer.staged() > 0 => {
                 flushed?;
-                Ok(Incoming::Messages(Vec::new()))
+                Ok(Incoming::Messages { messages: Vec::new(), bytes: 0 })
             }
         }
+    }
+
+    /// Waits for the next messages only. Dropping the future loses nothing.
+    pub(crate) async fn next_messages(&mut self) -> Result<Incoming, ConnectionError> {
+        incoming(&self.reader.next_frame().await?)
     }
 
     /// Another datagram that is here already.
@@ -251,6 +263,12 @@ async fn receive_datagram(udp: Option<&UdpSocket>, datagram: &mut [u8]) -> usize
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+fn incoming(frame: &Frame) -> Result<Incoming, ConnectionError> {
+    let bytes = HEADER_BYTES + frame.payload.len() + TAG_BYTES;
+    let messages = messages(frame)?;
+    Ok(Incoming::Messages { messages, bytes })
 }
 
 fn messages(frame: &Frame) -> Result<Vec<ProxyToClient>, ConnectionError> {

@@ -29,7 +29,7 @@ mod connection;
 pub mod core;
 mod join_file;
 
-pub use crate::client::{Client, ConnectOptions};
+pub use crate::client::{Client, ConnectOptions, Traffic};
 pub use crate::connection::{ConnectionError, Datagrams};
 pub use crate::core::{ClientEvent, CommandError, Entity, SnapshotNews, World, WorldShape};
 pub use crate::join_file::{JoinFile, JoinFileError, ObservedNode, ProxyAddress};
