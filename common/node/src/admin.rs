@@ -8,7 +8,7 @@ mod listener;
 mod routes;
 mod state;
 
-pub use state::{AdminState, Readiness, StatusBoard};
+pub use state::{AdminState, CensusAnswer, Readiness, StatusBoard};
 
 use listener::Guarded;
 use std::io;

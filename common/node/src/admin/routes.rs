@@ -1,7 +1,7 @@
-//! The routes of the admin endpoint; each answers from snapshots.
+//! The routes of the admin endpoint; each but the census answers from snapshots.
 
 use super::AdminState;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +18,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
+        .route("/census", get(census))
         .route("/drain", post(drain))
         .route("/log-level", post(log_level).put(log_level))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -57,6 +58,16 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 
 async fn status(State(state): State<AdminState>) -> Json<Value> {
     Json(state.status())
+}
+
+async fn census(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
+    match state.status.census(query.unwrap_or_default()) {
+        None => (StatusCode::NOT_FOUND, "this node keeps no census\n").into_response(),
+        Some(answer) => match answer.await {
+            Ok(census) => Json(census).into_response(),
+            Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+        },
+    }
 }
 
 async fn drain(State(state): State<AdminState>) -> Response {

@@ -5,7 +5,10 @@ use crate::telemetry::{LogControl, Metrics};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Everything the endpoint needs.
 #[derive(Clone, Debug)]
@@ -105,25 +108,56 @@ impl Readiness {
     }
 }
 
-/// The role's part of `/status`: the owner of the state publishes a JSON object, readers take the latest.
-#[derive(Clone, Debug)]
-pub struct StatusBoard(Arc<ArcSwap<Value>>);
+/// An answer to a census that is on its way, or why there is none.
+pub type CensusAnswer = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
+
+/// Answers the query of a `/census` address.
+type Census = Box<dyn Fn(String) -> CensusAnswer + Send + Sync>;
+
+/// The role's part of `/status`: the owner of the state publishes a JSON object, readers take the latest. And of
+/// `/census`, which alone is worked out when it is asked for.
+#[derive(Clone)]
+pub struct StatusBoard(Arc<Board>);
+
+struct Board {
+    status: ArcSwap<Value>,
+    census: OnceLock<Census>,
+}
 
 impl Default for StatusBoard {
     fn default() -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(json!({}))))
+        Self(Arc::new(Board {
+            status: ArcSwap::from_pointee(json!({})),
+            census: OnceLock::new(),
+        }))
+    }
+}
+
+impl fmt::Debug for StatusBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StatusBoard").field(&self.read()).finish()
     }
 }
 
 impl StatusBoard {
     /// Replaces the snapshot.
     pub fn publish(&self, status: Value) {
-        self.0.store(Arc::new(status));
+        self.0.status.store(Arc::new(status));
     }
 
     /// The latest snapshot.
     #[must_use]
     pub fn read(&self) -> Arc<Value> {
-        self.0.load_full()
+        self.0.status.load_full()
+    }
+
+    /// From now on `/census` is answered by `answer`, which is given the query. The first one stays.
+    pub fn answer_census(&self, answer: impl Fn(String) -> CensusAnswer + Send + Sync + 'static) {
+        let _ = self.0.census.set(Box::new(answer));
+    }
+
+    /// Asks for a census; `None` where none is kept.
+    pub(super) fn census(&self, query: String) -> Option<CensusAnswer> {
+        self.0.census.get().map(|answer| answer(query))
     }
 }
