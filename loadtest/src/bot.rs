@@ -1,0 +1,376 @@
+//! One bot: what it has been told, when it acts, what it measures. Pure: events and time go in; inputs, orders and
+//! numbers come out. Sockets are its driver's.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use client::{ClientEvent, SnapshotNews, Transport, World};
+use protocol::demo::{Event, Input, KIND_GEM, OwnState};
+use protocol::ids::{OwnerEpoch, UserId};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::args::Behaviour;
+use crate::ledger::Ledger;
+use crate::places::{Places, Servers};
+use crate::tally::Tally;
+use crate::trade::{Givers, Order, Purse, Surroundings, Trader};
+use crate::walk::Walker;
+
+/// Inputs remembered until they are acknowledged: more than a minute of them.
+const UNACKED_MAX: usize = 4_096;
+/// Others count as visible when they were updated within so many ticks.
+const VISIBLE_TICKS: u64 = 2;
+
+/// What all bots of a run have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) behaviour: Behaviour,
+    pub(crate) seed: u64,
+    pub(crate) input_period_us: u64,
+    pub(crate) command_every_us: u64,
+    pub(crate) servers: Servers,
+}
+
+/// What the bots are to do just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Walk and order.
+    Play,
+    /// Stand still and order nothing: to be counted.
+    Stand,
+}
+
+/// What a bot has done, for the report.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) user: UserId,
+    pub(crate) ledger: Ledger,
+    pub(crate) purse: Purse,
+    /// Crossings while measured, by region left and region entered.
+    pub(crate) crossings: BTreeMap<(u32, u32), u32>,
+    /// Whether nothing of it is under way any more.
+    pub(crate) is_quiet: bool,
+    /// Whether its session has ended: it may have been given gems that it was not told of.
+    pub(crate) is_gone: bool,
+}
+
+impl Record {
+    /// The same, of a bot whose session has ended.
+    pub(crate) fn gone(self) -> Self {
+        Self {
+            is_quiet: true,
+            is_gone: true,
+            ..self
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastOwn {
+    own: OwnState,
+    epoch: OwnerEpoch,
+    at_us: u64,
+}
+
+/// One bot.
+pub(crate) struct Bot {
+    pub(crate) user: UserId,
+    rng: StdRng,
+    walker: Option<Walker>,
+    trader: Trader,
+    ledger: Ledger,
+    purse: Purse,
+    last: Option<LastOwn>,
+    unacked: VecDeque<(u64, u64)>,
+    crossings: BTreeMap<(u32, u32), u32>,
+    transport: Option<Transport>,
+    open_commands: u64,
+    stood_us: Option<u64>,
+}
+
+impl Bot {
+    pub(crate) fn new(index: u32, user: UserId, rules: &Rules, now_us: u64) -> Self {
+        let mut rng =
+            StdRng::seed_from_u64(rules.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(index));
+        let trader = Trader::new(rules.command_every_us, now_us, &mut rng);
+        Self {
+            user,
+            rng,
+            walker: None,
+            trader,
+            ledger: Ledger::default(),
+            purse: Purse::default(),
+            last: None,
+            unacked: VecDeque::new(),
+            crossings: BTreeMap::new(),
+            transport: None,
+            open_commands: 0,
+            stood_us: None,
+        }
+    }
+
+    /// Whether it has arrived where its behaviour begins.
+    pub(crate) fn is_home(&self) -> bool {
+        self.walker.as_ref().is_some_and(Walker::is_home)
+    }
+
+    /// Whether it is in the world.
+    pub(crate) fn is_up(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// A new measurement begins: what came before does not count.
+    pub(crate) fn begin_measuring(&mut self) {
+        self.crossings.clear();
+    }
+
+    /// Takes what the client tells. Returns whether the bot gave something across a border.
+    pub(crate) fn handle(&mut self, event: &ClientEvent, now_us: u64, tally: &mut Tally) -> bool {
+        match event {
+            ClientEvent::Snapshot(news) => self.snapshot(news, now_us, tally),
+            ClientEvent::CommandAcked(number) => {
+                self.ledger.acknowledge(number.0);
+                self.open_commands = self.ledger.open();
+            }
+            ClientEvent::Event(_, body) => {
+                if let Ok(event) = Event::parse(body) {
+                    return self.purse.handle(&event);
+                }
+            }
+            ClientEvent::Transport(now) => {
+                let fell_back = self.transport == Some(Transport::Udp) && *now == Transport::Tcp;
+                tally.udp_fallbacks += u64::from(fell_back);
+                self.transport = Some(*now);
+            }
+            ClientEvent::Resumed { .. } => {
+                tally.resumes += 1;
+                // The new connection begins without datagrams; that is no fall-back.
+                self.transport = None;
+            }
+            ClientEvent::Notice(..) => tally.notices += 1,
+            ClientEvent::Playing { .. } => {}
+        }
+        false
+    }
+
+    fn snapshot(&mut self, news: &SnapshotNews, now_us: u64, tally: &mut Tally) {
+        tally.snapshots += 1;
+        while let Some((number, intended_us)) = self.unacked.front().copied()
+            && number <= news.input_ack
+        {
+            self.unacked.pop_front();
+            tally.ack_us.record(now_us.saturating_sub(intended_us));
+        }
+        if !news.own_is_new {
+            return;
+        }
+        let Ok(own) = OwnState::parse(&news.own) else {
+            return;
+        };
+        tally.own_states += 1;
+        tally.own_states_moving += u64::from(own.walk.speed > 0);
+        if let Some(last) = self.last {
+            let gap_us = now_us.saturating_sub(last.at_us);
+            tally.own_gap_us.record(gap_us);
+            if last.epoch != news.owner_epoch {
+                tally.crossing_gap_us.record(gap_us);
+            }
+            if last.own.region != own.region {
+                tally.crossings += 1;
+                *self
+                    .crossings
+                    .entry((last.own.region.0, own.region.0))
+                    .or_default() += 1;
+            }
+        }
+        self.last = Some(LastOwn {
+            own,
+            epoch: news.owner_epoch,
+            at_us: now_us,
+        });
+    }
+
+    /// Where to walk now.
+    pub(crate) fn input(&mut self, activity: Activity, places: &Places, rules: &Rules, now_us: u64) -> Input {
+        let Some(last) = self.last else {
+            return Input::default();
+        };
+        if activity == Activity::Stand {
+            self.stood_us.get_or_insert(now_us);
+            return Input::default();
+        }
+        self.stood_us = None;
+        let (at, rng) = (last.own.at, &mut self.rng);
+        let walker = self
+            .walker
+            .get_or_insert_with(|| Walker::new(rules.behaviour, at, places, rng));
+        let errand = self.trader.errand(now_us);
+        walker.steer(at, errand, places, now_us, rng)
+    }
+
+    /// An input has left under this number.
+    pub(crate) fn sent_input(&mut self, number: u64, intended_us: u64, now_us: u64, tally: &mut Tally) {
+        tally.inputs += 1;
+        tally.late_us.record(now_us.saturating_sub(intended_us));
+        if self.unacked.len() < UNACKED_MAX {
+            self.unacked.push_back((number, intended_us));
+        }
+    }
+
+    /// Whether the bot would order something now.
+    pub(crate) fn wants_to_order(&self, now_us: u64) -> bool {
+        self.last.is_some() && self.trader.is_due(now_us)
+    }
+
+    /// What the bot orders, if it is time.
+    pub(crate) fn order(&mut self, world: &World, givers: &Givers, now_us: u64) -> Option<Order> {
+        let last = self.last?;
+        let seen = Surroundings::survey(world, &last.own);
+        self.trader
+            .decide(&seen, &self.purse, givers, now_us, &mut self.rng)
+    }
+
+    /// An order has left under this number.
+    pub(crate) fn ordered(&mut self, number: u64, order: &Order) {
+        self.ledger.issue(number, order.class(), order.command.encode());
+        self.purse.ordered(number, order);
+        self.open_commands = self.ledger.open();
+    }
+
+    /// Counts who is in view and was updated lately.
+    pub(crate) fn look(&self, world: &World, now_ms: u64, tally: &mut Tally) {
+        let Some(last) = self.last else { return };
+        let since_ms = now_ms.saturating_sub(VISIBLE_TICKS * 1_000 / u64::from(world.shape().tick_hz.max(1)));
+        let seen = world.entities().filter(|entity| {
+            entity.id != last.own.entity
+                && entity.kind != u16::from(KIND_GEM)
+                && entity.seen_at_ms >= since_ms
+        });
+        tally.visible.record(seen.count() as u64);
+    }
+
+    /// What the bot has done, and whether all of it is confirmed.
+    pub(crate) fn record(&self, now_us: u64) -> Record {
+        let stands = self.last.is_some_and(|last| {
+            last.own.walk.speed == 0 && self.stood_us.is_some_and(|since| last.at_us > since)
+        });
+        let fresh = self
+            .last
+            .is_some_and(|last| now_us.saturating_sub(last.at_us) < 1_000_000);
+        Record {
+            user: self.user,
+            ledger: self.ledger.clone(),
+            purse: self.purse.clone(),
+            crossings: self.crossings.clone(),
+            is_quiet: stands && fresh && self.open_commands == 0,
+            is_gone: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use protocol::geometry::Position;
+    use protocol::ids::{CommandNumber, EntityId, RegionNumber};
+
+    const MS: u64 = 1_000;
+
+    fn rules() -> Rules {
+        Rules {
+            behaviour: Behaviour::Wander,
+            seed: 1,
+            input_period_us: 50 * MS,
+            command_every_us: 0,
+            servers: Servers::new(),
+        }
+    }
+
+    fn bot() -> (Bot, Tally) {
+        (Bot::new(0, UserId(1), &rules(), 0), Tally::default())
+    }
+
+    fn snapshot(epoch: u64, region: u32, input_ack: u64) -> ClientEvent {
+        let own = OwnState {
+            entity: EntityId(9),
+            at: Position { x: 10.0, y: 10.0 },
+            walk: Input::default(),
+            region: RegionNumber(region),
+            gems: 0,
+        };
+        let mut bytes = Vec::new();
+        own.encode(&mut bytes);
+        ClientEvent::Snapshot(SnapshotNews {
+            tick: 1,
+            input_ack,
+            owner_epoch: OwnerEpoch(epoch),
+            own: Bytes::from(bytes),
+            own_is_new: true,
+            bytes: 100,
+        })
+    }
+
+    #[test]
+    fn an_input_is_timed_from_when_it_should_have_been_sent() {
+        let (mut bot, mut tally) = bot();
+        bot.sent_input(1, 0, 30 * MS, &mut tally);
+        bot.sent_input(2, 50 * MS, 50 * MS, &mut tally);
+        bot.handle(&snapshot(1, 1, 1), 80 * MS, &mut tally);
+        bot.handle(&snapshot(1, 1, 2), 150 * MS, &mut tally);
+        assert_eq!(tally.ack_us.len(), 2);
+        assert_eq!(
+            (tally.ack_us.ms(0.0).round(), tally.ack_us.ms(1.0).round()),
+            (80.0, 100.0)
+        );
+        assert_eq!(tally.late_us.ms(1.0).round(), 30.0);
+    }
+
+    #[test]
+    fn a_gap_that_spans_a_change_of_owner_is_a_crossings() {
+        let (mut bot, mut tally) = bot();
+        for (at_ms, epoch, region) in [(0, 1, 1), (50, 1, 1), (170, 2, 2), (220, 2, 2), (300, 3, 1)] {
+            bot.handle(&snapshot(epoch, region, 0), at_ms * MS, &mut tally);
+        }
+        assert_eq!((tally.own_gap_us.len(), tally.crossing_gap_us.len()), (4, 2));
+        assert_eq!(tally.crossing_gap_us.ms(1.0).round(), 120.0);
+        let crossings = bot.record(0).crossings;
+        assert_eq!(crossings, BTreeMap::from([((1, 2), 1), ((2, 1), 1)]));
+        bot.begin_measuring();
+        assert!(bot.record(0).crossings.is_empty());
+    }
+
+    #[test]
+    fn only_a_fall_back_from_datagrams_counts() {
+        let (mut bot, mut tally) = bot();
+        for (event, fallbacks) in [
+            (ClientEvent::Transport(Transport::Tcp), 0),
+            (ClientEvent::Transport(Transport::Udp), 0),
+            (ClientEvent::Transport(Transport::Tcp), 1),
+            (ClientEvent::Transport(Transport::Udp), 1),
+            (ClientEvent::Resumed { attach_no: 2 }, 1),
+            (ClientEvent::Transport(Transport::Tcp), 1),
+        ] {
+            bot.handle(&event, 0, &mut tally);
+            assert_eq!(tally.udp_fallbacks, fallbacks);
+        }
+    }
+
+    #[test]
+    fn a_bot_is_quiet_when_it_stands_and_everything_is_confirmed() {
+        let (mut bot, mut tally) = bot();
+        bot.handle(&snapshot(1, 1, 0), 0, &mut tally);
+        let order = Order::say("hello");
+        bot.ordered(1, &order);
+        let places = Places::default();
+        bot.input(Activity::Stand, &places, &rules(), 10 * MS);
+        bot.handle(&snapshot(1, 1, 0), 60 * MS, &mut tally);
+        assert!(!bot.record(60 * MS).is_quiet, "a command is open");
+        bot.handle(&ClientEvent::CommandAcked(CommandNumber(1)), 70 * MS, &mut tally);
+        assert!(bot.record(70 * MS).is_quiet);
+        assert!(
+            !bot.record(5_000 * MS).is_quiet,
+            "it has not heard of itself lately"
+        );
+    }
+}

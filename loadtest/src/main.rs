@@ -1,0 +1,9 @@
+//! The swarm as a program of its own; the library does everything.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    loadtest::run(&loadtest::Args::parse())
+}

@@ -1,0 +1,132 @@
+//! What the cluster's processes use while the swarm plays: processor time and memory, sampled from their status pages.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::census::NodeStatus;
+
+/// Memory may grow by so much of what it was after a third of the run ...
+const GROWTH_MAX: f64 = 1.1;
+/// ... and by so much on top, bytes.
+const GROWTH_BYTES: f64 = 8.0 * 1024.0 * 1024.0;
+
+/// A process over the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct NodeUse {
+    pub(crate) name: String,
+    pub(crate) role: String,
+    /// Processor seconds while measured, of all processes of this name.
+    pub(crate) cpu_s: f64,
+    /// At the end.
+    pub(crate) rss_bytes: u64,
+    /// After a third of the run.
+    pub(crate) rss_third_bytes: u64,
+    pub(crate) memory_flat: bool,
+    pub(crate) players: u64,
+    pub(crate) restarts: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    pid: u32,
+    cpu_s: f64,
+}
+
+/// Follows the processes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nodes {
+    uses: BTreeMap<String, (NodeUse, Seen)>,
+}
+
+impl Nodes {
+    /// Takes a look at the nodes; the first one is where counting begins.
+    pub(crate) fn look(&mut self, statuses: &[NodeStatus]) {
+        for status in statuses {
+            let seen = Seen {
+                pid: status.pid,
+                cpu_s: status.cpu_s,
+            };
+            let (node, last) = self.uses.entry(status.name.clone()).or_insert_with(|| {
+                let first = NodeUse {
+                    name: status.name.clone(),
+                    role: status.role.clone(),
+                    memory_flat: true,
+                    ..NodeUse::default()
+                };
+                (first, seen)
+            });
+            if last.pid == status.pid {
+                node.cpu_s += (status.cpu_s - last.cpu_s).max(0.0);
+            } else {
+                node.cpu_s += status.cpu_s;
+                node.restarts += 1;
+                node.rss_third_bytes = 0;
+            }
+            *last = seen;
+            node.rss_bytes = status.rss_bytes;
+            node.players = status.players;
+        }
+    }
+
+    /// A third of the run is over: memory is compared with what it is now.
+    pub(crate) fn third(&mut self) {
+        for (node, _) in self.uses.values_mut() {
+            node.rss_third_bytes = node.rss_bytes;
+        }
+    }
+
+    /// The processes, judged. One that was restarted since a third of the run has nothing to be compared with.
+    pub(crate) fn finish(self) -> Vec<NodeUse> {
+        let nodes = self.uses.into_values().map(|(mut node, _)| {
+            let allowed = node.rss_third_bytes as f64 * GROWTH_MAX + GROWTH_BYTES;
+            node.memory_flat = node.rss_third_bytes == 0 || node.rss_bytes as f64 <= allowed;
+            node.cpu_s = (node.cpu_s * 1_000.0).round() / 1_000.0;
+            node
+        });
+        nodes.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn status(pid: u32, cpu_s: f64, rss_bytes: u64) -> NodeStatus {
+        NodeStatus {
+            name: "gs-a".to_owned(),
+            pid,
+            cpu_s,
+            rss_bytes,
+            ..NodeStatus::default()
+        }
+    }
+
+    fn run(third: u64, end: u64) -> NodeUse {
+        let mut nodes = Nodes::default();
+        nodes.look(&[status(1, 10.0, third)]);
+        nodes.third();
+        nodes.look(&[status(1, 12.5, end)]);
+        nodes.finish().remove(0)
+    }
+
+    #[test]
+    fn memory_is_flat_within_a_tenth_and_eight_mebibytes() {
+        assert!(run(100 * MIB, 118 * MIB).memory_flat);
+        assert!(!run(100 * MIB, 119 * MIB).memory_flat);
+        assert_eq!(run(MIB, MIB).cpu_s, 2.5);
+    }
+
+    #[test]
+    fn a_restarted_process_is_counted_on() {
+        let mut nodes = Nodes::default();
+        nodes.look(&[status(1, 10.0, MIB)]);
+        nodes.look(&[status(1, 11.0, MIB)]);
+        nodes.third();
+        nodes.look(&[status(2, 0.5, 100 * MIB)]);
+        let node = nodes.finish().remove(0);
+        assert_eq!((node.cpu_s, node.restarts, node.memory_flat), (1.5, 1, true));
+    }
+}
