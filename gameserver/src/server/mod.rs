@@ -2,6 +2,7 @@
 //! what it carries is decided in `region`, `dispatch` and `join_check`.
 
 mod build;
+mod census;
 mod inbox;
 mod link_table;
 mod metrics;

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use topology::Topology;
 
 use super::build::{Built, OpenStore, build};
+use super::census::CensusTask;
 use super::inbox::{InboxReader, inbox};
 use super::link_table::Side;
 use super::metrics::{METRICS, RegionMetrics};
@@ -101,6 +102,7 @@ impl Running {
         // Regions of one server are each other's peers without a link.
         board.tell_all(&RegionInput::PeerUp(board.node));
         let links = TaskTracker::new();
+        let census = CensusTask::new(&node.status, built.store.handle.clone());
         let status = StatusTask {
             board: Arc::clone(&board),
             context: Arc::clone(&built.context),
@@ -116,6 +118,7 @@ impl Running {
             }),
         };
         links.spawn(status.run(stop_links.clone()));
+        links.spawn(census.run(stop_links.clone()));
         let gossip = Arc::new(TopologyGossip {
             in_force: built.in_force,
             context: Arc::clone(&built.context),

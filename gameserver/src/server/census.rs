@@ -1,0 +1,176 @@
+//! The census: what the store says was applied for whom, and who holds what. Whoever counts whether anything was lost
+//! or doubled compares it with what players were told.
+
+use node::admin::StatusBoard;
+use protocol::ids::UserId;
+use serde_json::{Value, json};
+use store::limits::CENSUS_ROWS_MAX;
+use store::{Holder, Holding, StoreHandle, StoreReply, StoreRequest};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Questions that may wait.
+const QUESTIONS_MAX: usize = 16;
+
+struct Question {
+    query: String,
+    answer: oneshot::Sender<Result<Value, String>>,
+}
+
+/// Answers `/census` from the store: `?chains=7,9` the command chains of these users, `?holdings=ID` all holdings above
+/// this id, a page at a time; `?holdings=` from the first one.
+pub(super) struct CensusTask {
+    store: StoreHandle,
+    questions: mpsc::Receiver<Question>,
+}
+
+impl CensusTask {
+    /// From now on questions asked of `board` wait for the task.
+    pub(super) fn new(board: &StatusBoard, store: StoreHandle) -> Self {
+        // The board outlives the store, which closes when the last handle is gone: it gets a channel instead of one.
+        let (to, questions) = mpsc::channel(QUESTIONS_MAX);
+        board.answer_census(move |query| {
+            let to = to.clone();
+            Box::pin(async move {
+                let (answer, answered) = oneshot::channel();
+                let full = |_| "too many ask, or the server stops".to_owned();
+                to.try_send(Question { query, answer }).map_err(full)?;
+                answered
+                    .await
+                    .unwrap_or_else(|_| Err("the server stops".to_owned()))
+            })
+        });
+        Self { store, questions }
+    }
+
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                question = self.questions.recv() => {
+                    let Some(question) = question else { return };
+                    let answer = self.answer(&question.query).await;
+                    let _ = question.answer.send(answer);
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, query: &str) -> Result<Value, String> {
+        let reply = self.store.ask(request(query)?).await;
+        let reply = reply.map_err(|error| error.to_string())?;
+        answer(reply).ok_or_else(|| "the store gave another answer".to_owned())
+    }
+}
+
+fn request(query: &str) -> Result<StoreRequest, String> {
+    let usage = || "ask for ?chains=USER,USER or ?holdings=AFTER".to_owned();
+    match query.split_once('=') {
+        Some(("chains", users)) => {
+            let users: Result<Vec<UserId>, _> = users
+                .split(',')
+                .take(CENSUS_ROWS_MAX)
+                .map(|user| user.parse().map(UserId))
+                .collect();
+            users
+                .map(|users| StoreRequest::ReadChains { users })
+                .map_err(|_| usage())
+        }
+        Some(("holdings", "")) => Ok(StoreRequest::AllHoldings { after: None }),
+        Some(("holdings", after)) => match after.parse() {
+            Ok(after) => Ok(StoreRequest::AllHoldings { after: Some(after) }),
+            Err(_) => Err(usage()),
+        },
+        _ => Err(usage()),
+    }
+}
+
+fn answer(reply: StoreReply) -> Option<Value> {
+    match reply {
+        StoreReply::Chains(chains) => {
+            let chains: Vec<Value> = chains
+                .iter()
+                .map(|chain| {
+                    json!({
+                        "user": chain.user.0,
+                        "last_command": chain.last_command.0,
+                        "chain_hash": node::files::hex(&chain.chain_hash),
+                    })
+                })
+                .collect();
+            Some(json!({ "chains": chains }))
+        }
+        StoreReply::Holdings(holdings) => {
+            let last_page = holdings.len() < CENSUS_ROWS_MAX;
+            let holdings: Vec<Value> = holdings.iter().map(holding).collect();
+            Some(json!({"holdings": holdings, "last_page": last_page}))
+        }
+        _ => None,
+    }
+}
+
+fn holding(holding: &Holding) -> Value {
+    match holding.holder {
+        Holder::User(user) => json!({"id": holding.id, "kind": holding.kind, "user": user.0}),
+        Holder::Ground { region, .. } => {
+            json!({"id": holding.id, "kind": holding.kind, "region": region.0})
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ids::{CommandNumber, RegionNumber};
+    use store::reply::Chain;
+
+    #[test]
+    fn questions_are_understood_or_refused_with_the_usage() {
+        let users = vec![UserId(7), UserId(9)];
+        assert_eq!(request("chains=7,9"), Ok(StoreRequest::ReadChains { users }));
+        assert_eq!(
+            request("holdings="),
+            Ok(StoreRequest::AllHoldings { after: None })
+        );
+        assert_eq!(
+            request("holdings=5"),
+            Ok(StoreRequest::AllHoldings { after: Some(5) })
+        );
+        for nonsense in ["", "chains", "chains=", "chains=x", "holdings=-1", "gems=1"] {
+            assert!(request(nonsense).unwrap_err().contains("?chains="), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn answers_say_who_has_what() {
+        let chain = Chain {
+            user: UserId(7),
+            last_command: CommandNumber(3),
+            chain_hash: [0xab; 32],
+        };
+        let chains = answer(StoreReply::Chains(vec![chain])).unwrap();
+        assert_eq!(chains["chains"][0]["chain_hash"], "ab".repeat(32));
+        let holdings = vec![
+            Holding {
+                id: 1,
+                kind: 3,
+                holder: Holder::User(UserId(7)),
+            },
+            Holding {
+                id: 2,
+                kind: 3,
+                holder: Holder::Ground {
+                    region: RegionNumber(4),
+                    x: 1.0,
+                    y: 2.0,
+                },
+            },
+        ];
+        let holdings = answer(StoreReply::Holdings(holdings)).unwrap();
+        assert_eq!(holdings["holdings"][0], json!({"id": 1, "kind": 3, "user": 7}));
+        assert_eq!(holdings["holdings"][1], json!({"id": 2, "kind": 3, "region": 4}));
+        assert_eq!(holdings["last_page"], true);
+        assert_eq!(answer(StoreReply::Passed), None);
+    }
+}
