@@ -46,7 +46,7 @@ pub enum FileError {
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
     /// Its owner only: mode 0600.
     Secret,
     /// Everybody: mode 0644.
@@ -56,7 +56,10 @@ pub(crate) enum Access {
 const REMEDY: &str = "give --data the directory that was made for this node";
 
 /// Reads a file of at most `limit_bytes`; a secret must not be readable by group or others.
-pub(crate) fn read(path: &Path, limit_bytes: usize, access: Access) -> Result<Vec<u8>, FileError> {
+///
+/// # Errors
+/// `FileError`, with what to do.
+pub fn read(path: &Path, limit_bytes: usize, access: Access) -> Result<Vec<u8>, FileError> {
     let failed = |source| FileError::Read {
         path: path.to_owned(),
         source,
@@ -85,7 +88,10 @@ pub(crate) fn read(path: &Path, limit_bytes: usize, access: Access) -> Result<Ve
 }
 
 /// Writes a file so that a crash leaves the old one or the new one.
-pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
+///
+/// # Errors
+/// What the file system says.
+pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     write_and_rename(path, bytes, access).map_err(|source| FileError::Write {
         path: path.to_owned(),
         source,

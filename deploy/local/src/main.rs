@@ -1,3 +1,39 @@
-//! The `regionmesh` binary: a local cluster of real processes, and each node as a subcommand.
+//! The `regionmesh` binary: a local cluster of real processes, and each kind of process as a subcommand.
 
-fn main() {}
+mod command_line;
+mod topology_command;
+mod up;
+
+use clap::Parser as _;
+use command_line::{Arguments, Command};
+use local_cluster::ClusterError;
+use node::life::{Exit, Failure};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    raise_file_limit();
+    match Arguments::parse().command.unwrap_or_default() {
+        Command::Up(arguments) => up::run(&arguments).unwrap_or_else(|error| refuse(&error).into()),
+        Command::Gameserver(arguments) => gameserver::server::run(&arguments).into(),
+        Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
+        Command::Topology(command) => topology_command::run(&command),
+    }
+}
+
+/// Says an error with its causes in one line, and finds the exit code that it stands for.
+fn refuse(error: &anyhow::Error) -> Exit {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let of_cluster = error.downcast_ref::<ClusterError>().map(ClusterError::exit);
+    let of_input = error.downcast_ref::<Failure>().map(|failure| failure.exit);
+    of_cluster.or(of_input).unwrap_or(Exit::Failed)
+}
+
+/// A swarm has a socket for each bot and a proxy one for each player; the usual soft limit is 1,024.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it is refused, whoever needs more files says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

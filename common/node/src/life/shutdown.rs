@@ -38,6 +38,12 @@ impl Shutdown {
         self.drain.cancelled().await;
     }
 
+    /// Whether stopping at once was asked for.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.force.is_cancelled()
+    }
+
     /// Resolves when stopping at once is asked for.
     pub async fn forced(&self) {
         self.force.cancelled().await;

@@ -1,0 +1,78 @@
+//! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Regionmesh: an open server mesh for seamless MMO worlds.
+///
+/// Without a command it starts a local cluster, as `regionmesh up` does.
+#[derive(Debug, Parser)]
+#[command(name = "regionmesh", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts a local cluster: real processes on free ports of this machine, and bots that walk
+    ///
+    /// Prints one line that begins with `ready` once every node is ready. A node that dies is not started again.
+    /// Ctrl-C drains; a second one stops at once.
+    ///
+    /// Exit codes: with `--for`, that of the bots; otherwise 0 all is well, 1 a node failed, 2 change something
+    /// first (topology, data directory, port), 5 a second signal cut the drain short.
+    Up(UpArguments),
+    /// Runs one game server
+    Gameserver(gameserver::server::Args),
+    /// Runs one proxy
+    Proxy(proxy::server::ProxyArgs),
+    /// Checks topology files, and explains what is wrong with them
+    #[command(subcommand)]
+    Topology(TopologyCommand),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Up(UpArguments::parse_from(["up"]))
+    }
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct UpArguments {
+    /// Topology file [default: four game servers and two proxies]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) topology: Option<PathBuf>,
+    /// Bots that play in it
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=0))]
+    pub(crate) players: u32,
+    /// Where keys, world and players are kept from one start to the next
+    #[arg(long, value_name = "DIR", default_value = ".regionmesh")]
+    pub(crate) data: PathBuf,
+    /// Deletes what the data directory holds, and begins anew
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Ends after this long; with bots, after they have measured this long
+    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopologyCommand {
+    /// Reports every mistake in a topology file, with code, line and what to do; exit code 2 when there is one
+    Check(CheckArguments),
+    /// Says why a code such as RM0028 is refused, and what to do
+    Explain(ExplainArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The file
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code, as reports show it
+    pub(crate) code: String,
+}

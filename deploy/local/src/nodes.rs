@@ -1,0 +1,111 @@
+//! One node of a local cluster: its command line, its addresses, its process while it runs.
+
+use crate::issue::Issued;
+use crate::{Child, ChildSpec, Ended, admin_client, ports};
+use node::authority_dir::IssuedNode;
+use protocol::identity::Role;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The store, which all nodes of a local cluster share.
+const STORE_FILE: &str = "world.db";
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAddresses {
+    /// Its name in the topology.
+    pub name: String,
+    /// Game server or proxy.
+    pub role: Role,
+    /// Its admin endpoint.
+    pub admin: SocketAddr,
+    /// Purpose and address: `peer`, `proxy` of a game server; `tcp`, `udp` (the first of several), `http` of a proxy.
+    pub listeners: Vec<(&'static str, SocketAddr)>,
+}
+
+impl NodeAddresses {
+    /// What its role is called on the command line and in `join.json`.
+    #[must_use]
+    pub fn role_name(&self) -> &'static str {
+        role_name(self.role)
+    }
+
+    /// The address for one purpose.
+    #[must_use]
+    pub fn listener(&self, purpose: &str) -> Option<SocketAddr> {
+        let found = self.listeners.iter().find(|(what, _)| *what == purpose);
+        found.map(|(_, address)| *address)
+    }
+}
+
+/// A node, running or not.
+#[derive(Debug)]
+pub(crate) struct LocalNode {
+    pub(crate) spec: ChildSpec,
+    pub(crate) addresses: NodeAddresses,
+    pub(crate) child: Option<Child>,
+}
+
+/// How far a starting node is.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    Ready,
+    /// Not yet, and why.
+    Waiting(String),
+    /// It will never be.
+    Ended(Ended),
+}
+
+impl LocalNode {
+    pub(crate) fn progress(&mut self) -> Progress {
+        if let Some(ended) = self.child.as_mut().and_then(Child::ended) {
+            self.child = None;
+            return Progress::Ended(ended);
+        }
+        match admin_client::get(self.addresses.admin, "/readyz") {
+            Ok((200, _)) => Progress::Ready,
+            Ok((_, reasons)) => Progress::Waiting(reasons.trim().replace('\n', ", ")),
+            Err(_) => Progress::Waiting("does not answer yet".to_owned()),
+        }
+    }
+}
+
+/// The nodes of a topology, none of them started.
+pub(crate) fn of(issued: &Issued, root: &Path, environment: &[(String, String)]) -> Vec<LocalNode> {
+    let all = ports::listeners(&issued.topology);
+    let node = |(node, admin): &(IssuedNode, SocketAddr)| {
+        let own = all.iter().filter(|listener| listener.node == node.name);
+        let arguments = [
+            role_name(node.role).to_owned(),
+            format!("--name={}", node.name),
+            format!("--data={}", node.data.display()),
+            format!("--admin={admin}"),
+            format!("--store={}", root.join(STORE_FILE).display()),
+            format!("--parent={}", std::process::id()),
+        ];
+        LocalNode {
+            spec: ChildSpec {
+                name: node.name.clone(),
+                arguments: arguments.to_vec(),
+                environment: environment.to_vec(),
+            },
+            addresses: NodeAddresses {
+                name: node.name.clone(),
+                role: node.role,
+                admin: *admin,
+                listeners: own.map(|listener| (listener.what, listener.address)).collect(),
+            },
+            child: None,
+        }
+    };
+    issued.nodes.iter().map(node).collect()
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::GameServer => "gameserver",
+        Role::Proxy => "proxy",
+        Role::Auth => "auth",
+        Role::Operator => "operator",
+    }
+}

@@ -1,0 +1,56 @@
+//! `regionmesh topology check` and `explain`: prints what the topology crate finds.
+
+use crate::command_line::TopologyCommand;
+use node::life::Exit;
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitCode;
+use topology::Colour;
+
+pub(crate) fn run(command: &TopologyCommand) -> ExitCode {
+    match command {
+        TopologyCommand::Check(arguments) => check(&arguments.file),
+        TopologyCommand::Explain(arguments) => explain(&arguments.code),
+    }
+}
+
+/// Colours only where somebody looks at a terminal and has not declined them.
+pub(crate) fn colour(stream: &impl IsTerminal) -> Colour {
+    if stream.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Colour::Ansi
+    } else {
+        Colour::Plain
+    }
+}
+
+fn check(file: &std::path::Path) -> ExitCode {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            return refuse(&format!(
+                "cannot read the topology file {}: {error}",
+                file.display()
+            ));
+        }
+    };
+    let name = file.display().to_string();
+    let checked = topology::check(&name, &text, colour(&std::io::stderr()));
+    if checked.exit_code == 0 {
+        let _ = std::io::stdout().write_all(checked.report.as_bytes());
+    } else {
+        let _ = std::io::stderr().write_all(checked.report.as_bytes());
+    }
+    checked.exit_code.into()
+}
+
+fn explain(code: &str) -> ExitCode {
+    let Some(text) = topology::explain(code) else {
+        return refuse(&format!("there is no code `{code}`; codes look like RM0028"));
+    };
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+    Exit::Ok.into()
+}
+
+fn refuse(sentence: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {sentence}");
+    Exit::BadInput.into()
+}

@@ -1,0 +1,165 @@
+//! What the tests with real processes share: a cluster in a folder of its own, `regionmesh up` as a child, and a look
+//! at which processes are left.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+use local_cluster::{Cluster, ClusterOptions};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest that anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// One game server, one proxy.
+pub(crate) const ONE: &str = include_str!("../../../topologies/one.toml");
+
+pub(crate) fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_regionmesh"))
+}
+
+/// Options for a cluster of one game server and one proxy.
+pub(crate) fn one(data: &Path) -> ClusterOptions {
+    ClusterOptions {
+        topology: ONE.to_owned(),
+        topology_name: "one.toml".to_owned(),
+        ..ClusterOptions::new(program(), data.to_owned())
+    }
+}
+
+/// Starts a cluster, or shows what its nodes said.
+pub(crate) fn start(options: ClusterOptions) -> Cluster {
+    let data = options.data.clone();
+    Cluster::start(options).unwrap_or_else(|error| panic!("{error}\n{}", logs(&data)))
+}
+
+/// Everything that the nodes of a data directory wrote.
+pub(crate) fn logs(data: &Path) -> String {
+    let files = std::fs::read_dir(data.join("logs"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    files
+        .map(|file| {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            format!("== {}\n{text}", file.path().display())
+        })
+        .collect()
+}
+
+/// `regionmesh` run to its end: exit code, standard output, standard error.
+pub(crate) fn finish(arguments: &[&str]) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(program()).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        status.code().expect("ended by itself"),
+        text(stdout),
+        text(stderr),
+    )
+}
+
+/// Waits until it is true; fails with `what` when it stays false.
+pub(crate) fn eventually(what: &str, patience: Duration, mut is_true: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < patience, "not within {patience:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process runs; one that has ended and that nobody has waited for does not.
+pub(crate) fn runs(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+    state.is_some_and(|state| !state.trim().starts_with('Z'))
+}
+
+pub(crate) fn send(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+}
+
+/// `regionmesh up` that has said `ready`.
+pub(crate) struct Up {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// The ready line.
+    pub(crate) ready: String,
+}
+
+impl Up {
+    pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
+        // Not into `data`, which the cluster wants to be its own.
+        let errors = std::fs::File::create(data.with_extension("errors")).unwrap();
+        let mut child = Command::new(program())
+            .arg("up")
+            .args(["--players", "0", "--data", data.to_str().unwrap()])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut ready = String::new();
+        while !ready.starts_with("ready") {
+            ready.clear();
+            let read = out.read_line(&mut ready).unwrap();
+            assert_ne!(read, 0, "no ready line: {}", errors_of(data));
+        }
+        Self { child, out, ready }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The processes it has started.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let children = format!("/proc/{0}/task", self.pid());
+        let tasks = std::fs::read_dir(children).unwrap().flatten();
+        let lists =
+            tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+        lists
+            .collect::<Vec<_>>()
+            .join(" ")
+            .split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect()
+    }
+
+    /// Waits for its end; its exit code, if no signal ended it, and what it still wrote to standard output.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let mut code = None;
+        eventually("`regionmesh up` ends", PATIENCE, || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        });
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (code.unwrap().code(), rest)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `regionmesh up` and its nodes wrote to standard error.
+pub(crate) fn errors_of(data: &Path) -> String {
+    std::fs::read_to_string(data.with_extension("errors")).unwrap()
+}
+
+/// Writes the small topology, changed, into a folder; its path as text.
+pub(crate) fn topology_file(folder: &Path, change: impl Fn(String) -> String) -> String {
+    let path = folder.join("t.toml");
+    std::fs::write(&path, change(ONE.to_owned())).unwrap();
+    path.to_str().unwrap().to_owned()
+}

@@ -1,0 +1,126 @@
+//! `regionmesh up` from its first line to its last child's end, however it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::{Up, errors_of, eventually, finish, runs, send, topology_file};
+
+fn one(folder: &Path) -> String {
+    topology_file(folder, |text| text)
+}
+
+#[test]
+fn a_signal_drains_every_node_and_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    let up = Up::start(&data, &["--topology", &one(folder.path())]);
+    assert!(up.ready.trim_end().ends_with("d/join.json"), "{}", up.ready);
+    let children = up.children();
+    assert_eq!(children.len(), 2, "one game server, one proxy");
+    assert!(children.iter().all(|pid| runs(*pid)));
+    send(up.pid(), Signal::SIGTERM);
+    let (code, _) = up.end();
+    let errors = errors_of(&data);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(!children.iter().any(|pid| runs(*pid)));
+    assert_eq!(errors.matches("drained").count(), 2, "{errors}");
+}
+
+#[test]
+fn children_end_within_two_seconds_when_their_parent_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(&folder.path().join("d"), &["--topology", &one(folder.path())]);
+    let children = up.children();
+    assert_eq!(children.len(), 2);
+    let started = Instant::now();
+    send(up.pid(), Signal::SIGKILL);
+    eventually(
+        "children of a killed parent end",
+        Duration::from_millis(2_500),
+        || !children.iter().any(|pid| runs(*pid)),
+    );
+    println!(
+        "children ended {} ms after their parent",
+        started.elapsed().as_millis()
+    );
+    // The directory is free again as soon as they are gone.
+    let again = Up::start(&folder.path().join("d"), &["--topology", &one(folder.path())]);
+    send(again.pid(), Signal::SIGTERM);
+    assert_eq!(again.end().0, Some(0));
+}
+
+#[test]
+fn a_dead_node_is_told_and_not_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(
+        &folder.path().join("d"),
+        &["--topology", &one(folder.path()), "--for", "3"],
+    );
+    let children = up.children();
+    send(children[0], Signal::SIGKILL);
+    eventually("the killed node is gone", support::PATIENCE, || {
+        !runs(children[0])
+    });
+    let (code, out) = up.end();
+    assert_eq!(code, Some(1));
+    assert!(
+        out.contains("was ended by signal 9; it is not started again"),
+        "{out}"
+    );
+    assert!(!runs(children[1]));
+}
+
+#[test]
+fn a_directory_goes_on_where_it_was_and_fresh_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, topology) = (folder.path().join("d"), one(folder.path()));
+    let run = |more: &[&str]| {
+        let arguments = [&["--topology", topology.as_str(), "--for", "1"], more].concat();
+        let up = Up::start(&data, &arguments);
+        let ready = up.ready.clone();
+        assert_eq!(up.end().0, Some(0), "{}", errors_of(&data));
+        (ready, std::fs::read_to_string(data.join("cluster.json")).unwrap())
+    };
+    let first = run(&[]);
+    std::fs::write(data.join("nodes/keepsake"), "x").unwrap();
+    let second = run(&[]);
+    assert_eq!(
+        first, second,
+        "the same keys, and the same ports as nobody took them"
+    );
+    let bundle_version = |text: &str| -> u64 {
+        let state: serde_json::Value = serde_json::from_str(text).unwrap();
+        state["topology_version"].as_u64().unwrap()
+    };
+    let state = std::fs::read_to_string(data.join("authority.json")).unwrap();
+    assert_eq!(
+        bundle_version(&state),
+        2,
+        "papers are renewed under a higher version"
+    );
+    let third = run(&["--fresh"]);
+    assert_ne!(first.1, third.1, "a new cluster has a new id and new keys");
+    assert!(!data.join("nodes/keepsake").exists());
+}
+
+#[test]
+fn two_clusters_do_not_share_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, topology) = (folder.path().join("d"), one(folder.path()));
+    let _first = Up::start(&data, &["--topology", &topology]);
+    let path = data.to_str().unwrap();
+    for more in [&["--fresh"][..], &[]] {
+        let arguments = [
+            &["up", "--players", "0", "--data", path, "--topology", &topology],
+            more,
+        ]
+        .concat();
+        let (code, _, error) = finish(&arguments);
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains("a cluster is running in"), "{error}");
+    }
+}
