@@ -185,6 +185,11 @@ impl RegionState {
         let mut later = Vec::new();
         while let Some(user) = self.with_commands.pop_front() {
             while let Some(command) = self.next_command(user) {
+                #[cfg(feature = "fault-injection")]
+                for command in self.tamper(user, command) {
+                    self.apply_command(user, &command, logic);
+                }
+                #[cfg(not(feature = "fault-injection"))]
                 self.apply_command(user, &command, logic);
             }
             if self
@@ -225,7 +230,7 @@ impl RegionState {
             return;
         };
         player.chain_hash = chain(&player.chain_hash, command.number, &command.body);
-        player.last_command = command.number;
+        player.last_command = player.last_command.max(command.number);
         player.dirty_since_ms.get_or_insert(now_ms);
         if command.kind == CommandKind::Durable {
             player.hold_command(command.number);

@@ -212,6 +212,10 @@ impl Ctx for RegionState {
         };
         player.holdings.insert(at, holding);
         player.changes.push(HoldingChange::Take { holding, region });
+        #[cfg(feature = "fault-injection")]
+        if self.gem_stays() {
+            return Ok(());
+        }
         self.ground.remove(&holding);
         self.despawn(entity);
         Ok(())

@@ -9,6 +9,8 @@ mod commands;
 mod context;
 mod effect;
 mod entity;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod ghosts;
 mod handover;
 mod input;
@@ -36,6 +38,8 @@ use crate::logic::{Entered, GameLogic};
 
 use asked::Asked;
 pub use effect::{RegionEffect, StoreTicket};
+#[cfg(feature = "fault-injection")]
+pub use faults::Fault;
 pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
 pub use state::RegionConfig;

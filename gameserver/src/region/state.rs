@@ -43,6 +43,9 @@ pub struct RegionConfig {
     pub linkdead_grace_ms: u64,
     /// Soft state is written this long after it changed, milliseconds.
     pub soft_save_ms: u64,
+    /// The mistake that it makes on purpose.
+    #[cfg(feature = "fault-injection")]
+    pub fault: super::faults::Fault,
 }
 
 impl RegionConfig {
@@ -58,6 +61,8 @@ impl RegionConfig {
             seed: 0,
             linkdead_grace_ms: 30_000,
             soft_save_ms: 1_000,
+            #[cfg(feature = "fault-injection")]
+            fault: super::faults::Fault::None,
         }
     }
 }
@@ -128,6 +133,8 @@ pub(super) struct RegionState {
     pub(super) counts: Counts,
     pub(super) draining: bool,
     pub(super) own: Vec<u8>,
+    #[cfg(feature = "fault-injection")]
+    pub(super) mischief: super::faults::Mischief,
 }
 
 impl RegionState {
@@ -176,6 +183,8 @@ impl RegionState {
             counts: Counts::default(),
             draining: false,
             own: Vec::new(),
+            #[cfg(feature = "fault-injection")]
+            mischief: super::faults::Mischief::default(),
             config,
         })
     }

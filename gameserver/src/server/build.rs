@@ -138,6 +138,8 @@ async fn serve_regions(
             seed: world_seed(dir),
             linkdead_grace_ms: settings.limits.linkdead_grace_ms,
             soft_save_ms: settings.limits.soft_save_ms,
+            #[cfg(feature = "fault-injection")]
+            fault: fault()?,
             ..RegionConfig::new(
                 number,
                 serve(store, dir.number, number).await?,
@@ -149,6 +151,13 @@ async fn serve_regions(
         regions.push(Region::new(config, game).map_err(Failure::bad_input)?);
     }
     Ok(regions)
+}
+
+/// Which mistake to make on purpose.
+#[cfg(feature = "fault-injection")]
+fn fault() -> Result<crate::region::Fault, Failure> {
+    let name = std::env::var("REGIONMESH_FAULT").unwrap_or_default();
+    name.parse().map_err(Failure::bad_input)
 }
 
 async fn serve(store: &OpenStore, node: NodeNumber, region: RegionNumber) -> Result<RegionEpoch, Failure> {
