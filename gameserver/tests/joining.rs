@@ -8,7 +8,7 @@ use gameserver::demo::DemoGame;
 use gameserver::logic::GameLogic as _;
 use protocol::cell::{CellState, DecodedCell};
 use protocol::demo::{Input, OwnState};
-use protocol::geometry::CellIndex;
+use protocol::geometry::{CellIndex, Position};
 use protocol::identity::Role;
 use protocol::ids::{EntityId, NodeNumber, RegionNumber};
 use protocol::message::family::ServerToProxy;
@@ -22,6 +22,10 @@ const A: NodeNumber = NodeNumber(1);
 const B: NodeNumber = NodeNumber(2);
 const EAST: Input = Input {
     heading: 0,
+    speed: 255,
+};
+const WEST: Input = Input {
+    heading: 128,
     speed: 255,
 };
 const STAND: Input = Input { heading: 0, speed: 0 };
@@ -136,30 +140,13 @@ async fn status_tells_of_it(a: &Server) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_player_crosses_to_the_other_server_and_back() {
-    let cluster = Cluster::new();
-    let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
-    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
-    let user = user_at(&cluster.topology, |at| {
-        at.x > 60.0 && at.x < 63.0 && at.y > 16.0 && at.y < 48.0
-    });
-    let client = Client::new(user, &proxy.dir);
-    let joined = client.enter(&mut proxy, A).await;
-    eventually("the servers see each other", || {
-        let up = |server: &Server| {
-            let links = server.status()["links"].to_string();
-            links.matches("\"up\"").count() >= 3
-        };
-        up(&a) && up(&b)
-    })
-    .await;
-    let west = Input {
-        heading: 128,
-        speed: 255,
-    };
+/// Walks a player over the border and back, from `west` to `east`.
+async fn cross_and_come_back(cluster: &Cluster, proxy: &mut Proxy, west: NodeNumber, east: NodeNumber) {
+    let near = |at: Position| at.x > 60.0 && at.x < 63.0 && at.y > 16.0 && at.y < 48.0;
+    let client = Client::new(user_at(&cluster.topology, near), &proxy.dir);
+    let joined = client.enter(proxy, west).await;
     let mut epoch = joined.owner_epoch;
-    for (number, input, from, to) in [(1, EAST, A, B), (2, west, B, A)] {
+    for (number, input, from, to) in [(1, EAST, west, east), (2, WEST, east, west)] {
         proxy.say(from, client.inputs(epoch, number, input.encode()));
         let moved = proxy
             .hear(from, "the player has moved", |message| match message {
@@ -167,15 +154,46 @@ async fn a_player_crosses_to_the_other_server_and_back() {
                 _ => None,
             })
             .await;
-        assert_eq!((moved.node, moved.owner_epoch), (u32::from(to.0), epoch + 1));
+        assert_eq!(
+            (moved.node, moved.owner_epoch),
+            (u32::from(to.0), epoch + 1),
+            "{moved:?}"
+        );
         epoch = moved.owner_epoch;
-        let (output, own) = output(&mut proxy, to, |output, _| output.owner_epoch == epoch).await;
-        assert_eq!((output.input_ack, own.entity), (number, EntityId(joined.entity)));
+        let (output, own) = output(proxy, to, |output, _| output.owner_epoch == epoch).await;
+        assert_eq!(
+            (output.input_ack, own.entity),
+            (number, EntityId(joined.entity)),
+            "{output:?}"
+        );
     }
-    eventually("both agree where the player is", || {
-        (a.region("players"), b.region("players")) == (1, 0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_crosses_to_the_other_server_and_back() {
+    let cluster = Cluster::new();
+    let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let up = |server: &Server| server.status()["links"].to_string().matches("\"up\"").count();
+    eventually("the servers see each other", || up(&a) >= 3 && up(&b) >= 3).await;
+    cross_and_come_back(&cluster, &mut proxy, A, B).await;
+    let players = || (a.region("players"), b.region("players"));
+    eventually("both agree where the player is", || players() == (1, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_crosses_between_regions_of_one_server() {
+    let cluster = Cluster::on_one_server();
+    let a = cluster.start("gs-a").await;
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    cross_and_come_back(&cluster, &mut proxy, A, A).await;
+    let came = |region: usize| a.status()["regions"][region]["arrived"].as_u64();
+    eventually("each region has had the player", || {
+        came(0) == Some(1) && came(1) == Some(1)
     })
     .await;
+    eventually("the player is counted once", || a.status()["players"] == 1).await;
+    assert_eq!(a.status()["users_known"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use net::link::{LinkConfig, LinkContext};
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
 use node::life::Failure;
+use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::node_handshake::LocalNode;
@@ -18,7 +19,6 @@ use tokio::task::JoinHandle;
 use topology::Topology;
 
 use super::settings::GameServerSettings;
-use super::topology_in_force::TopologyInForce;
 use crate::demo::DemoGame;
 use crate::region::{Region, RegionConfig};
 
@@ -90,7 +90,7 @@ pub(super) async fn build(settings: &GameServerSettings) -> Result<Built, Failur
     let authorities = dir.cluster.authorities;
     let local = LocalNode::new(&dir.certificate, dir.cluster.cluster_id, authorities, incarnation);
     let local = local.map_err(Failure::bad_input)?;
-    let in_force = Arc::new(TopologyInForce::new(dir.view, authorities, &node.data));
+    let in_force = Arc::new(TopologyInForce::of(&dir));
     let context = LinkContext::new(LinkConfig::default(), local, Role::GameServer, in_force.clone());
     Ok(Built {
         number: dir.number,

@@ -22,7 +22,6 @@ mod status;
 mod switchboard;
 mod tick_schedule;
 mod topology_gossip;
-mod topology_in_force;
 
 pub use metrics::METRICS;
 pub use run::{run, serve};

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::link::{LinkContext, LinkTarget, dial_link};
+use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::NodeNumber;
 use protocol::node_handshake::Lane;
 use tokio_util::sync::CancellationToken;
 
 use super::peer_messages::PeerMessages;
-use super::topology_in_force::TopologyInForce;
 
 /// Keeps a link to the game server `node` until `stop`.
 pub(super) async fn dial(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use net::link::LinkContext;
 use node::life::{Exit, Failure, Node, NodeProcess};
+use node::listen_file;
 use node::telemetry::LINK_METRICS;
 use protocol::ids::NodeNumber;
 use serde_json::json;
@@ -16,7 +17,7 @@ use store::StoreHandle;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use topology::Topology;
 
@@ -38,9 +39,6 @@ use super::tick_schedule::TickSchedule;
 use super::topology_gossip::TopologyGossip;
 use super::{peer_link, peer_listener, proxy_listener};
 use crate::region::{Region, RegionInput};
-
-/// Where a running server says where it listens.
-const LISTEN_FILE: &str = "listen.json";
 
 /// Runs a game server process from its command line to its exit code.
 #[must_use]
@@ -73,6 +71,8 @@ struct Running {
     links: TaskTracker,
     drain_regions: CancellationToken,
     stop_links: CancellationToken,
+    /// However this ends, no link stays.
+    _no_link_stays: DropGuard,
 }
 
 impl Running {
@@ -122,6 +122,7 @@ impl Running {
         let gossip = Arc::new(TopologyGossip {
             in_force: built.in_force,
             context: Arc::clone(&built.context),
+            data: settings.node.data.clone(),
         });
         let meeting = Meeting {
             board,
@@ -139,6 +140,7 @@ impl Running {
             regions: starting.regions,
             links,
             drain_regions,
+            _no_link_stays: stop_links.clone().drop_guard(),
             stop_links,
         })
     }
@@ -156,7 +158,7 @@ impl Running {
         while self.regions.join_next().await.is_some() {}
         self.stop_links.cancel();
         self.links.wait().await;
-        let _ = std::fs::remove_file(settings.node.data.join(LISTEN_FILE));
+        listen_file::remove(&settings.node.data);
         self.store.close().await;
         Ok(())
     }
@@ -250,35 +252,23 @@ impl Meeting<'_> {
 
 /// Where a server listens, with the ports that were found.
 struct Addresses {
+    number: NodeNumber,
     peer: SocketAddr,
     proxy: SocketAddr,
-    number: NodeNumber,
 }
 
 fn addresses(built: &Built) -> Result<Addresses, Failure> {
     Ok(Addresses {
+        number: built.number,
         peer: built.peer_listener.local_addr().map_err(Failure::failed)?,
         proxy: built.proxy_listener.local_addr().map_err(Failure::failed)?,
-        number: built.number,
     })
 }
 
 /// For people, and for whoever started this process with ports 0.
 fn announce(data: &Path, addresses: &Addresses, admin: SocketAddr) -> Result<(), Failure> {
-    let Addresses { peer, proxy, number } = addresses;
-    let text = json!({"number": number.0, "peer": peer, "proxy": proxy, "admin": admin}).to_string() + "\n";
-    write_whole(&data.join(LISTEN_FILE), text.as_bytes()).map_err(|error| {
-        Failure::failed(format!(
-            "cannot write {LISTEN_FILE} into {}: {error}",
-            data.display()
-        ))
-    })?;
+    let Addresses { number, peer, proxy } = addresses;
+    let file = json!({"number": number.0, "peer": peer, "proxy": proxy, "admin": admin});
+    listen_file::write(data, &file).map_err(Failure::failed)?;
     writeln!(io::stdout(), "listening peer={peer} proxy={proxy} admin={admin}").map_err(Failure::failed)
-}
-
-/// Whoever reads it finds all of it or the one before.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    std::fs::write(&fresh, bytes)?;
-    std::fs::rename(&fresh, path)
 }

@@ -1,21 +1,24 @@
 //! How nodes come to the newest topology: heartbeats name versions, the older side asks, the newer one answers. What
 //! arrives is believed for the authority's signature, never for who brought it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use net::link::LinkContext;
+use node::data_dir::DataDir;
+use node::topology_in_force::TopologyInForce;
 use protocol::ids::TopologyVersion;
 use protocol::message::node::Heartbeat;
 use protocol::message::subscription::{GetTopology, Topology};
 use topology::BundleError;
 
-use super::topology_in_force::TopologyInForce;
-
 /// Shared by all links.
 pub(super) struct TopologyGossip {
     pub(super) in_force: Arc<TopologyInForce>,
     pub(super) context: Arc<LinkContext>,
+    /// Where a newer one is kept for the next start.
+    pub(super) data: PathBuf,
 }
 
 impl TopologyGossip {
@@ -36,7 +39,7 @@ impl TopologyGossip {
 
     /// A peer's bundle came. Links of nodes that it revokes end at once.
     pub(super) fn handle(&self, offered: &Topology) -> Result<(), BundleError> {
-        let view = match self.in_force.adopt(&offered.bundle) {
+        let view = match self.in_force.offer(&offered.bundle, node::clock::wall_ms()) {
             Ok(view) => view,
             // Two peers may have been asked.
             Err(BundleError::NotNewer { .. }) => return Ok(()),
@@ -44,8 +47,12 @@ impl TopologyGossip {
         };
         tracing::info!(version = %view.version(), "a newer topology is in force");
         self.context.recheck();
-        let in_force = Arc::clone(&self.in_force);
-        tokio::task::spawn_blocking(move || in_force.keep(&view));
+        let data = self.data.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = DataDir::keep_bundle(&data, &view) {
+                tracing::warn!(%error, "the new topology is in force, but the next start will not know it");
+            }
+        });
         Ok(())
     }
 }

@@ -82,20 +82,39 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Each region on a server of its own.
     pub fn new() -> Self {
+        Self::of(WORLD)
+    }
+
+    /// Both regions on the first server, and no other.
+    pub fn on_one_server() -> Self {
+        let (before, rest) = WORLD.split_once("[[server]]\nname = \"gs-b\"").unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        Self::of(&[before, &after.replace(r#", "gs-b"]"#, r#", "gs-a"]"#)].concat())
+    }
+
+    fn of(world: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let topology = topology::parse("topology", WORLD)
+        let topology = topology::parse("topology", world)
             .unwrap()
             .with_ports(&mut free_port);
-        let mut authority = AuthorityDir::open_or_create(folder.path(), &mut OsEntropy).unwrap();
-        let nodes = authority
-            .issue(&topology.to_toml(), &topology, &mut OsEntropy, wall_ms())
-            .unwrap();
-        Self {
+        let mut cluster = Self {
             folder,
             topology,
-            nodes,
-        }
+            nodes: Vec::new(),
+        };
+        cluster.issue();
+        cluster
+    }
+
+    /// Issues the topology again, under a higher version.
+    pub fn issue(&mut self) {
+        let mut authority = AuthorityDir::open_or_create(self.folder.path(), &mut OsEntropy).unwrap();
+        let toml = self.topology.to_toml();
+        self.nodes = authority
+            .issue(&toml, &self.topology, &mut OsEntropy, wall_ms())
+            .unwrap();
     }
 
     pub fn data(&self, name: &str) -> PathBuf {
