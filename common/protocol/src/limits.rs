@@ -42,6 +42,8 @@ pub const NAME_BYTES_MAX: usize = 32;
 pub const INPUT_BYTES_MAX: usize = 64;
 /// Inputs repeated in one message.
 pub const INPUTS_REPEATED_MAX: usize = 3;
+/// Number of an input, command or event: far beyond any session, and far from where arithmetic on it could overflow.
+pub const NUMBER_MAX: u64 = 1 << 62;
 /// Body of one command, bytes.
 pub const COMMAND_BYTES_MAX: usize = 1024;
 /// Commands of a player that await acknowledgement.

@@ -84,7 +84,8 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let too_large = input.inputs.len() > limits::INPUTS_REPEATED_MAX
+        let too_large = input.number > limits::NUMBER_MAX
+            || input.inputs.len() > limits::INPUTS_REPEATED_MAX
             || input
                 .inputs
                 .iter()
@@ -120,7 +121,7 @@ impl Edge {
             self.end(handle, Code::RateLimited, now_ms);
             return;
         }
-        match session.commands.take(command) {
+        match session.commands.take(command, now_ms) {
             Taken::New => {
                 if let Some(owner) = session.route.playing() {
                     let message = player::Command {
@@ -148,6 +149,10 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
+        if ack.number > limits::NUMBER_MAX {
+            self.effects.push(EdgeEffect::Refused("event_ack_too_large"));
+            return;
+        }
         if let Some(attached) = &mut session.attached {
             attached.acked_event = attached.acked_event.max(ack.number);
         }

@@ -31,10 +31,14 @@ pub(super) struct CommandLog {
     acked: u64,
     pending: VecDeque<Pending>,
     repeated_at_ms: u64,
+    /// When the oldest open command became the oldest.
+    waiting_since_ms: u64,
 }
 
 /// At most this often a duplicate acknowledgement makes the log repeat, milliseconds.
 const REPEAT_MS_MIN: u64 = 100;
+/// Without any acknowledgement for so long everything open is repeated, whatever became of it, milliseconds.
+const OVERDUE_MS: u64 = 1_000;
 
 impl CommandLog {
     /// Starts after the last command that the client says it saw acknowledged.
@@ -51,13 +55,16 @@ impl CommandLog {
     }
 
     /// Takes a command from the client.
-    pub(super) fn take(&mut self, command: &client::Command) -> Taken {
+    pub(super) fn take(&mut self, command: &client::Command, now_ms: u64) -> Taken {
         let next = self.acked + self.pending.len() as u64 + 1;
         if command.number < next {
             return Taken::Repeated;
         }
         if command.number > next || self.pending.len() >= limits::COMMAND_WINDOW {
             return Taken::OutOfWindow;
+        }
+        if self.pending.is_empty() {
+            self.waiting_since_ms = now_ms;
         }
         self.pending.push_back(Pending {
             number: command.number,
@@ -75,6 +82,7 @@ impl CommandLog {
                 self.pending.pop_front();
             }
             self.acked = number.0;
+            self.waiting_since_ms = now_ms;
             return false;
         }
         let again = !self.pending.is_empty()
@@ -84,6 +92,16 @@ impl CommandLog {
             self.repeated_at_ms = now_ms;
         }
         again
+    }
+
+    /// Whether the owner has been silent about the open commands for so long that they must be repeated.
+    pub(super) fn is_overdue(&mut self, now_ms: u64) -> bool {
+        let since_ms = self.waiting_since_ms.max(self.repeated_at_ms);
+        let overdue = !self.pending.is_empty() && now_ms.saturating_sub(since_ms) >= OVERDUE_MS;
+        if overdue {
+            self.repeated_at_ms = now_ms;
+        }
+        overdue
     }
 
     /// All open commands, addressed to the owner of this epoch.
@@ -119,10 +137,10 @@ mod tests {
     #[test]
     fn commands_are_kept_in_order_until_acknowledged() {
         let mut log = CommandLog::new(CommandNumber(4));
-        assert_eq!(log.take(&command(5)), Taken::New);
-        assert_eq!(log.take(&command(6)), Taken::New);
-        assert_eq!(log.take(&command(5)), Taken::Repeated);
-        assert_eq!(log.take(&command(8)), Taken::OutOfWindow);
+        assert_eq!(log.take(&command(5), 0), Taken::New);
+        assert_eq!(log.take(&command(6), 0), Taken::New);
+        assert_eq!(log.take(&command(5), 0), Taken::Repeated);
+        assert_eq!(log.take(&command(8), 0), Taken::OutOfWindow);
         assert!(!log.acknowledge(CommandNumber(5), 0));
         assert_eq!(open(&log), [6]);
         assert_eq!(log.acked(), CommandNumber(5));
@@ -131,7 +149,7 @@ mod tests {
     #[test]
     fn a_repeated_acknowledgement_asks_for_what_is_open_but_not_in_a_loop() {
         let mut log = CommandLog::new(CommandNumber(0));
-        log.take(&command(1));
+        log.take(&command(1), 0);
         assert!(log.acknowledge(CommandNumber(0), 1_000));
         assert!(!log.acknowledge(CommandNumber(0), 1_050));
         assert!(log.acknowledge(CommandNumber(0), 1_100));
@@ -140,13 +158,27 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_speaks_about_is_repeated_once_a_second() {
+        let mut log = CommandLog::new(CommandNumber(0));
+        assert!(!log.is_overdue(9_000));
+        log.take(&command(1), 9_000);
+        assert!(!log.is_overdue(9_999));
+        assert!(log.is_overdue(10_000));
+        assert!(!log.is_overdue(10_500));
+        log.take(&command(2), 10_500);
+        log.acknowledge(CommandNumber(1), 10_900);
+        assert!(!log.is_overdue(11_500));
+        assert!(log.is_overdue(11_900));
+    }
+
+    #[test]
     fn the_window_is_bounded() {
         let mut log = CommandLog::default();
         for number in 1..=limits::COMMAND_WINDOW as u64 {
-            assert_eq!(log.take(&command(number)), Taken::New);
+            assert_eq!(log.take(&command(number), 0), Taken::New);
         }
         assert_eq!(
-            log.take(&command(limits::COMMAND_WINDOW as u64 + 1)),
+            log.take(&command(limits::COMMAND_WINDOW as u64 + 1), 0),
             Taken::OutOfWindow
         );
     }

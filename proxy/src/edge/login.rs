@@ -2,6 +2,7 @@
 
 use protocol::Code;
 use protocol::ids::{AttachNo, CommandNumber, SessionGeneration};
+use protocol::limits;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::{client, player};
 
@@ -25,6 +26,7 @@ impl Edge {
                 self.effects.push(EdgeEffect::Refused("superseded_admission"));
                 return;
             }
+            self.leave(older, player::LeaveReason::Linkdead);
             self.end(older, Code::Superseded, now_ms);
         }
         let session = Session::new(admission, self.config.snapshot_bytes_per_s, now_ms);
@@ -41,7 +43,10 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        if session.route.standing != Standing::Attaching || attach.attach_no != session.attach_no.0 {
+        let sane = attach.acked_command <= limits::NUMBER_MAX && attach.acked_event <= limits::NUMBER_MAX;
+        let expected =
+            session.route.standing == Standing::Attaching && attach.attach_no == session.attach_no.0;
+        if !sane || !expected {
             self.end(handle, Code::Protocol, now_ms);
             return;
         }
@@ -106,6 +111,7 @@ impl Edge {
 
     /// The user has a newer session in another shard of this proxy.
     pub(super) fn displace(&mut self, handle: SessionHandle, now_ms: u64) {
+        self.leave(handle, player::LeaveReason::Linkdead);
         self.end(handle, Code::Superseded, now_ms);
     }
 

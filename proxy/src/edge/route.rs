@@ -75,6 +75,25 @@ impl Route {
             && self.standing == Standing::Playing
     }
 
+    /// Whether a word about the session's binding is to be heeded from this node: its owner, or whom it has asked.
+    pub(super) fn heeds(&self, node: NodeNumber) -> bool {
+        match self.standing {
+            Standing::Joining { asked, .. } => asked == node,
+            Standing::Confirming { claim, .. } => claim.node == node,
+            Standing::Attaching | Standing::Playing | Standing::Suspended { .. } => {
+                self.owner.is_some_and(|owner| owner.node == node)
+            }
+        }
+    }
+
+    /// The trusted owner does not know that its player is here: a join tells it, or makes it say where the player is.
+    pub(super) fn disowned(&mut self, from: NodeNumber, now_ms: u64) -> Step {
+        match self.owner {
+            Some(owner) if owner.node == from => self.join(Some(from), now_ms),
+            _ => Step::Stay,
+        }
+    }
+
     /// The owner that inputs and commands go to just now.
     pub(super) fn playing(&self) -> Option<Owner> {
         self.owner.filter(|_| self.standing == Standing::Playing)
@@ -108,6 +127,10 @@ impl Route {
                     claim,
                     since_ms: now_ms,
                 };
+                Step::ReadOwner
+            }
+            // The owner activated its player anew, under a higher epoch.
+            Standing::Playing if !stale && self.owner.is_some_and(|owner| owner.node == claim.node) => {
                 Step::ReadOwner
             }
             _ => Step::Stay,
@@ -181,6 +204,7 @@ impl Route {
             Standing::Confirming { .. } => self.join(row_node.or(serving), now_ms),
             Standing::Playing => match (row, self.owner) {
                 (Some(row), Some(owner)) if row.epoch > owner.epoch => self.adopt(row, up, now_ms),
+                (None, _) => self.join(serving, now_ms),
                 _ => Step::Stay,
             },
             Standing::Suspended { .. } => {

@@ -11,6 +11,7 @@ use super::Edge;
 use super::effect::EdgeEffect;
 use super::input::{OwnerAnswer, SessionHandle};
 use super::route::{LinkUp, Owner, Standing, Step};
+use super::servers::Announced;
 use super::views::RegionCells;
 
 impl Edge {
@@ -130,7 +131,7 @@ impl Edge {
 
     fn joined(&mut self, node: NodeNumber, joined: &player::Joined, now_ms: u64) {
         let Some(handle) = self.named(joined.user, joined.session.as_ref()) else {
-            return;
+            return self.nobody_here(node, joined.user, joined.session.clone());
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
@@ -143,6 +144,7 @@ impl Edge {
         let step = session.route.joined(claim, now_ms);
         if step != Step::Stay {
             session.own.entity = EntityId(joined.entity);
+            session.own.input_ack = session.own.input_ack.max(joined.last_input);
             self.set_home(handle, CellIndex(joined.home_cell), now_ms);
         }
         self.take_step(handle, step, now_ms);
@@ -194,7 +196,7 @@ impl Edge {
 
     fn here(&mut self, node: NodeNumber, here: &player::Here, now_ms: u64) {
         let Some(handle) = self.named(here.user, here.session.as_ref()) else {
-            return;
+            return self.nobody_here(node, here.user, here.session.clone());
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
@@ -207,6 +209,7 @@ impl Edge {
         let step = session.route.here(claim);
         if step == Step::Adopted {
             session.own.entity = EntityId(here.entity);
+            session.own.input_ack = session.own.input_ack.max(here.last_input);
             self.set_home(handle, CellIndex(here.home_cell), now_ms);
         }
         self.take_step(handle, step, now_ms);
@@ -226,7 +229,10 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let step = session.route.elsewhere(node, target, now_ms);
+        let step = match named {
+            None if session.route.playing().is_some() => session.route.disowned(node, now_ms),
+            _ => session.route.elsewhere(node, target, now_ms),
+        };
         self.take_step(handle, step, now_ms);
     }
 
@@ -234,11 +240,11 @@ impl Edge {
         let Some(handle) = self.named(superseded.user, superseded.session.as_ref()) else {
             return;
         };
-        let owner = self
+        let heeded = self
             .sessions
             .get(handle.0)
-            .and_then(|session| session.route.owner);
-        if owner.is_some_and(|owner| owner.node == node) {
+            .is_some_and(|session| session.route.heeds(node));
+        if heeded {
             self.end(handle, Code::Superseded, now_ms);
         } else {
             self.effects.push(EdgeEffect::Refused("superseded_not_owner"));
@@ -256,6 +262,16 @@ impl Edge {
         if owner.is_some_and(|owner| owner.node == node) {
             self.end(handle, Code::Kicked, now_ms);
         }
+    }
+
+    /// A server keeps a player for a session that has ended here: the leave was lost, or went to a former owner.
+    fn nobody_here(&mut self, node: NodeNumber, user: u64, session: Option<player::SessionKey>) {
+        let leave = player::Leave {
+            user,
+            session,
+            reason: player::LeaveReason::Linkdead.into(),
+        };
+        self.effects.push(EdgeEffect::ToServer(node, leave.into()));
     }
 
     /// The session that a message names in full; one that names an older session is for nobody.
@@ -279,11 +295,11 @@ impl Edge {
 
     pub(super) fn serving(&mut self, node: NodeNumber, serving: &subscription::Serving, now_ms: u64) {
         let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        if !self.servers.announce(&self.topology, node, region, epoch) {
-            self.effects.push(EdgeEffect::Refused("serving_denied"));
-            return;
+        match self.servers.announce(&self.topology, node, region, epoch) {
+            Announced::New => self.rejoin_suspended(now_ms),
+            Announced::Known => {}
+            Announced::Denied => self.effects.push(EdgeEffect::Refused("serving_denied")),
         }
-        self.rejoin_suspended(now_ms);
     }
 
     pub(super) fn server_up(&mut self, node: NodeNumber, now_ms: u64) {
@@ -323,6 +339,15 @@ impl Edge {
     }
 
     pub(super) fn retry(&mut self, now_ms: u64) {
+        let overdue: Vec<SessionHandle> = self
+            .sessions
+            .iter_mut()
+            .filter(|(_, session)| session.route.standing == Standing::Playing)
+            .filter_map(|(key, session)| session.commands.is_overdue(now_ms).then_some(SessionHandle(key)))
+            .collect();
+        for handle in overdue {
+            self.send_open_commands(handle);
+        }
         let waiting: Vec<SessionHandle> = self
             .sessions
             .iter()
@@ -396,6 +421,17 @@ impl Edge {
             last_command: session.commands.acked().0,
         };
         self.effects.push(EdgeEffect::ToClient(handle, playing.into()));
+        // The owner holds events back until it is spoken to at its epoch: only then does this proxy take them.
+        let number = session
+            .attached
+            .as_ref()
+            .map_or(0, |attached| attached.acked_event);
+        let ack = player::EventAck {
+            user: session.user.0,
+            owner_epoch: owner.epoch.0,
+            number,
+        };
+        self.effects.push(EdgeEffect::ToServer(owner.node, ack.into()));
         if let Some(inputs) = session.inputs.message(session.user, owner.epoch.0) {
             self.effects
                 .push(EdgeEffect::ToServer(owner.node, ProxyToServer::from(inputs)));

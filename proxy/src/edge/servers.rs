@@ -7,6 +7,17 @@ use topology::Topology;
 
 use super::route::LinkUp;
 
+/// What an announcement was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announced {
+    /// Somebody else, or at a higher epoch than known.
+    New,
+    /// Said before.
+    Known,
+    /// The topology does not list the node for the region, or the epoch is lower than one already seen.
+    Denied,
+}
+
 /// Links and serving announcements.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
@@ -31,23 +42,25 @@ impl Servers {
         }
     }
 
-    /// Takes an announcement; `false` when the topology does not list the node for the region or the epoch is stale.
+    /// Takes an announcement.
     pub(super) fn announce(
         &mut self,
         topology: &Topology,
         node: NodeNumber,
         region: RegionNumber,
         epoch: RegionEpoch,
-    ) -> bool {
+    ) -> Announced {
         if !topology.may_serve(node, region) {
-            return false;
+            return Announced::Denied;
         }
-        let known = self.serving.get(&region).map(|(epoch, _)| *epoch);
-        if known.is_some_and(|known| epoch < known) {
-            return false;
+        match self.serving.get(&region) {
+            Some((known, _)) if epoch < *known => Announced::Denied,
+            Some(known) if *known == (epoch, node) => Announced::Known,
+            _ => {
+                self.serving.insert(region, (epoch, node));
+                Announced::New
+            }
         }
-        self.serving.insert(region, (epoch, node));
-        true
     }
 
     /// Whether this node serves the region at this epoch, as far as announced.

@@ -118,7 +118,8 @@ impl Session {
             inputs: Inputs::default(),
             input_rate: Bucket::new(60, 120, now_ms),
             commands: CommandLog::default(),
-            command_rate: Bucket::new(20, 40, now_ms),
+            // A client repeats a whole window behind its Attach, and may go on at once.
+            command_rate: Bucket::new(20, 40 + limits::COMMAND_WINDOW as u32, now_ms),
             path: ClientPath::new(
                 admission.cid,
                 admission.datagrams_to_proxy,

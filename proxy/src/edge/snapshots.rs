@@ -28,6 +28,12 @@ impl Edge {
             self.effects.push(EdgeEffect::Refused("tick_end_not_serving"));
             return;
         }
+        self.views.ticked(
+            region,
+            RegionEpoch(end.region_epoch),
+            end.tick,
+            end.server_time_ms,
+        );
         let handles: Vec<SessionHandle> = self
             .sessions
             .iter()

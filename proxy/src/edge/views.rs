@@ -181,6 +181,24 @@ impl CellViews {
         })
     }
 
+    /// A region's tick is complete, whether or not a cell in view changed.
+    pub(super) fn ticked(
+        &mut self,
+        region: RegionNumber,
+        epoch: RegionEpoch,
+        tick: u64,
+        server_time_ms: u64,
+    ) {
+        let clock = self.regions.entry(region).or_default();
+        if (epoch, tick) > (clock.epoch, clock.tick) {
+            *clock = RegionClock {
+                epoch,
+                tick,
+                server_time_ms,
+            };
+        }
+    }
+
     /// One more session sees the cell. `true`: nobody did, it has to be subscribed.
     pub(super) fn watch(&mut self, cell: CellIndex, region: RegionNumber, now_ms: u64) -> bool {
         let new = !self.cells.contains_key(&cell);

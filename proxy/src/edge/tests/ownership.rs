@@ -99,6 +99,7 @@ fn a_crossing_takes_the_last_inputs_and_every_open_command_along() {
     assert!(matches!(
         &sent[..],
         [
+            (B, ProxyToServer::EventAck(_)),
             (
                 B,
                 ProxyToServer::Inputs(player::Inputs {
@@ -287,8 +288,16 @@ fn superseded_is_believed_only_from_the_owner() {
 fn a_flood_of_commands_costs_only_the_flooder() {
     let mut table = Table::new();
     let handle = table.playing(7, 9);
-    for number in 1..=41 {
+    for number in 1..=105 {
         table.client(handle, command(number));
+        table.server(
+            A,
+            player::CommandAck {
+                user: USER.0,
+                owner_epoch: 7,
+                number,
+            },
+        );
     }
     let closed = table.take();
     assert!(
@@ -314,4 +323,100 @@ fn a_region_published_by_a_server_that_does_not_serve_it_is_refused() {
     let keyframe = encoder.finish_keyframe(cell, 1);
     table.cells(B, WEST, 1, vec![keyframe]);
     assert!(table.take().contains(&EdgeEffect::Refused("cells_not_serving")));
+}
+
+#[test]
+fn a_new_owner_is_spoken_to_at_once_so_that_it_lets_events_go() {
+    let mut table = Table::new();
+    let handle = table.admit(1);
+    table.attach(handle, 1);
+    table.server(A, joined(1, WEST, 7, 9));
+    table.take();
+    table.answer(Some(A), WEST, 7);
+    let sent = table.sent_to_servers();
+    assert!(
+        matches!(&sent[..], [(A, ProxyToServer::EventAck(ack))] if ack.owner_epoch == 7 && ack.number == 0)
+    );
+}
+
+#[test]
+fn a_server_that_keeps_a_player_for_a_session_that_ended_is_told_to_let_go() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.give(EdgeInput::ClientGone(handle));
+    table.take();
+    table.server(B, here(EAST, 8, 12));
+    let sent = table.sent_to_servers();
+    assert!(matches!(&sent[..], [(B, ProxyToServer::Leave(leave))] if leave.session == Some(key(1))));
+}
+
+#[test]
+fn an_owner_that_disowns_its_player_is_asked_again() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    let nobody = player::Elsewhere {
+        user: USER.0,
+        node: 0,
+        region: WEST.0,
+        owner_epoch: 7,
+    };
+    table.server(B, nobody);
+    assert!(table.sent_to_servers().is_empty(), "B is not the owner");
+    table.server(A, nobody);
+    assert!(matches!(
+        table.sent_to_servers()[..],
+        [(A, ProxyToServer::Join(_))]
+    ));
+    table.server(A, joined(1, WEST, 7, 9));
+    table.take();
+    table.client(handle, input(1));
+    assert!(matches!(
+        table.sent_to_servers()[..],
+        [(A, ProxyToServer::Inputs(_))]
+    ));
+}
+
+#[test]
+fn an_owner_that_raised_its_own_epoch_is_believed_when_the_store_agrees() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    table.server(A, joined(1, WEST, 8, 9));
+    assert!(table.take().contains(&EdgeEffect::ReadOwner(USER)));
+    table.answer(Some(A), WEST, 8);
+    table.server(A, output(8, 9, b"again"));
+    table.tick_end(A, WEST, 1);
+    assert_eq!(table.snapshot().unwrap().own, "again");
+}
+
+#[test]
+fn numbers_beyond_reason_cost_only_the_one_who_names_them() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.client(handle, input(u64::MAX));
+    assert!(table.sent_to_servers().is_empty());
+    let handle = table.admit(2);
+    let attach = client::Attach {
+        attach_no: 2,
+        acked_command: u64::MAX,
+        ..client::Attach::default()
+    };
+    table.client(handle, attach);
+    assert_eq!(table.edge.sessions(), 0);
+}
+
+#[test]
+fn acknowledged_inputs_do_not_go_back_for_a_client_that_resumes() {
+    let mut table = Table::new();
+    let handle = table.admit(1);
+    table.attach(handle, 1);
+    table.server(
+        A,
+        player::Joined {
+            last_input: 40,
+            ..joined(1, WEST, 7, 9)
+        },
+    );
+    table.answer(Some(A), WEST, 7);
+    table.wait(100);
+    assert_eq!(table.snapshot().unwrap().input_ack, 40);
 }
