@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Gameserver(gameserver::server::Args),
     /// Runs one proxy
     Proxy(proxy::server::ProxyArgs),
+    /// Runs a swarm of bots against a cluster, measures, and checks that nothing is lost or doubled
+    Loadtest(LoadtestArguments),
     /// Checks topology files, and explains what is wrong with them
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -44,7 +46,7 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) topology: Option<PathBuf>,
     /// Bots that play in it
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=0))]
+    #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) players: u32,
     /// Where keys, world and players are kept from one start to the next
     #[arg(long, value_name = "DIR", default_value = ".regionmesh")]
@@ -55,6 +57,15 @@ pub(crate) struct UpArguments {
     /// Ends after this long; with bots, after they have measured this long
     #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadtestArguments {
+    #[command(flatten)]
+    pub(crate) swarm: loadtest::Args,
+    /// Ends this process when the process with this id, which must be its parent, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(crate) parent: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

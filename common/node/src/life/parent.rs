@@ -9,11 +9,11 @@ use std::time::Duration;
 
 /// How often the parent is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long the drain may take that a lost parent starts.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How long the drain may take that a lost parent starts: with `LOOK_EVERY`, children are gone within two seconds.
+const DRAIN_MAX: Duration = Duration::from_millis(1_500);
 
 /// Watches from a thread of its own that `parent` still is this process's parent; when not, drains, and ends the
-/// process with [`Exit::Forced`] two seconds later if it still runs.
+/// process with [`Exit::Forced`] a second and a half later if it still runs.
 ///
 /// # Errors
 /// When no thread can be started.
