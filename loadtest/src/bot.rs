@@ -249,11 +249,15 @@ impl Bot {
         tally.visible.record(seen.count() as u64);
     }
 
+    /// Whether the world has it standing still as it was told to.
+    pub(crate) fn stands(&self) -> bool {
+        let stood = |last: &LastOwn| self.stood_us.is_some_and(|since| last.at_us > since);
+        self.last
+            .is_some_and(|last| last.own.walk.speed == 0 && stood(&last))
+    }
+
     /// What the bot has done, and whether all of it is confirmed.
     pub(crate) fn record(&self, now_us: u64) -> Record {
-        let stands = self.last.is_some_and(|last| {
-            last.own.walk.speed == 0 && self.stood_us.is_some_and(|since| last.at_us > since)
-        });
         let fresh = self
             .last
             .is_some_and(|last| now_us.saturating_sub(last.at_us) < 1_000_000);
@@ -262,7 +266,7 @@ impl Bot {
             ledger: self.ledger.clone(),
             purse: self.purse.clone(),
             crossings: self.crossings.clone(),
-            is_quiet: stands && fresh && self.open_commands == 0,
+            is_quiet: self.stands() && fresh && self.open_commands == 0,
             is_gone: false,
         }
     }

@@ -94,6 +94,11 @@ impl Seat {
             self.next_input_us = visit.now_us + period_us;
             return;
         };
+        if visit.activity == Activity::Stand && self.bot.stands() {
+            // New inputs change the rows that are to be counted; the client keeps its path open by itself.
+            self.next_input_us = visit.now_us + period_us;
+            return;
+        }
         // One that should have left a period ago still leaves: a swarm that skips what it is late with measures nothing.
         while visit.now_us >= self.next_input_us {
             let input = self.bot.input(visit.activity, places, visit.rules, visit.now_us);
