@@ -53,9 +53,6 @@ pub struct Args {
     /// What must hold besides, such as ack_ms.p99<=150; may be repeated. Names are those of the JSON result.
     #[arg(long = "threshold", value_name = "NAME<=VALUE")]
     pub thresholds: Vec<Threshold>,
-    /// Ends when this process, which must be the one that started it, has ended.
-    #[arg(long, value_name = "PID", hide = true)]
-    pub parent: Option<u32>,
     /// A game server is killed on purpose: soft commands that it had applied and not saved may be lost.
     #[arg(long, value_enum, default_value_t = Faults::None)]
     pub faults: Faults,

@@ -31,14 +31,10 @@ mod trade;
 mod walk;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 pub use args::Args;
-
-/// How often the parent is looked for.
-const PARENT_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs the swarm to its end and prints what came of it. 0: all is well; 99: a threshold or the oracle is broken;
 /// 2: wrong usage; 3: nobody can be reached; 4: the generator could not keep up.
@@ -51,7 +47,6 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime.block_on(async {
             let interrupt = CancellationToken::new();
             tokio::spawn(watch_signals(interrupt.clone()));
-            tokio::spawn(watch_parent(args.parent, interrupt.clone()));
             let report = run::run(args, interrupt).await?;
             run::publish(args, &report)?;
             Ok(report.verdict)
@@ -85,13 +80,4 @@ async fn watch_signals(interrupt: CancellationToken) {
         }
         interrupt.cancel();
     }
-}
-
-/// A swarm without the cluster that started it has nobody to play with.
-async fn watch_parent(parent: Option<u32>, interrupt: CancellationToken) {
-    let Some(parent) = parent else { return };
-    while process::has_parent(parent) {
-        tokio::time::sleep(PARENT_EVERY).await;
-    }
-    interrupt.cancel();
 }

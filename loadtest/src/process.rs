@@ -22,11 +22,6 @@ pub(crate) fn cpu_s() -> f64 {
     seconds as f64 + (user.tv_usec() + system.tv_usec()) as f64 / 1e6
 }
 
-/// Whether the process that started this one still runs.
-pub(crate) fn has_parent(parent: u32) -> bool {
-    u32::try_from(nix::unistd::getppid().as_raw()) == Ok(parent)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
