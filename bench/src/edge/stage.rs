@@ -141,7 +141,7 @@ impl Stage {
     pub(super) fn tick(&mut self) -> anyhow::Result<Ticked> {
         self.tick += 1;
         let now_ms = self.host.now_ms();
-        let walkers = &mut self.walkers;
+        let walkers = &self.walkers;
         self.clients.send_inputs(|number| walkers.input(number), now_ms)?;
         let swept = self.shard.run(Job::Sweep { now_ms })?;
         ensure!(swept.datagrams_in == self.players, "inputs were lost on loopback");
@@ -258,7 +258,7 @@ impl Stage {
     fn unsubscribe(&mut self, cell: u32) {
         let unsubscribe = Unsubscribe {
             region: REGION.0,
-            region_epoch: self.host.status().region_epoch,
+            region_epoch: self.host.epoch(),
             cells: vec![cell],
         };
         self.host

@@ -8,7 +8,8 @@ const STEP: f32 = 64.0;
 /// Nobody walks closer to the edge of the world than this, units: who runs into it stands.
 const RIM: f32 = 2.0;
 
-#[derive(Clone, Copy, Debug, Default)]
+/// Where somebody is, and where they are going; unknown until they have been seen.
+#[derive(Clone, Copy, Debug)]
 struct Walker {
     at: Position,
     to: Position,
@@ -17,7 +18,7 @@ struct Walker {
 /// All of them, by number.
 pub(crate) struct Walkers {
     size: f32,
-    walkers: Vec<Walker>,
+    walkers: Vec<Option<Walker>>,
     random: u64,
 }
 
@@ -26,33 +27,31 @@ impl Walkers {
     pub(crate) fn new(count: usize, size: u32) -> Self {
         Self {
             size: size as f32,
-            walkers: vec![Walker::default(); count],
+            walkers: vec![None; count],
             random: 7,
         }
     }
 
-    /// Where a walker is, as its own state says.
+    /// Where a walker is, as its own state says; who has arrived sets out for another place.
     pub(crate) fn seen(&mut self, number: usize, at: Position) {
+        let before = self.walkers.get(number).copied().flatten();
+        let on_its_way = before.filter(|walker| at.distance_squared(walker.to) >= 1.0);
+        let to = on_its_way.map_or_else(
+            || Position {
+                x: self.place_near(at.x),
+                y: self.place_near(at.y),
+            },
+            |walker| walker.to,
+        );
         if let Some(walker) = self.walkers.get_mut(number) {
-            walker.at = at;
+            *walker = Some(Walker { at, to });
         }
     }
 
-    /// What a walker does next: goes on, or sets out for another place once it is there.
-    pub(crate) fn input(&mut self, number: usize) -> Input {
-        let Some(mut walker) = self.walkers.get(number).copied() else {
-            return Input::default();
-        };
-        if walker.at.distance_squared(walker.to) < 1.0 || walker.to == Position::default() {
-            walker.to = Position {
-                x: self.place_near(walker.at.x),
-                y: self.place_near(walker.at.y),
-            };
-            if let Some(place) = self.walkers.get_mut(number) {
-                *place = walker;
-            }
-        }
-        Input::towards(walker.at, walker.to)
+    /// What a walker does next: stands until it has been seen, then goes on.
+    pub(crate) fn input(&self, number: usize) -> Input {
+        let walker = self.walkers.get(number).copied().flatten();
+        walker.map_or_else(Input::default, |walker| Input::towards(walker.at, walker.to))
     }
 
     fn place_near(&mut self, along: f32) -> f32 {
