@@ -3,8 +3,10 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use dashmap::DashMap;
+use foldhash::fast::FixedState;
 use protocol::ids::{RegionNumber, UserId};
 use protocol::message::family::{ProxyToServer, ServerToServer};
 
@@ -21,11 +23,21 @@ pub enum Addressee {
     Nobody,
 }
 
-/// The regions of this server and the users in them.
+/// The regions of this server and the users in them. Shared by link readers, which look up, and regions, which write: each
+/// entry is locked for itself and only for the look. User ids are made by our store, so a fast hash will do.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     regions: BTreeSet<RegionNumber>,
-    users: BTreeMap<UserId, RegionNumber>,
+    users: DashMap<UserId, (RegionNumber, Claim), FixedState>,
+}
+
+/// How a region has a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// It simulates the user.
+    Active,
+    /// The user may be about to arrive, or has been handed over: another region's word counts more.
+    Passing,
 }
 
 impl Directory {
@@ -34,7 +46,7 @@ impl Directory {
     pub fn new(regions: impl IntoIterator<Item = RegionNumber>) -> Self {
         Self {
             regions: regions.into_iter().collect(),
-            users: BTreeMap::new(),
+            users: DashMap::default(),
         }
     }
 
@@ -46,19 +58,35 @@ impl Directory {
     /// The region that a user is in.
     #[must_use]
     pub fn region_of(&self, user: UserId) -> Option<RegionNumber> {
-        self.users.get(&user).copied()
+        self.users.get(&user).map(|entry| entry.0)
     }
 
     /// `PlayerHere`: messages about the user go to this region from now on.
-    pub fn here(&mut self, user: UserId, region: RegionNumber) {
-        self.users.insert(user, region);
+    pub fn here(&self, user: UserId, region: RegionNumber) {
+        self.users.insert(user, (region, Claim::Active));
+    }
+
+    /// `PlayerExpected`: a peer says that the user is about to arrive. Its word does not take a user away from a region
+    /// that simulates it.
+    pub fn expected(&self, user: UserId, region: RegionNumber) {
+        let mut entry = self.users.entry(user).or_insert((region, Claim::Passing));
+        if entry.1 == Claim::Passing {
+            entry.0 = region;
+        }
+    }
+
+    /// `PlayerPassed`: the user was handed over; the region answers for it a while.
+    pub fn passed(&self, user: UserId, region: RegionNumber) {
+        if let Some(mut entry) = self.users.get_mut(&user)
+            && entry.0 == region
+        {
+            entry.1 = Claim::Passing;
+        }
     }
 
     /// `PlayerGone`: the region says so; another one may have the user by now.
-    pub fn gone(&mut self, user: UserId, region: RegionNumber) {
-        if self.users.get(&user) == Some(&region) {
-            self.users.remove(&user);
-        }
+    pub fn gone(&self, user: UserId, region: RegionNumber) {
+        self.users.remove_if(&user, |_, (at, _)| *at == region);
     }
 
     /// Users known.
@@ -141,7 +169,7 @@ mod tests {
     #[test]
     fn users_are_followed_and_a_late_goodbye_does_not_lose_them() {
         let (a, b, user) = (RegionNumber(1), RegionNumber(2), UserId(7));
-        let mut directory = Directory::new([a, b]);
+        let directory = Directory::new([a, b]);
         let inputs = ProxyToServer::from(Inputs {
             user: 7,
             ..Inputs::default()
@@ -156,6 +184,17 @@ mod tests {
             Addressee::Region(a),
             "any region answers from the row"
         );
+        directory.here(user, b);
+        directory.expected(user, a);
+        assert_eq!(
+            directory.region_of(user),
+            Some(b),
+            "a peer's word takes nobody away"
+        );
+        directory.passed(user, b);
+        directory.expected(user, a);
+        assert_eq!(directory.region_of(user), Some(a));
+        directory.gone(user, a);
         assert_eq!(directory.join(user, b), Some(b));
         assert_eq!(directory.join(user, RegionNumber(9)), Some(a));
     }

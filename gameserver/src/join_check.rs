@@ -10,7 +10,7 @@ use protocol::ids::{
     AttachNo, ClusterId, CommandNumber, EventNumber, NodeUuid, RegionNumber, SessionGeneration, SessionId,
     UserId,
 };
-use protocol::limits::NAME_BYTES_MAX;
+use protocol::limits::{NAME_BYTES_MAX, NUMBER_MAX};
 use protocol::message::player::Join;
 use protocol::ticket::{RawTicket, TicketError};
 
@@ -50,6 +50,9 @@ pub enum JoinError {
     /// The name is too long.
     #[error("the name is longer than {NAME_BYTES_MAX} bytes")]
     Name,
+    /// A number beyond any session.
+    #[error("an acknowledged number is beyond {NUMBER_MAX}")]
+    Number,
 }
 
 impl From<BadSignature> for JoinError {
@@ -66,6 +69,7 @@ impl JoinError {
             Self::Ticket(error) => error.code(),
             Self::OtherUser | Self::Attach => Code::TicketInvalid,
             Self::Name => Code::NameIllegal,
+            Self::Number => Code::Protocol,
         }
     }
 
@@ -77,6 +81,7 @@ impl JoinError {
             Self::OtherUser => "join_other_user",
             Self::Attach => "join_attach",
             Self::Name => "join_name",
+            Self::Number => "join_number",
         }
     }
 }
@@ -95,6 +100,9 @@ pub fn verify(
 ) -> Result<(VerifiedJoin, RegionNumber), JoinError> {
     if message.name.len() > NAME_BYTES_MAX {
         return Err(JoinError::Name);
+    }
+    if message.acked_command.max(message.acked_event) > NUMBER_MAX {
+        return Err(JoinError::Number);
     }
     let ticket = RawTicket::parse(&message.ticket)?.verify(cluster_id, issuer_key, clock)?;
     if ticket.user.0 != message.user {

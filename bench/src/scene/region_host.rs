@@ -167,6 +167,8 @@ impl RegionHost {
                     }
                     RegionEffect::ToServer(..)
                     | RegionEffect::PlayerHere(_)
+                    | RegionEffect::PlayerExpected(_)
+                    | RegionEffect::PlayerPassed(_)
                     | RegionEffect::PlayerGone(_)
                     | RegionEffect::ForwardJoin(..)
                     | RegionEffect::Count(_) => {}

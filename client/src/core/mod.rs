@@ -88,6 +88,8 @@ pub struct Core {
     inputs: VecDeque<Bytes>,
     input_number: u64,
     input_at_ms: u64,
+    /// The newest input acknowledged by any owner at any proxy.
+    input_ack: u64,
     commands: Commands,
     event_number: u64,
     own_tick: (OwnerEpoch, u64),
@@ -314,6 +316,7 @@ impl Core {
             self.clock
                 .take(u64::from(there_and_back), view.server_time_ms, now_ms);
         }
+        self.input_ack = self.input_ack.max(head.input_ack);
         let own_tick = (OwnerEpoch(head.owner_epoch), head.tick);
         let own_is_new = !head.own.is_empty() && own_tick > self.own_tick;
         if own_is_new {
@@ -321,7 +324,7 @@ impl Core {
         }
         self.events.push_back(ClientEvent::Snapshot(SnapshotNews {
             tick: head.tick,
-            input_ack: head.input_ack,
+            input_ack: self.input_ack,
             owner_epoch: OwnerEpoch(head.owner_epoch),
             own: head.own.clone(),
             own_is_new,

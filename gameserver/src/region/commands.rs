@@ -4,10 +4,12 @@
 use bytes::Bytes;
 use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
 use protocol::limits::{
-    COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, OWN_STATE_BYTES_MAX,
+    COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX, OWN_STATE_BYTES_MAX,
 };
 use protocol::message::family::ProxyToServer;
-use protocol::message::player::{Command, CommandAck, CommandClass, Event, EventAck, Inputs, Output};
+use protocol::message::player::{
+    Command, CommandAck, CommandClass, Elsewhere, Event, EventAck, Inputs, Output,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::handover::arrival::EarlyMessage;
@@ -29,7 +31,7 @@ impl RegionState {
     pub(super) fn inputs(&mut self, proxy: NodeNumber, message: Inputs) {
         let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
         let too_long = message.inputs.iter().any(|input| input.len() > INPUT_BYTES_MAX);
-        if too_long || message.inputs.len() > INPUTS_REPEATED_MAX {
+        if too_long || message.inputs.len() > INPUTS_REPEATED_MAX || message.number > NUMBER_MAX {
             return self.count("input_too_long");
         }
         let Some(player) = self.bound_player(proxy, user, epoch) else {
@@ -87,6 +89,9 @@ impl RegionState {
     pub(super) fn event_ack(&mut self, proxy: NodeNumber, message: &EventAck) {
         let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
         let now_ms = self.now.mono_ms;
+        if message.number > NUMBER_MAX {
+            return self.count("event_ack_too_large");
+        }
         let Some(player) = self.bound_player(proxy, user, epoch) else {
             return self.early(proxy, user, epoch, EarlyMessage::EventAck(*message));
         };
@@ -110,9 +115,18 @@ impl RegionState {
 
     /// A message for a player that is not here at that epoch: too old, too early, or for somebody else.
     fn early(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, message: EarlyMessage) {
+        let player_is_linkdead = self
+            .players
+            .get(&user)
+            .is_some_and(|player| player.binding.proxy.is_none());
         match self.players.get(&user) {
             Some(player) if player.epoch > epoch => self.count("player_stale_epoch"),
-            Some(player) if player.epoch == epoch => self.count("player_wrong_proxy"),
+            Some(player) if player.epoch == epoch => {
+                self.count("player_wrong_proxy");
+                if player_is_linkdead {
+                    self.disown(proxy, user, epoch);
+                }
+            }
             _ => {
                 if let Some(stub) = self.stubs.get(&user).copied()
                     && stub.owner_epoch >= epoch
@@ -122,6 +136,17 @@ impl RegionState {
                 self.keep_early(proxy, user, epoch, message);
             }
         }
+    }
+
+    /// The player is here but linkdead, and a proxy believes to be bound to it: it has to join again.
+    fn disown(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch) {
+        let elsewhere = Elsewhere {
+            user: user.0,
+            node: 0,
+            region: self.config.number.0,
+            owner_epoch: epoch.0,
+        };
+        self.tell_proxy(proxy, elsewhere);
     }
 
     /// Messages that came before their player did.
@@ -263,7 +288,7 @@ impl RegionState {
         }
     }
 
-    fn acknowledge(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, number: u64) {
+    pub(super) fn acknowledge(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, number: u64) {
         let ack = CommandAck {
             user: user.0,
             owner_epoch: epoch.0,

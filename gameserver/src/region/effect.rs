@@ -21,6 +21,10 @@ pub enum RegionEffect {
     Store(StoreTicket, StoreRequest),
     /// Messages about this user belong to this region from now on.
     PlayerHere(UserId),
+    /// Messages about this user belong to this region, unless another one has the user.
+    PlayerExpected(UserId),
+    /// The user was handed over; this region still answers for it unless another one does.
+    PlayerPassed(UserId),
     /// Messages about this user do not belong to this region any more.
     PlayerGone(UserId),
     /// Another region of this server is to serve the join.

@@ -107,6 +107,9 @@ impl RegionState {
             self.tell_proxy(old, Superseded { user, session });
         }
         self.welcome(join.user);
+        if !self.proxies.contains(&proxy) {
+            self.linkdead(join.user);
+        }
     }
 
     /// Tells the proxy that its player is here, and repeats what the client has not acknowledged.
@@ -165,6 +168,13 @@ impl RegionState {
         let Some(joining) = self.joining.get(&user) else {
             return;
         };
+        if self.players.contains_key(&user) {
+            // It arrived by a handover while the row was read.
+            if let Some(joining) = self.joining.remove(&user) {
+                self.rebind(joining.proxy, joining.join);
+            }
+            return;
+        }
         let me = self.config.node;
         let bound = row.body.binding.order();
         if joining.order() < bound {
@@ -282,7 +292,7 @@ impl RegionState {
             player.dirty_since_ms = Some(self.now.mono_ms);
         }
         self.welcome(user);
-        if joining.left {
+        if joining.left || !self.proxies.contains(&joining.proxy) {
             self.linkdead(user);
         }
     }

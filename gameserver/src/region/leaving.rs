@@ -21,6 +21,17 @@ impl RegionState {
         Some(player)
     }
 
+    /// Nothing here is to answer for the user any more.
+    pub(super) fn gone_for_good(&mut self, user: UserId) {
+        let answers = self.players.contains_key(&user)
+            || self.stubs.contains_key(&user)
+            || self.joining.contains_key(&user)
+            || self.arrivals.expects(user);
+        if !answers {
+            self.effects.push(RegionEffect::PlayerGone(user));
+        }
+    }
+
     /// Somebody else owns the player: what is here is a copy that counts for nothing.
     pub(super) fn fence(&mut self, user: UserId) {
         self.count("player_fenced");

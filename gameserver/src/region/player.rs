@@ -283,7 +283,8 @@ impl Player {
         self.client_pub = join.client_pub;
         self.name.clone_from(&join.name);
         self.linkdead_since_ms = None;
-        self.proxy_trusts = true;
+        // It asks the store first, and drops what this region says until it has heard.
+        self.proxy_trusts = false;
         // A row that lags behind a crash must not open a gap before what the client saw acknowledged.
         self.last_command = self.last_command.max(join.acked_command.0);
         self.told_command = self.told_command.max(join.acked_command.0);

@@ -79,16 +79,24 @@ impl Outbound {
     /// Before anybody hears of it: the answer to what is sent may be here before the rest is carried out.
     fn follow_players(&self, effects: &[RegionEffect]) {
         let moves = |effect: &&RegionEffect| {
-            matches!(effect, RegionEffect::PlayerHere(_) | RegionEffect::PlayerGone(_))
+            matches!(
+                effect,
+                RegionEffect::PlayerHere(_)
+                    | RegionEffect::PlayerExpected(_)
+                    | RegionEffect::PlayerPassed(_)
+                    | RegionEffect::PlayerGone(_)
+            )
         };
         let mut moving = effects.iter().filter(moves).peekable();
         if moving.peek().is_none() {
             return;
         }
-        let mut directory = self.board.directory_mut();
+        let directory = self.board.directory();
         for effect in moving {
             match effect {
                 RegionEffect::PlayerHere(user) => directory.here(*user, self.region),
+                RegionEffect::PlayerExpected(user) => directory.expected(*user, self.region),
+                RegionEffect::PlayerPassed(user) => directory.passed(*user, self.region),
                 RegionEffect::PlayerGone(user) => directory.gone(*user, self.region),
                 _ => {}
             }
@@ -101,7 +109,10 @@ impl Outbound {
             RegionEffect::ToServer(node, message) if node == self.board.node => self.to_own.push(message),
             RegionEffect::ToServer(node, message) => self.queue_for_server(node, message),
             RegionEffect::Store(ticket, request) => self.ask(ticket, request, now_us),
-            RegionEffect::PlayerHere(_) | RegionEffect::PlayerGone(_) => {}
+            RegionEffect::PlayerHere(_)
+            | RegionEffect::PlayerExpected(_)
+            | RegionEffect::PlayerPassed(_)
+            | RegionEffect::PlayerGone(_) => {}
             RegionEffect::ForwardJoin(region, proxy, join) => self.forward(region, proxy, join),
             RegionEffect::Count(label) => self.board.count(label),
         }
@@ -170,7 +181,6 @@ impl Outbound {
                 Addressee::Shell | Addressee::Nobody => self.board.count("region_not_here"),
             }
         }
-        drop(directory);
         if let Err(InboxFull) = self.board.post(sorted) {
             self.board.count("inbox_full_own");
             self.board.tell(self.region, RegionInput::CellsDropped(own));

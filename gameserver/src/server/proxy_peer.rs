@@ -129,7 +129,6 @@ impl LinkHandler for ProxyPeer {
 
     fn handle_batch(&mut self, _link: LinkId, batch: Drain<'_, ProxyToServer>) {
         let Some(sender) = self.sender.clone() else { return };
-        // Signatures first, the directory's lock after that: regions write to the directory.
         let passed = batch.filter_map(|message| self.pass(&sender, message)).collect();
         let sorted = self.sort(sender.peer().number, passed);
         if self.board.post(sorted).is_err() {

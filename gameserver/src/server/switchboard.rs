@@ -2,7 +2,7 @@
 //! here guard tables only; nobody holds one while waiting.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError};
 
 use net::link::{LinkId, LinkSender};
 use protocol::ids::{NodeNumber, RegionNumber};
@@ -21,7 +21,7 @@ pub(super) struct Switchboard {
     pub(super) node: NodeNumber,
     /// The links that are up.
     pub(super) links: LinkTable,
-    directory: RwLock<Directory>,
+    directory: Directory,
     inboxes: BTreeMap<RegionNumber, Inbox>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -31,20 +31,15 @@ impl Switchboard {
         Self {
             node,
             links: LinkTable::default(),
-            directory: RwLock::new(Directory::new(inboxes.keys().copied())),
+            directory: Directory::new(inboxes.keys().copied()),
             inboxes,
             refused: Mutex::default(),
         }
     }
 
     /// Where users are.
-    pub(super) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
-        self.directory.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Where users are, to be changed.
-    pub(super) fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
-        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// Puts each share into its region's inbox. Those behind a full one are left out: the sender is cut off anyhow.

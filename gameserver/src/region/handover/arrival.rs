@@ -71,6 +71,19 @@ impl Arrivals {
         self.by_user.len()
     }
 
+    /// Arrivals that a source has announced.
+    pub(super) fn announced(&self) -> usize {
+        self.by_user
+            .values()
+            .filter(|arrival| arrival.sender.is_some())
+            .count()
+    }
+
+    /// Whether the user may be about to arrive.
+    pub(in super::super) fn expects(&self, user: UserId) -> bool {
+        self.by_user.contains_key(&user)
+    }
+
     /// Has the holdings of an arrival read once more; whether there is one.
     pub(in super::super) fn refresh_again(&mut self, user: UserId) -> bool {
         let arrival = self.by_user.get_mut(&user);

@@ -7,6 +7,7 @@ use protocol::message::player::{Here, Moved};
 use store::{Serving, StoreError, StoreReply, StoreRequest};
 
 use super::super::asked::Asked;
+use super::super::effect::RegionEffect;
 use super::super::player::Phase;
 use super::super::served::{Served, Stub};
 use super::super::state::RegionState;
@@ -231,6 +232,12 @@ impl RegionState {
             };
             self.cells.walk(key, inside, &mut self.entities);
         }
+        // Commands that came meanwhile were dropped: the proxy learns where to go on.
+        if let Some(player) = self.players.get(&user)
+            && let (Some(proxy), epoch, number) = (player.binding.proxy, player.epoch, player.command_ack())
+        {
+            self.acknowledge(proxy, user, epoch, number);
+        }
         // What was given to the player meanwhile was not told: see `Ctx::tell`.
         self.refresh(user);
         self.take_waiting_join(user);
@@ -284,10 +291,10 @@ impl RegionState {
         departure.since_ms = now_ms;
         departure.again_ms = now_ms + REPEAT_MS;
         let departure = departure.clone();
+        self.send_commit(attempt, &departure);
         for leaver in &departure.leavers {
             self.let_go(leaver, &departure);
         }
-        self.send_commit(attempt, &departure);
     }
 
     fn let_go(&mut self, leaver: &Leaver, departure: &Departure) {
@@ -311,6 +318,7 @@ impl RegionState {
             return;
         };
         self.counts.departed += 1;
+        self.effects.push(RegionEffect::PlayerPassed(user));
         if let Some(proxy) = player.binding.proxy {
             let moved = Moved {
                 user: user.0,
@@ -376,7 +384,12 @@ impl RegionState {
                 self.send_commit(attempt, &departure);
             }
         }
-        self.stubs.retain(|_, stub| stub.until_ms > now_ms);
+        let over = self.stubs.iter().filter(|(_, stub)| stub.until_ms <= now_ms);
+        let over: Vec<UserId> = over.map(|(user, _)| *user).collect();
+        for user in over {
+            self.stubs.remove(&user);
+            self.gone_for_good(user);
+        }
     }
 
     /// Tells the proxy that its player is active here.

@@ -23,6 +23,8 @@ const EARLY_MS: u64 = 2_000;
 const EARLY_MAX: usize = 64;
 /// Players who may be about to arrive.
 const ARRIVALS_MAX: usize = 4_096;
+/// … and of whom only a proxy has spoken: those take no room from the others.
+const EARLY_ONLY_MAX: usize = 1_024;
 
 impl RegionState {
     pub(in super::super) fn prepare(&mut self, node: NodeNumber, message: &Prepare) {
@@ -32,7 +34,7 @@ impl RegionState {
         }
         let refused = if message.to_region_epoch != self.config.epoch.0 {
             Some(Code::StaleEpoch)
-        } else if self.draining || self.arrivals.len() >= ARRIVALS_MAX {
+        } else if self.draining || self.arrivals.announced() >= ARRIVALS_MAX {
             Some(Code::Busy)
         } else if message.passengers.is_empty() || message.passengers.len() > HANDOVER_GROUP_MAX {
             Some(Code::Protocol)
@@ -63,14 +65,15 @@ impl RegionState {
             })
             .collect();
         let attempt = AttemptId(message.attempt);
-        if !claims.iter().all(|claim| self.is_news(claim, attempt)) {
+        if !claims.iter().all(|claim| self.is_news(node, claim, attempt)) {
             return self.count("prepare_stale");
         }
         for claim in &claims {
             self.shadow(node, from, attempt, claim);
             // Between regions of one server the source has the player until it commits.
             if node != self.config.node {
-                self.effects.push(RegionEffect::PlayerHere(UserId(claim.user)));
+                self.effects
+                    .push(RegionEffect::PlayerExpected(UserId(claim.user)));
             }
         }
         let prepared = Prepared {
@@ -83,7 +86,7 @@ impl RegionState {
     }
 
     /// Whether a shadow of this is newer than what is here, or the same once more.
-    fn is_news(&self, claim: &Claim, attempt: AttemptId) -> bool {
+    fn is_news(&self, node: NodeNumber, claim: &Claim, attempt: AttemptId) -> bool {
         let user = UserId(claim.user);
         if self
             .players
@@ -95,7 +98,8 @@ impl RegionState {
         let Some(arrival) = self.arrivals.by_user.get(&user) else {
             return true;
         };
-        let Some(sender) = &arrival.sender else {
+        // Of two nodes that both announce the player, the row knows which one had it.
+        let Some(sender) = arrival.sender.filter(|sender| sender.node == node) else {
             return true;
         };
         let (have, news) = (
@@ -158,17 +162,15 @@ impl RegionState {
                     version: claim.version,
                 };
                 self.say_done(user, OwnerEpoch(claim.owner_epoch), sender);
-            } else if self.arrivals.len() < ARRIVALS_MAX || self.arrivals.by_user.contains_key(&user) {
-                if self
-                    .arrivals
-                    .by_user
-                    .get(&user)
-                    .is_some_and(|arrival| arrival.epoch.0 > claim.owner_epoch)
-                {
+            } else if self.arrivals.announced() < ARRIVALS_MAX || self.arrivals.by_user.contains_key(&user) {
+                if self.arrivals.by_user.get(&user).is_some_and(|arrival| {
+                    let same_node = arrival.sender.is_some_and(|sender| sender.node == node);
+                    same_node && arrival.epoch.0 > claim.owner_epoch
+                }) {
                     continue;
                 }
                 self.shadow(node, from, attempt, claim).committed = true;
-                self.effects.push(RegionEffect::PlayerHere(user));
+                self.effects.push(RegionEffect::PlayerExpected(user));
                 self.read_row(user);
             }
         }
@@ -277,6 +279,13 @@ impl RegionState {
         {
             return;
         }
+        if self.joining.contains_key(&user) {
+            // A join of the same player reads the row as well, and must find nobody active: it binds the proxy.
+            if let Some(sender) = arrival.sender {
+                self.say_done(user, row.owner_epoch, sender);
+            }
+            return;
+        }
         self.drop_player(user, protocol::cell::RemoveReason::Gone);
         if !self.activate(&row, &holdings) {
             return self.count("activation_failed");
@@ -310,6 +319,7 @@ impl RegionState {
         if let Some(sender) = arrival.sender.filter(|_| arrival.committed) {
             self.say_done(user, arrival.epoch, sender);
         }
+        self.gone_for_good(user);
         let stub = Stub {
             at: Served {
                 node: row.owner.unwrap_or_default(),
@@ -336,7 +346,8 @@ impl RegionState {
         if self.joining.contains_key(&user) {
             return;
         }
-        if self.arrivals.len() >= ARRIVALS_MAX && !self.arrivals.by_user.contains_key(&user) {
+        let early_only = self.arrivals.len() - self.arrivals.announced();
+        if early_only >= EARLY_ONLY_MAX && !self.arrivals.by_user.contains_key(&user) {
             return self.count("early_full");
         }
         let arrivals = &mut self.arrivals.by_user;
@@ -363,13 +374,21 @@ impl RegionState {
     /// Reads rows again, and forgets who did not come.
     pub(in super::super) fn keep_arrivals(&mut self) {
         let now_ms = self.now.mono_ms;
-        self.arrivals.by_user.retain(|_, arrival| {
+        let mut over = Vec::new();
+        self.arrivals.by_user.retain(|user, arrival| {
             arrival
                 .early
                 .retain(|(at_ms, ..)| now_ms.saturating_sub(*at_ms) < EARLY_MS);
             let shadow = arrival.sender.is_some() && now_ms.saturating_sub(arrival.since_ms) < SHADOW_MS;
-            shadow || !arrival.early.is_empty()
+            let stays = shadow || !arrival.early.is_empty();
+            if !stays {
+                over.push(*user);
+            }
+            stays
         });
+        for user in over {
+            self.gone_for_good(user);
+        }
         let due = |arrival: &Arrival| !arrival.reading && arrival.read_at_ms <= now_ms;
         let arrivals = self.arrivals.by_user.iter();
         let users: Vec<_> = arrivals

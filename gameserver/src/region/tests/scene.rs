@@ -230,6 +230,10 @@ impl Scene {
                 self.requests += 1;
             }
             RegionEffect::PlayerHere(user) => self.directories.get_mut(&node).unwrap().here(user, number),
+            RegionEffect::PlayerExpected(user) => {
+                self.directories.get_mut(&node).unwrap().expected(user, number);
+            }
+            RegionEffect::PlayerPassed(user) => self.directories.get_mut(&node).unwrap().passed(user, number),
             RegionEffect::PlayerGone(user) => self.directories.get_mut(&node).unwrap().gone(user, number),
             RegionEffect::ForwardJoin(to, proxy, join) => self.input(to, RegionInput::Join(proxy, join)),
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,

@@ -2,6 +2,7 @@
 
 use protocol::demo::{Command, Event, Refusal};
 use protocol::ids::UserId;
+use protocol::message::player::EventAck;
 use store::simulated::Fault;
 use store::{Holder, StoreReply, StoreRequest};
 
@@ -117,6 +118,18 @@ fn what_was_told_as_durable_survives_a_crash_and_is_told_again_until_acknowledge
     scene.settle();
     scene.heard.clear();
     scene.input(A, RegionInput::Join(PROXY, join(5, 1, 1)));
+    scene.settle();
+    assert_eq!(
+        scene.take_heard(event),
+        [],
+        "the proxy would drop it until it has asked the store"
+    );
+    let ack = EventAck {
+        user: bot.user.0,
+        owner_epoch: scene.player(A, bot.user).epoch.0,
+        number: 0,
+    };
+    scene.input(A, RegionInput::FromProxy(PROXY, ack.into()));
     scene.settle();
     assert_eq!(scene.take_heard(event), [(1, Event::Collected { gem })]);
     assert_eq!(scene.player(A, bot.user).holdings, [gem]);
