@@ -354,6 +354,8 @@ impl Run<'_> {
                 "two counts differ".clone_into(&mut why);
                 last = Some(census);
             }
+            self.second += 1;
+            say(&format!("{:4} s counting: {why}", self.second));
         }
         let records = self.swarm.report().await;
         (
