@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Runs one proxy
     Proxy(proxy::server::ProxyArgs),
     /// Runs a swarm of bots against a cluster, measures, and checks that nothing is lost or doubled
-    Loadtest(LoadtestArguments),
+    Loadtest(loadtest::Args),
     /// Checks topology files, and explains what is wrong with them
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -59,15 +59,6 @@ pub(crate) struct UpArguments {
     pub(crate) seconds: Option<u64>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct LoadtestArguments {
-    #[command(flatten)]
-    pub(crate) swarm: loadtest::Args,
-    /// Ends this process when the process with this id, which must be its parent, ends
-    #[arg(long, value_name = "PID", hide = true)]
-    pub(crate) parent: Option<u32>,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopologyCommand {
     /// Reports every mistake in a topology file, with code, line and what to do; exit code 2 when there is one
@@ -86,4 +77,16 @@ pub(crate) struct CheckArguments {
 pub(crate) struct ExplainArguments {
     /// The code, as reports show it
     pub(crate) code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_of_all_subcommands_fit_together() {
+        Arguments::command().debug_assert();
+        assert!(matches!(Command::default(), Command::Up(up) if up.players == 100));
+    }
 }

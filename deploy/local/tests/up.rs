@@ -54,6 +54,24 @@ fn children_end_within_two_seconds_when_their_parent_is_killed() {
 }
 
 #[test]
+fn bots_play_and_their_verdict_is_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    let up = Up::start(
+        &data,
+        &["--topology", &one(folder.path()), "--players=5", "--for", "3"],
+    );
+    let (code, out) = up.end();
+    assert!(out.contains("5 of 5 bots are home"), "{out}");
+    let ended = format!("swarm ended with exit code {}", code.unwrap());
+    assert!(
+        out.contains(&ended) && code == Some(0),
+        "{code:?} {out}{}",
+        errors_of(&data)
+    );
+}
+
+#[test]
 fn a_dead_node_is_told_and_not_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let up = Up::start(
