@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Runs one proxy
     Proxy(proxy::server::ProxyArgs),
     /// Runs a swarm of bots against a cluster, measures, and checks that nothing is lost or doubled
-    Loadtest(loadtest::Args),
+    Loadtest(LoadtestArguments),
     /// Checks topology files, and explains what is wrong with them
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -57,6 +57,15 @@ pub(crate) struct UpArguments {
     /// Ends after this long; with bots, after they have measured this long
     #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadtestArguments {
+    #[command(flatten)]
+    pub(crate) swarm: loadtest::Args,
+    /// Ends this process when the process with this id, which must be its parent, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(crate) parent: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,9 +5,9 @@ mod topology_command;
 mod up;
 
 use clap::Parser as _;
-use command_line::{Arguments, Command};
+use command_line::{Arguments, Command, LoadtestArguments};
 use local_cluster::ClusterError;
-use node::life::{Exit, Failure};
+use node::life::{Exit, Failure, Shutdown, watch_parent};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -17,8 +17,19 @@ fn main() -> ExitCode {
         Command::Up(arguments) => up::run(&arguments).unwrap_or_else(|error| refuse(&error).into()),
         Command::Gameserver(arguments) => gameserver::server::run(&arguments).into(),
         Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
-        Command::Loadtest(arguments) => loadtest::run(&arguments),
+        Command::Loadtest(arguments) => run_swarm(&arguments),
         Command::Topology(command) => topology_command::run(&command),
+    }
+}
+
+fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
+    // A swarm whose cluster has died has nothing to drain: the watch ends it.
+    let watched = arguments
+        .parent
+        .map_or(Ok(()), |parent| watch_parent(parent, Shutdown::new()));
+    match watched {
+        Ok(()) => loadtest::run(&arguments.swarm),
+        Err(error) => refuse(&error.into()).into(),
     }
 }
 

@@ -33,9 +33,15 @@ fn a_signal_drains_every_node_and_leaves_no_process() {
 #[test]
 fn children_end_within_two_seconds_when_their_parent_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(&folder.path().join("d"), &["--topology", &one(folder.path())]);
-    let children = up.children();
-    assert_eq!(children.len(), 2);
+    let up = Up::start(
+        &folder.path().join("d"),
+        &["--topology", &one(folder.path()), "--players=2"],
+    );
+    let mut children = Vec::new();
+    eventually("the swarm is started too", support::PATIENCE, || {
+        children = up.children();
+        children.len() == 3
+    });
     let started = Instant::now();
     send(up.pid(), Signal::SIGKILL);
     eventually(
