@@ -354,8 +354,6 @@ impl Run<'_> {
                 "two counts differ".clone_into(&mut why);
                 last = Some(census);
             }
-            self.second += 1;
-            say(&format!("{:4} s counting: {why}", self.second));
         }
         let records = self.swarm.report().await;
         (
@@ -372,8 +370,13 @@ impl Run<'_> {
 fn unrest(census: &Census) -> String {
     let busy = census.regions.iter().map(|region| {
         format!(
-            "{}: frozen {}, handovers {}, joining {}, unsaved {}",
-            region.region, region.frozen, region.handovers, region.joining, region.unsaved
+            "{}: frozen {}, handovers {}, joining {}, store {}, unsaved {}",
+            region.region,
+            region.frozen,
+            region.handovers,
+            region.joining,
+            region.store_waiting,
+            region.unsaved
         )
     });
     busy.collect::<Vec<_>>().join("; ")

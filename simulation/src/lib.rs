@@ -1,3 +1,19 @@
-//! The whole cluster in one thread under a made-up clock, network and store.
+//! The whole cluster in one thread under a made-up clock, network and store: `cluster` runs the cores that ship and
+//! checks them after every event, `model` explores the handover protocol exhaustively.
 
+mod bot;
+mod checks;
+mod cluster;
+mod dice;
+mod links;
+mod matrix;
 pub mod model;
+mod options;
+mod recorder;
+mod schedule;
+mod trace;
+mod world;
+
+pub use cluster::{Outcome, run, run_with_lines};
+pub use matrix::{Ambush, Coverage, Fault, Step, cells};
+pub use options::Options;

@@ -30,5 +30,6 @@ pub(super) enum Asked {
     /// Holdings of a player who is to arrive.
     ArrivalHoldings(UserId),
     /// Holdings of a player that somebody else changed.
-    Refresh(UserId),
+    /// … and how many steps its commits had made when it was asked.
+    Refresh(UserId, u64),
 }

@@ -115,16 +115,20 @@ impl RegionState {
 
     /// A message for a player that is not here at that epoch: too old, too early, or for somebody else.
     fn early(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, message: EarlyMessage) {
-        let player_is_linkdead = self
+        let here = self
             .players
             .get(&user)
-            .is_some_and(|player| player.binding.proxy.is_none());
-        match self.players.get(&user) {
-            Some(player) if player.epoch > epoch => self.count("player_stale_epoch"),
-            Some(player) if player.epoch == epoch => {
-                self.count("player_wrong_proxy");
-                if player_is_linkdead {
-                    self.disown(proxy, user, epoch);
+            .map(|player| (player.epoch, player.binding.proxy));
+        match here {
+            Some((at, bound)) if at >= epoch => {
+                self.count(if at == epoch {
+                    "player_wrong_proxy"
+                } else {
+                    "player_stale_epoch"
+                });
+                // It has missed that another session took over, or that its own was given up: its join is answered.
+                if bound != Some(proxy) {
+                    self.disown(proxy, user, at);
                 }
             }
             _ => {
@@ -138,7 +142,7 @@ impl RegionState {
         }
     }
 
-    /// The player is here but linkdead, and a proxy believes to be bound to it: it has to join again.
+    /// The player is here, and a proxy believes to be bound to it and is not: it has to join again.
     fn disown(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch) {
         let elsewhere = Elsewhere {
             user: user.0,

@@ -16,6 +16,8 @@ pub(super) struct Joining {
     pub(super) spawn: Position,
     /// The row, activated, while its holdings are read.
     pub(super) row: Option<PlayerRow>,
+    /// The CAS that makes the user active here is sent: nothing else may make it active meanwhile.
+    pub(super) activating: bool,
     /// The client is gone again.
     pub(super) left: bool,
 }

@@ -33,8 +33,9 @@ impl RegionState {
         if self.players.contains_key(&join.user) {
             return self.rebind(proxy, join);
         }
-        if let Some(stub) = self.stubs.get(&join.user) {
-            let stub = *stub;
+        // A stub that names this very server would send the proxy in a circle; the row knows which region it is.
+        let stub = self.stubs.get(&join.user).copied();
+        if let Some(stub) = stub.filter(|stub| stub.at.node != self.config.node) {
             return self.elsewhere(proxy, join.user, &stub);
         }
         let order = (join.session_generation, join.attach_no);
@@ -71,6 +72,7 @@ impl RegionState {
             since_ms: self.now.mono_ms,
             spawn,
             row: None,
+            activating: false,
             left: false,
         };
         self.joining.insert(user, joining);
@@ -139,11 +141,21 @@ impl RegionState {
     }
 
     pub(super) fn join_answer(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
-        let Some(joining) = self.joining.get(&user) else {
+        let Some(joining) = self.joining.get_mut(&user) else {
             return;
         };
+        let arrived = self.players.contains_key(&user) && !joining.activating;
+        joining.activating = false;
         if self.now.mono_ms.saturating_sub(joining.since_ms) > JOIN_MS_MAX {
             return self.end_join(user, Code::Busy);
+        }
+        if arrived {
+            // By a handover, while the row was read: what is here may be newer than any row.
+            let joining = self.joining.remove(&user);
+            if let Some(joining) = joining.filter(|joining| !joining.left) {
+                self.rebind(joining.proxy, joining.join);
+            }
+            return;
         }
         match answer {
             Ok(StoreReply::Player(Some(row)) | StoreReply::Exists(row)) => self.join_row(user, &row),
@@ -196,6 +208,11 @@ impl RegionState {
                 self.join_elsewhere(user, node, region, epoch);
             }
             _ if region != self.config.number => self.forward_join(user, region),
+            _ if self.arrivals.is_due(user, row) => {
+                // A handover makes the user active, and must not be overtaken by a second activation.
+                self.read_row(user);
+                self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
+            }
             _ => {
                 let binding = Binding {
                     session_generation: joining.join.session_generation,
@@ -210,6 +227,9 @@ impl RegionState {
                     binding,
                 };
                 self.ask(Asked::Join(user), activate);
+                if let Some(joining) = self.joining.get_mut(&user) {
+                    joining.activating = true;
+                }
             }
         }
     }
@@ -367,6 +387,7 @@ impl RegionState {
             since_ms: self.now.mono_ms,
             spawn: Position::default(),
             row: None,
+            activating: false,
         };
         self.joining.insert(user, joining);
         self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });

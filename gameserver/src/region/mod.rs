@@ -27,8 +27,6 @@ mod served;
 mod state;
 mod status;
 mod subscribers;
-#[cfg(feature = "fault-injection")]
-mod tampering;
 #[cfg(test)]
 mod tests;
 
@@ -247,7 +245,7 @@ impl Region {
             }
             Asked::Arrival(user) => state.arrival_answer(user, answer),
             Asked::ArrivalHoldings(user) => state.arrival_holdings(user, answer),
-            Asked::Refresh(user) => state.refresh_answer(user, answer),
+            Asked::Refresh(user, steps) => state.refresh_answer(user, steps, answer),
         }
     }
 

@@ -299,17 +299,28 @@ impl RegionState {
     }
 
     pub(super) fn refresh(&mut self, user: UserId) {
-        self.ask(Asked::Refresh(user), StoreRequest::HoldingsOf { user });
+        let steps = self.players.get(&user).map_or(0, |player| player.commit_steps);
+        self.ask(Asked::Refresh(user, steps), StoreRequest::HoldingsOf { user });
     }
 
     /// Somebody changed what a player holds: what is new is shown and told.
-    pub(super) fn refresh_answer(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
+    pub(super) fn refresh_answer(
+        &mut self,
+        user: UserId,
+        steps: u64,
+        answer: Result<StoreReply, StoreError>,
+    ) {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
         let Ok(StoreReply::Holdings(holdings)) = answer else {
-            return self.ask_later(Asked::Refresh(user), StoreRequest::HoldingsOf { user });
+            let asked = Asked::Refresh(user, player.commit_steps);
+            return self.ask_later(asked, StoreRequest::HoldingsOf { user });
         };
+        if player.commit_steps != steps {
+            // Read before a commit that has changed the holdings since: what was given away would come back.
+            return self.refresh(user);
+        }
         if matches!(player.phase, Phase::Frozen(_)) {
             // Whoever simulates the player next reads its holdings anyway.
             return;

@@ -215,6 +215,8 @@ pub(super) struct Player {
     pub(super) proxy_trusts: bool,
     /// Was near the border since its holdings were read: somebody beyond it may have given something.
     pub(super) was_at_rim: bool,
+    /// Grows when a commit begins and when it is done.
+    pub(super) commit_steps: u64,
     /// Those who cross together with this player.
     pub(super) companions: Vec<UserId>,
 }
@@ -260,6 +262,7 @@ impl Player {
             cross_after_ms: 0,
             proxy_trusts: false,
             was_at_rim: false,
+            commit_steps: 0,
             companions: Vec::new(),
         }
     }
@@ -312,6 +315,7 @@ impl Player {
 
     /// A commit of everything so far is being captured.
     pub(super) fn begin_commit(&mut self) {
+        self.commit_steps += 1;
         self.command_held.begin();
         self.events.held.begin();
         self.durable_applied = false;
@@ -319,6 +323,7 @@ impl Player {
 
     /// What was captured is durable.
     pub(super) fn finish_commit(&mut self) {
+        self.commit_steps += 1;
         self.command_held.release();
         self.events.held.release();
     }

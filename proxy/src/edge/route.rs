@@ -39,6 +39,15 @@ pub(super) enum Standing {
     Suspended { since_ms: u64, asked_ms: u64 },
 }
 
+/// Why a trusted owner is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Somebody claims the player by a higher epoch.
+    Claimed,
+    /// The owner says that it has not got the player.
+    Denied,
+}
+
 /// What the session must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -59,6 +68,8 @@ pub(super) enum Step {
 pub(super) struct Route {
     pub(super) owner: Option<Owner>,
     pub(super) standing: Standing,
+    /// While playing: why the owner is in doubt, and when the store was asked, milliseconds.
+    doubt: Option<(Doubt, u64)>,
 }
 
 impl Route {
@@ -66,6 +77,7 @@ impl Route {
         Self {
             owner: None,
             standing: Standing::Attaching,
+            doubt: None,
         }
     }
 
@@ -129,11 +141,26 @@ impl Route {
                 };
                 Step::ReadOwner
             }
-            // The owner activated its player anew, under a higher epoch.
+            // The owner itself may have begun again with its player, at a higher epoch.
             Standing::Playing if !stale && self.owner.is_some_and(|owner| owner.node == claim.node) => {
-                Step::ReadOwner
+                self.doubt(Doubt::Claimed, now_ms)
             }
             _ => Step::Stay,
+        }
+    }
+
+    /// Asks the store about a claim while the owner is still believed.
+    fn doubt(&mut self, doubt: Doubt, now_ms: u64) -> Step {
+        self.doubt = Some((doubt, now_ms));
+        Step::ReadOwner
+    }
+
+    /// Whether something was asked that has to be asked again if no answer comes.
+    pub(super) fn waits(&self) -> bool {
+        match self.standing {
+            Standing::Attaching => false,
+            Standing::Playing => self.doubt.is_some(),
+            Standing::Joining { .. } | Standing::Confirming { .. } | Standing::Suspended { .. } => true,
         }
     }
 
@@ -149,7 +176,9 @@ impl Route {
                 Step::Join(next)
             }
             (Standing::Joining { asked, .. }, _) if asked == from => self.suspend(now_ms),
-            (Standing::Playing, _) if self.owner.is_some_and(|owner| owner.node == from) => Step::ReadOwner,
+            (Standing::Playing, _) if self.owner.is_some_and(|owner| owner.node == from) => {
+                self.doubt(Doubt::Denied, now_ms)
+            }
             _ => Step::Stay,
         }
     }
@@ -173,11 +202,14 @@ impl Route {
     }
 
     /// A server says that the player is active there. Believed when it is the trusted owner; else the store is asked.
-    pub(super) fn here(&mut self, claim: Owner) -> Step {
+    pub(super) fn here(&mut self, claim: Owner, now_ms: u64) -> Step {
         match self.owner {
             Some(owner) if owner == claim => {
                 self.standing = Standing::Playing;
                 Step::Adopted
+            }
+            Some(owner) if claim.epoch > owner.epoch && self.standing == Standing::Playing => {
+                self.doubt(Doubt::Claimed, now_ms)
             }
             Some(owner) if claim.epoch > owner.epoch => Step::ReadOwner,
             _ => Step::Stay,
@@ -199,12 +231,17 @@ impl Route {
             OwnerAnswer::NoRow => (None, None),
             OwnerAnswer::Unavailable => return Step::Stay,
         };
+        let doubt = self.doubt.take().map(|(doubt, _)| doubt);
         match self.standing {
             Standing::Confirming { claim, .. } if row == Some(claim) => self.adopt(claim, up, now_ms),
             Standing::Confirming { .. } => self.join(row_node.or(serving), now_ms),
             Standing::Playing => match (row, self.owner) {
                 (Some(row), Some(owner)) if row.epoch > owner.epoch => self.adopt(row, up, now_ms),
                 (None, _) => self.join(serving, now_ms),
+                // It was the owner's, and the owner has begun anew since: it has to be asked to take the player.
+                _ if doubt == Some(Doubt::Denied) => {
+                    self.join(row_node.filter(|_| up == LinkUp::Yes).or(serving), now_ms)
+                }
                 _ => Step::Stay,
             },
             Standing::Suspended { .. } => {
@@ -248,6 +285,10 @@ impl Route {
     pub(super) fn tick(&mut self, now_ms: u64) -> Step {
         let due = |since: u64| now_ms.saturating_sub(since) >= RETRY_MS;
         match &mut self.standing {
+            Standing::Playing => match self.doubt {
+                Some((doubt, since_ms)) if due(since_ms) => self.doubt(doubt, now_ms),
+                _ => Step::Stay,
+            },
             Standing::Joining { asked, since_ms, .. } if due(*since_ms) => {
                 *since_ms = now_ms;
                 Step::Join(*asked)
@@ -310,6 +351,7 @@ mod tests {
         Route {
             owner: Some(at),
             standing: Standing::Playing,
+            doubt: None,
         }
     }
 
@@ -358,12 +400,37 @@ mod tests {
     #[test]
     fn a_claim_by_a_large_epoch_is_checked_and_a_lower_one_ignored() {
         let mut route = playing(owner(A, 5));
-        assert_eq!(route.here(owner(B, 1 << 50)), Step::ReadOwner);
+        assert_eq!(route.here(owner(B, 1 << 50), 0), Step::ReadOwner);
         assert_eq!(route.answered(row(A, 5), None, LinkUp::Yes, 0), Step::Stay);
         assert!(route.trusts(A, OwnerEpoch(5)));
-        assert_eq!(route.here(owner(B, 4)), Step::Stay);
-        assert_eq!(route.here(owner(B, 6)), Step::ReadOwner);
+        assert_eq!(route.here(owner(B, 4), 0), Step::Stay);
+        assert_eq!(route.here(owner(B, 6), 0), Step::ReadOwner);
         assert_eq!(route.answered(row(B, 6), None, LinkUp::Yes, 0), Step::Adopted);
+    }
+
+    #[test]
+    fn an_owner_that_begins_again_with_its_player_is_asked_about_until_the_store_answers() {
+        let mut route = playing(owner(A, 5));
+        assert_eq!(route.joined(owner(A, 6), 0), Step::ReadOwner);
+        let unavailable = OwnerAnswer::Unavailable;
+        assert_eq!(route.answered(unavailable, None, LinkUp::Yes, 1), Step::Stay);
+        assert!(route.waits());
+        assert_eq!(route.tick(RETRY_MS - 1), Step::Stay);
+        assert_eq!(route.tick(RETRY_MS), Step::ReadOwner);
+        assert_eq!(
+            route.answered(row(A, 6), None, LinkUp::Yes, RETRY_MS),
+            Step::Adopted
+        );
+        assert!(route.trusts(A, OwnerEpoch(6)) && !route.waits());
+    }
+
+    #[test]
+    fn an_owner_that_has_forgotten_its_player_is_asked_to_take_it() {
+        let mut route = playing(owner(A, 5));
+        assert_eq!(route.elsewhere(A, Some(A), 0), Step::ReadOwner);
+        assert_eq!(route.answered(row(A, 5), Some(A), LinkUp::Yes, 1), Step::Join(A));
+        assert_eq!(route.joined(owner(A, 6), 2), Step::ReadOwner);
+        assert_eq!(route.answered(row(A, 6), None, LinkUp::Yes, 3), Step::Adopted);
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Edge {
             region: RegionNumber(here.region),
             epoch: OwnerEpoch(here.owner_epoch),
         };
-        let step = session.route.here(claim);
+        let step = session.route.here(claim, now_ms);
         if step == Step::Adopted {
             session.own.entity = EntityId(here.entity);
             session.own.input_ack = session.own.input_ack.max(here.last_input);
@@ -351,7 +351,7 @@ impl Edge {
         let waiting: Vec<SessionHandle> = self
             .sessions
             .iter()
-            .filter(|(_, session)| !matches!(session.route.standing, Standing::Playing | Standing::Attaching))
+            .filter(|(_, session)| session.route.waits())
             .map(|(key, _)| SessionHandle(key))
             .collect();
         for handle in waiting {

@@ -84,6 +84,15 @@ impl Arrivals {
         self.by_user.contains_key(&user)
     }
 
+    /// Whether exactly this row is what an arrival waits for.
+    pub(in super::super) fn is_due(&self, user: UserId, row: &PlayerRow) -> bool {
+        let arrival = self.by_user.get(&user);
+        arrival.is_some_and(|arrival| {
+            let attempt = arrival.sender.map(|sender| sender.attempt);
+            arrival.epoch == row.owner_epoch && attempt == Some(row.attempt)
+        })
+    }
+
     /// Has the holdings of an arrival read once more; whether there is one.
     pub(in super::super) fn refresh_again(&mut self, user: UserId) -> bool {
         let arrival = self.by_user.get_mut(&user);

@@ -190,7 +190,7 @@ impl RegionState {
         self.tell_server(sender.node, done);
     }
 
-    fn read_row(&mut self, user: UserId) {
+    pub(in super::super) fn read_row(&mut self, user: UserId) {
         let now_ms = self.now.mono_ms;
         let Some(arrival) = self.arrivals.by_user.get_mut(&user) else {
             return;
@@ -272,6 +272,13 @@ impl RegionState {
         let (Some(row), Some(holdings)) = (arrival.row, arrival.holdings) else {
             return;
         };
+        if self.joining.get(&user).is_some_and(|joining| joining.activating) {
+            // The CAS of a join is on its way and will make this epoch an old one.
+            if let Some(sender) = arrival.sender {
+                self.say_done(user, row.owner_epoch, sender);
+            }
+            return;
+        }
         if self
             .players
             .get(&user)

@@ -1,0 +1,250 @@
+//! A player's device: the client core as it ships, and somebody who walks across borders, talks, collects and gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use client::core::{ClientEvent, Core};
+use protocol::demo::{self, Command, Input};
+use protocol::geometry::Position;
+use protocol::identity::ClientKey;
+use protocol::ids::{EntityId, OwnerEpoch, UserId};
+use protocol::message::player::CommandClass;
+use protocol::ticket::Ticket;
+
+use crate::dice::Dice;
+use crate::world::{MIDDLE, SIZE};
+
+/// Where a device stands with its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Tries again at this time, microseconds.
+    Away(u64),
+    Connecting,
+    Online,
+    /// Superseded by another device of the user, for good.
+    Retired,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    Wander,
+    PingPong,
+    Corner,
+}
+
+/// What a device learnt that the checks want to know.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    Acked(u64),
+    InputAck { ack: u64, epoch: OwnerEpoch },
+    Event(demo::Event),
+}
+
+pub(crate) struct Bot {
+    pub(crate) user: UserId,
+    pub(crate) key: ClientKey,
+    pub(crate) core: Core,
+    pub(crate) session: Option<(Ticket, Bytes)>,
+    pub(crate) attach_no: u32,
+    pub(crate) conn: Option<usize>,
+    pub(crate) presence: Presence,
+    /// Which proxy it tries next.
+    pub(crate) proxy: usize,
+    pub(crate) uses_datagrams: bool,
+    pub(crate) entity: Option<EntityId>,
+    pub(crate) epoch: OwnerEpoch,
+    pub(crate) snapshot_at_ms: u64,
+    pub(crate) gems: BTreeSet<u64>,
+    pub(crate) gems_shown: u16,
+    habit: Habit,
+    at: Option<Position>,
+    target: Position,
+    /// Gems asked for, so that one is not asked for again and again.
+    asked: BTreeMap<u64, u64>,
+    dice: Dice,
+}
+
+impl Bot {
+    pub(crate) fn new(user: UserId, mut dice: Dice) -> Self {
+        let mut seed = [0; 32];
+        protocol::Entropy::fill(&mut dice, &mut seed);
+        Self {
+            user,
+            key: ClientKey::from_seed(&seed),
+            core: Core::default(),
+            session: None,
+            attach_no: 0,
+            conn: None,
+            presence: Presence::Away(dice.between(300_000, 900_000)),
+            proxy: dice.index(2),
+            uses_datagrams: dice.permille(700),
+            entity: None,
+            epoch: OwnerEpoch(0),
+            snapshot_at_ms: 0,
+            gems: BTreeSet::new(),
+            gems_shown: 0,
+            habit: [Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)],
+            at: None,
+            target: Position { x: MIDDLE, y: MIDDLE },
+            asked: BTreeMap::new(),
+            dice,
+        }
+    }
+
+    pub(crate) fn dice(&mut self) -> &mut Dice {
+        &mut self.dice
+    }
+
+    /// A new login: numbers start again.
+    pub(crate) fn begin_session(&mut self) {
+        self.core = Core::default();
+        self.asked.clear();
+        self.at = None;
+    }
+
+    /// Says where to go; stands still when told so.
+    pub(crate) fn walk(&mut self, goes: Goes, now_ms: u64) {
+        let Some(at) = self.at else {
+            self.core
+                .send_input(Bytes::copy_from_slice(&Input::default().encode()), now_ms);
+            return;
+        };
+        if at.distance_squared(self.target) < 0.5 {
+            self.choose();
+        }
+        let input = match goes {
+            Goes::On => Input::towards(at, self.target),
+            Goes::Nowhere => Input::default(),
+        };
+        self.core
+            .send_input(Bytes::copy_from_slice(&input.encode()), now_ms);
+    }
+
+    fn choose(&mut self) {
+        let near =
+            |dice: &mut Dice, from: f32, reach: f32| (from + dice.unit(-reach, reach)).clamp(1.0, SIZE - 1.0);
+        let at = self.at.unwrap_or(self.target);
+        let dice = &mut self.dice;
+        self.target = match self.habit {
+            Habit::Wander => Position {
+                x: dice.unit(1.0, SIZE - 1.0),
+                y: dice.unit(1.0, SIZE - 1.0),
+            },
+            Habit::PingPong => Position {
+                x: if at.x < MIDDLE { MIDDLE + 2.5 } else { MIDDLE - 2.5 },
+                y: near(dice, at.y, 4.0),
+            },
+            Habit::Corner => Position {
+                x: near(dice, MIDDLE, 4.0),
+                y: near(dice, MIDDLE, 4.0),
+            },
+        };
+    }
+
+    /// Perhaps a command: what it is and how it goes out.
+    pub(crate) fn wish(&mut self, now_ms: u64) -> Option<(CommandClass, Bytes)> {
+        if self.core.open_commands() >= 12 || !self.dice.permille(90) {
+            return None;
+        }
+        let wish = match self.dice.below(5) {
+            0 => Command::Say(format!("{}", self.dice.below(1 << 32))),
+            1 => Command::Emote(self.dice.below(256) as u8),
+            2 => self.give()?,
+            _ => self.collect(now_ms)?,
+        };
+        let class = if wish.is_durable() {
+            CommandClass::Durable
+        } else {
+            CommandClass::Soft
+        };
+        Some((class, wish.encode()))
+    }
+
+    fn collect(&mut self, now_ms: u64) -> Option<Command> {
+        let at = self.at?;
+        let world = self.core.world()?;
+        let near = world.entities().filter(|entity| {
+            entity.kind == u16::from(demo::KIND_GEM)
+                && entity.at.distance_squared(at) < demo::REACH * demo::REACH
+        });
+        let gems: Vec<u64> = near
+            .filter_map(|entity| demo::parse_gem(&entity.state).ok())
+            .filter(|gem| {
+                self.asked
+                    .get(gem)
+                    .is_none_or(|asked_ms| now_ms > asked_ms + 1_000)
+            })
+            .collect();
+        let gem = *gems.get(self.dice.index(gems.len()))?;
+        self.asked.insert(gem, now_ms);
+        Some(Command::Collect { gem })
+    }
+
+    fn give(&mut self) -> Option<Command> {
+        let at = self.at?;
+        let gem = *self.gems.iter().nth(self.dice.index(self.gems.len()))?;
+        let world = self.core.world()?;
+        let near = world.entities().filter(|entity| {
+            entity.kind == u16::from(demo::KIND_PLAYER)
+                && entity.at.distance_squared(at) < demo::REACH * demo::REACH
+        });
+        let others: Vec<UserId> = near
+            .filter_map(|entity| demo::parse_player(&entity.state).ok().map(|(user, _)| user))
+            .filter(|user| *user != self.user)
+            .collect();
+        let to = *others.get(self.dice.index(others.len()))?;
+        Some(Command::Give { gem, to })
+    }
+
+    /// What the core has to tell.
+    pub(crate) fn hear(&mut self, now_ms: u64) -> Vec<News> {
+        let mut news = Vec::new();
+        while let Some(event) = self.core.next_event() {
+            match event {
+                ClientEvent::Playing {
+                    entity, owner_epoch, ..
+                } => {
+                    self.entity = Some(entity);
+                    self.epoch = owner_epoch;
+                }
+                ClientEvent::Snapshot(snapshot) => {
+                    self.snapshot_at_ms = now_ms;
+                    if let Ok(own) = demo::OwnState::parse(&snapshot.own) {
+                        self.at = Some(own.at);
+                        self.gems_shown = own.gems;
+                        let (ack, epoch) = (snapshot.input_ack, snapshot.owner_epoch);
+                        news.push(News::InputAck { ack, epoch });
+                    }
+                }
+                ClientEvent::CommandAcked(number) => news.push(News::Acked(number.0)),
+                ClientEvent::Event(_, body) => {
+                    if let Ok(event) = demo::Event::parse(&body) {
+                        self.take(&event);
+                        news.push(News::Event(event));
+                    }
+                }
+                _ => {}
+            }
+        }
+        news
+    }
+
+    fn take(&mut self, event: &demo::Event) {
+        match event {
+            demo::Event::Collected { gem } | demo::Event::Received { gem, .. } => {
+                self.gems.insert(*gem);
+            }
+            demo::Event::Given { gem, .. } => {
+                self.gems.remove(gem);
+            }
+            demo::Event::Refused { .. } | demo::Event::Said { .. } | demo::Event::Emoted { .. } => {}
+        }
+    }
+}
+
+/// Whether a device walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goes {
+    On,
+    Nowhere,
+}

@@ -1,0 +1,82 @@
+//! What must hold, looked at after every event: H1–H3, H8 and H9 of the handover's properties. H4, H5 and H7 are looked
+//! at when all is calm, in `cluster::calm`.
+
+mod chain;
+mod players;
+mod rows;
+mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use protocol::ids::{NodeNumber, OwnerEpoch, SessionGeneration, UserId};
+use protocol::message::player::CommandClass;
+use proxy::edge::SessionHandle;
+use store::PlayerRow;
+
+/// A command that a device has sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Issued {
+    pub(crate) class: CommandClass,
+    pub(crate) body: Bytes,
+}
+
+/// What a login has said and heard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Login {
+    pub(crate) issued: Vec<Issued>,
+    pub(crate) acked: u64,
+    pub(crate) input_ack: u64,
+    /// A server died with what it had acknowledged.
+    pub(crate) input_ack_lost: bool,
+    /// Events that tell what became of a durable command.
+    pub(crate) outcomes: usize,
+}
+
+/// Everything remembered from event to event.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    broken: Option<String>,
+    rows: BTreeMap<UserId, PlayerRow>,
+    logins: BTreeMap<(UserId, SessionGeneration), Login>,
+    /// How often a user's memory died with its server.
+    losses: BTreeMap<UserId, u32>,
+    applied: BTreeMap<(UserId, SessionGeneration, u64), u32>,
+    routes: BTreeMap<(NodeNumber, u32, SessionHandle), OwnerEpoch>,
+    held: BTreeSet<(UserId, u64)>,
+    gems: Option<usize>,
+    refusal_due: Option<String>,
+}
+
+impl Checks {
+    /// The first property broken is the one that counts.
+    pub(crate) fn fail(&mut self, what: String) {
+        self.broken.get_or_insert(what);
+    }
+
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    pub(crate) fn row(&self, user: UserId) -> Option<&PlayerRow> {
+        self.rows.get(&user)
+    }
+
+    pub(crate) fn login(&self, user: UserId, generation: SessionGeneration) -> Option<&Login> {
+        self.logins.get(&(user, generation))
+    }
+
+    /// A server died that simulated the user: what was not saved is lost.
+    pub(crate) fn memory_lost(&mut self, user: UserId) {
+        *self.losses.entry(user).or_default() += 1;
+        for ((of, _), login) in &mut self.logins {
+            if *of == user {
+                login.input_ack_lost = true;
+            }
+        }
+    }
+
+    fn losses(&self, user: UserId) -> u32 {
+        self.losses.get(&user).copied().unwrap_or(0)
+    }
+}

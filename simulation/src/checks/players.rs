@@ -1,0 +1,123 @@
+//! Players: which commands were applied how often, what a device was told, and whether that is true.
+
+use bytes::Bytes;
+use protocol::demo::Event;
+use protocol::ids::{SessionGeneration, UserId};
+use protocol::message::player::CommandClass;
+
+use super::{Checks, Issued};
+use crate::bot::News;
+use crate::recorder::Applied;
+
+impl Checks {
+    pub(crate) fn issued(
+        &mut self,
+        user: UserId,
+        generation: SessionGeneration,
+        number: u64,
+        command: Issued,
+    ) {
+        let login = self.logins.entry((user, generation)).or_default();
+        login.issued.push(command);
+        if login.issued.len() as u64 != number {
+            self.fail(format!("a device numbered a command {number} out of order"));
+        }
+    }
+
+    /// A region has applied a command.
+    pub(crate) fn applied(&mut self, applied: &Applied, generation: Option<SessionGeneration>) {
+        let Some(generation) = generation else { return };
+        let (user, number) = (applied.user, applied.number);
+        let issued = self
+            .login(user, generation)
+            .and_then(|login| login.issued.get((number as usize).wrapping_sub(1)));
+        if issued.is_none_or(|issued| issued.body != applied.body) {
+            return self.fail(format!(
+                "H2: a command was applied that was not issued: {applied:?}"
+            ));
+        }
+        let losses = self.losses(user);
+        let times = self.applied.entry((user, generation, number)).or_default();
+        *times += 1;
+        if *times > 1 + losses {
+            let times = *times;
+            self.fail(format!(
+                "H2: command {number} of user {user} was applied {times} times, and {losses} crashes lost it: {applied:?}"
+            ));
+        }
+    }
+
+    /// A device has learnt something.
+    pub(crate) fn news(&mut self, user: UserId, generation: SessionGeneration, news: &[News]) {
+        for one in news {
+            match one {
+                News::Acked(number) => self.acked(user, generation, *number),
+                News::InputAck { ack, epoch } => {
+                    let login = self.logins.entry((user, generation)).or_default();
+                    let before = std::mem::replace(&mut login.input_ack, *ack);
+                    if before > *ack && !std::mem::take(&mut login.input_ack_lost) {
+                        self.fail(format!(
+                            "H3: user {user} had input {before} acknowledged, now {ack} at epoch {epoch}"
+                        ));
+                    }
+                }
+                News::Event(event) => self.told(user, generation, event),
+            }
+        }
+    }
+
+    fn acked(&mut self, user: UserId, generation: SessionGeneration, number: u64) {
+        let login = self.logins.entry((user, generation)).or_default();
+        let before = std::mem::replace(&mut login.acked, number) as usize;
+        let newly = login.issued.get(before..number as usize).unwrap_or_default();
+        let last_durable = newly
+            .iter()
+            .rposition(|command| command.class == CommandClass::Durable);
+        let Some(durable) = last_durable.map(|index| (before + index + 1) as u64) else {
+            return;
+        };
+        let stored = self.row(user).is_some_and(|row| {
+            let login = row.body.binding.session_generation;
+            login > generation || (login == generation && row.body.last_command.0 >= durable)
+        });
+        if !stored {
+            self.fail(format!(
+                "H8: durable command {durable} of user {user} is confirmed and not stored"
+            ));
+        }
+    }
+
+    fn told(&mut self, user: UserId, generation: SessionGeneration, event: &Event) {
+        let login = self.logins.entry((user, generation)).or_default();
+        let (to, gem) = match event {
+            Event::Collected { gem } => {
+                login.outcomes += 1;
+                (user, *gem)
+            }
+            Event::Given { to, gem } => {
+                login.outcomes += 1;
+                (*to, *gem)
+            }
+            Event::Received { gem, .. } => (user, *gem),
+            Event::Refused { command, .. } => {
+                let issued = login.issued.get((*command as usize).wrapping_sub(1));
+                if issued.is_some_and(|issued| issued.class == CommandClass::Durable) {
+                    login.outcomes += 1;
+                }
+                return;
+            }
+            Event::Said { .. } | Event::Emoted { .. } => return,
+        };
+        if !self.held.contains(&(to, gem)) {
+            self.fail(format!(
+                "H8: user {user} was told that {to} has gem {gem:x}, who never had it"
+            ));
+        }
+    }
+}
+
+impl Issued {
+    pub(crate) fn new(class: CommandClass, body: Bytes) -> Self {
+        Self { class, body }
+    }
+}

@@ -1,0 +1,106 @@
+//! The rows in the store, each time one is written: epochs and versions only grow, only the owner writes, and every
+//! command is in the chain once and in order.
+
+use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use store::{Holder, Holding, PlayerRow, StoreRequest};
+
+use super::chain::{Missing, follows};
+use super::{Checks, Issued};
+
+impl Checks {
+    pub(crate) fn rows<'a>(&mut self, rows: impl Iterator<Item = &'a PlayerRow>, request: &StoreRequest) {
+        for row in rows {
+            let Some(before) = self.rows.get(&row.user) else {
+                self.rows.insert(row.user, row.clone());
+                continue;
+            };
+            if before == row {
+                continue;
+            }
+            if let Some(what) = self.row_is_wrong(before, row, request) {
+                let text = format!("{what}\n  before: {before:?}\n  after:  {row:?}\n  by: {request:?}");
+                self.fail(text);
+            }
+            self.rows.insert(row.user, row.clone());
+        }
+    }
+
+    fn row_is_wrong(
+        &self,
+        before: &PlayerRow,
+        after: &PlayerRow,
+        request: &StoreRequest,
+    ) -> Option<&'static str> {
+        let user = after.user;
+        if after.owner_epoch < before.owner_epoch {
+            return Some("H1: an owner epoch went back");
+        }
+        if after.version < before.version {
+            return Some("H1: a version went back");
+        }
+        if after.entity != before.entity {
+            return Some("H4: a player got another entity");
+        }
+        if after.body.binding.order() < before.body.binding.order() {
+            return Some("H1: an older session replaced a newer one");
+        }
+        let is_owners = |(owner, epoch): (NodeNumber, OwnerEpoch)| {
+            before.owner == Some(owner) && before.owner_epoch == epoch
+        };
+        if writer(request, user).is_some_and(|writer| !is_owners(writer)) {
+            return Some("H1: somebody who is not the owner has written");
+        }
+        let missing = if self.losses(user) > 0 {
+            Missing::Soft
+        } else {
+            Missing::Nothing
+        };
+        let none: &[Issued] = &[];
+        let issued = |generation| {
+            self.login(user, generation)
+                .map_or(none, |login| login.issued.as_slice())
+        };
+        if !follows(before, after, issued, missing) {
+            return Some("H2: the chain of applied commands is not what was issued, once and in order");
+        }
+        None
+    }
+
+    /// After a commit: valuables are neither made nor destroyed.
+    pub(crate) fn holdings(&mut self, holdings: &[Holding]) {
+        let count = *self.gems.get_or_insert(holdings.len());
+        if count != holdings.len() {
+            self.fail(format!(
+                "H4: there were {count} gems, now there are {}",
+                holdings.len()
+            ));
+        }
+        let held = holdings.iter().filter_map(|holding| match holding.holder {
+            Holder::User(user) => Some((user, holding.id)),
+            Holder::Ground { .. } => None,
+        });
+        self.held.extend(held);
+    }
+}
+
+/// Who writes to the user's row by this request, and at which epoch; `None` for changes of ownership by CAS.
+fn writer(request: &StoreRequest, user: UserId) -> Option<(NodeNumber, OwnerEpoch)> {
+    match request {
+        StoreRequest::SavePlayers { owner, saves } => {
+            let save = saves.iter().find(|save| save.user == user)?;
+            Some((*owner, save.owner_epoch))
+        }
+        StoreRequest::CommitDurable { owner, commits } => {
+            let commit = commits.iter().find(|commit| commit.save.user == user)?;
+            Some((*owner, commit.save.owner_epoch))
+        }
+        StoreRequest::Release { owner, save } | StoreRequest::RebindSession { owner, save } => {
+            (save.user == user).then_some((*owner, save.owner_epoch))
+        }
+        StoreRequest::PassPlayers { from, passengers, .. } => {
+            let save = passengers.iter().find(|save| save.user == user)?;
+            Some((*from, save.owner_epoch))
+        }
+        _ => None,
+    }
+}

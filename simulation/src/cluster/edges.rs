@@ -1,0 +1,215 @@
+//! The shell of a proxy as far as the simulation needs one: subscriptions, decoded cells, connections of devices.
+
+use std::sync::Arc;
+
+use protocol::cell::DecodedCell;
+use protocol::geometry::CellIndex;
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::message::family::{BatchMessage, ServerToProxy};
+use protocol::message::subscription::{CellUpdates, Serving, Subscribe, Unsubscribe};
+use proxy::edge::{EdgeEffect, EdgeInput, RegionCells};
+use store::StoreRequest;
+
+use super::event::{Asker, Event, Parcel, ToClient};
+use super::state::{Cluster, Phase};
+use crate::links::End;
+
+/// Between ticks of a shard, microseconds.
+const EDGE_TICK_US: u64 = 20_000;
+
+impl Cluster {
+    pub(super) fn edge_tick(&mut self, node: NodeNumber, life: u32) {
+        let now_ms = self.now_ms();
+        let Some(proxy) = self.proxies.get_mut(&node).filter(|proxy| proxy.life == life) else {
+            return;
+        };
+        let mut datagrams = Vec::new();
+        proxy.edge.tick(now_ms, &mut datagrams);
+        self.schedule.after(EDGE_TICK_US, Event::EdgeTick(node, life));
+        self.after_edge(node, datagrams);
+    }
+
+    pub(super) fn edge_input(&mut self, node: NodeNumber, input: EdgeInput) {
+        let now_ms = self.now_ms();
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        let mut datagrams = Vec::new();
+        proxy.edge.handle(input, now_ms, &mut datagrams);
+        self.after_edge(node, datagrams);
+    }
+
+    pub(super) fn after_edge(&mut self, node: NodeNumber, datagrams: Vec<(std::net::SocketAddr, Vec<u8>)>) {
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        let mut effects = Vec::new();
+        proxy.edge.take_effects(&mut effects);
+        self.checks
+            .routes(node, proxy.life, proxy.edge.session_views(), &effects);
+        for (to, bytes) in datagrams {
+            self.trace.bytes(&bytes);
+            self.datagram_down(to, &bytes);
+        }
+        for effect in effects {
+            self.edge_effect(node, effect);
+        }
+    }
+
+    fn edge_effect(&mut self, node: NodeNumber, effect: EdgeEffect) {
+        match effect {
+            EdgeEffect::Admitted(_, handle, cid) => self.admitted(node, handle, cid),
+            EdgeEffect::ToServer(server, message) => {
+                if let Some(link) = self.link(node, server) {
+                    self.send(link, End::Listener, Parcel::Down(message));
+                }
+            }
+            EdgeEffect::ToClient(handle, message) => {
+                self.trace.encoded(|out| message.encode(out));
+                if let Some(conn) = self.conn_of(node, handle) {
+                    self.stream_down(conn, ToClient::Message(message));
+                }
+            }
+            EdgeEffect::CloseClient(handle, _, code) => {
+                if let Some(conn) = self.conn_of(node, handle) {
+                    self.stream_down(conn, ToClient::Close(code));
+                    self.forget_handle(node, handle);
+                }
+            }
+            EdgeEffect::Watch(cell) => self.watch(node, cell),
+            EdgeEffect::Unwatch(cell) => self.unwatch(node, cell),
+            EdgeEffect::ReadOwner(user) => {
+                let life = self.proxies.get(&node).map_or(0, |proxy| proxy.life);
+                let asker = Asker::Owner {
+                    proxy: node,
+                    life,
+                    user,
+                };
+                self.ask(asker, StoreRequest::ReadOwner { user });
+            }
+            EdgeEffect::Refused(label) => {
+                let now_us = self.now_us();
+                self.trace
+                    .line(now_us, || format!("  proxy {node} counts {label}"));
+                *self.counts.entry(label).or_default() += 1;
+            }
+        }
+    }
+
+    fn watch(&mut self, node: NodeNumber, cell: CellIndex) {
+        let region = self.topology.region_of_cell(cell);
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        proxy.watched.insert(cell);
+        let served = region.and_then(|region| proxy.serving.get(&region).map(|at| (region, *at)));
+        if let Some((region, (server, epoch))) = served {
+            self.subscribe(node, server, region, epoch, vec![cell.0]);
+        }
+    }
+
+    fn unwatch(&mut self, node: NodeNumber, cell: CellIndex) {
+        let region = self.topology.region_of_cell(cell);
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        proxy.watched.remove(&cell);
+        let served = region.and_then(|region| proxy.serving.get(&region).map(|at| (region, *at)));
+        if let Some((region, (server, epoch))) = served
+            && let Some(link) = self.link(node, server)
+        {
+            let unsubscribe = Unsubscribe {
+                region: region.0,
+                region_epoch: epoch.0,
+                cells: vec![cell.0],
+            };
+            self.send(link, End::Listener, Parcel::Down(unsubscribe.into()));
+        }
+    }
+
+    fn subscribe(
+        &mut self,
+        node: NodeNumber,
+        server: NodeNumber,
+        region: RegionNumber,
+        epoch: RegionEpoch,
+        cells: Vec<u32>,
+    ) {
+        let subscribe = Subscribe {
+            region: region.0,
+            region_epoch: epoch.0,
+            cells,
+        };
+        if let Some(link) = self.link(node, server) {
+            self.send(link, End::Listener, Parcel::Down(subscribe.into()));
+        }
+    }
+
+    pub(super) fn proxy_hears(&mut self, node: NodeNumber, from: NodeNumber, message: ServerToProxy) {
+        if self.phase_of(node) != Phase::Up {
+            return;
+        }
+        match message {
+            ServerToProxy::Serving(serving) => self.proxy_hears_serving(node, from, serving),
+            ServerToProxy::CellUpdates(updates) => {
+                if let Some(cells) = self.decoded(from, &updates) {
+                    self.edge_input(node, EdgeInput::Cells(Arc::new(cells)));
+                }
+            }
+            ServerToProxy::TickEnd(end) => self.edge_input(node, EdgeInput::TickEnd(from, end)),
+            message => {
+                if let Some(proxy) = self.proxies.get(&node) {
+                    self.checks.expect(&message, proxy.edge.session_views());
+                }
+                self.edge_input(node, EdgeInput::FromServer(from, vec![message]));
+            }
+        }
+    }
+
+    /// A server says what it serves: everything watched there is subscribed to (again).
+    fn proxy_hears_serving(&mut self, node: NodeNumber, from: NodeNumber, serving: Serving) {
+        let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
+        let topology = Arc::clone(&self.topology);
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        if proxy
+            .serving
+            .get(&region)
+            .is_some_and(|(_, known)| *known > epoch)
+        {
+            return;
+        }
+        proxy.serving.insert(region, (from, epoch));
+        let there = |cell: &&CellIndex| topology.region_of_cell(**cell) == Some(region);
+        let cells: Vec<u32> = proxy.watched.iter().filter(there).map(|cell| cell.0).collect();
+        if !cells.is_empty() {
+            self.subscribe(node, from, region, epoch, cells);
+        }
+        self.edge_input(node, EdgeInput::Serving(from, serving));
+    }
+
+    fn decoded(&mut self, from: NodeNumber, updates: &CellUpdates) -> Option<RegionCells> {
+        let grid = self.topology.world().grid();
+        let cells: Result<Vec<_>, _> = updates
+            .cells
+            .iter()
+            .map(|bytes| DecodedCell::parse(bytes.clone(), &grid).map(|cell| (bytes.clone(), cell)))
+            .collect();
+        match cells {
+            Ok(cells) => Some(RegionCells {
+                node: from,
+                region: RegionNumber(updates.region),
+                region_epoch: RegionEpoch(updates.region_epoch),
+                tick: updates.tick,
+                server_time_ms: updates.server_time_ms,
+                cells,
+            }),
+            Err(error) => {
+                self.checks
+                    .fail(format!("server {from} published a malformed cell: {error}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Everything that can happen in a run, one closed enum.
+
+use gameserver::join_check::VerifiedJoin;
+use gameserver::region::StoreTicket;
+use protocol::ids::{AttachNo, NodeNumber, RegionNumber, UserId};
+use protocol::message::family::{ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer};
+use protocol::ticket::Ticket;
+use store::{StoreRequest, StoreResult};
+
+use crate::links::{LinkNumber, Way};
+use crate::matrix::{Fault, Step};
+
+/// A message between nodes.
+#[derive(Clone, Debug)]
+pub(crate) enum Parcel {
+    Down(ProxyToServer),
+    Up(ServerToProxy),
+    Across(ServerToServer),
+}
+
+/// What strikes when the event that carries it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strike {
+    pub(crate) step: Step,
+    pub(crate) fault: Fault,
+}
+
+/// Who asked the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asker {
+    Region {
+        server: NodeNumber,
+        life: u32,
+        region: RegionNumber,
+        ticket: StoreTicket,
+    },
+    Start {
+        server: NodeNumber,
+        life: u32,
+    },
+    Serve {
+        server: NodeNumber,
+        life: u32,
+        region: RegionNumber,
+    },
+    Owner {
+        proxy: NodeNumber,
+        life: u32,
+        user: UserId,
+    },
+    Login {
+        conn: usize,
+    },
+    /// Nobody waits for the answer any more.
+    Nobody,
+}
+
+/// Between regions of one server.
+#[derive(Clone, Debug)]
+pub(crate) enum Local {
+    Peer(ServerToServer),
+    Join(RegionNumber, NodeNumber, VerifiedJoin),
+}
+
+/// What a client gets on its stream.
+#[derive(Clone, Debug)]
+pub(crate) enum ToClient {
+    Welcome(Box<Welcome>),
+    Message(ProxyToClient),
+    Close(protocol::Code),
+}
+
+/// The end of a client handshake.
+#[derive(Clone, Debug)]
+pub(crate) struct Welcome {
+    pub(crate) ticket: Ticket,
+    pub(crate) ticket_bytes: bytes::Bytes,
+    pub(crate) attach_no: AttachNo,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// The process starts.
+    Start(NodeNumber, u32),
+    Dial(LinkNumber),
+    LinkUp(Way),
+    LinkDown(Way),
+    Arrive(Way, Parcel, Option<Strike>),
+    Local(NodeNumber, u32, Local),
+    Tick(NodeNumber, u32, RegionNumber),
+    EdgeTick(NodeNumber, u32),
+    StoreArrive(Asker, StoreRequest, Option<Fault>),
+    StoreAnswer(Asker, StoreResult),
+    Bot(usize),
+    Hello(usize),
+    StreamUp(usize, ClientToProxy),
+    StreamDown(usize, ToClient),
+    /// The queue to a subscriber had no room for cells.
+    CellsDropped(NodeNumber, u32, NodeNumber),
+    DatagramUp(usize, Vec<u8>),
+    DatagramDown(usize, Vec<u8>),
+    ConnLostAtProxy(usize),
+    ConnLostAtClient(usize),
+    Trouble(Trouble),
+}
+
+/// A fault out of the blue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trouble {
+    Cut(LinkNumber, u64),
+    Hold(LinkNumber, crate::links::End, u64),
+    Choke(LinkNumber, u64),
+    Stall(NodeNumber, u64),
+    Crash(NodeNumber, u64),
+    Drain(NodeNumber, u64),
+    CutClient(usize),
+    BlockDatagrams(usize, u64),
+    StoreAway(u64),
+    SecondLogin(usize),
+    Logout(usize),
+}
+
+impl Event {
+    /// Whether it only repeats itself and tells a reader nothing.
+    pub(crate) fn is_noise(&self) -> bool {
+        match self {
+            Self::Tick(..)
+            | Self::EdgeTick(..)
+            | Self::Bot(_)
+            | Self::DatagramUp(..)
+            | Self::DatagramDown(..) => true,
+            Self::Arrive(_, Parcel::Down(message), _) => {
+                matches!(
+                    message,
+                    ProxyToServer::Inputs(_) | ProxyToServer::Subscribe(_) | ProxyToServer::Unsubscribe(_)
+                )
+            }
+            Self::Arrive(_, Parcel::Up(message), _) => matches!(
+                message,
+                ServerToProxy::CellUpdates(_) | ServerToProxy::TickEnd(_) | ServerToProxy::Output(_)
+            ),
+            Self::Arrive(_, Parcel::Across(message), _) | Self::Local(_, _, Local::Peer(message)) => {
+                matches!(
+                    message,
+                    ServerToServer::CellUpdates(_)
+                        | ServerToServer::TickEnd(_)
+                        | ServerToServer::Subscribe(_)
+                )
+            }
+            Self::StreamUp(_, message) => matches!(message, ClientToProxy::Input(_)),
+            Self::StreamDown(_, ToClient::Message(message)) => matches!(message, ProxyToClient::Snapshot(_)),
+            _ => false,
+        }
+    }
+
+    /// The process that would have to do something: while it is frozen, nothing happens.
+    pub(crate) fn node(&self, listener_or_dialer: impl Fn(&Way) -> NodeNumber) -> Option<NodeNumber> {
+        match self {
+            Self::Arrive(way, ..) | Self::LinkUp(way) | Self::LinkDown(way) => Some(listener_or_dialer(way)),
+            Self::Local(node, ..) | Self::Tick(node, ..) | Self::EdgeTick(node, _) => Some(*node),
+            Self::StoreAnswer(asker, _) => match asker {
+                Asker::Region { server, .. } | Asker::Start { server, .. } | Asker::Serve { server, .. } => {
+                    Some(*server)
+                }
+                Asker::Owner { proxy, .. } => Some(*proxy),
+                Asker::Login { .. } | Asker::Nobody => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The whole cluster in one thread: the cores that ship, under a made-up clock, network and store.
+
+mod calm;
+mod clients;
+mod edges;
+mod event;
+mod processes;
+mod run;
+mod servers;
+mod state;
+mod stores;
+mod troubles;
+mod wires;
+
+pub use run::{Outcome, run, run_with_lines};

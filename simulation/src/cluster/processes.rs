@@ -1,0 +1,254 @@
+//! Processes start, die at any moment, and come back with nothing but what the store knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gameserver::demo::DemoGame;
+use gameserver::dispatch::Directory;
+use gameserver::region::{Region, RegionConfig, RegionInput};
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use proxy::edge::{Edge, EdgeConfig, EdgeInput};
+use store::{StoreReply, StoreRequest, StoreResult};
+
+use super::event::{Asker, Event};
+use super::state::{Cluster, Phase, Proxy};
+use crate::links::End;
+use crate::recorder::Recorder;
+use crate::world::PROXIES;
+
+/// How long a player without a connection stays, milliseconds: short, so that runs see it.
+const LINKDEAD_MS: u64 = 2_000;
+/// Creatures per region.
+const CREATURES: u32 = 1;
+
+impl Cluster {
+    pub(super) fn proxy_process(&self, life: u32) -> Proxy {
+        Proxy {
+            life,
+            phase: Phase::Down,
+            edge: Edge::new(EdgeConfig::default(), std::sync::Arc::clone(&self.topology)),
+            watched: BTreeSet::new(),
+            serving: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            stalled_until_us: 0,
+        }
+    }
+
+    pub(super) fn phase_of(&self, node: NodeNumber) -> Phase {
+        let server = self.servers.get(&node).map(|server| server.phase);
+        let proxy = self.proxies.get(&node).map(|proxy| proxy.phase);
+        server.or(proxy).unwrap_or(Phase::Down)
+    }
+
+    pub(super) fn stalled_until_us(&self, node: NodeNumber) -> u64 {
+        let server = self.servers.get(&node).map(|server| server.stalled_until_us);
+        let proxy = self.proxies.get(&node).map(|proxy| proxy.stalled_until_us);
+        server.or(proxy).unwrap_or(0)
+    }
+
+    pub(super) fn is_stalled(&self, node: NodeNumber) -> bool {
+        self.stalled_until_us(node) > self.now_us()
+    }
+
+    pub(super) fn start(&mut self, node: NodeNumber, life: u32) {
+        if let Some(server) = self.servers.get_mut(&node) {
+            if server.life == life && server.phase == Phase::Down {
+                server.phase = Phase::Starting;
+                self.ask(
+                    Asker::Start { server: node, life },
+                    StoreRequest::StartNode { node },
+                );
+            }
+            return;
+        }
+        if self
+            .proxies
+            .get(&node)
+            .is_none_or(|proxy| proxy.life != life || proxy.phase != Phase::Down)
+        {
+            return;
+        }
+        let mut fresh = self.proxy_process(life);
+        fresh.phase = Phase::Up;
+        self.proxies.insert(node, fresh);
+        self.schedule.after(5_000, Event::EdgeTick(node, life));
+        self.dial_all(node);
+    }
+
+    fn dial_all(&mut self, node: NodeNumber) {
+        for number in self.link_numbers() {
+            if self.links[number.0].dialer == node {
+                let delay_us = self.dice.below(20_000);
+                self.schedule.after(delay_us, Event::Dial(number));
+            }
+        }
+    }
+
+    pub(super) fn started(&mut self, node: NodeNumber, life: u32, answer: &StoreResult) {
+        let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) else {
+            return;
+        };
+        let Ok(StoreReply::Started(incarnation)) = answer else {
+            server.phase = Phase::Down;
+            return self.schedule.after(100_000, Event::Start(node, life));
+        };
+        server.incarnation = *incarnation;
+        let regions: Vec<RegionNumber> = server.epochs.keys().copied().collect();
+        for region in regions {
+            let asker = Asker::Serve {
+                server: node,
+                life,
+                region,
+            };
+            self.ask(asker, StoreRequest::ServeRegion { region, node });
+        }
+    }
+
+    pub(super) fn may_serve(
+        &mut self,
+        node: NodeNumber,
+        life: u32,
+        region: RegionNumber,
+        answer: &StoreResult,
+    ) {
+        let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) else {
+            return;
+        };
+        let Ok(StoreReply::Serving(epoch)) = answer else {
+            let asker = Asker::Serve {
+                server: node,
+                life,
+                region,
+            };
+            return self.ask(asker, StoreRequest::ServeRegion { region, node });
+        };
+        server.epochs.insert(region, Some(*epoch));
+        let epochs: Option<Vec<(RegionNumber, RegionEpoch)>> = server
+            .epochs
+            .iter()
+            .map(|(region, epoch)| epoch.map(|epoch| (*region, epoch)))
+            .collect();
+        if let Some(epochs) = epochs {
+            self.serve(node, life, epochs);
+        }
+    }
+
+    fn serve(&mut self, node: NodeNumber, life: u32, epochs: Vec<(RegionNumber, RegionEpoch)>) {
+        let seed = self.options.seed;
+        let Some(server) = self.servers.get_mut(&node) else {
+            return;
+        };
+        for (number, epoch) in epochs {
+            let mut config = RegionConfig::new(number, epoch, node, std::sync::Arc::clone(&self.topology));
+            config.incarnation = server.incarnation;
+            config.seed = seed;
+            config.linkdead_grace_ms = LINKDEAD_MS;
+            let game = Recorder::new(DemoGame::with_creatures(CREATURES), self.record.clone());
+            match Region::new(config, Box::new(game)) {
+                Ok(region) => {
+                    server.regions.insert(number, region);
+                }
+                Err(error) => self
+                    .checks
+                    .fail(format!("a server may not serve its own region: {error}")),
+            }
+            let offset_us = self.dice.below(50_000);
+            self.schedule.after(offset_us, Event::Tick(node, life, number));
+        }
+        server.phase = Phase::Up;
+        self.each_region(node, &RegionInput::PeerUp(node));
+        self.dial_all(node);
+    }
+
+    /// A process dies. What it had sent to the store may still be done; what it had sent elsewhere is lost.
+    pub(super) fn crash(&mut self, node: NodeNumber, down_ms: u64) {
+        if !self.is_storm() || self.phase_of(node) == Phase::Down {
+            return;
+        }
+        let now_us = self.now_us();
+        self.trace.line(now_us, || format!("node {node} dies"));
+        let life = match (self.servers.get_mut(&node), self.proxies.get_mut(&node)) {
+            (Some(server), _) => {
+                server.life += 1;
+                server.phase = Phase::Down;
+                server.stalled_until_us = 0;
+                for region in server.regions.values() {
+                    region
+                        .players()
+                        .for_each(|player| self.checks.memory_lost(player.user));
+                }
+                server.regions.clear();
+                let own: Vec<_> = server.epochs.keys().copied().collect();
+                server.epochs.values_mut().for_each(|epoch| *epoch = None);
+                server.directory = Directory::new(own);
+                server.life
+            }
+            (None, Some(proxy)) => {
+                proxy.life += 1;
+                proxy.phase = Phase::Down;
+                proxy.stalled_until_us = 0;
+                proxy.conns.clear();
+                proxy.life
+            }
+            (None, None) => return,
+        };
+        for number in self.link_numbers() {
+            if let Some(end) = self.links[number.0].end_of(node) {
+                self.links[number.0].set_up(end, false);
+                self.break_link(number, [end.other()]);
+            }
+        }
+        self.conns_lost(node);
+        let up_us = (now_us + down_ms * 1000)
+            .min(self.storm_end_us())
+            .max(now_us + 20_000);
+        self.schedule.at(up_us, Event::Start(node, life));
+    }
+
+    /// A planned restart: nobody new is taken, then the process ends.
+    pub(super) fn drain(&mut self, node: NodeNumber, ms: u64) {
+        self.each_region(node, &RegionInput::Drain);
+        let ms = ms.max(300);
+        self.schedule
+            .after(ms * 1000, Event::Trouble(super::event::Trouble::Crash(node, 100)));
+        // Whoever drains restarts, storm or not.
+        let end_us = self.storm_end_us().saturating_sub(1_000);
+        if self.now_us() + ms * 1000 >= self.storm_end_us() {
+            self.schedule
+                .at(end_us, Event::Trouble(super::event::Trouble::Crash(node, 100)));
+        }
+    }
+
+    pub(super) fn node_link_up(&mut self, node: NodeNumber, other: NodeNumber) {
+        if let Some(proxy) = self.proxies.get(&node) {
+            if proxy.phase == Phase::Up {
+                self.edge_input(node, EdgeInput::ServerUp(other));
+            }
+        } else if PROXIES.contains(&other) {
+            self.each_region(node, &RegionInput::ProxyUp(other));
+        } else {
+            self.each_region(node, &RegionInput::PeerUp(other));
+        }
+    }
+
+    pub(super) fn node_link_down(&mut self, node: NodeNumber, other: NodeNumber) {
+        if let Some(proxy) = self.proxies.get_mut(&node) {
+            if proxy.phase == Phase::Up {
+                self.edge_input(node, EdgeInput::ServerDown(other));
+            }
+        } else if PROXIES.contains(&other) {
+            self.each_region(node, &RegionInput::ProxyDown(other));
+        } else {
+            self.each_region(node, &RegionInput::PeerDown(other));
+        }
+    }
+
+    /// Which end of a link a node is at, for those who hold one end.
+    pub(super) fn node_at(&self, way: &crate::links::Way) -> NodeNumber {
+        self.links[way.link.0].node(way.to)
+    }
+
+    pub(super) fn hold(&mut self, number: crate::links::LinkNumber, end: End, ms: u64) {
+        let until_us = (self.now_us() + ms * 1000).min(self.storm_end_us());
+        self.links[number.0].hold(end, until_us);
+    }
+}

@@ -1,0 +1,123 @@
+//! A run from beginning to end: one event after the other, and after each the checks.
+
+use std::fmt;
+
+use super::event::Event;
+use super::state::Cluster;
+use crate::matrix::Coverage;
+use crate::options::Options;
+use crate::trace::Lines;
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The run.
+    pub options: Options,
+    /// Over all inputs and effects, in order.
+    pub hash: u64,
+    /// Events that happened.
+    pub events: u64,
+    /// Which ambushes struck.
+    pub coverage: Coverage,
+    /// Handovers that were completed.
+    pub crossings: u64,
+    /// What did not hold, if anything.
+    pub broken: Option<String>,
+    /// The last events, if they were kept.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.lines {
+            writeln!(f, "{line}")?;
+        }
+        writeln!(
+            f,
+            "seed {}, {} events, {} crossings, hash {:016x}",
+            self.options.seed, self.events, self.crossings, self.hash
+        )?;
+        if let Some(broken) = &self.broken {
+            writeln!(f, "BROKEN: {broken}")?;
+        }
+        write!(f, "{}", self.options.command())
+    }
+}
+
+/// Runs without keeping lines.
+///
+/// # Errors
+/// When the options make no world.
+pub fn run(options: &Options) -> Result<Outcome, String> {
+    run_lines(options, Lines::Dropped)
+}
+
+/// Runs and keeps the last events as text, at most so many; what only repeats itself is left out.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_lines(options: &Options, lines_max: usize) -> Result<Outcome, String> {
+    run_lines(options, Lines::Kept(lines_max))
+}
+
+fn run_lines(options: &Options, lines: Lines) -> Result<Outcome, String> {
+    let mut cluster = Cluster::new(options, lines)?;
+    let end_us = (options.storm_ms + options.calm_ms) * 1000;
+    while cluster.checks.broken().is_none()
+        && let Some((order, event)) = cluster.schedule.next(end_us)
+    {
+        cluster.step(order, event);
+    }
+    if cluster.checks.broken().is_none() {
+        cluster.look_when_calm();
+    }
+    Ok(Outcome {
+        options: options.clone(),
+        hash: cluster.trace.hash(),
+        events: cluster.events,
+        crossings: cluster.crossings,
+        coverage: cluster.coverage,
+        broken: cluster.checks.broken().map(str::to_owned),
+        lines: cluster.trace.lines(),
+    })
+}
+
+impl Cluster {
+    fn step(&mut self, order: u64, event: Event) {
+        if let Some(node) = event.node(|way| self.node_at(way)) {
+            let stalled_us = self.stalled_until_us(node);
+            if stalled_us > self.now_us() {
+                return self.schedule.put_off(stalled_us, order, event);
+            }
+        }
+        self.events += 1;
+        let now_us = self.now_us();
+        self.trace.number(now_us);
+        self.trace.number(order);
+        if !event.is_noise() {
+            self.trace.line(now_us, || format!("{event:?}"));
+        }
+        match event {
+            Event::Start(node, life) => self.start(node, life),
+            Event::Dial(link) => self.dial(link),
+            Event::LinkUp(way) => self.link_up(way),
+            Event::LinkDown(way) => self.link_down(way),
+            Event::Arrive(way, parcel, strike) => self.arrive(way, parcel, strike),
+            Event::Local(node, life, local) => self.local(node, life, local),
+            Event::Tick(node, life, region) => self.tick(node, life, region),
+            Event::EdgeTick(node, life) => self.edge_tick(node, life),
+            Event::StoreArrive(asker, request, fault) => self.store_arrive(asker, request, fault),
+            Event::StoreAnswer(asker, result) => self.store_answer(asker, result),
+            Event::Bot(index) => self.bot(index),
+            Event::Hello(conn) => self.hello(conn),
+            Event::StreamUp(conn, message) => self.proxy_hears_client(conn, message),
+            Event::StreamDown(conn, message) => self.client_hears(conn, message),
+            Event::CellsDropped(node, life, subscriber) => self.regions_lose_cells(node, life, subscriber),
+            Event::DatagramUp(conn, bytes) => self.proxy_hears_datagram(conn, bytes),
+            Event::DatagramDown(conn, bytes) => self.client_hears_datagram(conn, bytes),
+            Event::ConnLostAtProxy(conn) => self.conn_lost_at_proxy(conn),
+            Event::ConnLostAtClient(conn) => self.conn_lost_at_client(conn),
+            Event::Trouble(trouble) => self.trouble_strikes(trouble),
+        }
+    }
+}

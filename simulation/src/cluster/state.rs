@@ -1,0 +1,268 @@
+//! Everything that a run consists of: processes around the cores that ship, the network and the store between them.
+//! The files beside this one each add what one of them does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gameserver::dispatch::Directory;
+use gameserver::region::Region;
+use protocol::geometry::CellIndex;
+use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use proxy::edge::{Edge, SessionHandle};
+use std::collections::BTreeSet;
+use store::simulated::SimulatedStore;
+use topology::Topology;
+
+use super::event::{Event, Trouble};
+use crate::bot::Bot;
+use crate::checks::Checks;
+use crate::dice::Dice;
+use crate::links::{Link, LinkNumber};
+use crate::matrix::{Coverage, Step};
+use crate::options::Options;
+use crate::recorder::Record;
+use crate::schedule::Schedule;
+use crate::trace::{Lines, Trace};
+use crate::world::{self, Keys, PROXIES};
+
+/// Wall clock at the beginning of a run, Unix milliseconds.
+pub(super) const WALL_MS: u64 = 1_700_000_000_000;
+
+/// What becomes of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Down,
+    Starting,
+    Up,
+}
+
+/// A game server's process.
+pub(super) struct Server {
+    /// Counts the processes of the node: what was meant for an earlier one is lost.
+    pub(super) life: u32,
+    pub(super) phase: Phase,
+    pub(super) incarnation: Incarnation,
+    /// Regions it serves, with their epochs while they are being asked for.
+    pub(super) epochs: BTreeMap<RegionNumber, Option<RegionEpoch>>,
+    pub(super) regions: BTreeMap<RegionNumber, Region>,
+    pub(super) directory: Directory,
+    pub(super) stalled_until_us: u64,
+}
+
+/// A proxy's process, of one shard.
+pub(super) struct Proxy {
+    pub(super) life: u32,
+    pub(super) phase: Phase,
+    pub(super) edge: Edge,
+    pub(super) watched: BTreeSet<CellIndex>,
+    pub(super) serving: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
+    pub(super) conns: BTreeMap<SessionHandle, usize>,
+    pub(super) stalled_until_us: u64,
+}
+
+/// One connection of a device to a proxy.
+pub(super) struct Conn {
+    pub(super) bot: usize,
+    pub(super) proxy: NodeNumber,
+    pub(super) life: u32,
+    pub(super) handle: Option<SessionHandle>,
+    pub(super) is_alive: bool,
+    pub(super) at_client: bool,
+    pub(super) last_up_us: u64,
+    pub(super) last_down_us: u64,
+    pub(super) blocked_until_us: u64,
+    /// The ticket shown, or none for a login.
+    pub(super) ticket: Option<bytes::Bytes>,
+    pub(super) attach_no: u32,
+}
+
+pub(crate) struct Cluster {
+    pub(super) options: Options,
+    pub(super) topology: Arc<Topology>,
+    pub(super) keys: Keys,
+    pub(super) schedule: Schedule<Event>,
+    pub(super) dice: Dice,
+    pub(super) servers: BTreeMap<NodeNumber, Server>,
+    pub(super) proxies: BTreeMap<NodeNumber, Proxy>,
+    pub(super) links: Vec<Link>,
+    pub(super) store: SimulatedStore,
+    pub(super) store_away_until_us: u64,
+    pub(super) conns: Vec<Conn>,
+    pub(super) bots: Vec<Bot>,
+    pub(super) record: Record,
+    pub(super) checks: Checks,
+    pub(super) trace: Trace,
+    pub(super) coverage: Coverage,
+    /// How many messages of each ambush may pass.
+    pub(super) passing: Vec<Option<u32>>,
+    /// A connection that is being admitted.
+    pub(super) welcome: Option<(usize, protocol::ticket::Ticket, bytes::Bytes)>,
+    pub(super) events: u64,
+    pub(super) crossings: u64,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+}
+
+impl Cluster {
+    pub(crate) fn new(options: &Options, lines: Lines) -> Result<Self, String> {
+        let mut dice = Dice::new(options.seed);
+        let topology = world::topology(options.servers, dice.throw())?;
+        let mut cluster = Self {
+            options: options.clone(),
+            keys: Keys::new(),
+            schedule: Schedule::new(),
+            servers: BTreeMap::new(),
+            proxies: BTreeMap::new(),
+            links: Vec::new(),
+            store: SimulatedStore::default(),
+            store_away_until_us: 0,
+            conns: Vec::new(),
+            bots: Vec::new(),
+            record: Record::default(),
+            checks: Checks::default(),
+            trace: Trace::new(lines),
+            coverage: Coverage::default(),
+            passing: options
+                .ambushes
+                .iter()
+                .map(|ambush| Some(ambush.passing))
+                .collect(),
+            welcome: None,
+            events: 0,
+            crossings: 0,
+            counts: BTreeMap::new(),
+            topology,
+            dice,
+        };
+        cluster.furnish();
+        cluster.plan_troubles();
+        Ok(cluster)
+    }
+
+    /// Processes, links and players of the beginning.
+    fn furnish(&mut self) {
+        let servers: Vec<NodeNumber> = self
+            .topology
+            .servers()
+            .iter()
+            .map(|server| server.number)
+            .collect();
+        for &server in &servers {
+            let regions = self.topology.regions().iter();
+            let own: Vec<_> = regions
+                .filter(|region| region.server == server)
+                .map(|region| region.number)
+                .collect();
+            let fresh = Server {
+                life: 0,
+                phase: Phase::Down,
+                incarnation: Incarnation(0),
+                epochs: own.iter().map(|region| (*region, None)).collect(),
+                regions: BTreeMap::new(),
+                directory: Directory::new(own),
+                stalled_until_us: 0,
+            };
+            self.servers.insert(server, fresh);
+            for &other in servers.iter().filter(|other| **other != server) {
+                self.links.push(Link::new(server, other));
+            }
+        }
+        for proxy in PROXIES {
+            let fresh = self.proxy_process(0);
+            self.proxies.insert(proxy, fresh);
+            for &server in &servers {
+                self.links.push(Link::new(proxy, server));
+            }
+        }
+        for node in servers.into_iter().chain(PROXIES) {
+            let at_us = self.dice.below(200_000);
+            self.schedule.at(at_us, Event::Start(node, 0));
+        }
+        for index in 0..self.options.players {
+            let bot = Bot::new(protocol::ids::UserId(1 + u64::from(index)), self.dice.fork());
+            self.bots.push(bot);
+            let at_us = self.dice.below(50_000);
+            self.schedule.at(at_us, Event::Bot(usize::from(index)));
+        }
+    }
+
+    pub(super) fn now_us(&self) -> u64 {
+        self.schedule.now_us()
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.schedule.now_ms()
+    }
+
+    pub(super) fn storm_end_us(&self) -> u64 {
+        self.options.storm_ms * 1000
+    }
+
+    pub(super) fn is_storm(&self) -> bool {
+        self.now_us() < self.storm_end_us()
+    }
+
+    pub(super) fn link_numbers(&self) -> impl Iterator<Item = LinkNumber> + use<> {
+        (0..self.links.len()).map(LinkNumber)
+    }
+
+    /// Faults out of the blue, all over by the end of the storm.
+    fn plan_troubles(&mut self) {
+        for _ in 0..self.options.faults {
+            let at_us = self.dice.between(700_000, self.storm_end_us() - 100_000);
+            let trouble = self.trouble();
+            self.schedule.at(at_us, Event::Trouble(trouble));
+        }
+        let steps: Vec<Step> = self.options.ambushes.iter().map(|ambush| ambush.step).collect();
+        steps.into_iter().for_each(|step| self.bring_about(step));
+    }
+
+    /// Messages that are rare by themselves get a reason to be sent.
+    fn bring_about(&mut self, step: Step) {
+        let servers: Vec<NodeNumber> = self.servers.keys().copied().collect();
+        let times: Vec<u64> = (0..6)
+            .map(|_| self.dice.between(1_200_000, self.storm_end_us() - 500_000))
+            .collect();
+        for (index, at_us) in times.into_iter().enumerate() {
+            let bot = index % usize::from(self.options.players);
+            let trouble = match step {
+                // Only a server that drains refuses.
+                Step::Refuse if index < servers.len() => Trouble::Drain(servers[index], 2_500),
+                Step::Leave => Trouble::CutClient(bot),
+                Step::Release | Step::Activate => Trouble::Logout(bot),
+                _ => continue,
+            };
+            let at_us = if step == Step::Refuse {
+                at_us.min(2_500_000)
+            } else {
+                at_us
+            };
+            self.schedule.at(at_us, Event::Trouble(trouble));
+        }
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        use crate::links::End;
+        let servers: Vec<NodeNumber> = self.servers.keys().copied().collect();
+        let dice = &mut self.dice;
+        let server = servers[dice.index(servers.len())];
+        let proxy = PROXIES[dice.index(PROXIES.len())];
+        let link = LinkNumber(dice.index(self.links.len()));
+        let bot = dice.index(usize::from(self.options.players));
+        let end = [End::Dialer, End::Listener][dice.index(2)];
+        let ms = [50, 300, 1_000, 2_500][dice.index(4)];
+        match dice.below(14) {
+            0 | 1 => Trouble::Cut(link, ms),
+            2 => Trouble::Hold(link, end, ms),
+            3 => Trouble::Choke(link, ms),
+            4 => Trouble::Stall(if dice.permille(700) { server } else { proxy }, ms),
+            5 | 6 => Trouble::Crash(server, ms),
+            7 => Trouble::Crash(proxy, ms),
+            8 => Trouble::CutClient(bot),
+            9 => Trouble::BlockDatagrams(bot, ms * 2),
+            10 => Trouble::StoreAway(ms),
+            11 => Trouble::SecondLogin(bot),
+            12 => Trouble::Logout(bot),
+            _ => Trouble::Drain(server, ms),
+        }
+    }
+}

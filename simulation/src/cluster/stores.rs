@@ -1,0 +1,164 @@
+//! The store and the way to it: requests overtake each other, fail, take effect late, and outlive those who asked.
+
+use gameserver::region::RegionInput;
+use proxy::edge::{EdgeInput, OwnerAnswer};
+use store::{StoreError, StoreReply, StoreRequest, StoreResult};
+
+use super::event::{Asker, Event};
+use super::state::{Cluster, Phase};
+use crate::matrix::{Fault, store_step};
+
+impl Cluster {
+    pub(super) fn ask(&mut self, asker: Asker, request: StoreRequest) {
+        self.trace.value(&request);
+        let way_us = self.store_way_us();
+        let strike = store_step(&request).and_then(|step| self.ambush(step));
+        let fault = strike.map(|strike| strike.fault).or_else(|| self.weather());
+        // A process that begins waits for nothing: it would serve a region that its own late request took from it.
+        let begins = matches!(asker, Asker::Start { .. } | Asker::Serve { .. });
+        let fault = fault.filter(|fault| !begins || *fault != Fault::UnknownLate);
+        let mut way_us = way_us;
+        match fault {
+            Some(Fault::Slow) => way_us += self.dice.between(200_000, 900_000),
+            Some(Fault::AskerDiesBefore) => self.asker_dies(asker, 0),
+            _ => {}
+        }
+        self.schedule
+            .after(way_us, Event::StoreArrive(asker, request, fault));
+    }
+
+    fn store_way_us(&mut self) -> u64 {
+        let mut way_us = self.dice.between(200, 3_000);
+        if self.is_storm() && self.options.store_jitter_ms > 0 {
+            way_us += self.dice.below(self.options.store_jitter_ms * 1000);
+        }
+        way_us
+    }
+
+    fn weather(&mut self) -> Option<Fault> {
+        if !self.is_storm() || !self.dice.permille(self.options.store_permille) {
+            return None;
+        }
+        let faults = [
+            Fault::Unavailable,
+            Fault::UnknownApplied,
+            Fault::UnknownLost,
+            Fault::UnknownLate,
+            Fault::Slow,
+        ];
+        Some(faults[self.dice.index(faults.len())])
+    }
+
+    fn asker_dies(&mut self, asker: Asker, after_us: u64) {
+        if let Asker::Region { server, .. } = asker {
+            let crash = super::event::Trouble::Crash(server, 300);
+            self.schedule.after(after_us, Event::Trouble(crash));
+        }
+    }
+
+    pub(super) fn store_arrive(&mut self, asker: Asker, request: StoreRequest, fault: Option<Fault>) {
+        let now_ms = self.now_ms();
+        self.store.tick(now_ms);
+        if let Asker::Start { server, life } | Asker::Serve { server, life, .. } = asker
+            && self
+                .servers
+                .get(&server)
+                .is_some_and(|server| server.life != life)
+        {
+            // What a process asks for while it begins ends with it: a service that its successor has would be taken.
+            return;
+        }
+        let unknown = || Err(StoreError::Unknown("storm".to_owned()));
+        if self.store_away_until_us > self.now_us() {
+            return self.answer(asker, Err(StoreError::Unavailable("storm".to_owned())));
+        }
+        let result = match fault {
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable("storm".to_owned())),
+            Some(Fault::UnknownLost) => unknown(),
+            Some(Fault::UnknownApplied) => self.apply(&request).and_then(|_| unknown()),
+            Some(Fault::UnknownLate) => {
+                let late_us = self.dice.between(1_000, 900_000);
+                self.schedule
+                    .after(late_us, Event::StoreArrive(Asker::Nobody, request, None));
+                unknown()
+            }
+            Some(Fault::AskerDiesAfter) => {
+                let result = self.apply(&request);
+                self.asker_dies(asker, 0);
+                result
+            }
+            _ => self.apply(&request),
+        };
+        self.answer(asker, result);
+    }
+
+    fn answer(&mut self, asker: Asker, result: StoreResult) {
+        let way_us = self.store_way_us();
+        self.schedule.after(way_us, Event::StoreAnswer(asker, result));
+    }
+
+    /// The request takes effect: the one moment at which rows change, so they are looked at here.
+    fn apply(&mut self, request: &StoreRequest) -> StoreResult {
+        let result = self.store.apply(request);
+        self.trace.value(&result);
+        if matches!(
+            (request, &result),
+            (StoreRequest::PassPlayers { .. }, Ok(StoreReply::Passed))
+        ) {
+            self.crossings += 1;
+        }
+        if let Err(error) = &result {
+            self.checks.fail(format!(
+                "the store refuses what only a mistake can ask: {error}: {request:?}"
+            ));
+        }
+        let tables = self.store.tables();
+        self.checks.rows(tables.players(), request);
+        if matches!(
+            request,
+            StoreRequest::CommitDurable { .. } | StoreRequest::SeedHoldings { .. }
+        ) && let Ok(StoreReply::Holdings(holdings)) =
+            self.store.apply(&StoreRequest::AllHoldings { after: None })
+        {
+            self.checks.holdings(&holdings);
+        }
+        result
+    }
+
+    pub(super) fn store_answer(&mut self, asker: Asker, result: StoreResult) {
+        match asker {
+            Asker::Region {
+                server,
+                life,
+                region,
+                ticket,
+            } => {
+                let lives = |server: &super::state::Server| server.life == life && server.phase == Phase::Up;
+                if self.servers.get(&server).is_some_and(lives) {
+                    self.region_input(server, region, RegionInput::Store(ticket, result));
+                }
+            }
+            Asker::Start { server, life } => self.started(server, life, &result),
+            Asker::Serve { server, life, region } => self.may_serve(server, life, region, &result),
+            Asker::Owner { proxy, life, user } => {
+                if self.proxies.get(&proxy).is_some_and(|proxy| proxy.life == life) {
+                    self.edge_input(proxy, EdgeInput::Owner(user, owner_answer(&result)));
+                }
+            }
+            Asker::Login { conn } => self.logged_in(conn, &result),
+            Asker::Nobody => {}
+        }
+    }
+}
+
+fn owner_answer(result: &StoreResult) -> OwnerAnswer {
+    match result {
+        Ok(StoreReply::Owner(Some(record))) => OwnerAnswer::Row {
+            node: record.node,
+            region: record.region,
+            epoch: record.owner_epoch,
+        },
+        Ok(StoreReply::Owner(None)) => OwnerAnswer::NoRow,
+        _ => OwnerAnswer::Unavailable,
+    }
+}

@@ -1,0 +1,114 @@
+//! Faults out of the blue, and connections of devices that break.
+
+use protocol::ids::NodeNumber;
+use proxy::edge::EdgeInput;
+
+use super::event::{Event, Trouble};
+use super::state::{Cluster, Phase};
+use crate::bot::{Bot, Presence};
+
+impl Cluster {
+    pub(super) fn trouble_strikes(&mut self, trouble: Trouble) {
+        if !self.is_storm() {
+            return;
+        }
+        let end_us = self.storm_end_us();
+        let until_us = |ms: u64, now_us: u64| (now_us + ms * 1000).min(end_us);
+        let now_us = self.now_us();
+        match trouble {
+            Trouble::Cut(link, ms) => self.cut(link, ms),
+            Trouble::Hold(link, end, ms) => self.hold(link, end, ms),
+            Trouble::Choke(link, ms) => self.links[link.0].choked_until_us = until_us(ms, now_us),
+            Trouble::Stall(node, ms) => self.stall(node, until_us(ms.min(1_500), now_us)),
+            Trouble::Crash(node, ms) => self.crash(node, ms),
+            Trouble::Drain(node, ms) => self.drain(node, ms),
+            Trouble::CutClient(bot) => {
+                if let Some(conn) = self.bots[bot].conn {
+                    self.break_conn(conn);
+                }
+            }
+            Trouble::BlockDatagrams(bot, ms) => {
+                if let Some(conn) = self.bots[bot].conn {
+                    self.conns[conn].blocked_until_us = until_us(ms, now_us);
+                }
+            }
+            Trouble::StoreAway(ms) => self.store_away_until_us = until_us(ms, now_us),
+            Trouble::SecondLogin(bot) => self.second_login(bot),
+            Trouble::Logout(bot) => self.logout(bot),
+        }
+    }
+
+    fn stall(&mut self, node: NodeNumber, until_us: u64) {
+        if let Some(server) = self.servers.get_mut(&node) {
+            server.stalled_until_us = until_us;
+        }
+        if let Some(proxy) = self.proxies.get_mut(&node) {
+            proxy.stalled_until_us = until_us;
+        }
+    }
+
+    /// The same user with another device; the first one goes on as if nothing had been.
+    fn second_login(&mut self, index: usize) {
+        let user = self.bots[index].user;
+        let again = self.bots.iter().filter(|bot| bot.user == user).count() > 2;
+        if again || self.bots[index].presence != Presence::Online {
+            return;
+        }
+        let dice = self.dice.fork();
+        let mut bot = Bot::new(user, dice);
+        bot.presence = Presence::Away(0);
+        self.bots.push(bot);
+        self.schedule.after(1_000, Event::Bot(self.bots.len() - 1));
+    }
+
+    fn logout(&mut self, index: usize) {
+        if self.bots[index].presence == Presence::Online {
+            self.bots[index].core.send_logout();
+            self.bots[index].session = None;
+        }
+    }
+
+    /// A device's connection breaks; both sides notice in their own time.
+    pub(super) fn break_conn(&mut self, number: usize) {
+        let conn = &mut self.conns[number];
+        if !conn.is_alive {
+            return;
+        }
+        conn.is_alive = false;
+        let (client_us, proxy_us) = (self.dice.below(60_000), self.dice.below(900_000));
+        self.schedule.after(client_us, Event::ConnLostAtClient(number));
+        self.schedule.after(proxy_us, Event::ConnLostAtProxy(number));
+    }
+
+    /// A proxy died: its devices notice.
+    pub(super) fn conns_lost(&mut self, node: NodeNumber) {
+        for number in 0..self.conns.len() {
+            if self.conns[number].proxy == node && self.conns[number].is_alive {
+                self.conns[number].is_alive = false;
+                let notice_us = self.dice.below(300_000);
+                self.schedule.after(notice_us, Event::ConnLostAtClient(number));
+            }
+        }
+    }
+
+    pub(super) fn conn_lost_at_client(&mut self, number: usize) {
+        let index = self.conns[number].bot;
+        self.conns[number].at_client = false;
+        if self.bots[index].conn == Some(number) {
+            self.go_away(index);
+        }
+    }
+
+    pub(super) fn conn_lost_at_proxy(&mut self, number: usize) {
+        let conn = &self.conns[number];
+        let (node, life) = (conn.proxy, conn.life);
+        let lives = self
+            .proxies
+            .get(&node)
+            .is_some_and(|proxy| proxy.life == life && proxy.phase == Phase::Up);
+        if let (Some(handle), true) = (conn.handle, lives) {
+            self.edge_input(node, EdgeInput::ClientGone(handle));
+            self.forget_handle(node, handle);
+        }
+    }
+}

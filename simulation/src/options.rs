@@ -1,0 +1,150 @@
+//! What one run is made of. Everything follows from the seed; what is given by hand replaces that part only.
+
+use std::fmt;
+
+use crate::dice::Dice;
+use crate::matrix::{Ambush, Fault, Step, cells};
+
+/// One run. Equal options give equal runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// Game servers: 2 or 4, for a world of 2 × 2 regions.
+    pub servers: u16,
+    /// Players.
+    pub players: u16,
+    /// How long faults may begin, milliseconds.
+    pub storm_ms: u64,
+    /// How long nothing goes wrong any more before everything must be well again, milliseconds.
+    pub calm_ms: u64,
+    /// Faults strewn over the storm at random.
+    pub faults: u32,
+    /// Messages between nodes are late by up to this, milliseconds.
+    pub jitter_ms: u64,
+    /// Store answers are late by up to this, milliseconds.
+    pub store_jitter_ms: u64,
+    /// Store requests that fail in one way or another, in thousandths.
+    pub store_permille: u64,
+    /// Faults that wait for their message.
+    pub ambushes: Vec<Ambush>,
+}
+
+impl Options {
+    /// What a seed stands for.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x0f71_0a5e);
+        let quiet = dice.permille(120);
+        let mut options = Self {
+            seed,
+            servers: if dice.permille(600) { 2 } else { 4 },
+            players: 2 + dice.below(3) as u16,
+            storm_ms: 5_000 + dice.below(4_000),
+            calm_ms: 5_000,
+            faults: if quiet { 0 } else { dice.below(6) as u32 },
+            jitter_ms: [0, 5, 30, 120][dice.index(4)],
+            store_jitter_ms: [0, 10, 60, 250][dice.index(4)],
+            store_permille: if quiet { 0 } else { [0, 0, 20, 80][dice.index(4)] },
+            ambushes: Vec::new(),
+        };
+        if !quiet {
+            // Every cell of the matrix has its turn.
+            let all: Vec<_> = cells().collect();
+            let (step, fault) = all[(seed % all.len() as u64) as usize];
+            options.ambushes = ambushes(step, fault, &mut dice);
+        }
+        options
+    }
+
+    /// The command line that repeats the run.
+    #[must_use]
+    pub fn command(&self) -> String {
+        format!("cargo run -p simulation -- run {self}")
+    }
+}
+
+/// Reads what [`Options`] print: the part of a command line behind `run`. What is not named follows from the seed.
+impl std::str::FromStr for Options {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let pairs: Vec<(&str, &str)> = words
+            .chunks(2)
+            .filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)))
+            .collect();
+        let number = |text: &str| text.parse::<u64>().map_err(|error| format!("`{text}`: {error}"));
+        let seed = pairs
+            .iter()
+            .find(|(key, _)| *key == "--seed")
+            .ok_or("no --seed")?;
+        let mut options = Self::of_seed(number(seed.1)?);
+        if pairs.iter().any(|(key, _)| *key == "--ambush") {
+            options.ambushes.clear();
+        }
+        for (key, value) in pairs {
+            match key {
+                "--seed" => {}
+                "--servers" => options.servers = number(value)? as u16,
+                "--players" => options.players = number(value)? as u16,
+                "--storm-ms" => options.storm_ms = number(value)?,
+                "--calm-ms" => options.calm_ms = number(value)?,
+                "--faults" => options.faults = number(value)? as u32,
+                "--jitter-ms" => options.jitter_ms = number(value)?,
+                "--store-jitter-ms" => options.store_jitter_ms = number(value)?,
+                "--store-permille" => options.store_permille = number(value)?,
+                "--ambush" if value == "none" => {}
+                "--ambush" => options.ambushes.push(value.parse()?),
+                other => return Err(format!("unknown option {other}")),
+            }
+        }
+        if !matches!(options.servers, 2 | 4) || options.players == 0 || options.storm_ms < 1_500 {
+            return Err("2 or 4 servers, at least one player and a storm of 1500 ms".to_owned());
+        }
+        Ok(options)
+    }
+}
+
+/// The ambush for a cell, and what has to happen for its message to be sent at all.
+fn ambushes(step: Step, fault: Fault, dice: &mut Dice) -> Vec<Ambush> {
+    let passing = match step {
+        Step::Save | Step::Load | Step::Command | Step::CommandAck => dice.below(8) as u32,
+        Step::Refuse | Step::Reclaim | Step::InsertPlayer | Step::Leave | Step::Release => 0,
+        _ => dice.below(3) as u32,
+    };
+    let mut found = vec![Ambush { step, fault, passing }];
+    if step == Step::Reclaim {
+        found.push(Ambush {
+            step: Step::Pass,
+            fault: Fault::UnknownLost,
+            passing: 0,
+        });
+    }
+    found
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "--seed {} --servers {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
+             --store-jitter-ms {} --store-permille {}",
+            self.seed,
+            self.servers,
+            self.players,
+            self.storm_ms,
+            self.calm_ms,
+            self.faults,
+            self.jitter_ms,
+            self.store_jitter_ms,
+            self.store_permille
+        )?;
+        if self.ambushes.is_empty() {
+            return write!(f, " --ambush none");
+        }
+        self.ambushes
+            .iter()
+            .try_for_each(|ambush| write!(f, " --ambush {ambush}"))
+    }
+}

@@ -1,0 +1,88 @@
+//! The whole cluster in more than a thousand storms: every property after every event, every cell of the matrix
+//! message × fault × step hit, equal seeds equal to the last bit.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use simulation::{Coverage, Options, Outcome, run, run_with_lines};
+
+const SEEDS: u64 = 1_500;
+/// Events that a failure shows.
+const LINES: usize = 200;
+
+#[allow(clippy::unwrap_used, reason = "a test")]
+fn run_well(options: &Options) -> Outcome {
+    let outcome = run(options).unwrap();
+    let story = || run_with_lines(options, LINES).unwrap().to_string();
+    assert!(outcome.broken.is_none(), "{}", story());
+    outcome
+}
+
+#[test]
+fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
+    let began = Instant::now();
+    let next = AtomicU64::new(0);
+    let total = Mutex::new((Coverage::default(), 0, 0));
+    let threads = thread::available_parallelism()
+        .map_or(2, std::num::NonZero::get)
+        .min(4);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS {
+                        return;
+                    }
+                    let outcome = run_well(&Options::of_seed(seed));
+                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                    total.0.add(&outcome.coverage);
+                    total.1 += outcome.events;
+                    total.2 += outcome.crossings;
+                }
+            });
+        }
+    });
+    let (coverage, events, crossings) = total.into_inner().unwrap();
+    println!("{coverage}");
+    println!(
+        "{SEEDS} seeds, {events} events, {crossings} crossings, {:.1} seeds/s",
+        SEEDS as f64 / began.elapsed().as_secs_f64()
+    );
+    assert_eq!(coverage.missing(), [], "cells of the matrix that no seed hits");
+    assert!(crossings > 5 * SEEDS, "players hardly cross borders");
+}
+
+#[test]
+fn equal_seeds_are_equal_to_the_last_bit() {
+    let mut hashes = std::collections::BTreeSet::new();
+    for seed in (0..SEEDS).step_by(37) {
+        let options = Options::of_seed(seed);
+        let (once, again) = (run_well(&options), run_well(&options));
+        assert_eq!(once, again, "seed {seed}");
+        hashes.insert(once.hash);
+    }
+    assert_eq!(hashes.len() as u64, SEEDS.div_ceil(37), "different seeds differ");
+}
+
+/// Runs that once broke something, as they are printed on failure, so that they stay what they were.
+const PINNED: &[&str] = &[
+    // A join overtook an arrival: `Moved` was lost, the proxy joined while the row was being read, and a second
+    // activation left it trusting an epoch that was gone.
+    "--seed 392 --servers 4 --players 3 --storm-ms 7793 --calm-ms 5000 --faults 0 --jitter-ms 30 --store-jitter-ms 250 --store-permille 20 --ambush moved:lost:1",
+    // Durable events repeated after `Joined` were refused while the proxy still asked the store, and never said again.
+    "--seed 36 --servers 4 --players 2 --storm-ms 6298 --calm-ms 5000 --faults 0 --jitter-ms 120 --store-jitter-ms 250 --store-permille 20 --ambush command:sender-dies-before:4",
+    // After a logout, what one region remembered of a crossing sent the proxy in a circle within one server.
+    "--seed 169 --servers 2 --players 2 --storm-ms 8982 --calm-ms 5000 --faults 4 --jitter-ms 30 --store-jitter-ms 10 --store-permille 0 --ambush join:late:0",
+    // The target of a committed handover died and came back: the proxy trusted its row, and nobody was asked to take it.
+    "--seed 277 --servers 2 --players 2 --storm-ms 6365 --calm-ms 5000 --faults 4 --jitter-ms 5 --store-jitter-ms 60 --store-permille 0 --ambush done:sender-dies-after:2",
+];
+
+#[test]
+fn what_once_broke_stays_mended() {
+    for line in PINNED {
+        run_well(&line.parse().unwrap());
+    }
+}
