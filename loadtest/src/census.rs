@@ -56,7 +56,6 @@ pub(crate) struct RegionCount {
     pub(crate) frozen: u64,
     pub(crate) handovers: u64,
     pub(crate) joining: u64,
-    pub(crate) store_waiting: u64,
     pub(crate) unsaved: u64,
     pub(crate) gems: Vec<u64>,
     pub(crate) gems_known: bool,
@@ -84,11 +83,11 @@ impl Census {
         self.regions.iter().map(|region| region.players).sum()
     }
 
-    /// Whether nothing is under way anywhere.
+    /// Whether nothing is under way anywhere. Questions to the store don't count: regions read all the time, and whoever
+    /// awaits a write counts as unsaved.
     pub(crate) fn is_quiet(&self) -> bool {
         self.regions.iter().all(|region| {
-            region.frozen + region.handovers + region.joining + region.store_waiting + region.unsaved == 0
-                && region.gems_known
+            region.frozen + region.handovers + region.joining + region.unsaved == 0 && region.gems_known
         })
     }
 }

@@ -354,6 +354,8 @@ impl Run<'_> {
                 "two counts differ".clone_into(&mut why);
                 last = Some(census);
             }
+            self.second += 1;
+            say(&format!("{:4} s counting: {why}", self.second));
         }
         let records = self.swarm.report().await;
         (
@@ -370,13 +372,8 @@ impl Run<'_> {
 fn unrest(census: &Census) -> String {
     let busy = census.regions.iter().map(|region| {
         format!(
-            "{}: frozen {}, handovers {}, joining {}, store {}, unsaved {}",
-            region.region,
-            region.frozen,
-            region.handovers,
-            region.joining,
-            region.store_waiting,
-            region.unsaved
+            "{}: frozen {}, handovers {}, joining {}, unsaved {}",
+            region.region, region.frozen, region.handovers, region.joining, region.unsaved
         )
     });
     busy.collect::<Vec<_>>().join("; ")

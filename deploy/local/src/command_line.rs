@@ -87,3 +87,15 @@ pub(crate) struct ExplainArguments {
     /// The code, as reports show it
     pub(crate) code: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_of_all_subcommands_fit_together() {
+        Arguments::command().debug_assert();
+        assert!(matches!(Command::default(), Command::Up(up) if up.players == 100));
+    }
+}

@@ -33,9 +33,15 @@ fn a_signal_drains_every_node_and_leaves_no_process() {
 #[test]
 fn children_end_within_two_seconds_when_their_parent_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(&folder.path().join("d"), &["--topology", &one(folder.path())]);
-    let children = up.children();
-    assert_eq!(children.len(), 2);
+    let up = Up::start(
+        &folder.path().join("d"),
+        &["--topology", &one(folder.path()), "--players=2"],
+    );
+    let mut children = Vec::new();
+    eventually("the swarm is started too", support::PATIENCE, || {
+        children = up.children();
+        children.len() == 3
+    });
     let started = Instant::now();
     send(up.pid(), Signal::SIGKILL);
     eventually(
@@ -51,6 +57,24 @@ fn children_end_within_two_seconds_when_their_parent_is_killed() {
     let again = Up::start(&folder.path().join("d"), &["--topology", &one(folder.path())]);
     send(again.pid(), Signal::SIGTERM);
     assert_eq!(again.end().0, Some(0));
+}
+
+#[test]
+fn bots_play_and_their_verdict_is_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    let up = Up::start(
+        &data,
+        &["--topology", &one(folder.path()), "--players=5", "--for", "3"],
+    );
+    let (code, out) = up.end();
+    assert!(out.contains("5 of 5 bots are home"), "{out}");
+    let ended = format!("swarm ended with exit code {}", code.unwrap());
+    assert!(
+        out.contains(&ended) && code == Some(0),
+        "{code:?} {out}{}",
+        errors_of(&data)
+    );
 }
 
 #[test]

@@ -6,10 +6,6 @@ use std::str::FromStr;
 use protocol::ids::UserId;
 
 use super::player::QueuedCommand;
-use super::state::RegionState;
-
-/// Commands that a region applies properly first.
-const PROPER: u64 = 20;
 
 /// Which mistake a region makes, once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,56 +41,7 @@ impl FromStr for Fault {
 /// How far a region is with its mistake.
 #[derive(Debug, Default)]
 pub(super) struct Mischief {
-    applied: u64,
-    done: bool,
-    held: Option<(UserId, QueuedCommand)>,
-}
-
-impl RegionState {
-    /// What is applied in place of `command`.
-    pub(super) fn tamper(&mut self, user: UserId, command: QueuedCommand) -> Vec<QueuedCommand> {
-        self.mischief.applied += 1;
-        if matches!(&self.mischief.held, Some((holder, _)) if *holder == user)
-            && let Some((_, earlier)) = self.mischief.held.take()
-        {
-            self.mischief.done = true;
-            return vec![command, earlier];
-        }
-        if self.mischief.done || self.mischief.held.is_some() || self.mischief.applied <= PROPER {
-            return vec![command];
-        }
-        match self.config.fault {
-            Fault::None | Fault::DoubleGem => vec![command],
-            Fault::DropCommand => {
-                self.mischief.done = true;
-                self.skip(user, command.number);
-                Vec::new()
-            }
-            Fault::DoubleCommand => {
-                self.mischief.done = true;
-                vec![command.clone(), command]
-            }
-            Fault::SwapCommands => {
-                self.skip(user, command.number);
-                self.mischief.held = Some((user, command));
-                Vec::new()
-            }
-        }
-    }
-
-    /// The command counts as applied and is not.
-    fn skip(&mut self, user: UserId, number: u64) {
-        let now_ms = self.now.mono_ms;
-        if let Some(player) = self.players.get_mut(&user) {
-            player.last_command = number;
-            player.dirty_since_ms.get_or_insert(now_ms);
-        }
-    }
-
-    /// Whether the gem that is being collected stays where it lies.
-    pub(super) fn gem_stays(&mut self) -> bool {
-        let stays = self.config.fault == Fault::DoubleGem && !self.mischief.done;
-        self.mischief.done |= stays;
-        stays
-    }
+    pub(super) applied: u64,
+    pub(super) done: bool,
+    pub(super) held: Option<(UserId, QueuedCommand)>,
 }

@@ -27,6 +27,8 @@ mod served;
 mod state;
 mod status;
 mod subscribers;
+#[cfg(feature = "fault-injection")]
+mod tampering;
 #[cfg(test)]
 mod tests;
 

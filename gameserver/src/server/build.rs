@@ -156,7 +156,7 @@ async fn serve_regions(
 /// Which mistake to make on purpose.
 #[cfg(feature = "fault-injection")]
 fn fault() -> Result<crate::region::Fault, Failure> {
-    let name = std::env::var("REGIONMESH_FAULT").unwrap_or_default();
+    let name = std::env::var("FAULT_INJECTION").unwrap_or_default();
     name.parse().map_err(Failure::bad_input)
 }
 

@@ -45,7 +45,7 @@ impl Edge {
                     return;
                 };
                 session.transport = Transport::Udp;
-                self.input(handle, &input, now_ms);
+                self.input(handle, input, now_ms);
             }
             Ok(Arrived::Handled) => {}
             Err(label) => self.effects.push(EdgeEffect::Refused(label)),
@@ -58,7 +58,7 @@ impl Edge {
         }
         match message {
             ClientToProxy::Attach(attach) => self.attach(handle, attach, now_ms),
-            ClientToProxy::Input(input) => self.input_by_tcp(handle, &input, now_ms),
+            ClientToProxy::Input(input) => self.input_by_tcp(handle, input, now_ms),
             ClientToProxy::Command(command) => self.command(handle, &command, now_ms),
             ClientToProxy::EventAck(ack) => self.event_ack(handle, ack),
             ClientToProxy::Logout(client::Logout {}) => self.logout(handle, now_ms),
@@ -72,7 +72,7 @@ impl Edge {
         }
     }
 
-    fn input_by_tcp(&mut self, handle: SessionHandle, input: &client::Input, now_ms: u64) {
+    fn input_by_tcp(&mut self, handle: SessionHandle, input: client::Input, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
@@ -80,7 +80,7 @@ impl Edge {
         self.input(handle, input, now_ms);
     }
 
-    fn input(&mut self, handle: SessionHandle, input: &client::Input, now_ms: u64) {
+    fn input(&mut self, handle: SessionHandle, input: client::Input, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };

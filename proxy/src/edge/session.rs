@@ -1,7 +1,5 @@
 //! One user at this proxy: who they are, where they stand with their owner, what they have said and seen.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{AttachNo, CommandNumber, EntityId, RegionNumber, SessionGeneration, SessionId, UserId};
@@ -44,21 +42,19 @@ pub(super) struct OwnState {
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub(super) number: u64,
-    newest_first: VecDeque<Bytes>,
+    newest_first: Vec<Bytes>,
     pub(super) sent_at_ms: u32,
     pub(super) received_at_ms: u64,
 }
 
 impl Inputs {
-    /// Takes a message's inputs; `false` when it brings nothing new.
-    pub(super) fn take(&mut self, input: &client::Input, now_ms: u64) -> bool {
+    /// Takes a message's inputs; `false` when it brings nothing new. The caller has checked how many there are.
+    pub(super) fn take(&mut self, input: client::Input, now_ms: u64) -> bool {
         if input.number <= self.number || input.inputs.is_empty() {
             return false;
         }
         self.number = input.number;
-        self.newest_first.clear();
-        self.newest_first
-            .extend(input.inputs.iter().take(limits::INPUTS_REPEATED_MAX).cloned());
+        self.newest_first = input.inputs;
         self.sent_at_ms = input.sent_at_ms;
         self.received_at_ms = now_ms;
         true
@@ -70,7 +66,7 @@ impl Inputs {
             user: user.0,
             owner_epoch,
             number: self.number,
-            inputs: self.newest_first.iter().cloned().collect(),
+            inputs: self.newest_first.clone(),
         })
     }
 }

@@ -62,10 +62,11 @@ impl CellView {
 
     /// The deltas that lead from `have` to now, oldest first; `None` when some are forgotten.
     pub(super) fn deltas_since(&self, have: u32) -> Option<impl Iterator<Item = &Bytes> + Clone> {
+        // From the newest: most viewers lack that one alone.
         let first = self
             .deltas
             .iter()
-            .position(|delta| delta.base <= have && have < delta.seq)?;
+            .rposition(|delta| delta.base <= have && have < delta.seq)?;
         Some(self.deltas.range(first..).map(|delta| &delta.bytes))
     }
 

@@ -96,9 +96,11 @@ impl Up {
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
         // Not into `data`, which the cluster wants to be its own.
         let errors = std::fs::File::create(data.with_extension("errors")).unwrap();
+        let bots = arguments.iter().any(|argument| argument.starts_with("--players"));
+        let no_bots: &[&str] = if bots { &[] } else { &["--players=0"] };
         let mut child = Command::new(program())
-            .arg("up")
-            .args(["--players", "0", "--data", data.to_str().unwrap()])
+            .args(["up", "--data", data.to_str().unwrap()])
+            .args(no_bots)
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(errors)
