@@ -9,12 +9,12 @@ use protocol::Code;
 use protocol::client_handshake::Credentials;
 use protocol::identity::ClientKey;
 use protocol::message::family::ProxyToClient;
-use protocol::message::player::{Moved, Output};
+use protocol::message::player::{Join, Moved, Output};
 use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use world::client::Client;
-use world::server::joined;
+use world::server::{GameServer, joined};
 use world::{A, B, HOME, WEST, World, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,20 +110,8 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
     proxy.drain().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_speaks_only_for_players_it_owns_and_regions_it_serves() {
-    let mut world = World::new().await;
-    let (mut owner, mut hostile) = (world.server(A), world.server(B));
-    let proxy = world.proxy("edge-1").await;
-    owner.serve(101, world.region_epoch).await;
-    hostile.linked(101).await;
-    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
-    client.attach().await;
-    let join = owner.join(101).await;
-    let epoch = world.own(client.welcome.user).await;
-    owner.say(101, joined(&join, epoch, world.region_epoch));
-    client.playing().await;
-
+/// Output for a player of somebody else's, a claim by a large epoch, a move nobody asked for, and a foreign region's cells.
+fn tell_lies(hostile: &GameServer, join: &Join, epoch: u64, region_epoch: u64) {
     let output = Output {
         user: join.user,
         owner_epoch: epoch,
@@ -150,21 +138,38 @@ async fn a_server_speaks_only_for_players_it_owns_and_regions_it_serves() {
     hostile.say(101, moved);
     let serving = Serving {
         region: WEST.0,
-        region_epoch: world.region_epoch + 1,
+        region_epoch: region_epoch + 1,
     };
     hostile.say(101, serving);
     let cells = CellUpdates {
         region: WEST.0,
-        region_epoch: world.region_epoch,
+        region_epoch,
         ..CellUpdates::default()
     };
     hostile.say(101, cells);
     let end = TickEnd {
         region: WEST.0,
-        region_epoch: world.region_epoch,
+        region_epoch,
         ..TickEnd::default()
     };
     hostile.say(101, end);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_speaks_only_for_players_it_owns_and_regions_it_serves() {
+    let mut world = World::new().await;
+    let (mut owner, mut hostile) = (world.server(A), world.server(B));
+    let proxy = world.proxy("edge-1").await;
+    owner.serve(101, world.region_epoch).await;
+    hostile.linked(101).await;
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    client.attach().await;
+    let join = owner.join(101).await;
+    let epoch = world.own(client.welcome.user).await;
+    owner.say(101, joined(&join, epoch, world.region_epoch));
+    client.playing().await;
+
+    tell_lies(&hostile, &join, epoch, world.region_epoch);
     for (reason, times) in [
         ("output_not_owner", 2),
         ("moved_not_owner", 1),
