@@ -1,6 +1,7 @@
 //! How many players the whole local cluster carries: the swarm against four game servers and two proxies, all on this
 //! machine, with more players each time until inputs are acknowledged too late.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,7 +61,6 @@ pub(crate) fn run(program: Option<&Path>) -> anyhow::Result<()> {
     for step in &steps {
         step.detail(&mut figure);
     }
-    // The cluster's own processes count as others here: they are no threads of this one.
     figure.others = others.share();
     figure.publish()
 }
@@ -162,7 +162,10 @@ struct Cluster {
 impl Cluster {
     fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let mut up = Command::new(program);
-        up.args(["up", "--fresh", "--players", "0", "--data"]).arg(folder);
+        std::fs::create_dir_all(folder)?;
+        up.args(["up", "--fresh", "--players", "0", "--data"])
+            .arg(folder.join("data"));
+        up.stderr(File::create(folder.join("cluster.log"))?);
         let mut process = up
             .stdout(Stdio::piped())
             .spawn()

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Instant;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use serde::Serialize;
 
 use crate::clocks::process_cpu_ns;
@@ -46,7 +48,7 @@ pub(crate) fn commit() -> String {
     }
 }
 
-/// How much of the machine processes other than this one use, from its making on.
+/// How much of the machine processes other than this one and its children use, from its making on.
 pub(crate) struct Others {
     since: Instant,
     busy_ticks: u64,
@@ -58,7 +60,7 @@ impl Others {
         Self {
             since: Instant::now(),
             busy_ticks: busy_ticks(),
-            own_ns: process_cpu_ns(),
+            own_ns: own_ns(),
         }
     }
 
@@ -66,11 +68,20 @@ impl Others {
     pub(crate) fn share(&self) -> f64 {
         // /proc/stat counts in USER_HZ, which is 100 on every Linux.
         let busy_s = busy_ticks().saturating_sub(self.busy_ticks) as f64 / 100.0;
-        let own_s = process_cpu_ns().saturating_sub(self.own_ns) as f64 / 1e9;
+        let own_s = own_ns().saturating_sub(self.own_ns) as f64 / 1e9;
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         let all_s = (self.since.elapsed().as_secs_f64() * cores).max(0.01);
         ((busy_s - own_s) / all_s).clamp(0.0, 1.0)
     }
+}
+
+/// CPU of this process and of its children that have ended, theirs included.
+fn own_ns() -> u64 {
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| {
+        let (user, system) = (usage.user_time(), usage.system_time());
+        user.num_microseconds() + system.num_microseconds()
+    });
+    process_cpu_ns() + children as u64 * 1000
 }
 
 /// User, nice, system, irq, softirq and steal ticks of all cores.
