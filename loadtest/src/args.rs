@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     pub warm_up: Duration,
     /// Threads that drive bots.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
     /// What must hold besides, such as ack_ms.p99<=150; may be repeated. Names are those of the JSON result.
     #[arg(long = "threshold", value_name = "NAME<=VALUE")]
