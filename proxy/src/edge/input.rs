@@ -67,8 +67,6 @@ pub enum EdgeInput {
     ClientGone(SessionHandle),
     /// The session's ticket was renewed: joins carry this one from now on.
     TicketRenewed(SessionHandle, bytes::Bytes),
-    /// A newer session of the same user lives elsewhere in this proxy.
-    Displace(SessionHandle),
     /// A game server said something to users of this shard.
     FromServer(NodeNumber, Vec<ServerToProxy>),
     /// Cells of one region in one tick, decoded once for all shards.

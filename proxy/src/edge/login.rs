@@ -109,12 +109,6 @@ impl Edge {
         self.close(handle, Code::Ok, now_ms);
     }
 
-    /// The user has a newer session in another shard of this proxy.
-    pub(super) fn displace(&mut self, handle: SessionHandle, now_ms: u64) {
-        self.leave(handle, player::LeaveReason::Linkdead);
-        self.end(handle, Code::Superseded, now_ms);
-    }
-
     /// Ends a session with a code; the owner hears of it only where the session was still the player's own.
     pub(super) fn end(&mut self, handle: SessionHandle, code: Code, now_ms: u64) {
         if code != Code::Superseded {

@@ -110,7 +110,6 @@ impl Edge {
             EdgeInput::FromClient(session, message) => self.client_message(session, message, now_ms),
             EdgeInput::ClientGone(session) => self.client_gone(session, now_ms),
             EdgeInput::TicketRenewed(session, ticket) => self.ticket_renewed(session, ticket),
-            EdgeInput::Displace(session) => self.displace(session, now_ms),
             EdgeInput::FromServer(node, messages) => self.server_messages(node, messages, now_ms),
             EdgeInput::Cells(cells) => self.cells(&cells, now_ms),
             EdgeInput::TickEnd(node, end) => self.tick_end(node, &end, now_ms, sink),
