@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::clock::{Monotonic, wall_ms};
@@ -21,10 +22,14 @@ use protocol::ids::AttachNo;
 use protocol::keys::TAG_BYTES;
 use protocol::limits;
 use protocol::message::family::{BatchMessage as _, BatchReader, ClientToProxy, MessageError, ProxyToClient};
+use tokio::io::ReadBuf;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::core::{Attachment, DatagramKeys};
+
+/// Errors of a UDP socket in a row that are not looked at: one for each datagram that was sent to a closed port.
+const REFUSALS_PASSED_OVER: usize = 8;
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -219,6 +224,23 @@ impl Connection {
     /// Waits for the next messages only. Dropping the future loses nothing.
     pub(crate) async fn next_messages(&mut self) -> Result<Incoming, ConnectionError> {
         incoming(&self.reader.next_frame().await?)
+    }
+
+    /// The next datagram if one is here; otherwise the task of `cx` is woken by it. A refused port shows as an error
+    /// of a single call, so a few of them are passed over.
+    pub(crate) fn poll_datagram(&self, cx: &mut Context<'_>, datagram: &mut [u8]) -> Poll<usize> {
+        let Some(udp) = &self.udp else {
+            return Poll::Pending;
+        };
+        for _ in 0..REFUSALS_PASSED_OVER {
+            let mut buffer = ReadBuf::new(datagram);
+            match udp.poll_recv(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => return Poll::Ready(buffer.filled().len()),
+                Poll::Ready(Err(_)) => {}
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
     }
 
     /// Another datagram that is here already.

@@ -2,6 +2,7 @@
 //! anything was lost or doubled. [`run`] is the whole of it; `regionmesh loadtest` and the binary beside it call it.
 
 pub mod args;
+mod bell;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod bot;
 mod census;
@@ -25,6 +26,8 @@ mod swarm_thread;
 mod tally;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod threshold;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod timetable;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod trade;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]

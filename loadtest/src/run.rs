@@ -20,6 +20,7 @@ use crate::process;
 use crate::report::{Outcome, Report};
 use crate::swarm_thread::{self, Look, Share, Word};
 use crate::tally::Tally;
+use crate::timetable::BEAT_US;
 use crate::trade::Givers;
 
 /// How long the first login may take.
@@ -143,6 +144,8 @@ impl Swarm {
             let (to, words) = mpsc::unbounded_channel();
             let share = Share {
                 indices: (thread..args.players).step_by(args.threads as usize).collect(),
+                players: args.players,
+                offset_us: u64::from(thread) * BEAT_US / u64::from(args.threads),
                 rules: Arc::clone(rules),
                 options: options.clone(),
                 givers: Arc::clone(&givers),

@@ -1,14 +1,18 @@
-//! Driving a client without waiting for it: who looks after thousands of clients visits each of them on a cadence
-//! instead of being woken for every packet.
+//! Driving a client without waiting for it: who looks after thousands of clients is woken once for all that came to
+//! many of them, and visits just those.
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
+use protocol::limits;
 use tokio::time::Instant;
 
 use super::Client;
 use crate::connection::{ConnectionError, Incoming};
+
+/// Datagrams of one sweep: what comes faster waits for the next one.
+const DATAGRAMS_MAX: usize = 64;
 
 /// Bytes that a client has sent and received, as datagrams and frames, without the headers of IP, UDP and TCP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,52 +23,60 @@ pub struct Traffic {
     pub down_bytes: u64,
 }
 
-/// What the future gives now, if it gives anything now. Nobody is woken for it later.
-fn now<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+/// What the future gives now, if it gives anything now.
+fn now<F: Future>(future: F, cx: &mut Context<'_>) -> Option<F::Output> {
+    match pin!(future).poll(cx) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
     }
 }
 
 impl Client {
-    /// Takes the datagrams that are here, and moves time. Never waits; cheap when nothing came.
-    pub fn sweep_datagrams(&mut self) {
+    /// Takes what has come, moves time, and sends what waits. Never waits: the task of `cx` is woken when more comes.
+    /// To be called then, after commands, and at least ten times a second; cheap when nothing came.
+    ///
+    /// # Errors
+    /// The connection is lost: bring it back with [`recover`](Self::recover).
+    pub fn sweep(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionError> {
+        self.sweep_datagrams(cx);
+        self.sweep_stream(cx)
+    }
+
+    fn sweep_datagrams(&mut self, cx: &mut Context<'_>) {
+        // On the stack: thousands of clients share these cache lines.
+        let mut datagram = [0; limits::DATAGRAM_BYTES_MAX];
         let now_ms = self.clock.now_ms();
-        let mut came = false;
-        while let Some(length) = self
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.try_datagram(&mut self.datagram[..]))
+        let mut came = 0;
+        while let Some(connection) = &self.connection
+            && let Poll::Ready(length) = connection.poll_datagram(cx, &mut datagram)
         {
-            came = true;
             self.traffic.down_bytes += length as u64;
-            self.core.handle_datagram(&mut self.datagram[..length], now_ms);
+            self.core.handle_datagram(&mut datagram[..length], now_ms);
+            came += 1;
+            if came == DATAGRAMS_MAX {
+                cx.waker().wake_by_ref();
+                break;
+            }
         }
         if Instant::now() >= self.next_tick {
             self.tick();
-        } else if came {
+        } else if came > 0 {
             self.carry_out();
         }
     }
 
-    /// Takes what is here on the stream, and sends what waits for it. Never waits.
-    ///
-    /// # Errors
-    /// The connection is lost: bring it back with [`recover`](Self::recover).
-    pub fn sweep_stream(&mut self) -> Result<(), ConnectionError> {
+    fn sweep_stream(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionError> {
         loop {
             let Some(connection) = &mut self.connection else {
                 return Err(ConnectionError::TimedOut);
             };
-            let frame = now(connection.next_messages());
-            match frame {
+            match now(connection.next_messages(), cx) {
                 Some(incoming) => self.take(incoming?),
                 None => break,
             }
         }
         match &mut self.connection {
-            Some(connection) if connection.writer.staged() > 0 => match now(connection.writer.flush()) {
+            Some(connection) if connection.writer.staged() > 0 => match now(connection.writer.flush(), cx) {
                 Some(Err(error)) => Err(error.into()),
                 Some(Ok(_)) | None => Ok(()),
             },

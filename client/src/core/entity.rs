@@ -60,16 +60,30 @@ impl Entity {
         tick: u64,
         now_ms: u64,
     ) {
-        // Two sightings in one snapshot are one: the later of them.
-        let (before, before_at_ms) = match now_ms > self.seen_at_ms {
-            true => (self.at, self.seen_at_ms),
-            false => (self.before, self.before_at_ms),
-        };
+        self.keep_before(now_ms);
         *self = Self {
-            before,
-            before_at_ms,
+            before: self.before,
+            before_at_ms: self.before_at_ms,
             ..Self::new(seen, cell, at, tick, now_ms)
         };
+    }
+
+    /// As [`update`](Self::update), when nothing but the motion is new since the last sighting in the same cell.
+    pub(super) fn moved(&mut self, seen: &CellEntity, at: Position, tick: u64, now_ms: u64) {
+        self.keep_before(now_ms);
+        self.at = at;
+        self.seen_at_ms = now_ms;
+        self.heading = heading::radians(seen.motion.heading);
+        self.speed = speed::units(seen.motion.speed);
+        self.tick = tick;
+        self.leaves_at_ms = None;
+    }
+
+    /// Two sightings in one snapshot are one: the later of them.
+    fn keep_before(&mut self, now_ms: u64) {
+        if now_ms > self.seen_at_ms {
+            (self.before, self.before_at_ms) = (self.at, self.seen_at_ms);
+        }
     }
 
     /// Where to draw it, `delay_ms` behind the newest sighting. A delay of two ticks rides out one lost snapshot.
@@ -107,5 +121,10 @@ mod tests {
         assert_eq!(entity.position_at(9_000, 100), at(10.0));
         entity.update(&seen, CellIndex(0), at(12.0), 2, 1_050);
         assert_eq!((entity.before, entity.at), (at(0.0), at(12.0)));
+        entity.moved(&seen, at(14.0), 3, 1_100);
+        let mut whole = entity.clone();
+        whole.update(&seen, CellIndex(0), at(16.0), 4, 1_150);
+        entity.moved(&seen, at(16.0), 4, 1_150);
+        assert_eq!(entity, whole);
     }
 }

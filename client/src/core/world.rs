@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::fast::FixedState;
 use protocol::cell::{Applied, CellEntity, CellState, Change, DecodedCell, ParsedSnapshot, RemoveReason};
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::EntityId;
@@ -38,13 +39,20 @@ struct Cell {
     partial_at_ms: Option<u64>,
 }
 
+/// Looked into once for everybody who moves. Its order depends on nothing but what was put in: equal seeds stay equal. Ids
+/// are the cluster's own, so nobody can choose them to collide.
+#[allow(clippy::disallowed_types, reason = "the hasher is fixed, so the order is too")]
+type Entities = std::collections::HashMap<EntityId, Entity, FixedState>;
+
 /// The world as this client sees it.
 #[derive(Clone, Debug)]
 pub struct World {
     shape: WorldShape,
     home: CellIndex,
     cells: BTreeMap<CellIndex, Cell>,
-    entities: BTreeMap<EntityId, Entity>,
+    entities: Entities,
+    /// When somebody may have to fade, milliseconds; most of the time nobody is about to.
+    fades_at_ms: Option<u64>,
 }
 
 impl World {
@@ -55,7 +63,8 @@ impl World {
             shape,
             home: CellIndex::default(),
             cells: BTreeMap::new(),
-            entities: BTreeMap::new(),
+            entities: Entities::default(),
+            fades_at_ms: None,
         }
     }
 
@@ -135,8 +144,10 @@ impl World {
             tick,
             now_ms,
         };
+        let fades_at_ms = &mut self.fades_at_ms;
         let applied = cell.state.apply_with(update, |change| match change {
-            Change::Added(seen) | Change::Changed(seen) => sighting.see(entities, seen),
+            Change::Added(seen) | Change::Changed(seen) => sighting.see(entities, seen, News::Whole),
+            Change::Moved(seen) => sighting.see(entities, seen, News::Motion),
             Change::Removed { entity, reason } => {
                 let next = match reason {
                     Some(RemoveReason::Moved { cell, .. }) if grid.rings_between(cell, home) <= rings => {
@@ -144,31 +155,58 @@ impl World {
                     }
                     _ => None,
                 };
-                sighting.lose(entities, entity.id, next);
+                if sighting.lose(entities, entity.id, next) {
+                    fades_at_ms.get_or_insert(now_ms + MOVED_GRACE_MS);
+                }
             }
         });
         // A gap changes nothing: the proxy sees from the acknowledgements what is missing and repeats it.
         match applied {
             Ok(Applied::Advanced) => cell.whole_at_ms = now_ms,
-            Ok(Applied::Partially) => cell.partial_at_ms = Some(now_ms),
+            Ok(Applied::Partially) => {
+                cell.partial_at_ms = Some(now_ms);
+                self.fades_at_ms = Some(now_ms);
+            }
             Ok(Applied::Stale) | Err(_) => {}
         }
     }
 
     /// Drops who moved away and did not appear again, and who a crowd's partial pictures no longer show.
     fn fade(&mut self, now_ms: u64) {
+        if self.fades_at_ms.is_none_or(|at| now_ms < at) {
+            return;
+        }
+        let crowds = |cell: &Cell| {
+            let partial_ms = cell.partial_at_ms.map(|at| now_ms.saturating_sub(at));
+            partial_ms.is_some_and(|ms| ms < CROWD_FADE_MS)
+        };
+        let crowded = self.cells.values().any(crowds);
+        let mut next_ms = crowded.then_some(now_ms);
         let cells = &self.cells;
         self.entities.retain(|_, entity| {
             let left = entity.leaves_at_ms.is_some_and(|at| now_ms >= at);
             let unseen_ms = now_ms.saturating_sub(entity.seen_at_ms);
-            let in_crowd = cells.get(&entity.cell).is_some_and(|cell| {
-                cell.partial_at_ms
-                    .is_some_and(|at| now_ms.saturating_sub(at) < CROWD_FADE_MS)
-                    && now_ms.saturating_sub(cell.whole_at_ms) >= CROWD_FADE_MS
-            });
-            !(left || in_crowd && unseen_ms >= CROWD_FADE_MS)
+            let in_crowd = || {
+                let cell = cells.get(&entity.cell).filter(|cell| crowds(cell));
+                cell.is_some_and(|cell| now_ms.saturating_sub(cell.whole_at_ms) >= CROWD_FADE_MS)
+            };
+            let fades = left || crowded && unseen_ms >= CROWD_FADE_MS && in_crowd();
+            if let Some(at_ms) = entity.leaves_at_ms.filter(|_| !fades) {
+                next_ms = Some(next_ms.map_or(at_ms, |next_ms| next_ms.min(at_ms)));
+            }
+            !fades
         });
+        self.fades_at_ms = next_ms;
     }
+}
+
+/// What a sighting says of somebody who was seen in this cell before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// Everything.
+    Whole,
+    /// Only where to, and how fast.
+    Motion,
 }
 
 /// Where and when something is seen.
@@ -180,13 +218,15 @@ struct Sighting<'a> {
 }
 
 impl Sighting<'_> {
-    fn see(&self, entities: &mut BTreeMap<EntityId, Entity>, seen: &CellEntity) {
+    fn see(&self, entities: &mut Entities, seen: &CellEntity, news: News) {
         let at = seen.motion.at.position(self.cell, self.grid);
         match entities.get_mut(&seen.id) {
             Some(known) => {
                 // Ticks of two regions count from different beginnings, but then the epochs differ as well.
                 let newer = (seen.owner_epoch, self.tick) >= (known.owner_epoch, known.tick);
-                if newer {
+                if newer && news == News::Motion && known.cell == self.cell {
+                    known.moved(seen, at, self.tick, self.now_ms);
+                } else if newer {
                     known.update(seen, self.cell, at, self.tick, self.now_ms);
                 }
             }
@@ -197,16 +237,17 @@ impl Sighting<'_> {
         }
     }
 
-    /// `next`: a cell in view where it is to appear.
-    fn lose(&self, entities: &mut BTreeMap<EntityId, Entity>, id: EntityId, next: Option<CellIndex>) {
+    /// `next`: a cell in view where it is to appear. Returns whether it is to fade unless it does.
+    fn lose(&self, entities: &mut Entities, id: EntityId, next: Option<CellIndex>) -> bool {
         let Some(entity) = entities.get_mut(&id).filter(|entity| entity.cell == self.cell) else {
-            return;
+            return false;
         };
         if next.is_some() {
             entity.leaves_at_ms.get_or_insert(self.now_ms + MOVED_GRACE_MS);
         } else {
             entities.remove(&id);
         }
+        next.is_some()
     }
 }
 

@@ -202,6 +202,8 @@ fn tell(told: &mut BTreeMap<EntityId, CellEntity>, change: Change<'_>) {
     match change {
         Change::Added(entity) => assert_eq!(told.insert(entity.id, *entity), None),
         Change::Changed(entity) => assert!(told.insert(entity.id, *entity).is_some()),
+        // Only the motion is taken over: that nothing else is new shows in the comparison with the state.
+        Change::Moved(entity) => told.get_mut(&entity.id).unwrap().motion = entity.motion,
         Change::Removed { entity, .. } => assert!(told.remove(&entity.id).is_some()),
     }
 }

@@ -39,6 +39,8 @@ pub enum Change<'a> {
     Added(&'a CellEntity),
     /// An entity that is still in the cell, as it is now.
     Changed(&'a CellEntity),
+    /// The same, of which only the motion is new.
+    Moved(&'a CellEntity),
     /// An entity that is not in the cell any more, as it was last.
     Removed {
         /// What it was.
@@ -171,12 +173,16 @@ impl CellState {
         }
         self.add_all(delta, tell);
         for change in &delta.moves {
-            self.change(change.slot, delta.seq, tell, |entity| shift(entity, change));
+            if let Some(entity) = self.of_slot(change.slot, delta.seq) {
+                shift(entity, change);
+                tell(Change::Moved(entity));
+            }
         }
         for change in &delta.states {
-            self.change(change.slot, delta.seq, tell, |entity| {
+            if let Some(entity) = self.of_slot(change.slot, delta.seq) {
                 entity.state = StateBytes::clone(&change.state);
-            });
+                tell(Change::Changed(entity));
+            }
         }
     }
 
@@ -201,18 +207,11 @@ impl CellState {
         }
     }
 
-    fn change(
-        &mut self,
-        slot: u16,
-        seq: u32,
-        tell: &mut impl FnMut(Change<'_>),
-        change: impl FnOnce(&mut CellEntity),
-    ) {
-        if let Some(held) = self.slots.get_mut(&slot).filter(|held| held.as_of <= seq) {
-            change(&mut held.entity);
-            held.as_of = seq;
-            tell(Change::Changed(&held.entity));
-        }
+    /// The entity of a slot, to be changed by a delta unless it is newer.
+    fn of_slot(&mut self, slot: u16, seq: u32) -> Option<&mut CellEntity> {
+        let held = self.slots.get_mut(&slot).filter(|held| held.as_of <= seq)?;
+        held.as_of = seq;
+        Some(&mut held.entity)
     }
 }
 
