@@ -85,6 +85,7 @@ named! {
         UnknownApplied = "unknown-applied",
         UnknownLost = "unknown-lost",
         UnknownLate = "unknown-late",
+        AppliedTwice = "applied-twice",
         Slow = "slow",
         AskerDiesBefore = "asker-dies-before",
         AskerDiesAfter = "asker-dies-after",

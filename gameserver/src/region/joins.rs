@@ -17,6 +17,7 @@ use super::player::{Phase, Player, session_key};
 use super::served::Stub;
 use super::state::{Notice, RegionState};
 use crate::join_check::VerifiedJoin;
+use crate::logic::Ctx as _;
 
 /// A join gives up after so long, milliseconds.
 const JOIN_MS_MAX: u64 = 10_000;
@@ -98,6 +99,12 @@ impl RegionState {
             Phase::Active => {}
         }
         let before = (player.binding.proxy, player.session_key());
+        if join.session_generation > player.binding.session_generation
+            && let Some(entity) = self.entities.get_mut(player.key)
+        {
+            // Numbers start again: an input of the earlier login would make all new ones look old.
+            entity.input = None;
+        }
         player.bind(proxy, &join);
         player.logout = false;
         player.dirty_since_ms.get_or_insert(self.now.mono_ms);
@@ -350,11 +357,14 @@ impl RegionState {
         };
         let mut holdings: Vec<u64> = holdings.iter().map(|holding| holding.id).collect();
         holdings.sort_unstable();
-        for &holding in holdings
-            .iter()
-            .filter(|holding| !state.told_holdings.contains(holding))
-        {
-            news.push(Notice::Received(row.user, holding));
+        for holding in &holdings {
+            if let Some(lying) = self.ground.remove(holding) {
+                // A commit of the service before this one came after the ground had been read.
+                self.despawn(lying);
+            }
+            if !state.told_holdings.contains(holding) {
+                news.push(Notice::Received(row.user, *holding));
+            }
         }
         self.players
             .insert(row.user, Player::restore(row, &state, key, holdings));

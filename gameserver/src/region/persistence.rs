@@ -80,7 +80,11 @@ impl RegionState {
             let dead = player
                 .linkdead_since_ms
                 .is_some_and(|since| now_ms.saturating_sub(since) >= grace_ms);
-            let goes = (player.logout || dead) && player.phase == Phase::Active;
+            let goes = match player.phase {
+                Phase::Active => player.logout || dead,
+                Phase::Leaving => true,
+                Phase::Frozen(_) | Phase::Unanswered => false,
+            };
             if !goes || !player.is_settled() || player.write_again_ms.is_some_and(|at_ms| at_ms > now_ms) {
                 continue;
             }
@@ -354,26 +358,26 @@ impl RegionState {
             return;
         };
         player.write = None;
-        let released = match answer {
-            Ok(StoreReply::Released) => true,
-            Ok(StoreReply::Refused(rows)) => {
-                let mine = rows
-                    .first()
-                    .is_some_and(|row| row.owner == Some(self.config.node) && row.owner_epoch == epoch);
-                !mine
+        let is_mine = match answer {
+            Ok(StoreReply::Released) => false,
+            Ok(StoreReply::Refused(rows)) => rows
+                .first()
+                .is_some_and(|row| row.owner == Some(self.config.node) && row.owner_epoch == epoch),
+            // It may be written yet, so nobody may be welcomed on what is here: only asking again tells.
+            _ => {
+                player.write_again_ms = Some(now_ms + AGAIN_MS);
+                return;
             }
-            _ => false,
         };
-        if released {
-            self.counts.departed += 1;
-            let player = self.drop_player(user, RemoveReason::Gone);
-            if let Some((proxy, join)) = player.and_then(|player| player.waiting_join) {
-                self.refuse_join(proxy, &join, protocol::Code::Busy);
-            }
-        } else {
-            // It may have been written: only asking again tells.
+        if is_mine {
             player.phase = Phase::Active;
             player.write_again_ms = Some(now_ms + AGAIN_MS);
+            return self.take_waiting_join(user);
+        }
+        self.counts.departed += 1;
+        let player = self.drop_player(user, RemoveReason::Gone);
+        if let Some((proxy, join)) = player.and_then(|player| player.waiting_join) {
+            self.refuse_join(proxy, &join, protocol::Code::Busy);
         }
     }
 

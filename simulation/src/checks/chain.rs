@@ -1,5 +1,7 @@
 //! Whether a row follows from the one before it by commands that were issued, each once and in order.
 
+use std::collections::BTreeSet;
+
 use protocol::ids::SessionGeneration;
 use protocol::message::player::CommandClass;
 use sha2::{Digest as _, Sha256};
@@ -50,6 +52,27 @@ fn leads(hash: &Hash, issued: &[Issued], from: u64, to: u64, wanted: &Hash, miss
     false
 }
 
+/// All that applying commands after `from` to `hash` may give; leading soft ones may be missing.
+fn ends(hash: &Hash, issued: &[Issued], from: u64, missing: Missing) -> BTreeSet<Hash> {
+    let commands = issued.get(from as usize..).unwrap_or_default();
+    let durable = commands
+        .iter()
+        .position(|command| command.class == CommandClass::Durable);
+    let skipped_max = match missing {
+        Missing::Nothing => 0,
+        Missing::Soft => durable.unwrap_or(commands.len()),
+    };
+    let mut found = BTreeSet::from([*hash]);
+    for skipped in 0..=skipped_max {
+        let mut end = *hash;
+        for (index, command) in commands.iter().enumerate().skip(skipped) {
+            end = chain(&end, from + index as u64 + 1, &command.body);
+            found.insert(end);
+        }
+    }
+    found
+}
+
 /// Whether `after` follows `before`. `issued` gives what a login of the user has sent.
 pub(super) fn follows<'a>(
     before: &PlayerRow,
@@ -71,25 +94,16 @@ pub(super) fn follows<'a>(
                 missing,
             );
     }
-    // The old login may have had more commands applied before the new one took over.
-    let former = issued(old_login);
-    let first = had as usize;
-    let lost_max = match missing {
-        Missing::Nothing => first,
-        Missing::Soft => former
+    // The old login, and those between it and the new one, may have had more commands applied than any save has shown.
+    let mut reached = ends(&old.chain_hash, issued(old_login), had, missing);
+    for login in old_login.0 + 1..new_login.0 {
+        let commands = issued(SessionGeneration(login));
+        reached = reached
             .iter()
-            .skip(first)
-            .position(|command| command.class == CommandClass::Durable)
-            .map_or(former.len(), |durable| first + durable),
-    };
-    (first..=lost_max).any(|skipped| {
-        let mut hash = old.chain_hash;
-        let begins = leads(&hash, issued(new_login), 0, has, &new.chain_hash, missing);
-        let mut rest = former.iter().enumerate().skip(skipped);
-        begins
-            || rest.any(|(index, command)| {
-                hash = chain(&hash, index as u64 + 1, &command.body);
-                leads(&hash, issued(new_login), 0, has, &new.chain_hash, missing)
-            })
-    })
+            .flat_map(|hash| ends(hash, commands, 0, missing))
+            .collect();
+    }
+    reached
+        .iter()
+        .any(|hash| leads(hash, issued(new_login), 0, has, &new.chain_hash, missing))
 }

@@ -82,6 +82,8 @@ impl Cluster {
                     .after(late_us, Event::StoreArrive(Asker::Nobody, request, None));
                 unknown()
             }
+            // As when a driver repeats a statement whose answer it has lost.
+            Some(Fault::AppliedTwice) => self.apply(&request).and_then(|_| self.apply(&request)),
             Some(Fault::AskerDiesAfter) => {
                 let result = self.apply(&request);
                 self.asker_dies(asker, 0);
