@@ -2,6 +2,8 @@
 //! checks them after every event, `model` explores the handover protocol exhaustively.
 
 mod bot;
+#[cfg(feature = "broken-rules")]
+mod broken_rules;
 mod checks;
 mod cluster;
 mod dice;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::dice::Dice;
 use crate::matrix::{Ambush, Fault, Step, cells};
+#[cfg(feature = "broken-rules")]
+use crate::model::Rule;
 
 /// One run. Equal options give equal runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,9 @@ pub struct Options {
     pub store_permille: u64,
     /// Faults that wait for their message.
     pub ambushes: Vec<Ambush>,
+    /// The rule of the handover that the cores or the store leave out.
+    #[cfg(feature = "broken-rules")]
+    pub without: Option<Rule>,
 }
 
 impl Options {
@@ -47,6 +52,8 @@ impl Options {
             store_jitter_ms: [0, 10, 60, 250][dice.index(4)],
             store_permille: if quiet { 0 } else { [0, 0, 20, 80][dice.index(4)] },
             ambushes: Vec::new(),
+            #[cfg(feature = "broken-rules")]
+            without: None,
         };
         if !quiet {
             // Every cell of the matrix has its turn.
@@ -60,7 +67,12 @@ impl Options {
     /// The command line that repeats the run.
     #[must_use]
     pub fn command(&self) -> String {
-        format!("cargo run -p simulation -- run {self}")
+        let features = if cfg!(feature = "broken-rules") {
+            "--features broken-rules "
+        } else {
+            ""
+        };
+        format!("cargo run -p simulation {features}-- run {self}")
     }
 }
 
@@ -96,6 +108,8 @@ impl std::str::FromStr for Options {
                 "--store-permille" => options.store_permille = number(value)?,
                 "--ambush" if value == "none" => {}
                 "--ambush" => options.ambushes.push(value.parse()?),
+                #[cfg(feature = "broken-rules")]
+                "--without" => options.without = Some(rule(value)?),
                 other => return Err(format!("unknown option {other}")),
             }
         }
@@ -104,6 +118,15 @@ impl std::str::FromStr for Options {
         }
         Ok(options)
     }
+}
+
+#[cfg(feature = "broken-rules")]
+fn rule(text: &str) -> Result<Rule, String> {
+    let rule: Rule = text.parse()?;
+    if rule.in_regions().is_none() && rule.in_store().is_none() {
+        return Err(format!("only the model can leave out {rule}"));
+    }
+    Ok(rule)
 }
 
 /// The ambush for a cell, and what has to happen for its message to be sent at all.
@@ -140,6 +163,10 @@ impl fmt::Display for Options {
             self.store_jitter_ms,
             self.store_permille
         )?;
+        #[cfg(feature = "broken-rules")]
+        if let Some(rule) = self.without {
+            write!(f, " --without {}", rule.name())?;
+        }
         if self.ambushes.is_empty() {
             return write!(f, " --ambush none");
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use faults::{Fault, FaultPlan, FaultRates};
-pub use tables::Tables;
+pub use tables::{Condition, Tables};
 
 use crate::{Store, StoreAnswer, StoreError, StoreRequest, StoreResult};
 
@@ -52,6 +52,11 @@ impl SimulatedStore {
     /// Replaces what goes wrong from now on; what is late already stays late.
     pub fn set_faults(&mut self, faults: FaultPlan) {
         self.faults = faults;
+    }
+
+    /// Has the statements lack a condition from now on.
+    pub fn leave_out(&mut self, condition: Condition) {
+        self.tables.leave_out(condition);
     }
 
     /// Carries out a request at once and without faults: to prepare a scene, or to look at one.

@@ -42,6 +42,8 @@ use asked::Asked;
 pub use effect::{RegionEffect, StoreTicket};
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
+#[cfg(feature = "broken-rules")]
+pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
 pub use state::RegionConfig;

@@ -43,6 +43,9 @@ pub struct RegionConfig {
     pub linkdead_grace_ms: u64,
     /// Soft state is written this long after it changed, milliseconds.
     pub soft_save_ms: u64,
+    /// The rule of the handover that it leaves out on purpose.
+    #[cfg(feature = "broken-rules")]
+    pub without: Option<super::handover::rule::HandoverRule>,
     /// The mistake that it makes on purpose.
     #[cfg(feature = "fault-injection")]
     pub fault: super::faults::Fault,
@@ -61,6 +64,8 @@ impl RegionConfig {
             seed: 0,
             linkdead_grace_ms: 30_000,
             soft_save_ms: 1_000,
+            #[cfg(feature = "broken-rules")]
+            without: None,
             #[cfg(feature = "fault-injection")]
             fault: super::faults::Fault::None,
         }

@@ -142,6 +142,10 @@ impl Cluster {
             config.incarnation = server.incarnation;
             config.seed = seed;
             config.linkdead_grace_ms = LINKDEAD_MS;
+            #[cfg(feature = "broken-rules")]
+            {
+                config.without = self.options.without.and_then(crate::model::Rule::in_regions);
+            }
             let game = Recorder::new(DemoGame::with_creatures(CREATURES), self.record.clone());
             match Region::new(config, Box::new(game)) {
                 Ok(region) => {

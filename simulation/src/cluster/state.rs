@@ -133,6 +133,10 @@ impl Cluster {
             topology,
             dice,
         };
+        #[cfg(feature = "broken-rules")]
+        if let Some(condition) = options.without.and_then(crate::model::Rule::in_store) {
+            cluster.store.leave_out(condition);
+        }
         cluster.furnish();
         cluster.plan_troubles();
         Ok(cluster)

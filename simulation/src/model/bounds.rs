@@ -61,6 +61,23 @@ impl Rule {
         Self::ServiceIsCurrent,
     ];
 
+    /// As it is typed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OwnershipByRow => "R1",
+            Self::NoResumeAfterCas => "R2",
+            Self::NoSelfPromotion => "R3",
+            Self::BurnTheEpoch => "R4",
+            Self::NoIsDoubt => "R5",
+            Self::AttemptIsNamed => "R6",
+            Self::ReadBeforeActive => "R7",
+            Self::SaveIsFenced => "R8",
+            Self::SaveIsNewer => "R9",
+            Self::ServiceIsCurrent => "region-epoch",
+        }
+    }
+
     /// Small bounds within which leaving the rule out leads to a broken property.
     #[must_use]
     pub fn bounds_that_show_it(self) -> Bounds {
@@ -101,18 +118,28 @@ impl Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OwnershipByRow => "R1 ownership changes only by CAS on the row",
-            Self::NoResumeAfterCas => "R2 a missing answer never re-activates",
-            Self::NoSelfPromotion => "R3 a shadow never promotes itself",
-            Self::BurnTheEpoch => "R4 doubt burns the epoch",
-            Self::NoIsDoubt => "R5 a CAS answered \"no\" is doubt",
-            Self::AttemptIsNamed => "R6 attempt and version name what was prepared",
-            Self::ReadBeforeActive => "R7 activation reads the row",
-            Self::SaveIsFenced => "R8 a save names owner and epoch",
-            Self::SaveIsNewer => "R9 a save is never older than the row",
-            Self::ServiceIsCurrent => "region epoch: only the current service activates",
-        })
+        let text = match self {
+            Self::OwnershipByRow => "ownership changes only by CAS on the row",
+            Self::NoResumeAfterCas => "a missing answer never re-activates",
+            Self::NoSelfPromotion => "a shadow never promotes itself",
+            Self::BurnTheEpoch => "doubt burns the epoch",
+            Self::NoIsDoubt => "a CAS answered \"no\" is doubt",
+            Self::AttemptIsNamed => "attempt and version name what was prepared",
+            Self::ReadBeforeActive => "activation reads the row",
+            Self::SaveIsFenced => "a save names owner and epoch",
+            Self::SaveIsNewer => "a save is never older than the row",
+            Self::ServiceIsCurrent => "only the current service activates",
+        };
+        write!(f, "{} {text}", self.name())
+    }
+}
+
+impl std::str::FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|rule| rule.name() == text);
+        found.ok_or_else(|| format!("`{text}` is no rule: R1 … R9 or region-epoch"))
     }
 }
 

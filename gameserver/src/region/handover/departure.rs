@@ -44,6 +44,9 @@ pub(super) struct Departure {
 pub(in super::super) struct Departures {
     pub(super) made: u32,
     pub(super) attempts: BTreeMap<AttemptId, Departure>,
+    /// Handovers that were called off, and might yet be answered.
+    #[cfg(feature = "broken-rules")]
+    pub(super) called_off: BTreeMap<AttemptId, Departure>,
 }
 
 impl Departures {

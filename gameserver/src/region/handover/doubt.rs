@@ -44,6 +44,11 @@ impl RegionState {
         }
         let mine = row.owner == Some(self.config.node) && row.region == self.config.number;
         if mine && row.owner_epoch == epoch {
+            #[cfg(feature = "broken-rules")]
+            if self.breaks(super::rule::HandoverRule::BurnTheEpoch) {
+                self.forget_leaver(attempt, user);
+                return self.resume(user, attempt);
+            }
             let (serving, expected) = (self.serving_claim(), epoch);
             let reclaim = StoreRequest::Reclaim {
                 user,

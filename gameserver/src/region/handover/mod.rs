@@ -13,7 +13,11 @@
 //! again reads it. An answer to the CAS that nobody got is a doubt, and only the row or a second CAS ends a doubt.
 
 pub(super) mod arrival;
+#[cfg(feature = "broken-rules")]
+mod broken_rules;
 pub(super) mod departure;
 mod doubt;
+#[cfg(feature = "broken-rules")]
+pub(super) mod rule;
 mod source;
 mod target;

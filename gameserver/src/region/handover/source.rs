@@ -12,6 +12,8 @@ use super::super::player::Phase;
 use super::super::served::{Served, Stub};
 use super::super::state::RegionState;
 use super::departure::{Departure, Leaver, Step};
+#[cfg(feature = "broken-rules")]
+use super::rule::HandoverRule;
 
 /// Without `Prepared` for so long, the source goes on as if nothing had been, milliseconds.
 pub(in super::super) const PREPARE_MS: u64 = 250;
@@ -160,6 +162,8 @@ impl RegionState {
     pub(in super::super) fn prepared(&mut self, node: NodeNumber, message: &Prepared) {
         let attempt = AttemptId(message.attempt);
         let from = self.config.node;
+        #[cfg(feature = "broken-rules")]
+        self.recall(attempt);
         let Some(departure) = self.departures.attempts.get_mut(&attempt) else {
             return self.count("prepared_unknown");
         };
@@ -188,6 +192,10 @@ impl RegionState {
             attempt,
             passengers,
         };
+        #[cfg(feature = "broken-rules")]
+        if self.breaks(HandoverRule::OwnershipByRow) {
+            return self.gone(attempt);
+        }
         self.ask(Asked::Pass(attempt), pass);
     }
 
@@ -207,6 +215,8 @@ impl RegionState {
         let Some(departure) = self.departures.attempts.remove(&attempt) else {
             return;
         };
+        #[cfg(feature = "broken-rules")]
+        self.departures.called_off.insert(attempt, departure.clone());
         for leaver in departure.leavers {
             self.resume(leaver.user, attempt);
         }
@@ -251,6 +261,8 @@ impl RegionState {
     ) {
         match answer {
             Ok(StoreReply::Passed) => self.gone(attempt),
+            #[cfg(feature = "broken-rules")]
+            Ok(_) if self.breaks(HandoverRule::NoIsDoubt) => self.abort(attempt),
             Err(error) if error.is_surely_not_applied() => {
                 self.count("handover_store");
                 self.abort(attempt);
@@ -362,6 +374,8 @@ impl RegionState {
         let now_ms = self.now.mono_ms;
         let mut late = Vec::new();
         let mut again = Vec::new();
+        #[cfg(feature = "broken-rules")]
+        late.extend(self.given_up());
         for (&attempt, departure) in &mut self.departures.attempts {
             let age_ms = now_ms.saturating_sub(departure.since_ms);
             match departure.step {

@@ -224,6 +224,8 @@ impl RegionState {
         let Ok(StoreReply::Player(Some(row))) = answer else {
             return;
         };
+        #[cfg(feature = "broken-rules")]
+        let row = arrival.presumed(&self.config, row);
         if row.owner_epoch < arrival.epoch {
             if arrival.committed && arrival.read_at_ms <= now_ms {
                 self.read_row(user);
