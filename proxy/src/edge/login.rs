@@ -1,7 +1,7 @@
 //! Sessions come and go: admission after the handshake, the client's Attach, a user who logs in twice, and the end.
 
 use protocol::Code;
-use protocol::ids::{AttachNo, CommandNumber, SessionGeneration};
+use protocol::ids::{AttachNo, CommandNumber, NodeNumber, SessionGeneration, UserId};
 use protocol::limits;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::{client, player};
@@ -15,6 +15,10 @@ use super::session::{Attached, Session};
 
 /// A client that says nothing for so long, not even its Attach, is dropped, milliseconds.
 const CLIENT_SILENCE_MS: u64 = 10_000;
+/// A logout is remembered for as long as a handover may be under way, milliseconds …
+const LOGOUT_MS: u64 = 10_000;
+/// … and so many at once: those beyond cost their region the linkdead grace.
+const LOGOUTS_MAX: usize = 4_096;
 
 impl Edge {
     /// A user may log in twice: the higher (generation, attach number) stays, the other is told that it is superseded.
@@ -106,7 +110,34 @@ impl Edge {
     /// The player asked to leave.
     pub(super) fn logout(&mut self, handle: SessionHandle, now_ms: u64) {
         self.leave(handle, player::LeaveReason::Logout);
+        if let Some(session) = self.sessions.get(handle.0)
+            && self.logouts.len() < LOGOUTS_MAX
+        {
+            self.logouts.insert(session.user, (session.key(), now_ms));
+        }
         self.close(handle, Code::Ok, now_ms);
+    }
+
+    /// Forgets the logouts that every owner must have heard of.
+    pub(super) fn sweep_logouts(&mut self, now_ms: u64) {
+        self.logouts
+            .retain(|_, (_, since_ms)| now_ms.saturating_sub(*since_ms) < LOGOUT_MS);
+    }
+
+    /// A server has a player for a session that has ended here: the leave was lost, or went to a former owner.
+    pub(super) fn nobody_here(&mut self, node: NodeNumber, user: u64, session: Option<player::SessionKey>) {
+        let logout = self.logouts.get(&UserId(user));
+        let reason = if logout.is_some_and(|(key, _)| session.as_ref() == Some(key)) {
+            player::LeaveReason::Logout
+        } else {
+            player::LeaveReason::Linkdead
+        };
+        let leave = player::Leave {
+            user,
+            session,
+            reason: reason.into(),
+        };
+        self.effects.push(EdgeEffect::ToServer(node, leave.into()));
     }
 
     /// Ends a session with a code; the owner hears of it only where the session was still the player's own.

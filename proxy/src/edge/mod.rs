@@ -5,7 +5,8 @@
 //! * [`Edge::handle`] and [`Edge::handle_datagram`] bring in what happened, [`Edge::tick`] moves time, and
 //!   [`Edge::take_effects`] brings out what must be done. Snapshots leave through the [`DatagramSink`] given to the call.
 //! * `now_ms` is monotonic milliseconds; a smaller value than before is treated as no time passed.
-//! * Nothing here waits, allocates per datagram in the steady state, or remembers a session that is gone.
+//! * Nothing here waits, allocates per datagram in the steady state, or remembers a session that is gone for longer than a
+//!   handover takes.
 
 mod client_messages;
 mod commands;
@@ -27,10 +28,12 @@ mod snapshots;
 mod tests;
 mod views;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::UserId;
+use protocol::message::player::SessionKey;
 use slotmap::SlotMap;
 use topology::Topology;
 
@@ -75,6 +78,8 @@ pub struct Edge {
     scratch: Vec<u8>,
     visible: Vec<CellIndex>,
     swept_ms: u64,
+    /// Who has logged out, by which session and when, milliseconds: a handover may have passed the leave by.
+    logouts: BTreeMap<UserId, (SessionKey, u64)>,
     draining: bool,
     effects: Vec<EdgeEffect>,
 }
@@ -98,6 +103,7 @@ impl Edge {
             scratch: Vec::new(),
             visible: Vec::new(),
             swept_ms: 0,
+            logouts: BTreeMap::new(),
             draining: false,
             effects: Vec::new(),
         }
@@ -128,6 +134,7 @@ impl Edge {
         if now_ms.saturating_sub(self.swept_ms) >= 1_000 {
             self.swept_ms = now_ms;
             self.end_silent(now_ms);
+            self.sweep_logouts(now_ms);
             let dropped = self.views.sweep(now_ms);
             self.effects.extend(dropped.into_iter().map(EdgeEffect::Unwatch));
         }

@@ -264,16 +264,6 @@ impl Edge {
         }
     }
 
-    /// A server keeps a player for a session that has ended here: the leave was lost, or went to a former owner.
-    fn nobody_here(&mut self, node: NodeNumber, user: u64, session: Option<player::SessionKey>) {
-        let leave = player::Leave {
-            user,
-            session,
-            reason: player::LeaveReason::Linkdead.into(),
-        };
-        self.effects.push(EdgeEffect::ToServer(node, leave.into()));
-    }
-
     /// The session that a message names in full; one that names an older session is for nobody.
     fn named(&self, user: u64, key: Option<&player::SessionKey>) -> Option<SessionHandle> {
         let handle = *self.by_user.get(&UserId(user))?;

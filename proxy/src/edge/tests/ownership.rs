@@ -420,3 +420,24 @@ fn acknowledged_inputs_do_not_go_back_for_a_client_that_resumes() {
     table.wait(100);
     assert_eq!(table.snapshot().unwrap().input_ack, 40);
 }
+
+#[test]
+fn a_logout_that_a_handover_passed_by_is_said_again_to_the_new_owner() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    table.client(handle, client::Logout {});
+    let sent = table.sent_to_servers();
+    let logout = i32::from(player::LeaveReason::Logout);
+    assert!(matches!(&sent[..], [(A, ProxyToServer::Leave(leave))] if leave.reason == logout));
+    // A had sent the CAS already: B is the owner when the leave arrives.
+    table.server(B, here(EAST, 8, 10));
+    let sent = table.sent_to_servers();
+    assert!(
+        matches!(&sent[..], [(B, ProxyToServer::Leave(leave))] if leave.reason == logout && leave.session == Some(key(1)))
+    );
+    table.wait(11_000);
+    table.server(B, here(EAST, 8, 10));
+    let sent = table.sent_to_servers();
+    let linkdead = i32::from(player::LeaveReason::Linkdead);
+    assert!(matches!(&sent[..], [(B, ProxyToServer::Leave(leave))] if leave.reason == linkdead));
+}
