@@ -131,6 +131,10 @@ pub trait Ctx {
     /// # Errors
     /// `HoldingRefused`; nothing changes then.
     fn give(&mut self, user: UserId, holding: u64, to: UserId, place: Place) -> Result<(), HoldingRefused>;
+    /// Has `companions`, users of this region as well, cross a border together with `user` and in one step with it: a
+    /// rider takes its mount along. At most `HANDOVER_GROUP_MAX - 1`; who is not there any more is left out. Forgotten
+    /// on arrival: the game says it again once they have entered.
+    fn travel_with(&mut self, user: UserId, companions: &[UserId]);
     /// The game's soft state of a player: saved within a second, carried in handovers. More than
     /// `GAME_STATE_BYTES_MAX` are ignored.
     fn set_game_state(&mut self, user: UserId, state: Bytes);

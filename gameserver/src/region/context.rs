@@ -1,10 +1,12 @@
 //! What the game's rules may do to a region: [`Ctx`] over the region's state.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
-use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, INPUT_BYTES_MAX};
+use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, INPUT_BYTES_MAX};
 use store::HoldingChange;
 use store::limits::HOLDING_CHANGES_MAX;
 
@@ -236,6 +238,17 @@ impl Ctx for RegionState {
             self.receivers.insert(to, region);
         }
         Ok(())
+    }
+
+    fn travel_with(&mut self, user: UserId, companions: &[UserId]) {
+        if let Some(player) = self.players.get_mut(&user) {
+            let others: BTreeSet<UserId> = companions
+                .iter()
+                .copied()
+                .filter(|other| *other != user)
+                .collect();
+            player.companions = others.into_iter().take(HANDOVER_GROUP_MAX - 1).collect();
+        }
     }
 
     fn set_game_state(&mut self, user: UserId, state: Bytes) {

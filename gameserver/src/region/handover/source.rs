@@ -74,9 +74,9 @@ impl RegionState {
     /// Freezes the player and its companions, once none of them has a write under way.
     fn depart(&mut self, user: UserId, region: RegionNumber, target: Served) {
         let companions = self.players.get(&user).map(|player| player.companions.clone());
-        let mut group = vec![user];
-        group.extend(companions.unwrap_or_default());
-        group.truncate(protocol::limits::HANDOVER_GROUP_MAX);
+        let mut group = companions.unwrap_or_default();
+        group.retain(|companion| self.players.contains_key(companion));
+        group.push(user);
         let ready = |user: &UserId| {
             let player = self.players.get(user);
             player.is_some_and(|player| player.phase == Phase::Active && player.is_settled())

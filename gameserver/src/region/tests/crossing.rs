@@ -9,6 +9,7 @@ use protocol::message::player::{Leave, LeaveReason};
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
+use crate::logic::Ctx as _;
 
 const PREPARE: u8 = 0x60;
 const PREPARED: u8 = 0x61;
@@ -245,15 +246,9 @@ fn a_group_crosses_in_one_step() {
     let mut scene = Scene::four();
     let mut rider = at_the_border(&mut scene);
     let mount = Bot::join(&mut scene, 6, 125.5, 40.0);
-    scene
-        .regions
-        .get_mut(&A)
-        .unwrap()
-        .state
-        .players
-        .get_mut(&rider.user)
-        .unwrap()
-        .companions = vec![mount.user];
+    let gone = UserId(99);
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    state.travel_with(rider.user, &[gone, mount.user, rider.user, mount.user]);
     rider.walk(&mut scene, EAST, 255);
     rider.live(&mut scene, 1_000);
     assert_eq!(
