@@ -25,7 +25,6 @@
 
 mod client;
 mod connection;
-#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod core;
 mod join_file;
 

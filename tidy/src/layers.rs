@@ -7,6 +7,13 @@ use crate::source::{Source, is_word};
 /// The opt-in of a pure crate or module.
 const DENY: &str = "deny(clippy::disallowed_methods, clippy::disallowed_types)";
 
+/// The cores of nodes and clients: the same code runs in the simulation.
+const PURE_CORES: &[&str] = &[
+    "client/src/core/mod.rs",
+    "gameserver/src/region/mod.rs",
+    "proxy/src/edge/mod.rs",
+];
+
 /// What pure code must not name, and what it uses instead.
 const IMPURE_PATHS: &[(&str, &str)] = &[
     ("tokio::", "effects"),
@@ -29,7 +36,7 @@ const IMPURE_PATHS: &[(&str, &str)] = &[
 /// Names of `std::net` that a `use std::net::{…}` of pure code may not hold.
 const SOCKETS: &[&str] = &["TcpStream", "TcpListener", "UdpSocket"];
 
-/// Impure paths in pure code, and pure crates whose root forgot the opt-in.
+/// Impure paths in pure code, and pure crates and cores whose root forgot the opt-in.
 #[must_use]
 pub fn impure_modules(sources: &[Source]) -> Vec<Complaint> {
     let roots = pure_roots(sources);
@@ -40,6 +47,12 @@ pub fn impure_modules(sources: &[Source]) -> Vec<Complaint> {
             .find(|s| s.path.ends_with(&format!("{name}/src/lib.rs")));
         if root.is_some_and(|s| !opts_in(s)) {
             complaints.push(Complaint::new(*name, format!("begin src/lib.rs with #![{DENY}]")));
+        }
+    }
+    for core in PURE_CORES {
+        let root = sources.iter().find(|s| s.path == *core);
+        if root.is_some_and(|s| !opts_in(s)) {
+            complaints.push(Complaint::new(*core, format!("begin with #![{DENY}]")));
         }
     }
     for source in sources
@@ -57,15 +70,31 @@ fn opts_in(source: &Source) -> bool {
 
 /// What the opt-in of each file covers: a folder (with a slash at the end) or one file and its folder.
 fn pure_roots(sources: &[Source]) -> Vec<String> {
-    let pure = sources.iter().filter(|s| s.path.contains("/src/") && opts_in(s));
-    pure.map(|s| {
-        let folder = s
+    let in_src = sources.iter().filter(|s| s.path.contains("/src/"));
+    let mut roots = Vec::new();
+    for source in in_src {
+        let folder = source
             .path
             .strip_suffix("lib.rs")
-            .or_else(|| s.path.strip_suffix("mod.rs"));
-        folder.map_or_else(|| s.path.trim_end_matches(".rs").to_owned(), str::to_owned)
+            .or_else(|| source.path.strip_suffix("mod.rs"));
+        let root = folder.map_or_else(|| source.path.trim_end_matches(".rs").to_owned(), str::to_owned);
+        let children = folder.map_or_else(|| format!("{root}/"), str::to_owned);
+        roots.extend(declared_pure(source).map(|child| format!("{children}{child}")));
+        if opts_in(source) {
+            roots.push(root);
+        }
+    }
+    roots
+}
+
+/// The modules that a file declares with the opt-in in front.
+fn declared_pure(source: &Source) -> impl Iterator<Item = &str> {
+    let lines = source.code.lines().zip(source.code.lines().skip(1));
+    lines.filter_map(|(attribute, item)| {
+        let denied = attribute.trim() == format!("#[{DENY}]");
+        let item = item.trim().strip_prefix("pub ").unwrap_or(item.trim());
+        item.strip_prefix("mod ")?.strip_suffix(';').filter(|_| denied)
     })
-    .collect()
 }
 
 fn covers(root: &str, path: &str) -> bool {
@@ -129,6 +158,28 @@ mod tests {
             "{PURE}use std::net::{{IpAddr, SocketAddr}};\nuse mytokio::x;\n#[cfg(test)]\nmod tests {{ use std::fs::File; }}\n"
         );
         assert_eq!(impure_modules(&[Source::new("net/src/link_state.rs", &text)]), []);
+    }
+
+    #[test]
+    fn a_module_declared_pure_by_its_parent_is_read_as_well() {
+        let parent = format!("//! x\n#[{DENY}]\npub mod plan;\nmod run;\n");
+        let parent = Source::new("loadtest/src/lib.rs", &parent);
+        let reads = |path| Source::new(path, "use std::fs::File;\n");
+        let found = impure_modules(&[
+            parent,
+            reads("loadtest/src/plan.rs"),
+            reads("loadtest/src/plan/walk.rs"),
+            reads("loadtest/src/run.rs"),
+        ]);
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn a_core_that_forgot_the_opt_in_is_found() {
+        assert_eq!(
+            impure_modules(&[Source::new("proxy/src/edge/mod.rs", "//! x\n")]).len(),
+            1
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //!   second); [`Core::take_effects`] and [`Core::next_event`] bring out the rest.
 //! * `now_ms` is monotonic milliseconds.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod clock;
 mod commands;
 mod entity;

@@ -8,6 +8,8 @@
 //! * Nothing here waits, allocates per datagram in the steady state, or remembers a session that is gone for longer than a
 //!   handover takes.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod client_messages;
 mod commands;
 mod composition;
