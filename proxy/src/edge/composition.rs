@@ -1,7 +1,8 @@
 //! Who sees whom: one snapshot for one player, made of the cells around its home cell under a byte budget.
 //!
-//! The nearest cells go first; one that was left out counts as nearer each time, so that none starves. What a cell costs is what its encoded bytes cost: they are
-//! appended as they came. Only a crowd, whose cell cannot fit, is encoded again as a partial, nearest entities first.
+//! The nearest cells go first; one that was left out counts as nearer each time, and in the end the others wait for it,
+//! so that none starves. What a cell costs is what its encoded bytes cost: they are appended as they came. Only a crowd,
+//! whose cell no snapshot holds, is encoded again as a partial, nearest entities first.
 
 use std::cmp::Reverse;
 
@@ -19,6 +20,8 @@ use super::views::CellViews;
 const KEYFRAME_MS: u64 = 2_000;
 /// How much nearer a cell counts for each snapshot it was left out of, units.
 const AGEING_UNITS: u32 = 16;
+/// After so many the bytes that are left are saved up for it.
+const LEFT_OUT_MAX: u32 = 4;
 /// Bytes of a snapshot's head beside own state and regions, at most: eight numbers of up to eleven bytes.
 const HEAD_BYTES_MAX: usize = 64;
 /// Bytes of one region in the head, at most.
@@ -30,6 +33,15 @@ enum Piece {
     /// Deltas since the state that the client will have.
     Deltas(u32),
     Partial(Bytes),
+}
+
+/// Bytes for cells in a snapshot.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Not planned yet.
+    left: usize,
+    /// In a snapshot that holds nothing else.
+    whole: usize,
 }
 
 /// Buffers that one shard reuses from snapshot to snapshot.
@@ -54,8 +66,11 @@ impl Composer {
         let own_bytes = session.own.bytes.len();
         let budget = bytes_max.min(session.sight.bytes.available(now_ms) as usize);
         let near = position(session, views, grid);
-        let cells_budget = budget.saturating_sub(HEAD_BYTES_MAX + own_bytes);
-        self.plan(&mut session.sight, views, grid, near, cells_budget, now_ms);
+        let room = Room {
+            left: budget.saturating_sub(HEAD_BYTES_MAX + own_bytes),
+            whole: bytes_max.saturating_sub(HEAD_BYTES_MAX + own_bytes + REGION_BYTES_MAX),
+        };
+        self.plan(&mut session.sight, views, grid, near, room, now_ms);
 
         let number = session.sight.next_number();
         let start = out.len();
@@ -88,7 +103,7 @@ impl Composer {
         views: &mut CellViews,
         grid: &CellGrid,
         near: Position,
-        budget: usize,
+        mut room: Room,
         now_ms: u64,
     ) {
         self.plan.clear();
@@ -105,10 +120,9 @@ impl Composer {
             }));
         self.order.sort_unstable();
 
-        let mut left = budget;
         for at in 0..self.order.len() {
             let (_, _, index) = self.order[at];
-            self.plan_cell(sight, views, grid, near, index, &mut left, now_ms);
+            self.plan_cell(sight, views, grid, near, index, &mut room, now_ms);
         }
     }
 
@@ -123,7 +137,7 @@ impl Composer {
         grid: &CellGrid,
         near: Position,
         index: usize,
-        left: &mut usize,
+        bytes: &mut Room,
         now_ms: u64,
     ) {
         let cell = sight.cells[index].cell;
@@ -140,7 +154,7 @@ impl Composer {
             return;
         }
         let region_cost = if self.names(region) { 0 } else { REGION_BYTES_MAX };
-        let room = left.saturating_sub(region_cost);
+        let room = bytes.left.saturating_sub(region_cost);
 
         let repair = seen.sent.filter(|sent| *sent < seq).and_then(|sent| {
             let deltas = view.deltas_since(sent)?;
@@ -162,19 +176,26 @@ impl Composer {
             }
             (_, Some((sent, cost))) if cost <= room => (Piece::Deltas(sent), cost),
             _ => {
-                let Some(bytes) = partial(views, grid, cell, near, room) else {
-                    sight.cells[index].left_out += 1;
+                let whole = views.keyframe(cell).map_or(0, |bytes| bytes.len());
+                let crowd = SnapshotWriter::cell_cost(whole) > bytes.whole;
+                let nearest = crowd.then(|| partial(views, grid, cell, near, room)).flatten();
+                let Some(nearest) = nearest else {
+                    let left_out = &mut sight.cells[index].left_out;
+                    *left_out += 1;
+                    if *left_out > LEFT_OUT_MAX && !crowd {
+                        bytes.left = 0;
+                    }
                     return;
                 };
-                let cost = SnapshotWriter::cell_cost(bytes.len());
-                (Piece::Partial(bytes), cost)
+                let cost = SnapshotWriter::cell_cost(nearest.len());
+                (Piece::Partial(nearest), cost)
             }
         };
         sight.cells[index].left_out = 0;
         if region_cost > 0 {
             self.regions.extend(views.region(region));
         }
-        *left = room.saturating_sub(cost);
+        bytes.left = room.saturating_sub(cost);
         self.plan.push((index, piece));
     }
 
