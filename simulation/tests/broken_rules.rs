@@ -1,5 +1,5 @@
 //! Each rule of the handover left out of the code that ships, or of the store's statements: the checks of the simulation
-//! must miss it. The same run with every rule in force must be well, so that it is the rule that was missed.
+//! must notice. The same run with every rule in force must be well, so that it is the rule that was missing.
 
 use simulation::model::Rule;
 use simulation::{Options, run, run_with_lines};
@@ -11,7 +11,7 @@ const LINES: usize = 200;
 
 /// Goes through runs of a script until one breaks one of the `properties` for want of the rule.
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
-fn is_missed(rule: Rule, script: &str, properties: &[&str]) {
+fn is_noticed(rule: Rule, script: &str, properties: &[&str]) {
     let (mut crossings, mut others) = (0, 0);
     for seed in 0..SEEDS {
         let whole: Options = format!("--seed {seed} {script}").parse().unwrap();
@@ -40,59 +40,59 @@ fn is_missed(rule: Rule, script: &str, properties: &[&str]) {
         );
         return;
     }
-    panic!("nobody misses {rule} in {SEEDS} runs of `{script}` with {crossings} crossings");
+    panic!("nobody notices that {rule} is left out in {SEEDS} runs of `{script}` with {crossings} crossings");
 }
 
 #[test]
 fn r1_handing_over_without_the_row_puts_proxies_ahead_of_it() {
-    is_missed(Rule::OwnershipByRow, "--faults 0", &["H9"]);
+    is_noticed(Rule::OwnershipByRow, "--faults 0", &["H9"]);
 }
 
 #[test]
 fn r2_going_on_without_an_answer_makes_two_of_one_player() {
     let slow = "--ambush store-pass:slow:0 --ambush store-pass:slow:1";
-    is_missed(Rule::NoResumeAfterCas, slow, &["H4: regions"]);
+    is_noticed(Rule::NoResumeAfterCas, slow, &["H4: regions"]);
 }
 
 #[test]
 fn r3_a_shadow_that_promotes_itself_is_ahead_of_the_row() {
     let slow = "--ambush store-pass:slow:0 --ambush store-pass:slow:1";
-    is_missed(Rule::NoSelfPromotion, slow, &["H1"]);
+    is_noticed(Rule::NoSelfPromotion, slow, &["H1"]);
 }
 
 #[test]
 fn r4_a_doubt_that_burns_no_epoch_is_overtaken_by_the_late_cas() {
     let late = "--ambush store-pass:unknown-late:0 --ambush store-pass:unknown-late:2";
-    is_missed(Rule::BurnTheEpoch, late, &["H2", "H4: regions"]);
+    is_noticed(Rule::BurnTheEpoch, late, &["H2", "H4: regions"]);
 }
 
 #[test]
 fn r5_a_no_taken_at_its_word_after_a_repeated_success_makes_two_of_one_player() {
     let twice = "--ambush store-pass:applied-twice:0";
-    is_missed(Rule::NoIsDoubt, twice, &["H4: regions"]);
+    is_noticed(Rule::NoIsDoubt, twice, &["H4: regions"]);
 }
 
 #[test]
 fn r6_an_answer_to_a_handover_called_off_commits_an_old_state() {
     let late = "--ambush prepared:late:0 --ambush prepared:late:1 --ambush prepared:late:2";
-    is_missed(Rule::AttemptIsNamed, late, &["H2"]);
+    is_noticed(Rule::AttemptIsNamed, late, &["H2"]);
 }
 
 #[test]
 fn r7_a_commit_that_activates_whatever_the_row_says_brings_back_who_has_left() {
     let repeated = "--faults 12 --ambush done:lost:0 --ambush done:lost:1 --ambush done:lost:2";
-    is_missed(Rule::ReadBeforeActive, repeated, &["H1", "H2", "H4"]);
+    is_noticed(Rule::ReadBeforeActive, repeated, &["H1", "H2", "H4"]);
 }
 
 #[test]
 fn r8_a_save_without_owner_and_epoch_is_written_by_who_is_dead() {
     let late = "--faults 8 --ambush store-save:unknown-late:0 --ambush store-save:unknown-late:2 \
                 --ambush store-save:unknown-late:4 --ambush store-save:asker-dies-after:6";
-    is_missed(Rule::SaveIsFenced, late, &["H1: somebody who is not the owner"]);
+    is_noticed(Rule::SaveIsFenced, late, &["H1: somebody who is not the owner"]);
 }
 
 #[test]
 fn r9_a_save_without_a_version_turns_time_back() {
     let late = "--ambush store-save:unknown-late:0";
-    is_missed(Rule::SaveIsNewer, late, &["H1: a version went back"]);
+    is_noticed(Rule::SaveIsNewer, late, &["H1: a version went back"]);
 }

@@ -70,6 +70,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_manual_names_every_code() {
+        let manual = include_str!("../../../docs/protocol.md");
+        for code in Code::ALL {
+            let row = format!("| {} | `{code:?}` | {} |", code.number(), code.text());
+            assert!(manual.contains(&row), "docs/protocol.md lacks {row}");
+        }
+    }
+
+    #[test]
     fn numbers_map_back_to_their_codes_and_strangers_stay_strangers() {
         for &code in Code::ALL {
             assert_eq!(Code::from_number(code.number()), code);

@@ -13,7 +13,7 @@ use protocol::ids::ClusterId;
 use protocol::keys::{DatagramSecret, sha256};
 use world::*;
 
-// Computed from docs/protocol.md by a second implementation in another language.
+// Computed from docs/protocol.md alone, not by the code under test.
 const GOLDEN_C1_HEAD: &str = "524d433101010000c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c107a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40";
 const GOLDEN_DIGESTS: [&str; 4] = [
     "10c4281a4c3865427809bbe203041a7d30db50c8944efc6967c5e3738f8d9f5b",

@@ -11,7 +11,7 @@ use protocol::identity::*;
 use protocol::ids::*;
 use world::*;
 
-// Computed from docs/protocol.md by a second implementation in another language.
+// Computed from docs/protocol.md alone, not by the code under test.
 const GOLDEN_WIRE: &str = "5332534381505050505050505050505050505050500058e71e96010000002872719d0100008139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3949cf6781e3bde2653de418712e338d57b622a9af4a193c7e4e7c2b4c010bdc88181e537f9b83987bbd4f9d582c7f3712e0dba7bd525415d71a1a1aa8a33a88d07";
 const GOLDEN_VOUCHER: &str = "5332535601020000c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c150505050505050505050505050505050007e26b699010000000233da99010000be9bbccbeee58680a52a7f7f5a98db457c2117ab62e56cd0e74234f5ec438bc3cc17a6d9f70e275be81d67e44a13e2bef62408047559c235dda6d431fe1d9a01";
 

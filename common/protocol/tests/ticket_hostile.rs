@@ -14,7 +14,7 @@ use protocol::limits;
 use protocol::ticket::*;
 use world::*;
 
-// Computed from docs/protocol.md by a second implementation in another language.
+// Computed from docs/protocol.md alone, not by the code under test.
 const GOLDEN_TICKET: &str = "5332535401010000a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a008070605040302015e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e4d00000000000000ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7ca0d52bc899010000409139c8990100009fd52bc89901000004000000862aa464a7361fe10f42c6bd15d9399b6417d7a9cc919ee29ff7ea57bc84bf8eb5160fb79d5968029f65aad6cf87de997add9c2980270b429002275fc8666c0c";
 const GOLDEN_ATTACH: &str = "35a4ae38c0eab1ee9ece33dcad1f97347f10662b3e60c1380ce67d1586b4e17267e3374a91a32bb5bc75b3cde6dd914eac959207d85a03100f799c761bc48b04";
 

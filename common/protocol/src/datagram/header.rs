@@ -15,7 +15,7 @@ pub const DATAGRAM_OVERHEAD_BYTES: usize = DATAGRAM_HEADER_BYTES + TAG_BYTES;
 /// Key phases that the flags tell apart.
 pub(super) const PHASES: u8 = 32;
 
-const _: () = assert!(DATAGRAM_OVERHEAD_BYTES == 33, "the design counts with 33");
+const _: () = assert!(DATAGRAM_OVERHEAD_BYTES == 33, "budgets count with 33");
 
 /// What a client's datagrams are recognised by: random, issued by the proxy at the handshake, no secret.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -249,6 +249,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_manual_names_every_family_and_no_other() {
+        let manual = include_str!("../../../../docs/protocol.md");
+        fn takes<M: BatchMessage>(family: u8) -> bool {
+            M::parse(family, bytes::Bytes::new()).is_ok()
+        }
+        for family in 0..=u8::MAX {
+            let taken = takes::<ProxyToServer>(family)
+                || takes::<ServerToProxy>(family)
+                || takes::<ServerToServer>(family)
+                || takes::<ClientToProxy>(family)
+                || takes::<ProxyToClient>(family);
+            let row = format!("\n| {family:#04x} | `");
+            assert_eq!(manual.contains(&row), taken, "{row}");
+        }
+    }
+
+    #[test]
     fn a_batch_gives_back_its_messages_in_order() {
         let sent = [
             ProxyToServer::from(player::EventAck {
