@@ -17,12 +17,8 @@ pub struct Entity {
     pub cell: CellIndex,
     /// Where it was last seen.
     pub at: Position,
-    /// Where it was seen before that.
-    pub before: Position,
-    /// When `at` was seen, milliseconds on this client's monotonic clock.
+    /// When it was last seen there, milliseconds on this client's monotonic clock.
     pub seen_at_ms: u64,
-    /// When `before` was seen.
-    pub before_at_ms: u64,
     /// Radians.
     pub heading: f32,
     /// Units per second.
@@ -31,77 +27,117 @@ pub struct Entity {
     pub state: StateBytes,
     pub(super) tick: u64,
     pub(super) leaves_at_ms: Option<u64>,
+    /// Where it was before, newest first.
+    past: [Past; PAST],
+}
+
+/// Sightings kept beside the newest: a picture two ticks old lies between the second and third even when one is lost.
+const PAST: usize = 3;
+/// Ticks without news after which an entity counts as having stood still, not as having been lost on the way.
+const STILL_TICKS: u64 = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Past {
+    at: Position,
+    seen_at_ms: u64,
 }
 
 impl Entity {
-    pub(super) fn new(seen: &CellEntity, cell: CellIndex, at: Position, tick: u64, now_ms: u64) -> Self {
+    pub(super) fn new(seen: &CellEntity, cell: CellIndex, at: Position, when: When) -> Self {
+        let When { tick, now_ms, .. } = when;
+        let first = Past {
+            at,
+            seen_at_ms: now_ms,
+        };
         Self {
             id: seen.id,
             kind: seen.kind,
             owner_epoch: seen.owner_epoch,
             cell,
             at,
-            before: at,
             seen_at_ms: now_ms,
-            before_at_ms: now_ms,
             heading: heading::radians(seen.motion.heading),
             speed: speed::units(seen.motion.speed),
             state: seen.state,
             tick,
             leaves_at_ms: None,
+            past: [first; PAST],
         }
     }
 
-    pub(super) fn update(
-        &mut self,
-        seen: &CellEntity,
-        cell: CellIndex,
-        at: Position,
-        tick: u64,
-        now_ms: u64,
-    ) {
-        self.keep_before(now_ms);
+    pub(super) fn update(&mut self, seen: &CellEntity, cell: CellIndex, at: Position, when: When) {
+        self.keep_past(when);
         *self = Self {
-            before: self.before,
-            before_at_ms: self.before_at_ms,
-            ..Self::new(seen, cell, at, tick, now_ms)
+            past: self.past,
+            ..Self::new(seen, cell, at, when)
         };
     }
 
     /// As [`update`](Self::update), when nothing but the motion is new since the last sighting in the same cell.
-    pub(super) fn moved(&mut self, seen: &CellEntity, at: Position, tick: u64, now_ms: u64) {
-        self.keep_before(now_ms);
+    pub(super) fn moved(&mut self, seen: &CellEntity, at: Position, when: When) {
+        self.keep_past(when);
         self.at = at;
-        self.seen_at_ms = now_ms;
+        self.seen_at_ms = when.now_ms;
         self.heading = heading::radians(seen.motion.heading);
         self.speed = speed::units(seen.motion.speed);
-        self.tick = tick;
+        self.tick = when.tick;
         self.leaves_at_ms = None;
     }
 
     /// Two sightings in one snapshot are one: the later of them.
-    fn keep_before(&mut self, now_ms: u64) {
-        if now_ms > self.seen_at_ms {
-            (self.before, self.before_at_ms) = (self.at, self.seen_at_ms);
+    fn keep_past(&mut self, when: When) {
+        if when.now_ms <= self.seen_at_ms {
+            return;
         }
+        // Who stands is not repeated: it stood there until a tick ago.
+        let still = when.now_ms - self.seen_at_ms > STILL_TICKS * when.tick_ms;
+        let until_ms = when.now_ms.saturating_sub(when.tick_ms);
+        self.past.rotate_right(1);
+        self.past[0] = Past {
+            at: self.at,
+            seen_at_ms: if still { until_ms } else { self.seen_at_ms },
+        };
     }
 
-    /// Where to draw it, `delay_ms` behind the newest sighting. A delay of two ticks rides out one lost snapshot.
+    /// Where to draw it, `delay_ms` behind the newest sighting: between those around that moment, never beyond them. A
+    /// delay of two ticks rides out one lost snapshot, and shows an even walk as one.
     #[must_use]
     pub fn position_at(&self, now_ms: u64, delay_ms: u64) -> Position {
-        let span_ms = self.seen_at_ms.saturating_sub(self.before_at_ms);
-        if span_ms == 0 {
-            return self.at;
+        let drawn_ms = now_ms.saturating_sub(delay_ms);
+        let mut newer = Past {
+            at: self.at,
+            seen_at_ms: self.seen_at_ms,
+        };
+        for older in self.past {
+            if drawn_ms >= newer.seen_at_ms {
+                return newer.at;
+            }
+            if drawn_ms >= older.seen_at_ms {
+                return between(older, newer, drawn_ms);
+            }
+            newer = older;
         }
-        let into_ms = now_ms
-            .saturating_sub(delay_ms)
-            .saturating_sub(self.before_at_ms)
-            .min(span_ms);
-        let part = into_ms as f32 / span_ms as f32;
-        Position {
-            x: self.before.x + (self.at.x - self.before.x) * part,
-            y: self.before.y + (self.at.y - self.before.y) * part,
-        }
+        newer.at
+    }
+}
+
+/// When an entity was seen, by which count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    /// Of its region.
+    pub(super) tick: u64,
+    /// Length of a tick, milliseconds.
+    pub(super) tick_ms: u64,
+    /// This client's monotonic clock, milliseconds.
+    pub(super) now_ms: u64,
+}
+
+fn between(older: Past, newer: Past, at_ms: u64) -> Position {
+    let span_ms = newer.seen_at_ms - older.seen_at_ms;
+    let part = (at_ms - older.seen_at_ms) as f32 / span_ms as f32;
+    Position {
+        x: older.at.x + (newer.at.x - older.at.x) * part,
+        y: older.at.y + (newer.at.y - older.at.y) * part,
     }
 }
 
@@ -109,22 +145,81 @@ impl Entity {
 mod tests {
     use super::*;
 
+    const DELAY_MS: u64 = 100;
+
+    fn at(x: f32) -> Position {
+        Position { x, y: 0.0 }
+    }
+
+    fn when(now_ms: u64) -> When {
+        When {
+            tick: now_ms / 50,
+            tick_ms: 50,
+            now_ms,
+        }
+    }
+
+    /// Sees somebody at these moments, as far as those have come, and says where it is drawn each 10 ms.
+    fn drawn(seen: &[(u64, f32)], until_ms: u64) -> Vec<f32> {
+        let mut entity = Entity::new(
+            &CellEntity::default(),
+            CellIndex(0),
+            at(seen[0].1),
+            when(seen[0].0),
+        );
+        let mut rest = &seen[1..];
+        let mut shown = Vec::new();
+        for now_ms in (seen[0].0..until_ms).step_by(10) {
+            if let Some(((_, x), later)) = rest.split_first().filter(|((at_ms, _), _)| *at_ms <= now_ms) {
+                entity.moved(&CellEntity::default(), at(*x), when(now_ms));
+                rest = later;
+            }
+            shown.push(entity.position_at(now_ms, DELAY_MS).x);
+        }
+        shown
+    }
+
+    /// The longest step between two pictures.
+    fn longest_step(shown: &[f32]) -> f32 {
+        let steps = shown.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+        steps.fold(0.0, f32::max)
+    }
+
     #[test]
-    fn positions_are_drawn_between_the_last_two_sightings() {
+    fn an_even_walk_is_drawn_evenly_also_over_a_lost_snapshot() {
+        let walk: Vec<(u64, f32)> = (0..20).map(|tick| (1_000 + tick * 50, tick as f32)).collect();
+        let shown = drawn(&walk, 2_000);
+        assert!(longest_step(&shown[10..]) < 0.21, "{shown:?}");
+        assert!(
+            shown.windows(2).skip(10).all(|pair| pair[1] > pair[0]),
+            "{shown:?}"
+        );
+        let lossy: Vec<(u64, f32)> = walk
+            .iter()
+            .copied()
+            .filter(|(at_ms, _)| *at_ms != 1_500)
+            .collect();
+        let shown = drawn(&lossy, 2_000);
+        assert!(longest_step(&shown[10..]) < 0.21, "{shown:?}");
+    }
+
+    #[test]
+    fn who_stood_for_long_does_not_jump_when_it_sets_out() {
+        let shown = drawn(&[(1_000, 0.0), (9_000, 1.0), (9_050, 2.0), (9_100, 3.0)], 9_300);
+        assert!(longest_step(&shown) < 0.21, "{:?}", &shown[790..]);
+        assert_eq!(shown.last(), Some(&3.0), "and never beyond what was seen");
+    }
+
+    #[test]
+    fn two_sightings_at_one_moment_are_one() {
         let seen = CellEntity::default();
-        let at = |x| Position { x, y: 0.0 };
-        let mut entity = Entity::new(&seen, CellIndex(0), at(0.0), 1, 1_000);
-        assert_eq!(entity.position_at(1_050, 100), at(0.0));
-        entity.update(&seen, CellIndex(0), at(10.0), 2, 1_050);
-        assert_eq!(entity.position_at(1_125, 100), at(5.0));
-        assert_eq!(entity.position_at(1_100, 100), at(0.0));
-        assert_eq!(entity.position_at(9_000, 100), at(10.0));
-        entity.update(&seen, CellIndex(0), at(12.0), 2, 1_050);
-        assert_eq!((entity.before, entity.at), (at(0.0), at(12.0)));
-        entity.moved(&seen, at(14.0), 3, 1_100);
+        let mut entity = Entity::new(&seen, CellIndex(0), at(0.0), when(1_000));
+        entity.update(&seen, CellIndex(0), at(10.0), when(1_050));
+        entity.update(&seen, CellIndex(0), at(12.0), when(1_050));
+        assert_eq!(entity.position_at(1_125, DELAY_MS), at(6.0));
         let mut whole = entity.clone();
-        whole.update(&seen, CellIndex(0), at(16.0), 4, 1_150);
-        entity.moved(&seen, at(16.0), 4, 1_150);
+        whole.update(&seen, CellIndex(0), at(16.0), when(1_150));
+        entity.moved(&seen, at(16.0), when(1_150));
         assert_eq!(entity, whole);
     }
 }

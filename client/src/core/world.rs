@@ -10,7 +10,7 @@ use protocol::cell::{Applied, CellEntity, CellState, Change, DecodedCell, Parsed
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::EntityId;
 
-use super::entity::Entity;
+use super::entity::{Entity, When};
 
 /// How long an entity that moved out of a cell is kept until it appears in the next one, milliseconds.
 const MOVED_GRACE_MS: u64 = 500;
@@ -141,8 +141,11 @@ impl World {
         let sighting = Sighting {
             grid: &grid,
             cell: update.cell,
-            tick,
-            now_ms,
+            when: When {
+                tick,
+                tick_ms: 1_000 / u64::from(self.shape.tick_hz.max(1)),
+                now_ms,
+            },
         };
         let fades_at_ms = &mut self.fades_at_ms;
         let applied = cell.state.apply_with(update, |change| match change {
@@ -213,8 +216,7 @@ enum News {
 struct Sighting<'a> {
     grid: &'a CellGrid,
     cell: CellIndex,
-    tick: u64,
-    now_ms: u64,
+    when: When,
 }
 
 impl Sighting<'_> {
@@ -223,15 +225,15 @@ impl Sighting<'_> {
         match entities.get_mut(&seen.id) {
             Some(known) => {
                 // Ticks of two regions count from different beginnings, but then the epochs differ as well.
-                let newer = (seen.owner_epoch, self.tick) >= (known.owner_epoch, known.tick);
+                let newer = (seen.owner_epoch, self.when.tick) >= (known.owner_epoch, known.tick);
                 if newer && news == News::Motion && known.cell == self.cell {
-                    known.moved(seen, at, self.tick, self.now_ms);
+                    known.moved(seen, at, self.when);
                 } else if newer {
-                    known.update(seen, self.cell, at, self.tick, self.now_ms);
+                    known.update(seen, self.cell, at, self.when);
                 }
             }
             None => {
-                let entity = Entity::new(seen, self.cell, at, self.tick, self.now_ms);
+                let entity = Entity::new(seen, self.cell, at, self.when);
                 entities.insert(seen.id, entity);
             }
         }
@@ -243,7 +245,9 @@ impl Sighting<'_> {
             return false;
         };
         if next.is_some() {
-            entity.leaves_at_ms.get_or_insert(self.now_ms + MOVED_GRACE_MS);
+            entity
+                .leaves_at_ms
+                .get_or_insert(self.when.now_ms + MOVED_GRACE_MS);
         } else {
             entities.remove(&id);
         }
