@@ -74,7 +74,7 @@ pub enum Faults {
 pub enum Behaviour {
     /// Walk between points within 64 units of where they came in.
     Wander,
-    /// Cross a border to and fro, six units to each side.
+    /// Cross a border to and fro, some six units to each side, and give gems across it.
     Border,
     /// Circle around a corner of four regions.
     Corner,

@@ -12,8 +12,9 @@ use rand::rngs::StdRng;
 use crate::args::Behaviour;
 use crate::ledger::Ledger;
 use crate::places::{Places, Servers};
+use crate::purse::Purse;
 use crate::tally::Tally;
-use crate::trade::{Givers, Order, Purse, Surroundings, Trader};
+use crate::trade::{Givers, Order, Surroundings, Trader};
 use crate::walk::Walker;
 
 /// Inputs remembered until they are acknowledged: more than a minute of them.
@@ -122,6 +123,7 @@ impl Bot {
     /// A new measurement begins: what came before does not count.
     pub(crate) fn begin_measuring(&mut self) {
         self.crossings.clear();
+        self.purse.begin_measuring();
     }
 
     /// Takes what the client tells. Returns whether the bot gave something across a border.
@@ -204,6 +206,9 @@ impl Bot {
         let walker = self
             .walker
             .get_or_insert_with(|| Walker::new(rules.behaviour, at, places, rng));
+        if let Some(company) = self.trader.take_company() {
+            walker.approach(company);
+        }
         let errand = self.trader.errand(now_us);
         walker.steer(at, errand, places, now_us, rng)
     }

@@ -3,6 +3,8 @@
 
 pub mod args;
 mod bell;
+#[cfg(test)]
+mod border_swarm;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod bot;
 mod census;
@@ -17,6 +19,8 @@ mod oracle;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod places;
 mod process;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod purse;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod report;
 mod run;

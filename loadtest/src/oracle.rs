@@ -30,6 +30,7 @@ pub(crate) struct GemCount {
     pub(crate) contradictions: u64,
     pub(crate) collected: u64,
     pub(crate) gives: u64,
+    /// Those across a border, while measured.
     pub(crate) gives_across_border: Share,
 }
 

@@ -215,6 +215,9 @@ impl Thread {
             Word::Measure => {
                 self.look.tally.clear();
                 self.seats_mut().for_each(Seat::begin_measuring);
+                if let Ok(mut givers) = self.share.givers.write() {
+                    givers.values_mut().for_each(|given| *given = 0);
+                }
             }
             Word::Look(reply) => {
                 let _ = reply.send(self.look_now());

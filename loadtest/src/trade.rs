@@ -1,15 +1,16 @@
 //! What a bot orders: it says things, collects gems and gives them away, across a border if it can.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use client::{CommandClass, World};
-use protocol::demo::{Command, Event, KIND_GEM, KIND_PLAYER, OwnState, REACH, parse_gem, parse_player};
+use protocol::demo::{Command, KIND_GEM, KIND_PLAYER, OwnState, REACH, parse_gem, parse_player};
 use protocol::geometry::Position;
 use protocol::ids::UserId;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use crate::places::distance;
+use crate::purse::Purse;
 
 /// Both sides move until the order arrives: what is to be reached must be nearer than allowed by so much, units.
 const REACH_SPARE: f32 = 1.5;
@@ -19,10 +20,10 @@ const DETOUR: f32 = 24.0;
 const DETOUR_US_MAX: u64 = 8_000_000;
 /// Who holds a gem and meets nobody looks again so soon, microseconds.
 const LOOK_AGAIN_US: u64 = 200_000;
-/// How long a gem is kept for somebody across a border, as a part of the time between two commands.
+/// How long a gem is kept for somebody before something is said instead, as a part of the time between two commands.
 const PATIENCE: f64 = 0.6;
 
-/// Somebody within reach.
+/// Somebody in view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Neighbour {
     pub(crate) user: UserId,
@@ -34,108 +35,99 @@ pub(crate) struct Neighbour {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Surroundings {
     pub(crate) near: Vec<Neighbour>,
+    /// People out of reach, and where they are.
+    pub(crate) far: Vec<(Neighbour, Position)>,
     pub(crate) gems: Vec<(u64, Position, f32)>,
 }
 
 impl Surroundings {
-    /// Looks around. People count within reach, gems within a detour.
+    /// Looks around. People count as far as one sees, gems within a detour.
     pub(crate) fn survey(world: &World, own: &OwnState) -> Self {
         let mut seen = Self::default();
-        for entity in world.entities() {
+        for entity in world.entities().filter(|entity| entity.id != own.entity) {
             let away = distance(entity.at, own.at);
-            if entity.id == own.entity || away > DETOUR {
-                continue;
-            }
             if entity.kind == u16::from(KIND_GEM) {
                 if let Ok(gem) = parse_gem(&entity.state) {
-                    seen.gems.push((gem, entity.at, away));
+                    seen.add_gem(gem, entity.at, own.at);
                 }
             } else if entity.kind == u16::from(KIND_PLAYER)
-                && away <= REACH - REACH_SPARE
                 && let Ok((user, _)) = parse_player(&entity.state)
             {
                 let region = world.shape().regions.get(entity.cell.0 as usize);
-                seen.near.push(Neighbour {
+                let somebody = Neighbour {
                     user,
                     across: region.is_some_and(|region| *region != own.region.0),
                     distance: away,
-                });
+                };
+                seen.add(somebody, entity.at);
             }
         }
         seen
+    }
+
+    /// Somebody stands at `at`.
+    pub(crate) fn add(&mut self, somebody: Neighbour, at: Position) {
+        if somebody.distance <= REACH - REACH_SPARE {
+            self.near.push(somebody);
+        } else {
+            self.far.push((somebody, at));
+        }
+    }
+
+    /// A gem lies at `lies`; it counts if it is worth the way from `at`.
+    pub(crate) fn add_gem(&mut self, gem: u64, lies: Position, at: Position) {
+        let away = distance(lies, at);
+        if away <= DETOUR {
+            self.gems.push((gem, lies, away));
+        }
+    }
+
+    /// To whom within reach a gem goes: to who has given least, so that everybody comes to give; among these to the
+    /// nearest, who will not have left. Across a border, unless the giver has done that and somebody here has not.
+    fn receiver(&self, givers: &Givers, purse: &Purse) -> Option<Neighbour> {
+        let may = |given: u32, somebody: &Neighbour| somebody.across || given == 0 && purse.gives_across > 0;
+        self.least(givers, may)
+    }
+
+    /// To whom it goes when nobody of these has come for long: to anybody, but what is meant for somebody across a border
+    /// is kept while such people are in sight.
+    fn second_best(&self, givers: &Givers, purse: &Purse) -> Option<Neighbour> {
+        let far = self.far.iter().map(|(somebody, _)| somebody);
+        let at_border = self.near.iter().chain(far).any(|somebody| somebody.across);
+        self.least(givers, |_, _| purse.gives_across > 0 || !at_border)
+    }
+
+    fn least(&self, givers: &Givers, may: impl Fn(u32, &Neighbour) -> bool) -> Option<Neighbour> {
+        let near = self.near.iter();
+        let ours = near.filter_map(|somebody| Some((*givers.get(&somebody.user)?, *somebody)));
+        let first =
+            ours.filter(|(given, somebody)| may(*given, somebody))
+                .min_by(|(given_a, a), (given_b, b)| {
+                    let order = given_a.cmp(given_b).then(b.across.cmp(&a.across));
+                    order.then(a.distance.total_cmp(&b.distance))
+                });
+        first.map(|(_, somebody)| somebody)
+    }
+
+    /// Where the nearest of the swarm beyond reach stands, told to who has still to give something away: with a gem when
+    /// nobody of it is within reach, without one when there is none to collect, as somebody may have one to give.
+    fn company(&self, givers: &Givers, purse: &Purse) -> Option<Position> {
+        let ours = |somebody: &Neighbour| givers.contains_key(&somebody.user);
+        let has_all = match purse.spare() {
+            Some(_) => self.near.iter().any(ours),
+            None => !self.gems.is_empty(),
+        };
+        if has_all || purse.gives_across > 0 {
+            return None;
+        }
+        let far = self.far.iter().filter(|(somebody, _)| ours(somebody));
+        let nearest = far.min_by(|a, b| a.0.distance.total_cmp(&b.0.distance));
+        nearest.map(|(_, at)| *at)
     }
 }
 
 /// How often each bot of the swarm has given across a border: those who have given least are given to first.
 pub(crate) type Givers = BTreeMap<UserId, u32>;
-
-/// Gems as confirmed by events.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Purse {
-    held: BTreeSet<u64>,
-    offered: BTreeMap<u64, Offer>,
-    /// Gives that were confirmed, and those of them across a border.
-    pub(crate) gives: u32,
-    pub(crate) gives_across: u32,
-    pub(crate) collected: u32,
-    pub(crate) received: u32,
-    pub(crate) refused: u32,
-    /// Events that cannot be: a gem that came twice, or went without having been there.
-    pub(crate) contradictions: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Offer {
-    gem: u64,
-    across: bool,
-}
-
-impl Purse {
-    /// What the bot holds as far as it was told.
-    pub(crate) fn held(&self) -> &BTreeSet<u64> {
-        &self.held
-    }
-
-    /// A gem that is not on its way to somebody.
-    fn spare(&self) -> Option<u64> {
-        let offered = |gem: &u64| self.offered.values().any(|offer| offer.gem == *gem);
-        self.held.iter().copied().find(|gem| !offered(gem))
-    }
-
-    /// Notes what the event says. Returns whether something was given across a border.
-    pub(crate) fn handle(&mut self, event: &Event) -> bool {
-        match event {
-            Event::Collected { gem } => {
-                self.collected += 1;
-                self.gain(*gem);
-            }
-            Event::Received { gem, .. } => {
-                self.received += 1;
-                self.gain(*gem);
-            }
-            Event::Given { gem, .. } => {
-                self.gives += 1;
-                self.contradictions += u32::from(!self.held.remove(gem));
-                let number = self.offered.iter().find(|(_, offer)| offer.gem == *gem);
-                let number = number.map(|(number, _)| *number);
-                let offer = number.and_then(|number| self.offered.remove(&number));
-                let across = offer.is_some_and(|offer| offer.across);
-                self.gives_across += u32::from(across);
-                return across;
-            }
-            Event::Refused { command, .. } => {
-                self.refused += 1;
-                self.offered.remove(command);
-            }
-            Event::Said { .. } | Event::Emoted { .. } => {}
-        }
-        false
-    }
-
-    fn gain(&mut self, gem: u64) {
-        self.contradictions += u32::from(!self.held.insert(gem));
-    }
-}
 
 /// When a bot orders something, and what.
 #[derive(Clone, Debug)]
@@ -145,13 +137,14 @@ pub(crate) struct Trader {
     waiting_since_us: Option<u64>,
     ordered: u64,
     errand: Option<(u64, Position, u64)>,
+    company: Option<Position>,
 }
 
 /// An order, and whether it reaches across a border.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Order {
     pub(crate) command: Command,
-    across: bool,
+    pub(crate) across: bool,
 }
 
 impl Trader {
@@ -168,6 +161,7 @@ impl Trader {
             waiting_since_us: None,
             ordered: 0,
             errand: None,
+            company: None,
         }
     }
 
@@ -185,6 +179,11 @@ impl Trader {
         self.errand.map(|_| at)
     }
 
+    /// Where the next of the swarm is, told once to who has still to give something away and has nobody within reach.
+    pub(crate) fn take_company(&mut self) -> Option<Position> {
+        self.company.take()
+    }
+
     /// Decides what to order now; `None` to look again later.
     pub(crate) fn decide(
         &mut self,
@@ -194,8 +193,9 @@ impl Trader {
         now_us: u64,
         rng: &mut StdRng,
     ) -> Option<Order> {
+        self.company = seen.company(givers, purse);
         let order = match purse.spare() {
-            Some(gem) => self.give(gem, seen, givers, now_us)?,
+            Some(gem) => self.give(gem, seen, purse, givers, now_us)?,
             None => self.collect_or_talk(seen, now_us, rng)?,
         };
         self.waiting_since_us = None;
@@ -206,21 +206,25 @@ impl Trader {
         Some(order)
     }
 
-    fn give(&mut self, gem: u64, seen: &Surroundings, givers: &Givers, now_us: u64) -> Option<Order> {
-        let given = |neighbour: &&Neighbour| givers.get(&neighbour.user).copied();
-        let ours = || seen.near.iter().filter(|neighbour| given(neighbour).is_some());
-        let across = ours().filter(|neighbour| neighbour.across).min_by_key(given);
+    fn give(
+        &mut self,
+        gem: u64,
+        seen: &Surroundings,
+        purse: &Purse,
+        givers: &Givers,
+        now_us: u64,
+    ) -> Option<Order> {
         let since = *self.waiting_since_us.get_or_insert(now_us);
         let patience_us = (self.every_us as f64 * PATIENCE) as u64;
-        let to = match across {
+        let to = match seen.receiver(givers, purse) {
             Some(neighbour) => neighbour,
             None if now_us.saturating_sub(since) < patience_us => {
                 self.next_us = now_us + LOOK_AGAIN_US;
                 return None;
             }
-            // Nobody came: to somebody here, or something is said instead.
-            None => match ours().min_by_key(given) {
+            None => match seen.second_best(givers, purse) {
                 Some(neighbour) => neighbour,
+                // Nobody came: something is said instead.
                 None => return Some(self.talk()),
             },
         };
@@ -284,16 +288,6 @@ impl Order {
     }
 }
 
-impl Purse {
-    /// Notes what was ordered under which number.
-    pub(crate) fn ordered(&mut self, number: u64, order: &Order) {
-        if let Command::Give { gem, .. } = order.command {
-            let across = order.across;
-            self.offered.insert(number, Offer { gem, across });
-        }
-    }
-}
-
 #[cfg(test)]
 impl Order {
     pub(crate) fn say(text: &str) -> Self {
@@ -308,6 +302,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::demo::Event;
     use rand::SeedableRng as _;
 
     const SECOND_US: u64 = 1_000_000;
@@ -343,7 +338,7 @@ mod tests {
                 neighbour(3, true),
                 neighbour(9, true),
             ],
-            gems: Vec::new(),
+            ..Surroundings::default()
         };
         let givers = Givers::from([(UserId(1), 0), (UserId(2), 4), (UserId(3), 1)]);
         let order = trader.decide(&seen, &purse(77), &givers, 0, &mut rng).unwrap();
@@ -355,18 +350,74 @@ mod tests {
 
     #[test]
     fn a_gem_waits_a_while_for_somebody_across_the_border() {
+        let somebody_here = || vec![neighbour(1, false)];
+        let in_sight = (neighbour(2, true), Position { x: 20.0, y: 0.0 });
+        let to_user_1 =
+            |order: Option<Order>| matches!(order.unwrap().command, Command::Give { to: UserId(1), .. });
+        for (far, given_before, goes_to_user_1) in [
+            (vec![], 0, true),
+            (vec![in_sight], 0, false),
+            (vec![in_sight], 3, true),
+        ] {
+            let (mut trader, mut rng) = trader();
+            let seen = Surroundings {
+                near: somebody_here(),
+                far,
+                ..Surroundings::default()
+            };
+            let givers = Givers::from([(UserId(1), 1)]);
+            let mut purse = purse(77);
+            purse.gives_across = given_before;
+            assert_eq!(trader.decide(&seen, &purse, &givers, 0, &mut rng), None);
+            assert!(trader.is_due(LOOK_AGAIN_US));
+            let order = trader.decide(&seen, &purse, &givers, 3 * SECOND_US, &mut rng);
+            assert_eq!(to_user_1(order), goes_to_user_1);
+        }
+    }
+
+    #[test]
+    fn who_has_given_helps_those_here_who_have_not() {
         let (mut trader, mut rng) = trader();
         let seen = Surroundings {
-            near: vec![neighbour(1, false)],
-            gems: Vec::new(),
+            near: vec![neighbour(1, false), neighbour(2, true)],
+            ..Surroundings::default()
         };
-        let givers = Givers::from([(UserId(1), 0)]);
-        assert_eq!(trader.decide(&seen, &purse(77), &givers, 0, &mut rng), None);
-        assert!(trader.is_due(LOOK_AGAIN_US));
-        let order = trader
-            .decide(&seen, &purse(77), &givers, 3 * SECOND_US, &mut rng)
-            .unwrap();
-        assert!(matches!(order.command, Command::Give { to: UserId(1), .. }) && !order.across);
+        let givers = Givers::from([(UserId(1), 0), (UserId(2), 1)]);
+        let mut purse = purse(77);
+        for (given, receiver) in [(0, 2), (1, 1)] {
+            purse.gives_across = given;
+            let now_us = u64::from(given) * 10 * SECOND_US;
+            let order = trader.decide(&seen, &purse, &givers, now_us, &mut rng).unwrap();
+            let to = UserId(receiver);
+            assert_eq!(order.command, Command::Give { gem: 77, to });
+        }
+    }
+
+    #[test]
+    fn who_is_alone_and_has_not_given_yet_is_told_where_the_next_of_the_swarm_is() {
+        let (mut trader, mut rng) = trader();
+        let at = |x| Position { x, y: 0.0 };
+        let mut seen = Surroundings::default();
+        for (user, x) in [(9, 12.0), (3, 20.0), (1, 40.0)] {
+            let distance = x;
+            let somebody = Neighbour {
+                distance,
+                ..neighbour(user, true)
+            };
+            seen.add(somebody, at(x));
+        }
+        let givers = Givers::from([(UserId(1), 0), (UserId(3), 0)]);
+        let mut purse = purse(77);
+        trader.decide(&seen, &purse, &givers, 0, &mut rng);
+        assert_eq!(
+            trader.take_company(),
+            Some(at(20.0)),
+            "user 9 is none of the swarm"
+        );
+        assert_eq!(trader.take_company(), None);
+        purse.gives_across = 1;
+        trader.decide(&seen, &purse, &givers, SECOND_US, &mut rng);
+        assert_eq!(trader.take_company(), None);
     }
 
     #[test]
@@ -374,7 +425,7 @@ mod tests {
         let (mut trader, mut rng) = trader();
         let seen = Surroundings {
             near: vec![neighbour(2, true)],
-            gems: Vec::new(),
+            ..Surroundings::default()
         };
         let givers = Givers::from([(UserId(2), 0)]);
         let mut purse = purse(77);
@@ -401,10 +452,8 @@ mod tests {
     fn a_gem_in_sight_is_walked_to_and_collected() {
         let (mut trader, mut rng) = trader();
         let at = Position { x: 20.0, y: 0.0 };
-        let mut seen = Surroundings {
-            near: Vec::new(),
-            gems: vec![(7, at, 20.0)],
-        };
+        let mut seen = Surroundings::default();
+        seen.add_gem(7, at, Position { x: 0.0, y: 0.0 });
         let nobody = Givers::new();
         assert_eq!(
             trader.decide(&seen, &Purse::default(), &nobody, 0, &mut rng),
@@ -429,20 +478,5 @@ mod tests {
             durable += u32::from(order.unwrap().command.is_durable());
         }
         assert_eq!(durable, 5);
-    }
-
-    #[test]
-    fn a_gem_that_comes_twice_is_a_contradiction() {
-        let mut purse = purse(7);
-        purse.handle(&Event::Received {
-            gem: 7,
-            from: UserId(1),
-        });
-        assert_eq!(purse.contradictions, 1);
-        purse.handle(&Event::Given {
-            gem: 8,
-            to: UserId(1),
-        });
-        assert_eq!(purse.contradictions, 2);
     }
 }

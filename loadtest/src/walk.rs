@@ -12,8 +12,11 @@ use crate::places::{Crossing, Places, distance, point};
 
 /// How far way-points lie from home, units.
 const WANDER_REACH: f32 = 64.0;
-/// How far a border is crossed to each side, units.
-const BORDER_REACH: f32 = 6.0;
+/// How far a border is crossed to each side, units: six in the mean, and never alike, so that no two bots stay on the
+/// same side for good.
+const BORDER_REACH: std::ops::Range<f32> = 4.0..8.0;
+/// How far along the border a bot goes from home to meet somebody, units.
+const BORDER_ROAM: f32 = 64.0;
 /// Radius of the circle round a corner, units.
 const CORNER_RADIUS: f32 = 6.0;
 /// How far a star's points lie apart from its middle, units.
@@ -27,7 +30,7 @@ const THERE: f32 = 1.0;
 #[derive(Clone, Debug)]
 enum Course {
     Wander,
-    Border { crossing: Crossing, side: f32 },
+    Border { crossing: Crossing, reach: f32 },
     Corner { angle: f32 },
     Crowd { origin: Position, size: f32 },
     Star { outer: Position },
@@ -48,7 +51,13 @@ impl Walker {
         let (course, home) = match behaviour {
             Behaviour::Wander | Behaviour::Trader => (Course::Wander, spawn),
             Behaviour::Border => match places.nearest_crossing(spawn) {
-                Some(crossing) => (Course::Border { crossing, side: 1.0 }, crossing.at),
+                Some(crossing) => (
+                    Course::Border {
+                        crossing,
+                        reach: BORDER_REACH.start,
+                    },
+                    crossing.at,
+                ),
                 None => (Course::Wander, spawn),
             },
             Behaviour::Corner => match places.nearest_corner(spawn) {
@@ -114,6 +123,22 @@ impl Walker {
         Input::towards(at, self.target)
     }
 
+    /// Somebody is wanted, and the next one is over there: a bot at a border goes half the way along it, as the other may
+    /// do, and never far from home, so that bots stay spread along the borders.
+    pub(crate) fn approach(&mut self, there: Position) {
+        let Course::Border { crossing, .. } = &mut self.course else {
+            return;
+        };
+        if !self.at_home {
+            return;
+        }
+        let (home, along) = (self.home, point(crossing.normal.y, crossing.normal.x));
+        let from_home = |at: Position| (at.x - home.x) * along.x + (at.y - home.y) * along.y;
+        let half_way = (from_home(crossing.at) + from_home(there)) / 2.0;
+        let half_way = half_way.clamp(-BORDER_ROAM, BORDER_ROAM);
+        crossing.at = point(home.x + along.x * half_way, home.y + along.y * half_way);
+    }
+
     fn choose(&mut self, at: Position, places: &Places, now_us: u64, rng: &mut StdRng) {
         let there = distance(at, self.target) <= THERE;
         match &mut self.course {
@@ -126,19 +151,18 @@ impl Walker {
                 let mut within = || rng.random_range(2.0..*size - 2.0);
                 self.target = point(origin.x + within(), origin.y + within());
             }
-            Course::Border { crossing, side } => {
+            Course::Border { crossing, reach } => {
                 let across =
                     (at.x - crossing.at.x) * crossing.normal.x + (at.y - crossing.at.y) * crossing.normal.y;
-                if across * *side >= BORDER_REACH {
-                    *side = -*side;
+                if across * reach.signum() >= reach.abs() {
+                    *reach = -rng.random_range(BORDER_REACH).copysign(*reach);
                 }
                 // The target lies beyond the turn, so that the bot arrives there at full speed.
-                let reach = *side * (BORDER_REACH + 4.0);
-                let to = point(
-                    crossing.at.x + crossing.normal.x * reach,
-                    crossing.at.y + crossing.normal.y * reach,
+                let beyond = *reach + 4.0_f32.copysign(*reach);
+                self.target = point(
+                    crossing.at.x + crossing.normal.x * beyond,
+                    crossing.at.y + crossing.normal.y * beyond,
                 );
-                self.target = to;
             }
             Course::Corner { angle } if there => {
                 *angle = (*angle + TAU / 8.0) % TAU;
@@ -219,11 +243,26 @@ mod tests {
             let now = walk.step().x;
             crossings += u32::from((before < 64.0) != (now < 64.0));
         }
-        assert!((25..=31).contains(&crossings), "{crossings} in a minute");
+        assert!((25..=35).contains(&crossings), "{crossings} in a minute");
         assert!(
             (walk.at.y - 20.0).abs() < 2.0,
             "it stays at its place along the border"
         );
+    }
+
+    #[test]
+    fn a_border_walker_who_is_alone_goes_half_the_way_along_the_border() {
+        let mut walk = Walk::new(Behaviour::Border, point(20.0, 20.0));
+        walk.walker.approach(point(70.0, 40.0));
+        walk.go_home();
+        assert!((walk.at.y - 20.0).abs() < 2.0, "home comes first");
+        walk.walker.approach(point(70.0, 40.0));
+        let mut crossings = 0;
+        for _ in 0..20 * 10 {
+            let before = walk.at.x;
+            crossings += u32::from((before < 64.0) != (walk.step().x < 64.0));
+        }
+        assert!((walk.at.y - 30.0).abs() < 2.0 && crossings >= 3, "{:?}", walk.at);
     }
 
     #[test]

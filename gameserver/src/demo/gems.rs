@@ -1,4 +1,4 @@
-//! Gems: made once with the world, one per four cells, and never more or fewer.
+//! Gems: made once with the world, one in each cell, and never more or fewer.
 
 use protocol::demo::{KIND_GEM, REACH, Refusal, encode_gem, parse_gem};
 use protocol::geometry::Position;
@@ -8,8 +8,6 @@ use topology::Topology;
 
 use crate::logic::{Ctx, Place};
 
-/// Cells for each gem.
-const CELLS_PER_GEM: u32 = 4;
 /// How far from the edge of its cell a gem lies at least, units.
 const MARGIN: f32 = 2.0;
 
@@ -25,9 +23,7 @@ pub(super) fn mixed(number: u64) -> u64 {
 pub(super) fn of_world(world: &Topology, seed: u64) -> Vec<Holding> {
     let grid = world.world().grid();
     let span = (grid.cell_size as f32 - 2.0 * MARGIN).max(0.0);
-    let cells = (0..grid.len())
-        .step_by(CELLS_PER_GEM as usize)
-        .map(protocol::geometry::CellIndex);
+    let cells = (0..grid.len()).map(protocol::geometry::CellIndex);
     cells
         .map(|cell| {
             let hash = mixed(seed ^ u64::from(cell.0) << 1);

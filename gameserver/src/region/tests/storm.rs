@@ -202,7 +202,7 @@ fn judge(scene: &mut Scene, bots: &[Bot], seed: u64, crashes: Crashes) {
     let Ok(StoreReply::Holdings(all)) = scene.store.apply(&StoreRequest::AllHoldings { after: None }) else {
         panic!()
     };
-    assert_eq!(all.len(), 16);
+    assert_eq!(all.len(), 64);
     assert!(bots.iter().all(|bot| bot.user.0 < GUEST_USER_FIRST));
 }
 

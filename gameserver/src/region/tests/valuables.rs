@@ -37,7 +37,7 @@ fn assert_conserved(scene: &mut Scene) {
     let Ok(StoreReply::Holdings(all)) = scene.store.apply(&StoreRequest::AllHoldings { after: None }) else {
         panic!()
     };
-    assert_eq!(all.len(), 16, "one gem per four cells");
+    assert_eq!(all.len(), 64, "a gem in each cell");
     let on_ground: usize = scene
         .regions
         .values()
@@ -49,7 +49,7 @@ fn assert_conserved(scene: &mut Scene) {
         .flat_map(|region| region.state.players.values())
         .map(|player| player.holdings.len())
         .sum();
-    assert_eq!(on_ground + held, 16, "memory and store agree");
+    assert_eq!(on_ground + held, 64, "memory and store agree");
 }
 
 #[test]
