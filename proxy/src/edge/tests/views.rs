@@ -160,6 +160,26 @@ fn what_was_lost_is_repeated_so_that_the_client_ends_with_the_same_cell() {
 }
 
 #[test]
+fn deltas_from_before_a_keyframe_that_skipped_lead_nowhere() {
+    let mut table = Table::new();
+    table.playing(7, HOME.0);
+    let updates = [
+        keyframe(&table, HOME, 1, 4),
+        delta(&table, HOME, 2, 0, 5.0),
+        keyframe(&table, HOME, 6, 4),
+        delta(&table, HOME, 7, 0, 6.0),
+    ];
+    for (tick, update) in (1..).zip(updates) {
+        table.cells(A, WEST, tick, vec![update]);
+    }
+    let leads = |have| {
+        let view = table.edge.views.get(HOME).unwrap();
+        view.deltas_since(have).map(Iterator::count)
+    };
+    assert_eq!((leads(1), leads(2), leads(6)), (None, None, Some(1)));
+}
+
+#[test]
 fn a_region_served_anew_starts_with_a_keyframe() {
     let mut table = Table::new();
     table.playing(7, HOME.0);
