@@ -15,7 +15,7 @@ use topology::Topology;
 pub enum Place {
     /// In this region.
     Here,
-    /// In a neighbour, at most one refresh old.
+    /// In a neighbour, as last published; without a link to it, up to five seconds old.
     Ghost(RegionNumber),
 }
 

@@ -8,6 +8,7 @@ pub mod edges;
 pub mod layers;
 pub mod licences;
 pub mod musts;
+pub mod pages;
 pub mod shape;
 pub mod source;
 pub mod suites;

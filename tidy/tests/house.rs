@@ -5,7 +5,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tidy::{Complaint, Source, circles, edges, layers, licences, musts, shape, source, suites};
+use tidy::{Complaint, Source, circles, edges, layers, licences, musts, pages, shape, source, suites};
 
 /// Asked when the test runs: work trees that share a build directory also share this binary.
 fn root() -> PathBuf {
@@ -53,6 +53,16 @@ fn metadata() -> Value {
 fn clean(complaints: &[Complaint]) {
     let lines: Vec<String> = complaints.iter().map(ToString::to_string).collect();
     assert!(complaints.is_empty(), "\n{}\n", lines.join("\n"));
+}
+
+#[test]
+fn pages_name_files_that_are_there() {
+    let pages = source::read_all(&root(), &["md"]).unwrap();
+    assert!(pages.iter().any(|page| page.path == "ARCHITECTURE.md"));
+    let dead = pages
+        .iter()
+        .flat_map(|page| pages::dead_paths(&root(), &page.path, &page.text));
+    clean(&dead.collect::<Vec<_>>());
 }
 
 #[test]
