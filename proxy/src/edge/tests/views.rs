@@ -233,6 +233,12 @@ fn a_crowd_is_shown_from_the_nearest_on_within_the_datagram() {
 
 #[test]
 fn the_byte_budget_holds_over_time_and_no_cell_starves() {
+    for entities in [20, 50] {
+        budget_holds_and_no_cell_starves(entities);
+    }
+}
+
+fn budget_holds_and_no_cell_starves(entities: u64) {
     let mut table = Table::new();
     let handle = table.playing(7, HOME.0);
     let cells: Vec<CellIndex> = table.topology.world().grid().around(HOME, 1).collect();
@@ -240,7 +246,7 @@ fn the_byte_budget_holds_over_time_and_no_cell_starves() {
     for tick in 1..=200_u32 {
         let updates: Vec<Bytes> = cells
             .iter()
-            .map(|cell| keyframe(&table, *cell, tick, 20))
+            .map(|cell| keyframe(&table, *cell, tick, entities))
             .collect();
         table.cells(A, WEST, u64::from(tick), updates);
         table.now_ms += 50;
