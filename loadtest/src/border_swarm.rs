@@ -194,9 +194,8 @@ impl Vale {
             Command::Give { gem, to } => {
                 let receiver = to.0 as usize;
                 if distance(self.players[receiver].at, at) <= REACH {
-                    let from = user(place);
                     self.answer(place, Event::Given { gem, to });
-                    self.answer(receiver, Event::Received { gem, from });
+                    self.answer(receiver, Event::Received { gem });
                 } else {
                     self.answer(place, refused(Refusal::TooFar));
                 }

@@ -231,7 +231,7 @@ impl Bot {
 
     fn take(&mut self, event: &demo::Event) {
         match event {
-            demo::Event::Collected { gem } | demo::Event::Received { gem, .. } => {
+            demo::Event::Collected { gem } | demo::Event::Received { gem } => {
                 self.gems.insert(*gem);
             }
             demo::Event::Given { gem, .. } => {

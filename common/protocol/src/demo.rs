@@ -233,8 +233,6 @@ pub enum Event {
     Received {
         /// Holding id.
         gem: u64,
-        /// Who gave it; 0 when the giver is not known any more.
-        from: UserId,
     },
     /// A durable command changed nothing.
     Refused {
@@ -263,7 +261,7 @@ impl Event {
             }
             Self::Collected { gem } => put_gem(&mut out, COLLECTED, *gem, None),
             Self::Given { gem, to } => put_gem(&mut out, GIVEN, *gem, Some(*to)),
-            Self::Received { gem, from } => put_gem(&mut out, RECEIVED, *gem, Some(*from)),
+            Self::Received { gem } => put_gem(&mut out, RECEIVED, *gem, None),
             Self::Refused { command, reason } => {
                 out.push(REFUSED);
                 out.put_u64_le(*command);
@@ -293,10 +291,7 @@ impl Event {
                 gem: reader.u64()?,
                 to: UserId(reader.u64()?),
             },
-            RECEIVED => Self::Received {
-                gem: reader.u64()?,
-                from: UserId(reader.u64()?),
-            },
+            RECEIVED => Self::Received { gem: reader.u64()? },
             REFUSED => {
                 let command = reader.u64()?;
                 let reason = reader.u8()?;

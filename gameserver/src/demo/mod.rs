@@ -127,10 +127,7 @@ impl GameLogic for DemoGame {
     }
 
     fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
-        let event = Event::Received {
-            gem: holding,
-            from: UserId(0),
-        };
+        let event = Event::Received { gem: holding };
         ctx.tell(user, event.encode(), Reliability::Durable);
     }
 

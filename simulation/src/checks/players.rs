@@ -98,7 +98,7 @@ impl Checks {
                 login.outcomes += 1;
                 (*to, *gem)
             }
-            Event::Received { gem, .. } => (user, *gem),
+            Event::Received { gem } => (user, *gem),
             Event::Refused { command, .. } => {
                 let issued = login.issued.get((*command as usize).wrapping_sub(1));
                 if issued.is_some_and(|issued| issued.class == CommandClass::Durable) {

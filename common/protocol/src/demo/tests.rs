@@ -27,10 +27,7 @@ fn events() -> [Event; 6] {
             gem: 2,
             to: UserId(3),
         },
-        Event::Received {
-            gem: 4,
-            from: UserId(5),
-        },
+        Event::Received { gem: 4 },
         Event::Refused {
             command: 8,
             reason: Refusal::Taken,

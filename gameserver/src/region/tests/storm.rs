@@ -211,7 +211,7 @@ fn told(bot: &Bot) -> Vec<u64> {
     let mut held = std::collections::BTreeSet::new();
     for event in &bot.events {
         match event {
-            Event::Collected { gem } | Event::Received { gem, .. } => drop(held.insert(*gem)),
+            Event::Collected { gem } | Event::Received { gem } => drop(held.insert(*gem)),
             Event::Given { gem, .. } => drop(held.remove(gem)),
             _ => {}
         }
