@@ -181,9 +181,16 @@ fn deltas_from_before_a_keyframe_that_skipped_lead_nowhere() {
 
 #[test]
 fn a_region_served_anew_starts_with_a_keyframe() {
+    // Its numbers begin again, and may be those that the client has.
+    for seq_before in [40, 1] {
+        served_anew_starts_with_a_keyframe(seq_before);
+    }
+}
+
+fn served_anew_starts_with_a_keyframe(seq_before: u32) {
     let mut table = Table::new();
     table.playing(7, HOME.0);
-    let first = keyframe(&table, HOME, 40, 4);
+    let first = keyframe(&table, HOME, seq_before, 4);
     table.cells(A, WEST, 1, vec![first]);
     table.tick_end(A, WEST, 1);
     let serving = subscription::Serving {
