@@ -1,5 +1,6 @@
 //! One shard, two scripted game servers and a made-up clock.
 
+mod limits;
 mod ownership;
 mod views;
 
@@ -122,8 +123,18 @@ impl Table {
 
     /// Admits the user with this attach number and gives its handle.
     pub(super) fn admit(&mut self, attach_no: u32) -> SessionHandle {
+        self.give(EdgeInput::Admit(Box::new(self.admission(attach_no))));
+        let admitted = self.effects.iter().rev().find_map(|effect| match effect {
+            EdgeEffect::Admitted(USER, handle, _) => Some(*handle),
+            _ => None,
+        });
+        admitted.unwrap()
+    }
+
+    /// What a login handshake ends with.
+    pub(super) fn admission(&self, attach_no: u32) -> Admission {
         let prk = Prk::extract(&[0; 32], b"test");
-        self.give(EdgeInput::Admit(Box::new(Admission {
+        Admission {
             user: USER,
             name: "Ada".to_owned(),
             session_id: SessionId([9; 16]),
@@ -134,12 +145,7 @@ impl Table {
             cid: [attach_no as u8; 8],
             datagrams_to_proxy: DatagramSecret::new(&prk, Direction::InitiatorToResponder),
             datagrams_to_client: DatagramSecret::new(&prk, Direction::ResponderToInitiator),
-        })));
-        let admitted = self.effects.iter().rev().find_map(|effect| match effect {
-            EdgeEffect::Admitted(USER, handle, _) => Some(*handle),
-            _ => None,
-        });
-        admitted.unwrap()
+        }
     }
 
     pub(super) fn attach(&mut self, handle: SessionHandle, attach_no: u32) {
