@@ -172,6 +172,22 @@ fn bad_input_ends_with_code_2_and_says_where_and_what() {
         code == 2 && error.contains("REGIONMESH_NODE__NAEM: there is no setting `node.naem`"),
         "{error}"
     );
+    let (code, _, error) = finish({
+        let mut command = command(&["--print-config"]);
+        for link in [
+            "SERVICE_HOST",
+            "PORT",
+            "EDGE_SERVICE_PORT_UDP",
+            "PORT_7000_TCP_ADDR",
+        ] {
+            command.env(format!("REGIONMESH_{link}"), "10.0.0.1");
+        }
+        command
+    });
+    assert_eq!(
+        code, 0,
+        "what Kubernetes says of a service is no setting: {error}"
+    );
 }
 
 #[test]
@@ -207,6 +223,20 @@ fn the_admin_endpoint_answers_and_sigterm_drains() {
     assert_eq!(node.get("/readyz").1, "draining\n");
     assert_eq!(node.get("/livez").0, 200);
     assert_eq!(node.exit_code(), 0);
+    drop(silent);
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_the_endpoint_from_others() {
+    let node = lingering("0", "10000");
+    let silent: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(node.admin).unwrap()).collect();
+    let began = Instant::now();
+    assert_eq!(node.get("/livez"), (200, "alive\n".to_owned()));
+    println!("answered after {:?}", began.elapsed());
+    assert!(
+        began.elapsed().as_secs() < 10,
+        "they are closed after two seconds"
+    );
     drop(silent);
 }
 

@@ -19,13 +19,14 @@ use protocol::message::family::{BatchReader, ClientToProxy};
 use protocol::ticket::Ticket;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::auth::renewal_in_ms;
 use super::client_context::ClientContext;
 use super::client_login::{self, LoggedIn};
 use super::client_queue::{ClientQueue, Next};
+use super::handshake_permits::HandshakePermit;
 use super::inbox::{Arrival, Inbox, ShardInput};
 use crate::edge::rate::Bucket;
 use crate::edge::{Admission, EdgeInput, SessionHandle};
@@ -38,12 +39,7 @@ const FRAME_BYTES: usize = 16 * 1024;
 const SILENCE_MS: u32 = 20_000;
 
 /// Serves one connection to its end.
-pub(super) async fn serve(
-    context: &ClientContext,
-    io: TcpStream,
-    from: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
+pub(super) async fn serve(context: &ClientContext, io: TcpStream, from: SocketAddr, permit: HandshakePermit) {
     notice_silence(&io);
     let Ok(stream) = RawStream::new(io, context.clock) else {
         return;

@@ -9,6 +9,7 @@ mod client_login;
 mod client_peer;
 mod client_queue;
 mod directory;
+mod handshake_permits;
 mod inbox;
 mod login_limits;
 mod metrics;

@@ -319,6 +319,7 @@ impl Starting {
         let door = DoorLimits {
             accepts_per_s: limits.accepts_per_s,
             handshakes_max: limits.handshakes_max,
+            exempt: limits.exempt_networks(),
         };
         let (peers, drain) = (TaskTracker::new(), context.drain.clone());
         let accepting = accept_clients(Arc::clone(&context), built.tcp, door, peers.clone(), drain);

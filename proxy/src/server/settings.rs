@@ -44,13 +44,13 @@ pub struct ClientTable {
     pub sessions_max: u32,
     /// Connections accepted per second.
     pub accepts_per_s: u32,
-    /// Handshakes under way at once.
+    /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
     pub handshakes_max: u32,
     /// New logins (not resumes) per second.
     pub logins_per_s: u32,
     /// New logins per second from one /24 (IPv4) or /48 (IPv6).
     pub logins_per_prefix_per_s: u32,
-    /// Networks that the limit per prefix does not apply to.
+    /// Networks that the limits per prefix do not apply to.
     pub exempt: Vec<String>,
     /// Messages per second that one client may send over TCP.
     pub messages_per_s: u32,

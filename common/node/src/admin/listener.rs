@@ -10,12 +10,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// Connections at a time; more wait in the backlog.
 const CONNECTIONS_MAX: usize = 64;
 /// A connection is closed this long after it was accepted; scrapers reconnect.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(20);
+/// … and sooner, when it has not said a word by then.
+const FIRST_WORD_MAX: Duration = Duration::from_secs(2);
 /// Pause after a failed accept, so that running out of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,15 +61,20 @@ impl axum::serve::Listener for Guarded {
 /// A connection with a deadline.
 pub(super) struct Timed {
     stream: TcpStream,
+    accepted_at: Instant,
     deadline: Pin<Box<Sleep>>,
+    has_spoken: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Timed {
     fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+        let accepted_at = Instant::now();
         Self {
             stream,
-            deadline: Box::pin(tokio::time::sleep(CONNECTION_AGE_MAX)),
+            accepted_at,
+            deadline: Box::pin(tokio::time::sleep_until(accepted_at + FIRST_WORD_MAX)),
+            has_spoken: false,
             _permit: permit,
         }
     }
@@ -87,7 +94,15 @@ impl AsyncRead for Timed {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before && !std::mem::replace(&mut self.has_spoken, true) {
+            let age_max = self.accepted_at + CONNECTION_AGE_MAX;
+            self.deadline.as_mut().reset(age_max);
+            // Whoever waits for the rest is woken when that deadline is over, not the first.
+            self.check(cx)?;
+        }
+        read
     }
 }
 

@@ -147,7 +147,8 @@ fn overrides(sources: &Sources) -> Vec<Override> {
 /// `REGIONMESH_NODE__LOG_LEVEL` is the key `node.log_level`.
 fn from_environment(name: &str, value: &str) -> Option<Override> {
     let key = name
-        .strip_prefix(ENVIRONMENT_PREFIX)?
+        .strip_prefix(ENVIRONMENT_PREFIX)
+        .filter(|_| !is_service_link(name))?
         .to_lowercase()
         .replace("__", ".");
     Some(Override {
@@ -155,6 +156,15 @@ fn from_environment(name: &str, value: &str) -> Option<Override> {
         value: value.to_owned(),
         origin: Origin::Environment(name.to_owned()),
     })
+}
+
+/// Kubernetes tells every container of every service in variables named after it: `REGIONMESH_SERVICE_HOST`,
+/// `REGIONMESH_PORT_7000_TCP` and the like say nothing to us. Every setting is in a table, so its name has two underscores.
+fn is_service_link(name: &str) -> bool {
+    let after_port = name.rsplit_once("_PORT_").map(|(_, rest)| rest);
+    let numbered = after_port.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()));
+    let named = name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT");
+    !name.contains("__") && (numbered || named)
 }
 
 fn merge<S: Settings>(
