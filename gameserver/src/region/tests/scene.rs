@@ -369,6 +369,13 @@ pub(super) fn joined(message: &ServerToProxy) -> Option<Joined> {
     }
 }
 
+pub(super) fn refused(message: &ServerToProxy) -> Option<u8> {
+    match message {
+        ServerToProxy::JoinRefused(refused) => Some(refused.code as u8),
+        _ => None,
+    }
+}
+
 pub(super) fn output(message: &ServerToProxy) -> Option<Output> {
     match message {
         ServerToProxy::Output(output) => Some(output.clone()),

@@ -8,13 +8,6 @@ use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
 
-fn refused(message: &ServerToProxy) -> Option<u8> {
-    match message {
-        ServerToProxy::JoinRefused(refused) => Some(refused.code as u8),
-        _ => None,
-    }
-}
-
 #[test]
 fn the_higher_attach_wins_and_the_older_proxy_drops_its_copy() {
     let mut scene = Scene::four();
