@@ -83,18 +83,19 @@ fn size(world: &RawWorld) -> Option<Diagnostic> {
         );
     }
     let cell_size = sound_cell_size(world)?;
-    let Some(grid) = CellGrid::new(size.value, cell_size.value) else {
-        return Some(off_grid(size, cell_size));
-    };
-    (grid.len() > CELLS_MAX).then(|| {
-        Diagnostic::new(
-            Code::TooManyCells,
-            format!("{} cells, at most {CELLS_MAX}", grid.len()),
-        )
-        .at(&size.span, format!("{} × {} cells", grid.columns, grid.rows))
-        .at(&cell_size.span, "of this size")
-        .help("take larger cells or a smaller world")
-    })
+    let [columns, rows] = size.value.map(|edge| u64::from(edge / cell_size.value));
+    if columns * rows > u64::from(CELLS_MAX) {
+        let message = format!("{} cells, at most {CELLS_MAX}", columns * rows);
+        return Some(
+            Diagnostic::new(Code::TooManyCells, message)
+                .at(&size.span, format!("{columns} × {rows} cells"))
+                .at(&cell_size.span, "of this size")
+                .help("take larger cells or a smaller world"),
+        );
+    }
+    CellGrid::new(size.value, cell_size.value)
+        .is_none()
+        .then(|| off_grid(size, cell_size))
 }
 
 fn off_grid(size: &At<[u32; 2]>, cell_size: &At<u32>) -> Diagnostic {
