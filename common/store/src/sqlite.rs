@@ -13,6 +13,7 @@ mod players;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use protocol::ids::ClusterId;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
@@ -48,6 +49,25 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Opens the store of one cluster, as [`open`](Self::open) does. A new store is that cluster's from then on.
+    ///
+    /// # Errors
+    /// [`OpenError`], also when the store is another cluster's.
+    pub async fn open_for(path: &Path, cluster: ClusterId) -> Result<Self, OpenError> {
+        let store = Self::open(path).await?;
+        let mut slot = store.writer.lock().await;
+        let claimed = match slot.as_mut() {
+            Some(writer) => open::claim(writer, cluster).await,
+            None => Ok(()),
+        };
+        drop(slot);
+        claimed.map_err(|cause| OpenError {
+            path: path.to_owned(),
+            cause,
+        })?;
+        Ok(store)
+    }
+
     /// Opens the store in `path`, creating the file (mode 0600) and its tables where missing. The directory must
     /// exist and must be on a local disk.
     ///

@@ -20,6 +20,11 @@ async fn raw(path: &Path) -> sqlx::SqliteConnection {
         .unwrap()
 }
 
+async fn raw_created(path: &Path) -> sqlx::SqliteConnection {
+    fs::File::create(path).unwrap();
+    raw(path).await
+}
+
 async fn refusal(path: &Path) -> String {
     SqliteStore::open(path).await.map(|_| ()).unwrap_err().to_string()
 }
@@ -43,6 +48,37 @@ async fn all_files_of_the_store_are_private_to_their_user() {
             file.path()
         );
     }
+}
+
+#[tokio::test]
+async fn a_store_belongs_to_the_cluster_that_opened_it_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let (ours, theirs) = (ClusterId([1; 16]), ClusterId([2; 16]));
+    SqliteStore::open_for(&path, ours).await.unwrap().close().await;
+    let refused = SqliteStore::open_for(&path, theirs)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("store of another cluster"), "{refused}");
+    SqliteStore::open_for(&path, ours).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_database_of_something_else_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let mut other = raw_created(&path).await;
+    sqlx::raw_sql("CREATE TABLE photos (id INTEGER)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    assert!(refusal(&path).await.contains("a database of something else"));
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(tables, 1);
 }
 
 #[tokio::test]
@@ -89,7 +125,7 @@ async fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
     connection.close().await.unwrap();
     let refused = refusal(&path).await;
     assert!(
-        refused.contains("schema version 9000") && refused.contains("up to 1"),
+        refused.contains("schema version 9000") && refused.contains("up to 2"),
         "{refused}"
     );
 }

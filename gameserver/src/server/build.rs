@@ -10,7 +10,7 @@ use node::data_dir::DataDir;
 use node::life::Failure;
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
-use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{ClusterId, Incarnation, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::node_handshake::LocalNode;
 use store::sqlite::SqliteStore;
 use store::{StoreHandle, StoreReply, StoreRequest, StoreSettings};
@@ -44,15 +44,21 @@ pub(super) struct OpenStore {
 }
 
 impl OpenStore {
-    async fn open(settings: &GameServerSettings) -> Result<Self, Failure> {
+    async fn open(settings: &GameServerSettings, cluster: ClusterId) -> Result<Self, Failure> {
         let path = settings.store_path();
         // On one thread: the future of sqlx's migrations is not one that may go from thread to thread.
         let runtime = tokio::runtime::Handle::current();
-        let opening = move || runtime.block_on(SqliteStore::open(&path));
+        let opening = move || runtime.block_on(SqliteStore::open_for(&path, cluster));
         let opened = tokio::task::spawn_blocking(opening)
             .await
             .map_err(Failure::failed)?;
-        let file = Arc::new(opened.map_err(Failure::unreachable)?);
+        let file = Arc::new(opened.map_err(|error| {
+            if error.may_pass() {
+                Failure::unreachable(error)
+            } else {
+                Failure::bad_input(error)
+            }
+        })?);
         let queue_bytes_max = settings.store.queue_bytes_max;
         let (handle, task) = StoreHandle::spawn(file.clone(), StoreSettings { queue_bytes_max });
         Ok(Self { handle, task, file })
@@ -84,7 +90,7 @@ pub(super) async fn build(settings: &GameServerSettings) -> Result<Built, Failur
         .ok_or_else(|| Failure::bad_input("the topology does not list this node"))?;
     let peer_listener = bind(server.peer).await?;
     let proxy_listener = bind(server.proxy).await?;
-    let store = OpenStore::open(settings).await?;
+    let store = OpenStore::open(settings, dir.cluster.cluster_id).await?;
     let incarnation = start_node(&store, dir.number).await?;
     let regions = serve_regions(settings, &store, &dir, incarnation, &topology).await?;
     let authorities = dir.cluster.authorities;

@@ -35,14 +35,29 @@ pub(super) struct Built {
 
 /// Builds a proxy on the store that the settings name.
 pub(super) async fn build(settings: &ProxySettings) -> Result<Built, Failure> {
-    let opened = SqliteStore::open(&settings.store_path()).await;
-    build_with(settings, Arc::new(opened.map_err(Failure::unreachable)?)).await
+    let data = open_data(settings)?;
+    let opened = SqliteStore::open_for(&settings.store_path(), data.cluster.cluster_id).await;
+    let store = opened.map_err(|error| {
+        if error.may_pass() {
+            Failure::unreachable(error)
+        } else {
+            Failure::bad_input(error)
+        }
+    })?;
+    build_of(data, Arc::new(store)).await
 }
 
 /// Builds a proxy on this store.
 pub(super) async fn build_with(settings: &ProxySettings, store: Arc<dyn Store>) -> Result<Built, Failure> {
-    let (data_path, name) = (&settings.node.data, &settings.node.name);
-    let data = DataDir::open(data_path, name, Role::Proxy, net::clock::wall_ms())?;
+    build_of(open_data(settings)?, store).await
+}
+
+fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
+    let (path, name) = (&settings.node.data, &settings.node.name);
+    Ok(DataDir::open(path, name, Role::Proxy, net::clock::wall_ms())?)
+}
+
+async fn build_of(data: DataDir, store: Arc<dyn Store>) -> Result<Built, Failure> {
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
     let tcp = bind_tcp(entry.tcp).await?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use protocol::ids::ClusterId;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, SqlitePool};
@@ -30,6 +31,17 @@ pub struct OpenError {
     pub cause: OpenCause,
 }
 
+impl OpenError {
+    /// Whether it may be well the next time, without anybody changing anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            &self.cause,
+            OpenCause::Store(StoreError::Unavailable(_) | StoreError::Unknown(_))
+        )
+    }
+}
+
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenCause {
@@ -39,6 +51,14 @@ pub enum OpenCause {
     /// The database refuses.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// A database that no store has made.
+    #[error("this is a database of something else; name another file with `store.path`")]
+    NotAStore,
+    /// The store of another cluster: its epochs mean nothing here, and ours would break it.
+    #[error(
+        "this is the store of another cluster; name this cluster's with `store.path`, or a new file to begin anew"
+    )]
+    OtherCluster,
 }
 
 /// One connection to write and a few to read.
@@ -71,6 +91,9 @@ async fn connect(path: &Path) -> Result<Connections, OpenCause> {
         .connect()
         .await
         .map_err(|error| fault::before_commit(&error))?;
+    if is_foreign(&mut writer).await? {
+        return Err(OpenCause::NotAStore);
+    }
     migrate(&mut writer).await?;
     drop(lock);
     let reading = options.clone().read_only(true);
@@ -107,6 +130,29 @@ async fn lock_for_opening(path: &Path) -> io::Result<File> {
         .open(name)?;
     let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
     locked.map_err(io::Error::other)?
+}
+
+/// Whether there are tables, but none that says which of our migrations have run.
+async fn is_foreign(writer: &mut SqliteConnection) -> Result<bool, StoreError> {
+    const TABLES: &str = "SELECT count(*), coalesce(sum(name = '_sqlx_migrations'), 0) FROM sqlite_schema \
+                          WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let (tables, ours): (i64, i64) = sqlx::query_as(TABLES)
+        .fetch_one(writer)
+        .await
+        .map_err(|error| fault::before_commit(&error))?;
+    Ok(tables > 0 && ours == 0)
+}
+
+/// Makes a new store the cluster's, or checks that it is.
+pub(super) async fn claim(writer: &mut SqliteConnection, cluster: ClusterId) -> Result<(), OpenCause> {
+    const CLAIM: &str =
+        "UPDATE cluster SET cluster_id = coalesce(cluster_id, ?1) WHERE one = 1 RETURNING cluster_id";
+    let id: Vec<u8> = sqlx::query_scalar(CLAIM)
+        .bind(cluster.0.as_slice())
+        .fetch_one(writer)
+        .await
+        .map_err(|error| fault::before_commit(&error))?;
+    (id == cluster.0).then_some(()).ok_or(OpenCause::OtherCluster)
 }
 
 async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
