@@ -152,7 +152,9 @@ impl Vale {
             .decide(&seen, &player.purse, &self.givers, now_us, &mut player.rng);
         if let Some(order) = order {
             player.orders += 1;
-            player.purse.ordered(player.orders, &order);
+            if let Some(offer) = order.offer() {
+                player.purse.offer(player.orders, offer);
+            }
             let post = Post::Order(place, player.orders, order);
             self.post.push_back((self.tick + WAY_TICKS, post));
         }

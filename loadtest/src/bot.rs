@@ -238,7 +238,9 @@ impl Bot {
     /// An order has left under this number.
     pub(crate) fn ordered(&mut self, number: u64, order: &Order) {
         self.ledger.issue(number, order.class(), order.command.encode());
-        self.purse.ordered(number, order);
+        if let Some(offer) = order.offer() {
+            self.purse.offer(number, offer);
+        }
         self.open_commands = self.ledger.open();
     }
 

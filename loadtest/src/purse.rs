@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::demo::{Command, Event};
-
-use crate::trade::Order;
+use protocol::demo::Event;
 
 /// Gems as confirmed by events.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +20,11 @@ pub(crate) struct Purse {
     pub(crate) contradictions: u32,
 }
 
+/// A gem on its way to somebody.
 #[derive(Clone, Copy, Debug)]
-struct Offer {
-    gem: u64,
-    across: bool,
+pub(crate) struct Offer {
+    pub(crate) gem: u64,
+    pub(crate) across: bool,
 }
 
 impl Purse {
@@ -75,12 +74,9 @@ impl Purse {
         false
     }
 
-    /// Notes what was ordered under which number.
-    pub(crate) fn ordered(&mut self, number: u64, order: &Order) {
-        if let Command::Give { gem, .. } = order.command {
-            let across = order.across;
-            self.offered.insert(number, Offer { gem, across });
-        }
+    /// Notes what was offered, and by which command.
+    pub(crate) fn offer(&mut self, number: u64, offer: Offer) {
+        self.offered.insert(number, offer);
     }
 
     fn gain(&mut self, gem: u64) {

@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use crate::places::distance;
-use crate::purse::Purse;
+use crate::purse::{Offer, Purse};
 
 /// Both sides move until the order arrives: what is to be reached must be nearer than allowed by so much, units.
 const REACH_SPARE: f32 = 1.5;
@@ -144,7 +144,7 @@ pub(crate) struct Trader {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Order {
     pub(crate) command: Command,
-    pub(crate) across: bool,
+    across: bool,
 }
 
 impl Trader {
@@ -280,6 +280,15 @@ impl Trader {
 }
 
 impl Order {
+    /// What it offers, if it gives something.
+    pub(crate) fn offer(&self) -> Option<Offer> {
+        let across = self.across;
+        match self.command {
+            Command::Give { gem, .. } => Some(Offer { gem, across }),
+            _ => None,
+        }
+    }
+
     pub(crate) fn class(&self) -> CommandClass {
         match self.command.is_durable() {
             true => CommandClass::Durable,
@@ -430,14 +439,14 @@ mod tests {
         let givers = Givers::from([(UserId(2), 0)]);
         let mut purse = purse(77);
         let order = trader.decide(&seen, &purse, &givers, 0, &mut rng).unwrap();
-        purse.ordered(5, &order);
+        purse.offer(5, order.offer().unwrap());
         assert_eq!(purse.spare(), None);
         purse.handle(&Event::Refused {
             command: 5,
             reason: protocol::demo::Refusal::TooFar,
         });
         assert_eq!(purse.spare(), Some(77));
-        purse.ordered(6, &order);
+        purse.offer(6, order.offer().unwrap());
         assert!(purse.handle(&Event::Given {
             gem: 77,
             to: UserId(2)
