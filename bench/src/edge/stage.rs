@@ -238,11 +238,11 @@ impl Stage {
             match effect {
                 EdgeEffect::Watch(cell) => self.host.subscribe(PROXIES[0], vec![cell.0]),
                 EdgeEffect::Unwatch(cell) => self.unsubscribe(cell.0),
-                EdgeEffect::ReadOwner(user) => {
+                EdgeEffect::ReadOwner(user, trusted) => {
                     let row = self.host.owner(user)?;
                     let (node, region, epoch) = (row.node, row.region, row.owner_epoch);
                     let answer = OwnerAnswer::Row { node, region, epoch };
-                    answers.push(EdgeInput::Owner(user, answer));
+                    answers.push(EdgeInput::Owner(user, trusted, answer));
                 }
                 EdgeEffect::CloseClient(_, _, code) => bail!("the shard closed a client: {code:?}"),
                 EdgeEffect::Refused(_) => self.refused += 1,

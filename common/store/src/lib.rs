@@ -6,6 +6,7 @@
 //! without waiting and a task batches them.
 
 pub mod batch;
+pub mod claims;
 pub mod error;
 pub mod holding;
 pub mod limits;
@@ -17,6 +18,7 @@ pub mod simulated;
 pub mod sqlite;
 pub mod store_task;
 
+pub use claims::{Announced, ServiceClaims, Verdict};
 pub use error::StoreError;
 pub use holding::{Holder, Holding, HoldingChange};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};

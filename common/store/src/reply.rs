@@ -3,7 +3,7 @@
 use protocol::ids::{CommandNumber, Incarnation, RegionEpoch, SessionGeneration, UserId};
 
 use crate::holding::Holding;
-use crate::row::{OwnerRecord, PlayerRow};
+use crate::row::{OwnerRecord, PlayerRow, Serving};
 
 /// The answer to one request; each says which.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum StoreReply {
     StoreGeneration(u16),
     /// To `ServeRegion`.
     Serving(RegionEpoch),
+    /// To `ReadService`: the newest service, whoever began it; `None` when the region was never served.
+    Service(Option<Serving>),
     /// To `LoadPlayer`.
     Player(Option<PlayerRow>),
     /// To `ReadOwner`.

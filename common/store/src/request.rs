@@ -25,6 +25,11 @@ pub enum StoreRequest {
         /// The node.
         node: NodeNumber,
     },
+    /// Who serves a region, and at which epoch. Answer: [`Service`](crate::StoreReply::Service).
+    ReadService {
+        /// The region.
+        region: RegionNumber,
+    },
     /// Answer: [`Player`](crate::StoreReply::Player).
     LoadPlayer {
         /// Whose row.
@@ -191,6 +196,7 @@ impl StoreRequest {
     pub fn class(&self) -> RequestClass {
         match self {
             Self::StoreGeneration
+            | Self::ReadService { .. }
             | Self::LoadPlayer { .. }
             | Self::ReadOwner { .. }
             | Self::ReadSession { .. }

@@ -201,6 +201,9 @@ async fn carry_out(
         StoreRequest::ServeRegion { region, node } => {
             cluster::serve_region(connection, *region, *node, at.generation).await
         }
+        StoreRequest::ReadService { region } => {
+            Ok(StoreReply::Service(cluster::service(connection, *region).await?))
+        }
         StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user).await?)),
         StoreRequest::ReadOwner { user } => {
             let row = players::load(connection, *user).await?;

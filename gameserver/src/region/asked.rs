@@ -1,12 +1,14 @@
 //! What a region has asked the store, so that an answer finds back to the one who waits for it.
 
-use protocol::ids::{AttemptId, OwnerEpoch, UserId};
+use protocol::ids::{AttemptId, OwnerEpoch, RegionNumber, UserId};
 
 /// One question under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// The world's holdings are there.
     Seed,
+    /// Who serves a region that somebody claims to serve.
+    Service(RegionNumber),
     /// What lies in this region.
     Ground,
     /// A step of a join.

@@ -52,7 +52,7 @@ impl Region {
     /// The node that this region takes for the server of another one.
     #[must_use]
     pub fn knows_server_of(&self, region: RegionNumber) -> Option<NodeNumber> {
-        self.state.serving.get(&region).map(|served| served.node)
+        self.state.served(region).map(|served| served.node)
     }
 }
 

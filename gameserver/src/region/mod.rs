@@ -237,6 +237,7 @@ impl Region {
         };
         match asked {
             Asked::Seed => self.seeded(&answer),
+            Asked::Service(region) => state.service_answer(region, &answer),
             Asked::Ground => state.ground_answer(answer),
             Asked::Join(user) => state.join_answer(user, answer),
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),

@@ -1,11 +1,14 @@
 //! The neighbours: who of them serves what, and what their border strips show. A node is believed as far as the topology
-//! lists it, and no epoch below one already seen.
+//! lists it and the store confirms its epoch.
 
 use protocol::cell::DecodedCell;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::limits::CELL_UPDATES_MAX;
 use protocol::message::subscription::{CellUpdates, Serving, Subscribe};
 
+use store::{Announced, StoreRequest, StoreResult};
+
+use super::asked::Asked;
 use super::ghosts::Neighbour;
 use super::served::Served;
 use super::state::RegionState;
@@ -14,45 +17,62 @@ use super::state::RegionState;
 const FADE_MS: u64 = 5_000;
 
 impl RegionState {
-    /// A node says that it serves a region: believed if the topology lists it and the epoch is no lower than known.
+    /// Who serves another region, as the store has confirmed.
+    pub(super) fn served(&self, region: RegionNumber) -> Option<Served> {
+        self.services.serving(region).map(Served::from)
+    }
+
+    /// A node says that it serves a region: asked of the store, if the topology lists it. A region of this process has
+    /// its epoch from the store itself.
     pub(super) fn neighbour_serves(&mut self, node: NodeNumber, message: &Serving) {
-        let region = RegionNumber(message.region);
-        let served = Served {
+        let claim = store::Serving {
             node,
-            epoch: RegionEpoch(message.region_epoch),
+            region: RegionNumber(message.region),
+            region_epoch: RegionEpoch(message.region_epoch),
         };
+        let region = claim.region;
         if region == self.config.number && node == self.config.node {
             return;
         }
         if region == self.config.number || !self.config.topology.may_serve(node, region) {
             return self.count("serving_not_listed");
         }
-        if self
-            .serving
-            .get(&region)
-            .is_some_and(|known| known.epoch > served.epoch)
-        {
-            return self.count("serving_stale_epoch");
+        if node == self.config.node {
+            self.services.trust(claim);
         }
-        self.serving.insert(region, served);
-        self.watch(region, served);
+        match self.services.announce(claim) {
+            Announced::Known => self.watch(region, claim.into()),
+            Announced::Ask => self.ask(Asked::Service(region), StoreRequest::ReadService { region }),
+            Announced::Waits => {}
+        }
     }
 
-    /// Whether `node` speaks for `region` at this epoch; learns higher epochs of listed nodes.
+    /// The store's word on who serves a region.
+    pub(super) fn service_answer(&mut self, region: RegionNumber, answer: &StoreResult) {
+        let verdict = self.services.answer(region, answer);
+        for _ in &verdict.refused {
+            self.count("serving_unissued");
+        }
+        if let Some(serving) = verdict.confirmed {
+            self.watch(region, serving.into());
+        }
+        if verdict.again {
+            self.ask_later(Asked::Service(region), StoreRequest::ReadService { region });
+        }
+    }
+
+    /// Whether `node` may speak for `region` at this epoch; one that the store has not confirmed is asked about.
     pub(super) fn speaks_for(&mut self, node: NodeNumber, region: RegionNumber, epoch: RegionEpoch) -> bool {
         if !self.config.topology.may_serve(node, region) {
             self.count("peer_not_listed");
             return false;
         }
-        let known = self
-            .serving
-            .get(&region)
-            .map_or(RegionEpoch(0), |known| known.epoch);
-        if epoch < known {
+        let known = self.served(region);
+        if known.is_some_and(|known| epoch < known.epoch) {
             self.count("peer_stale_epoch");
             return false;
         }
-        if epoch > known {
+        if known != Some(Served { node, epoch }) {
             let message = Serving {
                 region: region.0,
                 region_epoch: epoch.0,
@@ -87,14 +107,12 @@ impl RegionState {
     /// A peer's link is up: subscribe again to what it serves.
     pub(super) fn watch_peer(&mut self, node: NodeNumber) {
         let served: Vec<_> = self
-            .serving
-            .iter()
-            .map(|(region, served)| (*region, *served))
+            .services
+            .services()
+            .filter(|serving| serving.node == node)
             .collect();
-        for (region, served) in served {
-            if served.node == node {
-                self.watch(region, served);
-            }
+        for serving in served {
+            self.watch(serving.region, serving.into());
         }
     }
 
@@ -102,7 +120,8 @@ impl RegionState {
     pub(super) fn freeze_ghosts(&mut self, node: NodeNumber) {
         let fades_at_ms = self.now.mono_ms + FADE_MS;
         for (region, neighbour) in &mut self.ghosts.neighbours {
-            if self.serving.get(region).is_some_and(|served| served.node == node) {
+            let serving = self.services.serving(*region);
+            if serving.is_some_and(|serving| serving.node == node) {
                 neighbour.fades_at_ms.get_or_insert(fades_at_ms);
             }
         }
@@ -123,8 +142,12 @@ impl RegionState {
         if region == self.config.number {
             return;
         }
-        if !self.speaks_for(node, region, RegionEpoch(message.region_epoch)) {
+        let epoch = RegionEpoch(message.region_epoch);
+        if !self.speaks_for(node, region, epoch) {
             return;
+        }
+        if self.served(region) != Some(Served { node, epoch }) {
+            return self.count("cells_not_serving");
         }
         if message.cells.len() > CELL_UPDATES_MAX {
             return self.count("cells_too_many");

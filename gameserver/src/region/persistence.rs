@@ -32,6 +32,11 @@ impl RegionState {
             .extract_if(.., |(at_ms, ..)| *at_ms <= now_ms)
             .collect();
         for (_, asked, request) in due {
+            if let Asked::Service(region) = asked
+                && !self.services.ask_again(region)
+            {
+                continue;
+            }
             self.ask(asked, request);
         }
     }
@@ -275,7 +280,7 @@ impl RegionState {
         }
         let stub = self.stubs.get(&user).map(|stub| (stub.region, stub.at.node));
         let seen = self.receivers.remove(&user);
-        let at = seen.and_then(|region| self.serving.get(&region).map(|served| (region, served.node)));
+        let at = seen.and_then(|region| self.served(region).map(|served| (region, served.node)));
         if let Some((region, node)) = stub.or(at) {
             let refresh = Refresh {
                 from_region: self.config.number.0,
@@ -406,7 +411,7 @@ impl RegionState {
         match place {
             Place::Here => self.notices.push_back(Notice::Effect { source, target, body }),
             Place::Ghost(region) => {
-                let Some(served) = self.serving.get(&region).copied() else {
+                let Some(served) = self.served(region) else {
                     return;
                 };
                 let effect = protocol::message::effect::Effect {

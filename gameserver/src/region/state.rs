@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::geometry::{CellIndex, Position, Rect};
 use protocol::ids::{EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
-use store::{Holding, Serving, StoreRequest};
+use store::{Holding, ServiceClaims, Serving, StoreRequest};
 use topology::Topology;
 
 use super::asked::Asked;
@@ -20,7 +20,7 @@ use super::handover::departure::Departures;
 use super::input::Now;
 use super::joining::Joining;
 use super::player::Player;
-use super::served::{Served, Stub};
+use super::served::Stub;
 use super::subscribers::Publication;
 use crate::logic::CommandKind;
 
@@ -114,7 +114,8 @@ pub(super) struct RegionState {
     pub(super) stubs: BTreeMap<UserId, Stub>,
     pub(super) proxies: BTreeSet<NodeNumber>,
     pub(super) peers: BTreeSet<NodeNumber>,
-    pub(super) serving: BTreeMap<RegionNumber, Served>,
+    /// Who serves the other regions: what they announce, and what the store has confirmed.
+    pub(super) services: ServiceClaims,
     /// What lies in this region, and the entity that shows it.
     pub(super) ground: BTreeMap<u64, EntityId>,
     pub(super) ground_known: bool,
@@ -168,7 +169,7 @@ impl RegionState {
             stubs: BTreeMap::new(),
             proxies: BTreeSet::new(),
             peers: BTreeSet::new(),
-            serving: BTreeMap::new(),
+            services: ServiceClaims::default(),
             ground: BTreeMap::new(),
             ground_known: false,
             asked: BTreeMap::new(),

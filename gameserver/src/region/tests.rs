@@ -3,6 +3,7 @@
 mod bot;
 mod crossing;
 mod doubt;
+mod hostile;
 mod limits;
 mod scene;
 mod sessions;

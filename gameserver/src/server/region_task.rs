@@ -177,7 +177,9 @@ impl RegionTask {
         self.region.handle(RegionInput::Drain, self.now());
         loop {
             self.tick();
-            while self.region.status().store_waiting > 0 {
+            // Peers go on talking meanwhile, and what is to be asked again waits for a tick.
+            let look_ms = self.clock.now_ms() + DRAIN_SILENCE.as_millis() as u64;
+            while self.region.status().store_waiting > 0 && self.clock.now_ms() < look_ms {
                 if timeout(DRAIN_SILENCE, self.take_next()).await.is_err() {
                     break;
                 }

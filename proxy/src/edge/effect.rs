@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use protocol::Code;
 use protocol::geometry::CellIndex;
-use protocol::ids::{NodeNumber, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 
 use super::SessionHandle;
@@ -24,8 +24,9 @@ pub enum EdgeEffect {
     Watch(CellIndex),
     /// This shard no longer needs the cell.
     Unwatch(CellIndex),
-    /// Read the player's owner from the store; answer with [`EdgeInput::Owner`](super::EdgeInput::Owner).
-    ReadOwner(UserId),
+    /// Read the player's owner from the store; answer with [`EdgeInput::Owner`](super::EdgeInput::Owner). The epoch is the
+    /// one that is trusted as the question is asked, 0 for none; it goes back with the answer.
+    ReadOwner(UserId, OwnerEpoch),
     /// Something was refused; counted under this label.
     Refused(&'static str),
 }

@@ -73,14 +73,14 @@ pub enum EdgeInput {
     Cells(Arc<RegionCells>),
     /// A region's tick is complete.
     TickEnd(NodeNumber, subscription::TickEnd),
-    /// A game server announces what it serves.
+    /// The store has confirmed what a game server announced: it serves this region now, whatever was said before.
     Serving(NodeNumber, subscription::Serving),
     /// The link to a game server is up.
     ServerUp(NodeNumber),
     /// The link to a game server is gone.
     ServerDown(NodeNumber),
-    /// The store's answer to [`ReadOwner`](super::EdgeEffect::ReadOwner).
-    Owner(UserId, OwnerAnswer),
+    /// The store's answer to [`ReadOwner`](super::EdgeEffect::ReadOwner), with the epoch that the question named.
+    Owner(UserId, OwnerEpoch, OwnerAnswer),
     /// The proxy is shutting down: tell everybody where else to go.
     Drain,
 }

@@ -124,7 +124,7 @@ impl Edge {
             EdgeInput::Serving(node, serving) => self.serving(node, &serving, now_ms),
             EdgeInput::ServerUp(node) => self.server_up(node, now_ms),
             EdgeInput::ServerDown(node) => self.server_down(node, now_ms),
-            EdgeInput::Owner(user, answer) => self.owner_answered(user, answer, now_ms),
+            EdgeInput::Owner(user, trusted, answer) => self.owner_answered(user, trusted, answer, now_ms),
             EdgeInput::Drain => self.drain(),
         }
     }

@@ -1,7 +1,8 @@
 //! Which server gets this player: who owns it, as far as this proxy may believe, and what to do about what it hears.
 //!
-//! A higher epoch is adopted only from the current owner's `Moved`, or after reading it from the store. Never from
-//! outputs, and never because a server says so: that is how no hostile server can claim a player by a large epoch.
+//! A higher epoch is adopted only from the current owner's `Moved`, if it is the one that comes next, or after reading it
+//! from the store. Never from outputs, and never because a server says so: that is how no hostile server can claim a player by
+//! a large epoch. And what the store has never issued is given up as soon as the store says so.
 
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber};
 
@@ -42,7 +43,7 @@ pub(super) enum Standing {
 /// Why a trusted owner is in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doubt {
-    /// Somebody claims the player by a higher epoch.
+    /// Somebody claims the player by a higher epoch, or the owner says nothing any more.
     Claimed,
     /// The owner says that it has not got the player.
     Denied,
@@ -134,7 +135,8 @@ impl Route {
         }
         let stale = self.owner.is_some_and(|owner| claim.epoch <= owner.epoch);
         match self.standing {
-            Standing::Joining { asked, .. } if asked == claim.node && !stale => {
+            // A lower epoch may be old news, or the one that is trusted was never issued.
+            Standing::Joining { asked, .. } if asked == claim.node => {
                 self.standing = Standing::Confirming {
                     claim,
                     since_ms: now_ms,
@@ -198,7 +200,44 @@ impl Route {
         if !current || to.epoch <= from_epoch {
             return Step::Stay;
         }
-        self.adopt(to, up, now_ms)
+        // A handover raises the epoch by one; an owner in doubt takes its player back at the one after.
+        let handover = from_epoch.next();
+        let reclaim = handover.and_then(OwnerEpoch::next);
+        if handover == Ok(to.epoch) || to.node == from && reclaim == Ok(to.epoch) {
+            return self.adopt(to, up, now_ms);
+        }
+        // Whatever this is, the store knows.
+        match self.standing {
+            Standing::Playing => self.doubt(Doubt::Claimed, now_ms),
+            _ => Step::ReadOwner,
+        }
+    }
+
+    /// The owner has said nothing of the player for long: whoever handed it over may have lied.
+    pub(super) fn silent(&mut self, now_ms: u64) -> Step {
+        match self.standing {
+            Standing::Playing => self.doubt(Doubt::Claimed, now_ms),
+            _ => Step::Stay,
+        }
+    }
+
+    /// The epoch that is trusted, 0 for none.
+    pub(super) fn trusted_epoch(&self) -> OwnerEpoch {
+        self.owner.map_or(OwnerEpoch(0), |owner| owner.epoch)
+    }
+
+    /// How the store's answer stands to what is trusted. `trusted`: the epoch that was trusted when it was asked.
+    pub(super) fn age_of(&self, answer: OwnerAnswer, trusted: OwnerEpoch) -> AnswerAge {
+        let epoch = match answer {
+            OwnerAnswer::Row { epoch, .. } => epoch,
+            OwnerAnswer::NoRow => OwnerEpoch(0),
+            OwnerAnswer::Unavailable => return AnswerAge::Old,
+        };
+        match self.owner {
+            Some(owner) if epoch < owner.epoch && trusted == owner.epoch => AnswerAge::Overrides,
+            Some(owner) if epoch < owner.epoch => AnswerAge::Old,
+            _ => AnswerAge::Current,
+        }
     }
 
     /// A server says that the player is active there. Believed when it is the trusted owner; else the store is asked.
@@ -216,10 +255,12 @@ impl Route {
         }
     }
 
-    /// The store's word on the owner. `serving`: the server to join at for the answered region when the row's owner is gone.
+    /// The store's word on the owner, of this age. `serving`: the server to join at for the answered region when the row's
+    /// owner is gone.
     pub(super) fn answered(
         &mut self,
         answer: OwnerAnswer,
+        age: AnswerAge,
         serving: Option<NodeNumber>,
         up: LinkUp,
         now_ms: u64,
@@ -228,9 +269,13 @@ impl Route {
             OwnerAnswer::Row { node, region, epoch } => {
                 (node, node.map(|node| Owner { node, region, epoch }))
             }
-            OwnerAnswer::NoRow => (None, None),
-            OwnerAnswer::Unavailable => return Step::Stay,
+            OwnerAnswer::NoRow | OwnerAnswer::Unavailable => (None, None),
         };
+        match age {
+            AnswerAge::Old => return Step::Stay,
+            AnswerAge::Overrides => self.owner = None,
+            AnswerAge::Current => {}
+        }
         let doubt = self.doubt.take().map(|(doubt, _)| doubt);
         match self.standing {
             Standing::Confirming { claim, .. } if row == Some(claim) => self.adopt(claim, up, now_ms),
@@ -238,6 +283,7 @@ impl Route {
             Standing::Playing => match (row, self.owner) {
                 (Some(row), Some(owner)) if row.epoch > owner.epoch => self.adopt(row, up, now_ms),
                 (None, _) => self.join(serving, now_ms),
+                (_, None) => self.join(row_node.filter(|_| up == LinkUp::Yes).or(serving), now_ms),
                 // It was the owner's, and the owner has begun anew since: it has to be asked to take the player.
                 _ if doubt == Some(Doubt::Denied) => {
                     self.join(row_node.filter(|_| up == LinkUp::Yes).or(serving), now_ms)
@@ -317,6 +363,17 @@ impl Route {
     }
 }
 
+/// How an answer of the store stands to what is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerAge {
+    /// It says nothing, or it was asked for before an epoch above it was adopted.
+    Old,
+    /// It is no lower than what is trusted.
+    Current,
+    /// The epoch that is trusted was never issued: the row counts, and nothing else.
+    Overrides,
+}
+
 /// Whether the link to a server is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LinkUp {
@@ -325,139 +382,4 @@ pub(super) enum LinkUp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: NodeNumber = NodeNumber(1);
-    const B: NodeNumber = NodeNumber(2);
-
-    fn owner(node: NodeNumber, epoch: u64) -> Owner {
-        Owner {
-            node,
-            region: RegionNumber(u32::from(node.0)),
-            epoch: OwnerEpoch(epoch),
-        }
-    }
-
-    fn row(node: NodeNumber, epoch: u64) -> OwnerAnswer {
-        OwnerAnswer::Row {
-            node: Some(node),
-            region: owner(node, epoch).region,
-            epoch: OwnerEpoch(epoch),
-        }
-    }
-
-    fn playing(at: Owner) -> Route {
-        Route {
-            owner: Some(at),
-            standing: Standing::Playing,
-            doubt: None,
-        }
-    }
-
-    #[test]
-    fn a_first_owner_is_believed_only_when_the_store_says_the_same() {
-        let mut route = Route::new();
-        assert_eq!(route.join(Some(A), 0), Step::Join(A));
-        assert_eq!(route.joined(owner(B, 9), 1), Step::Stay, "nobody asked B");
-        assert_eq!(route.joined(owner(A, 5), 1), Step::ReadOwner);
-        assert!(!route.trusts(A, OwnerEpoch(5)));
-        assert_eq!(route.answered(row(A, 5), None, LinkUp::Yes, 2), Step::Adopted);
-        assert!(route.trusts(A, OwnerEpoch(5)));
-    }
-
-    #[test]
-    fn a_lie_about_the_owner_leads_to_the_one_in_the_row() {
-        let mut route = Route::new();
-        route.join(Some(A), 0);
-        route.joined(owner(A, 1 << 40), 1);
-        assert_eq!(route.answered(row(B, 5), None, LinkUp::Yes, 2), Step::Join(B));
-        assert_eq!(route.owner, None);
-    }
-
-    #[test]
-    fn only_the_current_owner_moves_a_player() {
-        let mut route = playing(owner(A, 5));
-        assert_eq!(
-            route.moved(B, OwnerEpoch(5), owner(B, 6), LinkUp::Yes, 0),
-            Step::Stay
-        );
-        assert_eq!(
-            route.moved(A, OwnerEpoch(4), owner(B, 6), LinkUp::Yes, 0),
-            Step::Stay
-        );
-        assert_eq!(
-            route.moved(A, OwnerEpoch(5), owner(B, 5), LinkUp::Yes, 0),
-            Step::Stay
-        );
-        assert_eq!(
-            route.moved(A, OwnerEpoch(5), owner(B, 6), LinkUp::Yes, 0),
-            Step::Adopted
-        );
-        assert!(route.trusts(B, OwnerEpoch(6)) && !route.trusts(A, OwnerEpoch(5)));
-    }
-
-    #[test]
-    fn a_claim_by_a_large_epoch_is_checked_and_a_lower_one_ignored() {
-        let mut route = playing(owner(A, 5));
-        assert_eq!(route.here(owner(B, 1 << 50), 0), Step::ReadOwner);
-        assert_eq!(route.answered(row(A, 5), None, LinkUp::Yes, 0), Step::Stay);
-        assert!(route.trusts(A, OwnerEpoch(5)));
-        assert_eq!(route.here(owner(B, 4), 0), Step::Stay);
-        assert_eq!(route.here(owner(B, 6), 0), Step::ReadOwner);
-        assert_eq!(route.answered(row(B, 6), None, LinkUp::Yes, 0), Step::Adopted);
-    }
-
-    #[test]
-    fn an_owner_that_begins_again_with_its_player_is_asked_about_until_the_store_answers() {
-        let mut route = playing(owner(A, 5));
-        assert_eq!(route.joined(owner(A, 6), 0), Step::ReadOwner);
-        let unavailable = OwnerAnswer::Unavailable;
-        assert_eq!(route.answered(unavailable, None, LinkUp::Yes, 1), Step::Stay);
-        assert!(route.waits());
-        assert_eq!(route.tick(RETRY_MS - 1), Step::Stay);
-        assert_eq!(route.tick(RETRY_MS), Step::ReadOwner);
-        assert_eq!(
-            route.answered(row(A, 6), None, LinkUp::Yes, RETRY_MS),
-            Step::Adopted
-        );
-        assert!(route.trusts(A, OwnerEpoch(6)) && !route.waits());
-    }
-
-    #[test]
-    fn an_owner_that_has_forgotten_its_player_is_asked_to_take_it() {
-        let mut route = playing(owner(A, 5));
-        assert_eq!(route.elsewhere(A, Some(A), 0), Step::ReadOwner);
-        assert_eq!(route.answered(row(A, 5), Some(A), LinkUp::Yes, 1), Step::Join(A));
-        assert_eq!(route.joined(owner(A, 6), 2), Step::ReadOwner);
-        assert_eq!(route.answered(row(A, 6), None, LinkUp::Yes, 3), Step::Adopted);
-    }
-
-    #[test]
-    fn after_three_hops_the_store_is_asked() {
-        let mut route = Route::new();
-        route.join(Some(A), 0);
-        assert_eq!(route.elsewhere(A, Some(B), 0), Step::Join(B));
-        assert_eq!(route.elsewhere(A, Some(B), 0), Step::Stay, "A was not asked last");
-        assert_eq!(route.elsewhere(B, Some(A), 0), Step::Join(A));
-        assert_eq!(route.elsewhere(A, Some(B), 0), Step::Join(B));
-        assert_eq!(route.elsewhere(B, Some(A), 0), Step::Suspended);
-        assert_eq!(route.tick(RETRY_MS), Step::ReadOwner);
-        assert_eq!(
-            route.answered(row(A, 7), None, LinkUp::Yes, RETRY_MS),
-            Step::Join(A)
-        );
-    }
-
-    #[test]
-    fn a_dead_server_suspends_its_players_and_a_living_one_gets_them_back() {
-        let mut route = playing(owner(A, 5));
-        assert_eq!(route.server_down(B, 0), Step::Stay);
-        assert_eq!(route.server_down(A, 0), Step::Suspended);
-        assert!(!route.trusts(A, OwnerEpoch(5)));
-        assert_eq!(route.answered(row(A, 5), None, LinkUp::No, 1), Step::Stay);
-        assert_eq!(route.answered(row(A, 5), Some(A), LinkUp::Yes, 2), Step::Join(A));
-        assert_eq!(route.joined(owner(A, 6), 3), Step::ReadOwner);
-        assert_eq!(route.answered(row(A, 6), None, LinkUp::Yes, 4), Step::Adopted);
-    }
-}
+mod tests;

@@ -10,9 +10,11 @@ use protocol::message::{client, player, subscription};
 use super::Edge;
 use super::effect::EdgeEffect;
 use super::input::{OwnerAnswer, SessionHandle};
-use super::route::{LinkUp, Owner, Standing, Step};
-use super::servers::Announced;
+use super::route::{AnswerAge, LinkUp, Owner, Standing, Step};
 use super::views::RegionCells;
+
+/// An owner that says nothing of its player for so long is asked about at the store, again and again, milliseconds.
+const OWNER_SILENCE_MS: u64 = 2_000;
 
 impl Edge {
     pub(super) fn server_messages(&mut self, node: NodeNumber, messages: Vec<ServerToProxy>, now_ms: u64) {
@@ -64,6 +66,7 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
+        session.owner_heard_ms = now_ms;
         session.own.tick = output.tick;
         session.own.input_ack = session.own.input_ack.max(output.input_ack);
         session.own.bytes = output.own;
@@ -188,8 +191,10 @@ impl Edge {
         let step = session
             .route
             .moved(node, OwnerEpoch(moved.from_epoch), to, up, now_ms);
-        if step == Step::Stay {
-            self.effects.push(EdgeEffect::Refused("moved_not_owner"));
+        match step {
+            Step::Stay => self.effects.push(EdgeEffect::Refused("moved_not_owner")),
+            Step::ReadOwner => self.effects.push(EdgeEffect::Refused("moved_not_next")),
+            Step::Join(_) | Step::Adopted | Step::Suspended => {}
         }
         self.take_step(handle, step, now_ms);
     }
@@ -285,10 +290,8 @@ impl Edge {
 
     pub(super) fn serving(&mut self, node: NodeNumber, serving: &subscription::Serving, now_ms: u64) {
         let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        match self.servers.announce(&self.topology, node, region, epoch) {
-            Announced::New => self.rejoin_suspended(now_ms),
-            Announced::Known => {}
-            Announced::Denied => self.effects.push(EdgeEffect::Refused("serving_denied")),
+        if self.servers.serve(node, region, epoch) {
+            self.rejoin_suspended(now_ms);
         }
     }
 
@@ -309,7 +312,13 @@ impl Edge {
         }
     }
 
-    pub(super) fn owner_answered(&mut self, user: UserId, answer: OwnerAnswer, now_ms: u64) {
+    pub(super) fn owner_answered(
+        &mut self,
+        user: UserId,
+        trusted: OwnerEpoch,
+        answer: OwnerAnswer,
+        now_ms: u64,
+    ) {
         let Some(handle) = self.by_user.get(&user).copied() else {
             return;
         };
@@ -324,7 +333,11 @@ impl Edge {
             .and_then(|region| self.servers.reachable(region))
             .or_else(|| self.servers.any(user.0).filter(|_| answer == OwnerAnswer::NoRow));
         let up = node.map_or(LinkUp::No, |node| self.servers.link(node));
-        let step = session.route.answered(answer, serving, up, now_ms);
+        let age = session.route.age_of(answer, trusted);
+        if age == AnswerAge::Overrides {
+            self.effects.push(EdgeEffect::Refused("owner_epoch_unissued"));
+        }
+        let step = session.route.answered(answer, age, serving, up, now_ms);
         self.take_step(handle, step, now_ms);
     }
 
@@ -337,6 +350,19 @@ impl Edge {
             .collect();
         for handle in overdue {
             self.send_open_commands(handle);
+        }
+        let unheard: Vec<SessionHandle> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| now_ms.saturating_sub(session.owner_heard_ms) >= OWNER_SILENCE_MS)
+            .map(|(key, _)| SessionHandle(key))
+            .collect();
+        for handle in unheard {
+            if let Some(session) = self.sessions.get_mut(handle.0) {
+                session.owner_heard_ms = now_ms;
+                let step = session.route.silent(now_ms);
+                self.take_step(handle, step, now_ms);
+            }
         }
         let waiting: Vec<SessionHandle> = self
             .sessions
@@ -373,7 +399,10 @@ impl Edge {
         };
         match step {
             Step::Stay => {}
-            Step::ReadOwner => self.effects.push(EdgeEffect::ReadOwner(session.user)),
+            Step::ReadOwner => {
+                let read = EdgeEffect::ReadOwner(session.user, session.route.trusted_epoch());
+                self.effects.push(read);
+            }
             Step::Join(node) => match session.join() {
                 Some(join) if self.servers.link(node) == LinkUp::Yes => {
                     self.effects.push(EdgeEffect::ToServer(node, join.into()));
@@ -382,7 +411,10 @@ impl Edge {
                     session.route.suspend(now_ms);
                 }
             },
-            Step::Adopted => self.adopted(handle),
+            Step::Adopted => {
+                session.owner_heard_ms = now_ms;
+                self.adopted(handle);
+            }
             Step::Suspended => {
                 session.own.bytes.clear();
                 if !session.recovering_told {

@@ -3,22 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
-use topology::Topology;
 
 use super::route::LinkUp;
 
-/// What an announcement was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Announced {
-    /// Somebody else, or at a higher epoch than known.
-    New,
-    /// Said before.
-    Known,
-    /// The topology does not list the node for the region, or the epoch is lower than one already seen.
-    Denied,
-}
-
-/// Links and serving announcements.
+/// Links, and the services that the store has confirmed.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     up: BTreeSet<NodeNumber>,
@@ -42,28 +30,12 @@ impl Servers {
         }
     }
 
-    /// Takes an announcement.
-    pub(super) fn announce(
-        &mut self,
-        topology: &Topology,
-        node: NodeNumber,
-        region: RegionNumber,
-        epoch: RegionEpoch,
-    ) -> Announced {
-        if !topology.may_serve(node, region) {
-            return Announced::Denied;
-        }
-        match self.serving.get(&region) {
-            Some((known, _)) if epoch < *known => Announced::Denied,
-            Some(known) if *known == (epoch, node) => Announced::Known,
-            _ => {
-                self.serving.insert(region, (epoch, node));
-                Announced::New
-            }
-        }
+    /// The store says who serves a region. Whether that is news.
+    pub(super) fn serve(&mut self, node: NodeNumber, region: RegionNumber, epoch: RegionEpoch) -> bool {
+        self.serving.insert(region, (epoch, node)) != Some((epoch, node))
     }
 
-    /// Whether this node serves the region at this epoch, as far as announced.
+    /// Whether this node serves the region at exactly this epoch.
     pub(super) fn serves(&self, node: NodeNumber, region: RegionNumber, epoch: RegionEpoch) -> bool {
         self.serving.get(&region) == Some(&(epoch, node))
     }

@@ -93,6 +93,8 @@ pub(super) struct Session {
     pub(super) sight: Sight,
     pub(super) composed_at_ms: u64,
     pub(super) recovering_told: bool,
+    /// When the owner last said how its player is, or became the owner.
+    pub(super) owner_heard_ms: u64,
     /// When the client last said anything, by whatever transport.
     pub(super) heard_at_ms: u64,
 }
@@ -126,6 +128,7 @@ impl Session {
             sight: Sight::new(byte_rate, now_ms),
             composed_at_ms: now_ms,
             recovering_told: false,
+            owner_heard_ms: now_ms,
             heard_at_ms: now_ms,
         }
     }

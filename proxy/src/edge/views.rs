@@ -191,7 +191,7 @@ impl CellViews {
         server_time_ms: u64,
     ) {
         let clock = self.regions.entry(region).or_default();
-        if (epoch, tick) > (clock.epoch, clock.tick) {
+        if epoch != clock.epoch || tick > clock.tick {
             *clock = RegionClock {
                 epoch,
                 tick,
@@ -240,15 +240,12 @@ impl CellViews {
     /// Takes what a region published; the caller has checked that the publisher serves it. Leaves in `ask` the cells that
     /// need a fresh keyframe.
     pub(super) fn take(&mut self, published: &RegionCells, now_ms: u64, ask: &mut Vec<CellIndex>) {
-        let clock = self.regions.entry(published.region).or_default();
-        if published.region_epoch < clock.epoch {
-            return;
-        }
-        *clock = RegionClock {
+        let clock = RegionClock {
             epoch: published.region_epoch,
             tick: published.tick,
             server_time_ms: published.server_time_ms,
         };
+        self.regions.insert(published.region, clock);
         for (bytes, decoded) in &published.cells {
             let Some(view) = self.cells.get_mut(&decoded.cell) else {
                 continue;

@@ -21,6 +21,7 @@ mod refusals;
 mod run;
 mod server_link;
 mod server_links;
+mod services;
 mod settings;
 mod shard_effects;
 mod shard_handle;

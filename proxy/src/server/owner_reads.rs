@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::ids::UserId;
+use protocol::ids::{OwnerEpoch, UserId};
 use store::{StoreAnswer, StoreHandle, StoreReply, StoreRequest};
 use tokio::sync::mpsc;
 
@@ -17,8 +17,11 @@ const QUESTIONS_MAX: usize = 16 * 1024;
 /// Batches of questions that may wait.
 const BATCHES_MAX: usize = 256;
 
+/// Whose owner is asked for, and the epoch trusted as it is.
+pub(super) type OwnerQuestion = (UserId, OwnerEpoch);
+
 /// A shard's questions of one sweep.
-pub(super) type Questions = (ShardIndex, Vec<UserId>);
+pub(super) type Questions = (ShardIndex, Vec<OwnerQuestion>);
 
 /// Where shards put their questions.
 pub(super) fn channel() -> (mpsc::Sender<Questions>, mpsc::Receiver<Questions>) {
@@ -36,18 +39,18 @@ impl OwnerReadTask {
     /// Runs until no shard can ask any more.
     pub(super) async fn run(mut self) {
         let (to, mut answers) = mpsc::unbounded_channel();
-        let mut open: BTreeMap<u64, (ShardIndex, UserId)> = BTreeMap::new();
+        let mut open: BTreeMap<u64, (ShardIndex, OwnerQuestion)> = BTreeMap::new();
         let mut next = 0;
         let mut batch = Vec::new();
         loop {
             tokio::select! {
                 questions = self.questions.recv() => {
-                    let Some((shard, users)) = questions else { return };
-                    for user in users {
+                    let Some((shard, questions)) = questions else { return };
+                    for (user, trusted) in questions {
                         next += 1;
                         let request = StoreRequest::ReadOwner { user };
                         if open.len() < QUESTIONS_MAX && self.store.send(next, request, &to).is_ok() {
-                            open.insert(next, (shard, user));
+                            open.insert(next, (shard, (user, trusted)));
                         }
                     }
                 }
@@ -61,12 +64,12 @@ impl OwnerReadTask {
 
     fn answer(
         &self,
-        open: &mut BTreeMap<u64, (ShardIndex, UserId)>,
+        open: &mut BTreeMap<u64, (ShardIndex, OwnerQuestion)>,
         answers: impl Iterator<Item = StoreAnswer>,
     ) {
         let mut by_shard: BTreeMap<ShardIndex, Vec<ShardInput>> = BTreeMap::new();
         for StoreAnswer { correlation, result } in answers {
-            let Some((shard, user)) = open.remove(&correlation) else {
+            let Some((shard, (user, trusted))) = open.remove(&correlation) else {
                 continue;
             };
             let answer = match result {
@@ -81,7 +84,7 @@ impl OwnerReadTask {
             by_shard
                 .entry(shard)
                 .or_default()
-                .push(EdgeInput::Owner(user, answer).into());
+                .push(EdgeInput::Owner(user, trusted, answer).into());
         }
         for (shard, mut inputs) in by_shard {
             if let Some(shard) = self.shards.get(usize::from(shard.0)) {

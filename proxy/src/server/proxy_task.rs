@@ -25,6 +25,7 @@ use super::owner_reads::{self, OwnerReadTask};
 use super::refusals::Refusals;
 use super::server_link::{self, LinkWorld};
 use super::server_links::ServerLinks;
+use super::services::Services;
 use super::settings::ProxySettings;
 use super::shard_effects::{Outside, ShardEffects};
 use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts};
@@ -262,8 +263,16 @@ impl Starting {
             links: Arc::clone(&self.built.links),
             data: self.built.data.path().to_owned(),
         };
+        let services = Services::new(
+            self.built.store.clone(),
+            Arc::clone(&self.shards),
+            Arc::clone(&self.subscriptions),
+            Arc::clone(&self.refusals),
+            stop.clone(),
+        );
         let world = Arc::new(LinkWorld {
             news,
+            services: Arc::new(services),
             topology: Arc::clone(&self.topology),
             grid: self.topology.world().grid(),
             directory: self.directory,

@@ -23,6 +23,7 @@ use super::directory::Directory;
 use super::inbox::ShardInput;
 use super::refusals::Refusals;
 use super::server_links::ServerLinks;
+use super::services::Services;
 use super::shard_handle::Shards;
 use super::subscriptions::Subscriptions;
 use super::tick_gate::TickGate;
@@ -39,6 +40,7 @@ pub(super) struct LinkWorld {
     pub(super) shards: Shards,
     pub(super) links: Arc<ServerLinks>,
     pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) services: Arc<Services>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) clock: net::clock::Monotonic,
 }
@@ -107,7 +109,7 @@ impl ServerLink {
             }
             ServerToProxy::CellUpdates(updates) => self.cells(updates),
             ServerToProxy::TickEnd(end) => self.gate(|gate, now_ms| gate.handle_end(end, now_ms)),
-            ServerToProxy::Serving(serving) => self.serving(serving),
+            ServerToProxy::Serving(serving) => self.serving(&serving),
             ServerToProxy::GetTopology(asked) => self.reply(self.world.news.answer(&asked)),
             ServerToProxy::Topology(offered) => {
                 if let Err(error) = self.world.news.handle(&offered) {
@@ -136,15 +138,17 @@ impl ServerLink {
         }
     }
 
-    fn serving(&mut self, serving: Serving) {
+    fn serving(&mut self, serving: &Serving) {
         let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        if self.world.topology.may_serve(self.node, region) {
-            self.serving.insert(region, epoch);
-            self.world.subscriptions.handle_serving(self.node, region, epoch);
+        if !self.world.topology.may_serve(self.node, region) {
+            return self.world.refusals.count("serving_denied");
         }
-        // The core refuses and counts what this server may not serve.
-        let node = self.node;
-        self.pass_to_all(|| EdgeInput::Serving(node, serving));
+        self.serving.insert(region, epoch);
+        self.world.services.announce(store::Serving {
+            node: self.node,
+            region,
+            region_epoch: epoch,
+        });
     }
 
     fn cells(&mut self, updates: CellUpdates) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::Code;
-use protocol::ids::{NodeNumber, UserId};
+use protocol::ids::NodeNumber;
 use protocol::message::family::ProxyToServer;
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::client_queue::ClientQueue;
 use super::directory::ShardIndex;
 use super::inbox::Arrival;
-use super::owner_reads::Questions;
+use super::owner_reads::{OwnerQuestion, Questions};
 use super::refusals::{LocalRefusals, Refusals};
 use super::server_links::ServerLinks;
 use super::subscriptions::{Subscriptions, Wish};
@@ -38,7 +38,7 @@ pub(super) struct ShardEffects {
     arriving: FastMap<[u8; 8], (Arc<ClientQueue>, tokio::sync::oneshot::Sender<SessionHandle>)>,
     to_servers: BTreeMap<NodeNumber, Vec<ProxyToServer>>,
     wishes: Vec<Wish>,
-    reads: Vec<UserId>,
+    reads: Vec<OwnerQuestion>,
     refused: LocalRefusals,
 }
 
@@ -90,7 +90,7 @@ impl ShardEffects {
                 }
                 EdgeEffect::Watch(cell) => self.wishes.push(Wish::Watch(cell)),
                 EdgeEffect::Unwatch(cell) => self.wishes.push(Wish::Unwatch(cell)),
-                EdgeEffect::ReadOwner(user) => self.reads.push(user),
+                EdgeEffect::ReadOwner(user, trusted) => self.reads.push((user, trusted)),
                 EdgeEffect::Refused(reason) => self.refused.count(reason),
             }
         }

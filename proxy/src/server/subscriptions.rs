@@ -69,11 +69,8 @@ impl Wishes {
         said
     }
 
-    /// A server announces a region; the caller has checked that it may. The higher epoch counts.
+    /// A server serves a region, as the store has confirmed: it is asked for all that is watched there.
     fn handle_serving(&mut self, node: NodeNumber, region: RegionNumber, epoch: RegionEpoch) -> Said {
-        if self.serving.get(&region).is_some_and(|(_, known)| *known > epoch) {
-            return Vec::new();
-        }
         self.serving.insert(region, (node, epoch));
         let of_region = |cell: &&CellIndex| self.topology.region_of_cell(**cell) == Some(region);
         let cells: BTreeSet<CellIndex> = self.watchers.keys().filter(of_region).copied().collect();
@@ -140,7 +137,7 @@ impl Subscriptions {
         self.with(|known| known.handle_wishes(shard, wishes));
     }
 
-    /// A server serves a region that it may serve.
+    /// A server serves a region, as the store has confirmed, or its link is new.
     pub(super) fn handle_serving(&self, node: NodeNumber, region: RegionNumber, epoch: RegionEpoch) {
         self.with(|known| known.handle_serving(node, region, epoch));
     }
@@ -214,11 +211,6 @@ mod tests {
             said,
             [asked(B, 1, 4, &[0, 1])],
             "another server took the region over"
-        );
-        assert_eq!(
-            wishes.handle_serving(A, RegionNumber(1), RegionEpoch(3)),
-            [],
-            "and it stays so"
         );
         wishes.handle_down(B);
         assert_eq!(wishes.handle_wishes(TWO, &watch(&[0])), []);

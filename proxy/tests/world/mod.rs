@@ -49,12 +49,24 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::of(GRID).await
+    }
+
+    /// As `new`, and B is a standby of the west.
+    pub async fn with_standby() -> Self {
+        Self::of(STANDBY).await
+    }
+
+    async fn of(regions: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut listeners = Vec::new();
         for node in [A, B] {
             listeners.push((node, TcpListener::bind("127.0.0.1:0").await.unwrap()));
         }
-        let toml = topology_text(listeners.iter().map(|(_, at)| at.local_addr().unwrap().port()));
+        let toml = topology_text(
+            regions,
+            listeners.iter().map(|(_, at)| at.local_addr().unwrap().port()),
+        );
         let topology = topology::parse("topology.toml", &toml).unwrap_or_else(|m| panic!("{m}"));
         let mut entropy = node::OsEntropy;
         let mut authority = AuthorityDir::open_or_create(folder.path(), &mut entropy).unwrap();
@@ -72,15 +84,20 @@ impl World {
             region_epoch: 0,
             listeners,
         };
+        world.serve_west().await;
+        world
+    }
+
+    /// A begins to serve the west (again): the store issues a new epoch.
+    pub async fn serve_west(&mut self) {
         let serve = StoreRequest::ServeRegion {
             region: WEST,
             node: A,
         };
-        let StoreReply::Serving(epoch) = world.ask(serve).await else {
+        let StoreReply::Serving(epoch) = self.ask(serve).await else {
             panic!("the region is not served");
         };
-        world.region_epoch = epoch.0;
-        world
+        self.region_epoch = epoch.0;
     }
 
     async fn ask(&self, request: StoreRequest) -> StoreReply {
@@ -164,7 +181,31 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("never: {what}");
 }
 
-fn topology_text(server_ports: impl Iterator<Item = u16>) -> String {
+const GRID: &str = r#"
+[grid]
+columns = 2
+rows = 1
+servers = ["gs-a", "gs-b"]
+"#;
+
+const STANDBY: &str = r#"
+[[region]]
+name = "west"
+number = 1
+min = [0, 0]
+max = [128, 128]
+server = "gs-a"
+standby = ["gs-b"]
+
+[[region]]
+name = "east"
+number = 2
+min = [128, 0]
+max = [256, 128]
+server = "gs-b"
+"#;
+
+fn topology_text(regions: &str, server_ports: impl Iterator<Item = u16>) -> String {
     let mut text = r#"
 [world]
 name = "test"
@@ -174,13 +215,9 @@ view_rings = 1
 border_cells = 1
 tick_hz = 20
 handover_margin = 1.0
-
-[grid]
-columns = 2
-rows = 1
-servers = ["gs-a", "gs-b"]
 "#
     .to_owned();
+    text += regions;
     for ((name, number), port) in [("gs-a", 1), ("gs-b", 2)].into_iter().zip(server_ports) {
         text += &format!(
             "[[server]]\nname = \"{name}\"\nnumber = {number}\npeer = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:{port}\"\n"

@@ -8,7 +8,8 @@ use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::family::{BatchMessage, ServerToProxy};
 use protocol::message::subscription::{CellUpdates, Serving, Subscribe, Unsubscribe};
 use proxy::edge::{EdgeEffect, EdgeInput, RegionCells};
-use store::StoreRequest;
+use store::claims::ASK_AGAIN_MS;
+use store::{Announced, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event, Parcel, ToClient};
 use super::state::{Cluster, Phase};
@@ -78,12 +79,13 @@ impl Cluster {
             }
             EdgeEffect::Watch(cell) => self.watch(node, cell),
             EdgeEffect::Unwatch(cell) => self.unwatch(node, cell),
-            EdgeEffect::ReadOwner(user) => {
+            EdgeEffect::ReadOwner(user, trusted) => {
                 let life = self.proxies.get(&node).map_or(0, |proxy| proxy.life);
                 let asker = Asker::Owner {
                     proxy: node,
                     life,
                     user,
+                    trusted,
                 };
                 self.ask(asker, StoreRequest::ReadOwner { user });
             }
@@ -91,6 +93,11 @@ impl Cluster {
                 let now_us = self.now_us();
                 self.trace
                     .line(now_us, || format!("  proxy {node} counts {label}"));
+                if label == "owner_epoch_unissued" {
+                    self.checks.fail(format!(
+                        "proxy {node} trusted an owner epoch that nobody has issued"
+                    ));
+                }
                 *self.counts.entry(label).or_default() += 1;
             }
         }
@@ -102,9 +109,8 @@ impl Cluster {
             return;
         };
         proxy.watched.insert(cell);
-        let served = region.and_then(|region| proxy.serving.get(&region).map(|at| (region, *at)));
-        if let Some((region, (server, epoch))) = served {
-            self.subscribe(node, server, region, epoch, vec![cell.0]);
+        if let Some(serving) = region.and_then(|region| proxy.services.serving(region)) {
+            self.subscribe(node, serving, vec![cell.0]);
         }
     }
 
@@ -114,33 +120,25 @@ impl Cluster {
             return;
         };
         proxy.watched.remove(&cell);
-        let served = region.and_then(|region| proxy.serving.get(&region).map(|at| (region, *at)));
-        if let Some((region, (server, epoch))) = served
-            && let Some(link) = self.link(node, server)
+        if let Some(serving) = region.and_then(|region| proxy.services.serving(region))
+            && let Some(link) = self.link(node, serving.node)
         {
             let unsubscribe = Unsubscribe {
-                region: region.0,
-                region_epoch: epoch.0,
+                region: serving.region.0,
+                region_epoch: serving.region_epoch.0,
                 cells: vec![cell.0],
             };
             self.send(link, End::Listener, Parcel::Down(unsubscribe.into()));
         }
     }
 
-    fn subscribe(
-        &mut self,
-        node: NodeNumber,
-        server: NodeNumber,
-        region: RegionNumber,
-        epoch: RegionEpoch,
-        cells: Vec<u32>,
-    ) {
+    fn subscribe(&mut self, node: NodeNumber, serving: store::Serving, cells: Vec<u32>) {
         let subscribe = Subscribe {
-            region: region.0,
-            region_epoch: epoch.0,
+            region: serving.region.0,
+            region_epoch: serving.region_epoch.0,
             cells,
         };
-        if let Some(link) = self.link(node, server) {
+        if let Some(link) = self.link(node, serving.node) {
             self.send(link, End::Listener, Parcel::Down(subscribe.into()));
         }
     }
@@ -166,27 +164,65 @@ impl Cluster {
         }
     }
 
-    /// A server says what it serves: everything watched there is subscribed to (again).
+    /// A server says what it serves: the store is asked, unless it has said so before.
     fn proxy_hears_serving(&mut self, node: NodeNumber, from: NodeNumber, serving: Serving) {
-        let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        let topology = Arc::clone(&self.topology);
+        let claim = store::Serving {
+            node: from,
+            region: RegionNumber(serving.region),
+            region_epoch: RegionEpoch(serving.region_epoch),
+        };
         let Some(proxy) = self.proxies.get_mut(&node) else {
             return;
         };
-        if proxy
-            .serving
-            .get(&region)
-            .is_some_and(|(_, known)| *known > epoch)
-        {
-            return;
+        let life = proxy.life;
+        match proxy.services.announce(claim) {
+            Announced::Known => self.subscribe_all(node, claim),
+            Announced::Ask => self.ask_service(node, life, claim.region),
+            Announced::Waits => {}
         }
-        proxy.serving.insert(region, (from, epoch));
-        let there = |cell: &&CellIndex| topology.region_of_cell(**cell) == Some(region);
+    }
+
+    fn ask_service(&mut self, proxy: NodeNumber, life: u32, region: RegionNumber) {
+        let asker = Asker::Service { proxy, life, region };
+        self.ask(asker, StoreRequest::ReadService { region });
+    }
+
+    pub(super) fn service_again(&mut self, node: NodeNumber, life: u32, region: RegionNumber) {
+        let proxy = self.proxies.get_mut(&node).filter(|proxy| proxy.life == life);
+        if proxy.is_some_and(|proxy| proxy.services.ask_again(region)) {
+            self.ask_service(node, life, region);
+        }
+    }
+
+    pub(super) fn service_answered(&mut self, node: NodeNumber, region: RegionNumber, answer: &StoreResult) {
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        let (life, verdict) = (proxy.life, proxy.services.answer(region, answer));
+        if let Some(serving) = verdict.confirmed {
+            self.subscribe_all(node, serving);
+            let news = Serving {
+                region: region.0,
+                region_epoch: serving.region_epoch.0,
+            };
+            self.edge_input(node, EdgeInput::Serving(serving.node, news));
+        }
+        if verdict.again {
+            let again = Event::AskService(node, life, region);
+            self.schedule.after(ASK_AGAIN_MS * 1000, again);
+        }
+    }
+
+    /// Everything watched in a region is subscribed to (again).
+    fn subscribe_all(&mut self, node: NodeNumber, serving: store::Serving) {
+        let Some(proxy) = self.proxies.get(&node) else {
+            return;
+        };
+        let there = |cell: &&CellIndex| self.topology.region_of_cell(**cell) == Some(serving.region);
         let cells: Vec<u32> = proxy.watched.iter().filter(there).map(|cell| cell.0).collect();
         if !cells.is_empty() {
-            self.subscribe(node, from, region, epoch, cells);
+            self.subscribe(node, serving, cells);
         }
-        self.edge_input(node, EdgeInput::Serving(from, serving));
     }
 
     fn decoded(&mut self, from: NodeNumber, updates: &CellUpdates) -> Option<RegionCells> {

@@ -2,7 +2,7 @@
 
 use gameserver::join_check::VerifiedJoin;
 use gameserver::region::StoreTicket;
-use protocol::ids::{AttachNo, NodeNumber, RegionNumber, UserId};
+use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::ticket::Ticket;
 use store::{StoreRequest, StoreResult};
@@ -47,6 +47,12 @@ pub(crate) enum Asker {
         proxy: NodeNumber,
         life: u32,
         user: UserId,
+        trusted: OwnerEpoch,
+    },
+    Service {
+        proxy: NodeNumber,
+        life: u32,
+        region: RegionNumber,
     },
     Login {
         conn: usize,
@@ -89,6 +95,8 @@ pub(crate) enum Event {
     Local(NodeNumber, u32, Local),
     Tick(NodeNumber, u32, RegionNumber),
     EdgeTick(NodeNumber, u32),
+    /// A proxy asks again who serves a region.
+    AskService(NodeNumber, u32, RegionNumber),
     StoreArrive(Asker, StoreRequest, Option<Fault>),
     StoreAnswer(Asker, StoreResult),
     Bot(usize),
@@ -157,12 +165,15 @@ impl Event {
     pub(crate) fn node(&self, listener_or_dialer: impl Fn(&Way) -> NodeNumber) -> Option<NodeNumber> {
         match self {
             Self::Arrive(way, ..) | Self::LinkUp(way) | Self::LinkDown(way) => Some(listener_or_dialer(way)),
-            Self::Local(node, ..) | Self::Tick(node, ..) | Self::EdgeTick(node, _) => Some(*node),
+            Self::Local(node, ..)
+            | Self::Tick(node, ..)
+            | Self::EdgeTick(node, _)
+            | Self::AskService(node, ..) => Some(*node),
             Self::StoreAnswer(asker, _) => match asker {
                 Asker::Region { server, .. } | Asker::Start { server, .. } | Asker::Serve { server, .. } => {
                     Some(*server)
                 }
-                Asker::Owner { proxy, .. } => Some(*proxy),
+                Asker::Owner { proxy, .. } | Asker::Service { proxy, .. } => Some(*proxy),
                 Asker::Login { .. } | Asker::Nobody => None,
             },
             _ => None,

@@ -7,7 +7,7 @@ use gameserver::dispatch::Directory;
 use gameserver::region::{Region, RegionConfig, RegionInput};
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use proxy::edge::{Edge, EdgeConfig, EdgeInput};
-use store::{StoreReply, StoreRequest, StoreResult};
+use store::{ServiceClaims, StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
 use super::state::{Cluster, Phase, Proxy};
@@ -27,7 +27,7 @@ impl Cluster {
             phase: Phase::Down,
             edge: Edge::new(EdgeConfig::default(), std::sync::Arc::clone(&self.topology)),
             watched: BTreeSet::new(),
-            serving: BTreeMap::new(),
+            services: ServiceClaims::default(),
             conns: BTreeMap::new(),
             stalled_until_us: 0,
         }

@@ -106,6 +106,7 @@ impl Cluster {
             Event::Local(node, life, local) => self.local(node, life, local),
             Event::Tick(node, life, region) => self.tick(node, life, region),
             Event::EdgeTick(node, life) => self.edge_tick(node, life),
+            Event::AskService(node, life, region) => self.service_again(node, life, region),
             Event::StoreArrive(asker, request, fault) => self.store_arrive(asker, request, fault),
             Event::StoreAnswer(asker, result) => self.store_answer(asker, result),
             Event::Bot(index) => self.bot(index),

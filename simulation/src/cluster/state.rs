@@ -10,6 +10,7 @@ use protocol::geometry::CellIndex;
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
 use proxy::edge::{Edge, SessionHandle};
 use std::collections::BTreeSet;
+use store::ServiceClaims;
 use store::simulated::SimulatedStore;
 use topology::Topology;
 
@@ -55,7 +56,7 @@ pub(super) struct Proxy {
     pub(super) phase: Phase,
     pub(super) edge: Edge,
     pub(super) watched: BTreeSet<CellIndex>,
-    pub(super) serving: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
+    pub(super) services: ServiceClaims,
     pub(super) conns: BTreeMap<SessionHandle, usize>,
     pub(super) stalled_until_us: u64,
 }

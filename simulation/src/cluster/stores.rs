@@ -142,9 +142,19 @@ impl Cluster {
             }
             Asker::Start { server, life } => self.started(server, life, &result),
             Asker::Serve { server, life, region } => self.may_serve(server, life, region, &result),
-            Asker::Owner { proxy, life, user } => {
+            Asker::Owner {
+                proxy,
+                life,
+                user,
+                trusted,
+            } => {
                 if self.proxies.get(&proxy).is_some_and(|proxy| proxy.life == life) {
-                    self.edge_input(proxy, EdgeInput::Owner(user, owner_answer(&result)));
+                    self.edge_input(proxy, EdgeInput::Owner(user, trusted, owner_answer(&result)));
+                }
+            }
+            Asker::Service { proxy, life, region } => {
+                if self.proxies.get(&proxy).is_some_and(|proxy| proxy.life == life) {
+                    self.service_answered(proxy, region, &result);
                 }
             }
             Asker::Login { conn } => self.logged_in(conn, &result),

@@ -86,6 +86,7 @@ impl Tables {
             StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(self.generation)),
             StoreRequest::RaiseStoreGeneration => self.raise_generation(),
             StoreRequest::ServeRegion { region, node } => self.serve_region(*region, *node),
+            StoreRequest::ReadService { region } => Ok(StoreReply::Service(self.service(*region))),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
             StoreRequest::ReadOwner { user } => {
                 Ok(StoreReply::Owner(self.row(*user).map(PlayerRow::owner_record)))
@@ -139,8 +140,17 @@ impl Tables {
         StoreReply::Refused(self.row(user).cloned().into_iter().collect())
     }
 
+    fn service(&self, region: RegionNumber) -> Option<Serving> {
+        let (node, region_epoch) = *self.regions.get(&region)?;
+        Some(Serving {
+            node,
+            region,
+            region_epoch,
+        })
+    }
+
     fn is_serving(&self, serving: Serving) -> bool {
-        self.regions.get(&serving.region) == Some(&(serving.node, serving.region_epoch))
+        self.service(serving.region) == Some(serving)
     }
 
     fn start_node(&mut self, node: NodeNumber) -> StoreResult {

@@ -8,7 +8,7 @@ use sqlx::{Row, SqliteConnection, query};
 use super::columns::{int, number};
 use super::fault::Failure;
 use crate::limits::{BATCH_ROWS_MAX, GUEST_USER_FIRST, STORE_GENERATION_MAX};
-use crate::{StoreError, StoreReply, rules};
+use crate::{Serving, StoreError, StoreReply, rules};
 
 pub(super) async fn generation(connection: &mut SqliteConnection) -> Result<u16, sqlx::Error> {
     let row = query("SELECT generation FROM cluster")
@@ -74,11 +74,25 @@ pub(super) async fn region_epoch(
     connection: &mut SqliteConnection,
     region: RegionNumber,
 ) -> Result<Option<RegionEpoch>, sqlx::Error> {
-    let row = query("SELECT epoch FROM region WHERE region = $1")
+    let service = service(connection, region).await?;
+    Ok(service.map(|service| service.region_epoch))
+}
+
+pub(super) async fn service(
+    connection: &mut SqliteConnection,
+    region: RegionNumber,
+) -> Result<Option<Serving>, sqlx::Error> {
+    let row = query("SELECT node, epoch FROM region WHERE region = $1")
         .bind(i64::from(region.0))
         .fetch_optional(connection)
         .await?;
-    row.map(|row| number(&row, "epoch").map(RegionEpoch)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let node = row.try_get::<i64, _>("node")?;
+    Ok(Some(Serving {
+        node: NodeNumber(u16::try_from(node).map_err(|_| super::fault::damaged("node number"))?),
+        region,
+        region_epoch: RegionEpoch(number(&row, "epoch")?),
+    }))
 }
 
 pub(super) async fn next_guest(connection: &mut SqliteConnection) -> Result<StoreReply, Failure> {

@@ -73,6 +73,9 @@ impl Draw {
             12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
             12 if self.version == 1 => StoreRequest::DeleteStaleGuests { idle_ms: 0 },
             12 => StoreRequest::RaiseSession { user },
+            _ if self.version == 0 => StoreRequest::ReadService {
+                region: self.region(),
+            },
             _ => StoreRequest::LoadPlayer { user },
         }
     }

@@ -25,6 +25,17 @@ pub(crate) async fn region_epochs_grow_with_each_service(scene: &Scene) {
     assert_eq!(scene.serve(B, EAST).await.region_epoch, RegionEpoch::first(1));
 }
 
+pub(crate) async fn the_newest_service_of_a_region_can_be_read(scene: &Scene) {
+    let service = |region| StoreRequest::ReadService { region };
+    assert_eq!(scene.ask(service(WEST)).await, StoreReply::Service(None));
+    scene.serve(A, WEST).await;
+    scene.serve(A, EAST).await;
+    let newest = scene.serve(B, WEST).await;
+    let read = StoreReply::Service(Some(newest));
+    assert_eq!(scene.ask(service(WEST)).await, read);
+    assert_eq!(ask(&scene.other, service(WEST)).await, read);
+}
+
 pub(crate) async fn a_raised_generation_lifts_every_kind_of_epoch(scene: &Scene) {
     let west = scene.serve(A, WEST).await;
     let east = scene.serve(B, EAST).await;

@@ -76,6 +76,8 @@ impl RegionState {
         let from_epoch = player.epoch;
         player.epoch = row.owner_epoch;
         player.proxy_trusts = false;
+        // What was sent under the old epoch may come to a proxy that trusts the new one already.
+        player.events.repeat();
         player.version = StateVersion(player.version.0.max(row.version.0));
         let (key, proxy) = (player.key, player.binding.proxy);
         let at = self.entities.get(key).map(|entity| entity.at);

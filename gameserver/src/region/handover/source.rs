@@ -50,7 +50,7 @@ impl RegionState {
         }
         for (user, at) in crossing {
             let region = self.config.topology.region_at(at).number;
-            let served = self.serving.get(&region).copied();
+            let served = self.served(region);
             let up = |served: &Served| served.node == self.config.node || self.peers.contains(&served.node);
             match served.filter(up) {
                 Some(target) => self.depart(user, region, target),

@@ -1,9 +1,11 @@
 //! The CAS of a handover without an answer: only the row, or a second CAS, says what became of it.
 
 use protocol::ids::UserId;
+use protocol::message::player::{Leave, LeaveReason};
 use store::StoreRequest;
 use store::simulated::Fault;
 
+use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
 
@@ -86,7 +88,7 @@ fn an_owner_that_the_row_has_left_behind_lets_go() {
         region: A,
         node: bot.node,
     };
-    let Ok(store::StoreReply::Serving(region_epoch)) = scene.store.apply(&serve) else {
+    let Ok(StoreReply::Serving(region_epoch)) = scene.store.apply(&serve) else {
         panic!()
     };
     let activate = StoreRequest::Activate {
@@ -104,4 +106,36 @@ fn an_owner_that_the_row_has_left_behind_lets_go() {
     scene.run(1_200);
     assert!(scene.active(bot.user).is_empty());
     assert_eq!(scene.counted["player_fenced"], 1);
+}
+
+#[test]
+fn a_logout_that_may_take_effect_late_does_so_before_anybody_goes_on() {
+    let is_release: Kind = |request| matches!(request, StoreRequest::Release { .. });
+    for fault in [Fault::UnknownLate(150), Fault::UnknownLost, Fault::UnknownApplied] {
+        let mut scene = Scene::four();
+        let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+        bot.live(&mut scene, 100);
+        scene.fault = Some((is_release, fault));
+        let session = scene.player(A, bot.user).session_key();
+        let leave = Leave {
+            user: bot.user.0,
+            session: Some(session),
+            reason: LeaveReason::Logout.into(),
+        };
+        scene.proxy_says(bot.node, PROXY, leave);
+        scene.tick();
+        scene.heard.clear();
+        scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
+        scene.run(50);
+        assert!(
+            scene.take_heard(joined).is_empty(),
+            "its epoch may be gone any moment"
+        );
+        scene.run(1_000);
+        scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
+        scene.run(1_000);
+        assert_eq!(scene.assert_owned_once(bot.user), A);
+        assert!(scene.player(A, bot.user).epoch > bot.epoch);
+        assert!(!scene.counted.contains_key("player_fenced"));
+    }
 }

@@ -150,3 +150,17 @@ fn a_draining_region_takes_nobody_and_writes_everything_down() {
     assert_eq!(scene.take_heard(refused), [Code::WorldRecovering.number()]);
     assert_eq!(scene.regions[&A].status().unsaved, 0);
 }
+
+#[test]
+fn an_input_of_a_former_session_does_not_hold_up_the_next_one() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    bot.input = 100;
+    bot.walk(&mut scene, 0, 255);
+    scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    bot.input = 0;
+    bot.walk(&mut scene, 64, 255);
+    scene.tick();
+    assert_eq!(scene.player(A, bot.user).last_input, 1);
+}

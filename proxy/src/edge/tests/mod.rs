@@ -173,8 +173,14 @@ impl Table {
     }
 
     pub(super) fn answer(&mut self, node: Option<NodeNumber>, region: RegionNumber, epoch: u64) {
+        // Asked under whatever was trusted last.
+        let session = self.edge.session_views().next();
+        let trusted = session
+            .and_then(|session| session.owner)
+            .map_or(0, |owner| owner.2.0);
         self.give(EdgeInput::Owner(
             USER,
+            OwnerEpoch(trusted),
             OwnerAnswer::Row {
                 node,
                 region,

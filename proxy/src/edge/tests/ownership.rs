@@ -6,6 +6,12 @@ use protocol::message::player;
 
 use super::*;
 
+fn asks_for_owner(effects: &[EdgeEffect]) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, EdgeEffect::ReadOwner(USER, _)))
+}
+
 #[test]
 fn a_login_joins_at_the_last_known_region_and_plays_when_the_store_agrees() {
     let mut table = Table::new();
@@ -20,7 +26,7 @@ fn a_login_joins_at_the_last_known_region_and_plays_when_the_store_agrees() {
         matches!(&sent[..], [(A, ProxyToServer::Join(join))] if join.user == USER.0 && join.attach_no == 1)
     );
     table.server(A, joined(1, WEST, 7, 9));
-    assert!(table.effects.contains(&EdgeEffect::ReadOwner(USER)));
+    assert!(asks_for_owner(&table.effects));
     assert_eq!(table.edge.playing(), 0);
     table.answer(Some(A), WEST, 7);
     assert_eq!(table.edge.playing(), 1);
@@ -142,7 +148,7 @@ fn an_unexpected_here_is_checked_in_the_store() {
     let mut table = Table::new();
     let handle = table.playing(7, 9);
     table.server(B, here(EAST, 1 << 40, 12));
-    assert!(table.take().contains(&EdgeEffect::ReadOwner(USER)));
+    assert!(asks_for_owner(&table.take()));
     table.answer(Some(A), WEST, 7);
     table.client(handle, input(1));
     assert!(matches!(table.sent_to_servers()[..], [(A, _)]));
@@ -172,7 +178,7 @@ fn a_dead_server_suspends_and_its_restart_brings_the_player_back_with_all_open_c
     assert!(table.sent_to_servers().is_empty(), "commands wait");
 
     table.server_starts(A, WEST, REGION_EPOCH + 1);
-    assert!(table.take().contains(&EdgeEffect::ReadOwner(USER)));
+    assert!(asks_for_owner(&table.take()));
     table.answer(Some(A), WEST, 7);
     assert!(matches!(
         table.sent_to_servers()[..],
@@ -224,7 +230,7 @@ fn suspended_players_keep_their_connection_and_their_picture() {
     assert!(table.snapshot().is_some(), "snapshots go on");
     assert_eq!(table.edge.sessions(), 1);
     assert!(
-        table.effects.contains(&EdgeEffect::ReadOwner(USER)),
+        asks_for_owner(&table.effects),
         "the store is asked from time to time"
     );
 }
@@ -262,7 +268,7 @@ fn a_second_login_supersedes_the_first_and_an_older_one_is_refused() {
     table.attach(newer, 2);
     table.server(A, joined(1, WEST, 7, 9));
     assert!(
-        !table.take().contains(&EdgeEffect::ReadOwner(USER)),
+        !asks_for_owner(&table.take()),
         "an answer to the older session is for nobody"
     );
     table.server(A, joined(2, WEST, 7, 9));
@@ -312,12 +318,6 @@ fn a_flood_of_commands_costs_only_the_flooder() {
 fn a_region_published_by_a_server_that_does_not_serve_it_is_refused() {
     let mut table = Table::new();
     table.playing(7, 9);
-    let serving = subscription::Serving {
-        region: WEST.0,
-        region_epoch: 1 << 40,
-    };
-    table.give(EdgeInput::Serving(B, serving));
-    assert!(table.take().contains(&EdgeEffect::Refused("serving_denied")));
     let cell = CellIndex(9);
     let mut encoder = table.encoder();
     let keyframe = encoder.finish_keyframe(cell, 1);
@@ -381,7 +381,7 @@ fn an_owner_that_raised_its_own_epoch_is_believed_when_the_store_agrees() {
     let mut table = Table::new();
     table.playing(7, 9);
     table.server(A, joined(1, WEST, 8, 9));
-    assert!(table.take().contains(&EdgeEffect::ReadOwner(USER)));
+    assert!(asks_for_owner(&table.take()));
     table.answer(Some(A), WEST, 8);
     table.server(A, output(8, 9, b"again"));
     table.tick_end(A, WEST, 1);
