@@ -4,6 +4,7 @@
 
 mod servers;
 
+use node::life::Exit;
 use protocol::Code;
 use protocol::identity::Role;
 use protocol::ids::{NodeNumber, UserId};
@@ -12,6 +13,8 @@ use protocol::message::player::{Join, JoinRefused};
 use servers::client::{Client, user_at};
 use servers::proxy::Proxy;
 use servers::{Cluster, eventually};
+use store::sqlite::SqliteStore;
+use store::{Store as _, StoreReply, StoreRequest};
 
 const A: NodeNumber = NodeNumber(1);
 
@@ -101,5 +104,36 @@ async fn joins_without_proof_are_refused_and_counted() {
         UserId(joined.user),
         user,
         "the same join with its proofs is served"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_region_another_process_serves_ends_and_says_so() {
+    let cluster = Cluster::new();
+    let (a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let store = SqliteStore::open(&cluster.settings("gs-a").store_path())
+        .await
+        .unwrap();
+    let region = cluster.topology.regions_of(A).next().unwrap().number;
+    let read = store.execute(vec![StoreRequest::ReadService { region }]).await;
+    let [Ok(StoreReply::Service(Some(newest)))] = &read[..] else {
+        panic!("{read:?}")
+    };
+    let after = Some(newest.region_epoch);
+    let serve = StoreRequest::ServeRegion {
+        region,
+        node: A,
+        after,
+    };
+    store.execute(vec![serve]).await.remove(0).unwrap();
+
+    let user = user_at(&cluster.topology, |at| at.x < 32.0);
+    proxy.say(A, Client::new(user, &proxy.dir).join(&proxy.dir));
+    let failure = a.ended().await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Failed);
+    assert!(
+        failure.message.contains("another process serves region"),
+        "{failure:?}"
     );
 }

@@ -44,6 +44,7 @@ impl RegionHost {
         let serve = StoreRequest::ServeRegion {
             region: REGION,
             node: SERVER,
+            after: None,
         };
         let StoreReply::Serving(epoch) = store.apply(&serve)? else {
             bail!("the store does not let the region be served");
@@ -171,6 +172,7 @@ impl RegionHost {
                     | RegionEffect::PlayerPassed(_)
                     | RegionEffect::PlayerGone(_)
                     | RegionEffect::ForwardJoin(..)
+                    | RegionEffect::Superseded
                     | RegionEffect::Count(_) => {}
                 }
             }

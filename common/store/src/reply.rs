@@ -14,7 +14,7 @@ pub enum StoreReply {
     StoreGeneration(u16),
     /// To `ServeRegion`.
     Serving(RegionEpoch),
-    /// To `ReadService`: the newest service, whoever began it; `None` when the region was never served.
+    /// To `ReadService`, and to a `ServeRegion` that comes too late: the newest service, whoever began it; `None` when the region was never served.
     Service(Option<Serving>),
     /// To `LoadPlayer`.
     Player(Option<PlayerRow>),

@@ -1,6 +1,6 @@
 //! What can be asked of a store. Every condition that ownership rests on is part of a request.
 
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 
 use crate::holding::{Holding, HoldingChange};
 use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
@@ -17,13 +17,17 @@ pub enum StoreRequest {
     StoreGeneration,
     /// An operator has restored a backup: all epochs from now on are above all that were ever issued.
     RaiseStoreGeneration,
-    /// `node` starts to serve `region`. Answer: [`Serving`](crate::StoreReply::Serving); who served before is fenced
-    /// from every activation.
+    /// `node` starts to serve `region` after the service that it has read of, and after no other: so a request that takes
+    /// effect late takes no region from anybody, not even from the process that sent it. Answer:
+    /// [`Serving`](crate::StoreReply::Serving), and who served before is fenced from every activation; or
+    /// [`Service`](crate::StoreReply::Service), the newest one, and nothing was changed.
     ServeRegion {
         /// The region.
         region: RegionNumber,
         /// The node.
         node: NodeNumber,
+        /// The epoch of the newest service; `None` when there was none.
+        after: Option<RegionEpoch>,
     },
     /// Who serves a region, and at which epoch. Answer: [`Service`](crate::StoreReply::Service).
     ReadService {

@@ -198,8 +198,8 @@ async fn carry_out(
         StoreRequest::StartNode { node } => cluster::start_node(connection, *node).await,
         StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(at.generation)),
         StoreRequest::RaiseStoreGeneration => cluster::raise_generation(connection).await,
-        StoreRequest::ServeRegion { region, node } => {
-            cluster::serve_region(connection, *region, *node, at.generation).await
+        StoreRequest::ServeRegion { region, node, after } => {
+            cluster::serve_region(connection, *region, *node, *after, at.generation).await
         }
         StoreRequest::ReadService { region } => {
             Ok(StoreReply::Service(cluster::service(connection, *region).await?))

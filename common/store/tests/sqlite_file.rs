@@ -247,7 +247,11 @@ async fn batches_of_four_writers_are_timed() {
 async fn write_batches(store: &SqliteStore, writer: u64, rows: u64) -> Vec<Duration> {
     let (node, region) = (NodeNumber(writer as u16 + 1), RegionNumber(writer as u32 + 1));
     let served = store
-        .execute(vec![StoreRequest::ServeRegion { region, node }])
+        .execute(vec![StoreRequest::ServeRegion {
+            region,
+            node,
+            after: None,
+        }])
         .await
         .remove(0);
     let Ok(StoreReply::Serving(region_epoch)) = served else {

@@ -29,6 +29,8 @@ pub enum RegionEffect {
     PlayerGone(UserId),
     /// Another region of this server is to serve the join.
     ForwardJoin(RegionNumber, NodeNumber, VerifiedJoin),
+    /// Another process serves the region now: this one can activate nobody any more, and has to end.
+    Superseded,
     /// Something was refused: the label of a metric.
     Count(&'static str),
 }

@@ -174,11 +174,16 @@ impl RegionState {
                 self.ask(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
             }
             Ok(StoreReply::NotServing(_)) => {
-                self.count("region_superseded");
+                self.doubt_own_service();
                 self.end_join(user, Code::WorldRecovering);
             }
             // Somebody else moved first, or nobody knows: the row says how it stands.
-            Ok(_) | Err(_) => self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user }),
+            Ok(_) | Err(_) => {
+                if matches!(answer, Ok(StoreReply::Refused(_))) {
+                    self.doubt_own_service();
+                }
+                self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
+            }
         }
     }
 

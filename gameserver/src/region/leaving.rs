@@ -35,6 +35,7 @@ impl RegionState {
     /// Somebody else owns the player: what is here is a copy that counts for nothing.
     pub(super) fn fence(&mut self, user: UserId) {
         self.count("player_fenced");
+        self.doubt_own_service();
         if let Some(player) = self.drop_player(user, RemoveReason::Gone)
             && let Some((proxy, join)) = player.waiting_join
         {

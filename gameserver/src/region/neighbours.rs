@@ -6,9 +6,10 @@ use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::limits::CELL_UPDATES_MAX;
 use protocol::message::subscription::{CellUpdates, Serving, Subscribe};
 
-use store::{Announced, StoreRequest, StoreResult};
+use store::{Announced, StoreReply, StoreRequest, StoreResult};
 
 use super::asked::Asked;
+use super::effect::RegionEffect;
 use super::ghosts::Neighbour;
 use super::served::Served;
 use super::state::RegionState;
@@ -47,8 +48,27 @@ impl RegionState {
         }
     }
 
+    /// The store refused what only the current service may do: perhaps this is not the current one any more.
+    pub(super) fn doubt_own_service(&mut self) {
+        if !self.asks_own_service {
+            self.asks_own_service = true;
+            let region = self.config.number;
+            self.ask(Asked::Service(region), StoreRequest::ReadService { region });
+        }
+    }
+
     /// The store's word on who serves a region.
     pub(super) fn service_answer(&mut self, region: RegionNumber, answer: &StoreResult) {
+        if region == self.config.number {
+            self.asks_own_service = false;
+            if let Ok(StoreReply::Service(newest)) = answer
+                && *newest != Some(self.serving_claim())
+            {
+                self.count("region_superseded");
+                self.effects.push(RegionEffect::Superseded);
+            }
+            return;
+        }
         let verdict = self.services.answer(region, answer);
         for _ in &verdict.refused {
             self.count("serving_unissued");

@@ -116,6 +116,8 @@ pub(super) struct RegionState {
     pub(super) peers: BTreeSet<NodeNumber>,
     /// Who serves the other regions: what they announce, and what the store has confirmed.
     pub(super) services: ServiceClaims,
+    /// Whether the store is being asked who serves this one.
+    pub(super) asks_own_service: bool,
     /// What lies in this region, and the entity that shows it.
     pub(super) ground: BTreeMap<u64, EntityId>,
     pub(super) ground_known: bool,
@@ -170,6 +172,7 @@ impl RegionState {
             proxies: BTreeSet::new(),
             peers: BTreeSet::new(),
             services: ServiceClaims::default(),
+            asks_own_service: false,
             ground: BTreeMap::new(),
             ground_known: false,
             asked: BTreeMap::new(),

@@ -22,6 +22,9 @@ use super::settings::GameServerSettings;
 use crate::demo::DemoGame;
 use crate::region::{Region, RegionConfig};
 
+/// How often somebody else may begin to serve a region between our reading of it and our taking it.
+const SERVE_TRIES_MAX: usize = 8;
+
 /// Everything that runs, before it runs.
 pub(super) struct Built {
     pub(super) number: NodeNumber,
@@ -167,10 +170,20 @@ fn fault() -> Result<crate::region::Fault, Failure> {
 }
 
 async fn serve(store: &OpenStore, node: NodeNumber, region: RegionNumber) -> Result<RegionEpoch, Failure> {
-    match store.ask(StoreRequest::ServeRegion { region, node }).await? {
-        StoreReply::Serving(epoch) => Ok(epoch),
-        other => Err(unexpected(&other)),
+    let mut reply = store.ask(StoreRequest::ReadService { region }).await?;
+    for _ in 0..SERVE_TRIES_MAX {
+        let after = match reply {
+            StoreReply::Serving(epoch) => return Ok(epoch),
+            StoreReply::Service(newest) => newest.map(|service| service.region_epoch),
+            other => return Err(unexpected(&other)),
+        };
+        reply = store
+            .ask(StoreRequest::ServeRegion { region, node, after })
+            .await?;
     }
+    Err(Failure::failed(format!(
+        "other processes keep taking region {region} over; let only one of this name run"
+    )))
 }
 
 /// The same on every server of a cluster, and another in every cluster.

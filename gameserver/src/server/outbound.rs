@@ -34,6 +34,7 @@ pub(super) struct Outbound {
     to_proxies: BTreeMap<NodeNumber, Vec<ServerToProxy>>,
     to_servers: BTreeMap<(Side, NodeNumber), Vec<ServerToServer>>,
     to_own: Vec<ServerToServer>,
+    superseded: bool,
 }
 
 impl Outbound {
@@ -53,7 +54,13 @@ impl Outbound {
             to_proxies: BTreeMap::new(),
             to_servers: BTreeMap::new(),
             to_own: Vec::new(),
+            superseded: false,
         }
+    }
+
+    /// Whether the region has said that another process serves it.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded
     }
 
     /// Carries out effects, in order within each receiver.
@@ -114,6 +121,7 @@ impl Outbound {
             | RegionEffect::PlayerPassed(_)
             | RegionEffect::PlayerGone(_) => {}
             RegionEffect::ForwardJoin(region, proxy, join) => self.forward(region, proxy, join),
+            RegionEffect::Superseded => self.superseded = true,
             RegionEffect::Count(label) => self.board.count(label),
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use node::clock::{Monotonic, wall_ms};
+use protocol::ids::RegionNumber;
 use store::StoreAnswer;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -32,6 +33,15 @@ pub(super) struct RegionTask {
     pub(super) clock: Monotonic,
     pub(super) report: ReportSlot,
     pub(super) state: Bookkeeping,
+}
+
+/// Why a region's task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RegionEnd {
+    /// It was drained, or nobody can reach it any more.
+    Drained,
+    /// Another process serves this region now.
+    Superseded(RegionNumber),
 }
 
 /// What the task remembers to report.
@@ -66,7 +76,7 @@ impl PhaseClock for Stopwatch {
 
 impl RegionTask {
     /// Runs until `drain`, and then until everything is written down or `drain_ms` have passed.
-    pub(super) async fn run(mut self, drain: CancellationToken, drain_ms: u64) {
+    pub(super) async fn run(mut self, drain: CancellationToken, drain_ms: u64) -> RegionEnd {
         self.flush();
         let timer = sleep_until(self.due());
         tokio::pin!(timer);
@@ -82,6 +92,9 @@ impl RegionTask {
                 () = &mut timer => {}
             }
             self.flush();
+            if self.outbound.is_superseded() {
+                return RegionEnd::Superseded(self.region.number());
+            }
             // Asked after every arrival, so that no flood of messages keeps a tick from its time.
             if self.clock.now_us() >= self.schedule.due_us() {
                 self.tick_on_time();
@@ -89,6 +102,7 @@ impl RegionTask {
             }
         }
         self.drain(drain_ms).await;
+        RegionEnd::Drained
     }
 
     fn due(&self) -> Instant {

@@ -29,7 +29,7 @@ use super::metrics::{METRICS, RegionMetrics};
 use super::outbound::Outbound;
 use super::peer_messages::PeerMessages;
 use super::proxy_peer::ProxyPeer;
-use super::region_task::{Bookkeeping, RegionTask};
+use super::region_task::{Bookkeeping, RegionEnd, RegionTask};
 use super::report::ReportSlot;
 
 use super::settings::{Args, GameServerSettings};
@@ -67,7 +67,7 @@ pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failu
 struct Running {
     context: Arc<LinkContext>,
     store: OpenStore,
-    regions: JoinSet<()>,
+    regions: JoinSet<RegionEnd>,
     links: TaskTracker,
     drain_regions: CancellationToken,
     stop_links: CancellationToken,
@@ -149,7 +149,12 @@ impl Running {
         tokio::select! {
             () = node.shutdown.draining() => {}
             Some(ended) = self.regions.join_next() => {
-                return Err(Failure::failed(format!("a region ended by itself: {ended:?}")));
+                return Err(Failure::failed(match ended {
+                    Ok(RegionEnd::Superseded(region)) => format!(
+                        "another process serves region {region} now; let only one of this name run, and start it again"
+                    ),
+                    other => format!("a region ended by itself: {other:?}"),
+                }));
             }
         }
         tracing::info!("draining");
@@ -170,7 +175,7 @@ struct Starting {
     topology: Arc<Topology>,
     store: StoreHandle,
     reports: Vec<ReportSlot>,
-    regions: JoinSet<()>,
+    regions: JoinSet<RegionEnd>,
     drain: CancellationToken,
     drain_ms: u64,
 }

@@ -197,6 +197,12 @@ impl Server {
         (&mut self.task).await.unwrap()
     }
 
+    /// Waits until it ends by itself.
+    pub async fn ended(mut self) -> Result<(), Failure> {
+        let ended = tokio::time::timeout(Duration::from_secs(10), &mut self.task);
+        ended.await.expect("it goes on").unwrap()
+    }
+
     /// As SIGKILL does: whatever runs is dropped where it stands.
     pub fn kill(self) {
         drop(self);

@@ -93,6 +93,7 @@ impl World {
         let serve = StoreRequest::ServeRegion {
             region: WEST,
             node: A,
+            after: (self.region_epoch > 0).then_some(RegionEpoch(self.region_epoch)),
         };
         let StoreReply::Serving(epoch) = self.ask(serve).await else {
             panic!("the region is not served");

@@ -99,7 +99,7 @@ impl Cluster {
                 life,
                 region,
             };
-            self.ask(asker, StoreRequest::ServeRegion { region, node });
+            self.ask(asker, StoreRequest::ReadService { region });
         }
     }
 
@@ -113,15 +113,26 @@ impl Cluster {
         let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) else {
             return;
         };
-        let Ok(StoreReply::Serving(epoch)) = answer else {
+        let request = match answer {
+            Ok(StoreReply::Serving(epoch)) => {
+                server.epochs.insert(region, Some(*epoch));
+                None
+            }
+            Ok(StoreReply::Service(newest)) => Some(StoreRequest::ServeRegion {
+                region,
+                node,
+                after: newest.map(|service| service.region_epoch),
+            }),
+            _ => Some(StoreRequest::ReadService { region }),
+        };
+        if let Some(request) = request {
             let asker = Asker::Serve {
                 server: node,
                 life,
                 region,
             };
-            return self.ask(asker, StoreRequest::ServeRegion { region, node });
-        };
-        server.epochs.insert(region, Some(*epoch));
+            return self.ask(asker, request);
+        }
         let epochs: Option<Vec<(RegionNumber, RegionEpoch)>> = server
             .epochs
             .iter()

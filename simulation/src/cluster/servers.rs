@@ -125,6 +125,9 @@ impl Cluster {
                 let local = Local::Join(region, proxy, join);
                 self.schedule.after(20, Event::Local(node, life, local));
             }
+            RegionEffect::Superseded => self.checks.fail(format!(
+                "region {number} was taken from the only process that serves it"
+            )),
             RegionEffect::Count(label) => {
                 let now_us = self.now_us();
                 self.trace

@@ -14,9 +14,6 @@ impl Cluster {
         let way_us = self.store_way_us();
         let strike = store_step(&request).and_then(|step| self.ambush(step));
         let fault = strike.map(|strike| strike.fault).or_else(|| self.weather());
-        // A process that begins waits for nothing: it would serve a region that its own late request took from it.
-        let begins = matches!(asker, Asker::Start { .. } | Asker::Serve { .. });
-        let fault = fault.filter(|fault| !begins || *fault != Fault::UnknownLate);
         let mut way_us = way_us;
         match fault {
             Some(Fault::Slow) => way_us += self.dice.between(200_000, 900_000),
@@ -59,15 +56,6 @@ impl Cluster {
     pub(super) fn store_arrive(&mut self, asker: Asker, request: StoreRequest, fault: Option<Fault>) {
         let now_ms = self.now_ms();
         self.store.tick(now_ms);
-        if let Asker::Start { server, life } | Asker::Serve { server, life, .. } = asker
-            && self
-                .servers
-                .get(&server)
-                .is_some_and(|server| server.life != life)
-        {
-            // What a process asks for while it begins ends with it: a service that its successor has would be taken.
-            return;
-        }
         let unknown = || Err(StoreError::Unknown("storm".to_owned()));
         if self.store_away_until_us > self.now_us() {
             return self.answer(asker, Err(StoreError::Unavailable("storm".to_owned())));

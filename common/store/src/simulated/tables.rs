@@ -85,7 +85,7 @@ impl Tables {
             StoreRequest::StartNode { node } => self.start_node(*node),
             StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(self.generation)),
             StoreRequest::RaiseStoreGeneration => self.raise_generation(),
-            StoreRequest::ServeRegion { region, node } => self.serve_region(*region, *node),
+            StoreRequest::ServeRegion { region, node, after } => self.serve_region(*region, *node, *after),
             StoreRequest::ReadService { region } => Ok(StoreReply::Service(self.service(*region))),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
             StoreRequest::ReadOwner { user } => {
@@ -176,8 +176,17 @@ impl Tables {
         Ok(StoreReply::StoreGeneration(self.generation))
     }
 
-    fn serve_region(&mut self, region: RegionNumber, node: NodeNumber) -> StoreResult {
-        let current = self.regions.get(&region).map(|(_, epoch)| *epoch);
+    fn serve_region(
+        &mut self,
+        region: RegionNumber,
+        node: NodeNumber,
+        after: Option<RegionEpoch>,
+    ) -> StoreResult {
+        let newest = self.service(region);
+        let current = newest.map(|service| service.region_epoch);
+        if current != after {
+            return Ok(StoreReply::Service(newest));
+        }
         let epoch = rules::region_epoch_after(current, self.generation)?;
         self.regions.insert(region, (node, epoch));
         Ok(StoreReply::Serving(epoch))

@@ -54,9 +54,14 @@ pub(super) async fn serve_region(
     connection: &mut SqliteConnection,
     region: RegionNumber,
     node: NodeNumber,
+    after: Option<RegionEpoch>,
     generation: u16,
 ) -> Result<StoreReply, Failure> {
-    let current = region_epoch(connection, region).await?;
+    let newest = service(connection, region).await?;
+    let current = newest.map(|service| service.region_epoch);
+    if current != after {
+        return Ok(StoreReply::Service(newest));
+    }
     let epoch = rules::region_epoch_after(current, generation)?;
     const SERVE: &str = "INSERT INTO region (region, node, epoch) VALUES ($1, $2, $3)
         ON CONFLICT (region) DO UPDATE SET node = excluded.node, epoch = excluded.epoch

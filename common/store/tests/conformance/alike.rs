@@ -87,6 +87,7 @@ impl Draw {
             0 if self.version == 0 => StoreRequest::ServeRegion {
                 region: self.region(),
                 node: self.node(),
+                after: (self.epoch > 0).then_some(RegionEpoch(1 << 48 | u64::from(self.epoch))),
             },
             0..=2 => StoreRequest::InsertPlayer {
                 row: row(user, serving),

@@ -25,6 +25,26 @@ pub(crate) async fn region_epochs_grow_with_each_service(scene: &Scene) {
     assert_eq!(scene.serve(B, EAST).await.region_epoch, RegionEpoch::first(1));
 }
 
+pub(crate) async fn a_late_request_to_serve_takes_no_region(scene: &Scene) {
+    let serve = |node, after| StoreRequest::ServeRegion {
+        region: WEST,
+        node,
+        after,
+    };
+    let first = scene.ask(serve(A, None)).await;
+    assert_eq!(first, StoreReply::Serving(RegionEpoch::first(1)));
+    let newest = Serving {
+        node: A,
+        region: WEST,
+        region_epoch: RegionEpoch::first(1),
+    };
+    for late in [serve(A, None), serve(B, None), serve(B, Some(RegionEpoch(7)))] {
+        assert_eq!(scene.ask(late).await, StoreReply::Service(Some(newest)));
+    }
+    let second = scene.ask(serve(B, Some(newest.region_epoch))).await;
+    assert_eq!(second, StoreReply::Serving(RegionEpoch(1 << 48 | 2)));
+}
+
 pub(crate) async fn the_newest_service_of_a_region_can_be_read(scene: &Scene) {
     let service = |region| StoreRequest::ReadService { region };
     assert_eq!(scene.ask(service(WEST)).await, StoreReply::Service(None));

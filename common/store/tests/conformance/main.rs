@@ -28,6 +28,7 @@ conformance! {
     cluster:
         starts_are_unique_and_grow,
         region_epochs_grow_with_each_service,
+        a_late_request_to_serve_takes_no_region,
         the_newest_service_of_a_region_can_be_read,
         a_raised_generation_lifts_every_kind_of_epoch,
         sessions_and_guests_count_up,

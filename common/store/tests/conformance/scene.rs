@@ -55,8 +55,12 @@ impl Scene {
     }
 
     pub(crate) async fn serve(&self, node: NodeNumber, region: RegionNumber) -> Serving {
-        let StoreReply::Serving(region_epoch) = self.ask(StoreRequest::ServeRegion { region, node }).await
-        else {
+        let StoreReply::Service(newest) = self.ask(StoreRequest::ReadService { region }).await else {
+            panic!("nothing is said of the region");
+        };
+        let after = newest.map(|service| service.region_epoch);
+        let serve = StoreRequest::ServeRegion { region, node, after };
+        let StoreReply::Serving(region_epoch) = self.ask(serve).await else {
             panic!("not served");
         };
         Serving {

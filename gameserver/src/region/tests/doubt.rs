@@ -87,6 +87,7 @@ fn an_owner_that_the_row_has_left_behind_lets_go() {
     let serve = StoreRequest::ServeRegion {
         region: A,
         node: bot.node,
+        after: Some(scene.regions[&A].epoch()),
     };
     let Ok(StoreReply::Serving(region_epoch)) = scene.store.apply(&serve) else {
         panic!()
@@ -106,6 +107,7 @@ fn an_owner_that_the_row_has_left_behind_lets_go() {
     scene.run(1_200);
     assert!(scene.active(bot.user).is_empty());
     assert_eq!(scene.counted["player_fenced"], 1);
+    assert_eq!(scene.counted["superseded"], 1, "and its process hears of it");
 }
 
 #[test]

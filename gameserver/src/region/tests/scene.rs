@@ -121,7 +121,15 @@ impl Scene {
     /// Starts a region, or starts it again with all memory lost.
     pub(super) fn start(&mut self, number: RegionNumber) {
         let node = self.node(number);
-        let serve = StoreRequest::ServeRegion { region: number, node };
+        let Ok(StoreReply::Service(newest)) = self.store.apply(&StoreRequest::ReadService { region: number })
+        else {
+            panic!()
+        };
+        let serve = StoreRequest::ServeRegion {
+            region: number,
+            node,
+            after: newest.map(|service| service.region_epoch),
+        };
         let Ok(StoreReply::Serving(epoch)) = self.store.apply(&serve) else {
             panic!()
         };
@@ -236,6 +244,7 @@ impl Scene {
             RegionEffect::PlayerPassed(user) => self.directories.get_mut(&node).unwrap().passed(user, number),
             RegionEffect::PlayerGone(user) => self.directories.get_mut(&node).unwrap().gone(user, number),
             RegionEffect::ForwardJoin(to, proxy, join) => self.input(to, RegionInput::Join(proxy, join)),
+            RegionEffect::Superseded => *self.counted.entry("superseded").or_default() += 1,
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,
         }
     }
