@@ -163,6 +163,8 @@ pub trait GameLogic: Send {
     fn world_holdings(&self, world: &Topology, seed: u64) -> Vec<Holding>;
     /// Where a user enters the world for the first time; must be the same on every server.
     fn spawn_point(&self, world: &Topology, user: UserId) -> Position;
+    /// What the entity of a new user is; the numbers are the game's.
+    fn kind_of_player(&self) -> u16;
     /// The region is served from now on.
     fn served(&mut self, ctx: &mut dyn Ctx);
     /// A holding lies in this region: makes the entity that shows it.

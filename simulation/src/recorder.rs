@@ -56,6 +56,10 @@ impl GameLogic for Recorder {
         self.game.spawn_point(world, user)
     }
 
+    fn kind_of_player(&self) -> u16 {
+        self.game.kind_of_player()
+    }
+
     fn served(&mut self, ctx: &mut dyn Ctx) {
         self.game.served(ctx);
     }

@@ -92,6 +92,10 @@ impl GameLogic for DemoGame {
         gems::of_world(world, seed)
     }
 
+    fn kind_of_player(&self) -> u16 {
+        u16::from(KIND_PLAYER)
+    }
+
     fn spawn_point(&self, world: &Topology, user: UserId) -> Position {
         let [width, height] = world.world().size;
         let hash = gems::mixed(user.0);

@@ -6,14 +6,21 @@ use store::PlayerRow;
 
 use crate::join_check::VerifiedJoin;
 
+/// How the game has a new user start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spawn {
+    pub(super) at: Position,
+    pub(super) kind: u16,
+}
+
 /// A join under way.
 #[derive(Clone, Debug)]
 pub(super) struct Joining {
     pub(super) proxy: NodeNumber,
     pub(super) join: VerifiedJoin,
     pub(super) since_ms: u64,
-    /// Where the user starts if there is no row.
-    pub(super) spawn: Position,
+    /// How the user starts if there is no row.
+    pub(super) spawn: Spawn,
     /// The row, activated, while its holdings are read.
     pub(super) row: Option<PlayerRow>,
     /// The CAS that makes the user active here is sent: nothing else may make it active meanwhile.

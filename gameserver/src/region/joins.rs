@@ -12,7 +12,7 @@ use store::{Binding, Holder, Holding, PlayerBody, PlayerRow, StoreError, StoreRe
 use super::asked::Asked;
 use super::effect::RegionEffect;
 use super::entity::{Change, Entity};
-use super::joining::Joining;
+use super::joining::{Joining, Spawn};
 use super::player::{Phase, Player, session_key};
 use super::served::Stub;
 use super::state::{Notice, RegionState};
@@ -25,12 +25,10 @@ const JOIN_MS_MAX: u64 = 10_000;
 const RETRY_MS: u32 = 500;
 /// Joins under way at one region.
 const JOINING_MAX: usize = 4_096;
-/// Where a new player's row starts to count.
-const KIND_OF_A_NEW_PLAYER: u32 = protocol::demo::KIND_PLAYER as u32;
 
 impl RegionState {
-    /// `spawn`: where the game lets a new user start.
-    pub(super) fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin, spawn: Position) {
+    /// `spawn`: what the game makes of a new user.
+    pub(super) fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin, spawn: Spawn) {
         if self.players.contains_key(&join.user) {
             return self.rebind(proxy, join);
         }
@@ -251,7 +249,7 @@ impl RegionState {
             return;
         };
         let spawn = joining.spawn;
-        let region = self.config.topology.region_at(spawn);
+        let region = self.config.topology.region_at(spawn.at);
         let (number, server) = (region.number, region.server);
         if number == self.config.number {
             self.insert_player(user);
@@ -273,17 +271,17 @@ impl RegionState {
         let state = PlayerState {
             user: user.0,
             entity: entity.0,
-            kind: KIND_OF_A_NEW_PLAYER,
+            kind: u32::from(joining.spawn.kind),
             name: join.name.clone(),
-            x: joining.spawn.x,
-            y: joining.spawn.y,
+            x: joining.spawn.at.x,
+            y: joining.spawn.at.y,
             session: Some(session_key(join.session, join.session_generation, join.attach_no)),
             client_pub: join.client_pub.to_vec().into(),
             chain_hash: vec![0; 32].into(),
             ..PlayerState::default()
         };
         let body = PlayerBody {
-            home_cell: self.home_cell(joining.spawn),
+            home_cell: self.home_cell(joining.spawn.at),
             binding: Binding {
                 session_generation: join.session_generation,
                 attach_no: join.attach_no,
@@ -400,7 +398,7 @@ impl RegionState {
                 name: player.name,
             },
             since_ms: self.now.mono_ms,
-            spawn: Position::default(),
+            spawn: Spawn::default(),
             row: None,
             activating: false,
         };

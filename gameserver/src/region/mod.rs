@@ -46,6 +46,7 @@ pub use faults::Fault;
 pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
+use joining::Spawn;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
 pub use status::RegionStatus;
@@ -218,7 +219,10 @@ impl Region {
     }
 
     fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin) {
-        let spawn = self.logic.spawn_point(&self.state.config.topology, join.user);
+        let spawn = Spawn {
+            at: self.logic.spawn_point(&self.state.config.topology, join.user),
+            kind: self.logic.kind_of_player(),
+        };
         self.state.join(proxy, join, spawn);
     }
 
