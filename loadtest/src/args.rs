@@ -7,10 +7,13 @@ use clap::{Parser, ValueEnum};
 
 use crate::threshold::Threshold;
 
+/// Bots that one swarm drives at most.
+pub const PLAYERS_MAX: i64 = 20_000;
+
 /// A swarm of bots that plays, measures, and counts whether anything was lost or doubled.
 ///
-/// Exit codes: 0 all is well, 99 a threshold or the oracle is broken, 2 wrong usage, 3 nobody can be reached,
-/// 4 the generator itself could not keep up.
+/// Exit codes: 0 all is well, 99 a threshold or the oracle is broken or some bots were not let in, 2 wrong usage,
+/// 3 nobody can be reached, 4 the generator itself could not keep up.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "loadtest", version)]
 pub struct Args {
@@ -18,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE_OR_URL")]
     pub join: String,
     /// Bots.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=PLAYERS_MAX))]
     pub players: u32,
     /// How long to measure, such as 30s or 5m; until Ctrl-C without it. Logging in and walking home come before.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
@@ -102,7 +105,11 @@ impl Args {
     }
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads a time such as `1500ms`, `30s`, `0.5m` or `1h`; a number alone is seconds.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let split = text.find(|letter: char| letter.is_ascii_alphabetic());
     let (number, unit) = text.split_at(split.unwrap_or(text.len()));

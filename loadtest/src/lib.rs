@@ -18,12 +18,16 @@ mod nodes;
 mod oracle;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod places;
+mod preflight;
 mod process;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod purse;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod ramp;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod report;
 mod run;
+mod run_error;
 mod seat;
 mod swarm_thread;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -43,8 +47,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use args::Args;
 
-/// Runs the swarm to its end and prints what came of it. 0: all is well; 99: a threshold or the oracle is broken;
-/// 2: wrong usage; 3: nobody can be reached; 4: the generator could not keep up.
+/// Runs the swarm to its end and prints what came of it. 0: all is well; 99: a threshold or the oracle is broken,
+/// or some bots were not let in; 2: wrong usage; 3: nobody can be reached; 4: the generator could not keep up.
 ///
 /// Ctrl-C or SIGTERM ends measuring early, a second one ends the process.
 #[must_use]
@@ -58,7 +62,7 @@ pub fn run(args: &Args) -> ExitCode {
             run::publish(args, &report)?;
             Ok(report.verdict)
         }),
-        Err(error) => Err(run::RunError::from(error)),
+        Err(error) => Err(run_error::RunError::from(error)),
     };
     match ended {
         Ok(verdict) => verdict.exit_code().into(),

@@ -13,58 +13,23 @@ use tokio_util::sync::CancellationToken;
 use crate::args::Args;
 use crate::bot::{Activity, Record, Rules};
 use crate::census::{Census, Observer};
-use crate::join::{self, JoinError};
+use crate::join;
 use crate::nodes::Nodes;
 use crate::oracle;
+use crate::preflight;
 use crate::process;
+use crate::ramp::Ramp;
 use crate::report::{Outcome, Report};
+use crate::run_error::RunError;
 use crate::swarm_thread::{self, Look, Share, Word};
 use crate::tally::Tally;
 use crate::timetable::BEAT_US;
 use crate::trade::Givers;
 
-/// How long the first login may take.
-const FIRST_LOGIN: Duration = Duration::from_secs(20);
 /// How long the cluster may take to become quiet once all bots stand.
 const QUIET: Duration = Duration::from_secs(30);
 /// Between two looks at the nodes' processes.
 const NODES_EVERY_S: u64 = 5;
-
-/// Why there is no result.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError {
-    /// The join file.
-    #[error(transparent)]
-    Join(#[from] JoinError),
-    /// It is of no use.
-    #[error(transparent)]
-    Trust(#[from] client::JoinFileError),
-    /// Nobody lets anybody in.
-    #[error("no bot could log in: {0}")]
-    Unreachable(String),
-    /// The operating system.
-    #[error("cannot start: {0}")]
-    Io(#[from] std::io::Error),
-    /// The result could not be written.
-    #[error("cannot write {path}: {error}")]
-    Output {
-        /// Where to.
-        path: std::path::PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-}
-
-impl RunError {
-    /// 3 when the cluster cannot be reached, 2 when the user must do something.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Unreachable(_) => 3,
-            Self::Join(error) if error.is_unreachable() => 3,
-            _ => 2,
-        }
-    }
-}
 
 struct Swarm {
     words: Vec<mpsc::UnboundedSender<Word>>,
@@ -81,6 +46,7 @@ struct Run<'a> {
 
 /// Runs the whole of it. `interrupt` ends measuring early; the bots are counted all the same.
 pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Report, RunError> {
+    preflight::check(args)?;
     let join = join::read(&args.join).await?;
     let observer = Observer::new(&join);
     process::raise_file_limit();
@@ -240,21 +206,15 @@ impl Run<'_> {
     /// Until all are in the world.
     async fn ramp(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
-        let mut ever_up = false;
+        let mut ramp = Ramp::new(self.args.players);
         loop {
             let look = self.pause_and_look().await;
             self.live("coming", &look, 1.0);
-            ever_up |= look.up > 0;
-            let why = || {
-                look.last_failure
-                    .clone()
-                    .unwrap_or_else(|| "nobody answers".to_owned())
-            };
-            if !ever_up && (began.elapsed() > FIRST_LOGIN || self.interrupt.is_cancelled()) {
-                return Err(RunError::Unreachable(why()));
-            }
-            if look.up >= self.args.players || self.interrupt.is_cancelled() {
+            if ramp.look(look.up, look.last_failure, began.elapsed())? {
                 return Ok(());
+            }
+            if self.interrupt.is_cancelled() {
+                return ramp.cut_short();
             }
         }
     }

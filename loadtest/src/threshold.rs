@@ -1,5 +1,6 @@
 //! What must hold for a run to count as good: a name in the result, a comparison, a limit.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -17,6 +18,16 @@ pub enum Comparison {
     /// Exactly the limit.
     #[serde(rename = "==")]
     Equal,
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtMost => "at most",
+            Self::AtLeast => "at least",
+            Self::Equal => "exactly",
+        })
+    }
 }
 
 /// A condition on the result.
@@ -38,6 +49,20 @@ pub(crate) struct Judged {
     /// `None`: the result has no such number, which counts as broken.
     pub(crate) value: Option<f64>,
     pub(crate) ok: bool,
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Threshold {
+            name,
+            comparison,
+            limit,
+        } = &self.threshold;
+        match self.value {
+            Some(value) => write!(f, "{name} is {value}, and must be {comparison} {limit}"),
+            None => write!(f, "{name} was not measured, and must be {comparison} {limit}"),
+        }
+    }
 }
 
 impl Threshold {
@@ -90,6 +115,9 @@ impl FromStr for Threshold {
             .trim()
             .parse()
             .map_err(|_| format!("`{limit}` is no number"))?;
+        if !limit.is_finite() {
+            return Err("the limit must be a finite number".to_owned());
+        }
         Ok(Self {
             name: name.trim().to_owned(),
             comparison,
@@ -122,7 +150,16 @@ mod tests {
     fn a_value_that_is_missing_breaks_its_threshold() {
         let judged = Threshold::at_most("nothing.here", 1e9).judge(&json!({}));
         assert!(!judged.ok && judged.value.is_none());
-        assert!("x<=".parse::<Threshold>().is_err());
-        assert!("x<3".parse::<Threshold>().is_err());
+        assert_eq!(
+            judged.to_string(),
+            "nothing.here was not measured, and must be at most 1000000000"
+        );
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for text in ["x<=", "x<3", "x<=nan", "x<=inf", "x>=-infinity"] {
+            assert!(text.parse::<Threshold>().is_err(), "{text}");
+        }
     }
 }

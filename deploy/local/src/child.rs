@@ -29,6 +29,34 @@ pub struct ChildSpec {
     pub environment: Vec<(String, String)>,
 }
 
+impl ChildSpec {
+    /// What a user types into a shell to start `program` in this way. The parent is left out: it would be another one.
+    #[must_use]
+    pub(crate) fn by_hand(&self, program: &Path) -> String {
+        let environment = self
+            .environment
+            .iter()
+            .map(|(key, value)| format!("{key}={}", quoted(value)));
+        let own = self
+            .arguments
+            .iter()
+            .filter(|argument| !argument.starts_with("--parent="));
+        let words = environment
+            .chain([quoted(&program.display().to_string())])
+            .chain(own.map(|argument| quoted(argument)));
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// One word for a shell, whatever stands in it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,@+".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// How a child ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -181,6 +209,29 @@ mod tests {
     }
 
     #[test]
+    fn a_command_line_by_hand_is_what_a_shell_takes() {
+        let spec = ChildSpec {
+            name: "gs-a".to_owned(),
+            arguments: [
+                "gameserver",
+                "--name=gs-a",
+                "--data=/tmp/it's mine",
+                "--parent=17",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            environment: vec![("LEVEL".to_owned(), "a=b;c".to_owned())],
+        };
+        let line = spec.by_hand(Path::new("/bin/echo"));
+        assert_eq!(
+            line,
+            r"LEVEL='a=b;c' /bin/echo gameserver --name=gs-a '--data=/tmp/it'\''s mine'"
+        );
+        let said = Command::new("/bin/sh").arg("-c").arg(line).output().unwrap();
+        assert_eq!(said.stdout, b"gameserver --name=gs-a --data=/tmp/it's mine\n");
+    }
+
+    #[test]
     fn the_end_is_told_with_its_code_and_last_error_line() {
         let (_folder, mut child) = shell("echo out; echo first >&2; echo $FROM_PARENT >&2; exit 7");
         let ended = child.wait(Duration::from_secs(10)).unwrap();
@@ -200,7 +251,7 @@ mod tests {
         child.kill();
         assert_eq!(child.ended().unwrap().to_string(), "was ended by signal 9");
 
-        let (_folder, child) = shell("sleep 1000");
+        let (_folder, child) = shell("exec sleep 1000");
         let proc = format!("/proc/{}", child.pid());
         assert!(Path::new(&proc).exists());
         drop(child);

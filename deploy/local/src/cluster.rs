@@ -276,6 +276,15 @@ impl Cluster {
         died.collect()
     }
 
+    /// The command line with which a user can start a node that is down, in a shell of this machine.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub fn by_hand(&self, name: &str) -> Result<String, ClusterError> {
+        let index = self.index(name)?;
+        Ok(self.nodes[index].spec.by_hand(&self.options.program))
+    }
+
     /// How many nodes run.
     #[must_use]
     pub fn alive(&self) -> usize {

@@ -1,7 +1,9 @@
 //! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
 
 use clap::{Args, Parser, Subcommand};
+use loadtest::args::{PLAYERS_MAX, parse_duration};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Regionmesh: an open server mesh for seamless MMO worlds.
 ///
@@ -20,7 +22,7 @@ pub(crate) enum Command {
     /// Prints one line that begins with `ready` once every node is ready. A node that dies is not started again.
     /// Ctrl-C drains; a second one stops at once.
     ///
-    /// Exit codes: with `--for`, that of the bots; otherwise 0 all is well, 1 a node failed, 2 change something
+    /// Exit codes: with bots and `--for`, theirs, also after Ctrl-C; otherwise 0 all is well, 1 a node failed, 2 change something
     /// first (topology, data directory, port), 5 a second signal cut the drain short.
     Up(UpArguments),
     /// Runs one game server
@@ -46,7 +48,7 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) topology: Option<PathBuf>,
     /// Bots that play in it
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=PLAYERS_MAX))]
     pub(crate) players: u32,
     /// Where keys, world and players are kept from one start to the next
     #[arg(long, value_name = "DIR", default_value = ".regionmesh")]
@@ -54,9 +56,9 @@ pub(crate) struct UpArguments {
     /// Deletes what the data directory holds, and begins anew
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Ends after this long; with bots, after they have measured this long
-    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) seconds: Option<u64>,
+    /// Ends after this long, such as 30s or 5m; with bots, after they have measured this long
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -97,5 +99,19 @@ mod tests {
     fn the_flags_of_all_subcommands_fit_together() {
         Arguments::command().debug_assert();
         assert!(matches!(Command::default(), Command::Up(up) if up.players == 100));
+    }
+
+    #[test]
+    fn bots_and_times_are_what_the_swarm_takes() {
+        let up = |line: &str| UpArguments::try_parse_from(line.split_whitespace());
+        for (time, ms) in [("5", 5_000), ("5s", 5_000), ("0.5m", 30_000)] {
+            let duration = up(&format!("up --for {time}")).unwrap().duration;
+            assert_eq!(duration, Some(Duration::from_millis(ms)));
+        }
+        assert_eq!(up("up --players 20000").unwrap().players, 20_000);
+        assert_eq!(up("up --players 0").unwrap().players, 0);
+        for line in ["up --players 20001", "up --for 0", "up --for 5x"] {
+            assert_eq!(up(line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 pub const MARKER_FILE: &str = "regionmesh.local";
 const MARKER_TEXT: &str =
     "Data of a local Regionmesh cluster, version 1. `regionmesh up --fresh` deletes everything in here.\n";
+/// What the marker of every version begins with; its number and a full stop come next.
+const MARKER_START: &str = "Data of a local Regionmesh cluster, version ";
+/// As much of a marker is read: more than any version writes.
+const MARKER_BYTES_MAX: u64 = 4_096;
 /// Children whose parent was killed need up to two seconds to notice and end; they hold the lock until then.
 const LOCK_PATIENCE: Duration = Duration::from_millis(3_500);
 
@@ -29,6 +33,23 @@ pub enum DataRootError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// A file of somebody else's is called as our marker is.
+    #[error(
+        "{} is not the data directory of a local cluster (its file {MARKER_FILE} was not written by Regionmesh); name a new or empty directory with --data",
+        .0.display()
+    )]
+    ForeignMarker(PathBuf),
+    /// Another version's.
+    #[error(
+        "{} was made by another version of Regionmesh, which writes its data as version {version} and not as 1; use that one, or name another directory with --data",
+        path.display()
+    )]
+    AnotherVersion {
+        /// The directory.
+        path: PathBuf,
+        /// The version that its marker names.
+        version: u32,
+    },
     /// A cluster runs in it.
     #[error("a cluster is running in {}; end it first, or name another directory with --data", .0.display())]
     InUse(PathBuf),
@@ -70,7 +91,7 @@ impl DataRoot {
             .open(&marker)
             .map_err(failed)?;
         wait_for_lock(&lock, path)?;
-        if lock.metadata().map_err(failed)?.len() == 0 {
+        if !is_marked(&lock, path)? {
             lock.write_all(MARKER_TEXT.as_bytes()).map_err(failed)?;
         }
         Ok(Self {
@@ -117,6 +138,35 @@ impl DataRoot {
     }
 }
 
+/// Whether the marker says that the directory is ours; `false` when nothing is written into it yet.
+fn is_marked(marker: &File, path: &Path) -> Result<bool, DataRootError> {
+    let failed = |source| DataRootError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let mut limited = marker.take(MARKER_BYTES_MAX);
+    limited.read_to_end(&mut bytes).map_err(failed)?;
+    if bytes == MARKER_TEXT.as_bytes() {
+        return Ok(true);
+    }
+    // Whoever made the marker and ended before it was written had made nothing else.
+    if bytes.is_empty() && fs::read_dir(path).map_err(failed)?.count() == 1 {
+        return Ok(false);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let version = text
+        .strip_prefix(MARKER_START)
+        .and_then(|rest| rest.split_once('.')?.0.parse().ok());
+    Err(match version {
+        Some(version) if version != 1 => DataRootError::AnotherVersion {
+            path: path.to_owned(),
+            version,
+        },
+        _ => DataRootError::ForeignMarker(path.to_owned()),
+    })
+}
+
 fn wait_for_lock(lock: &File, path: &Path) -> Result<(), DataRootError> {
     let started = Instant::now();
     loop {
@@ -159,6 +209,45 @@ mod tests {
         let error = DataRoot::open(folder.path()).unwrap_err();
         assert!(matches!(error, DataRootError::Foreign(_)), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_marker_that_is_not_ours_is_refused_and_nothing_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.txt"), "x").unwrap();
+        let open_with = |text: &str| {
+            fs::write(folder.path().join(MARKER_FILE), text).unwrap();
+            DataRoot::open(folder.path()).map(|_| ())
+        };
+        for text in [
+            "",
+            "my notes",
+            MARKER_START,
+            "Data of a local Regionmesh cluster, version 1.",
+        ] {
+            let error = open_with(text).unwrap_err();
+            assert!(
+                matches!(error, DataRootError::ForeignMarker(_)),
+                "{text}: {error}"
+            );
+        }
+        let later = MARKER_TEXT.replace("version 1", "version 2");
+        let error = open_with(&later).unwrap_err();
+        assert!(
+            matches!(error, DataRootError::AnotherVersion { version: 2, .. }),
+            "{error}"
+        );
+        open_with(MARKER_TEXT).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_marker_that_was_never_written_is_written_now() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(MARKER_FILE), "").unwrap();
+        DataRoot::open(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join(MARKER_FILE)).unwrap();
+        assert_eq!(text, MARKER_TEXT);
     }
 
     #[test]

@@ -33,9 +33,10 @@ fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
     }
 }
 
-/// Says an error with its causes in one line, and finds the exit code that it stands for.
+/// Says an error in one line, and finds the exit code that it stands for. The texts of our errors tell their causes
+/// themselves, so the causes are not printed beside them.
 fn refuse(error: &anyhow::Error) -> Exit {
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "error: {error}");
     let of_cluster = error.downcast_ref::<ClusterError>().map(ClusterError::exit);
     let of_input = error.downcast_ref::<Failure>().map(|failure| failure.exit);
     of_cluster.or(of_input).unwrap_or(Exit::Failed)

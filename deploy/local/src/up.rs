@@ -1,7 +1,7 @@
 //! `regionmesh up`: a cluster in the foreground, from the topology file to the last child's end.
 
 use crate::command_line::UpArguments;
-use anyhow::Context as _;
+use anyhow::anyhow;
 use local_cluster::{Child, ChildSpec, Cluster, ClusterError, ClusterOptions, Ended, Output, Start};
 use nix::sys::signal::Signal;
 use node::life::{Exit, Failure, Shutdown, drain_on_signals};
@@ -19,7 +19,8 @@ const SWARM: &str = "swarm";
 
 pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
-    let _signals = listen_for_signals(&shutdown).context("cannot listen for signals")?;
+    let _signals =
+        listen_for_signals(&shutdown).map_err(|error| anyhow!("cannot listen for signals: {error}"))?;
     let cluster = match Cluster::start(options(arguments, &shutdown)?) {
         Err(ClusterError::Topology(mistakes)) => {
             let report = mistakes.render(crate::topology_command::colour(&std::io::stderr()));
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     };
     say_ready(&cluster);
     let foreground = Foreground::new(cluster, shutdown, arguments)?;
-    Ok(foreground.run(arguments.seconds.is_some()))
+    Ok(foreground.run())
 }
 
 /// Signals arrive in a run time of their own; everything else here looks at the shutdown now and then.
@@ -47,7 +48,8 @@ fn listen_for_signals(shutdown: &Shutdown) -> std::io::Result<Runtime> {
 }
 
 fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<ClusterOptions> {
-    let program = std::env::current_exe().context("cannot find the program that is running")?;
+    let program = std::env::current_exe()
+        .map_err(|error| anyhow!("cannot find the program that is running: {error}"))?;
     let mut options = ClusterOptions::new(program, arguments.data.clone());
     if let Some(file) = &arguments.topology {
         options.topology_name = file.display().to_string();
@@ -93,7 +95,11 @@ fn start_swarm(cluster: &Cluster, arguments: &UpArguments) -> Result<Option<Chil
         format!("--players={}", arguments.players),
         format!("--parent={}", std::process::id()),
     ];
-    command_line.extend(arguments.seconds.map(|seconds| format!("--for={seconds}s")));
+    command_line.extend(
+        arguments
+            .duration
+            .map(|time| format!("--for={}s", time.as_secs_f64())),
+    );
     let spec = ChildSpec {
         name: SWARM.to_owned(),
         arguments: command_line,
@@ -108,45 +114,73 @@ struct Foreground {
     swarm: Option<Child>,
     shutdown: Shutdown,
     ends: Option<Instant>,
+    /// What the cluster itself comes to.
     verdict: Exit,
+    judge: Judge,
+    /// The exit code of the swarm that has ended.
+    swarm_code: Option<u8>,
+}
+
+/// Whose verdict the exit code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judge {
+    /// The swarm's, which had a time to end by.
+    Swarm,
+    /// The cluster's: how its nodes ended.
+    Cluster,
 }
 
 impl Foreground {
     fn new(cluster: Cluster, shutdown: Shutdown, arguments: &UpArguments) -> Result<Self, ClusterError> {
         let swarm = start_swarm(&cluster, arguments)?;
         // The swarm keeps its own time: it begins to count when all bots are in.
-        let seconds = arguments.seconds.filter(|_| swarm.is_none());
-        let ends = seconds.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
+        let time = arguments.duration.filter(|_| swarm.is_none());
+        let ends = time.and_then(|time| Instant::now().checked_add(time));
+        let judge = if swarm.is_some() && arguments.duration.is_some() {
+            Judge::Swarm
+        } else {
+            Judge::Cluster
+        };
         Ok(Self {
             cluster,
             swarm,
             shutdown,
             ends,
             verdict: Exit::Ok,
+            judge,
+            swarm_code: None,
         })
     }
 
-    /// Runs until it is over, then drains everything. The exit code is the swarm's when it had a time to end by.
-    fn run(mut self, ends_with_swarm: bool) -> ExitCode {
-        let mut swarm_code = None;
+    /// Runs until it is over, then drains everything. The exit code is the swarm's when it had a time to end by, also
+    /// when a signal came before that.
+    fn run(mut self) -> ExitCode {
         while !self.is_over() {
             self.notice_deaths();
             if let Some(ended) = self.swarm.as_mut().and_then(Child::ended) {
                 self.swarm = None;
-                swarm_code = ended.code();
-                say(&format!("{SWARM} {ended}"));
-                if ends_with_swarm {
+                self.swarm_ended(&ended);
+                if self.judge == Judge::Swarm {
                     break;
                 }
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        self.notice_deaths();
-        let drained = self.drain();
-        match (drained, swarm_code.filter(|_| ends_with_swarm)) {
-            (Exit::Ok | Exit::Failed, Some(code)) => code.into(),
+        self.drain_swarm();
+        let (judge, swarm_code) = (self.judge, self.swarm_code);
+        match (self.drain(), swarm_code) {
+            (Exit::Ok | Exit::Failed, Some(code)) if judge == Judge::Swarm => code.into(),
             (exit, _) => exit.into(),
         }
+    }
+
+    fn swarm_ended(&mut self, ended: &Ended) {
+        self.swarm_code = ended.code();
+        if self.judge == Judge::Swarm && self.swarm_code.is_none() {
+            // It was to judge and could not.
+            self.verdict = Exit::Failed;
+        }
+        say(&format!("{SWARM} {ended}"));
     }
 
     fn is_over(&self) -> bool {
@@ -159,20 +193,33 @@ impl Foreground {
         for (name, ended) in self.cluster.take_deaths() {
             self.verdict = Exit::Failed;
             say_death(&name, &ended);
+            if let Ok(command_line) = self.cluster.by_hand(&name) {
+                say(&format!(
+                    "{name} is not started again; start it by hand with: {command_line}"
+                ));
+            }
         }
     }
 
-    /// Players first, so that they can say goodbye; then proxies, then game servers.
-    fn drain(mut self) -> Exit {
+    /// Players first, so that they can say goodbye.
+    fn drain_swarm(&mut self) {
         say("draining; another Ctrl-C stops at once");
-        if let Some(swarm) = &mut self.swarm {
-            swarm.signal(Signal::SIGTERM);
-            let started = Instant::now();
-            while swarm.ended().is_none() && !self.shutdown.is_forced() && started.elapsed() < SWARM_GRACE {
-                std::thread::sleep(LOOK_EVERY);
-            }
-            swarm.kill();
+        let Some(mut swarm) = self.swarm.take() else {
+            return;
+        };
+        swarm.signal(Signal::SIGTERM);
+        let started = Instant::now();
+        while swarm.ended().is_none() && !self.shutdown.is_forced() && started.elapsed() < SWARM_GRACE {
+            std::thread::sleep(LOOK_EVERY);
         }
+        swarm.kill();
+        if let Some(ended) = swarm.ended() {
+            self.swarm_ended(&ended);
+        }
+    }
+
+    /// Proxies, then game servers.
+    fn drain(mut self) -> Exit {
         for (name, ended) in self.cluster.stop() {
             self.verdict = Exit::Failed;
             say_death(&name, &ended);
@@ -191,7 +238,7 @@ fn say_death(name: &str, ended: &Ended) {
     } else {
         format!("; its last line: {}", ended.last_line)
     };
-    say(&format!("{name} {ended}; it is not started again{words}"));
+    say(&format!("{name} {ended}{words}"));
 }
 
 fn say(line: &str) {

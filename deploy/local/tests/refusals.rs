@@ -87,6 +87,20 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_system_error_is_said_once_and_more_bots_than_a_swarm_has_start_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let error = refused(&file, &[]);
+    assert_eq!(error.matches("os error").count(), 1, "{error}");
+    let data = folder.path().join("d");
+    let data_text = data.to_str().unwrap();
+    let (code, _, error) = finish(&["up", "--players", "99999", "--data", data_text]);
+    assert!(code == 2 && error.contains("20000"), "{code} {error}");
+    assert!(!data.exists());
+}
+
+#[test]
 fn a_busy_port_is_one_sentence_about_node_and_address() {
     let folder = tempfile::tempdir().unwrap();
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();

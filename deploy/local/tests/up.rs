@@ -77,6 +77,37 @@ fn bots_play_and_their_verdict_is_the_exit_code() {
     );
 }
 
+/// Whether a process has something to do on SIGTERM other than to end.
+fn handles_terminate(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << (Signal::SIGTERM as u32 - 1)) != 0)
+}
+
+#[test]
+fn a_signal_before_the_time_is_up_leaves_the_verdict_with_the_bots() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    // So many bots need two seconds to come: those that are in by then cannot do what all of them should.
+    let up = Up::start(
+        &data,
+        &["--topology", &one(folder.path()), "--players=300", "--for", "10m"],
+    );
+    eventually("the swarm is started and listens", support::PATIENCE, || {
+        let children = up.children();
+        children.len() == 3 && children.iter().all(|pid| handles_terminate(*pid))
+    });
+    send(up.pid(), Signal::SIGTERM);
+    let (code, out) = up.end();
+    let ended = format!("swarm ended with exit code {}", code.unwrap());
+    assert!(
+        out.contains(&ended) && [Some(3), Some(4), Some(99)].contains(&code),
+        "{code:?} {out}{}",
+        errors_of(&data)
+    );
+}
+
 #[test]
 fn a_dead_node_is_told_and_not_started_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -91,11 +122,21 @@ fn a_dead_node_is_told_and_not_started_again() {
     });
     let (code, out) = up.end();
     assert_eq!(code, Some(1));
-    assert!(
-        out.contains("was ended by signal 9; it is not started again"),
-        "{out}"
-    );
+    assert!(out.contains("was ended by signal 9"), "{out}");
+    let command_line = out
+        .lines()
+        .find_map(|line| line.split_once("is not started again; start it by hand with: "))
+        .unwrap_or_else(|| panic!("{out}"))
+        .1;
     assert!(!runs(children[1]));
+    let told = std::process::Command::new("/bin/sh")
+        .args(["-c", &format!("{command_line} --print-config")])
+        .output()
+        .unwrap();
+    assert!(
+        told.status.success(),
+        "a shell takes it: {command_line}\n{told:?}"
+    );
 }
 
 #[test]

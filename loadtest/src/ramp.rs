@@ -1,0 +1,125 @@
+//! Logging in, for as long as it gets anywhere: a bot that is never let in must not keep the others waiting for ever.
+
+use std::time::Duration;
+
+use crate::run_error::RunError;
+
+/// How long the first login may take.
+const FIRST_LOGIN: Duration = Duration::from_secs(20);
+/// How long none may come while some are in and some are not.
+const NEXT_LOGIN: Duration = Duration::from_secs(30);
+
+/// How far the bots of a swarm have come.
+#[derive(Clone, Debug)]
+pub(crate) struct Ramp {
+    players: u32,
+    most_up: u32,
+    /// When there were more than ever before.
+    grew: Duration,
+    last_failure: Option<String>,
+}
+
+impl Ramp {
+    pub(crate) fn new(players: u32) -> Self {
+        Self {
+            players,
+            most_up: 0,
+            grew: Duration::ZERO,
+            last_failure: None,
+        }
+    }
+
+    /// Takes how many are in the world, and why a login failed if one did, `elapsed` after the beginning. Returns
+    /// whether all are in; an error once it is no use to go on waiting.
+    pub(crate) fn look(
+        &mut self,
+        up: u32,
+        failure: Option<String>,
+        elapsed: Duration,
+    ) -> Result<bool, RunError> {
+        self.last_failure = failure.or_else(|| self.last_failure.take());
+        if up > self.most_up {
+            self.most_up = up;
+            self.grew = elapsed;
+        }
+        let waited = elapsed.saturating_sub(self.grew);
+        if up >= self.players {
+            Ok(true)
+        } else if self.most_up == 0 && waited > FIRST_LOGIN {
+            Err(self.unreachable())
+        } else if self.most_up > 0 && waited > NEXT_LOGIN {
+            Err(RunError::LeftOut {
+                missing: self.players.saturating_sub(up),
+                players: self.players,
+                seconds: NEXT_LOGIN.as_secs(),
+                why: self.why("no login was refused, and no snapshot came"),
+            })
+        } else {
+            Ok(false)
+        }
+    }
+
+    /// The user does not want to wait any longer: whoever is in plays.
+    pub(crate) fn cut_short(&self) -> Result<(), RunError> {
+        if self.most_up == 0 {
+            return Err(self.unreachable());
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self) -> RunError {
+        RunError::Unreachable(self.why("nobody answers"))
+    }
+
+    fn why(&self, otherwise: &str) -> String {
+        self.last_failure.clone().unwrap_or_else(|| otherwise.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn waiting_ends_when_nobody_more_comes() {
+        let mut ramp = Ramp::new(8);
+        assert!(!ramp.look(0, None, 19 * S).unwrap());
+        assert!(
+            !ramp
+                .look(6, Some("the name is taken".to_owned()), 20 * S)
+                .unwrap()
+        );
+        assert!(!ramp.look(7, None, 49 * S).unwrap());
+        // One that leaves and comes again is none that came.
+        assert!(!ramp.look(6, None, 60 * S).unwrap());
+        assert!(!ramp.look(7, None, 79 * S).unwrap());
+        let error = ramp.look(7, None, 80 * S).unwrap_err();
+        assert_eq!(error.exit_code(), 99);
+        assert_eq!(
+            error.to_string(),
+            "1 of 8 bots did not get in, and for 30 s none came: the name is taken"
+        );
+    }
+
+    #[test]
+    fn all_in_is_all_in_however_long_it_took() {
+        let mut ramp = Ramp::new(100);
+        for bot in 1..100 {
+            assert!(!ramp.look(bot, None, bot * 29 * S).unwrap());
+        }
+        assert!(ramp.look(100, None, 100 * 29 * S).unwrap());
+        assert!(ramp.cut_short().is_ok());
+    }
+
+    #[test]
+    fn a_cluster_that_lets_nobody_in_is_not_reached() {
+        let mut ramp = Ramp::new(8);
+        assert_eq!(ramp.cut_short().unwrap_err().exit_code(), 3);
+        assert!(!ramp.look(0, Some("refused".to_owned()), 20 * S).unwrap());
+        let error = ramp.look(0, None, 21 * S).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!(error.to_string(), "no bot could log in: refused");
+    }
+}

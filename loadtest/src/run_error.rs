@@ -1,0 +1,61 @@
+//! Why a run has no result, and the exit code that says so.
+
+use crate::join::JoinError;
+use crate::report::Verdict;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The join file.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// It is of no use.
+    #[error(transparent)]
+    Trust(#[from] client::JoinFileError),
+    /// Nobody lets anybody in.
+    #[error("no bot could log in: {0}")]
+    Unreachable(String),
+    /// Some are let in, and others never.
+    #[error("{missing} of {players} bots did not get in, and for {seconds} s none came: {why}")]
+    LeftOut {
+        /// How many are not in.
+        missing: u32,
+        /// How many should be.
+        players: u32,
+        /// How long the others waited.
+        seconds: u64,
+        /// What the last refusal said.
+        why: String,
+    },
+    /// A threshold on nothing.
+    #[error("`{name}` is no number of the result, so nothing can be demanded of it; its numbers are {names}")]
+    NoSuchNumber {
+        /// What the threshold says.
+        name: String,
+        /// What it could say.
+        names: String,
+    },
+    /// The operating system.
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+    /// The result could not be written.
+    #[error("cannot write {path}: {error}")]
+    Output {
+        /// Where to.
+        path: std::path::PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// 3 when the cluster cannot be reached, 99 when it does not let all bots in, 2 when the user must do something.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable(_) => 3,
+            Self::LeftOut { .. } => Verdict::Failed.exit_code(),
+            Self::Join(error) if error.is_unreachable() => 3,
+            _ => 2,
+        }
+    }
+}
