@@ -71,7 +71,7 @@ named! {
 }
 
 named! {
-    /// What goes wrong. The first eight strike messages, the others strike store requests.
+    /// What goes wrong. The first nine strike messages, the others strike store requests.
     Fault {
         Lost = "lost",
         Late = "late",
@@ -81,6 +81,7 @@ named! {
         SenderDiesAfter = "sender-dies-after",
         ReceiverDiesBefore = "receiver-dies-before",
         ReceiverDiesAfter = "receiver-dies-after",
+        PlayerLeaves = "player-leaves",
         Unavailable = "unavailable",
         UnknownApplied = "unknown-applied",
         UnknownLost = "unknown-lost",
@@ -106,6 +107,12 @@ impl Fault {
     pub fn is_stored(self) -> bool {
         self >= Self::Unavailable
     }
+
+    /// Whether only a script asks for it: not every message names a player who could log out as it arrives.
+    #[must_use]
+    pub fn is_scripted(self) -> bool {
+        self == Self::PlayerLeaves
+    }
 }
 
 /// All cells of the matrix.
@@ -113,7 +120,7 @@ pub fn cells() -> impl Iterator<Item = (Step, Fault)> {
     Step::ALL.iter().flat_map(|step| {
         let fitting = Fault::ALL
             .iter()
-            .filter(|fault| fault.is_stored() == step.is_stored());
+            .filter(|fault| fault.is_stored() == step.is_stored() && !fault.is_scripted());
         fitting.map(|fault| (*step, *fault))
     })
 }
@@ -156,7 +163,7 @@ impl fmt::Display for Coverage {
             let faults: Vec<Fault> = Fault::ALL
                 .iter()
                 .copied()
-                .filter(|fault| fault.is_stored() == is_stored)
+                .filter(|fault| fault.is_stored() == is_stored && !fault.is_scripted())
                 .collect();
             write!(f, "{:16}", "")?;
             faults.iter().try_for_each(|fault| write!(f, " {fault:>20}"))?;

@@ -80,7 +80,7 @@ fn r6_an_answer_to_a_handover_called_off_commits_an_old_state() {
 
 #[test]
 fn r7_a_commit_that_activates_whatever_the_row_says_brings_back_who_has_left() {
-    let repeated = "--faults 12 --ambush done:lost:0 --ambush done:lost:1 --ambush done:lost:2";
+    let repeated = "--faults 0 --ambush here:player-leaves:0 --ambush commit:twice:0";
     is_noticed(Rule::ReadBeforeActive, repeated, &["H1", "H2", "H4"]);
 }
 

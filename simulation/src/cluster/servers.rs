@@ -194,7 +194,7 @@ impl Cluster {
         }
     }
 
-    /// H1: at most one region has a player at an epoch, and nobody is ahead of the row.
+    /// H1: at most one region has a player at an epoch, the one that the row names, and nobody is ahead of the row.
     fn check_region(&mut self, node: NodeNumber, number: RegionNumber) {
         let region = self
             .servers
@@ -207,6 +207,14 @@ impl Cluster {
             if row.is_none_or(|row| row.owner_epoch < player.epoch) {
                 wrong = Some(format!(
                     "H1: region {number} has a player ahead of its row: {player:?}, {row:?}"
+                ));
+            }
+            let is_anothers = |row: &&store::PlayerRow| {
+                row.owner_epoch == player.epoch && (row.owner != Some(node) || row.region != number)
+            };
+            if let Some(row) = row.filter(is_anothers).filter(|_| player.is_active) {
+                wrong = Some(format!(
+                    "H1: region {number} simulates a player that is not its own: {player:?}, {row:?}"
                 ));
             }
             let others = self.servers.values().flat_map(|server| server.regions.values());

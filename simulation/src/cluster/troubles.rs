@@ -1,6 +1,6 @@
 //! Faults out of the blue, and connections of devices that break.
 
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, UserId};
 use proxy::edge::EdgeInput;
 
 use super::event::{Event, Trouble};
@@ -59,6 +59,15 @@ impl Cluster {
         bot.presence = Presence::Away(0);
         self.bots.push(bot);
         self.schedule.after(1_000, Event::Bot(self.bots.len() - 1));
+    }
+
+    /// Every device of the player logs out.
+    pub(super) fn log_out(&mut self, player: Option<UserId>) {
+        for index in 0..self.bots.len() {
+            if Some(self.bots[index].user) == player {
+                self.logout(index);
+            }
+        }
     }
 
     fn logout(&mut self, index: usize) {

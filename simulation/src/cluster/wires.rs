@@ -1,7 +1,7 @@
 //! Messages between nodes: when they arrive, when links come and go, and what strikes them on their way.
 
-use protocol::ids::NodeNumber;
-use protocol::message::family::{BatchMessage, Class, ServerToServer};
+use protocol::ids::{NodeNumber, UserId};
+use protocol::message::family::{BatchMessage, Class, ServerToProxy, ServerToServer};
 
 use super::event::{Event, Parcel, Strike};
 use super::state::{Cluster, Phase};
@@ -28,6 +28,18 @@ impl Parcel {
             Self::Up(message) => server_step(message),
             Self::Across(message) => peer_step(message),
         }
+    }
+
+    /// Whom a step of a handover is about.
+    fn player(&self) -> Option<UserId> {
+        let user = match self {
+            Self::Up(ServerToProxy::Here(message)) => message.user,
+            Self::Up(ServerToProxy::Moved(message)) => message.user,
+            Self::Across(ServerToServer::Prepare(message)) => message.passengers.first()?.user,
+            Self::Across(ServerToServer::Commit(message)) => message.claims.first()?.user,
+            _ => return None,
+        };
+        Some(UserId(user))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -151,6 +163,7 @@ impl Cluster {
             Some(Fault::ReceiverDiesBefore) => return self.crash(to, 300),
             _ => {}
         }
+        let player = parcel.player();
         match parcel {
             Parcel::Down(message) => self.server_hears_proxy(to, from, message),
             Parcel::Up(message) => self.proxy_hears(to, from, message),
@@ -160,6 +173,7 @@ impl Cluster {
             Some(Fault::CutAfter) => self.cut(way.link, 100),
             Some(Fault::SenderDiesAfter) => self.crash(from, 300),
             Some(Fault::ReceiverDiesAfter) => self.crash(to, 300),
+            Some(Fault::PlayerLeaves) => self.log_out(player),
             _ => {}
         }
     }
