@@ -46,7 +46,9 @@ impl OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenCause {
     /// The file system refuses.
-    #[error("{0}")]
+    #[error(
+        "{0}; the file and its directory must be there and writable for this user, or name others with `store.path`"
+    )]
     File(#[from] io::Error),
     /// The database refuses.
     #[error("{0}")]
