@@ -75,14 +75,12 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
     assert_eq!(proxy.refused("attach_signature"), 1);
 
     let mut flooder = Client::guest(world.trust(), at, "Flood").await;
-    for sent_at_us in 0..50 {
-        flooder
-            .say(protocol::message::client::Ping {
-                sent_at_us,
-                echo_us: 0,
-            })
-            .await;
-    }
+    let ping = |sent_at_us| protocol::message::client::Ping {
+        sent_at_us,
+        echo_us: 0,
+    };
+    let flood: Vec<_> = (0..50).map(|sent_at_us| ping(sent_at_us).into()).collect();
+    flooder.say_at_once(&flood).await;
     assert_eq!(flooder.closed().await.code, Code::RateLimited);
 
     let key = ClientKey::generate(&mut OsEntropy);

@@ -144,8 +144,13 @@ impl Client {
     }
 
     pub async fn say(&mut self, message: impl Into<ClientToProxy>) {
-        let message = message.into();
-        self.writer.stage_batch(|out| message.encode(out)).unwrap();
+        self.say_at_once(&[message.into()]).await;
+    }
+
+    /// In one record: who is closed half-way could not write the rest of several.
+    pub async fn say_at_once(&mut self, messages: &[ClientToProxy]) {
+        let encode = |out: &mut _| messages.iter().for_each(|message| message.encode(out));
+        self.writer.stage_batch(encode).unwrap();
         within("a write", self.writer.flush()).await.unwrap();
     }
 
