@@ -11,6 +11,7 @@ use protocol::identity::ClientKey;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::player::{Join, Moved, Output};
 use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
+use proxy::server::Proxy;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use world::client::Client;
@@ -108,6 +109,17 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
     proxy.drain().await;
 }
 
+/// A client that plays at the owner of the west: itself, its join, and the epoch it is owned at.
+async fn ada_plays(world: &World, proxy: &Proxy, owner: &mut GameServer) -> (Client, Join, u64) {
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    client.attach().await;
+    let join = owner.join(101).await;
+    let epoch = world.own(client.welcome.user).await;
+    owner.say(101, joined(&join, epoch, world.region_epoch));
+    client.playing().await;
+    (client, join, epoch)
+}
+
 /// Output for a player of somebody else's, a claim by a large epoch, a move nobody asked for, and a foreign region's cells.
 fn tell_lies(hostile: &GameServer, join: &Join, epoch: u64, region_epoch: u64) {
     let output = Output {
@@ -160,12 +172,7 @@ async fn a_server_speaks_only_for_players_it_owns_and_regions_it_serves() {
     let proxy = world.proxy("edge-1").await;
     owner.serve(101, world.region_epoch).await;
     hostile.linked(101).await;
-    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
-    client.attach().await;
-    let join = owner.join(101).await;
-    let epoch = world.own(client.welcome.user).await;
-    owner.say(101, joined(&join, epoch, world.region_epoch));
-    client.playing().await;
+    let (mut client, join, epoch) = ada_plays(&world, &proxy, &mut owner).await;
 
     tell_lies(&hostile, &join, epoch, world.region_epoch);
     for (reason, times) in [
@@ -220,12 +227,7 @@ async fn a_region_epoch_that_the_store_never_issued_is_refused_and_the_region_st
         eventually("refused", || proxy.refused("serving_unissued") == times).await;
     }
     owner.serve(101, world.region_epoch).await;
-    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
-    client.attach().await;
-    let join = owner.join(101).await;
-    let epoch = world.own(client.welcome.user).await;
-    owner.say(101, joined(&join, epoch, world.region_epoch));
-    client.playing().await;
+    let _plays = ada_plays(&world, &proxy, &mut owner).await;
     assert_eq!(subscribed(&mut owner).await, (world.region_epoch, 9));
 
     world.serve_west().await;
@@ -246,12 +248,7 @@ async fn an_owner_that_makes_up_owner_epochs_does_not_lose_its_player_for_good()
     let proxy = world.proxy("edge-1").await;
     owner.serve(101, world.region_epoch).await;
     other.linked(101).await;
-    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
-    client.attach().await;
-    let join = owner.join(101).await;
-    let epoch = world.own(client.welcome.user).await;
-    owner.say(101, joined(&join, epoch, world.region_epoch));
-    client.playing().await;
+    let (mut client, join, epoch) = ada_plays(&world, &proxy, &mut owner).await;
 
     let moved = |owner_epoch| Moved {
         user: join.user,

@@ -41,7 +41,7 @@ pub enum DataRootError {
     ForeignMarker(PathBuf),
     /// Another version's.
     #[error(
-        "{} was made by another version of Regionmesh, which writes its data as version {version} and not as 1; use that one, or name another directory with --data",
+        "{} was made by another version of Regionmesh, whose data has version {version}; this one writes version 1. Use that one, or name another directory with --data",
         path.display()
     )]
     AnotherVersion {

@@ -12,8 +12,8 @@ use tokio::runtime::Runtime;
 
 /// How often children and signals are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long the bots may take to say goodbye and to report.
-const SWARM_GRACE: Duration = Duration::from_secs(15);
+/// How long the bots may take to stand still, to be counted (half a minute), to say goodbye and to report.
+const SWARM_GRACE: Duration = Duration::from_secs(45);
 /// What stands before the bots' lines.
 const SWARM: &str = "swarm";
 
