@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::figure::Figure;
+use crate::figure::{Figure, publish};
 use crate::machine::Others;
 
 /// Two ticks: what an acknowledgement may take at the 99th percentile, milliseconds.
@@ -57,12 +57,11 @@ pub(crate) fn run(program: Option<&Path>) -> anyhow::Result<()> {
         "players at whom ack p99 still is at most {ACK_MS_MAX} ms: four game servers, two proxies and the swarm on this \
          machine, wandering, {SECONDS} s each"
     );
-    let mut figure = Figure::without_baseline("capacity", what, "players", f64::from(most.unwrap_or(0)));
+    let mut figure = Figure::alone("capacity", what, "players", f64::from(most.unwrap_or(0)));
     for step in &steps {
         step.detail(&mut figure);
     }
-    figure.others = others.share();
-    figure.publish()
+    publish("capacity", vec![figure], &others)
 }
 
 /// One number of players.

@@ -4,7 +4,6 @@
 //! In lock step: all clients send, the shard sweeps, the region ticks, the shard composes and sends, all clients
 //! receive. So both sides of the comparison work on full batches, and no wake-up and no neighbour enters the figure.
 
-mod bare;
 mod clients;
 mod laps;
 mod shard;
@@ -14,7 +13,7 @@ use protocol::datagram::{ConnectionId, DatagramKind, DatagramOpener, DatagramSea
 use protocol::keys::{DatagramSecret, Direction, Prk};
 
 use crate::clocks::thread_cpu_ns;
-use crate::figure::Figure;
+use crate::figure::{Figure, publish};
 use crate::machine::Others;
 use crate::pairs::Pairs;
 use clients::Arrivals;
@@ -77,7 +76,7 @@ pub(crate) fn run(players: usize, pairs: usize) -> anyhow::Result<()> {
          sendmmsg of the same sizes and counts",
         2 * players
     );
-    let mut figure = Figure::new(&name(players), what, "us", &measured);
+    let mut figure = Figure::paired(&name(players), what, "us", &measured);
     figure.goal = Some(GOAL);
     figure.detail("snapshot, bytes", last.snapshot_bytes());
     figure.detail("snapshot, cells", last.per_snapshot(|tick| tick.cells));
@@ -108,8 +107,7 @@ pub(crate) fn run(players: usize, pairs: usize) -> anyhow::Result<()> {
     figure.detail("of which open alone, us", open_us);
     figure.detail("of which seal alone, us", seal_us);
     figure.detail("refused by the shard", stage.refused() as f64);
-    figure.others = others.share();
-    figure.publish()
+    publish(&figure.name.clone(), vec![figure], &others)
 }
 
 fn name(players: usize) -> String {

@@ -6,25 +6,28 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::machine::{Machine, commit};
+use crate::machine::{Machine, Others, commit};
 use crate::pairs::Pairs;
 
-/// A figure beside its baseline. Lower is better.
+/// A figure, beside its baseline where there is one. Lower is better for every ratio.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
     /// What was measured, in a sentence.
     pub(crate) what: String,
-    pub(crate) figure: f64,
+    /// `None` when it could not be measured; `reason` says why.
+    pub(crate) figure: Option<f64>,
+    pub(crate) reason: Option<String>,
     pub(crate) unit: &'static str,
-    pub(crate) baseline: f64,
-    pub(crate) ratio: f64,
-    /// The ratio aimed at; `None` where there is no goal yet.
+    /// The same thing bare, in the same unit and the same run; `None` when there is nothing bare to set beside it.
+    pub(crate) baseline: Option<f64>,
+    pub(crate) ratio: Option<f64>,
+    /// The ratio aimed at, or without a baseline the figure itself; `None` where there is no goal yet.
     pub(crate) goal: Option<f64>,
     /// What other systems need for the same on this class of machine; never measured in this run.
     pub(crate) peers: BTreeMap<&'static str, f64>,
     /// Lowest and highest sample of the figure.
-    pub(crate) spread: (f64, f64),
+    pub(crate) spread: Option<(f64, f64)>,
     /// More of the same run: where the figure comes from.
     pub(crate) details: BTreeMap<String, f64>,
     /// Share of the machine that other processes used meanwhile, 0 to 1.
@@ -37,29 +40,30 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    pub(crate) fn new(name: &str, what: String, unit: &'static str, pairs: &Pairs) -> Self {
-        let (figure, baseline, ratio) = (pairs.figure(), pairs.baseline(), pairs.ratio());
+    /// From interleaved samples of a figure and its baseline.
+    pub(crate) fn paired(name: &str, what: String, unit: &'static str, pairs: &Pairs) -> Self {
         Self {
-            spread: pairs.spread(),
-            baseline,
-            ratio,
-            ..Self::without_baseline(name, what, unit, figure)
+            spread: Some(pairs.spread()),
+            baseline: Some(pairs.baseline()),
+            ratio: Some(pairs.ratio()),
+            ..Self::alone(name, what, unit, pairs.figure())
         }
     }
 
-    /// A figure that is a count, not a cost: there is nothing bare to set beside it.
-    pub(crate) fn without_baseline(name: &str, what: String, unit: &'static str, figure: f64) -> Self {
+    /// A figure with nothing bare beside it.
+    pub(crate) fn alone(name: &str, what: String, unit: &'static str, figure: f64) -> Self {
         let arguments = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
         Self {
             name: name.to_owned(),
             what,
-            figure,
+            figure: Some(figure),
+            reason: None,
             unit,
-            baseline: 0.0,
-            ratio: 0.0,
+            baseline: None,
+            ratio: None,
             goal: None,
             peers: BTreeMap::new(),
-            spread: (figure, figure),
+            spread: None,
             details: BTreeMap::new(),
             others: 0.0,
             machine: Machine::this(),
@@ -73,19 +77,24 @@ impl Figure {
         self.details.insert(what.into(), value);
     }
 
-    /// Prints the figure and writes it into the build directory.
-    pub(crate) fn publish(&self) -> anyhow::Result<()> {
-        let (low, high) = self.spread;
+    fn print(&self) {
         println!("{}: {}", self.name, self.what);
-        println!("  {:.3} {} [{low:.3} .. {high:.3}]", self.figure, self.unit);
-        if self.baseline > 0.0 {
-            let goal = self
-                .goal
-                .map_or_else(String::new, |goal| format!(", goal {goal}"));
-            println!(
-                "  bare {:.3} {}, ratio {:.2}{goal}",
-                self.baseline, self.unit, self.ratio
-            );
+        let spread = self
+            .spread
+            .map_or_else(String::new, |(low, high)| format!(" [{low:.3} .. {high:.3}]"));
+        let goal = self
+            .goal
+            .map_or_else(String::new, |goal| format!(", goal {goal:.3}"));
+        match (self.figure, self.baseline.zip(self.ratio)) {
+            (None, _) => println!(
+                "  not measured: {}",
+                self.reason.as_deref().unwrap_or("no reason")
+            ),
+            (Some(figure), None) => println!("  {figure:.3} {}{spread}{goal}", self.unit),
+            (Some(figure), Some((baseline, ratio))) => println!(
+                "  {figure:.3} {unit}{spread}; bare {baseline:.3} {unit}, ratio {ratio:.2}{goal}",
+                unit = self.unit
+            ),
         }
         for (peer, value) in &self.peers {
             println!(
@@ -96,19 +105,27 @@ impl Figure {
         for (what, value) in &self.details {
             println!("    {what:<44} {value:>12.3}");
         }
-        println!(
-            "  others used {:.0} % of the machine meanwhile",
-            self.others * 100.0
-        );
-        let directory = directory();
-        std::fs::create_dir_all(&directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
-        let path = directory.join(format!("{}.json", self.name));
-        std::fs::write(&path, serde_json::to_vec_pretty(self)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        println!("  {}", path.display());
-        Ok(())
     }
+}
+
+/// Prints the figures of one benchmark and writes them into the build directory: one as an object, several as a list.
+pub(crate) fn publish(name: &str, mut figures: Vec<Figure>, others: &Others) -> anyhow::Result<()> {
+    let share = others.share();
+    for figure in &mut figures {
+        figure.others = share;
+        figure.print();
+    }
+    println!("others used {:.0} % of the machine meanwhile", share * 100.0);
+    let directory = directory();
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let path = directory.join(format!("{name}.json"));
+    let json = match figures.as_slice() {
+        [figure] => serde_json::to_vec_pretty(figure)?,
+        several => serde_json::to_vec_pretty(several)?,
+    };
+    std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
 }
 
 fn directory() -> PathBuf {

@@ -26,10 +26,15 @@ impl Machine {
             cpu: model
                 .and_then(|line| line.split_once(':'))
                 .map_or_else(String::new, |(_, name)| name.trim().to_owned()),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: cores() as usize,
             kernel: kernel.trim().to_owned(),
         }
     }
+}
+
+/// How many cores this process may use.
+pub(crate) fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1, usize::from) as f64
 }
 
 /// The commit that is checked out, marked when there are changes on top of it; empty outside a repository.
@@ -69,8 +74,7 @@ impl Others {
         // /proc/stat counts in USER_HZ, which is 100 on every Linux.
         let busy_s = busy_ticks().saturating_sub(self.busy_ticks) as f64 / 100.0;
         let own_s = own_ns().saturating_sub(self.own_ns) as f64 / 1e9;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-        let all_s = (self.since.elapsed().as_secs_f64() * cores).max(0.01);
+        let all_s = (self.since.elapsed().as_secs_f64() * cores()).max(0.01);
         ((busy_s - own_s) / all_s).clamp(0.0, 1.0)
     }
 }

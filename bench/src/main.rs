@@ -1,48 +1,69 @@
-//! Benchmarks: each prints its figure beside a bare baseline of the same run and writes it to `target/bench/NAME.json`.
+//! Benchmarks: each prints its figures beside a bare baseline of the same run and writes them to `target/bench/NAME.json`.
 //! They are run by hand; no test is timed.
 
+mod bare_socket;
 mod capacity;
 mod clocks;
 mod edge;
 mod figure;
+mod floor;
 mod machine;
 mod pairs;
 mod publication;
+mod samples;
 mod scene;
 mod tick;
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Measures parts of the mesh, each beside a bare baseline of the same run.
+///
+/// Without a name: floor, edge, publication and tick, which need no cluster.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Options {
-    /// What to measure; nothing: all but capacity.
-    names: Vec<Name>,
-    /// Interleaved pairs of figure and baseline.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    pairs: u16,
-    /// Players at the shard (edge).
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=8000))]
-    players: u16,
-    /// The program of the local cluster (capacity) [default: beside this one]
-    #[arg(long, value_name = "FILE")]
-    regionmesh: Option<PathBuf>,
+    #[command(subcommand)]
+    name: Option<Name>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Subcommand)]
 enum Name {
-    /// CPU per player tick of a proxy's shard.
-    Edge,
-    /// CPU per million sealed updates over links.
-    Publication,
-    /// CPU of a region's tick.
-    Tick,
-    /// Players that a local cluster carries.
-    Capacity,
+    /// CPU per player tick of the bare kernel: one datagram in and one out for every player
+    Floor {
+        #[command(flatten)]
+        load: floor::Load,
+        #[command(flatten)]
+        samples: Count,
+    },
+    /// CPU per player tick of a proxy's shard
+    Edge {
+        /// Players at the shard
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=8000))]
+        players: u16,
+        #[command(flatten)]
+        pairs: Count,
+    },
+    /// CPU per million sealed updates over links
+    Publication(Count),
+    /// CPU of a region's tick
+    Tick(Count),
+    /// Players that a local cluster carries
+    Capacity {
+        /// The program of the local cluster [default: beside this one]
+        #[arg(long, value_name = "FILE")]
+        regionmesh: Option<PathBuf>,
+    },
+}
+
+/// How often something is measured.
+#[derive(Clone, Copy, Debug, Args)]
+struct Count {
+    /// Samples of the figure, each with one of its baseline where there is one; the median counts
+    #[arg(long = "pairs", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    count: u16,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,20 +71,32 @@ fn main() -> anyhow::Result<()> {
     // Thousands of clients have a socket each.
     let (_, files) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
-    let all = [Name::Edge, Name::Publication, Name::Tick];
-    let names = if options.names.is_empty() {
-        &all[..]
-    } else {
-        &options.names
-    };
-    let pairs = usize::from(options.pairs);
-    for name in names {
-        match name {
-            Name::Edge => edge::run(usize::from(options.players), pairs)?,
-            Name::Publication => publication::run(pairs)?,
-            Name::Tick => tick::run(pairs)?,
-            Name::Capacity => capacity::run(options.regionmesh.as_deref())?,
-        }
+    match options.name {
+        Some(name) => run(name),
+        None => ["floor", "edge", "publication", "tick"]
+            .into_iter()
+            .try_for_each(|name| Options::parse_from(["bench", name]).name.map_or(Ok(()), run)),
     }
-    Ok(())
+}
+
+fn run(name: Name) -> anyhow::Result<()> {
+    let count = |count: Count| usize::from(count.count);
+    match name {
+        Name::Floor { load, samples } => floor::run(&load, count(samples)),
+        Name::Edge { players, pairs } => edge::run(usize::from(players), count(pairs)),
+        Name::Publication(pairs) => publication::run(count(pairs)),
+        Name::Tick(pairs) => tick::run(count(pairs)),
+        Name::Capacity { regionmesh } => capacity::run(regionmesh.as_deref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_of_all_benchmarks_fit_together() {
+        Options::command().debug_assert();
+    }
 }

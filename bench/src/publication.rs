@@ -13,7 +13,7 @@ use protocol::message::family::{BatchMessage as _, ServerToProxy};
 use protocol::message::subscription::CellUpdates;
 
 use crate::clocks::process_cpu_ns;
-use crate::figure::Figure;
+use crate::figure::{Figure, publish};
 use crate::machine::Others;
 use crate::pairs::Pairs;
 use bare::BareStreams;
@@ -83,7 +83,7 @@ pub(crate) fn run(pairs: usize) -> anyhow::Result<()> {
         "CPU of all processes per million sealed updates of {CELL_BYTES} B delivered, 64 regions to {SUBSCRIBERS} \
          subscribers of {REGIONS_EACH}; bare: the same bytes over TCP in portions of the same size"
     );
-    let mut figure = Figure::new("publication", what, "s", &measured);
+    let mut figure = Figure::paired("publication", what, "s", &measured);
     figure.peers.insert("NATS in the clear, batches of 64", 0.88);
     figure.peers.insert("NATS in the clear, batches of 512", 0.83);
     figure.detail("updates per frame", round.len() as f64 / frames_per_round);
@@ -91,6 +91,5 @@ pub(crate) fn run(pairs: usize) -> anyhow::Result<()> {
         "bytes per update on the link",
         round_bytes as f64 / round.len() as f64,
     );
-    figure.others = others.share();
-    figure.publish()
+    publish("publication", vec![figure], &others)
 }

@@ -9,7 +9,7 @@ use protocol::message::family::ServerToProxy;
 use protocol::message::player::Inputs;
 
 use crate::clocks::thread_cpu_ns;
-use crate::figure::Figure;
+use crate::figure::{Figure, publish};
 use crate::machine::Others;
 use crate::pairs::Pairs;
 use crate::scene::{self, PROXIES, RegionHost, Walkers};
@@ -54,10 +54,10 @@ fn measure(name: &str, field: &mut Field, pairs: usize, others: &Others) -> anyh
          flat array, packed",
         field.players, field.cells
     );
-    let mut figure = Figure::new(name, what, "us", &measured);
+    let mut figure = Figure::paired(name, what, "us", &measured);
     let per_tick = |ns: u64| ns as f64 / ticks as f64 / 1e3;
-    figure.detail("per player, us", figure.figure / field.players as f64);
-    figure.detail("share of a tick's 50 ms, percent", figure.figure / 500.0);
+    figure.detail("per player, us", measured.figure() / field.players as f64);
+    figure.detail("share of a tick's 50 ms, percent", measured.figure() / 500.0);
     figure.detail("cells changed per tick", last.cells as f64 / ticks as f64);
     figure.detail("bytes of cells per tick", last.cell_bytes as f64 / ticks as f64);
     figure.detail("part: inputs as they arrive, us", per_tick(last.inputs_ns));
@@ -71,8 +71,7 @@ fn measure(name: &str, field: &mut Field, pairs: usize, others: &Others) -> anyh
             );
         }
     }
-    figure.others = others.share();
-    figure.publish()
+    publish(name, vec![figure], others)
 }
 
 /// What of a tick is measured.

@@ -11,8 +11,8 @@ use net::queue::{OutgoingQueue, QueueLimits};
 use net::udp::{BatchSocket, RecvBatch, SendBatch, SendReport};
 use proxy::edge::{DatagramSink, Edge, EdgeEffect, EdgeInput};
 
-use super::bare::Bare;
 use super::laps::{Lap, Laps};
+use crate::bare_socket::BareSocket;
 use crate::clocks::thread_cpu_ns;
 
 /// Datagrams collected before they are sent, as a proxy's shard does: so that they are still in the cache.
@@ -110,14 +110,14 @@ struct Shard {
     to_server: OutgoingQueue,
     effects: Vec<EdgeEffect>,
     laps: Laps,
-    bare: Bare,
+    bare: BareSocket,
 }
 
 impl Shard {
     fn new(edge: Edge, socket: Arc<BatchSocket>) -> Self {
         Self {
             edge,
-            bare: Bare::new(Arc::clone(&socket)),
+            bare: BareSocket::new(Arc::clone(&socket)),
             socket,
             received: RecvBatch::default(),
             outgoing: SendBatch::default(),
@@ -134,8 +134,11 @@ impl Shard {
             Job::Hear { inputs, now_ms } => {
                 self.step(now_ms, &mut done, |shard, done| shard.hear(inputs, now_ms, done));
             }
-            Job::SweepBare => (done.datagrams_in, done.cpu_ns) = self.bare.receive()?,
-            Job::SendBare { to, sizes } => done.cpu_ns = self.bare.send(&to, &sizes)?,
+            Job::SweepBare => {
+                let received = self.bare.receive()?;
+                (done.datagrams_in, done.cpu_ns) = (received.datagrams, received.cpu_ns);
+            }
+            Job::SendBare { to, sizes } => done.cpu_ns = self.bare.send(&to, &sizes)?.cpu_ns,
             Job::TakeLaps => self.laps.switch_on(),
         }
         Ok(done)

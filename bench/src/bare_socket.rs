@@ -1,5 +1,5 @@
-//! The baseline: what the kernel alone takes for the same datagrams on the same sockets. No keys, no copies, no memory
-//! touched but one buffer: `recvmmsg` and `sendmmsg` of 64 over headers that are made once.
+//! The baseline of everything that speaks by datagram: what the kernel alone takes for the same datagrams. No keys, no
+//! copies, no memory touched but one buffer: `recvmmsg` and `sendmmsg` of 64 over headers that are made once.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -14,16 +14,34 @@ use protocol::limits::DATAGRAM_BYTES_MAX;
 
 use crate::clocks::thread_cpu_ns;
 
-/// The kernel's side of a shard.
-pub(super) struct Bare {
+/// What moving datagrams took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) datagrams: usize,
+    /// CPU of this thread.
+    pub(crate) cpu_ns: u64,
+    /// System calls.
+    pub(crate) calls: usize,
+}
+
+impl std::ops::AddAssign for Moved {
+    fn add_assign(&mut self, more: Self) {
+        self.datagrams += more.datagrams;
+        self.cpu_ns += more.cpu_ns;
+        self.calls += more.calls;
+    }
+}
+
+/// A socket of which nothing is asked but moving datagrams in batches.
+pub(crate) struct BareSocket {
     socket: Arc<BatchSocket>,
     headers: MultiHeaders<SockaddrStorage>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
 }
 
-impl Bare {
-    pub(super) fn new(socket: Arc<BatchSocket>) -> Self {
+impl BareSocket {
+    pub(crate) fn new(socket: Arc<BatchSocket>) -> Self {
         Self {
             socket,
             headers: MultiHeaders::preallocate(BATCH_DATAGRAMS, None),
@@ -32,28 +50,30 @@ impl Bare {
         }
     }
 
-    /// Receives all that waits: how many, and the CPU it took, nanoseconds.
-    pub(super) fn receive(&mut self) -> anyhow::Result<(usize, u64)> {
-        let (fd, mut received) = (self.socket.as_raw_fd(), 0);
+    /// Receives all that waits.
+    pub(crate) fn receive(&mut self) -> anyhow::Result<Moved> {
+        let (fd, mut moved) = (self.socket.as_raw_fd(), Moved::default());
         let before = thread_cpu_ns();
         loop {
             let mut slots = self.incoming.chunks_exact_mut(DATAGRAM_BYTES_MAX);
             let mut vectors: [[IoSliceMut<'_>; 1]; BATCH_DATAGRAMS] =
                 std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
             let flags = MsgFlags::MSG_DONTWAIT;
+            moved.calls += 1;
             match recvmmsg(fd, &mut self.headers, vectors.iter_mut(), flags, None) {
-                Ok(messages) => received += messages.count(),
+                Ok(messages) => moved.datagrams += messages.count(),
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => return Err(errno).context("recvmmsg"),
             }
         }
-        Ok((received, thread_cpu_ns() - before))
+        moved.cpu_ns = thread_cpu_ns() - before;
+        Ok(moved)
     }
 
-    /// Sends datagrams of these sizes; the CPU it took, nanoseconds.
-    pub(super) fn send(&mut self, to: &[SocketAddr], sizes: &[usize]) -> anyhow::Result<u64> {
+    /// Sends datagrams of these sizes.
+    pub(crate) fn send(&mut self, to: &[SocketAddr], sizes: &[usize]) -> anyhow::Result<Moved> {
         let to: Vec<Option<SockaddrStorage>> = to.iter().map(|&to| Some(to.into())).collect();
-        let fd = self.socket.as_raw_fd();
+        let (fd, mut moved) = (self.socket.as_raw_fd(), Moved::default());
         let before = thread_cpu_ns();
         for (to, sizes) in to.chunks(BATCH_DATAGRAMS).zip(sizes.chunks(BATCH_DATAGRAMS)) {
             let vectors: [[IoSlice<'_>; 1]; BATCH_DATAGRAMS] = std::array::from_fn(|at| {
@@ -62,8 +82,11 @@ impl Bare {
             });
             let none: [ControlMessage<'_>; 0] = [];
             let vectors = vectors.iter().take(to.len());
-            sendmmsg(fd, &mut self.headers, vectors, to, none, MsgFlags::MSG_DONTWAIT).context("sendmmsg")?;
+            let sent = sendmmsg(fd, &mut self.headers, vectors, to, none, MsgFlags::MSG_DONTWAIT);
+            moved.datagrams += sent.context("sendmmsg")?.count();
+            moved.calls += 1;
         }
-        Ok(thread_cpu_ns() - before)
+        moved.cpu_ns = thread_cpu_ns() - before;
+        Ok(moved)
     }
 }
