@@ -7,6 +7,7 @@ pub mod clock;
 pub mod entropy;
 pub mod link;
 pub mod link_state;
+pub mod panics;
 pub mod queue;
 pub mod sealed_stream;
 pub mod udp;

@@ -1,15 +1,18 @@
 //! The admin endpoint: metrics, liveness, readiness, status, drain and log level over HTTP.
 //!
 //! It runs on a thread and a run time of its own, so that it answers when everything else is stuck, and a scrape
-//! costs no tick. It has no authentication: it listens on loopback unless the operator says otherwise, and refuses
+//! costs no tick. The threads that the node cannot do without are watched from here for the same reason. It has no authentication: it listens on loopback unless the operator says otherwise, and refuses
 //! changes asked for by web pages.
 
 mod listener;
+mod readiness;
 mod routes;
 mod state;
 
-pub use state::{AdminState, CensusAnswer, Readiness, StatusBoard};
+pub use readiness::{Check, Readiness, ReadyReport, Verdict};
+pub use state::{AdminState, CensusAnswer, StatusBoard};
 
+use crate::life::LOOK_EVERY;
 use listener::Guarded;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -84,7 +87,14 @@ async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken
         Ok(listener) => Guarded::new(listener),
         Err(error) => return tracing::error!(%error, "the admin endpoint cannot start"),
     };
-    let metrics = state.metrics.clone();
+    let (metrics, owners) = (state.metrics.clone(), state.owners.clone());
+    let watch = async move {
+        loop {
+            // A pause, not an appointment: time that this process did not run does not count.
+            tokio::time::sleep(LOOK_EVERY).await;
+            owners.look();
+        }
+    };
     let upkeep = async move {
         let mut interval = tokio::time::interval(UPKEEP);
         loop {
@@ -99,6 +109,7 @@ async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken
     tokio::select! {
         result = server.into_future() => if let Err(error) = result { tracing::error!(%error, "the admin endpoint ended") },
         () = upkeep => {}
+        () = watch => {}
         () = stop.cancelled() => {}
     }
 }

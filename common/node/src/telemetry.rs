@@ -2,11 +2,12 @@
 
 mod links;
 mod log;
+mod log_writer;
 mod metrics;
 mod process;
 
 pub use links::LINK_METRICS;
-pub use log::{LevelError, LogControl, LogFormat, parse_level};
+pub use log::{LevelError, LogControl, LogFormat, last_words, parse_level};
 pub use metrics::{Kind, Metric, Metrics, undescribed};
 pub(crate) use process::record as record_process;
 pub use process::{PROCESS_METRICS, ProcessUsage, usage};
@@ -17,6 +18,9 @@ pub enum TelemetryError {
     /// The level cannot be read.
     #[error(transparent)]
     Level(#[from] LevelError),
+    /// No thread to write the log.
+    #[error("the log cannot be written: {0}")]
+    Log(#[source] std::io::Error),
     /// Something else in this process has set it up already.
     #[error("telemetry is set up twice in one process: {0}")]
     Twice(String),

@@ -285,3 +285,71 @@ fn a_child_ends_when_its_parent_is_killed() {
     std::thread::spawn(move || done.send(out.read_to_string(&mut line)));
     ended.recv_timeout(PATIENCE).expect("the child must end").unwrap();
 }
+
+fn node_of(setting: &str, value: &str) -> Running {
+    let mut command = command(&[]);
+    command.env(format!("REGIONMESH_IDLE__{setting}"), value);
+    Running::start(command)
+}
+
+#[test]
+fn a_thread_that_panics_or_ends_by_itself_ends_the_process_with_a_code_of_its_own() {
+    for (fate, how) in [
+        ("panics", "panicked: asked to"),
+        ("ends", "ended by itself: asked to"),
+    ] {
+        let mut command = command(&[]);
+        command.env("REGIONMESH_IDLE__FATE", fate);
+        let (code, _, said) = finish(command);
+        assert_eq!(code, 6, "{said}");
+        assert!(said.ends_with(&format!("error: idle {how}\n")), "{said}");
+    }
+}
+
+#[test]
+fn a_thread_that_is_stuck_is_named_at_readyz_and_ends_the_process_in_the_end() {
+    let node = node_of("FATE", "stalls");
+    node.wait_until("/readyz", 200);
+    let (_, verbose) = node.get("/readyz?verbose");
+    assert_eq!(verbose, "[+] thread idle: comes round\nready\n");
+    node.wait_until("/readyz", 503);
+    let (_, said) = node.get("/readyz");
+    assert!(
+        said.starts_with("thread idle: stalled: in the same iteration for "),
+        "{said}"
+    );
+    assert_eq!(node.exit_code(), 7);
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let mut command = command(&[]);
+    command.env("REGIONMESH_IDLE__LOG_LINES", "50000");
+    // Held open and never read: far more than any pipe takes.
+    let (unread, log) = std::io::pipe().unwrap();
+    let mut child = command.stderr(log).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let admin = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+    let node = Running { child, admin };
+    let started = Instant::now();
+    loop {
+        let status: serde_json::Value = serde_json::from_str(&node.get("/status").1).unwrap();
+        if status["logged"] == 50_000 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "it hangs on its log: {status}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let metrics = node.get("/metrics").1;
+    assert!(
+        metrics.contains("\nregionmesh_log_lines_dropped_total "),
+        "{metrics}"
+    );
+    node.wait_until("/readyz", 200);
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 0);
+    drop(unread);
+}

@@ -23,7 +23,7 @@ use node::admin::{Readiness, StatusBoard};
 use node::authority_dir::{AuthorityDir, IssuedNode};
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
-use node::life::{Failure, Node, Shutdown};
+use node::life::{Failure, Node, Owners, Shutdown};
 use protocol::identity::Role;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -149,6 +149,7 @@ impl Cluster {
             admin: ([127, 0, 0, 1], 0).into(),
             readiness: Readiness::default(),
             status: StatusBoard::default(),
+            owners: Owners::default(),
             shutdown: Shutdown::new(),
         };
         // A run time of its own, so that it can be killed with all of its tasks and sockets.

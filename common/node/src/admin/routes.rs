@@ -15,7 +15,7 @@ const BODY_BYTES_MAX: usize = 1024;
 pub(super) fn router(state: AdminState) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/livez", get(|| async { "alive\n" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .route("/census", get(census))
@@ -48,12 +48,23 @@ async fn metrics(State(state): State<AdminState>) -> Response {
         .into_response()
 }
 
-async fn readyz(State(state): State<AdminState>) -> Response {
-    let reasons = state.not_ready();
+async fn livez(State(state): State<AdminState>) -> Response {
+    let reasons = state.not_alive();
     if reasons.is_empty() {
-        return "ready\n".into_response();
+        return "alive\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
+}
+
+/// What is missing, or `ready` and what is worth a note; with `?verbose` every check with its figure.
+async fn readyz(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
+    let report = state.report();
+    let verbose = query.is_some_and(|query| query.split('&').any(|key| key == "verbose"));
+    let text = if verbose { report.verbose() } else { report.brief() };
+    match report.is_ready() {
+        true => text.into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, text).into_response(),
+    }
 }
 
 async fn status(State(state): State<AdminState>) -> Json<Value> {

@@ -1,14 +1,14 @@
 //! What the admin endpoint shows: snapshots that others put there, so that asking never waits for anybody.
 
-use crate::life::Shutdown;
+use super::readiness::{Check, Readiness, ReadyReport};
+use crate::life::{Owners, Shutdown, Standing};
 use crate::telemetry::{LogControl, Metrics};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// Everything the endpoint needs.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct AdminState {
     pub readiness: Readiness,
     /// The role's own part of `/status`.
     pub status: StatusBoard,
+    /// What the node cannot do without: watched from here.
+    pub owners: Owners,
     /// Drains the process.
     pub shutdown: Shutdown,
     /// Changes the log level.
@@ -33,15 +35,16 @@ impl AdminState {
     /// The whole status: what every node tells, and what this role published.
     #[must_use]
     pub fn status(&self) -> Value {
-        let usage = crate::telemetry::usage();
+        let (usage, report) = (crate::telemetry::usage(), self.report());
         let mut status = json!({
             "name": self.name,
             "role": self.role,
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "uptime_ms": crate::clock::now_ms(),
-            "ready": self.not_ready().is_empty(),
-            "not_ready": self.not_ready(),
+            "ready": report.is_ready(),
+            "not_ready": report.missing(),
+            "noted": report.noted(),
             "draining": self.shutdown.is_draining(),
             "cpu_s": usage.cpu_s,
             "rss_bytes": usage.rss_bytes,
@@ -53,58 +56,44 @@ impl AdminState {
         status
     }
 
-    /// Why the node takes no work; empty when it does.
+    /// Whether the node takes work, check by check.
     #[must_use]
-    pub fn not_ready(&self) -> Vec<String> {
-        let mut reasons = self.readiness.reasons();
-        if self.shutdown.is_draining() {
-            reasons.push("draining".to_owned());
+    pub fn report(&self) -> ReadyReport {
+        let mut report = self.readiness.report();
+        if let Some(fatal) = self.owners.fatal() {
+            report.add("lost", Check::missing(fatal.to_string()));
         }
-        reasons
-    }
-}
-
-/// Why a node is not ready: reasons under names, so that whoever set one clears it. Starts with `starting`.
-#[derive(Clone, Debug)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
-
-impl Default for Readiness {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(BTreeMap::from([(
-            "starting",
-            String::new(),
-        )]))))
-    }
-}
-
-impl Readiness {
-    /// Not ready because of `name`; `detail` says more and replaces what was said before.
-    pub fn block(&self, name: &'static str, detail: impl Into<String>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, detail.into());
+        for (thread, standing) in self.owners.standings() {
+            report.add(format!("thread {thread}"), thread_check(standing));
+        }
+        if self.shutdown.is_draining() {
+            report.add("draining", Check::missing(""));
+        }
+        report
     }
 
-    /// No longer because of `name`.
-    pub fn clear(&self, name: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-    }
-
-    /// The node has started.
-    pub fn started(&self) {
-        self.clear("starting");
-    }
-
-    /// All reasons, as sentences.
+    /// Why the process is as good as dead, although it answers; empty while it lives.
     #[must_use]
-    pub fn reasons(&self) -> Vec<String> {
-        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = |(name, detail): (&&'static str, &String)| match detail.is_empty() {
-            true => (*name).to_owned(),
-            false => format!("{name}: {detail}"),
-        };
-        reasons.iter().map(said).collect()
+    pub fn not_alive(&self) -> Vec<String> {
+        let lost = self.owners.fatal().map(|fatal| fatal.to_string());
+        let stuck = self
+            .owners
+            .standings()
+            .into_iter()
+            .filter_map(|(thread, standing)| {
+                matches!(standing, Standing::Lost(_)).then(|| format!("{thread} is stuck"))
+            });
+        lost.into_iter().chain(stuck).collect()
+    }
+}
+
+fn thread_check(standing: Standing) -> Check {
+    match standing {
+        Standing::Well => Check::well("comes round"),
+        Standing::Slow(looks) => Check::noted(format!("in the same iteration for {looks} looks")),
+        Standing::Stalled(looks) | Standing::Lost(looks) => {
+            Check::missing(format!("stalled: in the same iteration for {looks} looks"))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Exit codes that mean something, and errors that know theirs.
 
+use super::fatal::{Fatal, Loss};
 use crate::admin::AdminError;
 use crate::authority_dir::AuthorityDirError;
 use crate::config::ConfigError;
@@ -23,6 +24,10 @@ pub enum Exit {
     Saturated = 4,
     /// A second signal cut the drain short, or the parent process ended.
     Forced = 5,
+    /// A thread or task that the process cannot do without panicked, or ended by itself.
+    OwnerLost = 6,
+    /// A thread that the process cannot do without was stuck for too long.
+    OwnerStuck = 7,
     /// A threshold or the oracle of a load test is broken.
     Broken = 99,
 }
@@ -75,6 +80,19 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<Fatal> for Failure {
+    fn from(fatal: Fatal) -> Self {
+        let exit = match fatal.loss {
+            Loss::Ended(_) | Loss::Panicked(_) => Exit::OwnerLost,
+            Loss::Stalled(_) => Exit::OwnerStuck,
+        };
+        Self {
+            exit,
+            message: fatal.to_string(),
+        }
+    }
+}
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {

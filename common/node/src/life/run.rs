@@ -1,6 +1,6 @@
 //! Runs one node process from its command line to its exit code.
 
-use super::{Exit, Failure, Shutdown, drain_on_signals, watch_parent};
+use super::{Exit, Failure, Owners, Shutdown, drain_on_signals, watch_parent};
 use crate::admin::{self, AdminState, Readiness, StatusBoard};
 use crate::config::{self, Flag, Settings};
 use crate::settings::{NodeArgs, NodeSettings};
@@ -31,6 +31,8 @@ pub struct Node {
     pub readiness: Readiness,
     /// To be given the role's part of `/status`.
     pub status: StatusBoard,
+    /// The threads and tasks that the node cannot do without: whoever starts one lists it here.
+    pub owners: Owners,
     /// When to drain and when to stop.
     pub shutdown: Shutdown,
 }
@@ -49,9 +51,12 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     match start(process, args, flags, serve) {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            telemetry::last_words("");
+            exit
+        }
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            telemetry::last_words(&format!("error: {failure}\n"));
             failure.exit
         }
     }
@@ -83,11 +88,16 @@ where
         role: process.role,
         readiness: Readiness::default(),
         status: StatusBoard::default(),
+        owners: Owners::default(),
         shutdown: shutdown.clone(),
         log: telemetry.log,
         metrics: Some(telemetry.metrics),
     };
-    let (readiness, status) = (state.readiness.clone(), state.status.clone());
+    let (readiness, status, owners) = (
+        state.readiness.clone(),
+        state.status.clone(),
+        state.owners.clone(),
+    );
     let admin = admin::start(settings.admin, state)?;
     tracing::info!(role = process.role, name = settings.name, admin = %admin.address(), "starting");
     let node = Node {
@@ -95,6 +105,7 @@ where
         admin: admin.address(),
         readiness,
         status,
+        owners,
         shutdown,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -115,7 +126,7 @@ async fn until_drained<S, F>(
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    let shutdown = node.shutdown.clone();
+    let (shutdown, owners) = (node.shutdown.clone(), node.owners.clone());
     let timeout = Duration::from_millis(node.settings.drain_timeout_ms);
     drain_on_signals(shutdown.clone()).map_err(Failure::failed)?;
     let overdue = async {
@@ -125,6 +136,7 @@ where
     tokio::select! {
         biased;
         () = shutdown.forced() => Ok(Exit::Forced),
+        fatal = owners.failed() => Err(fatal.into()),
         result = serve(settings, node) => result.map(|()| { tracing::info!("drained"); Exit::Ok }),
         () = overdue => Err(Failure::failed(format!("not drained after {} ms; stopping", timeout.as_millis()))),
     }

@@ -1,9 +1,13 @@
-//! Log lines to standard error, as text or JSON; the filter can be replaced while the process runs.
+//! Log lines to standard error, as text or JSON; the filter can be replaced while the process runs. Whoever logs never
+//! waits for whoever reads.
 
 use super::TelemetryError;
+use super::log_writer::LogWriter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::Arc;
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
@@ -65,6 +69,31 @@ impl LogControl {
     }
 }
 
+/// The log of this process, once it is set up.
+static WRITER: OnceLock<LogWriter> = OnceLock::new();
+/// How long the end of the process waits for whoever reads the log.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The last line of a process, in plain words, and everything logged before it. A reader that does not read keeps the
+/// process from its end for a second at most.
+pub fn last_words(line: &str) {
+    let Some(writer) = WRITER.get() else {
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        return;
+    };
+    writer.push(line.as_bytes());
+    writer.flush(LAST_WORDS);
+}
+
+/// As the hook of the standard library, but it does not wait for standard error.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("it did not say why");
+    let at = panic.location().map(ToString::to_string);
+    let current = std::thread::current();
+    let backtrace = std::backtrace::Backtrace::capture();
+    tracing::error!(thread = current.name(), at, %backtrace, message, "panic");
+}
+
 impl fmt::Debug for LogControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LogControl")
@@ -73,8 +102,9 @@ impl fmt::Debug for LogControl {
 
 pub(super) fn install(level: &str, format: LogFormat) -> Result<LogControl, TelemetryError> {
     let (filter, handle) = reload::Layer::<EnvFilter, Registry>::new(parse_level(level)?);
+    let writer = LogWriter::start(std::io::stderr()).map_err(TelemetryError::Log)?;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer.clone())
         .with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
@@ -84,6 +114,8 @@ pub(super) fn install(level: &str, format: LogFormat) -> Result<LogControl, Tele
     registry
         .try_init()
         .map_err(|error| TelemetryError::Twice(error.to_string()))?;
+    let _ = WRITER.set(writer);
+    std::panic::set_hook(Box::new(log_panic));
     Ok(LogControl(Arc::new(move |filter| {
         // Fails only when the subscriber is gone, and then nobody logs.
         let _ = handle.reload(filter);

@@ -7,6 +7,16 @@ use nix::sys::time::TimeValLike as _;
 /// HELP of the process metrics.
 pub const PROCESS_METRICS: &[Metric] = &[
     Metric {
+        name: "regionmesh_log_lines_dropped_total",
+        kind: Kind::Counter,
+        help: "Log lines that were dropped since nobody read the log.",
+    },
+    Metric {
+        name: "regionmesh_guest_panics_total",
+        kind: Kind::Counter,
+        help: "Tasks of one connection that panicked and ended with it, by kind.",
+    },
+    Metric {
         name: "process_cpu_seconds_total",
         kind: Kind::Gauge,
         help: "User and system processor time used, seconds.",
