@@ -12,6 +12,7 @@ mod pairs;
 mod publication;
 mod samples;
 mod scene;
+mod store;
 mod tick;
 
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Measures parts of the mesh, each beside a bare baseline of the same run.
 ///
-/// Without a name: floor, edge, publication and tick, which need no cluster.
+/// Without a name: floor, edge, publication, tick and store, which need no cluster.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Options {
@@ -50,6 +51,8 @@ enum Name {
     Publication(Count),
     /// CPU of a region's tick
     Tick(Count),
+    /// CPU of the store, with the requests of a thousand players at borders
+    Store(Count),
     /// Players that a local cluster carries
     Capacity {
         /// The program of the local cluster [default: beside this one]
@@ -73,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
     match options.name {
         Some(name) => run(name),
-        None => ["floor", "edge", "publication", "tick"]
+        None => ["floor", "edge", "publication", "tick", "store"]
             .into_iter()
             .try_for_each(|name| Options::parse_from(["bench", name]).name.map_or(Ok(()), run)),
     }
@@ -86,6 +89,7 @@ fn run(name: Name) -> anyhow::Result<()> {
         Name::Edge { players, pairs } => edge::run(usize::from(players), count(pairs)),
         Name::Publication(pairs) => publication::run(count(pairs)),
         Name::Tick(pairs) => tick::run(count(pairs)),
+        Name::Store(pairs) => store::run(count(pairs)),
         Name::Capacity { regionmesh } => capacity::run(regionmesh.as_deref()),
     }
 }

@@ -112,11 +112,9 @@ async fn a_server_whose_region_another_process_serves_ends_and_says_so() {
     let cluster = Cluster::new();
     let (a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
     let proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
-    let store = SqliteStore::open(&cluster.settings("gs-a").store_path())
-        .await
-        .unwrap();
+    let store = SqliteStore::open(&cluster.settings("gs-a").store_path()).unwrap();
     let region = cluster.topology.regions_of(A).next().unwrap().number;
-    let read = store.execute(vec![StoreRequest::ReadService { region }]).await;
+    let read = store.execute(&[StoreRequest::ReadService { region }]);
     let [Ok(StoreReply::Service(Some(newest)))] = &read[..] else {
         panic!("{read:?}")
     };
@@ -126,7 +124,7 @@ async fn a_server_whose_region_another_process_serves_ends_and_says_so() {
         node: A,
         after,
     };
-    store.execute(vec![serve]).await.remove(0).unwrap();
+    store.execute(&[serve]).remove(0).unwrap();
 
     let user = user_at(&cluster.topology, |at| at.x < 32.0);
     proxy.say(A, Client::new(user, &proxy.dir).join(&proxy.dir));

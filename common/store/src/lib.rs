@@ -2,13 +2,16 @@
 //!
 //! The contract is a closed pair of enums, [`StoreRequest`] and [`StoreReply`], that know no database. Every rule of
 //! ownership that must survive crashes is a condition inside one of the requests; what implements them ([`sqlite`],
-//! [`simulated`]) passes one conformance suite. Store work never runs on a tick: [`StoreHandle`] takes requests
-//! without waiting and a task batches them.
+//! [`simulated`]) passes one conformance suite. Store work never runs on a tick: a [`StorePort`] takes requests and gives
+//! answers without waiting, and threads of the store's own carry them out in batches.
 
+mod answer;
 pub mod batch;
 pub mod claims;
 pub mod error;
+pub mod handle;
 pub mod holding;
+mod lane;
 pub mod limits;
 pub mod reply;
 pub mod request;
@@ -16,15 +19,18 @@ pub mod row;
 mod rules;
 pub mod simulated;
 pub mod sqlite;
-pub mod store_task;
+mod threads;
 
+pub use answer::StoreAnswer;
 pub use claims::{Announced, ServiceClaims, Verdict};
 pub use error::StoreError;
+pub use handle::{StoreHandle, StorePort, StoreSettings};
 pub use holding::{Holder, Holding, HoldingChange};
+pub use lane::{NoPulse, StorePulse};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};
 pub use request::StoreRequest;
 pub use row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving};
-pub use store_task::{StoreAnswer, StoreHandle, StoreSettings};
+pub use threads::StoreThreads;
 
 /// What a request ends in.
 pub type StoreResult = Result<StoreReply, StoreError>;
@@ -33,10 +39,13 @@ pub type StoreResult = Result<StoreReply, StoreError>;
 ///
 /// One call is one batch. The requests of a batch are independent of each other: they may share a transaction, and
 /// each has its own outcome, in the order asked. A batch is durable before the call returns.
-#[async_trait::async_trait]
+///
+/// Calls block. A store is called by two threads at once: one only with what changes nothing
+/// ([`RequestClass::Read`](request::RequestClass::Read)), one with everything else. Reads may overtake writes that have no
+/// answer yet, and see every write that has one.
 pub trait Store: Send + Sync {
     /// Carries out `requests` and answers each, in order. Always returns as many results as there were requests.
     ///
     /// [`StoreError::Unknown`] means that a request may or may not have taken effect, now or later.
-    async fn execute(&self, requests: Vec<StoreRequest>) -> Vec<StoreResult>;
+    fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult>;
 }

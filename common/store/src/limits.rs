@@ -2,8 +2,6 @@
 
 /// Rows that one batch may change; a transaction holds the write lock no longer than that.
 pub const BATCH_ROWS_MAX: usize = 64;
-/// A batch is sent this long after its first request, milliseconds.
-pub const BATCH_LINGER_MS: u64 = 5;
 /// Encoded state of one player, bytes: the game's state, the pending events and what surrounds them.
 pub const STATE_BYTES_MAX: usize = 24 * 1024;
 /// Holding changes in one durable commit of one player.

@@ -125,7 +125,7 @@ impl SimulatedStore {
     }
 }
 
-/// A simulated store behind the asynchronous trait, without faults. Clones share one state.
+/// A simulated store behind the trait, without faults. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct SharedSimulatedStore(Arc<Mutex<SimulatedStore>>);
 
@@ -136,9 +136,8 @@ impl SharedSimulatedStore {
     }
 }
 
-#[async_trait::async_trait]
 impl Store for SharedSimulatedStore {
-    async fn execute(&self, requests: Vec<StoreRequest>) -> Vec<StoreResult> {
+    fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
         let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         requests.iter().map(|request| store.apply(request)).collect()
     }

@@ -1,6 +1,7 @@
-//! The store of one machine: one SQLite file for all its processes, write-ahead logged, fsynced at each commit.
+//! The store of one machine: one SQLite file for all its processes, write-ahead logged.
 //!
-//! One writer connection per process, so that its batches queue here and not in SQLite's busy loop; reads go past it.
+//! One connection writes and one reads, so that neither waits for the other. The writers of all processes queue for one
+//! file lock, and not in SQLite's polling.
 
 mod cluster;
 mod columns;
@@ -9,42 +10,62 @@ mod fault;
 mod holdings;
 mod open;
 mod players;
+mod savepoint;
+mod statement;
+mod transaction;
+mod writer_lock;
 
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use protocol::ids::ClusterId;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
-use tokio::sync::Mutex;
+use rusqlite::Connection;
 
 use crate::request::RequestClass;
 use crate::{Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 use fault::Failure;
 pub use open::{OpenCause, OpenError};
 use players::Moment;
+use transaction::Ended;
+use writer_lock::{NoTurn, WriterLock};
+
+/// How long a batch waits for other writers before it fails, surely not applied. Transactions take milliseconds.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A store in a file. Any number of processes may have it open.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Empty after a failure: SQLite may have ended the transaction by itself, so only a fresh connection is sure.
-    writer: Mutex<Option<SqliteConnection>>,
-    options: SqliteConnectOptions,
-    readers: SqlitePool,
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    reader: Mutex<Option<Connection>>,
 }
 
-#[async_trait::async_trait]
+#[derive(Debug)]
+struct Writer {
+    lock: WriterLock,
+    /// None after a failure.
+    connection: Option<Connection>,
+}
+
 impl Store for SqliteStore {
-    async fn execute(&self, requests: Vec<StoreRequest>) -> Vec<StoreResult> {
-        let result = if requests
+    fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        if requests
             .iter()
             .all(|request| request.class() == RequestClass::Read)
         {
-            self.read(&requests).await
-        } else {
-            self.write(&requests).await
-        };
-        result.unwrap_or_else(|error| vec![Err(error); requests.len()])
+            return self.read(requests);
+        }
+        let results = self.write(requests);
+        let damaged = |result: &StoreResult| matches!(result, Err(StoreError::Corrupt(_)));
+        if requests.len() > 1 && results.iter().all(damaged) {
+            // A damaged page hits whoever needs it, and nobody else.
+            return requests
+                .chunks(1)
+                .flat_map(|request| self.write(request))
+                .collect();
+        }
+        results
     }
 }
 
@@ -53,14 +74,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`OpenError`], also when the store is another cluster's.
-    pub async fn open_for(path: &Path, cluster: ClusterId) -> Result<Self, OpenError> {
-        let store = Self::open(path).await?;
-        let mut slot = store.writer.lock().await;
-        let claimed = match slot.as_mut() {
-            Some(writer) => open::claim(writer, cluster).await,
+    pub fn open_for(path: &Path, cluster: ClusterId) -> Result<Self, OpenError> {
+        let store = Self::open(path)?;
+        let claimed = match store.writer().connection.as_ref() {
+            Some(writer) => open::claim(writer, cluster),
             None => Ok(()),
         };
-        drop(slot);
         claimed.map_err(|cause| OpenError {
             path: path.to_owned(),
             cause,
@@ -69,20 +88,19 @@ impl SqliteStore {
     }
 
     /// Opens the store in `path`, creating the file (mode 0600) and its tables where missing. The directory must
-    /// exist and must be on a local disk.
+    /// exist and must be on a local disk. Waits while another process does the same.
     ///
     /// # Errors
     /// [`OpenError`] names the file and what is wrong with it.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let open::Connections {
-            writer,
-            readers,
-            options,
-        } = open::open(path).await?;
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let (lock, writer) = open::open(path)?;
         Ok(Self {
-            writer: Mutex::new(Some(writer)),
-            options,
-            readers,
+            path: path.to_owned(),
+            writer: Mutex::new(Writer {
+                lock,
+                connection: Some(writer),
+            }),
+            reader: Mutex::new(None),
         })
     }
 
@@ -90,171 +108,129 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As any request.
-    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
-        let mut slot = self.writer.lock().await;
-        let limited = match slot.as_mut() {
-            Some(writer) => open::limit_pages(writer, pages).await,
+    pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        // SQLite never sets the limit below what the file has already.
+        let limited = match self.writer().connection.as_ref() {
+            Some(writer) => writer.pragma_update(None, "max_page_count", pages),
             None => Ok(()),
         };
         limited.map_err(|error| fault::before_commit(&error))
     }
 
-    /// Closes all connections and merges the log into the file.
-    pub async fn close(self) {
-        self.readers.close().await;
-        let Some(writer) = self.writer.into_inner() else {
-            return;
-        };
-        if let Err(error) = writer.close().await {
-            tracing::warn!(%error, "the store was not closed cleanly; its log is replayed at the next start");
+    /// Closes all connections. The last process to do so merges the log into the file.
+    pub fn close(self) {
+        let reader = self.reader.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for connection in reader.into_iter().chain(writer.connection) {
+            if let Err((_, error)) = connection.close() {
+                tracing::warn!(%error, "the store was not closed cleanly; its log is replayed at the next start");
+            }
         }
     }
 
-    async fn read(&self, requests: &[StoreRequest]) -> Result<Vec<StoreResult>, StoreError> {
-        let mut reader = self
-            .readers
-            .acquire()
-            .await
-            .map_err(|error| fault::before_commit(&error))?;
-        let at = moment(&mut reader)
-            .await
-            .map_err(|error| fault::before_commit(&error))?;
-        carry_out_all(&mut reader, requests, at).await
+    /// A connection is put back only when it is sound: dropped half-way, by an error or a panic, it takes its transaction
+    /// with it. So a poisoned lock guards nothing broken.
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection is put back only after a commit: dropped half-way, by an error or by a caller that gave up, it
-    /// takes its transaction with it.
-    async fn write(&self, requests: &[StoreRequest]) -> Result<Vec<StoreResult>, StoreError> {
-        let mut slot = self.writer.lock().await;
-        let mut writer = match slot.take() {
-            Some(writer) => writer,
-            None => self
-                .options
-                .connect()
-                .await
-                .map_err(|error| fault::before_commit(&error))?,
+    fn read(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        let mut slot = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = slot.take().map_or_else(|| open::to_read(&self.path), Ok);
+        let ended = match &connection {
+            Ok(connection) => transaction::read(connection, requests),
+            Err(error) => Ended::failed(fault::before_commit(error), requests),
         };
-        let results = transact(&mut writer, requests).await?;
-        *slot = Some(writer);
-        Ok(results)
+        *slot = connection.ok().filter(|_| ended.is_sound);
+        ended.results
+    }
+
+    fn write(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        let mut writer = self.writer();
+        let Writer { lock, connection } = &mut *writer;
+        let began = Instant::now();
+        let turn = match lock.wait(WRITE_WITHIN) {
+            Ok(turn) => turn,
+            Err(NoTurn::TooLong) => return Ended::failed(fault::held_too_long(), requests).results,
+            Err(NoTurn::File(error)) => {
+                return Ended::failed(StoreError::Unavailable(error.to_string()), requests).results;
+            }
+        };
+        let opened = connection.take().map_or_else(|| open::to_write(&self.path), Ok);
+        let ended = match &opened {
+            Ok(writer) => {
+                let within = WRITE_WITHIN.saturating_sub(began.elapsed());
+                transaction::write(writer, requests, within)
+            }
+            Err(error) => Ended::failed(fault::before_commit(error), requests),
+        };
+        // A connection that is not sound closes here, and with it its transaction, before the next one's turn.
+        *connection = opened.ok().filter(|_| ended.is_sound);
+        drop(turn);
+        ended.results
     }
 }
 
-async fn transact(
-    writer: &mut SqliteConnection,
-    requests: &[StoreRequest],
-) -> Result<Vec<StoreResult>, StoreError> {
-    // IMMEDIATE: the write lock before the first read, or two processes could both read and then wait for each other.
-    let begun = writer.begin_with("BEGIN IMMEDIATE").await;
-    let mut transaction = begun.map_err(|error| fault::before_commit(&error))?;
-    let at = moment(&mut transaction)
-        .await
-        .map_err(|error| fault::before_commit(&error))?;
-    let results = carry_out_all(&mut transaction, requests, at).await?;
-    transaction
-        .commit()
-        .await
-        .map_err(|error| fault::at_commit(&error))?;
-    Ok(results)
-}
-
-async fn moment(connection: &mut SqliteConnection) -> Result<Moment, sqlx::Error> {
-    let generation = cluster::generation(connection).await?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Moment {
-        generation,
-        now_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-    })
-}
-
-async fn carry_out_all(
-    connection: &mut SqliteConnection,
-    requests: &[StoreRequest],
-    mut at: Moment,
-) -> Result<Vec<StoreResult>, StoreError> {
-    let mut results = Vec::with_capacity(requests.len());
-    for request in requests {
-        results.push(match carry_out(connection, request, at).await {
-            Ok(reply) => Ok(reply),
-            Err(Failure::Request(error)) => Err(error),
-            Err(Failure::Batch(error)) => return Err(error),
-        });
-        if let (StoreRequest::RaiseStoreGeneration, Some(Ok(StoreReply::StoreGeneration(raised)))) =
-            (request, results.last())
-        {
-            at.generation = *raised;
-        }
-    }
-    Ok(results)
-}
-
-async fn carry_out(
-    connection: &mut SqliteConnection,
-    request: &StoreRequest,
-    at: Moment,
-) -> Result<StoreReply, Failure> {
+fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Result<StoreReply, Failure> {
     rules::check(request).map_err(Failure::Request)?;
     match request {
-        StoreRequest::StartNode { node } => cluster::start_node(connection, *node).await,
+        StoreRequest::StartNode { node } => cluster::start_node(connection, *node),
         StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(at.generation)),
-        StoreRequest::RaiseStoreGeneration => cluster::raise_generation(connection).await,
+        StoreRequest::RaiseStoreGeneration => cluster::raise_generation(connection),
         StoreRequest::ServeRegion { region, node, after } => {
-            cluster::serve_region(connection, *region, *node, *after, at.generation).await
+            cluster::serve_region(connection, *region, *node, *after, at.generation)
         }
         StoreRequest::ReadService { region } => {
-            Ok(StoreReply::Service(cluster::service(connection, *region).await?))
+            Ok(StoreReply::Service(cluster::service(connection, *region)?))
         }
-        StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user).await?)),
-        StoreRequest::ReadOwner { user } => {
-            let row = players::load(connection, *user).await?;
-            Ok(StoreReply::Owner(row.map(|row| row.owner_record())))
-        }
-        StoreRequest::InsertPlayer { row } => players::insert(connection, row, at).await,
+        StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user)?)),
+        StoreRequest::ReadOwner { user } => Ok(StoreReply::Owner(players::owner(connection, *user)?)),
+        StoreRequest::InsertPlayer { row } => players::insert(connection, row, at),
         StoreRequest::Activate {
             user,
             serving,
             expected,
             binding,
-        } => players::activate(connection, *user, *serving, *expected, *binding, at).await,
+        } => players::activate(connection, *user, *serving, *expected, *binding, at),
         StoreRequest::PassPlayers {
             from,
             to,
             attempt,
             passengers,
-        } => players::pass(connection, *from, *to, *attempt, passengers, at).await,
+        } => players::pass(connection, *from, *to, *attempt, passengers, at),
         StoreRequest::Reclaim {
             user,
             serving,
             expected,
-        } => players::reclaim(connection, *user, *serving, *expected, at).await,
+        } => players::reclaim(connection, *user, *serving, *expected, at),
         StoreRequest::SavePlayers { owner, saves } => {
             let mut outcomes = Vec::with_capacity(saves.len());
             for save in saves {
-                outcomes.push(players::save(connection, *owner, save, at).await?);
+                outcomes.push(players::save(connection, *owner, save, at)?);
             }
             Ok(StoreReply::Saved(outcomes))
         }
         StoreRequest::CommitDurable { owner, commits } => {
             let mut outcomes = Vec::with_capacity(commits.len());
             for commit in commits {
-                outcomes.push(durable::commit(connection, *owner, commit, at).await?);
+                outcomes.push(durable::commit(connection, *owner, commit, at)?);
             }
             Ok(StoreReply::Committed(outcomes))
         }
-        StoreRequest::Release { owner, save } => players::release(connection, *owner, save, at).await,
-        StoreRequest::RebindSession { owner, save } => players::rebind(connection, *owner, save, at).await,
-        StoreRequest::NextGuest => cluster::next_guest(connection).await,
-        StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at.generation).await,
-        StoreRequest::ReadSession { user } => cluster::read_session(connection, *user).await,
-        StoreRequest::SeedHoldings { seed, holdings } => holdings::seed(connection, *seed, holdings).await,
-        StoreRequest::HoldingsOnGround { region } => holdings::on_ground(connection, *region).await,
-        StoreRequest::HoldingsOf { user } => holdings::held_by(connection, *user).await,
-        StoreRequest::AllHoldings { after } => holdings::page(connection, *after).await,
-        StoreRequest::CountHoldings => holdings::counts(connection).await,
-        StoreRequest::ReadChains { users } => players::chains(connection, users).await,
+        StoreRequest::Release { owner, save } => players::release(connection, *owner, save, at),
+        StoreRequest::RebindSession { owner, save } => players::rebind(connection, *owner, save, at),
+        StoreRequest::NextGuest => cluster::next_guest(connection),
+        StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at.generation),
+        StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
+        StoreRequest::SeedHoldings { seed, holdings } => holdings::seed(connection, *seed, holdings),
+        StoreRequest::HoldingsOnGround { region } => holdings::on_ground(connection, *region),
+        StoreRequest::HoldingsOf { user } => holdings::held_by(connection, *user),
+        StoreRequest::AllHoldings { after } => holdings::page(connection, *after),
+        StoreRequest::CountHoldings => holdings::counts(connection),
+        StoreRequest::ReadChains { users } => players::chains(connection, users),
         StoreRequest::DeleteStaleGuests { idle_ms } => {
             let idle_ms = i64::try_from(*idle_ms).unwrap_or(i64::MAX);
-            cluster::delete_stale_guests(connection, at.now_ms.saturating_sub(idle_ms)).await
+            cluster::delete_stale_guests(connection, at.now_ms.saturating_sub(idle_ms))
         }
     }
 }

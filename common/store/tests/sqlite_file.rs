@@ -1,43 +1,29 @@
-//! The SQLite file itself: who may read it, what is said when it cannot be used, how fast four writers are.
+//! The SQLite file itself: who may read it, what is said when it cannot be used, what one bad row and one bad disk do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::thread;
 
 use protocol::ids::*;
-use sqlx::{ConnectOptions, Connection, Executor};
+use rusqlite::Connection;
 use store::sqlite::SqliteStore;
 use store::*;
 
-async fn raw(path: &Path) -> sqlx::SqliteConnection {
-    sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(path)
-        .connect()
-        .await
-        .unwrap()
+fn raw(path: &Path) -> Connection {
+    Connection::open(path).unwrap()
 }
 
-async fn raw_created(path: &Path) -> sqlx::SqliteConnection {
-    fs::File::create(path).unwrap();
-    raw(path).await
+fn refusal(path: &Path) -> String {
+    SqliteStore::open(path).map(|_| ()).unwrap_err().to_string()
 }
 
-async fn refusal(path: &Path) -> String {
-    SqliteStore::open(path).await.map(|_| ()).unwrap_err().to_string()
-}
-
-#[tokio::test]
-async fn all_files_of_the_store_are_private_to_their_user() {
+#[test]
+fn all_files_of_the_store_are_private_to_their_user() {
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&dir.path().join("store.sqlite")).await.unwrap();
-    store
-        .execute(vec![StoreRequest::NextGuest])
-        .await
-        .remove(0)
-        .unwrap();
+    let store = SqliteStore::open(&dir.path().join("store.sqlite")).unwrap();
+    store.execute(&[StoreRequest::NextGuest]).remove(0).unwrap();
     let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(Result::unwrap).collect();
     assert!(files.len() >= 3, "the file, its log and its lock: {files:?}");
     for file in files {
@@ -50,59 +36,47 @@ async fn all_files_of_the_store_are_private_to_their_user() {
     }
 }
 
-#[tokio::test]
-async fn a_store_belongs_to_the_cluster_that_opened_it_first() {
+#[test]
+fn a_store_belongs_to_the_cluster_that_opened_it_first() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
     let (ours, theirs) = (ClusterId([1; 16]), ClusterId([2; 16]));
-    SqliteStore::open_for(&path, ours).await.unwrap().close().await;
-    let refused = SqliteStore::open_for(&path, theirs)
-        .await
-        .unwrap_err()
-        .to_string();
+    SqliteStore::open_for(&path, ours).unwrap().close();
+    let refused = SqliteStore::open_for(&path, theirs).unwrap_err().to_string();
     assert!(refused.contains("store of another cluster"), "{refused}");
-    SqliteStore::open_for(&path, ours).await.unwrap().close().await;
+    SqliteStore::open_for(&path, ours).unwrap().close();
 }
 
-#[tokio::test]
-async fn a_database_of_something_else_is_refused_and_left_alone() {
+#[test]
+fn a_database_of_something_else_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
-    let mut other = raw_created(&path).await;
-    sqlx::raw_sql("CREATE TABLE photos (id INTEGER)")
-        .execute(&mut other)
-        .await
-        .unwrap();
-    assert!(refusal(&path).await.contains("a database of something else"));
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut other)
-        .await
-        .unwrap();
-    assert_eq!(tables, 1);
+    let other = raw(&path);
+    other.execute_batch("CREATE TABLE photos (id INTEGER)").unwrap();
+    assert!(refusal(&path).contains("a database of something else"));
+    let read = |what| other.query_row(what, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(read("SELECT count(*) || name FROM sqlite_schema"), "1photos");
+    assert_eq!(read("PRAGMA journal_mode"), "delete");
 }
 
-#[tokio::test]
-async fn what_was_answered_is_there_after_opening_again() {
+#[test]
+fn what_was_answered_is_there_after_opening_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
     let start = StoreRequest::StartNode { node: NodeNumber(1) };
     for expected in 1..=3 {
-        let store = SqliteStore::open(&path).await.unwrap();
+        let store = SqliteStore::open(&path).unwrap();
         let started = Ok(StoreReply::Started(Incarnation(expected)));
-        assert_eq!(store.execute(vec![start.clone()]).await, [started]);
-        store.close().await;
+        assert_eq!(store.execute(std::slice::from_ref(&start)), [started]);
+        store.close();
     }
 }
 
-#[tokio::test]
-async fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
+#[test]
+fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("missing").join("store.sqlite");
-    assert!(
-        refusal(&path).await.contains("No such file"),
-        "{}",
-        refusal(&path).await
-    );
+    assert!(refusal(&path).contains("No such file"), "{}", refusal(&path));
 
     let path = dir.path().join("text.sqlite");
     fs::write(
@@ -110,33 +84,25 @@ async fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
         "this is a letter, not a database, and long enough to be looked at ".repeat(20),
     )
     .unwrap();
-    assert!(
-        refusal(&path).await.contains("is damaged"),
-        "{}",
-        refusal(&path).await
-    );
+    assert!(refusal(&path).contains("is damaged"), "{}", refusal(&path));
 
     let path = dir.path().join("newer.sqlite");
-    SqliteStore::open(&path).await.unwrap().close().await;
-    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-        VALUES (9000, 'of a later release', 1, x'00', 0)";
-    let mut connection = raw(&path).await;
-    connection.execute(later).await.unwrap();
-    connection.close().await.unwrap();
-    let refused = refusal(&path).await;
+    SqliteStore::open(&path).unwrap().close();
+    raw(&path).pragma_update(None, "user_version", 9000).unwrap();
+    let refused = refusal(&path);
     assert!(
         refused.contains("schema version 9000") && refused.contains("up to 2"),
         "{refused}"
     );
 }
 
-#[tokio::test]
-async fn a_full_disk_changes_nothing_and_says_so() {
+#[test]
+fn a_full_disk_changes_nothing_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = SqliteStore::open(&path).unwrap();
     // A limit in pages stands for the disk: SQLite gives the same error.
-    assert_eq!(store.limit_pages(1).await, Ok(()));
+    assert_eq!(store.limit_pages(1), Ok(()));
     let holding = |id| Holding {
         id,
         kind: 1,
@@ -146,14 +112,14 @@ async fn a_full_disk_changes_nothing_and_says_so() {
         seed: 1,
         holdings: (0..5000).map(holding).collect(),
     };
-    let results = store.execute(vec![StoreRequest::NextGuest, seed]).await;
+    let results = store.execute(&[StoreRequest::NextGuest, seed]);
     assert!(
         results
             .iter()
             .all(|result| matches!(result, Err(StoreError::Full(_)))),
         "{results:?}"
     );
-    let guest = store.execute(vec![StoreRequest::NextGuest]).await.remove(0);
+    let guest = store.execute(&[StoreRequest::NextGuest]).remove(0);
     assert_eq!(
         guest,
         Ok(StoreReply::Guest(UserId(1 << 40))),
@@ -161,104 +127,76 @@ async fn a_full_disk_changes_nothing_and_says_so() {
     );
 }
 
-#[tokio::test]
-async fn a_write_lock_held_too_long_is_unavailability_and_reads_go_on() {
+#[test]
+fn a_write_lock_held_too_long_is_unavailability_and_reads_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
-    let store = SqliteStore::open(&path).await.unwrap();
-    let mut holder = raw(&path).await;
-    holder.execute("BEGIN IMMEDIATE").await.unwrap();
-    let read = store.execute(vec![StoreRequest::StoreGeneration]).await.remove(0);
+    let store = SqliteStore::open(&path).unwrap();
+    let holder = raw(&path);
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let read = store.execute(&[StoreRequest::StoreGeneration]).remove(0);
     assert_eq!(read, Ok(StoreReply::StoreGeneration(1)));
-    let write = store.execute(vec![StoreRequest::NextGuest]).await.remove(0);
+    let write = store.execute(&[StoreRequest::NextGuest]).remove(0);
     assert!(matches!(write, Err(StoreError::Unavailable(_))), "{write:?}");
-    holder.execute("ROLLBACK").await.unwrap();
-    assert!(
-        store
-            .execute(vec![StoreRequest::NextGuest])
-            .await
-            .remove(0)
-            .is_ok()
-    );
+    holder.execute_batch("ROLLBACK").unwrap();
+    assert!(store.execute(&[StoreRequest::NextGuest]).remove(0).is_ok());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_front_answers_each_request_once_and_refuses_beyond_its_bytes() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&dir.path().join("store.sqlite")).await.unwrap());
-    let (front, task) = StoreHandle::spawn(
-        store,
-        StoreSettings {
-            queue_bytes_max: 64 * 1024,
-        },
-    );
-    let (answers_in, mut answers) = tokio::sync::mpsc::unbounded_channel();
-    let mut sent = 0_u64;
-    while front.send(sent, StoreRequest::NextGuest, &answers_in).is_ok() {
-        sent += 1;
-        assert!(sent < 100_000, "the queue has no bound");
-    }
-    assert!(sent > 64);
-    let mut guests = Vec::new();
-    for expected in 0..sent {
-        let answer = answers.recv().await.unwrap();
-        assert_eq!(answer.correlation, expected, "in the order asked");
-        guests.push(answer.result.unwrap());
-    }
-    guests.dedup();
-    assert_eq!(guests.len() as u64, sent);
-    assert_eq!(front.queue_bytes(), 0);
-    assert!(matches!(
-        front.ask(StoreRequest::NextGuest).await,
-        Ok(StoreReply::Guest(_))
-    ));
-    drop(front);
-    task.await.unwrap();
-}
-
-/// Prints what a batch costs here; the disk decides, so nothing is asserted but that all were written.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn batches_of_four_writers_are_timed() {
+#[test]
+fn writers_of_four_processes_take_turns() {
     const WRITERS: u64 = 4;
     const ROWS: u64 = 12;
+    const BATCHES: u64 = 30;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
-    let mut writers = Vec::new();
-    for writer in 0..WRITERS {
-        let store = SqliteStore::open(&path).await.unwrap();
-        writers.push(tokio::spawn(
-            async move { write_batches(&store, writer, ROWS).await },
-        ));
+    let stores: Vec<_> = (0..WRITERS).map(|_| SqliteStore::open(&path).unwrap()).collect();
+    thread::scope(|scope| {
+        for (store, writer) in stores.iter().zip(0..) {
+            scope.spawn(move || write_batches(store, writer, ROWS, BATCHES));
+        }
+    });
+    let reader = SqliteStore::open(&path).unwrap();
+    for user in 0..WRITERS * ROWS {
+        let load = StoreRequest::LoadPlayer { user: UserId(user) };
+        match reader.execute(&[load]).remove(0) {
+            Ok(StoreReply::Player(Some(row))) => assert_eq!(row.version, StateVersion(BATCHES)),
+            other => panic!("{other:?}"),
+        }
     }
-    let mut took = Vec::new();
-    for writer in writers {
-        took.extend(writer.await.unwrap());
-    }
-    took.sort();
-    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1e3;
-    println!(
-        "{WRITERS} writers, 20 batches/s of {ROWS} rows each: p50 {:.2} ms, p99 {:.2} ms",
-        at(50),
-        at(99)
-    );
-    assert_eq!(took.len(), 4 * 20);
 }
 
-async fn write_batches(store: &SqliteStore, writer: u64, rows: u64) -> Vec<Duration> {
-    let (node, region) = (NodeNumber(writer as u16 + 1), RegionNumber(writer as u32 + 1));
-    let served = store
-        .execute(vec![StoreRequest::ServeRegion {
-            region,
-            node,
-            after: None,
-        }])
-        .await
-        .remove(0);
+/// A region of the writer's own, its players, and then saves of all of them, each batch of a higher version.
+fn write_batches(store: &SqliteStore, writer: u64, rows: u64, batches: u64) {
+    let node = NodeNumber(writer as u16 + 1);
+    let users = writer * rows..(writer + 1) * rows;
+    let inserted = store.execute(&new_players(store, node, users.clone()));
+    assert!(inserted.iter().all(Result::is_ok), "{inserted:?}");
+    for version in 1..=batches {
+        let saves: Vec<_> = users.clone().map(|user| save(user, version)).collect();
+        let applied = vec![SaveOutcome::Applied; saves.len()];
+        let saved = store.execute(&[StoreRequest::SavePlayers { owner: node, saves }]);
+        assert_eq!(saved, [Ok(StoreReply::Saved(applied))]);
+    }
+}
+
+/// Requests that spawn users in a region that `node` serves from now on.
+fn new_players(
+    store: &SqliteStore,
+    node: NodeNumber,
+    users: impl IntoIterator<Item = u64>,
+) -> Vec<StoreRequest> {
+    let region = RegionNumber(u32::from(node.0));
+    let serve = StoreRequest::ServeRegion {
+        region,
+        node,
+        after: None,
+    };
+    let served = store.execute(&[serve]).remove(0);
     let Ok(StoreReply::Serving(region_epoch)) = served else {
         panic!("{served:?}")
     };
     let row = |user| PlayerRow {
-        user: UserId(writer * 1000 + user),
+        user: UserId(user),
         owner: Some(node),
         region,
         region_epoch,
@@ -266,41 +204,125 @@ async fn write_batches(store: &SqliteStore, writer: u64, rows: u64) -> Vec<Durat
         attempt: AttemptId(0),
         version: StateVersion(0),
         entity: EntityId(user),
+        body: PlayerBody::default(),
+    };
+    let insert = |user| StoreRequest::InsertPlayer { row: row(user) };
+    users.into_iter().map(insert).collect()
+}
+
+fn save(user: u64, version: u64) -> PlayerSave {
+    PlayerSave {
+        user: UserId(user),
+        owner_epoch: OwnerEpoch::first(1),
+        version: StateVersion(version),
         body: PlayerBody {
             state: bytes::Bytes::from(vec![7; 300]),
             ..PlayerBody::default()
         },
-    };
-    store
-        .execute(
-            (0..rows)
-                .map(|user| StoreRequest::InsertPlayer { row: row(user) })
-                .collect(),
-        )
-        .await;
-    let mut took = Vec::new();
-    for version in 1..=20 {
-        let save = |user| {
-            let PlayerRow { user, body, .. } = row(user);
-            PlayerSave {
-                user,
-                owner_epoch: OwnerEpoch::first(1),
-                version: StateVersion(version),
-                body,
-            }
-        };
-        let saves = (0..rows).map(save).collect();
-        let started = Instant::now();
-        let saved = store
-            .execute(vec![StoreRequest::SavePlayers { owner: node, saves }])
-            .await
-            .remove(0);
-        took.push(started.elapsed());
-        assert_eq!(
-            saved,
-            Ok(StoreReply::Saved(vec![SaveOutcome::Applied; rows as usize]))
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    took
+}
+
+/// A store with three players of one region, the second of whom has a row that no write of ours leaves so.
+fn with_a_damaged_row(dir: &Path) -> (SqliteStore, [UserId; 3]) {
+    let path = dir.join("store.sqlite");
+    let store = SqliteStore::open(&path).unwrap();
+    let inserted = store.execute(&new_players(&store, NodeNumber(1), 1..=3));
+    assert!(inserted.iter().all(Result::is_ok), "{inserted:?}");
+    raw(&path)
+        .execute_batch("UPDATE player SET owner = 70000 WHERE user = 2")
+        .unwrap();
+    (store, [UserId(1), UserId(2), UserId(3)])
+}
+
+#[test]
+fn a_damaged_row_fails_its_own_request_and_no_other_of_the_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, users) = with_a_damaged_row(dir.path());
+    let activate = |user| StoreRequest::Activate {
+        user,
+        serving: Serving {
+            node: NodeNumber(1),
+            region: RegionNumber(1),
+            region_epoch: RegionEpoch::first(1),
+        },
+        expected: OwnerEpoch::first(1),
+        binding: Binding::default(),
+    };
+    let load = |user| StoreRequest::LoadPlayer { user };
+    let release = |user: UserId| StoreRequest::Release {
+        owner: NodeNumber(1),
+        save: save(user.0, 1),
+    };
+    let damaged = |result: &StoreResult| matches!(result, Err(StoreError::Corrupt(_)));
+    for results in [
+        store.execute(&users.map(load)),
+        store.execute(&users.map(release)),
+    ] {
+        assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+        assert!(damaged(&results[1]), "{results:?}");
+    }
+    let healed = store.execute(&users.map(activate));
+    let activated = |result: &StoreResult| matches!(result, Ok(StoreReply::Activated(_)));
+    assert!(
+        healed.iter().all(activated),
+        "an activation names the owner anew: {healed:?}"
+    );
+}
+
+#[test]
+fn a_damaged_row_among_many_saves_and_commits_is_nobodys_and_the_others_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, users) = with_a_damaged_row(dir.path());
+    let owner = NodeNumber(1);
+    let saves = users.map(|user| save(user.0, 1)).to_vec();
+    let saved = vec![SaveOutcome::Applied, SaveOutcome::Fenced, SaveOutcome::Applied];
+    let commits = users.map(|user| request::DurableCommit {
+        save: save(user.0, 2),
+        changes: Vec::new(),
+    });
+    let committed = vec![
+        CommitOutcome::Applied,
+        CommitOutcome::FencedByEpoch,
+        CommitOutcome::Applied,
+    ];
+    let requests = [
+        StoreRequest::SavePlayers { owner, saves },
+        StoreRequest::CommitDurable {
+            owner,
+            commits: commits.to_vec(),
+        },
+    ];
+    let expected = [Ok(StoreReply::Saved(saved)), Ok(StoreReply::Committed(committed))];
+    assert_eq!(store.execute(&requests), expected);
+}
+
+#[test]
+fn what_a_refused_row_had_written_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let (store, users) = with_a_damaged_row(dir.path());
+    // The activation applies, and only then can what it returns not be read.
+    raw(&path)
+        .execute_batch("UPDATE player SET owner = NULL, home_cell = -1 WHERE user = 2")
+        .unwrap();
+    let activate = StoreRequest::Activate {
+        user: users[1],
+        serving: Serving {
+            node: NodeNumber(1),
+            region: RegionNumber(1),
+            region_epoch: RegionEpoch::first(1),
+        },
+        expected: OwnerEpoch::first(1),
+        binding: Binding::default(),
+    };
+    let results = store.execute(&[StoreRequest::NextGuest, activate]);
+    assert!(
+        matches!(results[..], [Ok(_), Err(StoreError::Corrupt(_))]),
+        "{results:?}"
+    );
+    let epoch = StoreRequest::ReadOwner { user: users[1] };
+    let Ok(StoreReply::Owner(Some(owner))) = store.execute(&[epoch]).remove(0) else {
+        panic!("the row is gone");
+    };
+    assert_eq!((owner.node, owner.owner_epoch), (None, OwnerEpoch::first(1)));
 }

@@ -13,9 +13,8 @@ use protocol::identity::Role;
 use protocol::ids::{ClusterId, Incarnation, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::node_handshake::LocalNode;
 use store::sqlite::SqliteStore;
-use store::{StoreHandle, StoreReply, StoreRequest, StoreSettings};
+use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings, StoreThreads};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use topology::Topology;
 
 use super::settings::GameServerSettings;
@@ -39,19 +38,17 @@ pub(super) struct Built {
     pub(super) store: OpenStore,
 }
 
-/// The store and the task in front of it.
+/// The store and the threads in front of it.
 pub(super) struct OpenStore {
     pub(super) handle: StoreHandle,
-    task: JoinHandle<()>,
+    threads: StoreThreads,
     file: Arc<SqliteStore>,
 }
 
 impl OpenStore {
     async fn open(settings: &GameServerSettings, cluster: ClusterId) -> Result<Self, Failure> {
         let path = settings.store_path();
-        // On one thread: the future of sqlx's migrations is not one that may go from thread to thread.
-        let runtime = tokio::runtime::Handle::current();
-        let opening = move || runtime.block_on(SqliteStore::open_for(&path, cluster));
+        let opening = move || SqliteStore::open_for(&path, cluster);
         let opened = tokio::task::spawn_blocking(opening)
             .await
             .map_err(Failure::failed)?;
@@ -63,8 +60,14 @@ impl OpenStore {
             }
         })?);
         let queue_bytes_max = settings.store.queue_bytes_max;
-        let (handle, task) = StoreHandle::spawn(file.clone(), StoreSettings { queue_bytes_max });
-        Ok(Self { handle, task, file })
+        let store: Arc<dyn Store> = file.clone();
+        let started = StoreHandle::spawn(&store, StoreSettings { queue_bytes_max });
+        let (handle, threads) = started.map_err(Failure::failed)?;
+        Ok(Self {
+            handle,
+            threads,
+            file,
+        })
     }
 
     async fn ask(&self, request: StoreRequest) -> Result<StoreReply, Failure> {
@@ -73,12 +76,27 @@ impl OpenStore {
             .map_err(|error| Failure::unreachable(format!("the store does not let this node start: {error}")))
     }
 
+    /// Resolves when a thread of the store has panicked, to its name.
+    pub(super) async fn broken(&self) -> &'static str {
+        self.threads.broken().await
+    }
+
     /// Waits until everything sent has been answered; all other handles must be gone.
     pub(super) async fn close(self) {
-        drop(self.handle);
-        let _ = self.task.await;
-        if let Some(file) = Arc::into_inner(self.file) {
-            file.close().await;
+        let Self {
+            handle,
+            threads,
+            file,
+        } = self;
+        drop(handle);
+        let closing = move || {
+            threads.join();
+            if let Some(file) = Arc::into_inner(file) {
+                file.close();
+            }
+        };
+        if tokio::task::spawn_blocking(closing).await.is_err() {
+            tracing::error!("the store was not closed cleanly");
         }
     }
 }

@@ -8,8 +8,7 @@ use net::link::{LinkSender, SendError};
 use protocol::Code;
 use protocol::ids::{NodeNumber, RegionNumber};
 use protocol::message::family::{BatchMessage, ServerToProxy, ServerToServer};
-use store::{StoreAnswer, StoreError, StoreHandle, StoreRequest};
-use tokio::sync::mpsc;
+use store::{StoreAnswer, StorePort, StoreRequest};
 
 use super::inbox::InboxFull;
 use super::link_table::Side;
@@ -27,8 +26,8 @@ const JOIN_BYTES: usize = 256;
 pub(super) struct Outbound {
     board: Arc<Switchboard>,
     region: RegionNumber,
-    store: StoreHandle,
-    answers: mpsc::UnboundedSender<StoreAnswer>,
+    store: StorePort,
+    to_store: Vec<(u64, StoreRequest)>,
     /// When each question was asked, microseconds.
     asked_at_us: BTreeMap<u64, u64>,
     to_proxies: BTreeMap<NodeNumber, Vec<ServerToProxy>>,
@@ -38,18 +37,13 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    /// For a region; the store answers to `answers`.
-    pub(super) fn new(
-        board: Arc<Switchboard>,
-        region: RegionNumber,
-        store: StoreHandle,
-        answers: mpsc::UnboundedSender<StoreAnswer>,
-    ) -> Self {
+    /// For a region, with its way to the store.
+    pub(super) fn new(board: Arc<Switchboard>, region: RegionNumber, store: StorePort) -> Self {
         Self {
             board,
             region,
             store,
-            answers,
+            to_store: Vec::new(),
             asked_at_us: BTreeMap::new(),
             to_proxies: BTreeMap::new(),
             to_servers: BTreeMap::new(),
@@ -72,9 +66,15 @@ impl Outbound {
         for effect in effects {
             self.carry_out(effect, now_us);
         }
+        self.store.send_batch(self.to_store.drain(..));
         self.send_to_proxies();
         self.send_to_servers();
         self.send_to_own();
+    }
+
+    /// What the store has answered since the last call, at the end of `into`.
+    pub(super) fn take_answers(&self, into: &mut Vec<StoreAnswer>) {
+        self.store.take_answers(into);
     }
 
     /// How long the store took, microseconds.
@@ -140,11 +140,7 @@ impl Outbound {
 
     fn ask(&mut self, ticket: StoreTicket, request: StoreRequest, now_us: u64) {
         self.asked_at_us.insert(ticket.0, now_us);
-        if let Err(full) = self.store.send(ticket.0, request, &self.answers) {
-            let result = Err(StoreError::Unavailable(full.to_string()));
-            let correlation = ticket.0;
-            let _ = self.answers.send(StoreAnswer { correlation, result });
-        }
+        self.to_store.push((ticket.0, request));
     }
 
     fn forward(&self, region: RegionNumber, proxy: NodeNumber, join: VerifiedJoin) {

@@ -1,12 +1,13 @@
 //! Owns one region: brings in what arrives, moves time, carries out what comes out. What arrives is handled and answered
 //! at once, between ticks; ticks keep an absolute schedule and wait for nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use node::clock::{Monotonic, wall_ms};
 use protocol::ids::RegionNumber;
 use store::StoreAnswer;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,8 @@ const DRAIN_SILENCE: Duration = Duration::from_millis(250);
 pub(super) struct RegionTask {
     pub(super) region: Region,
     pub(super) inbox: InboxReader,
-    pub(super) answers: mpsc::UnboundedReceiver<StoreAnswer>,
+    /// The store has answered something.
+    pub(super) answered: Arc<Notify>,
     pub(super) outbound: Outbound,
     pub(super) schedule: TickSchedule,
     pub(super) clock: Monotonic,
@@ -51,6 +53,8 @@ pub(super) struct Bookkeeping {
     store: RecentTimes,
     skipped: u64,
     until_report: u64,
+    /// Empty between two sweeps; kept for its room.
+    answers: Vec<StoreAnswer>,
 }
 
 impl Bookkeeping {
@@ -61,6 +65,7 @@ impl Bookkeeping {
             store: RecentTimes::default(),
             skipped: 0,
             until_report: 0,
+            answers: Vec::new(),
         }
     }
 }
@@ -88,9 +93,11 @@ impl RegionTask {
                     Some(inputs) => self.take_in(inputs),
                     None => break,
                 },
-                Some(answer) = self.answers.recv() => self.take_answer(answer),
+                () = self.answered.notified() => {}
                 () = &mut timer => {}
             }
+            // Whatever it was that came: no flood of messages keeps answers waiting.
+            self.take_answers();
             self.flush();
             if self.outbound.is_superseded() {
                 return RegionEnd::Superseded(self.region.number());
@@ -121,6 +128,15 @@ impl RegionTask {
         for input in inputs {
             self.region.handle(input, now);
         }
+    }
+
+    fn take_answers(&mut self) {
+        let mut answers = std::mem::take(&mut self.state.answers);
+        self.outbound.take_answers(&mut answers);
+        for answer in answers.drain(..) {
+            self.take_answer(answer);
+        }
+        self.state.answers = answers;
     }
 
     fn take_answer(&mut self, answer: StoreAnswer) {
@@ -175,7 +191,7 @@ impl RegionTask {
             .metrics
             .phases(status.phases_us.iter().map(|(_, us)| *us));
         self.state.metrics.inbox_bytes.set(inbox_bytes as f64);
-        self.report.store(std::sync::Arc::new(RegionReport {
+        self.report.store(Arc::new(RegionReport {
             status,
             tick_us: self.state.ticks.summary(),
             store_us: self.state.store.summary(),
@@ -218,8 +234,9 @@ impl RegionTask {
     async fn take_next(&mut self) {
         tokio::select! {
             biased;
-            Some(answer) = self.answers.recv() => self.take_answer(answer),
+            () = self.answered.notified() => {}
             Some(inputs) = self.inbox.next() => self.take_in(inputs),
         }
+        self.take_answers();
     }
 }

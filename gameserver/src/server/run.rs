@@ -15,7 +15,7 @@ use protocol::ids::NodeNumber;
 use serde_json::json;
 use store::StoreHandle;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -148,6 +148,9 @@ impl Running {
     async fn until_drained(mut self, settings: &GameServerSettings, node: &Node) -> Result<(), Failure> {
         tokio::select! {
             () = node.shutdown.draining() => {}
+            thread = self.store.broken() => {
+                return Err(Failure::failed(format!("the thread \"{thread}\" has ended by itself")));
+            }
             Some(ended) = self.regions.join_next() => {
                 return Err(Failure::failed(match ended {
                     Ok(RegionEnd::Superseded(region)) => format!(
@@ -183,8 +186,10 @@ struct Starting {
 impl Starting {
     fn region(&mut self, region: Region, inbox: InboxReader) {
         let number = region.number();
-        let (answers, answered) = mpsc::unbounded_channel();
-        let outbound = Outbound::new(Arc::clone(&self.board), number, self.store.clone(), answers);
+        let answered = Arc::new(Notify::new());
+        let wake = Arc::clone(&answered);
+        let store = self.store.port(move || wake.notify_one());
+        let outbound = Outbound::new(Arc::clone(&self.board), number, store);
         let clock = node::clock::process();
         let report = ReportSlot::new(ArcSwap::default());
         self.reports.push(Arc::clone(&report));
@@ -195,7 +200,7 @@ impl Starting {
         let task = RegionTask {
             region,
             inbox,
-            answers: answered,
+            answered,
             outbound,
             schedule: TickSchedule::new(self.topology.world().tick_us(), place, clock.now_us(), wall_us),
             clock,

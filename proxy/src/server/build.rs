@@ -14,7 +14,7 @@ use protocol::frame::HandshakeKey;
 use protocol::identity::{AuthorityKeys, Clock, Role};
 use protocol::node_handshake::LocalNode;
 use store::sqlite::SqliteStore;
-use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings};
+use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings, StoreThreads};
 use tokio::net::TcpListener;
 use topology::Proxy as ProxyEntry;
 
@@ -29,6 +29,7 @@ pub(super) struct Built {
     pub(super) doors: Vec<Door>,
     pub(super) data: DataDir,
     pub(super) store: StoreHandle,
+    pub(super) store_threads: StoreThreads,
     pub(super) tcp: TcpListener,
     pub(super) udp: Vec<BatchSocket>,
 }
@@ -36,19 +37,21 @@ pub(super) struct Built {
 /// Builds a proxy on the store that the settings name.
 pub(super) async fn build(settings: &ProxySettings) -> Result<Built, Failure> {
     let data = open_data(settings)?;
-    let opened = SqliteStore::open_for(&settings.store_path(), data.cluster.cluster_id).await;
-    let store = opened.map_err(|error| {
+    let (path, cluster) = (settings.store_path(), data.cluster.cluster_id);
+    let opening = tokio::task::spawn_blocking(move || SqliteStore::open_for(&path, cluster));
+    let store = opening.await.map_err(Failure::failed)?.map_err(|error| {
         if error.may_pass() {
             Failure::unreachable(error)
         } else {
             Failure::bad_input(error)
         }
     })?;
-    build_of(data, Arc::new(store)).await
+    let store: Arc<dyn Store> = Arc::new(store);
+    build_of(data, &store).await
 }
 
 /// Builds a proxy on this store.
-pub(super) async fn build_with(settings: &ProxySettings, store: Arc<dyn Store>) -> Result<Built, Failure> {
+pub(super) async fn build_with(settings: &ProxySettings, store: &Arc<dyn Store>) -> Result<Built, Failure> {
     build_of(open_data(settings)?, store).await
 }
 
@@ -57,12 +60,13 @@ fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
     Ok(DataDir::open(path, name, Role::Proxy, net::clock::wall_ms())?)
 }
 
-async fn build_of(data: DataDir, store: Arc<dyn Store>) -> Result<Built, Failure> {
+async fn build_of(data: DataDir, store: &Arc<dyn Store>) -> Result<Built, Failure> {
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
     let tcp = bind_tcp(entry.tcp).await?;
     let udp = bind_udp(&entry)?;
-    let (store, _) = StoreHandle::spawn(store, StoreSettings::default());
+    let started = StoreHandle::spawn(store, StoreSettings::default());
+    let (store, store_threads) = started.map_err(Failure::failed)?;
     let own = OwnNode {
         cluster_id: data.cluster.cluster_id,
         number: data.number,
@@ -78,6 +82,7 @@ async fn build_of(data: DataDir, store: Arc<dyn Store>) -> Result<Built, Failure
         doors,
         data,
         store,
+        store_threads,
         tcp,
         udp,
     })

@@ -2,10 +2,11 @@
 //! here may be dropped.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::ids::{OwnerEpoch, UserId};
 use store::{StoreAnswer, StoreHandle, StoreReply, StoreRequest};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::directory::ShardIndex;
 use super::inbox::ShardInput;
@@ -38,25 +39,26 @@ pub(super) struct OwnerReadTask {
 impl OwnerReadTask {
     /// Runs until no shard can ask any more.
     pub(super) async fn run(mut self) {
-        let (to, mut answers) = mpsc::unbounded_channel();
+        let answered = Arc::new(Notify::new());
+        let wake = Arc::clone(&answered);
+        let store = self.store.port(move || wake.notify_one());
         let mut open: BTreeMap<u64, (ShardIndex, OwnerQuestion)> = BTreeMap::new();
         let mut next = 0;
-        let mut batch = Vec::new();
+        let mut answers = Vec::new();
         loop {
             tokio::select! {
                 questions = self.questions.recv() => {
                     let Some((shard, questions)) = questions else { return };
-                    for (user, trusted) in questions {
+                    let room = QUESTIONS_MAX.saturating_sub(open.len());
+                    store.send_batch(questions.into_iter().take(room).map(|(user, trusted)| {
                         next += 1;
-                        let request = StoreRequest::ReadOwner { user };
-                        if open.len() < QUESTIONS_MAX && self.store.send(next, request, &to).is_ok() {
-                            open.insert(next, (shard, (user, trusted)));
-                        }
-                    }
+                        open.insert(next, (shard, (user, trusted)));
+                        (next, StoreRequest::ReadOwner { user })
+                    }));
                 }
-                count = answers.recv_many(&mut batch, 256) => {
-                    if count == 0 { return }
-                    self.answer(&mut open, batch.drain(..));
+                () = answered.notified() => {
+                    store.take_answers(&mut answers);
+                    self.answer(&mut open, answers.drain(..));
                 }
             }
         }

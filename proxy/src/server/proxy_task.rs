@@ -10,7 +10,7 @@ use net::udp::{BatchSocket, Waker};
 use node::admin::StatusBoard;
 use node::life::Failure;
 use serde_json::json;
-use store::Store;
+use store::{Store, StoreThreads};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +60,7 @@ pub struct Proxy {
     stop_links: CancellationToken,
     shards: Shards,
     threads: Vec<JoinHandle<()>>,
+    store_threads: StoreThreads,
     drain_grace: Duration,
 }
 
@@ -81,7 +82,7 @@ impl Proxy {
         board: StatusBoard,
         store: Arc<dyn Store>,
     ) -> Result<Self, Failure> {
-        Starting::new(build_with(settings, store).await?, settings)?.start(settings, board)
+        Starting::new(build_with(settings, &store).await?, settings)?.start(settings, board)
     }
 
     /// Where it listens.
@@ -100,6 +101,11 @@ impl Proxy {
     #[must_use]
     pub fn refused(&self, reason: &str) -> u64 {
         self.clients.refusals.all().get(reason).copied().unwrap_or(0)
+    }
+
+    /// Resolves when a thread of the store has panicked, to its name: the proxy can let nobody in any more.
+    pub async fn store_broken(&self) -> &'static str {
+        self.store_threads.broken().await
     }
 
     /// Lets nobody in any more, tells everybody where else to go, gives them time, and ends.
@@ -206,7 +212,7 @@ impl Starting {
         links.spawn(status.run(stop_links.clone()));
         links.close();
         let shards = Arc::clone(&self.shards);
-        let (clients, peers) = self.listen(settings);
+        let (clients, peers, store_threads) = self.listen(settings);
         Ok(Proxy {
             addresses,
             clients,
@@ -215,6 +221,7 @@ impl Starting {
             stop_links,
             shards,
             threads,
+            store_threads,
             drain_grace: Duration::from_millis(settings.clients.drain_grace_ms),
         })
     }
@@ -292,7 +299,7 @@ impl Starting {
         }
     }
 
-    fn listen(self, settings: &ProxySettings) -> (Arc<ClientContext>, TaskTracker) {
+    fn listen(self, settings: &ProxySettings) -> (Arc<ClientContext>, TaskTracker, StoreThreads) {
         let Self { built, clock, .. } = self;
         let limits = &settings.clients;
         let logins = LoginLimits::new(
@@ -333,6 +340,6 @@ impl Starting {
         let (peers, drain) = (TaskTracker::new(), context.drain.clone());
         let accepting = accept_clients(Arc::clone(&context), built.tcp, door, peers.clone(), drain);
         peers.spawn(accepting);
-        (context, peers)
+        (context, peers, built.store_threads)
     }
 }

@@ -31,7 +31,12 @@ pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
     let proxy = Proxy::start(&settings, node.status.clone()).await?;
     announce(&settings.node.data, proxy.addresses(), &node)?;
     node.readiness.started();
-    node.shutdown.draining().await;
+    tokio::select! {
+        () = node.shutdown.draining() => {}
+        thread = proxy.store_broken() => {
+            return Err(Failure::failed(format!("the thread \"{thread}\" has ended by itself")));
+        }
+    }
     tracing::info!(sessions = proxy.sessions().sessions, "draining");
     proxy.drain().await;
     listen_file::remove(&settings.node.data);

@@ -73,9 +73,7 @@ impl World {
         let issued = authority
             .issue(&toml, &topology, &mut entropy, net::clock::wall_ms())
             .unwrap();
-        let store = SqliteStore::open(&folder.path().join("store.sqlite"))
-            .await
-            .unwrap();
+        let store = SqliteStore::open(&folder.path().join("store.sqlite")).unwrap();
         let mut world = Self {
             folder,
             issued,
@@ -102,7 +100,7 @@ impl World {
     }
 
     async fn ask(&self, request: StoreRequest) -> StoreReply {
-        self.store.execute(vec![request]).await.remove(0).unwrap()
+        self.store.execute(&[request]).remove(0).unwrap()
     }
 
     /// Makes A the owner of a user, as a region would at its first join; the epoch.

@@ -1,25 +1,33 @@
 //! Opening the file: private to its user, migrated by one process at a time, refused with a clear sentence.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::ids::ClusterId;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, SqlitePool};
+use rusqlite::{Connection, OpenFlags};
 
 use super::fault;
+use super::statement::query;
+use super::writer_lock::{NoTurn, WriterLock};
 use crate::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+/// What brought the tables to where they are, in order. Only ever added to.
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_ground.sql"),
+    include_str!("../../migrations/sqlite/0002_cluster_id.sql"),
+];
 
-/// How long a batch waits for another process's transaction before it fails. Transactions take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections for reads beside the writer.
-const READERS_MAX: u32 = 2;
+/// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.
+const APPLICATION_ID: i64 = 0x524d_5348;
+/// How long an opening waits for other processes, which may be migrating.
+const OPENING_WITHIN: Duration = Duration::from_secs(60);
+/// How long a statement outside of a batch waits for somebody else's lock.
+const BUSY: Duration = Duration::from_secs(5);
+/// Statements that a connection keeps prepared: all that there are.
+const STATEMENTS_KEPT: usize = 64;
 
 /// Why a file could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -63,50 +71,47 @@ pub enum OpenCause {
     OtherCluster,
 }
 
-/// One connection to write and a few to read.
-pub(super) struct Connections {
-    pub(super) writer: SqliteConnection,
-    pub(super) readers: SqlitePool,
-    /// For another writer.
-    pub(super) options: SqliteConnectOptions,
-}
-
-/// Opens the file and brings its tables up to date.
-pub(super) async fn open(path: &Path) -> Result<Connections, OpenError> {
-    connect(path).await.map_err(|cause| OpenError {
+/// Opens the file and brings its tables up to date: the lock to write it, and a connection.
+pub(super) fn open(path: &Path) -> Result<(WriterLock, Connection), OpenError> {
+    connect(path).map_err(|cause| OpenError {
         path: path.to_owned(),
         cause,
     })
 }
 
-async fn connect(path: &Path) -> Result<Connections, OpenCause> {
+fn connect(path: &Path) -> Result<(WriterLock, Connection), OpenCause> {
     create_private(path)?;
-    let lock = lock_for_opening(path).await?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .disable_statement_logging();
-    let mut writer = options
-        .connect()
-        .await
-        .map_err(|error| fault::before_commit(&error))?;
-    if is_foreign(&mut writer).await? {
-        return Err(OpenCause::NotAStore);
-    }
-    migrate(&mut writer).await?;
-    drop(lock);
-    let reading = options.clone().read_only(true);
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS_MAX)
-        .connect_lazy_with(reading);
-    Ok(Connections {
-        writer,
-        readers,
-        options,
-    })
+    let mut lock = WriterLock::open(path)?;
+    // Several processes start at once, and migrations are not safe against each other.
+    let turn = lock.wait(OPENING_WITHIN).map_err(|error| match error {
+        NoTurn::TooLong => OpenCause::Store(fault::held_too_long()),
+        NoTurn::File(error) => OpenCause::File(error),
+    })?;
+    let writer = before_commit(to_write(path))?;
+    prepare(&writer)?;
+    drop(turn);
+    Ok((lock, writer))
+}
+
+/// A connection of its own to write.
+pub(super) fn to_write(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    Ok(connection)
+}
+
+/// A connection of its own to read.
+pub(super) fn to_read(path: &Path) -> rusqlite::Result<Connection> {
+    connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn connection(path: &Path, how: OpenFlags) -> rusqlite::Result<Connection> {
+    // Each connection belongs to one thread at a time.
+    let connection = Connection::open_with_flags(path, how | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
 }
 
 /// SQLite gives its other files the permissions of this one.
@@ -120,65 +125,52 @@ fn create_private(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Several processes start at once, and migrations are not safe against each other.
-async fn lock_for_opening(path: &Path) -> io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(name)?;
-    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-    locked.map_err(io::Error::other)?
+fn prepare(writer: &Connection) -> Result<(), OpenCause> {
+    if before_commit(is_foreign(writer))? {
+        return Err(OpenCause::NotAStore);
+    }
+    before_commit(writer.pragma_update(None, "journal_mode", "wal"))?;
+    migrate(writer)?;
+    Ok(())
 }
 
-/// Whether there are tables, but none that says which of our migrations have run.
-async fn is_foreign(writer: &mut SqliteConnection) -> Result<bool, StoreError> {
-    const TABLES: &str = "SELECT count(*), coalesce(sum(name = '_sqlx_migrations'), 0) FROM sqlite_schema \
-                          WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    let (tables, ours): (i64, i64) = sqlx::query_as(TABLES)
-        .fetch_one(writer)
-        .await
-        .map_err(|error| fault::before_commit(&error))?;
-    Ok(tables > 0 && ours == 0)
+/// Whether somebody else has made this database.
+fn is_foreign(writer: &Connection) -> rusqlite::Result<bool> {
+    const TABLES: &str =
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let tables: i64 = query(writer, TABLES).one(|row| row.take())?;
+    let mark: i64 = writer.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(mark != APPLICATION_ID && (tables > 0 || mark != 0))
+}
+
+fn migrate(writer: &Connection) -> Result<(), StoreError> {
+    let found: i64 = before_commit(writer.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+    let known = MIGRATIONS.len() as i64;
+    let missing = usize::try_from(found)
+        .ok()
+        .and_then(|seen| MIGRATIONS.get(seen..));
+    let Some(missing) = missing else {
+        return Err(StoreError::NewerSchema { found, known });
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};");
+    let all = format!("BEGIN IMMEDIATE; {} {marks} COMMIT;", missing.concat());
+    before_commit(writer.execute_batch(&all))
 }
 
 /// Makes a new store the cluster's, or checks that it is.
-pub(super) async fn claim(writer: &mut SqliteConnection, cluster: ClusterId) -> Result<(), OpenCause> {
+pub(super) fn claim(writer: &Connection, cluster: ClusterId) -> Result<(), OpenCause> {
     const CLAIM: &str =
         "UPDATE cluster SET cluster_id = coalesce(cluster_id, ?1) WHERE one = 1 RETURNING cluster_id";
-    let id: Vec<u8> = sqlx::query_scalar(CLAIM)
+    let claimed = query(writer, CLAIM)
         .bind(cluster.0.as_slice())
-        .fetch_one(writer)
-        .await
-        .map_err(|error| fault::before_commit(&error))?;
+        .one(|row| row.take::<Vec<u8>>());
+    let id = before_commit(claimed)?;
     (id == cluster.0).then_some(()).ok_or(OpenCause::OtherCluster)
 }
 
-async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
-    let known = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
-    MIGRATIONS.run(writer).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) | MigrateError::VersionTooNew(found, _) => {
-            StoreError::NewerSchema { found, known }
-        }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            fault::before_commit(&error)
-        }
-        other => StoreError::Corrupt(other.to_string()),
-    })
-}
-
-/// SQLite never sets the limit below what the file has already.
-pub(super) async fn limit_pages(writer: &mut SqliteConnection, pages: u32) -> Result<(), sqlx::Error> {
-    let statement = format!("PRAGMA max_page_count = {pages}");
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(writer)
-        .await
-        .map(drop)
+fn before_commit<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
+    result.map_err(|error| fault::before_commit(&error))
 }

@@ -1,13 +1,15 @@
 //! Player rows: each change of ownership is one statement that carries its own conditions.
 
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, UserId};
-use sqlx::{Acquire, SqliteConnection, query};
+use protocol::ids::{AttemptId, CommandNumber, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
+use rusqlite::Connection;
 
 use super::cluster;
-use super::columns::{self, Statement, bind_body, int, node};
+use super::columns::{self, player_columns};
 use super::fault::Failure;
+use super::savepoint::{Step, all_or_nothing};
+use super::statement::{Statement, node, query};
 use crate::reply::{Chain, SaveOutcome};
-use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+use crate::row::{Binding, OwnerRecord, PlayerRow, PlayerSave, Serving};
 use crate::{StoreReply, rules};
 
 /// What every statement of a batch may need to know.
@@ -17,128 +19,191 @@ pub(super) struct Moment {
     pub(super) now_ms: i64,
 }
 
-pub(super) async fn load(
-    connection: &mut SqliteConnection,
-    user: UserId,
-) -> Result<Option<PlayerRow>, sqlx::Error> {
-    let row = query("SELECT * FROM player WHERE user = $1")
-        .bind(int(user.0))
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| columns::player(&row)).transpose()
+pub(super) fn load(connection: &Connection, user: UserId) -> rusqlite::Result<Option<PlayerRow>> {
+    const LOAD: &str = concat!("SELECT ", player_columns!(), " FROM player WHERE user = ?1");
+    query(connection, LOAD).number(user.0).row(columns::player)
 }
 
-pub(super) async fn refused(connection: &mut SqliteConnection, user: UserId) -> Result<StoreReply, Failure> {
-    Ok(StoreReply::Refused(
-        load(connection, user).await?.into_iter().collect(),
-    ))
-}
-
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
-    row: &PlayerRow,
-    at: Moment,
-) -> Result<StoreReply, Failure> {
-    const INSERT: &str = "INSERT INTO player (home_cell, session_generation, attach_no, proxy, last_input,
-        last_command, chain_hash, state, written_ms,
-        user, owner, region, region_epoch, owner_epoch, attempt, version, entity)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
-        WHERE EXISTS (SELECT 1 FROM region WHERE region = $12 AND node = $11 AND epoch = $13)
-        ON CONFLICT (user) DO NOTHING RETURNING *";
-    let inserted = bind_body(query(INSERT), &row.body, at.now_ms)
-        .bind(int(row.user.0))
-        .bind(node(row.owner))
-        .bind(i64::from(row.region.0))
-        .bind(int(row.region_epoch.0))
-        .bind(int(OwnerEpoch::first(at.generation).0))
-        .bind(int(row.attempt.0))
-        .bind(int(row.version.0))
-        .bind(int(row.entity.0))
-        .fetch_optional(&mut *connection)
-        .await?;
-    if let Some(inserted) = inserted {
-        return Ok(StoreReply::Inserted(columns::player(&inserted)?));
-    }
-    Ok(match load(connection, row.user).await? {
-        Some(there) => StoreReply::Exists(there),
-        None => StoreReply::NotServing(cluster::region_epoch(connection, row.region).await?),
+pub(super) fn owner(connection: &Connection, user: UserId) -> rusqlite::Result<Option<OwnerRecord>> {
+    const OWNER: &str = "SELECT owner, region, owner_epoch FROM player WHERE user = ?1";
+    query(connection, OWNER).number(user.0).row(|row| {
+        Ok(OwnerRecord {
+            node: row.node("owner")?,
+            region: RegionNumber(row.small("region")?),
+            owner_epoch: OwnerEpoch(row.number()?),
+        })
     })
 }
 
-pub(super) async fn activate(
-    connection: &mut SqliteConnection,
+/// As much of a row as tells why a write did not apply.
+pub(super) struct Standing {
+    owner: Option<NodeNumber>,
+    owner_epoch: OwnerEpoch,
+    pub(super) version: StateVersion,
+    pub(super) last_command: CommandNumber,
+    pub(super) chain_hash: [u8; 32],
+}
+
+impl Standing {
+    pub(super) fn is_owned(&self, owner: NodeNumber, save: &PlayerSave) -> bool {
+        self.owner == Some(owner) && self.owner_epoch == save.owner_epoch
+    }
+}
+
+pub(super) fn standing(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Standing>> {
+    const STANDING: &str =
+        "SELECT owner, owner_epoch, version, last_command, chain_hash FROM player WHERE user = ?1";
+    query(connection, STANDING).number(user.0).row(|row| {
+        Ok(Standing {
+            owner: row.node("owner")?,
+            owner_epoch: OwnerEpoch(row.number()?),
+            version: StateVersion(row.number()?),
+            last_command: CommandNumber(row.number()?),
+            chain_hash: columns::chain_hash(row)?,
+        })
+    })
+}
+
+/// Of many writes in one request, one that meets a damaged row must not fail the others: what cannot be read is owned by
+/// nobody.
+pub(super) fn or_nobodys<T>(outcome: Result<T, Failure>, user: UserId, nobodys: T) -> Result<T, Failure> {
+    match outcome {
+        Err(Failure::Request(error)) => {
+            tracing::error!(%user, %error, "the row of a player cannot be written");
+            Ok(nobodys)
+        }
+        other => other,
+    }
+}
+
+pub(super) fn refused(connection: &Connection, user: UserId) -> Result<StoreReply, Failure> {
+    Ok(StoreReply::Refused(load(connection, user)?.into_iter().collect()))
+}
+
+pub(super) fn insert(connection: &Connection, row: &PlayerRow, at: Moment) -> Result<StoreReply, Failure> {
+    const INSERT: &str = concat!(
+        "INSERT INTO player (home_cell, session_generation, attach_no, proxy, last_input,
+        last_command, chain_hash, state, written_ms,
+        user, owner, region, region_epoch, owner_epoch, attempt, version, entity)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
+        WHERE EXISTS (SELECT 1 FROM region WHERE region = ?12 AND node = ?11 AND epoch = ?13)
+        ON CONFLICT (user) DO NOTHING RETURNING ",
+        player_columns!()
+    );
+    let inserted = query(connection, INSERT)
+        .body(&row.body, at.now_ms)
+        .number(row.user.0)
+        .bind(node(row.owner))
+        .bind(row.region.0)
+        .number(row.region_epoch.0)
+        .number(OwnerEpoch::first(at.generation).0)
+        .number(row.attempt.0)
+        .number(row.version.0)
+        .number(row.entity.0)
+        .row(columns::player)?;
+    if let Some(inserted) = inserted {
+        return Ok(StoreReply::Inserted(inserted));
+    }
+    Ok(match load(connection, row.user)? {
+        Some(there) => StoreReply::Exists(there),
+        None => StoreReply::NotServing(cluster::region_epoch(connection, row.region)?),
+    })
+}
+
+pub(super) fn activate(
+    connection: &Connection,
     user: UserId,
     serving: Serving,
     expected: OwnerEpoch,
     binding: Binding,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
-    const ACTIVATE: &str = "UPDATE player SET owner = $1, region = $2, region_epoch = $3, owner_epoch = $4,
-        attempt = 0, written_ms = $5,
-        last_input = CASE WHEN session_generation < $8 THEN 0 ELSE last_input END,
-        last_command = CASE WHEN session_generation < $8 THEN 0 ELSE last_command END,
-        session_generation = $8, attach_no = $9, proxy = $10
-        WHERE user = $6 AND owner_epoch = $7 AND (region = $2 OR owner IS NULL)
-        AND (session_generation, attach_no) <= ($8, $9)
-        AND EXISTS (SELECT 1 FROM region WHERE region = $2 AND node = $1 AND epoch = $3)
-        RETURNING *";
+    const ACTIVATE: &str = concat!(
+        "UPDATE player SET owner = ?1, region = ?2, region_epoch = ?3, owner_epoch = ?4,
+        attempt = 0, written_ms = ?5,
+        last_input = CASE WHEN session_generation < ?8 THEN 0 ELSE last_input END,
+        last_command = CASE WHEN session_generation < ?8 THEN 0 ELSE last_command END,
+        session_generation = ?8, attach_no = ?9, proxy = ?10
+        WHERE user = ?6 AND owner_epoch = ?7 AND (region = ?2 OR owner IS NULL)
+        AND (session_generation, attach_no) <= (?8, ?9)
+        AND EXISTS (SELECT 1 FROM region WHERE region = ?2 AND node = ?1 AND epoch = ?3)
+        RETURNING ",
+        player_columns!()
+    );
     let epoch = rules::owner_epoch_after(expected, at.generation, 1)?;
-    let statement = bind_take(query(ACTIVATE), user, serving, expected, epoch, at.now_ms)
-        .bind(int(binding.session_generation.0))
-        .bind(i64::from(binding.attach_no.0))
-        .bind(node(binding.proxy));
-    activated_or_refused(connection, statement, user).await
+    let statement = bind_take(
+        query(connection, ACTIVATE),
+        user,
+        serving,
+        expected,
+        epoch,
+        at.now_ms,
+    )
+    .number(binding.session_generation.0)
+    .bind(binding.attach_no.0)
+    .bind(node(binding.proxy));
+    activated_or_refused(connection, statement, user)
 }
 
-pub(super) async fn reclaim(
-    connection: &mut SqliteConnection,
+pub(super) fn reclaim(
+    connection: &Connection,
     user: UserId,
     serving: Serving,
     expected: OwnerEpoch,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
-    const RECLAIM: &str = "UPDATE player SET owner = $1, region = $2, region_epoch = $3, owner_epoch = $4,
-        attempt = 0, written_ms = $5
-        WHERE user = $6 AND owner_epoch = $7 AND owner = $1 AND region = $2
-        AND EXISTS (SELECT 1 FROM region WHERE region = $2 AND node = $1 AND epoch = $3)
-        RETURNING *";
+    const RECLAIM: &str = concat!(
+        "UPDATE player SET owner = ?1, region = ?2, region_epoch = ?3, owner_epoch = ?4,
+        attempt = 0, written_ms = ?5
+        WHERE user = ?6 AND owner_epoch = ?7 AND owner = ?1 AND region = ?2
+        AND EXISTS (SELECT 1 FROM region WHERE region = ?2 AND node = ?1 AND epoch = ?3)
+        RETURNING ",
+        player_columns!()
+    );
     let epoch = rules::owner_epoch_after(expected, at.generation, 2)?;
-    let statement = bind_take(query(RECLAIM), user, serving, expected, epoch, at.now_ms);
-    activated_or_refused(connection, statement, user).await
+    let statement = bind_take(
+        query(connection, RECLAIM),
+        user,
+        serving,
+        expected,
+        epoch,
+        at.now_ms,
+    );
+    activated_or_refused(connection, statement, user)
 }
 
-fn bind_take<'q>(
-    statement: Statement<'q>,
+fn bind_take<'c>(
+    statement: Statement<'c>,
     user: UserId,
     serving: Serving,
     expected: OwnerEpoch,
     epoch: OwnerEpoch,
     now_ms: i64,
-) -> Statement<'q> {
+) -> Statement<'c> {
     statement
-        .bind(i64::from(serving.node.0))
-        .bind(i64::from(serving.region.0))
-        .bind(int(serving.region_epoch.0))
-        .bind(int(epoch.0))
+        .bind(serving.node.0)
+        .bind(serving.region.0)
+        .number(serving.region_epoch.0)
+        .number(epoch.0)
         .bind(now_ms)
-        .bind(int(user.0))
-        .bind(int(expected.0))
+        .number(user.0)
+        .number(expected.0)
 }
 
-async fn activated_or_refused(
-    connection: &mut SqliteConnection,
+fn activated_or_refused(
+    connection: &Connection,
     statement: Statement<'_>,
     user: UserId,
 ) -> Result<StoreReply, Failure> {
-    match statement.fetch_optional(&mut *connection).await? {
-        Some(row) => Ok(StoreReply::Activated(columns::player(&row)?)),
-        None => refused(connection, user).await,
+    match statement.row(columns::player)? {
+        Some(row) => Ok(StoreReply::Activated(row)),
+        None => refused(connection, user),
     }
 }
 
-/// One statement per player, under one savepoint: the first that does not apply takes all back.
-pub(super) async fn pass(
-    connection: &mut SqliteConnection,
+/// One statement per player, and the first that does not apply takes all back.
+pub(super) fn pass(
+    connection: &Connection,
     from: NodeNumber,
     to: Serving,
     attempt: AttemptId,
@@ -146,84 +211,91 @@ pub(super) async fn pass(
     at: Moment,
 ) -> Result<StoreReply, Failure> {
     const PASS: &str =
-        "UPDATE player SET home_cell = $1, session_generation = $2, attach_no = $3, proxy = $4,
-        last_input = $5, last_command = $6, chain_hash = $7, state = $8, written_ms = $9, version = $10,
-        owner = $14, region = $15, region_epoch = $16, owner_epoch = $17, attempt = $18
-        WHERE user = $11 AND owner = $12 AND owner_epoch = $13 AND version <= $10
-        AND EXISTS (SELECT 1 FROM region WHERE region = $15 AND node = $14 AND epoch = $16)";
+        "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
+        last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10,
+        owner = ?14, region = ?15, region_epoch = ?16, owner_epoch = ?17, attempt = ?18
+        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version <= ?10
+        AND EXISTS (SELECT 1 FROM region WHERE region = ?15 AND node = ?14 AND epoch = ?16)";
     let epochs = rules::passenger_epochs(passengers, at.generation)?;
-    let mut all = passengers
-        .iter()
-        .all(|save| rules::is_of_generation(save.owner_epoch, at.generation));
-    let mut group = connection.begin().await?;
-    for (save, epoch) in passengers.iter().zip(epochs) {
-        if !all {
-            break;
+    let pass_one = |save: &PlayerSave, epoch: OwnerEpoch| {
+        let done = bind_owned(query(connection, PASS), from, save, at.now_ms)
+            .bind(to.node.0)
+            .bind(to.region.0)
+            .number(to.region_epoch.0)
+            .number(epoch.0)
+            .number(attempt.0)
+            .run()?;
+        Ok::<bool, Failure>(done == 1)
+    };
+    let passed = all_or_nothing(connection, || {
+        for (save, epoch) in passengers.iter().zip(epochs) {
+            let counts = rules::is_of_generation(save.owner_epoch, at.generation);
+            if !counts || !pass_one(save, epoch)? {
+                return Ok(Step::TakeBack(false));
+            }
         }
-        let done = bind_owned(query(PASS), from, save, at.now_ms)
-            .bind(i64::from(to.node.0))
-            .bind(i64::from(to.region.0))
-            .bind(int(to.region_epoch.0))
-            .bind(int(epoch.0))
-            .bind(int(attempt.0))
-            .execute(&mut *group)
-            .await?;
-        all = done.rows_affected() == 1;
-    }
-    if all {
-        group.commit().await?;
+        Ok(Step::Keep(true))
+    });
+    if passed? {
         return Ok(StoreReply::Passed);
     }
-    group.rollback().await?;
     let mut rows = Vec::with_capacity(passengers.len());
     for save in passengers {
-        rows.extend(load(connection, save.user).await?);
+        rows.extend(load(connection, save.user)?);
     }
     Ok(StoreReply::Refused(rows))
 }
 
-/// Binds a save as `$1` to `$13`: the body, time, version, then user, owner and epoch for the condition.
-pub(super) fn bind_owned<'q>(
-    statement: Statement<'q>,
+/// Binds a save as `?1` to `?13`: the body, time, version, then user, owner and epoch for the condition.
+fn bind_owned<'c>(
+    statement: Statement<'c>,
     owner: NodeNumber,
-    save: &'q PlayerSave,
+    save: &PlayerSave,
     now_ms: i64,
-) -> Statement<'q> {
-    bind_body(statement, &save.body, now_ms)
-        .bind(int(save.version.0))
-        .bind(int(save.user.0))
-        .bind(i64::from(owner.0))
-        .bind(int(save.owner_epoch.0))
+) -> Statement<'c> {
+    statement
+        .body(&save.body, now_ms)
+        .number(save.version.0)
+        .number(save.user.0)
+        .bind(owner.0)
+        .number(save.owner_epoch.0)
 }
 
 /// Writes a body if owner and epoch are the row's and the version is higher. Says whether it did.
-pub(super) async fn write_newer(
-    connection: &mut SqliteConnection,
+pub(super) fn write_newer(
+    connection: &Connection,
     owner: NodeNumber,
     save: &PlayerSave,
     at: Moment,
-) -> Result<bool, sqlx::Error> {
+) -> rusqlite::Result<bool> {
     const SAVE: &str =
-        "UPDATE player SET home_cell = $1, session_generation = $2, attach_no = $3, proxy = $4,
-        last_input = $5, last_command = $6, chain_hash = $7, state = $8, written_ms = $9, version = $10
-        WHERE user = $11 AND owner = $12 AND owner_epoch = $13 AND version < $10";
-    let done = bind_owned(query(SAVE), owner, save, at.now_ms)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
+        "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
+        last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10
+        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version < ?10";
+    let done = bind_owned(query(connection, SAVE), owner, save, at.now_ms).run()?;
+    Ok(done == 1)
 }
 
-pub(super) async fn save(
-    connection: &mut SqliteConnection,
+pub(super) fn save(
+    connection: &Connection,
     owner: NodeNumber,
     save: &PlayerSave,
     at: Moment,
 ) -> Result<SaveOutcome, Failure> {
-    if write_newer(connection, owner, save, at).await? {
+    let outcome = save_one(connection, owner, save, at).map_err(Failure::from);
+    or_nobodys(outcome, save.user, SaveOutcome::Fenced)
+}
+
+fn save_one(
+    connection: &Connection,
+    owner: NodeNumber,
+    save: &PlayerSave,
+    at: Moment,
+) -> rusqlite::Result<SaveOutcome> {
+    if write_newer(connection, owner, save, at)? {
         return Ok(SaveOutcome::Applied);
     }
-    let row = load(connection, save.user).await?;
-    let owned = row.is_some_and(|row| row.owner == Some(owner) && row.owner_epoch == save.owner_epoch);
+    let owned = standing(connection, save.user)?.is_some_and(|row| row.is_owned(owner, save));
     Ok(if owned {
         SaveOutcome::Older
     } else {
@@ -231,64 +303,54 @@ pub(super) async fn save(
     })
 }
 
-pub(super) async fn release(
-    connection: &mut SqliteConnection,
+pub(super) fn release(
+    connection: &Connection,
     owner: NodeNumber,
     save: &PlayerSave,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
     const RELEASE: &str =
-        "UPDATE player SET home_cell = $1, session_generation = $2, attach_no = $3, proxy = $4,
-        last_input = $5, last_command = $6, chain_hash = $7, state = $8, written_ms = $9, version = $10,
+        "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
+        last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10,
         owner = NULL
-        WHERE user = $11 AND owner = $12 AND owner_epoch = $13 AND version <= $10";
-    let done = bind_owned(query(RELEASE), owner, save, at.now_ms)
-        .execute(&mut *connection)
-        .await?;
-    if done.rows_affected() == 1 {
+        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version <= ?10";
+    let done = bind_owned(query(connection, RELEASE), owner, save, at.now_ms).run()?;
+    if done == 1 {
         return Ok(StoreReply::Released);
     }
-    refused(connection, save.user).await
+    refused(connection, save.user)
 }
 
-pub(super) async fn rebind(
-    connection: &mut SqliteConnection,
+pub(super) fn rebind(
+    connection: &Connection,
     owner: NodeNumber,
     save: &PlayerSave,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
     const REBIND: &str =
-        "UPDATE player SET home_cell = $1, session_generation = $2, attach_no = $3, proxy = $4,
-        last_input = $5, last_command = $6, chain_hash = $7, state = $8, written_ms = $9, version = $10
-        WHERE user = $11 AND owner = $12 AND owner_epoch = $13 AND version < $10
-        AND (session_generation, attach_no) <= ($2, $3)";
-    let done = bind_owned(query(REBIND), owner, save, at.now_ms)
-        .execute(&mut *connection)
-        .await?;
-    if done.rows_affected() == 1 {
+        "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
+        last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10
+        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version < ?10
+        AND (session_generation, attach_no) <= (?2, ?3)";
+    let done = bind_owned(query(connection, REBIND), owner, save, at.now_ms).run()?;
+    if done == 1 {
         return Ok(StoreReply::Rebound);
     }
-    refused(connection, save.user).await
+    refused(connection, save.user)
 }
 
-pub(super) async fn chains(
-    connection: &mut SqliteConnection,
-    users: &[UserId],
-) -> Result<StoreReply, Failure> {
+pub(super) fn chains(connection: &Connection, users: &[UserId]) -> Result<StoreReply, Failure> {
+    const CHAIN: &str = "SELECT last_command, chain_hash FROM player WHERE user = ?1";
     let mut chains = Vec::with_capacity(users.len());
     for user in users {
-        let row = query("SELECT last_command, chain_hash FROM player WHERE user = $1")
-            .bind(int(user.0))
-            .fetch_optional(&mut *connection)
-            .await?;
-        if let Some(row) = row {
-            let last_command = protocol::ids::CommandNumber(columns::number(&row, "last_command")?);
-            chains.push(Chain {
+        let row = query(connection, CHAIN).number(user.0).row(|row| {
+            Ok(Chain {
                 user: *user,
-                last_command,
-                chain_hash: columns::chain_hash(&row)?,
-            });
-        }
+                last_command: CommandNumber(row.number()?),
+                chain_hash: columns::chain_hash(row)?,
+            })
+        })?;
+        chains.extend(row);
     }
     Ok(StoreReply::Chains(chains))
 }

@@ -182,11 +182,6 @@ impl Draw {
 
 #[test]
 fn sqlite_and_simulated_answer_every_sequence_alike() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 96,
         failure_persistence: None,
@@ -199,20 +194,17 @@ fn sqlite_and_simulated_answer_every_sequence_alike() {
             .zip(0..)
             .map(|(draw, step)| draw.request(step))
             .collect();
-        let (one, two) = runtime.block_on(async {
-            let (sqlite, simulated) = (sqlite().await, simulated());
-            for scene in [&sqlite, &simulated] {
-                scene.serve(A, WEST).await;
-                scene.serve(B, EAST).await;
-                scene.seed(4).await;
-            }
-            let mut answers = (Vec::new(), Vec::new());
-            for batch in requests.chunks(9) {
-                answers.0.extend(sqlite.store.execute(batch.to_vec()).await);
-                answers.1.extend(simulated.store.execute(batch.to_vec()).await);
-            }
-            answers
-        });
+        let (sqlite, simulated) = (sqlite(), simulated());
+        for scene in [&sqlite, &simulated] {
+            scene.serve(A, WEST);
+            scene.serve(B, EAST);
+            scene.seed(4);
+        }
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        for batch in requests.chunks(9) {
+            one.extend(sqlite.store.execute(batch));
+            two.extend(simulated.store.execute(batch));
+        }
         for ((request, one), two) in requests.iter().zip(one).zip(two) {
             prop_assert_eq!(one, two, "{:?}", request);
         }

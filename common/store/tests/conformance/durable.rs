@@ -17,34 +17,29 @@ fn give(holding: u64, to: UserId) -> HoldingChange {
     HoldingChange::Give { holding, to }
 }
 
-pub(crate) async fn a_commit_moves_row_and_holdings_together_or_not_at_all(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let ann = scene.spawn(ANN, west).await;
-    scene.seed(3).await;
-    let missing = scene
-        .commit(A, save(&ann, 2), &[take(0), take(1), take(77)])
-        .await;
+pub(crate) fn a_commit_moves_row_and_holdings_together_or_not_at_all(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let ann = scene.spawn(ANN, west);
+    scene.seed(3);
+    let missing = scene.commit(A, save(&ann, 2), &[take(0), take(1), take(77)]);
     assert_eq!(missing, CommitOutcome::HolderMismatch(77));
-    assert_eq!(scene.row(ANN).await, ann, "the row was taken back");
+    assert_eq!(scene.row(ANN), ann, "the row was taken back");
     assert_eq!(
         scene
             .holdings(StoreRequest::HoldingsOnGround { region: WEST })
-            .await
             .len(),
         3,
         "and the gems"
     );
 
     assert_eq!(
-        scene.commit(A, save(&ann, 2), &[take(0), take(1)]).await,
+        scene.commit(A, save(&ann, 2), &[take(0), take(1)]),
         CommitOutcome::Applied
     );
-    assert_eq!(scene.row(ANN).await.body, body(2));
-    let chains = scene
-        .ask(StoreRequest::ReadChains {
-            users: vec![BOB, ANN],
-        })
-        .await;
+    assert_eq!(scene.row(ANN).body, body(2));
+    let chains = scene.ask(StoreRequest::ReadChains {
+        users: vec![BOB, ANN],
+    });
     let chain = reply::Chain {
         user: ANN,
         last_command: CommandNumber(2),
@@ -53,21 +48,18 @@ pub(crate) async fn a_commit_moves_row_and_holdings_together_or_not_at_all(scene
     assert_eq!(chains, StoreReply::Chains(vec![chain]));
 }
 
-pub(crate) async fn a_dropped_holding_lies_on_the_ground_and_is_counted_there(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let ann = scene.spawn(ANN, west).await;
-    scene.seed(3).await;
-    scene.commit(A, save(&ann, 2), &[take(0), take(1)]).await;
+pub(crate) fn a_dropped_holding_lies_on_the_ground_and_is_counted_there(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let ann = scene.spawn(ANN, west);
+    scene.seed(3);
+    scene.commit(A, save(&ann, 2), &[take(0), take(1)]);
     let drop = HoldingChange::Drop {
         holding: 0,
         region: EAST,
         x: 1.5,
         y: -2.5,
     };
-    assert_eq!(
-        scene.commit(A, save(&ann, 3), &[drop]).await,
-        CommitOutcome::Applied
-    );
+    assert_eq!(scene.commit(A, save(&ann, 3), &[drop]), CommitOutcome::Applied);
     let dropped = Holding {
         id: 0,
         kind: 7,
@@ -78,9 +70,7 @@ pub(crate) async fn a_dropped_holding_lies_on_the_ground_and_is_counted_there(sc
         },
     };
     assert_eq!(
-        scene
-            .holdings(StoreRequest::HoldingsOnGround { region: EAST })
-            .await,
+        scene.holdings(StoreRequest::HoldingsOnGround { region: EAST }),
         [dropped]
     );
     let held = Holding {
@@ -88,86 +78,74 @@ pub(crate) async fn a_dropped_holding_lies_on_the_ground_and_is_counted_there(sc
         kind: 7,
         holder: Holder::User(ANN),
     };
-    assert_eq!(
-        scene.holdings(StoreRequest::HoldingsOf { user: ANN }).await,
-        [held]
-    );
+    assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: ANN }), [held]);
     let counts = StoreReply::HoldingCounts(vec![reply::HoldingCount {
         kind: 7,
         held: 1,
         on_ground: 2,
     }]);
-    assert_eq!(scene.ask(StoreRequest::CountHoldings).await, counts);
+    assert_eq!(scene.ask(StoreRequest::CountHoldings), counts);
 }
 
-pub(crate) async fn a_repeated_commit_changes_nothing_and_is_answered_the_same(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let ann = scene.spawn(ANN, west).await;
-    scene.seed(1).await;
+pub(crate) fn a_repeated_commit_changes_nothing_and_is_answered_the_same(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let ann = scene.spawn(ANN, west);
+    scene.seed(1);
     for _ in 0..2 {
-        assert_eq!(
-            scene.commit(A, save(&ann, 2), &[take(0)]).await,
-            CommitOutcome::Applied
-        );
+        assert_eq!(scene.commit(A, save(&ann, 2), &[take(0)]), CommitOutcome::Applied);
     }
     let mut different = save(&ann, 2);
     different.body.chain_hash = [9; 32];
     assert_eq!(
-        scene.commit(A, different, &[]).await,
+        scene.commit(A, different, &[]),
         CommitOutcome::Older,
         "other commands under the same version"
     );
-    assert_eq!(scene.commit(A, save(&ann, 1), &[]).await, CommitOutcome::Older);
+    assert_eq!(scene.commit(A, save(&ann, 1), &[]), CommitOutcome::Older);
 }
 
-pub(crate) async fn a_fenced_commit_moves_no_holding(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let ann = scene.spawn(ANN, west).await;
-    scene.seed(1).await;
+pub(crate) fn a_fenced_commit_moves_no_holding(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let ann = scene.spawn(ANN, west);
+    scene.seed(1);
     assert_eq!(
-        scene.commit(B, save(&ann, 2), &[take(0)]).await,
+        scene.commit(B, save(&ann, 2), &[take(0)]),
         CommitOutcome::FencedByEpoch
     );
-    scene.ask(activate(&ann, west)).await;
+    scene.ask(activate(&ann, west));
     assert_eq!(
-        scene.commit(A, save(&ann, 2), &[take(0)]).await,
+        scene.commit(A, save(&ann, 2), &[take(0)]),
         CommitOutcome::FencedByEpoch
     );
-    assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: ANN }).await, []);
+    assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: ANN }), []);
 }
 
-pub(crate) async fn a_gift_needs_giver_and_receiver(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let ann = scene.spawn(ANN, west).await;
-    scene.seed(1).await;
+pub(crate) fn a_gift_needs_giver_and_receiver(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let ann = scene.spawn(ANN, west);
+    scene.seed(1);
     assert_eq!(
-        scene.commit(A, save(&ann, 2), &[give(0, BOB)]).await,
+        scene.commit(A, save(&ann, 2), &[give(0, BOB)]),
         CommitOutcome::HolderMismatch(0)
     );
+    assert_eq!(scene.commit(A, save(&ann, 2), &[take(0)]), CommitOutcome::Applied);
     assert_eq!(
-        scene.commit(A, save(&ann, 2), &[take(0)]).await,
-        CommitOutcome::Applied
-    );
-    assert_eq!(
-        scene.commit(A, save(&ann, 3), &[give(0, BOB)]).await,
+        scene.commit(A, save(&ann, 3), &[give(0, BOB)]),
         CommitOutcome::NoReceiver(0)
     );
-    scene.spawn(BOB, west).await;
+    scene.spawn(BOB, west);
     assert_eq!(
-        scene.commit(A, save(&ann, 3), &[give(0, BOB)]).await,
+        scene.commit(A, save(&ann, 3), &[give(0, BOB)]),
         CommitOutcome::Applied
     );
     assert_eq!(
-        scene.commit(A, save(&ann, 4), &[give(0, BOB)]).await,
+        scene.commit(A, save(&ann, 4), &[give(0, BOB)]),
         CommitOutcome::HolderMismatch(0)
     );
-    assert_eq!(
-        scene.holdings(StoreRequest::HoldingsOf { user: BOB }).await.len(),
-        1
-    );
+    assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: BOB }).len(), 1);
 }
 
-pub(crate) async fn a_world_is_seeded_once(scene: &Scene) {
+pub(crate) fn a_world_is_seeded_once(scene: &Scene) {
     let gem = Holding {
         id: 5,
         kind: 7,
@@ -178,32 +156,32 @@ pub(crate) async fn a_world_is_seeded_once(scene: &Scene) {
         holdings: vec![gem, gem],
     };
     assert!(matches!(
-        scene.store.execute(vec![twice]).await[0],
+        scene.store.execute(&[twice])[0],
         Err(StoreError::Invalid(_))
     ));
-    scene.seed(4).await;
+    scene.seed(4);
     let again = StoreRequest::SeedHoldings {
         seed: 100,
         holdings: vec![gem],
     };
     assert_eq!(
-        scene.ask(again).await,
+        scene.ask(again),
         StoreReply::Seeded(99),
         "tells what it was seeded with"
     );
-    let page = scene.holdings(StoreRequest::AllHoldings { after: Some(1) }).await;
+    let page = scene.holdings(StoreRequest::AllHoldings { after: Some(1) });
     assert_eq!(page.iter().map(|holding| holding.id).collect::<Vec<_>>(), [2, 3]);
 }
 
 /// Takes, gives and drops at random, many of them impossible: all gems are always there, each once.
-pub(crate) async fn gems_are_conserved_under_random_commits(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
+pub(crate) fn gems_are_conserved_under_random_commits(scene: &Scene) {
+    let west = scene.serve(A, WEST);
     let users = [UserId(1), UserId(2), UserId(3)];
     let mut rows = Vec::new();
     for user in users {
-        rows.push(scene.spawn(user, west).await);
+        rows.push(scene.spawn(user, west));
     }
-    scene.seed(8).await;
+    scene.seed(8);
     let mut dice = 0x2545_f491_4f6c_dd1d_u64;
     let mut roll = |sides: u64| {
         dice = dice
@@ -232,8 +210,7 @@ pub(crate) async fn gems_are_conserved_under_random_commits(scene: &Scene) {
                 }
             })
             .collect();
-        let StoreReply::Committed(outcomes) =
-            scene.ask(StoreRequest::CommitDurable { owner: A, commits }).await
+        let StoreReply::Committed(outcomes) = scene.ask(StoreRequest::CommitDurable { owner: A, commits })
         else {
             panic!();
         };
@@ -241,7 +218,7 @@ pub(crate) async fn gems_are_conserved_under_random_commits(scene: &Scene) {
             .iter()
             .filter(|outcome| **outcome == CommitOutcome::Applied)
             .count();
-        let all = scene.holdings(StoreRequest::AllHoldings { after: None }).await;
+        let all = scene.holdings(StoreRequest::AllHoldings { after: None });
         assert_eq!(
             all.iter().map(|holding| holding.id).collect::<Vec<_>>(),
             (0..8).collect::<Vec<_>>()

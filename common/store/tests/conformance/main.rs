@@ -14,12 +14,12 @@ mod scene;
 macro_rules! conformance {
     ($($file:ident: $($case:ident),+;)+) => {
         mod sqlite { $($(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() { crate::$file::$case(&crate::scene::sqlite().await).await; }
+            #[test]
+            fn $case() { crate::$file::$case(&crate::scene::sqlite()); }
         )+)+ }
         mod simulated { $($(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() { crate::$file::$case(&crate::scene::simulated()).await; }
+            #[test]
+            fn $case() { crate::$file::$case(&crate::scene::simulated()); }
         )+)+ }
     };
 }

@@ -5,21 +5,21 @@ use store::*;
 
 use crate::scene::*;
 
-pub(crate) async fn a_player_is_inserted_once_and_only_by_who_serves_its_region(scene: &Scene) {
-    let before = scene.serve(A, WEST).await;
-    let west = scene.serve(A, WEST).await;
+pub(crate) fn a_player_is_inserted_once_and_only_by_who_serves_its_region(scene: &Scene) {
+    let before = scene.serve(A, WEST);
+    let west = scene.serve(A, WEST);
     let insert = |serving| StoreRequest::InsertPlayer {
         row: row(ANN, serving),
     };
     assert_eq!(
-        scene.ask(insert(before)).await,
+        scene.ask(insert(before)),
         StoreReply::NotServing(Some(west.region_epoch))
     );
     let nowhere = Serving { region: EAST, ..west };
-    assert_eq!(scene.ask(insert(nowhere)).await, StoreReply::NotServing(None));
-    assert_eq!(scene.load(ANN).await, None);
+    assert_eq!(scene.ask(insert(nowhere)), StoreReply::NotServing(None));
+    assert_eq!(scene.load(ANN), None);
 
-    let there = scene.spawn(ANN, west).await;
+    let there = scene.spawn(ANN, west);
     assert_eq!(
         there,
         PlayerRow {
@@ -27,40 +27,34 @@ pub(crate) async fn a_player_is_inserted_once_and_only_by_who_serves_its_region(
             ..row(ANN, west)
         }
     );
-    assert_eq!(scene.ask(insert(west)).await, StoreReply::Exists(there.clone()));
-    assert_eq!(
-        scene.row(ANN).await,
-        there,
-        "every field comes back as it was written"
-    );
+    assert_eq!(scene.ask(insert(west)), StoreReply::Exists(there.clone()));
+    assert_eq!(scene.row(ANN), there, "every field comes back as it was written");
     let owner = OwnerRecord {
         node: Some(A),
         region: WEST,
         owner_epoch: there.owner_epoch,
     };
     assert_eq!(
-        scene.ask(StoreRequest::ReadOwner { user: ANN }).await,
+        scene.ask(StoreRequest::ReadOwner { user: ANN }),
         StoreReply::Owner(Some(owner))
     );
 }
 
-pub(crate) async fn activation_needs_the_expected_epoch_the_current_service_and_no_newer_session(
-    scene: &Scene,
-) {
-    let west = scene.serve(A, WEST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn activation_needs_the_expected_epoch_the_current_service_and_no_newer_session(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let row = scene.spawn(ANN, west);
     let refused = StoreReply::Refused(vec![row.clone()]);
-    let again = scene.serve(A, WEST).await;
-    let east = scene.serve(B, EAST).await;
+    let again = scene.serve(A, WEST);
+    let east = scene.serve(B, EAST);
 
-    assert_eq!(scene.ask(activate(&row, west)).await, refused, "a former service");
+    assert_eq!(scene.ask(activate(&row, west)), refused, "a former service");
     assert_eq!(
-        scene.ask(activate(&row, Serving { node: B, ..again })).await,
+        scene.ask(activate(&row, Serving { node: B, ..again })),
         refused,
         "another node's service"
     );
     assert_eq!(
-        scene.ask(activate(&row, east)).await,
+        scene.ask(activate(&row, east)),
         refused,
         "the player stands elsewhere"
     );
@@ -69,31 +63,25 @@ pub(crate) async fn activation_needs_the_expected_epoch_the_current_service_and_
         ..row.clone()
     };
     assert_eq!(
-        scene.ask(activate(&ahead, again)).await,
+        scene.ask(activate(&ahead, again)),
         refused,
         "another epoch than the row's"
     );
     let mut older = row.clone();
     older.body.binding.attach_no = AttachNo(0);
+    assert_eq!(scene.ask(activate(&older, again)), refused, "an older attach");
     assert_eq!(
-        scene.ask(activate(&older, again)).await,
-        refused,
-        "an older attach"
-    );
-    assert_eq!(
-        scene
-            .ask(activate(
-                &PlayerRow {
-                    user: BOB,
-                    ..row.clone()
-                },
-                again
-            ))
-            .await,
+        scene.ask(activate(
+            &PlayerRow {
+                user: BOB,
+                ..row.clone()
+            },
+            again
+        )),
         StoreReply::Refused(vec![])
     );
 
-    let StoreReply::Activated(active) = scene.ask(activate(&row, again)).await else {
+    let StoreReply::Activated(active) = scene.ask(activate(&row, again)) else {
         panic!()
     };
     let expected = PlayerRow {
@@ -103,18 +91,18 @@ pub(crate) async fn activation_needs_the_expected_epoch_the_current_service_and_
     };
     assert_eq!(active, expected);
     assert_eq!(
-        scene.ask(activate(&row, again)).await,
+        scene.ask(activate(&row, again)),
         StoreReply::Refused(vec![active]),
         "the epoch is used up"
     );
 }
 
-pub(crate) async fn a_new_session_starts_its_numbers_again(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn a_new_session_starts_its_numbers_again(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let row = scene.spawn(ANN, west);
     let mut resumed = row.clone();
     resumed.body.binding.attach_no = AttachNo(2);
-    let StoreReply::Activated(after) = scene.ask(activate(&resumed, west)).await else {
+    let StoreReply::Activated(after) = scene.ask(activate(&resumed, west)) else {
         panic!()
     };
     assert_eq!(
@@ -127,7 +115,7 @@ pub(crate) async fn a_new_session_starts_its_numbers_again(scene: &Scene) {
         attach_no: AttachNo(0),
         proxy: None,
     };
-    let StoreReply::Activated(after) = scene.ask(activate(&login, west)).await else {
+    let StoreReply::Activated(after) = scene.ask(activate(&login, west)) else {
         panic!()
     };
     assert_eq!(
@@ -138,13 +126,13 @@ pub(crate) async fn a_new_session_starts_its_numbers_again(scene: &Scene) {
     assert_eq!(after.body.chain_hash, row.body.chain_hash, "the chain goes on");
 }
 
-pub(crate) async fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let east = scene.serve(B, EAST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let east = scene.serve(B, EAST);
+    let row = scene.spawn(ANN, west);
     let refused = StoreReply::Refused(vec![row.clone()]);
     assert_eq!(
-        scene.ask(pass(B, east, 5, vec![save(&row, 2)])).await,
+        scene.ask(pass(B, east, 5, vec![save(&row, 2)])),
         refused,
         "not the owner"
     );
@@ -153,22 +141,22 @@ pub(crate) async fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &S
         ..row.clone()
     };
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&ahead, 2)])).await,
+        scene.ask(pass(A, east, 5, vec![save(&ahead, 2)])),
         refused,
         "not the epoch"
     );
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 0)])).await,
+        scene.ask(pass(A, east, 5, vec![save(&row, 0)])),
         refused,
         "older than the row"
     );
 
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 1)])).await,
+        scene.ask(pass(A, east, 5, vec![save(&row, 1)])),
         StoreReply::Passed,
         "as old as the row"
     );
-    let there = scene.row(ANN).await;
+    let there = scene.row(ANN);
     assert_eq!(
         (there.owner, there.region, there.region_epoch),
         (Some(B), EAST, east.region_epoch)
@@ -178,7 +166,7 @@ pub(crate) async fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &S
         (OwnerEpoch(1 << 48 | 2), AttemptId(5))
     );
     assert_eq!(there.body, body(1));
-    let again = scene.ask(pass(A, east, 5, vec![save(&row, 1)])).await;
+    let again = scene.ask(pass(A, east, 5, vec![save(&row, 1)]));
     assert_eq!(
         again,
         StoreReply::Refused(vec![there]),
@@ -186,131 +174,115 @@ pub(crate) async fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &S
     );
 }
 
-pub(crate) async fn a_crossing_to_a_service_that_has_ended_is_refused(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let east = scene.serve(B, EAST).await;
-    let row = scene.spawn(ANN, west).await;
-    scene.serve(B, EAST).await;
+pub(crate) fn a_crossing_to_a_service_that_has_ended_is_refused(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let east = scene.serve(B, EAST);
+    let row = scene.spawn(ANN, west);
+    scene.serve(B, EAST);
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 2)])).await,
+        scene.ask(pass(A, east, 5, vec![save(&row, 2)])),
         StoreReply::Refused(vec![row.clone()])
     );
-    assert_eq!(scene.row(ANN).await, row);
+    assert_eq!(scene.row(ANN), row);
 }
 
-pub(crate) async fn a_group_crosses_together_or_not_at_all(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let east = scene.serve(B, EAST).await;
-    let ann = scene.spawn(ANN, west).await;
-    let bob = scene.spawn(BOB, west).await;
+pub(crate) fn a_group_crosses_together_or_not_at_all(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let east = scene.serve(B, EAST);
+    let ann = scene.spawn(ANN, west);
+    let bob = scene.spawn(BOB, west);
     let stale = PlayerRow {
         owner_epoch: bob.owner_epoch.next().unwrap(),
         ..bob.clone()
     };
-    let refused = scene
-        .ask(pass(A, east, 9, vec![save(&ann, 2), save(&stale, 2)]))
-        .await;
+    let refused = scene.ask(pass(A, east, 9, vec![save(&ann, 2), save(&stale, 2)]));
     assert_eq!(refused, StoreReply::Refused(vec![ann.clone(), bob.clone()]));
-    assert_eq!(scene.row(ANN).await, ann, "the first one was taken back");
+    assert_eq!(scene.row(ANN), ann, "the first one was taken back");
     assert_eq!(
-        scene
-            .ask(pass(A, east, 9, vec![save(&ann, 2), save(&bob, 2)]))
-            .await,
+        scene.ask(pass(A, east, 9, vec![save(&ann, 2), save(&bob, 2)])),
         StoreReply::Passed
     );
-    assert_eq!(
-        (scene.row(ANN).await.owner, scene.row(BOB).await.owner),
-        (Some(B), Some(B))
-    );
+    assert_eq!((scene.row(ANN).owner, scene.row(BOB).owner), (Some(B), Some(B)));
 }
 
-pub(crate) async fn a_reclaimed_epoch_can_never_be_given_away(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let east = scene.serve(B, EAST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn a_reclaimed_epoch_can_never_be_given_away(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let east = scene.serve(B, EAST);
+    let row = scene.spawn(ANN, west);
     let reclaim = |serving| StoreRequest::Reclaim {
         user: ANN,
         serving,
         expected: row.owner_epoch,
     };
     assert_eq!(
-        scene.ask(reclaim(east)).await,
+        scene.ask(reclaim(east)),
         StoreReply::Refused(vec![row.clone()]),
         "not its owner"
     );
-    let StoreReply::Activated(back) = scene.ask(reclaim(west)).await else {
+    let StoreReply::Activated(back) = scene.ask(reclaim(west)) else {
         panic!()
     };
     assert_eq!((back.owner, back.owner_epoch), (Some(A), OwnerEpoch(1 << 48 | 3)));
-    let late = scene.ask(pass(A, east, 5, vec![save(&row, 2)])).await;
+    let late = scene.ask(pass(A, east, 5, vec![save(&row, 2)]));
     assert_eq!(
         late,
         StoreReply::Refused(vec![back]),
         "the lost statement arrives after all"
     );
-    assert!(matches!(scene.ask(reclaim(west)).await, StoreReply::Refused(_)));
+    assert!(matches!(scene.ask(reclaim(west)), StoreReply::Refused(_)));
 }
 
-pub(crate) async fn a_released_player_belongs_to_nobody_until_activated(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let east = scene.serve(B, EAST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn a_released_player_belongs_to_nobody_until_activated(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let east = scene.serve(B, EAST);
+    let row = scene.spawn(ANN, west);
     let release = |owner, version| StoreRequest::Release {
         owner,
         save: save(&row, version),
     };
-    assert_eq!(
-        scene.ask(release(B, 2)).await,
-        StoreReply::Refused(vec![row.clone()])
-    );
-    assert_eq!(
-        scene.ask(release(A, 0)).await,
-        StoreReply::Refused(vec![row.clone()])
-    );
-    assert_eq!(scene.ask(release(A, 2)).await, StoreReply::Released);
-    let free = scene.row(ANN).await;
+    assert_eq!(scene.ask(release(B, 2)), StoreReply::Refused(vec![row.clone()]));
+    assert_eq!(scene.ask(release(A, 0)), StoreReply::Refused(vec![row.clone()]));
+    assert_eq!(scene.ask(release(A, 2)), StoreReply::Released);
+    let free = scene.row(ANN);
     assert_eq!(
         (free.owner, free.owner_epoch, free.version),
         (None, row.owner_epoch, StateVersion(2))
     );
     assert_eq!(
-        scene.ask(release(A, 2)).await,
+        scene.ask(release(A, 2)),
         StoreReply::Refused(vec![free.clone()]),
         "shows that it was done"
     );
-    assert_eq!(scene.save(A, save(&row, 3)).await, SaveOutcome::Fenced);
+    assert_eq!(scene.save(A, save(&row, 3)), SaveOutcome::Fenced);
     assert!(matches!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 3)])).await,
+        scene.ask(pass(A, east, 5, vec![save(&row, 3)])),
         StoreReply::Refused(_)
     ));
-    let StoreReply::Activated(back) = scene.ask(activate(&free, east)).await else {
+    let StoreReply::Activated(back) = scene.ask(activate(&free, east)) else {
         panic!()
     };
     assert_eq!((back.owner, back.region), (Some(B), EAST));
 }
 
-pub(crate) async fn a_rebind_never_goes_back_to_an_older_session(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn a_rebind_never_goes_back_to_an_older_session(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let row = scene.spawn(ANN, west);
     let rebind = |version, attach_no| {
         let mut save = save(&row, version);
         save.body.binding.attach_no = AttachNo(attach_no);
         StoreRequest::RebindSession { owner: A, save }
     };
-    assert_eq!(scene.ask(rebind(2, 5)).await, StoreReply::Rebound);
-    let bound = scene.row(ANN).await;
+    assert_eq!(scene.ask(rebind(2, 5)), StoreReply::Rebound);
+    let bound = scene.row(ANN);
     assert_eq!(bound.body.binding.attach_no, AttachNo(5));
+    assert_eq!(scene.ask(rebind(3, 4)), StoreReply::Refused(vec![bound.clone()]));
     assert_eq!(
-        scene.ask(rebind(3, 4)).await,
-        StoreReply::Refused(vec![bound.clone()])
-    );
-    assert_eq!(
-        scene.ask(rebind(2, 6)).await,
+        scene.ask(rebind(2, 6)),
         StoreReply::Refused(vec![bound]),
         "no newer version"
     );
     assert_eq!(
-        scene.ask(rebind(3, 5)).await,
+        scene.ask(rebind(3, 5)),
         StoreReply::Rebound,
         "the same attach again"
     );

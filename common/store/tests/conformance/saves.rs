@@ -6,45 +6,41 @@ use store::*;
 
 use crate::scene::*;
 
-pub(crate) async fn who_does_not_own_cannot_save(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let row = scene.spawn(ANN, west).await;
-    assert_eq!(
-        scene.save(B, save(&row, 2)).await,
-        SaveOutcome::Fenced,
-        "another node"
-    );
-    let StoreReply::Activated(active) = scene.ask(activate(&row, west)).await else {
+pub(crate) fn who_does_not_own_cannot_save(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let row = scene.spawn(ANN, west);
+    assert_eq!(scene.save(B, save(&row, 2)), SaveOutcome::Fenced, "another node");
+    let StoreReply::Activated(active) = scene.ask(activate(&row, west)) else {
         panic!()
     };
     assert_eq!(
-        scene.save(A, save(&row, 9)).await,
+        scene.save(A, save(&row, 9)),
         SaveOutcome::Fenced,
         "the same node, before it was restarted"
     );
-    assert_eq!(scene.row(ANN).await, active);
-    assert_eq!(scene.save(A, save(&active, 2)).await, SaveOutcome::Applied);
+    assert_eq!(scene.row(ANN), active);
+    assert_eq!(scene.save(A, save(&active, 2)), SaveOutcome::Applied);
     assert_eq!(
-        scene.save(A, save(&PlayerRow { user: BOB, ..active }, 2)).await,
+        scene.save(A, save(&PlayerRow { user: BOB, ..active }, 2)),
         SaveOutcome::Fenced,
         "no row"
     );
 }
 
-pub(crate) async fn saves_that_overtake_each_other_never_roll_back(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let row = scene.spawn(ANN, west).await;
-    assert_eq!(scene.save(A, save(&row, 3)).await, SaveOutcome::Applied);
-    assert_eq!(scene.save(A, save(&row, 2)).await, SaveOutcome::Older);
-    assert_eq!(scene.save(A, save(&row, 3)).await, SaveOutcome::Older);
-    let kept = scene.row(ANN).await;
+pub(crate) fn saves_that_overtake_each_other_never_roll_back(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let row = scene.spawn(ANN, west);
+    assert_eq!(scene.save(A, save(&row, 3)), SaveOutcome::Applied);
+    assert_eq!(scene.save(A, save(&row, 2)), SaveOutcome::Older);
+    assert_eq!(scene.save(A, save(&row, 3)), SaveOutcome::Older);
+    let kept = scene.row(ANN);
     assert_eq!((kept.version, kept.body), (StateVersion(3), body(3)));
 }
 
-pub(crate) async fn one_bad_save_of_a_batch_hurts_no_other(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let ann = scene.spawn(ANN, west).await;
-    let bob = scene.spawn(BOB, west).await;
+pub(crate) fn one_bad_save_of_a_batch_hurts_no_other(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let ann = scene.spawn(ANN, west);
+    let bob = scene.spawn(BOB, west);
     let stale = PlayerRow {
         owner_epoch: OwnerEpoch(7),
         ..ann.clone()
@@ -57,14 +53,14 @@ pub(crate) async fn one_bad_save_of_a_batch_hurts_no_other(scene: &Scene) {
         SaveOutcome::Applied,
     ];
     assert_eq!(
-        scene.ask(StoreRequest::SavePlayers { owner: A, saves }).await,
+        scene.ask(StoreRequest::SavePlayers { owner: A, saves }),
         StoreReply::Saved(outcomes.to_vec())
     );
 }
 
-pub(crate) async fn what_breaks_a_limit_is_refused_alone(scene: &Scene) {
-    let west = scene.serve(A, WEST).await;
-    let row = scene.spawn(ANN, west).await;
+pub(crate) fn what_breaks_a_limit_is_refused_alone(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    let row = scene.spawn(ANN, west);
     let mut large = save(&row, 2);
     large.body.state = Bytes::from(vec![0; limits::STATE_BYTES_MAX + 1]);
     let saves = |save: PlayerSave, count| StoreRequest::SavePlayers {
@@ -86,7 +82,7 @@ pub(crate) async fn what_breaks_a_limit_is_refused_alone(scene: &Scene) {
         pass(A, west, 1, vec![]),
         saves(save(&row, 2), 1),
     ];
-    let results = scene.store.execute(requests).await;
+    let results = scene.store.execute(&requests);
     let invalid = |result: &StoreResult| matches!(result, Err(StoreError::Invalid(_)));
     assert_eq!(results.len(), 6);
     assert!(results[..5].iter().all(invalid), "{results:?}");

@@ -25,15 +25,24 @@ pub(crate) struct Scene {
     _dir: Option<TempDir>,
 }
 
-pub(crate) async fn sqlite() -> Scene {
+pub(crate) fn sqlite() -> Scene {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
-    let (one, other) = tokio::join!(SqliteStore::open(&path), SqliteStore::open(&path));
+    let open = || SqliteStore::open(&path).unwrap();
+    let (one, other) = both(open, open);
     Scene {
-        store: Arc::new(one.unwrap()),
-        other: Arc::new(other.unwrap()),
+        store: Arc::new(one),
+        other: Arc::new(other),
         _dir: Some(dir),
     }
+}
+
+/// Two processes at once.
+pub(crate) fn both<T: Send>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> T + Send) -> (T, T) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        (one(), other.join().unwrap())
+    })
 }
 
 pub(crate) fn simulated() -> Scene {
@@ -45,22 +54,22 @@ pub(crate) fn simulated() -> Scene {
     }
 }
 
-pub(crate) async fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
-    store.execute(vec![request]).await.remove(0).unwrap()
+pub(crate) fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
+    store.execute(&[request]).remove(0).unwrap()
 }
 
 impl Scene {
-    pub(crate) async fn ask(&self, request: StoreRequest) -> StoreReply {
-        ask(&self.store, request).await
+    pub(crate) fn ask(&self, request: StoreRequest) -> StoreReply {
+        ask(&self.store, request)
     }
 
-    pub(crate) async fn serve(&self, node: NodeNumber, region: RegionNumber) -> Serving {
-        let StoreReply::Service(newest) = self.ask(StoreRequest::ReadService { region }).await else {
+    pub(crate) fn serve(&self, node: NodeNumber, region: RegionNumber) -> Serving {
+        let StoreReply::Service(newest) = self.ask(StoreRequest::ReadService { region }) else {
             panic!("nothing is said of the region");
         };
         let after = newest.map(|service| service.region_epoch);
         let serve = StoreRequest::ServeRegion { region, node, after };
-        let StoreReply::Serving(region_epoch) = self.ask(serve).await else {
+        let StoreReply::Serving(region_epoch) = self.ask(serve) else {
             panic!("not served");
         };
         Serving {
@@ -71,43 +80,37 @@ impl Scene {
     }
 
     /// A player that `serving` has spawned, at version 1.
-    pub(crate) async fn spawn(&self, user: UserId, serving: Serving) -> PlayerRow {
-        match self
-            .ask(StoreRequest::InsertPlayer {
-                row: row(user, serving),
-            })
-            .await
-        {
+    pub(crate) fn spawn(&self, user: UserId, serving: Serving) -> PlayerRow {
+        match self.ask(StoreRequest::InsertPlayer {
+            row: row(user, serving),
+        }) {
             StoreReply::Inserted(row) => row,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn load(&self, user: UserId) -> Option<PlayerRow> {
-        match self.ask(StoreRequest::LoadPlayer { user }).await {
+    pub(crate) fn load(&self, user: UserId) -> Option<PlayerRow> {
+        match self.ask(StoreRequest::LoadPlayer { user }) {
             StoreReply::Player(row) => row,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn row(&self, user: UserId) -> PlayerRow {
-        self.load(user).await.expect("a row")
+    pub(crate) fn row(&self, user: UserId) -> PlayerRow {
+        self.load(user).expect("a row")
     }
 
-    pub(crate) async fn save(&self, owner: NodeNumber, save: PlayerSave) -> SaveOutcome {
-        match self
-            .ask(StoreRequest::SavePlayers {
-                owner,
-                saves: vec![save],
-            })
-            .await
-        {
+    pub(crate) fn save(&self, owner: NodeNumber, save: PlayerSave) -> SaveOutcome {
+        match self.ask(StoreRequest::SavePlayers {
+            owner,
+            saves: vec![save],
+        }) {
             StoreReply::Saved(outcomes) => outcomes[0],
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn commit(
+    pub(crate) fn commit(
         &self,
         owner: NodeNumber,
         save: PlayerSave,
@@ -117,21 +120,21 @@ impl Scene {
             save,
             changes: changes.to_vec(),
         }];
-        match self.ask(StoreRequest::CommitDurable { owner, commits }).await {
+        match self.ask(StoreRequest::CommitDurable { owner, commits }) {
             StoreReply::Committed(outcomes) => outcomes[0],
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn holdings(&self, request: StoreRequest) -> Vec<Holding> {
-        match self.ask(request).await {
+    pub(crate) fn holdings(&self, request: StoreRequest) -> Vec<Holding> {
+        match self.ask(request) {
             StoreReply::Holdings(holdings) => holdings,
             other => panic!("{other:?}"),
         }
     }
 
     /// `count` gems, numbered from 0, all on the ground of `WEST`.
-    pub(crate) async fn seed(&self, count: u64) {
+    pub(crate) fn seed(&self, count: u64) {
         let holder = |id: u64| Holder::Ground {
             region: WEST,
             x: id as f32 + 0.25,
@@ -145,7 +148,7 @@ impl Scene {
             })
             .collect();
         assert_eq!(
-            self.ask(StoreRequest::SeedHoldings { seed: 99, holdings }).await,
+            self.ask(StoreRequest::SeedHoldings { seed: 99, holdings }),
             StoreReply::Seeded(99)
         );
     }
