@@ -6,7 +6,7 @@ mod walkers;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{Incarnation, LiveLane, NodeNumber, ProxyLane, RegionNumber};
 use topology::Topology;
 
 pub(crate) use region_host::{RegionHost, SESSION};
@@ -15,7 +15,16 @@ pub(crate) use walkers::Walkers;
 /// The game server of the region.
 pub(crate) const SERVER: NodeNumber = NodeNumber(1);
 /// Its proxies; the first is the one that is looked at.
-pub(crate) const PROXIES: [NodeNumber; 2] = [NodeNumber(101), NodeNumber(102)];
+pub(crate) const PROXIES: [LiveLane; 2] = [only_lane(101), only_lane(102)];
+
+/// The one lane of a proxy.
+const fn only_lane(proxy: u16) -> LiveLane {
+    LiveLane {
+        at: ProxyLane::first(NodeNumber(proxy)),
+        incarnation: Incarnation(1),
+    }
+}
+
 /// The region.
 pub(crate) const REGION: RegionNumber = RegionNumber(1);
 /// Edge of a cell, units.

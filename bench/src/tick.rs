@@ -165,7 +165,7 @@ impl Field {
                     let own = OwnState::parse(&output.own)?;
                     self.walkers.seen(output.user as usize - 1, own.at);
                 }
-                ServerToProxy::CellUpdates(updates) if proxy == PROXIES[0] => {
+                ServerToProxy::CellUpdates(updates) if proxy == PROXIES[0].at => {
                     spent.cells += updates.cells.len();
                     spent.cell_bytes += updates.cells.iter().map(Bytes::len).sum::<usize>();
                 }

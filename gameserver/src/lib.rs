@@ -6,5 +6,6 @@ pub mod dispatch;
 pub mod fixed_map;
 pub mod join_check;
 pub mod logic;
+pub mod proxy_lanes;
 pub mod region;
 pub mod server;

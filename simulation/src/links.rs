@@ -1,6 +1,6 @@
 //! The made-up network between nodes: one stream per dialer and listener, in order within a class, lost as a whole.
 
-use protocol::ids::NodeNumber;
+use protocol::ids::{Incarnation, NodeNumber};
 use protocol::message::family::Class;
 
 use crate::dice::Dice;
@@ -46,6 +46,8 @@ pub(crate) struct Link {
     pub(crate) listener: NodeNumber,
     /// Counts connections.
     pub(crate) generation: u64,
+    /// Which start of the dialer made the connection.
+    pub(crate) incarnation: Incarnation,
     /// Whether bytes still get through.
     pub(crate) is_alive: bool,
     /// Who believes that it is up.
@@ -66,6 +68,7 @@ impl Link {
             dialer,
             listener,
             generation: 0,
+            incarnation: Incarnation(0),
             is_alive: false,
             is_up: [false; 2],
             cut_until_us: 0,
@@ -101,8 +104,9 @@ impl Link {
     }
 
     /// A new connection; returns when each end hears of it. The listener's first bytes come after the dialer's.
-    pub(crate) fn connect(&mut self, now_us: u64, dice: &mut Dice) -> (u64, u64) {
+    pub(crate) fn connect(&mut self, incarnation: Incarnation, now_us: u64, dice: &mut Dice) -> (u64, u64) {
         self.generation += 1;
+        self.incarnation = incarnation;
         self.is_alive = true;
         let listener_us = now_us + dice.between(200, 3_000);
         let dialer_us = listener_us + dice.between(200, 3_000);

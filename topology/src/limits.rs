@@ -20,8 +20,8 @@ pub const VIEW_RINGS_MAX: u32 = 7;
 pub const BORDER_CELLS_MAX: u32 = 8;
 /// Ticks per second.
 pub const TICK_HZ_MAX: u32 = 60;
-/// UDP shards of one proxy.
-pub const SHARDS_MAX: u32 = 64;
+/// UDP shards of one proxy process, each a lane to every game server. Larger hosts run more processes.
+pub const SHARDS_MAX: u32 = 4;
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 32;
 /// Standbys of one region.

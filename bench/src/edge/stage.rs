@@ -11,7 +11,7 @@ use protocol::cell::DecodedCell;
 use protocol::datagram::ConnectionId;
 use protocol::demo::OwnState;
 use protocol::geometry::CellGrid;
-use protocol::ids::{AttachNo, NodeNumber, RegionEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::ids::{AttachNo, LiveLane, RegionEpoch, RegionNumber, SessionGeneration, UserId};
 use protocol::keys::{DatagramSecret, Direction, Prk};
 use protocol::message::client;
 use protocol::message::family::{BatchReader, ProxyToServer, ServerToProxy};
@@ -275,7 +275,7 @@ impl Stage {
                 ServerToProxy::Joined(joined) => self.epochs[number(joined.user)] = joined.owner_epoch,
                 _ => {}
             }
-            if proxy != PROXIES[0] {
+            if proxy != PROXIES[0].at {
                 continue;
             }
             match message {
@@ -325,6 +325,6 @@ fn number(user: u64) -> usize {
     user as usize - 1
 }
 
-fn proxy_of(number: usize, players: usize) -> NodeNumber {
+fn proxy_of(number: usize, players: usize) -> LiveLane {
     PROXIES[usize::from(number >= players)]
 }

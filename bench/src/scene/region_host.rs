@@ -5,8 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use gameserver::demo::DemoGame;
 use gameserver::join_check::VerifiedJoin;
+use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{NoClock, Now, PhaseClock, Region, RegionConfig, RegionEffect, RegionInput};
-use protocol::ids::{AttachNo, CommandNumber, EventNumber, NodeNumber, SessionGeneration, SessionId, UserId};
+use protocol::ids::{
+    AttachNo, CommandNumber, EventNumber, Lanes, LiveLane, ProxyLane, SessionGeneration, SessionId, UserId,
+};
 use protocol::message::family::ServerToProxy;
 use protocol::message::subscription::Subscribe;
 use store::simulated::SimulatedStore;
@@ -21,7 +24,7 @@ pub(crate) struct RegionHost {
     region: Region,
     store: SimulatedStore,
     now: Now,
-    said: Vec<(NodeNumber, ServerToProxy)>,
+    said: Vec<(ProxyLane, ServerToProxy)>,
 }
 
 /// Reads the thread's CPU clock between phases, in nanoseconds: those of a small region are shorter than a microsecond.
@@ -61,7 +64,11 @@ impl RegionHost {
         };
         host.settle();
         for proxy in PROXIES {
-            host.give(RegionInput::ProxyUp(proxy));
+            let arriving = ArrivingLane {
+                lane: proxy,
+                lanes: Lanes::ONE,
+            };
+            host.give(RegionInput::ProxyUp(arriving));
         }
         Ok(host)
     }
@@ -84,7 +91,7 @@ impl RegionHost {
     }
 
     /// A user joins through a proxy.
-    pub(crate) fn join(&mut self, proxy: NodeNumber, user: UserId) {
+    pub(crate) fn join(&mut self, proxy: LiveLane, user: UserId) {
         let join = VerifiedJoin {
             user,
             session: SESSION,
@@ -99,7 +106,7 @@ impl RegionHost {
     }
 
     /// A proxy subscribes to cells.
-    pub(crate) fn subscribe(&mut self, proxy: NodeNumber, cells: Vec<u32>) {
+    pub(crate) fn subscribe(&mut self, proxy: LiveLane, cells: Vec<u32>) {
         let subscribe = Subscribe {
             region: REGION.0,
             region_epoch: self.epoch(),
@@ -131,7 +138,7 @@ impl RegionHost {
     }
 
     /// What the region has said to proxies since the last call, in order.
-    pub(crate) fn take_said(&mut self) -> Vec<(NodeNumber, ServerToProxy)> {
+    pub(crate) fn take_said(&mut self) -> Vec<(ProxyLane, ServerToProxy)> {
         std::mem::take(&mut self.said)
     }
 

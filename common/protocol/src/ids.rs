@@ -1,6 +1,10 @@
 //! Newtypes for everything that two numbers of the same width could be mistaken for each other.
 
+mod lane;
+
 use std::fmt;
+
+pub use lane::{Lane, Lanes, LiveLane, ProxyLane, lane_of};
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {

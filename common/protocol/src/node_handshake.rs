@@ -27,11 +27,11 @@ mod standing;
 mod version;
 mod welcome;
 
+pub use crate::ids::{Lane, Lanes};
 pub use duplicate::{LinkChoice, newer_link};
 pub use error::HandshakeError;
 pub use established::{EstablishedNode, LinkTerms, VerifiedPeer};
 pub use initiator::{Initiator, InitiatorStep};
-pub use lane::Lane;
 pub use local::LocalNode;
 pub use policy::{PeerPolicy, PeerStanding};
 pub use responder::{Responder, ResponderStep};

@@ -191,7 +191,7 @@ fn nh_3_versions_outside_ours_and_unknown_flags_are_refused() {
     };
     assert_eq!(hello_error(&changed(1, VERSION + 1)), HandshakeError::Version);
     assert_eq!(hello_error(&changed(0, 0)), HandshakeError::Version);
-    assert_eq!(hello_error(&changed(2, 16)), HandshakeError::Malformed);
+    assert_eq!(hello_error(&changed(2, 0x02)), HandshakeError::Malformed);
     assert_eq!(hello_error(&changed(3, 1)), HandshakeError::Malformed);
 
     let scene = Scene::new();

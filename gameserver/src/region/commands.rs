@@ -2,7 +2,7 @@
 //! are told: acknowledgements of commands, events, and once per tick their own state.
 
 use bytes::Bytes;
-use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{LiveLane, OwnerEpoch, UserId};
 use protocol::limits::{
     COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX, OWN_STATE_BYTES_MAX,
 };
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::handover::arrival::EarlyMessage;
 use super::player::{Phase, Player, QueuedCommand};
 use super::state::RegionState;
+use super::subscribers::Subscriber;
 use crate::logic::{CommandKind, Ctx, GameLogic};
 
 /// The hash chain over applied commands: `SHA256(h ‖ number u64 ‖ bytes)`.
@@ -28,14 +29,14 @@ pub(super) fn chain(hash: &[u8; 32], number: u64, body: &[u8]) -> [u8; 32] {
 }
 
 impl RegionState {
-    pub(super) fn inputs(&mut self, proxy: NodeNumber, message: Inputs) {
+    pub(super) fn inputs(&mut self, lane: LiveLane, message: Inputs) {
         let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
         let too_long = message.inputs.iter().any(|input| input.len() > INPUT_BYTES_MAX);
         if too_long || message.inputs.len() > INPUTS_REPEATED_MAX || message.number > NUMBER_MAX {
             return self.count("input_too_long");
         }
-        let Some(player) = self.bound_player(proxy, user, epoch) else {
-            return self.early(proxy, user, epoch, EarlyMessage::Inputs(message));
+        let Some(player) = self.bound_player(lane, user, epoch) else {
+            return self.early(lane, user, epoch, EarlyMessage::Inputs(message));
         };
         // The newest wins; those repeated behind it are older.
         let (key, last, phase) = (player.key, player.last_input, player.phase);
@@ -54,13 +55,13 @@ impl RegionState {
         }
     }
 
-    pub(super) fn command(&mut self, proxy: NodeNumber, message: Command) {
+    pub(super) fn command(&mut self, lane: LiveLane, message: Command) {
         let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
         if message.body.len() > COMMAND_BYTES_MAX {
             return self.count("command_too_long");
         }
-        let Some(player) = self.bound_player(proxy, user, epoch) else {
-            return self.early(proxy, user, epoch, EarlyMessage::Command(message));
+        let Some(player) = self.bound_player(lane, user, epoch) else {
+            return self.early(lane, user, epoch, EarlyMessage::Command(message));
         };
         if matches!(player.phase, Phase::Frozen(_) | Phase::Leaving) {
             return;
@@ -69,7 +70,7 @@ impl RegionState {
         if message.number != expected || player.commands.len() >= COMMAND_WINDOW {
             // Repeated, or a gap: either way the proxy learns where to go on.
             let number = player.command_ack();
-            return self.acknowledge(proxy, user, epoch, number);
+            return self.acknowledge(lane, user, epoch, number);
         }
         let kind = match message.class() {
             CommandClass::Soft => CommandKind::Soft,
@@ -86,14 +87,14 @@ impl RegionState {
         }
     }
 
-    pub(super) fn event_ack(&mut self, proxy: NodeNumber, message: &EventAck) {
+    pub(super) fn event_ack(&mut self, lane: LiveLane, message: &EventAck) {
         let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
         let now_ms = self.now.mono_ms;
         if message.number > NUMBER_MAX {
             return self.count("event_ack_too_large");
         }
-        let Some(player) = self.bound_player(proxy, user, epoch) else {
-            return self.early(proxy, user, epoch, EarlyMessage::EventAck(*message));
+        let Some(player) = self.bound_player(lane, user, epoch) else {
+            return self.early(lane, user, epoch, EarlyMessage::EventAck(*message));
         };
         player.events.acknowledge(message.number);
         player.dirty_since_ms.get_or_insert(now_ms);
@@ -101,9 +102,9 @@ impl RegionState {
 
     /// The player, if it is here at this epoch and this proxy speaks for it. What comes from a wrong proxy or at an
     /// older epoch is counted by [`early`](Self::early).
-    fn bound_player(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch) -> Option<&mut Player> {
+    fn bound_player(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch) -> Option<&mut Player> {
         let player = self.players.get_mut(&user)?;
-        if player.epoch != epoch || player.binding.proxy != Some(proxy) {
+        if player.epoch != epoch || player.bound.lane != Some(lane) {
             return None;
         }
         if !player.proxy_trusts {
@@ -114,11 +115,11 @@ impl RegionState {
     }
 
     /// A message for a player that is not here at that epoch: too old, too early, or for somebody else.
-    fn early(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, message: EarlyMessage) {
+    fn early(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch, message: EarlyMessage) {
         let here = self
             .players
             .get(&user)
-            .map(|player| (player.epoch, player.binding.proxy));
+            .map(|player| (player.epoch, player.bound.lane));
         match here {
             Some((at, bound)) if at >= epoch => {
                 self.count(if at == epoch {
@@ -127,52 +128,86 @@ impl RegionState {
                     "player_stale_epoch"
                 });
                 // It has missed that another session took over, or that its own was given up: its join is answered.
-                if bound != Some(proxy) {
-                    self.disown(proxy, user, at);
+                if bound != Some(lane) {
+                    self.disown(lane, user, at);
                 }
             }
             _ => {
                 if let Some(stub) = self.stubs.get(&user).copied()
                     && stub.owner_epoch >= epoch
                 {
-                    return self.elsewhere(proxy, user, &stub);
+                    return self.elsewhere(lane, user, &stub);
                 }
-                self.keep_early(proxy, user, epoch, message);
+                self.keep_early(lane, user, epoch, message);
             }
         }
     }
 
     /// The player is here, and a proxy believes to be bound to it and is not: it has to join again.
-    fn disown(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch) {
+    fn disown(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch) {
         let elsewhere = Elsewhere {
             user: user.0,
             node: 0,
             region: self.config.number.0,
             owner_epoch: epoch.0,
         };
-        self.tell_proxy(proxy, elsewhere);
+        self.tell_proxy(lane, elsewhere);
     }
 
     /// Messages that came before their player did.
-    pub(super) fn replay(&mut self, messages: Vec<(NodeNumber, EarlyMessage)>) {
-        for (proxy, message) in messages {
+    pub(super) fn replay(&mut self, messages: Vec<(LiveLane, EarlyMessage)>) {
+        for (lane, message) in messages {
             match message {
-                EarlyMessage::Inputs(message) => self.inputs(proxy, message),
-                EarlyMessage::Command(message) => self.command(proxy, message),
-                EarlyMessage::EventAck(message) => self.event_ack(proxy, &message),
+                EarlyMessage::Inputs(message) => self.inputs(lane, message),
+                EarlyMessage::Command(message) => self.command(lane, message),
+                EarlyMessage::EventAck(message) => self.event_ack(lane, &message),
             }
         }
     }
 
-    pub(super) fn proxy_says(&mut self, proxy: NodeNumber, message: ProxyToServer) {
-        use super::subscribers::Role::Proxy;
+    /// Whether this lane is up and the one of this user: it is what makes one writer of each player at a proxy.
+    pub(super) fn may_speak(&mut self, lane: LiveLane, user: UserId) -> bool {
+        let speaks = self.proxies.speaks_for(lane, user);
+        if !speaks {
+            let is_up = self.proxies.is_up(lane);
+            self.count(if is_up { "player_wrong_lane" } else { "lane_not_up" });
+        }
+        speaks
+    }
+
+    fn may_speak_of(&mut self, lane: LiveLane, message: &ProxyToServer) -> bool {
+        let user = match message {
+            ProxyToServer::Inputs(message) => message.user,
+            ProxyToServer::Command(message) => message.user,
+            ProxyToServer::EventAck(message) => message.user,
+            ProxyToServer::Leave(message) => message.user,
+            ProxyToServer::Join(_)
+            | ProxyToServer::Subscribe(_)
+            | ProxyToServer::Unsubscribe(_)
+            | ProxyToServer::Heartbeat(_)
+            | ProxyToServer::GetTopology(_)
+            | ProxyToServer::Topology(_) => {
+                let is_up = self.proxies.is_up(lane);
+                if !is_up {
+                    self.count("lane_not_up");
+                }
+                return is_up;
+            }
+        };
+        self.may_speak(lane, UserId(user))
+    }
+
+    pub(super) fn proxy_says(&mut self, lane: LiveLane, message: ProxyToServer) {
+        if !self.may_speak_of(lane, &message) {
+            return;
+        }
         match message {
-            ProxyToServer::Inputs(message) => self.inputs(proxy, message),
-            ProxyToServer::Command(message) => self.command(proxy, message),
-            ProxyToServer::EventAck(message) => self.event_ack(proxy, &message),
-            ProxyToServer::Leave(message) => self.leave(proxy, &message),
-            ProxyToServer::Subscribe(message) => self.subscribe(Proxy, proxy, &message),
-            ProxyToServer::Unsubscribe(message) => self.unsubscribe(Proxy, proxy, &message),
+            ProxyToServer::Inputs(message) => self.inputs(lane, message),
+            ProxyToServer::Command(message) => self.command(lane, message),
+            ProxyToServer::EventAck(message) => self.event_ack(lane, &message),
+            ProxyToServer::Leave(message) => self.leave(lane, &message),
+            ProxyToServer::Subscribe(message) => self.subscribe(Subscriber::Lane(lane.at), &message),
+            ProxyToServer::Unsubscribe(message) => self.unsubscribe(Subscriber::Lane(lane.at), &message),
             ProxyToServer::Join(_) => self.count("join_unverified"),
             ProxyToServer::Heartbeat(_) | ProxyToServer::GetTopology(_) | ProxyToServer::Topology(_) => {
                 self.count("not_for_a_region");
@@ -285,20 +320,20 @@ impl RegionState {
         let number = player.command_ack();
         if number > player.told_command {
             player.told_command = number;
-            if let Some(proxy) = player.binding.proxy {
+            if let Some(lane) = player.bound.lane {
                 let epoch = player.epoch;
-                self.acknowledge(proxy, user, epoch, number);
+                self.acknowledge(lane, user, epoch, number);
             }
         }
     }
 
-    pub(super) fn acknowledge(&mut self, proxy: NodeNumber, user: UserId, epoch: OwnerEpoch, number: u64) {
+    pub(super) fn acknowledge(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch, number: u64) {
         let ack = CommandAck {
             user: user.0,
             owner_epoch: epoch.0,
             number,
         };
-        self.tell_proxy(proxy, ack);
+        self.tell_proxy(lane, ack);
     }
 
     /// Sends the events that may go out.
@@ -306,7 +341,7 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
-        let (Some(proxy), epoch) = (player.binding.proxy, player.epoch) else {
+        let (Some(lane), epoch) = (player.bound.lane, player.epoch) else {
             return;
         };
         if !player.proxy_trusts {
@@ -320,7 +355,7 @@ impl RegionState {
                 number,
                 body,
             };
-            effects.push(super::RegionEffect::ToProxy(proxy, event.into()));
+            effects.push(super::RegionEffect::ToProxy(lane.at, event.into()));
         });
     }
 
@@ -331,7 +366,7 @@ impl RegionState {
         let mut publication =
             std::mem::replace(&mut self.publication, super::subscribers::Publication::new(0));
         for player in self.players.values() {
-            let Some(proxy) = player.binding.proxy else {
+            let Some(lane) = player.bound.lane else {
                 continue;
             };
             let Some(entity) = self.entities.get(player.key) else {
@@ -348,8 +383,8 @@ impl RegionState {
                 home_cell: self.cells.index(entity.cell).0,
                 own: Bytes::copy_from_slice(&own),
             };
-            publication.output(proxy);
-            effects.push(super::RegionEffect::ToProxy(proxy, output.into()));
+            publication.output(lane.at);
+            effects.push(super::RegionEffect::ToProxy(lane.at, output.into()));
         }
         (self.own, self.effects, self.publication) = (own, effects, publication);
     }

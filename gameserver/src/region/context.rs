@@ -165,7 +165,7 @@ impl Ctx for RegionState {
         };
         // A frozen player is what its Prepare says, down to the number of its last event.
         let frozen = matches!(player.phase, Phase::Frozen(_));
-        if frozen || body.len() > EVENT_BYTES_MAX || (!durable && player.binding.proxy.is_none()) {
+        if frozen || body.len() > EVENT_BYTES_MAX || (!durable && player.bound.lane.is_none()) {
             return;
         }
         if !player.events.push(body, durable, waits) {

@@ -1,6 +1,6 @@
 //! Everything that a region wants done outside.
 
-use protocol::ids::{NodeNumber, RegionNumber, UserId};
+use protocol::ids::{LiveLane, NodeNumber, ProxyLane, RegionNumber, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 use store::StoreRequest;
 
@@ -13,8 +13,8 @@ pub struct StoreTicket(pub u64);
 /// One thing to do. Never waits for anybody.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RegionEffect {
-    /// To a proxy; dropped when it has no link.
-    ToProxy(NodeNumber, ServerToProxy),
+    /// To a proxy, by this lane; dropped when that has no link.
+    ToProxy(ProxyLane, ServerToProxy),
     /// To a peer, or to another region of the own node; dropped when it has no link.
     ToServer(NodeNumber, ServerToServer),
     /// To the store; exactly one answer comes back.
@@ -28,7 +28,7 @@ pub enum RegionEffect {
     /// Messages about this user do not belong to this region any more.
     PlayerGone(UserId),
     /// Another region of this server is to serve the join.
-    ForwardJoin(RegionNumber, NodeNumber, VerifiedJoin),
+    ForwardJoin(RegionNumber, LiveLane, VerifiedJoin),
     /// Another process serves the region now: this one can activate nobody any more, and has to end.
     Superseded,
     /// Something was refused: the label of a metric.

@@ -1,23 +1,25 @@
 //! Everything that can happen to a region from outside.
 
-use protocol::ids::NodeNumber;
+use protocol::ids::{LiveLane, NodeNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
 use store::{StoreError, StoreReply};
 
 use super::effect::StoreTicket;
+use super::subscribers::Subscriber;
 use crate::join_check::VerifiedJoin;
+use crate::proxy_lanes::ArrivingLane;
 
 /// One event for a region. The shell has checked who speaks; the region checks what they may say.
 #[derive(Clone, Debug)]
 pub enum RegionInput {
-    /// A proxy's link is up (again).
-    ProxyUp(NodeNumber),
-    /// A proxy's link is gone.
-    ProxyDown(NodeNumber),
+    /// A lane of a proxy is up (again). Whatever it replaces is down.
+    ProxyUp(ArrivingLane),
+    /// A lane of a proxy is gone.
+    ProxyDown(LiveLane),
     /// Anything from a proxy but `Join`, `Heartbeat` and `Topology`.
-    FromProxy(NodeNumber, ProxyToServer),
+    FromProxy(LiveLane, ProxyToServer),
     /// A join whose ticket and attach have been verified.
-    Join(NodeNumber, VerifiedJoin),
+    Join(LiveLane, VerifiedJoin),
     /// A link to or from a peer is up (again); also once for the own node when its regions are there.
     PeerUp(NodeNumber),
     /// A link to or from a peer is gone.
@@ -25,7 +27,7 @@ pub enum RegionInput {
     /// Anything from a peer, or from a region of the own node, but `Heartbeat` and `Topology`.
     FromPeer(NodeNumber, ServerToServer),
     /// Cell messages to this subscriber were dropped: it needs keyframes of all its cells.
-    CellsDropped(NodeNumber),
+    CellsDropped(Subscriber),
     /// The answer to [`RegionEffect::Store`](super::RegionEffect::Store) of the same ticket.
     Store(StoreTicket, Result<StoreReply, StoreError>),
     /// Take nobody new, write everything down.

@@ -62,7 +62,7 @@ fn view<'a>(state: &'a RegionState, player: &'a Player) -> Option<PlayerView<'a>
         entity: player.entity,
         epoch: player.epoch,
         version: player.version,
-        binding: player.binding,
+        binding: player.bound.row(),
         at: state.entities.get(player.key)?.at,
         is_active: player.phase == Phase::Active,
         last_input: player.last_input,

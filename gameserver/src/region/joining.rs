@@ -1,7 +1,7 @@
 //! A join under way, between the steps that the store takes.
 
 use protocol::geometry::Position;
-use protocol::ids::{AttachNo, NodeNumber, SessionGeneration};
+use protocol::ids::{AttachNo, LiveLane, SessionGeneration};
 use store::PlayerRow;
 
 use crate::join_check::VerifiedJoin;
@@ -16,7 +16,7 @@ pub(super) struct Spawn {
 /// A join under way.
 #[derive(Clone, Debug)]
 pub(super) struct Joining {
-    pub(super) proxy: NodeNumber,
+    pub(super) lane: LiveLane,
     pub(super) join: VerifiedJoin,
     pub(super) since_ms: u64,
     /// How the user starts if there is no row.

@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 use protocol::geometry::Position;
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{EntityId, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Elsewhere, JoinRefused, Joined, Superseded};
 use protocol::{Code, cell::Motion, cell::RemoveReason, cell::StateBytes};
@@ -28,34 +28,35 @@ const JOINING_MAX: usize = 4_096;
 
 impl RegionState {
     /// `spawn`: what the game makes of a new user.
-    pub(super) fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin, spawn: Spawn) {
+    pub(super) fn join(&mut self, lane: LiveLane, join: VerifiedJoin, spawn: Spawn) {
         if self.players.contains_key(&join.user) {
-            return self.rebind(proxy, join);
+            return self.rebind(lane, join);
         }
         // A stub that names this very server would send the proxy in a circle; the row knows which region it is.
         let stub = self.stubs.get(&join.user).copied();
         if let Some(stub) = stub.filter(|stub| stub.at.node != self.config.node) {
-            return self.elsewhere(proxy, join.user, &stub);
+            return self.elsewhere(lane, join.user, &stub);
         }
         let order = (join.session_generation, join.attach_no);
         if let Some(joining) = self.joining.get_mut(&join.user) {
-            let newer = order > joining.order() || (order == joining.order() && proxy == joining.proxy);
+            let newer =
+                order > joining.order() || (order == joining.order() && lane.node() == joining.lane.node());
             let refused = if newer {
-                (joining.proxy, joining.join.clone())
+                (joining.lane, joining.join.clone())
             } else {
-                (proxy, join.clone())
+                (lane, join.clone())
             };
             if newer {
-                (joining.proxy, joining.join, joining.left) = (proxy, join, false);
+                (joining.lane, joining.join, joining.left) = (lane, join, false);
             }
-            if refused.0 != proxy || !newer {
+            if refused.0.node() != lane.node() || !newer {
                 self.refuse_join(refused.0, &refused.1, Code::Superseded);
             }
             return;
         }
         if self.draining || self.joining.len() >= JOINING_MAX {
             return self.refuse_join(
-                proxy,
+                lane,
                 &join,
                 if self.draining {
                     Code::WorldRecovering
@@ -66,7 +67,7 @@ impl RegionState {
         }
         let user = join.user;
         let joining = Joining {
-            proxy,
+            lane,
             join,
             since_ms: self.now.mono_ms,
             spawn,
@@ -79,42 +80,42 @@ impl RegionState {
     }
 
     /// The same user again, from here or from another proxy: the higher (generation, attach number) wins.
-    pub(super) fn rebind(&mut self, proxy: NodeNumber, join: VerifiedJoin) {
+    pub(super) fn rebind(&mut self, lane: LiveLane, join: VerifiedJoin) {
         let Some(player) = self.players.get_mut(&join.user) else {
             return;
         };
         let order = (join.session_generation, join.attach_no);
-        let bound = player.binding;
-        let same_again = order == bound.order() && bound.proxy.is_none_or(|bound| bound == proxy);
+        let bound = player.bound;
+        let same_again = order == bound.order() && bound.lane.is_none_or(|bound| bound.node() == lane.node());
         if order < bound.order() || (order == bound.order() && !same_again) {
-            return self.refuse_join(proxy, &join, Code::Superseded);
+            return self.refuse_join(lane, &join, Code::Superseded);
         }
         match player.phase {
             Phase::Frozen(_) | Phase::Leaving | Phase::Unanswered => {
-                player.waiting_join = Some((proxy, join));
+                player.waiting_join = Some((lane, join));
                 return;
             }
             Phase::Active => {}
         }
-        let before = (player.binding.proxy, player.session_key());
-        if join.session_generation > player.binding.session_generation
+        let before = (player.bound.lane, player.session_key());
+        if join.session_generation > player.bound.session_generation
             && let Some(entity) = self.entities.get_mut(player.key)
         {
             // Numbers start again: an input of the earlier login would make all new ones look old.
             entity.input = None;
         }
-        player.bind(proxy, &join);
+        player.bind(lane, &join);
         player.logout = false;
         player.dirty_since_ms.get_or_insert(self.now.mono_ms);
         if let (Some(old), session) = before
-            && old != proxy
+            && old.node() != lane.node()
         {
             let user = join.user.0;
             let session = Some(session);
             self.tell_proxy(old, Superseded { user, session });
         }
         self.welcome(join.user);
-        if !self.proxies.contains(&proxy) {
+        if !self.proxies.is_up(lane) {
             self.linkdead(join.user);
         }
     }
@@ -125,7 +126,7 @@ impl RegionState {
         let Some(player) = self.players.get(&user) else {
             return;
         };
-        let Some(proxy) = player.binding.proxy else { return };
+        let Some(lane) = player.bound.lane else { return };
         let home_cell = self
             .entities
             .get(player.key)
@@ -141,7 +142,7 @@ impl RegionState {
             last_input: player.last_input,
             last_command: player.command_ack(),
         };
-        self.tell_proxy(proxy, joined);
+        self.tell_proxy(lane, joined);
         self.send_events(user);
     }
 
@@ -158,7 +159,7 @@ impl RegionState {
             // By a handover, while the row was read: what is here may be newer than any row.
             let joining = self.joining.remove(&user);
             if let Some(joining) = joining.filter(|joining| !joining.left) {
-                self.rebind(joining.proxy, joining.join);
+                self.rebind(joining.lane, joining.join);
             }
             return;
         }
@@ -193,7 +194,7 @@ impl RegionState {
         if self.players.contains_key(&user) {
             // It arrived by a handover while the row was read.
             if let Some(joining) = self.joining.remove(&user) {
-                self.rebind(joining.proxy, joining.join);
+                self.rebind(joining.lane, joining.join);
             }
             return;
         }
@@ -227,7 +228,7 @@ impl RegionState {
                 let binding = Binding {
                     session_generation: joining.join.session_generation,
                     attach_no: joining.join.attach_no,
-                    proxy: Some(joining.proxy),
+                    proxy: Some(joining.lane.node()),
                 };
                 let (serving, expected) = (self.serving_claim(), row.owner_epoch);
                 let activate = StoreRequest::Activate {
@@ -285,7 +286,7 @@ impl RegionState {
             binding: Binding {
                 session_generation: join.session_generation,
                 attach_no: join.attach_no,
-                proxy: Some(joining.proxy),
+                proxy: Some(joining.lane.node()),
             },
             state: state.encode_to_vec().into(),
             ..PlayerBody::default()
@@ -315,14 +316,14 @@ impl RegionState {
         let Some(row) = joining.row else { return };
         if !self.activate(&row, &holdings) {
             self.count("activation_failed");
-            return self.refuse_join(joining.proxy, &joining.join, Code::Busy);
+            return self.refuse_join(joining.lane, &joining.join, Code::Busy);
         }
         if let Some(player) = self.players.get_mut(&user) {
-            player.bind(joining.proxy, &joining.join);
+            player.bind(joining.lane, &joining.join);
             player.dirty_since_ms = Some(self.now.mono_ms);
         }
         self.welcome(user);
-        if joining.left || !self.proxies.contains(&joining.proxy) {
+        if joining.left || !self.proxies.is_up(joining.lane) {
             self.linkdead(user);
         }
     }
@@ -369,8 +370,10 @@ impl RegionState {
                 news.push(Notice::Received(row.user, *holding));
             }
         }
+        let lane = row.body.binding.proxy;
+        let lane = lane.and_then(|node| self.proxies.lane_for(node, row.user));
         self.players
-            .insert(row.user, Player::restore(row, &state, key, holdings));
+            .insert(row.user, Player::restore(row, &state, (key, lane), holdings));
         self.stubs.remove(&row.user);
         self.effects.push(RegionEffect::PlayerHere(row.user));
         self.notices.push_back(Notice::Entered(row.user));
@@ -385,13 +388,13 @@ impl RegionState {
             return;
         };
         let joining = Joining {
-            proxy: player.binding.proxy.unwrap_or_default(),
-            left: player.binding.proxy.is_none(),
+            lane: player.bound.lane.unwrap_or_default(),
+            left: player.bound.lane.is_none(),
             join: VerifiedJoin {
                 user,
                 session: player.session,
-                session_generation: player.binding.session_generation,
-                attach_no: player.binding.attach_no,
+                session_generation: player.bound.session_generation,
+                attach_no: player.bound.attach_no,
                 client_pub: player.client_pub,
                 acked_command: protocol::ids::CommandNumber(player.told_command),
                 acked_event: protocol::ids::EventNumber(0),
@@ -416,33 +419,33 @@ impl RegionState {
             region: region.0,
             owner_epoch: epoch.0,
         };
-        self.tell_proxy(joining.proxy, elsewhere);
+        self.tell_proxy(joining.lane, elsewhere);
     }
 
     fn forward_join(&mut self, user: UserId, region: RegionNumber) {
         if let Some(joining) = self.joining.remove(&user) {
-            let forward = RegionEffect::ForwardJoin(region, joining.proxy, joining.join);
+            let forward = RegionEffect::ForwardJoin(region, joining.lane, joining.join);
             self.effects.push(forward);
         }
     }
 
-    pub(super) fn elsewhere(&mut self, proxy: NodeNumber, user: UserId, stub: &Stub) {
+    pub(super) fn elsewhere(&mut self, lane: LiveLane, user: UserId, stub: &Stub) {
         let elsewhere = Elsewhere {
             user: user.0,
             node: u32::from(stub.at.node.0),
             region: stub.region.0,
             owner_epoch: stub.owner_epoch.0,
         };
-        self.tell_proxy(proxy, elsewhere);
+        self.tell_proxy(lane, elsewhere);
     }
 
     fn end_join(&mut self, user: UserId, code: Code) {
         if let Some(joining) = self.joining.remove(&user) {
-            self.refuse_join(joining.proxy, &joining.join, code);
+            self.refuse_join(joining.lane, &joining.join, code);
         }
     }
 
-    pub(super) fn refuse_join(&mut self, proxy: NodeNumber, join: &VerifiedJoin, code: Code) {
+    pub(super) fn refuse_join(&mut self, lane: LiveLane, join: &VerifiedJoin, code: Code) {
         self.count("join_refused");
         let refused = JoinRefused {
             user: join.user.0,
@@ -450,7 +453,7 @@ impl RegionState {
             code: u32::from(code.number()),
             retry_ms: RETRY_MS,
         };
-        self.tell_proxy(proxy, refused);
+        self.tell_proxy(lane, refused);
     }
 
     /// What lies in this region, from the store.

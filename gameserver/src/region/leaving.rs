@@ -2,12 +2,13 @@
 
 use protocol::Code;
 use protocol::cell::RemoveReason;
-use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{LiveLane, OwnerEpoch, UserId};
 use protocol::message::player::{Leave, LeaveReason, SessionKey};
 
 use super::effect::RegionEffect;
 use super::player::{Player, session_key};
 use super::state::{Notice, RegionState};
+use super::subscribers::Subscriber;
 
 impl RegionState {
     /// Takes a player out of the region's memory.
@@ -37,13 +38,13 @@ impl RegionState {
         self.count("player_fenced");
         self.doubt_own_service();
         if let Some(player) = self.drop_player(user, RemoveReason::Gone)
-            && let Some((proxy, join)) = player.waiting_join
+            && let Some((lane, join)) = player.waiting_join
         {
-            self.refuse_join(proxy, &join, Code::Busy);
+            self.refuse_join(lane, &join, Code::Busy);
         }
     }
 
-    pub(super) fn leave(&mut self, proxy: NodeNumber, message: &Leave) {
+    pub(super) fn leave(&mut self, lane: LiveLane, message: &Leave) {
         let user = UserId(message.user);
         let same = |key: SessionKey| message.session.as_ref() == Some(&key);
         if let Some(joining) = self.joining.get_mut(&user) {
@@ -52,9 +53,9 @@ impl RegionState {
             return;
         }
         let Some(player) = self.players.get_mut(&user) else {
-            return self.unknown_user(proxy, user, OwnerEpoch(0));
+            return self.unknown_user(lane, user, OwnerEpoch(0));
         };
-        if player.binding.proxy != Some(proxy) || !same(player.session_key()) {
+        if player.bound.lane != Some(lane) || !same(player.session_key()) {
             return self.count("leave_not_bound");
         }
         match message.reason() {
@@ -66,24 +67,25 @@ impl RegionState {
     pub(super) fn linkdead(&mut self, user: UserId) {
         let now_ms = self.now.mono_ms;
         if let Some(player) = self.players.get_mut(&user) {
-            player.binding.proxy = None;
+            player.bound.lane = None;
             player.linkdead_since_ms.get_or_insert(now_ms);
             player.dirty_since_ms.get_or_insert(now_ms);
         }
     }
 
-    /// Every player of a proxy that is gone waits for its client elsewhere.
-    pub(super) fn proxy_gone(&mut self, proxy: NodeNumber) {
+    /// Every player of a lane that is gone waits for its client elsewhere.
+    pub(super) fn lane_gone(&mut self, lane: LiveLane) {
+        self.publication.gone(Subscriber::Lane(lane.at));
         let bound = self
             .players
             .values()
-            .filter(|player| player.binding.proxy == Some(proxy));
+            .filter(|player| player.bound.lane == Some(lane));
         let users: Vec<_> = bound.map(|player| player.user).collect();
         for user in users {
             self.linkdead(user);
         }
         for joining in self.joining.values_mut() {
-            joining.left |= joining.proxy == proxy;
+            joining.left |= joining.lane == lane;
         }
     }
 }

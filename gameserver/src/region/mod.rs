@@ -32,11 +32,12 @@ mod tampering;
 #[cfg(test)]
 mod tests;
 
-use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{LiveLane, NodeNumber, RegionEpoch, RegionNumber};
 use store::{StoreError, StoreReply, StoreRequest};
 
 use crate::join_check::VerifiedJoin;
 use crate::logic::{Entered, GameLogic};
+use crate::proxy_lanes::ArrivingLane;
 
 use asked::Asked;
 pub use effect::{RegionEffect, StoreTicket};
@@ -50,7 +51,7 @@ use joining::Spawn;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
 pub use status::RegionStatus;
-use subscribers::Role;
+pub use subscribers::Subscriber;
 
 /// Tells how long the phases of a tick take; the region itself reads no clock.
 pub trait PhaseClock {
@@ -124,14 +125,14 @@ impl Region {
     pub fn handle(&mut self, input: RegionInput, now: Now) {
         self.state.now = now;
         match input {
-            RegionInput::ProxyUp(proxy) => self.state.proxy_up(proxy),
-            RegionInput::ProxyDown(proxy) => self.state.proxy_down(proxy),
-            RegionInput::FromProxy(proxy, message) => self.state.proxy_says(proxy, message),
-            RegionInput::Join(proxy, join) => self.join(proxy, join),
+            RegionInput::ProxyUp(arriving) => self.state.proxy_up(arriving),
+            RegionInput::ProxyDown(lane) => self.state.proxy_down(lane),
+            RegionInput::FromProxy(lane, message) => self.state.proxy_says(lane, message),
+            RegionInput::Join(lane, join) => self.join(lane, join),
             RegionInput::PeerUp(node) => self.state.peer_up(node),
             RegionInput::PeerDown(node) => self.state.peer_down(node),
             RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),
-            RegionInput::CellsDropped(node) => self.state.publication.dropped(node),
+            RegionInput::CellsDropped(by) => self.state.publication.dropped(by),
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
             RegionInput::Drain => self.state.draining = true,
         }
@@ -218,12 +219,15 @@ impl Region {
         }
     }
 
-    fn join(&mut self, proxy: NodeNumber, join: VerifiedJoin) {
+    fn join(&mut self, lane: LiveLane, join: VerifiedJoin) {
+        if !self.state.may_speak(lane, join.user) {
+            return;
+        }
         let spawn = Spawn {
             at: self.logic.spawn_point(&self.state.config.topology, join.user),
             kind: self.logic.kind_of_player(),
         };
-        self.state.join(proxy, join, spawn);
+        self.state.join(lane, join, spawn);
     }
 
     /// The world's holdings are made once, by whoever comes first.
@@ -297,15 +301,22 @@ fn enter(state: &mut RegionState, logic: &mut dyn GameLogic, user: protocol::ids
 }
 
 impl RegionState {
-    fn proxy_up(&mut self, proxy: NodeNumber) {
-        self.proxies.insert(proxy);
-        self.announce(Role::Proxy, proxy);
+    fn proxy_up(&mut self, arriving: ArrivingLane) {
+        match self.proxies.come_up(arriving) {
+            Ok(ended) => {
+                for lane in ended {
+                    self.lane_gone(lane);
+                }
+                self.announce(Subscriber::Lane(arriving.lane.at));
+            }
+            Err(refused) => self.count(refused.label()),
+        }
     }
 
-    fn proxy_down(&mut self, proxy: NodeNumber) {
-        self.proxies.remove(&proxy);
-        self.publication.gone(Role::Proxy, proxy);
-        self.proxy_gone(proxy);
+    fn proxy_down(&mut self, lane: LiveLane) {
+        if self.proxies.go_down(lane) {
+            self.lane_gone(lane);
+        }
     }
 
     /// What is done once per tick, whatever happened.

@@ -6,12 +6,12 @@ use protocol::message::effect::{Effect, Refresh};
 use protocol::message::family::ServerToServer;
 
 use super::state::{Notice, RegionState};
-use super::subscribers::Role::Server;
+use super::subscribers::Subscriber::Server;
 
 impl RegionState {
     pub(super) fn peer_up(&mut self, node: NodeNumber) {
         self.peers.insert(node);
-        self.announce(Server, node);
+        self.announce(Server(node));
         self.watch_peer(node);
         // What was given over the border meanwhile may not have been heard of.
         let users: Vec<_> = self.players.keys().copied().collect();
@@ -22,15 +22,15 @@ impl RegionState {
 
     pub(super) fn peer_down(&mut self, node: NodeNumber) {
         self.peers.remove(&node);
-        self.publication.gone(Server, node);
+        self.publication.gone(Server(node));
         self.freeze_ghosts(node);
     }
 
     pub(super) fn peer_says(&mut self, node: NodeNumber, message: ServerToServer) {
         match message {
             ServerToServer::Serving(message) => self.neighbour_serves(node, &message),
-            ServerToServer::Subscribe(message) => self.subscribe(Server, node, &message),
-            ServerToServer::Unsubscribe(message) => self.unsubscribe(Server, node, &message),
+            ServerToServer::Subscribe(message) => self.subscribe(Server(node), &message),
+            ServerToServer::Unsubscribe(message) => self.unsubscribe(Server(node), &message),
             ServerToServer::CellUpdates(message) => self.update_ghosts(node, &message),
             ServerToServer::TickEnd(_) => {}
             ServerToServer::Prepare(message) => self.prepare(node, &message),

@@ -381,8 +381,8 @@ impl RegionState {
         }
         self.counts.departed += 1;
         let player = self.drop_player(user, RemoveReason::Gone);
-        if let Some((proxy, join)) = player.and_then(|player| player.waiting_join) {
-            self.refuse_join(proxy, &join, protocol::Code::Busy);
+        if let Some((lane, join)) = player.and_then(|player| player.waiting_join) {
+            self.refuse_join(lane, &join, protocol::Code::Busy);
         }
     }
 
@@ -392,8 +392,8 @@ impl RegionState {
             .players
             .get_mut(&user)
             .and_then(|player| player.waiting_join.take());
-        if let Some((proxy, join)) = waiting {
-            self.rebind(proxy, join);
+        if let Some((lane, join)) = waiting {
+            self.rebind(lane, join);
         }
     }
 

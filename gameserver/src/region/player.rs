@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
-    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, SessionGeneration,
+    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, LiveLane, OwnerEpoch, SessionGeneration,
     SessionId, StateVersion, UserId,
 };
 use protocol::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, HOLDINGS_TOLD_MAX};
@@ -176,6 +176,31 @@ impl Events {
     }
 }
 
+/// The session that a player serves, and the lane that may speak for it. The row knows the proxy alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) session_generation: SessionGeneration,
+    pub(super) attach_no: AttachNo,
+    /// `None` while link-dead.
+    pub(super) lane: Option<LiveLane>,
+}
+
+impl Bound {
+    /// What decides which of two is the newer one.
+    pub(super) fn order(&self) -> (SessionGeneration, AttachNo) {
+        (self.session_generation, self.attach_no)
+    }
+
+    /// As the row has it.
+    pub(super) fn row(&self) -> Binding {
+        Binding {
+            session_generation: self.session_generation,
+            attach_no: self.attach_no,
+            proxy: self.lane.map(LiveLane::node),
+        }
+    }
+}
+
 /// One player.
 #[derive(Clone, Debug)]
 pub(super) struct Player {
@@ -186,7 +211,7 @@ pub(super) struct Player {
     pub(super) version: StateVersion,
     pub(super) name: String,
     pub(super) session: SessionId,
-    pub(super) binding: Binding,
+    pub(super) bound: Bound,
     pub(super) client_pub: [u8; 32],
     pub(super) linkdead_since_ms: Option<u64>,
     pub(super) last_input: u64,
@@ -208,7 +233,7 @@ pub(super) struct Player {
     pub(super) phase: Phase,
     pub(super) logout: bool,
     /// A join that came while frozen.
-    pub(super) waiting_join: Option<(NodeNumber, VerifiedJoin)>,
+    pub(super) waiting_join: Option<(LiveLane, VerifiedJoin)>,
     /// No handover before this time.
     pub(super) cross_after_ms: u64,
     /// The proxy has spoken at this epoch. Before that it may drop what this region says as somebody else's word.
@@ -222,8 +247,13 @@ pub(super) struct Player {
 }
 
 impl Player {
-    /// The player that a row describes, its entity being `key`.
-    pub(super) fn restore(row: &PlayerRow, state: &PlayerState, key: EntityKey, holdings: Vec<u64>) -> Self {
+    /// The player that a row describes, its entity being `key`; `lane` is where its proxy is reached for it.
+    pub(super) fn restore(
+        row: &PlayerRow,
+        state: &PlayerState,
+        (key, lane): (EntityKey, Option<LiveLane>),
+        holdings: Vec<u64>,
+    ) -> Self {
         let session = state.session.clone().unwrap_or_default();
         let former = session.session_generation < row.body.binding.session_generation.0;
         let events = if former {
@@ -239,7 +269,11 @@ impl Player {
             version: row.version,
             name: state.name.clone(),
             session: SessionId(session.session_id.as_ref().try_into().unwrap_or_default()),
-            binding: row.body.binding,
+            bound: Bound {
+                session_generation: row.body.binding.session_generation,
+                attach_no: row.body.binding.attach_no,
+                lane,
+            },
             client_pub: state.client_pub.as_ref().try_into().unwrap_or_default(),
             linkdead_since_ms: None,
             last_input: row.body.last_input.0,
@@ -268,8 +302,8 @@ impl Player {
     }
 
     /// Takes over what a join says of the session. A new login starts all numbers again.
-    pub(super) fn bind(&mut self, proxy: NodeNumber, join: &VerifiedJoin) {
-        if join.session_generation > self.binding.session_generation {
+    pub(super) fn bind(&mut self, lane: LiveLane, join: &VerifiedJoin) {
+        if join.session_generation > self.bound.session_generation {
             self.last_input = 0;
             self.last_command = 0;
             self.told_command = 0;
@@ -277,10 +311,10 @@ impl Player {
             self.commands.clear();
             self.events = Events::default();
         }
-        self.binding = Binding {
+        self.bound = Bound {
             session_generation: join.session_generation,
             attach_no: join.attach_no,
-            proxy: Some(proxy),
+            lane: Some(lane),
         };
         self.session = join.session;
         self.client_pub = join.client_pub;
@@ -296,11 +330,7 @@ impl Player {
     }
 
     pub(super) fn session_key(&self) -> SessionKey {
-        session_key(
-            self.session,
-            self.binding.session_generation,
-            self.binding.attach_no,
-        )
+        session_key(self.session, self.bound.session_generation, self.bound.attach_no)
     }
 
     /// The last command that may be acknowledged.
@@ -355,7 +385,7 @@ impl Player {
             heading: u32::from(entity.heading) << 8,
             speed: entity.speed,
             session: Some(self.session_key()),
-            proxy: self.binding.proxy.map_or(0, |proxy| u32::from(proxy.0)),
+            proxy: self.bound.lane.map_or(0, |lane| u32::from(lane.node().0)),
             client_pub: Bytes::copy_from_slice(&self.client_pub),
             last_input: self.last_input,
             last_command: self.last_command,
@@ -377,7 +407,7 @@ impl Player {
             version: self.version,
             body: PlayerBody {
                 home_cell,
-                binding: self.binding,
+                binding: self.bound.row(),
                 last_input: InputNumber(self.last_input),
                 last_command: CommandNumber(self.last_command),
                 chain_hash: self.chain_hash,

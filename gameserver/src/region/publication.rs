@@ -3,48 +3,48 @@
 
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
-use protocol::ids::{NodeNumber, RegionNumber, Tick};
+use protocol::ids::{RegionNumber, Tick};
 use protocol::limits::SUBSCRIPTION_CELLS_MAX;
 use protocol::message::subscription::{CellUpdates, Serving, Subscribe, TickEnd, Unsubscribe};
 
 use super::effect::RegionEffect;
 use super::state::RegionState;
-use super::subscribers::{Role, Subscriber, Wants};
+use super::subscribers::{Subscriber, Subscription, Wants};
 
 /// Cells of one message, bytes: well below a frame.
 const UPDATE_BYTES_MAX: usize = 128 * 1024;
 
 impl RegionState {
-    /// Tells a node that came up which region this is.
-    pub(super) fn announce(&mut self, role: Role, node: NodeNumber) {
+    /// Tells a lane or a node that came up which region this is.
+    pub(super) fn announce(&mut self, subscriber: Subscriber) {
         let serving = Serving {
             region: self.config.number.0,
             region_epoch: self.config.epoch.0,
         };
-        match role {
-            Role::Proxy => self.tell_proxy(node, serving),
-            Role::Server => self.tell_server(node, serving),
-        }
+        self.effects.push(match subscriber {
+            Subscriber::Lane(lane) => RegionEffect::ToProxy(lane, serving.into()),
+            Subscriber::Server(node) => RegionEffect::ToServer(node, serving.into()),
+        });
     }
 
-    pub(super) fn subscribe(&mut self, role: Role, node: NodeNumber, message: &Subscribe) {
+    pub(super) fn subscribe(&mut self, by: Subscriber, message: &Subscribe) {
         let (region, epoch) = (message.region, message.region_epoch);
         if self.may_subscribe(region, epoch, message.cells.len()) {
             for &cell in &message.cells {
                 match self.cells.local(CellIndex(cell)) {
-                    Some(local) => self.publication.subscribe(role, node, local),
+                    Some(local) => self.publication.subscribe(by, local),
                     None => return self.count("subscribe_foreign_cell"),
                 }
             }
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, role: Role, node: NodeNumber, message: &Unsubscribe) {
+    pub(super) fn unsubscribe(&mut self, by: Subscriber, message: &Unsubscribe) {
         let (region, epoch) = (message.region, message.region_epoch);
         if self.may_subscribe(region, epoch, message.cells.len()) {
             for &cell in &message.cells {
                 if let Some(local) = self.cells.local(CellIndex(cell)) {
-                    self.publication.unsubscribe(role, node, local);
+                    self.publication.unsubscribe(by, local);
                 }
             }
         }
@@ -67,21 +67,21 @@ impl RegionState {
     /// The phase that sends: to each subscriber its changed cells and then the end of the tick.
     pub(super) fn publish(&mut self) {
         let mut subscribers = std::mem::take(&mut self.publication.subscribers);
-        for (&(role, node), subscriber) in &mut subscribers {
-            if subscriber.subscribed > 0 || subscriber.outputs > 0 {
-                self.publish_to(role, node, subscriber);
+        for (&to, subscription) in &mut subscribers {
+            if subscription.subscribed > 0 || subscription.outputs > 0 {
+                self.publish_to(to, subscription);
             }
-            subscriber.outputs = 0;
+            subscription.outputs = 0;
         }
         self.publication.subscribers = subscribers;
     }
 
-    fn publish_to(&mut self, role: Role, node: NodeNumber, subscriber: &mut Subscriber) {
+    fn publish_to(&mut self, subscriber: Subscriber, subscription: &mut Subscription) {
         let mut cells = Vec::new();
         let mut bytes = 0;
         let mut sent = 0;
         for (local, delta) in self.cells.changed() {
-            if subscriber.wants[*local as usize] == Wants::Deltas {
+            if subscription.wants[*local as usize] == Wants::Deltas {
                 bytes += delta.len();
                 cells.push(delta.clone());
             }
@@ -93,12 +93,12 @@ impl RegionState {
                     self.now.wall_ms,
                     std::mem::take(&mut cells),
                 );
-                self.effects.push(to(role, node, update));
+                self.effects.push(to(subscriber, update));
                 bytes = 0;
             }
         }
-        for local in std::mem::take(&mut subscriber.keyframes) {
-            subscriber.wants[local as usize] = Wants::Deltas;
+        for local in std::mem::take(&mut subscription.keyframes) {
+            subscription.wants[local as usize] = Wants::Deltas;
             let keyframe = self.cells.keyframe(local, &self.entities);
             bytes += keyframe.len();
             cells.push(keyframe);
@@ -110,27 +110,27 @@ impl RegionState {
                     self.now.wall_ms,
                     std::mem::take(&mut cells),
                 );
-                self.effects.push(to(role, node, update));
+                self.effects.push(to(subscriber, update));
                 bytes = 0;
             }
         }
         sent += cells.len();
         if !cells.is_empty() {
             let update = updates(&self.config, self.tick, self.now.wall_ms, cells);
-            self.effects.push(to(role, node, update));
+            self.effects.push(to(subscriber, update));
         }
         let end = TickEnd {
             region: self.config.number.0,
             region_epoch: self.config.epoch.0,
             tick: self.tick.0,
             server_time_ms: self.now.wall_ms,
-            outputs: subscriber.outputs,
+            outputs: subscription.outputs,
             cells: sent as u32,
         };
-        match role {
-            Role::Proxy => self.tell_proxy(node, end),
-            Role::Server => self.tell_server(node, end),
-        }
+        self.effects.push(match subscriber {
+            Subscriber::Lane(lane) => RegionEffect::ToProxy(lane, end.into()),
+            Subscriber::Server(node) => RegionEffect::ToServer(node, end.into()),
+        });
     }
 }
 
@@ -149,9 +149,9 @@ fn updates(
     }
 }
 
-fn to(role: Role, node: NodeNumber, update: CellUpdates) -> RegionEffect {
-    match role {
-        Role::Proxy => RegionEffect::ToProxy(node, update.into()),
-        Role::Server => RegionEffect::ToServer(node, update.into()),
+fn to(subscriber: Subscriber, update: CellUpdates) -> RegionEffect {
+    match subscriber {
+        Subscriber::Lane(lane) => RegionEffect::ToProxy(lane, update.into()),
+        Subscriber::Server(node) => RegionEffect::ToServer(node, update.into()),
     }
 }

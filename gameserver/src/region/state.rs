@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::geometry::{CellIndex, Position, Rect};
-use protocol::ids::{EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
+use protocol::ids::{EntityId, Incarnation, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 use store::{Holding, ServiceClaims, Serving, StoreRequest};
 use topology::Topology;
@@ -23,6 +23,7 @@ use super::player::Player;
 use super::served::Stub;
 use super::subscribers::Publication;
 use crate::logic::CommandKind;
+use crate::proxy_lanes::ProxyLanes;
 
 /// What a region is made of.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ pub(super) struct RegionState {
     pub(super) departures: Departures,
     pub(super) arrivals: Arrivals,
     pub(super) stubs: BTreeMap<UserId, Stub>,
-    pub(super) proxies: BTreeSet<NodeNumber>,
+    pub(super) proxies: ProxyLanes,
     pub(super) peers: BTreeSet<NodeNumber>,
     /// Who serves the other regions: what they announce, and what the store has confirmed.
     pub(super) services: ServiceClaims,
@@ -169,7 +170,7 @@ impl RegionState {
             departures: Departures::default(),
             arrivals: Arrivals::default(),
             stubs: BTreeMap::new(),
-            proxies: BTreeSet::new(),
+            proxies: ProxyLanes::default(),
             peers: BTreeSet::new(),
             services: ServiceClaims::default(),
             asks_own_service: false,
@@ -202,8 +203,11 @@ impl RegionState {
         self.effects.push(RegionEffect::Count(label));
     }
 
-    pub(super) fn tell_proxy(&mut self, proxy: NodeNumber, message: impl Into<ServerToProxy>) {
-        self.effects.push(RegionEffect::ToProxy(proxy, message.into()));
+    /// To a lane, unless it has ended since: its successor of the same name is nobody that was spoken to.
+    pub(super) fn tell_proxy(&mut self, lane: LiveLane, message: impl Into<ServerToProxy>) {
+        if self.proxies.is_up(lane) {
+            self.effects.push(RegionEffect::ToProxy(lane.at, message.into()));
+        }
     }
 
     pub(super) fn tell_server(&mut self, node: NodeNumber, message: impl Into<ServerToServer>) {

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, ProxyLane};
 
-/// Which kind of node a subscriber is.
+/// Who may want cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
-    Proxy,
-    Server,
+pub enum Subscriber {
+    /// One lane of a proxy: each wants cells of its own.
+    Lane(ProxyLane),
+    /// A game server, for its regions beside this one.
+    Server(NodeNumber),
 }
 
 /// What a subscriber has of one cell.
@@ -20,12 +22,12 @@ pub(super) enum Wants {
 }
 
 #[derive(Debug)]
-pub(super) struct Subscriber {
+pub(super) struct Subscription {
     pub(super) wants: Vec<Wants>,
     /// Cells that want a keyframe.
     pub(super) keyframes: BTreeSet<u32>,
     pub(super) subscribed: usize,
-    /// Outputs of this tick to players at this proxy.
+    /// Outputs of this tick to players on this lane.
     pub(super) outputs: u32,
 }
 
@@ -33,7 +35,7 @@ pub(super) struct Subscriber {
 #[derive(Debug)]
 pub(super) struct Publication {
     cells: usize,
-    pub(super) subscribers: BTreeMap<(Role, NodeNumber), Subscriber>,
+    pub(super) subscribers: BTreeMap<Subscriber, Subscription>,
 }
 
 impl Publication {
@@ -44,8 +46,8 @@ impl Publication {
         }
     }
 
-    pub(super) fn subscribe(&mut self, role: Role, node: NodeNumber, cell: u32) {
-        let subscriber = self.subscriber(role, node);
+    pub(super) fn subscribe(&mut self, by: Subscriber, cell: u32) {
+        let subscriber = self.subscription(by);
         let Some(wants) = subscriber.wants.get_mut(cell as usize) else {
             return;
         };
@@ -56,8 +58,8 @@ impl Publication {
         subscriber.keyframes.insert(cell);
     }
 
-    pub(super) fn unsubscribe(&mut self, role: Role, node: NodeNumber, cell: u32) {
-        let Some(subscriber) = self.subscribers.get_mut(&(role, node)) else {
+    pub(super) fn unsubscribe(&mut self, by: Subscriber, cell: u32) {
+        let Some(subscriber) = self.subscribers.get_mut(&by) else {
             return;
         };
         let Some(wants) = subscriber.wants.get_mut(cell as usize) else {
@@ -71,27 +73,25 @@ impl Publication {
     }
 
     /// Everything that the subscriber wants has to start again.
-    pub(super) fn dropped(&mut self, node: NodeNumber) {
-        for role in [Role::Proxy, Role::Server] {
-            let Some(subscriber) = self.subscribers.get_mut(&(role, node)) else {
-                continue;
-            };
-            for (cell, wants) in subscriber.wants.iter_mut().enumerate() {
-                if *wants != Wants::Nothing {
-                    *wants = Wants::Keyframe;
-                    subscriber.keyframes.insert(cell as u32);
-                }
+    pub(super) fn dropped(&mut self, by: Subscriber) {
+        let Some(subscriber) = self.subscribers.get_mut(&by) else {
+            return;
+        };
+        for (cell, wants) in subscriber.wants.iter_mut().enumerate() {
+            if *wants != Wants::Nothing {
+                *wants = Wants::Keyframe;
+                subscriber.keyframes.insert(cell as u32);
             }
         }
     }
 
-    pub(super) fn gone(&mut self, role: Role, node: NodeNumber) {
-        self.subscribers.remove(&(role, node));
+    pub(super) fn gone(&mut self, by: Subscriber) {
+        self.subscribers.remove(&by);
     }
 
-    /// An output is on its way to this proxy in this tick.
-    pub(super) fn output(&mut self, proxy: NodeNumber) {
-        self.subscriber(Role::Proxy, proxy).outputs += 1;
+    /// An output is on its way to this lane in this tick.
+    pub(super) fn output(&mut self, lane: ProxyLane) {
+        self.subscription(Subscriber::Lane(lane)).outputs += 1;
     }
 
     pub(super) fn subscriptions(&self) -> usize {
@@ -101,15 +101,13 @@ impl Publication {
             .sum()
     }
 
-    fn subscriber(&mut self, role: Role, node: NodeNumber) -> &mut Subscriber {
+    fn subscription(&mut self, by: Subscriber) -> &mut Subscription {
         let cells = self.cells;
-        self.subscribers
-            .entry((role, node))
-            .or_insert_with(|| Subscriber {
-                wants: vec![Wants::Nothing; cells],
-                keyframes: BTreeSet::new(),
-                subscribed: 0,
-                outputs: 0,
-            })
+        self.subscribers.entry(by).or_insert_with(|| Subscription {
+            wants: vec![Wants::Nothing; cells],
+            keyframes: BTreeSet::new(),
+            subscribed: 0,
+            outputs: 0,
+        })
     }
 }

@@ -4,6 +4,7 @@ mod bot;
 mod crossing;
 mod doubt;
 mod hostile;
+mod lanes;
 mod limits;
 mod scene;
 mod sessions;

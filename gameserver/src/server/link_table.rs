@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use net::link::{LinkId, LinkSender};
-use protocol::ids::NodeNumber;
+use protocol::ids::{LiveLane, NodeNumber, ProxyLane};
 use protocol::message::family::{ServerToProxy, ServerToServer};
+
+use crate::proxy_lanes::{ArrivingLane, LaneRefused, ProxyLanes};
 
 /// Which of the two links between two game servers: who dialed asks, who accepted serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +23,9 @@ pub(super) enum Side {
 /// The links that are up, by the node at their other end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Links {
-    pub(super) proxies: BTreeMap<NodeNumber, LinkSender<ServerToProxy>>,
+    pub(super) proxies: BTreeMap<ProxyLane, LinkSender<ServerToProxy>>,
+    /// Which of those belong to which start of their proxy.
+    pub(super) lanes: ProxyLanes,
     pub(super) servers: BTreeMap<(Side, NodeNumber), LinkSender<ServerToServer>>,
 }
 
@@ -33,13 +37,26 @@ impl Links {
             .any(|side| self.servers.contains_key(&(*side, node)))
     }
 
+    /// Puts a proxy's link in. The answer is what ends for it: the lanes, and their links that are to be closed.
+    pub(super) fn insert_proxy(
+        &mut self,
+        arriving: ArrivingLane,
+        sender: LinkSender<ServerToProxy>,
+    ) -> Result<EndedLanes, LaneRefused> {
+        let ended = self.lanes.come_up(arriving)?;
+        let links = ended.iter().filter_map(|lane| self.proxies.remove(&lane.at));
+        let links = links.collect();
+        self.proxies.insert(arriving.lane.at, sender);
+        Ok(EndedLanes { lanes: ended, links })
+    }
+
     /// Takes a proxy's link away unless a newer one is in its place. Says whether it was there.
-    pub(super) fn remove_proxy(&mut self, node: NodeNumber, link: LinkId) -> bool {
+    pub(super) fn remove_proxy(&mut self, lane: LiveLane, link: LinkId) -> bool {
         let current = self
             .proxies
-            .get(&node)
+            .get(&lane.at)
             .is_some_and(|sender| sender.link() == link);
-        current && self.proxies.remove(&node).is_some()
+        current && self.proxies.remove(&lane.at).is_some() && self.lanes.go_down(lane)
     }
 
     /// Takes a game server's link away unless a newer one is in its place. Says whether it was there.
@@ -48,6 +65,13 @@ impl Links {
         let current = self.servers.get(&key).is_some_and(|sender| sender.link() == link);
         current && self.servers.remove(&key).is_some()
     }
+}
+
+/// What has ended because a lane came up.
+#[derive(Debug)]
+pub(super) struct EndedLanes {
+    pub(super) lanes: Vec<LiveLane>,
+    pub(super) links: Vec<LinkSender<ServerToProxy>>,
 }
 
 /// The table.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use net::link::{LinkSender, SendError};
 use protocol::Code;
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{LiveLane, NodeNumber, ProxyLane, RegionNumber};
 use protocol::message::family::{BatchMessage, ServerToProxy, ServerToServer};
 use store::{StoreAnswer, StorePort, StoreRequest};
 
@@ -17,7 +17,7 @@ use super::sorting::Sorted;
 use super::switchboard::Switchboard;
 use crate::dispatch::Addressee;
 use crate::join_check::VerifiedJoin;
-use crate::region::{RegionEffect, RegionInput, StoreTicket};
+use crate::region::{RegionEffect, RegionInput, StoreTicket, Subscriber};
 
 /// What a forwarded join takes while it waits, about.
 const JOIN_BYTES: usize = 256;
@@ -30,7 +30,7 @@ pub(super) struct Outbound {
     to_store: Vec<(u64, StoreRequest)>,
     /// When each question was asked, microseconds.
     asked_at_us: BTreeMap<u64, u64>,
-    to_proxies: BTreeMap<NodeNumber, Vec<ServerToProxy>>,
+    to_proxies: BTreeMap<ProxyLane, Vec<ServerToProxy>>,
     to_servers: BTreeMap<(Side, NodeNumber), Vec<ServerToServer>>,
     to_own: Vec<ServerToServer>,
     superseded: bool,
@@ -112,7 +112,7 @@ impl Outbound {
 
     fn carry_out(&mut self, effect: RegionEffect, now_us: u64) {
         match effect {
-            RegionEffect::ToProxy(node, message) => self.to_proxies.entry(node).or_default().push(message),
+            RegionEffect::ToProxy(lane, message) => self.to_proxies.entry(lane).or_default().push(message),
             RegionEffect::ToServer(node, message) if node == self.board.node => self.to_own.push(message),
             RegionEffect::ToServer(node, message) => self.queue_for_server(node, message),
             RegionEffect::Store(ticket, request) => self.ask(ticket, request, now_us),
@@ -120,7 +120,7 @@ impl Outbound {
             | RegionEffect::PlayerExpected(_)
             | RegionEffect::PlayerPassed(_)
             | RegionEffect::PlayerGone(_) => {}
-            RegionEffect::ForwardJoin(region, proxy, join) => self.forward(region, proxy, join),
+            RegionEffect::ForwardJoin(region, lane, join) => self.forward(region, lane, join),
             RegionEffect::Superseded => self.superseded = true,
             RegionEffect::Count(label) => self.board.count(label),
         }
@@ -143,9 +143,9 @@ impl Outbound {
         self.to_store.push((ticket.0, request));
     }
 
-    fn forward(&self, region: RegionNumber, proxy: NodeNumber, join: VerifiedJoin) {
+    fn forward(&self, region: RegionNumber, lane: LiveLane, join: VerifiedJoin) {
         let mut sorted = Sorted::default();
-        sorted.push(region, RegionInput::Join(proxy, join), JOIN_BYTES);
+        sorted.push(region, RegionInput::Join(lane, join), JOIN_BYTES);
         if self.board.post(sorted).is_err() {
             self.board.count("inbox_full_join");
         }
@@ -153,8 +153,8 @@ impl Outbound {
 
     fn send_to_proxies(&mut self) {
         let links = self.board.links.load();
-        for (node, messages) in &mut self.to_proxies {
-            send(links.proxies.get(node), messages, "proxy");
+        for (lane, messages) in &mut self.to_proxies {
+            send(links.proxies.get(lane), messages, "proxy");
         }
     }
 
@@ -187,7 +187,8 @@ impl Outbound {
         }
         if let Err(InboxFull) = self.board.post(sorted) {
             self.board.count("inbox_full_own");
-            self.board.tell(self.region, RegionInput::CellsDropped(own));
+            self.board
+                .tell(self.region, RegionInput::CellsDropped(Subscriber::Server(own)));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::sorting::Sorted;
 use super::switchboard::Switchboard;
 use super::topology_gossip::TopologyGossip;
 use crate::dispatch::Addressee;
-use crate::region::RegionInput;
+use crate::region::{RegionInput, Subscriber};
 
 /// Cloned for each accepted link; one for each dialed one.
 #[derive(Clone)]
@@ -108,8 +108,9 @@ impl LinkHandler for PeerMessages {
 
     fn handle_cells_dropped(&mut self, _link: LinkId, _drops: u64) {
         if let Some(sender) = &self.sender {
-            self.board
-                .tell_all(&RegionInput::CellsDropped(sender.peer().number));
+            self.board.tell_all(&RegionInput::CellsDropped(Subscriber::Server(
+                sender.peer().number,
+            )));
         }
     }
 

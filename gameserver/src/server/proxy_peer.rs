@@ -7,7 +7,7 @@ use net::link::{DownReason, LinkHandler, LinkId, LinkSender, LinkUp};
 use node::clock::wall_ms;
 use protocol::Code;
 use protocol::identity::{Clock, Role};
-use protocol::ids::{AttachNo, NodeNumber, RegionNumber};
+use protocol::ids::{AttachNo, Lane, LiveLane, ProxyLane, RegionNumber};
 use protocol::message::checked::SessionIdentity;
 use protocol::message::family::{BatchMessage as _, ProxyToServer, ServerToProxy};
 use protocol::message::node::Heartbeat;
@@ -19,14 +19,22 @@ use super::switchboard::Switchboard;
 use super::topology_gossip::TopologyGossip;
 use crate::dispatch::Addressee;
 use crate::join_check::{VerifiedJoin, verify};
-use crate::region::RegionInput;
+use crate::proxy_lanes::ArrivingLane;
+use crate::region::{RegionInput, Subscriber};
 
 /// Cloned for each link.
 #[derive(Clone)]
 pub(super) struct ProxyPeer {
     board: Arc<Switchboard>,
     gossip: Arc<TopologyGossip>,
-    sender: Option<LinkSender<ServerToProxy>>,
+    link: Option<ProxyLink>,
+}
+
+/// A link that is up.
+#[derive(Clone)]
+struct ProxyLink {
+    lane: LiveLane,
+    sender: LinkSender<ServerToProxy>,
 }
 
 /// A message that has passed the shell, with its bytes.
@@ -43,7 +51,7 @@ impl ProxyPeer {
         Self {
             board,
             gossip,
-            sender: None,
+            link: None,
         }
     }
 
@@ -90,12 +98,12 @@ impl ProxyPeer {
 
     /// A link that is down has no use for it.
     fn send(&self, message: &ServerToProxy) {
-        if let Some(sender) = &self.sender {
-            let _ = sender.try_send(message);
+        if let Some(link) = &self.link {
+            let _ = link.sender.try_send(message);
         }
     }
 
-    fn sort(&self, from: NodeNumber, passed: Vec<Passed>) -> Sorted {
+    fn sort(&self, from: LiveLane, passed: Vec<Passed>) -> Sorted {
         let mut sorted = Sorted::default();
         let directory = self.board.directory();
         for one in passed {
@@ -123,14 +131,27 @@ impl LinkHandler for ProxyPeer {
     type Out = ServerToProxy;
 
     fn handle_up(&mut self, up: LinkUp<ServerToProxy>) {
-        self.sender = Some(up.sender.clone());
-        self.board.proxy_up(up.sender);
+        let lane = LiveLane {
+            at: ProxyLane {
+                node: up.peer.number,
+                lane: up.lane,
+            },
+            incarnation: up.peer.incarnation,
+        };
+        let lanes = up.peer.lanes;
+        self.link = Some(ProxyLink {
+            lane,
+            sender: up.sender.clone(),
+        });
+        self.board.proxy_up(ArrivingLane { lane, lanes }, &up.sender);
     }
 
     fn handle_batch(&mut self, _link: LinkId, batch: Drain<'_, ProxyToServer>) {
-        let Some(sender) = self.sender.clone() else { return };
+        let Some(ProxyLink { lane, sender }) = self.link.clone() else {
+            return;
+        };
         let passed = batch.filter_map(|message| self.pass(&sender, message)).collect();
-        let sorted = self.sort(sender.peer().number, passed);
+        let sorted = self.sort(lane, passed);
         if self.board.post(sorted).is_err() {
             self.board.count("inbox_full");
             sender.close(Code::SlowConsumer);
@@ -138,21 +159,26 @@ impl LinkHandler for ProxyPeer {
     }
 
     fn handle_heartbeat(&mut self, _link: LinkId, heartbeat: &Heartbeat) {
-        if let Some(question) = self.gossip.question(heartbeat) {
+        // Each of its lanes says so: the first one is asked.
+        let is_first = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.lane.at.lane == Lane::FIRST);
+        if is_first && let Some(question) = self.gossip.question(heartbeat) {
             self.send(&question.into());
         }
     }
 
     fn handle_cells_dropped(&mut self, _link: LinkId, _drops: u64) {
-        if let Some(sender) = &self.sender {
-            self.board
-                .tell_all(&RegionInput::CellsDropped(sender.peer().number));
+        if let Some(link) = &self.link {
+            let subscriber = Subscriber::Lane(link.lane.at);
+            self.board.tell_all(&RegionInput::CellsDropped(subscriber));
         }
     }
 
     fn handle_down(&mut self, link: LinkId, _reason: DownReason) {
-        if let Some(sender) = self.sender.take() {
-            self.board.proxy_down(sender.peer().number, link);
+        if let Some(ended) = self.link.take() {
+            self.board.proxy_down(ended.lane, link);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use net::link::{LinkContext, LinkSender};
 use node::admin::StatusBoard;
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, ProxyLane};
 use protocol::message::node::Load;
 use serde_json::{Value, json};
 use store::StoreHandle;
@@ -97,7 +97,7 @@ impl StatusTask {
     fn links(&self) -> Value {
         let links = self.board.links.load();
         let proxies = self.topology.proxies().iter().map(|proxy| {
-            let sender = links.proxies.get(&proxy.number);
+            let sender = links.proxies.get(&ProxyLane::first(proxy.number));
             link("proxy", &proxy.name, proxy.number, sender)
         });
         let peers = self.topology.peers_of(self.board.node).into_iter();

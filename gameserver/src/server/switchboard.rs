@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use net::link::{LinkId, LinkSender};
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::Code;
+use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 
 use super::inbox::{Inbox, InboxFull};
@@ -13,6 +14,7 @@ use super::link_table::{LinkTable, Side};
 use super::metrics;
 use super::sorting::Sorted;
 use crate::dispatch::Directory;
+use crate::proxy_lanes::ArrivingLane;
 use crate::region::RegionInput;
 
 /// One per process.
@@ -81,27 +83,36 @@ impl Switchboard {
             .clone()
     }
 
-    /// A proxy's link is up. Whatever an older link of that proxy had asked for is over.
-    pub(super) fn proxy_up(&self, sender: LinkSender<ServerToProxy>) {
-        let node = sender.peer().number;
+    /// A lane of a proxy is up. Whatever an older link by that lane had asked for is over, and so is all of an earlier
+    /// start. A lane that does not fit its siblings is closed.
+    pub(super) fn proxy_up(&self, arriving: ArrivingLane, sender: &LinkSender<ServerToProxy>) {
         self.links.change(
-            |links| links.proxies.insert(node, sender),
-            |older, _| {
-                if older.is_some() {
-                    self.tell_all(&RegionInput::ProxyDown(node));
+            |links| links.insert_proxy(arriving, sender.clone()),
+            |inserted, _| match inserted {
+                Ok(ended) => {
+                    for link in ended.links {
+                        link.close(Code::DuplicateLink);
+                    }
+                    for lane in ended.lanes {
+                        self.tell_all(&RegionInput::ProxyDown(lane));
+                    }
+                    self.tell_all(&RegionInput::ProxyUp(arriving));
                 }
-                self.tell_all(&RegionInput::ProxyUp(node));
+                Err(refused) => {
+                    self.count(refused.label());
+                    sender.close(refused.code());
+                }
             },
         );
     }
 
-    /// A proxy's link is down.
-    pub(super) fn proxy_down(&self, node: NodeNumber, link: LinkId) {
+    /// A lane of a proxy is down.
+    pub(super) fn proxy_down(&self, lane: LiveLane, link: LinkId) {
         self.links.change(
-            |links| links.remove_proxy(node, link),
+            |links| links.remove_proxy(lane, link),
             |was_there, _| {
                 if was_there {
-                    self.tell_all(&RegionInput::ProxyDown(node));
+                    self.tell_all(&RegionInput::ProxyDown(lane));
                 }
             },
         );

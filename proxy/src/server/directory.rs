@@ -1,10 +1,7 @@
-//! Which shard has a user: a hash of the user id. Every session of a user is at the same shard, so that a second login
-//! meets the first one there, and finding a user's shard takes no map, no lock and no memory.
+//! Which shard has a user: the one of its lane. Every session of a user is at the same shard, so that a second login meets
+//! the first one there, and finding a user's shard takes no map, no lock and no memory.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::FixedState;
-use protocol::ids::UserId;
+use protocol::ids::{Lanes, UserId, lane_of};
 
 /// Index of a shard, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,41 +10,17 @@ pub(super) struct ShardIndex(pub(super) u16);
 /// Finds shards.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Directory {
-    shards: u16,
+    shards: Lanes,
 }
 
 impl Directory {
-    /// For this many shards, at least one.
-    pub(super) fn new(shards: u16) -> Self {
-        Self {
-            shards: shards.max(1),
-        }
+    /// For this many shards.
+    pub(super) fn new(shards: Lanes) -> Self {
+        Self { shards }
     }
 
     /// The shard of a user.
     pub(super) fn shard_of(&self, user: UserId) -> ShardIndex {
-        // User ids are made by our store: nobody can choose them to meet in one shard.
-        let hash = FixedState::default().hash_one(user.0);
-        ShardIndex((hash % u64::from(self.shards)) as u16)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_spread_evenly_and_always_come_back_to_the_same_shard() {
-        let directory = Directory::new(4);
-        let mut counts = [0_u32; 4];
-        for user in 0..4_000 {
-            let shard = directory.shard_of(UserId((1 << 40) + user));
-            assert_eq!(shard, directory.shard_of(UserId((1 << 40) + user)));
-            counts[usize::from(shard.0)] += 1;
-        }
-        assert!(
-            counts.iter().all(|count| (850..1_150).contains(count)),
-            "{counts:?}"
-        );
+        ShardIndex(u16::from(lane_of(user, self.shards).number()))
     }
 }

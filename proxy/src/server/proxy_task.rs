@@ -9,6 +9,7 @@ use net::clock::Monotonic;
 use net::udp::{BatchSocket, Waker};
 use node::admin::StatusBoard;
 use node::life::Failure;
+use protocol::ids::Lanes;
 use serde_json::json;
 use store::{Store, StoreThreads};
 use tokio_util::sync::CancellationToken;
@@ -172,10 +173,12 @@ impl Starting {
             sockets.push((socket, waker));
         }
         let server_links = Arc::new(ServerLinks::default());
+        let lanes = u8::try_from(shards.len()).ok().and_then(Lanes::new);
+        let lanes = lanes.ok_or_else(|| Failure::bad_input("a proxy has 1 to 16 shards"))?;
         tracing::debug!(shards = shards.len(), name = settings.node.name, "built");
         Ok(Self {
             clock: built.links.clock,
-            directory: Directory::new(shards.len() as u16),
+            directory: Directory::new(lanes),
             shards: shards.into(),
             sockets,
             subscriptions: Arc::new(Subscriptions::new(

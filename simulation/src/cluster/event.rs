@@ -1,8 +1,8 @@
 //! Everything that can happen in a run, one closed enum.
 
 use gameserver::join_check::VerifiedJoin;
-use gameserver::region::StoreTicket;
-use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use gameserver::region::{StoreTicket, Subscriber};
+use protocol::ids::{AttachNo, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::ticket::Ticket;
 use store::{StoreRequest, StoreResult};
@@ -65,7 +65,7 @@ pub(crate) enum Asker {
 #[derive(Clone, Debug)]
 pub(crate) enum Local {
     Peer(ServerToServer),
-    Join(RegionNumber, NodeNumber, VerifiedJoin),
+    Join(RegionNumber, LiveLane, VerifiedJoin),
 }
 
 /// What a client gets on its stream.
@@ -104,7 +104,7 @@ pub(crate) enum Event {
     StreamUp(usize, ClientToProxy),
     StreamDown(usize, ToClient),
     /// The queue to a subscriber had no room for cells.
-    CellsDropped(NodeNumber, u32, NodeNumber),
+    CellsDropped(NodeNumber, u32, Subscriber),
     DatagramUp(usize, Vec<u8>),
     DatagramDown(usize, Vec<u8>),
     ConnLostAtProxy(usize),

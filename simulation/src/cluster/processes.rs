@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gameserver::demo::DemoGame;
 use gameserver::dispatch::Directory;
+use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{Region, RegionConfig, RegionInput};
-use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{Incarnation, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
 use proxy::edge::{Edge, EdgeConfig, EdgeInput};
 use store::{ServiceClaims, StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
 use super::state::{Cluster, Phase, Proxy};
-use crate::links::End;
+use crate::links::{End, LinkNumber};
 use crate::recorder::Recorder;
 use crate::world::PROXIES;
 
@@ -233,25 +234,52 @@ impl Cluster {
         }
     }
 
-    pub(super) fn node_link_up(&mut self, node: NodeNumber, other: NodeNumber) {
+    /// Which start of a process this is.
+    pub(super) fn incarnation_of(&self, node: NodeNumber) -> Incarnation {
+        let server = self.servers.get(&node).map(|server| server.incarnation);
+        let proxy = self
+            .proxies
+            .get(&node)
+            .map(|proxy| Incarnation(1 + u64::from(proxy.life)));
+        server.or(proxy).unwrap_or_default()
+    }
+
+    /// The lane of a proxy that a link is.
+    pub(super) fn lane_at(&self, number: LinkNumber) -> LiveLane {
+        let link = &self.links[number.0];
+        LiveLane {
+            at: ProxyLane::first(link.dialer),
+            incarnation: link.incarnation,
+        }
+    }
+
+    pub(super) fn node_link_up(&mut self, number: LinkNumber, end: End) {
+        let link = &self.links[number.0];
+        let (node, other) = (link.node(end), link.node(end.other()));
         if let Some(proxy) = self.proxies.get(&node) {
             if proxy.phase == Phase::Up {
                 self.edge_input(node, EdgeInput::ServerUp(other));
             }
         } else if PROXIES.contains(&other) {
-            self.each_region(node, &RegionInput::ProxyUp(other));
+            let arriving = ArrivingLane {
+                lane: self.lane_at(number),
+                lanes: Lanes::ONE,
+            };
+            self.each_region(node, &RegionInput::ProxyUp(arriving));
         } else {
             self.each_region(node, &RegionInput::PeerUp(other));
         }
     }
 
-    pub(super) fn node_link_down(&mut self, node: NodeNumber, other: NodeNumber) {
+    pub(super) fn node_link_down(&mut self, number: LinkNumber, end: End) {
+        let link = &self.links[number.0];
+        let (node, other) = (link.node(end), link.node(end.other()));
         if let Some(proxy) = self.proxies.get_mut(&node) {
             if proxy.phase == Phase::Up {
                 self.edge_input(node, EdgeInput::ServerDown(other));
             }
         } else if PROXIES.contains(&other) {
-            self.each_region(node, &RegionInput::ProxyDown(other));
+            self.each_region(node, &RegionInput::ProxyDown(self.lane_at(number)));
         } else {
             self.each_region(node, &RegionInput::PeerDown(other));
         }
@@ -262,7 +290,7 @@ impl Cluster {
         self.links[way.link.0].node(way.to)
     }
 
-    pub(super) fn hold(&mut self, number: crate::links::LinkNumber, end: End, ms: u64) {
+    pub(super) fn hold(&mut self, number: LinkNumber, end: End, ms: u64) {
         let until_us = (self.now_us() + ms * 1000).min(self.storm_end_us());
         self.links[number.0].hold(end, until_us);
     }

@@ -2,9 +2,9 @@
 
 use gameserver::dispatch::Addressee;
 use gameserver::join_check;
-use gameserver::region::{NoClock, Now, RegionEffect, RegionInput};
+use gameserver::region::{NoClock, Now, RegionEffect, RegionInput, Subscriber};
 use protocol::identity::Clock;
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{BatchMessage, ProxyToServer, ServerToServer};
 
 use super::event::{Asker, Event, Local, Parcel};
@@ -81,8 +81,8 @@ impl Cluster {
 
     fn region_effect(&mut self, node: NodeNumber, life: u32, number: RegionNumber, effect: RegionEffect) {
         match effect {
-            RegionEffect::ToProxy(proxy, message) => {
-                if let Some(link) = self.link(proxy, node) {
+            RegionEffect::ToProxy(lane, message) => {
+                if let Some(link) = self.link(lane.node, node) {
                     self.send(link, End::Dialer, Parcel::Up(message));
                 }
             }
@@ -121,8 +121,8 @@ impl Cluster {
                     server.directory.gone(user, number);
                 }
             }
-            RegionEffect::ForwardJoin(region, proxy, join) => {
-                let local = Local::Join(region, proxy, join);
+            RegionEffect::ForwardJoin(region, lane, join) => {
+                let local = Local::Join(region, lane, join);
                 self.schedule.after(20, Event::Local(node, life, local));
             }
             RegionEffect::Superseded => self.checks.fail(format!(
@@ -143,8 +143,8 @@ impl Cluster {
         }
         match local {
             Local::Peer(message) => self.server_hears_peer(node, node, message),
-            Local::Join(region, proxy, join) => {
-                self.region_input(node, region, RegionInput::Join(proxy, join));
+            Local::Join(region, lane, join) => {
+                self.region_input(node, region, RegionInput::Join(lane, join));
             }
         }
     }
@@ -162,18 +162,24 @@ impl Cluster {
         }
     }
 
-    pub(super) fn server_hears_proxy(&mut self, node: NodeNumber, proxy: NodeNumber, message: ProxyToServer) {
+    pub(super) fn server_hears_proxy(&mut self, node: NodeNumber, lane: LiveLane, message: ProxyToServer) {
         let clock = Clock::of_node(WALL_MS + self.now_ms());
         let Some(server) = self.servers.get(&node) else {
             return;
         };
         if let ProxyToServer::Join(join) = &message {
             let keys = &self.keys;
-            let verified = join_check::verify(join, uuid_of(proxy), CLUSTER, |uuid| keys.issuer(uuid), clock);
+            let verified = join_check::verify(
+                join,
+                uuid_of(lane.node()),
+                CLUSTER,
+                |uuid| keys.issuer(uuid),
+                clock,
+            );
             return match verified {
                 Ok((join, hint)) => {
                     if let Some(region) = server.directory.join(join.user, hint) {
-                        self.region_input(node, region, RegionInput::Join(proxy, join));
+                        self.region_input(node, region, RegionInput::Join(lane, join));
                     }
                 }
                 Err(error) => self.checks.fail(format!("an honest join is refused: {error}")),
@@ -181,14 +187,14 @@ impl Cluster {
         }
         match server.directory.proxy_message(&message) {
             Addressee::Region(region) => {
-                self.region_input(node, region, RegionInput::FromProxy(proxy, message));
+                self.region_input(node, region, RegionInput::FromProxy(lane, message));
             }
-            Addressee::Every => self.each_region(node, &RegionInput::FromProxy(proxy, message)),
+            Addressee::Every => self.each_region(node, &RegionInput::FromProxy(lane, message)),
             Addressee::Shell | Addressee::Nobody => {}
         }
     }
 
-    pub(super) fn regions_lose_cells(&mut self, node: NodeNumber, life: u32, subscriber: NodeNumber) {
+    pub(super) fn regions_lose_cells(&mut self, node: NodeNumber, life: u32, subscriber: Subscriber) {
         if self.servers.get(&node).is_some_and(|server| server.life == life) {
             self.each_region(node, &RegionInput::CellsDropped(subscriber));
         }
@@ -239,7 +245,7 @@ impl Cluster {
     }
 
     /// A sender's queue was full of cells: its regions hear that the subscriber lost some.
-    pub(super) fn cells_dropped(&mut self, sender: NodeNumber, subscriber: NodeNumber) {
+    pub(super) fn cells_dropped(&mut self, sender: NodeNumber, subscriber: Subscriber) {
         let life = self.servers.get(&sender).map(|server| server.life);
         if let Some(life) = life {
             self.schedule

@@ -1,5 +1,6 @@
 //! Messages between nodes: when they arrive, when links come and go, and what strikes them on their way.
 
+use gameserver::region::Subscriber;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::message::family::{BatchMessage, Class, ServerToProxy, ServerToServer};
 
@@ -7,6 +8,7 @@ use super::event::{Event, Parcel, Strike};
 use super::state::{Cluster, Phase};
 use crate::links::{End, LinkNumber, Way};
 use crate::matrix::{Fault, Step, peer_step, proxy_step, server_step};
+use crate::world::PROXIES;
 
 /// Between attempts to dial, microseconds.
 const REDIAL_US: (u64, u64) = (30_000, 250_000);
@@ -98,7 +100,12 @@ impl Cluster {
         }
         let class = parcel.class();
         if class == Class::Cells && link.choked_until_us > now_us {
-            let (sender, subscriber) = (link.node(to.other()), link.node(to));
+            let (sender, node) = (link.node(to.other()), link.node(to));
+            let subscriber = if PROXIES.contains(&node) {
+                Subscriber::Lane(self.lane_at(number).at)
+            } else {
+                Subscriber::Server(node)
+            };
             return self.cells_dropped(sender, subscriber);
         }
         let way = Way {
@@ -165,7 +172,7 @@ impl Cluster {
         }
         let player = parcel.player();
         match parcel {
-            Parcel::Down(message) => self.server_hears_proxy(to, from, message),
+            Parcel::Down(message) => self.server_hears_proxy(to, self.lane_at(way.link), message),
             Parcel::Up(message) => self.proxy_hears(to, from, message),
             Parcel::Across(message) => self.server_hears_peer(to, from, message),
         }
@@ -194,7 +201,8 @@ impl Cluster {
             // The newer connection wins.
             self.end_down(number, End::Listener);
         }
-        let (dialer_us, listener_us) = self.links[number.0].connect(now_us, &mut self.dice);
+        let incarnation = self.incarnation_of(dialer);
+        let (dialer_us, listener_us) = self.links[number.0].connect(incarnation, now_us, &mut self.dice);
         let generation = self.links[number.0].generation;
         for (at_us, to) in [(dialer_us, End::Dialer), (listener_us, End::Listener)] {
             let way = Way {
@@ -212,8 +220,7 @@ impl Cluster {
             return;
         }
         link.set_up(way.to, true);
-        let (node, other) = (link.node(way.to), link.node(way.to.other()));
-        self.node_link_up(node, other);
+        self.node_link_up(way.link, way.to);
     }
 
     pub(super) fn link_down(&mut self, way: Way) {
@@ -231,10 +238,8 @@ impl Cluster {
     }
 
     fn end_down(&mut self, number: LinkNumber, end: End) {
-        let link = &mut self.links[number.0];
-        link.set_up(end, false);
-        let (node, other) = (link.node(end), link.node(end.other()));
-        self.node_link_down(node, other);
+        self.links[number.0].set_up(end, false);
+        self.node_link_down(number, end);
     }
 
     /// Everything on its way is lost; both ends notice in their own time.

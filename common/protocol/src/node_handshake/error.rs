@@ -50,6 +50,9 @@ pub enum HandshakeError {
     /// The handshake took longer than [`crate::limits::NODE_HANDSHAKE_MS_MAX`].
     #[error("the handshake took too long")]
     TooLate,
+    /// Ours: we have no such lane.
+    #[error("ours: the lane is beyond the number of lanes")]
+    Lane,
     /// Ours: a frame was handed to a handshake that is over.
     #[error("ours: the handshake is over")]
     Over,
@@ -74,6 +77,7 @@ impl HandshakeError {
             Self::Denied(_) => "denied",
             Self::Refused(_) => "refused",
             Self::TooLate => "too_late",
+            Self::Lane => "lane",
             Self::Over => "over",
         }
     }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::lane::Lane;
 use crate::frame::{FrameOpener, FrameSealer, PeerClock};
 use crate::identity::{Role, VerifiedCertificate};
-use crate::ids::{Incarnation, NodeNumber, NodeUuid, TopologyVersion};
+use crate::ids::{Incarnation, Lane, Lanes, NodeNumber, NodeUuid, TopologyVersion};
 use crate::limits;
 
 /// A peer that has proved its certificate's key, and what the topology says of it.
@@ -17,6 +16,8 @@ pub struct VerifiedPeer {
     pub number: NodeNumber,
     /// Its role in the topology.
     pub role: Role,
+    /// How many lanes the one of us two who dialed has in all.
+    pub lanes: Lanes,
     /// Which of its process starts this is.
     pub incarnation: Incarnation,
     /// The topology it holds; the side with the lower one asks for the other's.

@@ -3,7 +3,7 @@
 //! `ver u8 | min_ver u8 | flags u16 | cluster_id 16 | responder_uuid 16 | eph_i 32 | random_i 32 | topology_version u64`
 
 use super::error::HandshakeError;
-use super::lane::Lane;
+use super::lane::LaneOfMany;
 use crate::ids::{ClusterId, NodeUuid, TopologyVersion};
 use crate::wire::Reader;
 
@@ -17,7 +17,7 @@ pub(super) struct Hello {
     pub(super) version: u8,
     /// Lowest version the initiator speaks.
     pub(super) version_min: u8,
-    pub(super) lane: Lane,
+    pub(super) place: LaneOfMany,
     pub(super) cluster_id: ClusterId,
     pub(super) responder: NodeUuid,
     pub(super) ephemeral: [u8; 32],
@@ -30,7 +30,7 @@ impl Hello {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HELLO_BYTES);
         out.extend_from_slice(&[self.version, self.version_min]);
-        out.extend_from_slice(&self.lane.to_flags().to_le_bytes());
+        out.extend_from_slice(&self.place.to_flags().to_le_bytes());
         out.extend_from_slice(&self.cluster_id.0);
         out.extend_from_slice(&self.responder.0);
         out.extend_from_slice(&self.ephemeral);
@@ -47,7 +47,7 @@ impl Hello {
         Ok(Self {
             version: reader.u8()?,
             version_min: reader.u8()?,
-            lane: Lane::from_flags(reader.u16()?).ok_or(HandshakeError::Malformed)?,
+            place: LaneOfMany::from_flags(reader.u16()?).ok_or(HandshakeError::Malformed)?,
             cluster_id: ClusterId(reader.array()?),
             responder: NodeUuid(reader.array()?),
             ephemeral: reader.array()?,

@@ -4,7 +4,7 @@ use super::answer::{self, Answer, AnswerHead};
 use super::error::HandshakeError;
 use super::established::{EstablishedNode, LinkTerms, VerifiedPeer};
 use super::hello::Hello;
-use super::lane::Lane;
+use super::lane::LaneOfMany;
 use super::local::LocalNode;
 use super::policy::PeerPolicy;
 use super::proof::{Proof, Signer};
@@ -14,7 +14,7 @@ use super::version::{self, VERSION, VERSION_MIN};
 use super::welcome::Welcome;
 use crate::entropy::{self, Entropy};
 use crate::frame::{FrameError, FrameOpener, FrameSealer, FrameType, HandshakeKey, PeerClock, RawFrame};
-use crate::ids::NodeUuid;
+use crate::ids::{Lane, NodeUuid};
 use crate::keys::{Direction, KeyAgreement};
 use crate::limits;
 
@@ -60,7 +60,7 @@ impl Initiator {
     /// Begins a handshake with one node; the bytes are the frame with M1.
     ///
     /// # Errors
-    /// None that a peer can cause.
+    /// `Lane` when `local` has no such lane; none that a peer can cause.
     pub fn start(
         local: &LocalNode,
         responder: NodeUuid,
@@ -69,11 +69,12 @@ impl Initiator {
         wall_ms: u64,
         now_ms: u64,
     ) -> Result<(Self, Vec<u8>), HandshakeError> {
+        let place = LaneOfMany::new(lane, local.lanes).ok_or(HandshakeError::Lane)?;
         let ephemeral = KeyAgreement::new(entropy);
         let hello = Hello {
             version: VERSION,
             version_min: VERSION_MIN,
-            lane,
+            place,
             cluster_id: local.cluster_id,
             responder,
             ephemeral: ephemeral.public(),
@@ -181,7 +182,7 @@ impl Initiator {
         if !answer.terms.is_usable() {
             return Err(HandshakeError::Terms);
         }
-        judge(&answer.proof, certificate, policy, wall_ms).map_err(HandshakeError::Denied)
+        judge(&answer.proof, self.local.lanes, certificate, policy, wall_ms).map_err(HandshakeError::Denied)
     }
 
     fn handle_welcome(

@@ -1,44 +1,55 @@
-//! Several links may join the same two nodes, each in a lane of its own, so that bulk does not delay what is urgent.
+//! The flags of an M1: which lane the link is, and of how many. Four bits each, so that both fit where version 1 had one.
 
-use std::fmt;
+use crate::ids::{Lane, Lanes};
 
-/// Which of the parallel links between an initiator and a responder: 0..=15.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane(u8);
+/// Where a link stands among its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LaneOfMany {
+    pub(super) lane: Lane,
+    pub(super) lanes: Lanes,
+}
 
-impl Lane {
-    /// Bits of the flags that carry the lane.
+impl LaneOfMany {
+    const BITS: u32 = 4;
     const MASK: u16 = 0x000F;
 
-    /// The lane with this number; `None` beyond 15.
-    #[must_use]
-    pub const fn new(number: u8) -> Option<Self> {
-        if number as u16 <= Self::MASK {
-            Some(Self(number))
-        } else {
-            None
-        }
+    /// `None` when there is no such lane.
+    pub(super) fn new(lane: Lane, lanes: Lanes) -> Option<Self> {
+        lanes.has(lane).then_some(Self { lane, lanes })
     }
 
-    /// Its number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self.0
-    }
-
-    /// The flags of an M1 in this lane.
+    /// Bits 0 to 3: the lane. Bits 4 to 7: the number of lanes, less one.
     pub(super) fn to_flags(self) -> u16 {
-        u16::from(self.0)
+        let others = u16::from(self.lanes.count().saturating_sub(1));
+        u16::from(self.lane.number()) | others << Self::BITS
     }
 
-    /// The lane in the flags of an M1; `None` when bits are set that version 1 gives no meaning.
+    /// `None` when bits are set that have no meaning, or when the lane is beyond their number.
     pub(super) fn from_flags(flags: u16) -> Option<Self> {
-        u8::try_from(flags).ok().and_then(Self::new)
+        let field = |shift: u32| u8::try_from(flags >> shift & Self::MASK).ok();
+        if flags >> (2 * Self::BITS) != 0 {
+            return None;
+        }
+        let lanes = Lanes::new(field(Self::BITS)?.checked_add(1)?)?;
+        Self::new(Lane::new(field(0)?)?, lanes)
     }
 }
 
-impl fmt::Display for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_name_a_lane_of_as_many_as_there_are_and_nothing_else() {
+        let of = |lane, lanes| LaneOfMany::new(Lane::new(lane).unwrap(), Lanes::new(lanes).unwrap());
+        for (lane, lanes, flags) in [(0, 1, 0x0000), (1, 2, 0x0011), (2, 4, 0x0032), (15, 16, 0x00ff)] {
+            let place = of(lane, lanes).unwrap();
+            assert_eq!(place.to_flags(), flags);
+            assert_eq!(LaneOfMany::from_flags(flags), Some(place));
+        }
+        assert_eq!(of(1, 1), None);
+        for flags in [0x0001, 0x0012, 0x00ef, 0x0100, 0x8000] {
+            assert_eq!(LaneOfMany::from_flags(flags), None, "{flags:#06x}");
+        }
     }
 }

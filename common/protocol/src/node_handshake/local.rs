@@ -3,7 +3,7 @@
 use crate::identity::{
     AuthorityKeys, AuthorityPublic, CertificateError, Clock, DiskCertificate, NodeKey, WireCertificate,
 };
-use crate::ids::{ClusterId, Incarnation, NodeUuid, TopologyVersion};
+use crate::ids::{ClusterId, Incarnation, Lanes, NodeUuid, TopologyVersion};
 
 /// This node's side of every handshake.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct LocalNode {
     pub(super) certificate: WireCertificate,
     pub(super) key: NodeKey,
     pub(super) incarnation: Incarnation,
+    /// How many lanes this process dials each peer on. One, unless it says otherwise.
+    pub lanes: Lanes,
     /// Told to peers, so that the older side can ask for the newer topology. Keep it up to date.
     pub topology_version: TopologyVersion,
 }
@@ -44,6 +46,7 @@ impl LocalNode {
             certificate: wire,
             key: certificate.node_key(),
             incarnation,
+            lanes: Lanes::ONE,
             topology_version: TopologyVersion::default(),
         })
     }

@@ -1,10 +1,9 @@
 //! What the topology says of a peer. A role never comes from what the peer says of itself.
 
 use super::established::VerifiedPeer;
-use super::lane::Lane;
 use crate::Code;
 use crate::identity::{NodePublic, Role};
-use crate::ids::{NodeNumber, NodeUuid};
+use crate::ids::{Lane, NodeNumber, NodeUuid};
 
 /// What the topology says of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::answer::{Answer, AnswerHead};
 use super::error::HandshakeError;
 use super::established::{EstablishedNode, LinkTerms, VerifiedPeer};
 use super::hello::Hello;
-use super::lane::Lane;
+use super::lane::LaneOfMany;
 use super::local::LocalNode;
 use super::policy::PeerPolicy;
 use super::proof::{Proof, Signer};
@@ -66,7 +66,7 @@ struct AwaitsProof {
     secret: HandshakeSecret,
     /// h3.
     transcript: Transcript,
-    lane: Lane,
+    place: LaneOfMany,
     version: u8,
 }
 
@@ -145,7 +145,7 @@ impl Responder {
             hello_key,
             secret,
             transcript,
-            lane: hello.lane,
+            place: hello.place,
             version,
         }));
         Ok(ResponderStep::Send(out))
@@ -196,8 +196,8 @@ impl Responder {
         transcript.absorb(&frame.payload);
 
         // From here on the peer has proved who it is: what is wrong now is told.
-        let verdict = judge(&proof, certificate, policy, wall_ms)
-            .and_then(|peer| policy.admit(&peer, awaits.lane).map(|()| peer));
+        let verdict = judge(&proof, awaits.place.lanes, certificate, policy, wall_ms)
+            .and_then(|peer| policy.admit(&peer, awaits.place.lane).map(|()| peer));
         let secret = |direction| awaits.secret.traffic(&transcript, direction);
         let mut sealer = FrameSealer::new(
             secret(Direction::ResponderToInitiator),
@@ -218,7 +218,7 @@ impl Responder {
             peer,
             sealer,
             opener,
-            lane: awaits.lane,
+            lane: awaits.place.lane,
             version: awaits.version,
             terms: self.terms,
             clock: PeerClock {

@@ -6,6 +6,7 @@ use super::answer::{Answer, AnswerHead};
 use super::established::LinkTerms;
 use super::hello::Hello;
 use super::initiator::{Initiator, InitiatorStep};
+use super::lane::LaneOfMany;
 use super::policy::{PeerPolicy, PeerStanding};
 use super::proof::{Proof, Signer};
 use super::responder::{Responder, ResponderStep};
@@ -94,7 +95,7 @@ fn proved(liar: &LocalNode, signer: Signer) -> Result<ResponderStep, HandshakeEr
     let hello = Hello {
         version: VERSION,
         version_min: VERSION_MIN,
-        lane: Lane::default(),
+        place: LaneOfMany::new(Lane::FIRST, Lanes::ONE).unwrap(),
         cluster_id: CLUSTER,
         responder: LISTENER,
         ephemeral: ephemeral.public(),

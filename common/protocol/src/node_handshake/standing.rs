@@ -5,10 +5,12 @@ use super::policy::{PeerPolicy, PeerStanding};
 use super::proof::Proof;
 use crate::Code;
 use crate::identity::{Clock, VerifiedCertificate};
+use crate::ids::Lanes;
 
 /// Revoked, then expired, then unknown, then of the wrong role: the gravest reason is the one told.
 pub(super) fn judge(
     proof: &Proof,
+    lanes: Lanes,
     certificate: VerifiedCertificate,
     policy: &dyn PeerPolicy,
     wall_ms: u64,
@@ -33,6 +35,7 @@ pub(super) fn judge(
         uuid,
         number,
         role,
+        lanes,
         incarnation: proof.incarnation,
         topology_version: proof.topology_version,
         certificate,

@@ -160,9 +160,10 @@ impl Scene {
     /// Runs the handshake; every frame (1..=4) passes through `between`.
     pub fn run(&self, mut between: impl FnMut(usize, Vec<u8>) -> Vec<u8>) -> (End, End) {
         let lane = Lane::new(2).unwrap();
+        let mut dialer = self.dialer.clone();
+        dialer.lanes = Lanes::new(4).unwrap();
         let entropy = &mut CountingEntropy(self.seed);
-        let (mut initiator, m1) =
-            Initiator::start(&self.dialer, self.dialed, lane, entropy, WALL_MS, 0).unwrap();
+        let (mut initiator, m1) = Initiator::start(&dialer, self.dialed, lane, entropy, WALL_MS, 0).unwrap();
         let mut responder = Responder::new(&self.listener, self.terms, 0);
         let m2 = match self.respond(&mut responder, &between(1, m1)) {
             Ok(ResponderStep::Send(m2)) => m2,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{AttemptId, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::player::{Command, EventAck, Inputs};
 use store::{Holding, PlayerRow};
 
@@ -38,7 +38,7 @@ pub(super) struct Arrival {
     /// A row that makes the player active, while its holdings are read.
     pub(super) row: Option<PlayerRow>,
     pub(super) holdings: Option<Vec<Holding>>,
-    pub(super) early: Vec<(u64, NodeNumber, EarlyMessage)>,
+    pub(super) early: Vec<(u64, LiveLane, EarlyMessage)>,
     /// Somebody changed the holdings meanwhile.
     pub(super) refresh: bool,
 }

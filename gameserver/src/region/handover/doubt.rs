@@ -79,10 +79,10 @@ impl RegionState {
         // What was sent under the old epoch may come to a proxy that trusts the new one already.
         player.events.repeat();
         player.version = StateVersion(player.version.0.max(row.version.0));
-        let (key, proxy) = (player.key, player.binding.proxy);
+        let (key, lane) = (player.key, player.bound.lane);
         let at = self.entities.get(key).map(|entity| entity.at);
         self.cells.renew(key, row.owner_epoch, &mut self.entities);
-        if let (Some(proxy), Some(_)) = (proxy, at) {
+        if let (Some(lane), Some(_)) = (lane, at) {
             let moved = Moved {
                 user: user.0,
                 from_epoch: from_epoch.0,
@@ -90,7 +90,7 @@ impl RegionState {
                 region: region.0,
                 owner_epoch: row.owner_epoch.0,
             };
-            self.tell_proxy(proxy, moved);
+            self.tell_proxy(lane, moved);
         }
         self.resume(user, attempt);
         self.say_here(user);

@@ -244,9 +244,9 @@ impl RegionState {
         }
         // Commands that came meanwhile were dropped: the proxy learns where to go on.
         if let Some(player) = self.players.get(&user)
-            && let (Some(proxy), epoch, number) = (player.binding.proxy, player.epoch, player.command_ack())
+            && let (Some(lane), epoch, number) = (player.bound.lane, player.epoch, player.command_ack())
         {
-            self.acknowledge(proxy, user, epoch, number);
+            self.acknowledge(lane, user, epoch, number);
         }
         // What was given to the player meanwhile was not told: see `Ctx::tell`.
         self.refresh(user);
@@ -331,7 +331,7 @@ impl RegionState {
         };
         self.counts.departed += 1;
         self.effects.push(RegionEffect::PlayerPassed(user));
-        if let Some(proxy) = player.binding.proxy {
+        if let Some(lane) = player.bound.lane {
             let moved = Moved {
                 user: user.0,
                 from_epoch: leaver.epoch.0,
@@ -339,10 +339,10 @@ impl RegionState {
                 region: departure.region.0,
                 owner_epoch: owner_epoch.0,
             };
-            self.tell_proxy(proxy, moved);
+            self.tell_proxy(lane, moved);
         }
-        if let Some((proxy, _)) = player.waiting_join {
-            self.elsewhere(proxy, user, &stub);
+        if let Some((lane, _)) = player.waiting_join {
+            self.elsewhere(lane, user, &stub);
         }
     }
 
@@ -412,7 +412,7 @@ impl RegionState {
         let Some(player) = self.players.get(&user) else {
             return;
         };
-        let Some(proxy) = player.binding.proxy else { return };
+        let Some(lane) = player.bound.lane else { return };
         let Some(entity) = self.entities.get(player.key) else {
             return;
         };
@@ -427,7 +427,7 @@ impl RegionState {
             last_command: player.command_ack(),
             session: Some(player.session_key()),
         };
-        self.tell_proxy(proxy, here);
+        self.tell_proxy(lane, here);
         self.send_events(user);
     }
 }

@@ -2,7 +2,7 @@
 //! active. Messages that come before their player are kept for a moment.
 
 use protocol::Code;
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
+use protocol::ids::{AttemptId, LiveLane, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 use protocol::limits::HANDOVER_GROUP_MAX;
 use protocol::message::handover::{Claim, Commit, Done, Prepare, Prepared, Refuse};
 use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
@@ -300,8 +300,11 @@ impl RegionState {
             return self.count("activation_failed");
         }
         self.counts.arrived += 1;
-        let proxy = row.body.binding.proxy;
-        if proxy.is_none_or(|proxy| !self.proxies.contains(&proxy)) {
+        if self
+            .players
+            .get(&user)
+            .is_some_and(|player| player.bound.lane.is_none())
+        {
             self.linkdead(user);
         }
         self.say_here(user);
@@ -315,7 +318,7 @@ impl RegionState {
             arrival
                 .early
                 .into_iter()
-                .map(|(_, proxy, message)| (proxy, message))
+                .map(|(_, lane, message)| (lane, message))
                 .collect(),
         );
     }
@@ -338,15 +341,15 @@ impl RegionState {
             owner_epoch: row.owner_epoch,
             until_ms: 0,
         };
-        for (_, proxy, _) in arrival.early.into_iter().take(1) {
-            self.elsewhere(proxy, user, &stub);
+        for (_, lane, _) in arrival.early.into_iter().take(1) {
+            self.elsewhere(lane, user, &stub);
         }
     }
 
     /// A message for `(user, epoch)`, who is not here: kept for a moment, while the row is asked.
     pub(in super::super) fn keep_early(
         &mut self,
-        proxy: NodeNumber,
+        lane: LiveLane,
         user: UserId,
         epoch: OwnerEpoch,
         message: EarlyMessage,
@@ -367,16 +370,16 @@ impl RegionState {
         if arrival.epoch != epoch || arrival.early.len() >= EARLY_MAX {
             return self.count("early_refused");
         }
-        arrival.early.push((now_ms, proxy, message));
+        arrival.early.push((now_ms, lane, message));
         if is_new {
             self.read_row(user);
         }
     }
 
     /// A message about somebody unknown, with nothing in it worth keeping.
-    pub(in super::super) fn unknown_user(&mut self, proxy: NodeNumber, user: UserId, _epoch: OwnerEpoch) {
+    pub(in super::super) fn unknown_user(&mut self, lane: LiveLane, user: UserId, _epoch: OwnerEpoch) {
         if let Some(stub) = self.stubs.get(&user).copied() {
-            self.elsewhere(proxy, user, &stub);
+            self.elsewhere(lane, user, &stub);
         }
     }
 

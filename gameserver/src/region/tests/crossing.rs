@@ -306,7 +306,7 @@ fn a_player_whose_proxy_dies_on_the_way_waits_linkdead_at_the_target() {
     scene.input(B, RegionInput::Join(OTHER_PROXY, join(5, 1, 2)));
     scene.settle();
     assert_eq!(scene.take_heard(joined).len(), 1);
-    assert_eq!(scene.player(B, bot.user).binding.proxy, Some(OTHER_PROXY));
+    assert_eq!(scene.player(B, bot.user).bound.lane, Some(OTHER_PROXY));
 }
 
 #[test]

@@ -16,13 +16,28 @@ use super::super::player::Player;
 use super::super::*;
 use crate::demo::DemoGame;
 use crate::dispatch::{Addressee, Directory};
+use crate::proxy_lanes::ArrivingLane;
 
-pub(super) const PROXY: NodeNumber = NodeNumber(101);
-pub(super) const OTHER_PROXY: NodeNumber = NodeNumber(102);
+pub(super) const PROXY: LiveLane = lane(101, 0, 1);
+pub(super) const OTHER_PROXY: LiveLane = lane(102, 0, 1);
 pub(super) const A: RegionNumber = RegionNumber(1);
 pub(super) const B: RegionNumber = RegionNumber(2);
 /// Length of a tick, milliseconds.
 pub(super) const TICK_MS: u64 = 50;
+
+/// A lane of a proxy's start.
+pub(super) const fn lane(proxy: u16, number: u8, start: u64) -> LiveLane {
+    let Some(lane) = Lane::new(number) else {
+        panic!("lanes go up to 15")
+    };
+    LiveLane {
+        at: ProxyLane {
+            node: NodeNumber(proxy),
+            lane,
+        },
+        incarnation: Incarnation(start),
+    }
+}
 
 /// Two by two regions of 128 units; `servers` names who serves each.
 pub(super) fn world(servers: [u16; 4]) -> Arc<Topology> {
@@ -60,8 +75,8 @@ pub(super) struct Scene {
     asked: BTreeMap<u64, (RegionNumber, RegionEpoch, StoreTicket)>,
     requests: u64,
     pub(super) now: Now,
-    /// What proxies heard: from which server, which proxy, what.
-    pub(super) heard: Vec<(NodeNumber, NodeNumber, ServerToProxy)>,
+    /// What proxies heard: from which server, which lane, what.
+    pub(super) heard: Vec<(NodeNumber, ProxyLane, ServerToProxy)>,
     pub(super) said: Vec<ServerToServer>,
     pub(super) counted: BTreeMap<&'static str, usize>,
     /// Families between servers that are lost, each so many times.
@@ -160,7 +175,13 @@ impl Scene {
         let nodes: BTreeSet<_> = self.regions.keys().map(|number| self.node(*number)).collect();
         for region in self.regions.values_mut() {
             for proxy in [PROXY, OTHER_PROXY] {
-                region.handle(RegionInput::ProxyUp(proxy), self.now);
+                let arriving = ArrivingLane {
+                    lane: proxy,
+                    lanes: Lanes::ONE,
+                };
+                if !region.state.proxies.is_up(proxy) {
+                    region.handle(RegionInput::ProxyUp(arriving), self.now);
+                }
             }
             for node in &nodes {
                 region.handle(RegionInput::PeerUp(*node), self.now);
@@ -296,7 +317,7 @@ impl Scene {
     pub(super) fn proxy_says(
         &mut self,
         node: NodeNumber,
-        proxy: NodeNumber,
+        proxy: LiveLane,
         message: impl Into<ProxyToServer>,
     ) {
         let message = message.into();

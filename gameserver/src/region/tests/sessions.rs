@@ -24,13 +24,13 @@ fn the_higher_attach_wins_and_the_older_proxy_drops_its_copy() {
     scene.settle();
     let heard = std::mem::take(&mut scene.heard);
     let superseded = |(_, proxy, message): &(_, _, ServerToProxy)| {
-        *proxy == PROXY && matches!(message, ServerToProxy::Superseded(_))
+        *proxy == PROXY.at && matches!(message, ServerToProxy::Superseded(_))
     };
     assert!(heard.iter().any(superseded));
     assert!(
         heard
             .iter()
-            .any(|(_, proxy, message)| *proxy == OTHER_PROXY && joined(message).is_some())
+            .any(|(_, proxy, message)| *proxy == OTHER_PROXY.at && joined(message).is_some())
     );
     scene.input(A, RegionInput::Join(PROXY, join(5, 1, 1)));
     scene.settle();

@@ -102,7 +102,7 @@ fn a_subscriber_that_lost_cells_starts_again_with_keyframes_and_nobody_else_does
         _ => None,
     });
     assert_eq!(changed, [1], "only the cell with the walker changed");
-    scene.input(A, RegionInput::CellsDropped(PROXY));
+    scene.input(A, RegionInput::CellsDropped(Subscriber::Lane(PROXY.at)));
     scene.tick();
     assert_eq!(view.update(&mut scene).0, 16);
 }
