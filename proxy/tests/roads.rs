@@ -61,8 +61,8 @@ fn tick(server: &GameServer, proxy: u16, world: &World, output: Output) {
             region_epoch: world.region_epoch,
             tick,
             server_time_ms: tick * 50,
-            outputs: 1,
-            cells: 1,
+            outputs: 0,
+            cells: 0,
         },
     );
 }

@@ -56,8 +56,8 @@ pub(crate) struct Link {
     pub(crate) cut_until_us: u64,
     /// Nothing arrives at this end before this time.
     held_until_us: [u64; 2],
-    /// Cells are dropped at the sender until this time.
-    pub(crate) choked_until_us: u64,
+    /// Servers find little room in it until this time.
+    pub(crate) throttled_until_us: u64,
     /// Last arrival by end and class.
     last_us: [[u64; 4]; 2],
 }
@@ -73,7 +73,7 @@ impl Link {
             is_up: [false; 2],
             cut_until_us: 0,
             held_until_us: [0; 2],
-            choked_until_us: 0,
+            throttled_until_us: 0,
             last_us: [[0; 4]; 2],
         }
     }

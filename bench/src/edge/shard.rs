@@ -153,7 +153,7 @@ impl Shard {
         self.carry_out(now_ms, done);
         done.cpu_ns = thread_cpu_ns() - before;
         done.laps = self.laps.take();
-        while self.to_server.take_batch(now_ms * 1_000, &mut done.to_server) > 0 {}
+        while self.to_server.take_batch(&mut done.to_server) > 0 {}
     }
 
     fn sweep(&mut self, now_ms: u64, done: &mut Done) {

@@ -48,14 +48,12 @@ impl PeerDirectory for Directory {
 struct Received {
     updates: AtomicU64,
     frames: AtomicU64,
-    drops: AtomicU64,
     news: Notify,
 }
 
 #[derive(Clone)]
 struct Publisher {
     subscribers: mpsc::UnboundedSender<LinkSender<ServerToProxy>>,
-    received: Arc<Received>,
 }
 
 impl LinkHandler for Publisher {
@@ -67,10 +65,6 @@ impl LinkHandler for Publisher {
     }
 
     fn handle_batch(&mut self, _link: LinkId, _batch: Drain<'_, ProxyToServer>) {}
-
-    fn handle_cells_dropped(&mut self, _link: LinkId, _drops: u64) {
-        self.received.drops.fetch_add(1, Ordering::Relaxed);
-    }
 
     fn handle_down(&mut self, _link: LinkId, _reason: DownReason) {}
 }
@@ -112,10 +106,7 @@ impl Links {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (up, mut ups) = mpsc::unbounded_channel();
-        let publisher = Publisher {
-            subscribers: up,
-            received: Arc::clone(&received),
-        };
+        let publisher = Publisher { subscribers: up };
         let context = node(&authority, &directory, PUBLISHER, Role::GameServer)?;
         tokio::spawn(accept_links(
             context,
@@ -171,11 +162,6 @@ impl Links {
         self.received.frames.load(Ordering::Relaxed)
     }
 
-    /// How often links dropped cells.
-    pub(super) fn drops(&self) -> u64 {
-        self.received.drops.load(Ordering::Relaxed)
-    }
-
     async fn wait_for(&self, updates: u64) -> anyhow::Result<()> {
         while self.received.updates.load(Ordering::Relaxed) < updates {
             let news = tokio::time::timeout(PATIENCE, self.received.news.notified()).await;
@@ -211,9 +197,7 @@ fn node(
     };
     let mut standings = directory.0.lock().unwrap_or_else(PoisonError::into_inner);
     standings.insert(uuid, standing);
-    let mut config = LinkConfig::default();
-    // A busy machine makes cells old; here they must all arrive.
-    config.queue.cells_age_us_max = PATIENCE.as_micros() as u64;
+    let config = LinkConfig::default();
     let authorities = AuthorityKeys::new(authority.public());
     let local = LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(1))?;
     let directory = Arc::clone(directory);

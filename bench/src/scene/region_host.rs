@@ -6,7 +6,9 @@ use anyhow::{Context as _, bail};
 use gameserver::demo::DemoGame;
 use gameserver::join_check::VerifiedJoin;
 use gameserver::proxy_lanes::ArrivingLane;
-use gameserver::region::{NoClock, Now, PhaseClock, Region, RegionConfig, RegionEffect, RegionInput};
+use gameserver::region::{
+    NoClock, NoLimit, Now, PhaseClock, Region, RegionConfig, RegionEffect, RegionInput,
+};
 use protocol::ids::{
     AttachNo, CommandNumber, EventNumber, Lanes, LiveLane, ProxyLane, SessionGeneration, SessionId, UserId,
 };
@@ -131,7 +133,7 @@ impl RegionHost {
         self.now.wall_ms += TICK_MS;
         self.store.tick(self.now.mono_ms);
         let before = thread_cpu_ns();
-        self.region.tick(self.now, clock);
+        self.region.tick(self.now, clock, &mut NoLimit);
         let spent = thread_cpu_ns() - before;
         self.settle();
         spent

@@ -1,8 +1,8 @@
 //! What waits to go out over one link, by class and bounded in bytes: order within a class, control before handover
-//! before per-user before cells. Pure; the writer task and its many producers share it behind a short lock.
+//! before per-user before ticks. Pure; the writer task and its many producers share it behind a short lock.
 //!
-//! When it is full: cells are dropped, all that wait at once, and the drop is counted so that publishers start over
-//! with keyframes. Reliable messages are never dropped: the queue overflows and the link must go down.
+//! Nothing is dropped: when it is full it overflows, and the link must go down. What is large asks for room before it is
+//! made.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -16,13 +16,9 @@ use lane::ClassLane;
 /// Bounds and waiting times of one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Cells waiting, bytes.
-    pub cells_bytes_max: usize,
-    /// How long cells may wait, microseconds: two ticks.
-    pub cells_age_us_max: u64,
-    /// Reliable messages waiting, bytes in all.
-    pub reliable_bytes_max: usize,
-    /// How long per-user messages and cells wait for company, microseconds.
+    /// Messages waiting, bytes in all.
+    pub waiting_bytes_max: usize,
+    /// How long messages of users and ticks wait for company, microseconds.
     pub linger_us: u64,
     /// Plain bytes of one batch.
     pub batch_bytes_max: usize,
@@ -31,9 +27,7 @@ pub struct QueueLimits {
 impl Default for QueueLimits {
     fn default() -> Self {
         Self {
-            cells_bytes_max: 512 * 1024,
-            cells_age_us_max: 100_000,
-            reliable_bytes_max: 16 * 1024 * 1024,
+            waiting_bytes_max: 16 * 1024 * 1024,
             linger_us: 1_000,
             batch_bytes_max: limits::FRAME_PAYLOAD_BYTES_MAX as usize - protocol::keys::TAG_BYTES,
         }
@@ -46,7 +40,7 @@ pub enum PushError {
     /// Ours: no batch can carry it.
     #[error("a message of {0} bytes does not fit in a batch")]
     TooLarge(usize),
-    /// The peer's: it takes reliable messages more slowly than we make them. Nothing may follow; the link ends.
+    /// The peer's: it takes messages more slowly than we make them. Nothing may follow; the link ends.
     #[error("the peer is too slow: its queue is full")]
     Overflow,
 }
@@ -76,7 +70,6 @@ pub enum Due {
 pub struct OutgoingQueue {
     limits: QueueLimits,
     lanes: [ClassLane; 4],
-    cells_drops: u64,
     overflown: Option<PushError>,
 }
 
@@ -87,7 +80,6 @@ impl OutgoingQueue {
         Self {
             limits,
             lanes: std::array::from_fn(|_| ClassLane::new(limits.batch_bytes_max)),
-            cells_drops: 0,
             overflown: None,
         }
     }
@@ -102,8 +94,8 @@ impl OutgoingQueue {
         })
     }
 
-    /// Appends one message that was encoded before, family and length included: cells that several peers subscribed
-    /// to are encoded once.
+    /// Appends one message that was encoded before, family and length included: what several peers get alike is
+    /// encoded once.
     ///
     /// # Errors
     /// As [`PushError`] says; the message is not queued then.
@@ -121,7 +113,7 @@ impl OutgoingQueue {
         if length > self.limits.batch_bytes_max {
             return Err(PushError::TooLarge(length));
         }
-        self.make_room(class, length, now_us)?;
+        self.make_room(length)?;
         let was = self.due(now_us);
         self.lane_mut(class).push(length, now_us, write);
         Ok(match (was, self.due(now_us)) {
@@ -130,32 +122,23 @@ impl OutgoingQueue {
         })
     }
 
-    fn make_room(&mut self, class: Class, length: usize, now_us: u64) -> Result<(), PushError> {
-        if let Some(error) = self.overflown {
-            return Err(error);
-        }
-        if class == Class::Cells {
-            self.drop_old_cells(now_us);
-            if self.lane(Class::Cells).bytes() + length > self.limits.cells_bytes_max {
-                self.drop_cells();
-            }
-        } else if self.reliable_bytes() + length > self.limits.reliable_bytes_max {
+    fn make_room(&mut self, length: usize) -> Result<(), PushError> {
+        if self.overflown.is_none() && self.bytes() + length > self.limits.waiting_bytes_max {
             self.overflown = Some(PushError::Overflow);
-            return Err(PushError::Overflow);
         }
-        Ok(())
+        self.overflown.map_or(Ok(()), Err)
     }
 
-    /// When to take the next batch. Cells that have waited too long are dropped first: they are no reason to write.
-    pub fn due(&mut self, now_us: u64) -> Due {
-        self.drop_old_cells(now_us);
+    /// When to take the next batch.
+    #[must_use]
+    pub fn due(&self, now_us: u64) -> Due {
         let urgent = [Class::Control, Class::Handover]
             .into_iter()
             .any(|class| !self.lane(class).is_empty());
         if urgent || self.bytes() >= self.limits.batch_bytes_max / 4 {
             return Due::Now;
         }
-        let waiting = [Class::PerUser, Class::Cells].map(|class| self.lane(class).oldest_us());
+        let waiting = [Class::PerUser, Class::Tick].map(|class| self.lane(class).oldest_us());
         match waiting.into_iter().flatten().min() {
             None => Due::Idle,
             Some(oldest) if oldest + self.limits.linger_us <= now_us => Due::Now,
@@ -164,8 +147,7 @@ impl OutgoingQueue {
     }
 
     /// Appends the next batch to `out`, as much as one frame carries; the number of messages in it.
-    pub fn take_batch(&mut self, now_us: u64, out: &mut Vec<u8>) -> usize {
-        self.drop_old_cells(now_us);
+    pub fn take_batch(&mut self, out: &mut Vec<u8>) -> usize {
         let mut room = lane::Room {
             bytes: self.limits.batch_bytes_max,
             messages: limits::BATCH_MESSAGES_MAX,
@@ -179,28 +161,7 @@ impl OutgoingQueue {
         limits::BATCH_MESSAGES_MAX - room.messages
     }
 
-    fn drop_old_cells(&mut self, now_us: u64) {
-        let oldest = self.lane(Class::Cells).oldest_us();
-        if oldest.is_some_and(|oldest| now_us.saturating_sub(oldest) > self.limits.cells_age_us_max) {
-            self.drop_cells();
-        }
-    }
-
-    /// All that wait, not the oldest alone: a delta whose base was dropped is of no use to anybody.
-    fn drop_cells(&mut self) {
-        if !self.lane(Class::Cells).is_empty() {
-            self.lane_mut(Class::Cells).clear();
-            self.cells_drops += 1;
-        }
-    }
-
-    /// How often waiting cells were dropped. A publisher that sees it grow owes this peer keyframes.
-    #[must_use]
-    pub fn cells_drops(&self) -> u64 {
-        self.cells_drops
-    }
-
-    /// Whether a reliable message found no room: the link must end.
+    /// Whether a message found no room: the link must end.
     #[must_use]
     pub fn is_overflown(&self) -> bool {
         self.overflown.is_some()
@@ -212,27 +173,23 @@ impl OutgoingQueue {
         self.lanes.iter().map(ClassLane::bytes).sum()
     }
 
-    fn reliable_bytes(&self) -> usize {
-        self.bytes() - self.lane(Class::Cells).bytes()
-    }
-
     fn lane(&self, class: Class) -> &ClassLane {
-        let [control, handover, per_user, cells] = &self.lanes;
+        let [control, handover, per_user, tick] = &self.lanes;
         match class {
             Class::Control => control,
             Class::Handover => handover,
             Class::PerUser => per_user,
-            Class::Cells => cells,
+            Class::Tick => tick,
         }
     }
 
     fn lane_mut(&mut self, class: Class) -> &mut ClassLane {
-        let [control, handover, per_user, cells] = &mut self.lanes;
+        let [control, handover, per_user, tick] = &mut self.lanes;
         match class {
             Class::Control => control,
             Class::Handover => handover,
             Class::PerUser => per_user,
-            Class::Cells => cells,
+            Class::Tick => tick,
         }
     }
 }

@@ -64,6 +64,9 @@ pub const HOLDINGS_TOLD_MAX: usize = 512;
 pub const ENTITY_STATE_BYTES_MAX: usize = 64;
 /// Entities in one cell.
 pub const CELL_ENTITIES_MAX: usize = 4096;
+/// One encoded cell, bytes: each slot emptied (17: slot, cell, epoch) and taken anew (94: slot, id, kind, epoch, position,
+/// heading, speed, state) in one update, and its numbers and the heads of its columns.
+pub const CELL_BYTES_MAX: usize = CELL_ENTITIES_MAX * (17 + 94) + 64;
 /// Cells named in one subscription message.
 pub const SUBSCRIPTION_CELLS_MAX: usize = 16 * 1024;
 /// Cell updates in one message.

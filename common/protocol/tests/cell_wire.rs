@@ -10,6 +10,7 @@ use protocol::cell::{
 };
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{EntityId, OwnerEpoch};
+use protocol::limits::{CELL_BYTES_MAX, CELL_ENTITIES_MAX, ENTITY_STATE_BYTES_MAX};
 use protocol::message::client::CellUpdate;
 
 const CELL: CellIndex = CellIndex(1023);
@@ -51,6 +52,39 @@ fn delta_with_all_columns() -> Bytes {
     };
     encoder.put_remove(2, moved).unwrap();
     encoder.finish_delta(CELL, 8, 10)
+}
+
+#[test]
+fn ce_14_the_longest_cell_keeps_the_stated_bytes() {
+    let longest = CellEntity {
+        id: EntityId(u64::MAX),
+        kind: u16::MAX,
+        owner_epoch: OwnerEpoch(u64::MAX),
+        motion: motion(i16::MIN, i16::MAX, 255, 255),
+        state: StateBytes::try_from([7; ENTITY_STATE_BYTES_MAX].as_slice()).unwrap(),
+    };
+    let moved = RemoveReason::Moved {
+        cell: CellIndex(u32::MAX),
+        epoch: OwnerEpoch(u64::MAX),
+    };
+    let mut encoder = CellEncoder::new(PositionForm::Wide);
+    for slot in 0..CELL_ENTITIES_MAX as u16 {
+        encoder.put_remove(slot, moved).unwrap();
+        encoder.put_add(slot, &longest).unwrap();
+    }
+    let delta = encoder.finish_delta(CellIndex(u32::MAX), u32::MAX - 9, u32::MAX);
+    // Slots in a row take one byte of the two, in both columns.
+    let spared = 2 * CELL_ENTITIES_MAX + 64;
+    assert!(
+        (CELL_BYTES_MAX - spared..=CELL_BYTES_MAX).contains(&delta.len()),
+        "{}",
+        delta.len()
+    );
+    for slot in 0..CELL_ENTITIES_MAX as u16 {
+        encoder.put_add(slot, &longest).unwrap();
+    }
+    let keyframe = encoder.finish_keyframe(CellIndex(u32::MAX), u32::MAX);
+    assert!(keyframe.len() < delta.len());
 }
 
 #[test]

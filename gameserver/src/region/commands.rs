@@ -1,22 +1,18 @@
 //! What players say: inputs (the newest wins), commands (exactly once, in order) and acknowledgements; and what they
-//! are told: acknowledgements of commands, events, and once per tick their own state.
+//! are told: acknowledgements of commands and events.
 
 use bytes::Bytes;
 use protocol::ids::{LiveLane, OwnerEpoch, UserId};
-use protocol::limits::{
-    COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX, OWN_STATE_BYTES_MAX,
-};
+use protocol::limits::{COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX};
 use protocol::message::family::ProxyToServer;
-use protocol::message::player::{
-    Command, CommandAck, CommandClass, Elsewhere, Event, EventAck, Inputs, Output,
-};
+use protocol::message::player::{Command, CommandAck, CommandClass, Elsewhere, Event, EventAck, Inputs};
 use sha2::{Digest as _, Sha256};
 
 use super::handover::arrival::EarlyMessage;
 use super::player::{Phase, Player, QueuedCommand};
+use super::publication::Subscriber;
 use super::state::RegionState;
-use super::subscribers::Subscriber;
-use crate::logic::{CommandKind, Ctx, GameLogic};
+use crate::logic::{CommandKind, GameLogic};
 
 /// The hash chain over applied commands: `SHA256(h ‖ number u64 ‖ bytes)`.
 pub(super) fn chain(hash: &[u8; 32], number: u64, body: &[u8]) -> [u8; 32] {
@@ -357,35 +353,5 @@ impl RegionState {
             };
             effects.push(super::RegionEffect::ToProxy(lane.at, event.into()));
         });
-    }
-
-    /// Phase: to each player its exact own state.
-    pub(super) fn outputs(&mut self, logic: &dyn GameLogic) {
-        let mut own = std::mem::take(&mut self.own);
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut publication =
-            std::mem::replace(&mut self.publication, super::subscribers::Publication::new(0));
-        for player in self.players.values() {
-            let Some(lane) = player.bound.lane else {
-                continue;
-            };
-            let Some(entity) = self.entities.get(player.key) else {
-                continue;
-            };
-            own.clear();
-            logic.own_state(self as &dyn Ctx, player.user, player.entity, &mut own);
-            own.truncate(OWN_STATE_BYTES_MAX);
-            let output = Output {
-                user: player.user.0,
-                owner_epoch: player.epoch.0,
-                tick: self.tick.0,
-                input_ack: player.last_input,
-                home_cell: self.cells.index(entity.cell).0,
-                own: Bytes::copy_from_slice(&own),
-            };
-            publication.output(lane.at);
-            effects.push(super::RegionEffect::ToProxy(lane.at, output.into()));
-        }
-        (self.own, self.effects, self.publication) = (own, effects, publication);
     }
 }

@@ -5,7 +5,6 @@ use protocol::message::family::{ProxyToServer, ServerToServer};
 use store::{StoreError, StoreReply};
 
 use super::effect::StoreTicket;
-use super::subscribers::Subscriber;
 use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
 
@@ -26,8 +25,6 @@ pub enum RegionInput {
     PeerDown(NodeNumber),
     /// Anything from a peer, or from a region of the own node, but `Heartbeat` and `Topology`.
     FromPeer(NodeNumber, ServerToServer),
-    /// Cell messages to this subscriber were dropped: it needs keyframes of all its cells.
-    CellsDropped(Subscriber),
     /// The answer to [`RegionEffect::Store`](super::RegionEffect::Store) of the same ticket.
     Store(StoreTicket, Result<StoreReply, StoreError>),
     /// Take nobody new, write everything down.

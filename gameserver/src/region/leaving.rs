@@ -7,8 +7,8 @@ use protocol::message::player::{Leave, LeaveReason, SessionKey};
 
 use super::effect::RegionEffect;
 use super::player::{Player, session_key};
+use super::publication::Subscriber;
 use super::state::{Notice, RegionState};
-use super::subscribers::Subscriber;
 
 impl RegionState {
     /// Takes a player out of the region's memory.

@@ -26,7 +26,6 @@ mod publication;
 mod served;
 mod state;
 mod status;
-mod subscribers;
 #[cfg(feature = "fault-injection")]
 mod tampering;
 #[cfg(test)]
@@ -48,10 +47,10 @@ pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
 use joining::Spawn;
+pub use publication::{CREDIT_BYTES, NoLimit, Room, Subscriber};
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
 pub use status::RegionStatus;
-pub use subscribers::Subscriber;
 
 /// Tells how long the phases of a tick take; the region itself reads no clock.
 pub trait PhaseClock {
@@ -132,20 +131,19 @@ impl Region {
             RegionInput::PeerUp(node) => self.state.peer_up(node),
             RegionInput::PeerDown(node) => self.state.peer_down(node),
             RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),
-            RegionInput::CellsDropped(by) => self.state.publication.dropped(by),
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
             RegionInput::Drain => self.state.draining = true,
         }
         self.tell_logic();
     }
 
-    /// Moves the world on by one tick.
-    pub fn tick(&mut self, now: Now, clock: &mut dyn PhaseClock) {
+    /// Moves the world on by one tick, and tells of it as far as there is room.
+    pub fn tick(&mut self, now: Now, clock: &mut dyn PhaseClock, room: &mut dyn Room) {
         self.state.now = now;
         self.state.tick.0 += 1;
         let mut at_us = clock.now_us();
         for phase in 0..PHASES.len() {
-            self.phase(phase);
+            self.phase(phase, room);
             let end_us = clock.now_us();
             self.phases_us[phase] = end_us.saturating_sub(at_us);
             at_us = end_us;
@@ -168,7 +166,7 @@ impl Region {
         }
     }
 
-    fn phase(&mut self, phase: usize) {
+    fn phase(&mut self, phase: usize, room: &mut dyn Room) {
         let (state, logic) = (&mut self.state, self.logic.as_mut());
         match phase {
             0 => {
@@ -178,7 +176,7 @@ impl Region {
             1 => self.run_logic(),
             2 => state.notice_crossings(),
             3 => state.cells.encode(&mut state.entities),
-            4 => state.outputs(logic),
+            4 => state.own_states(logic, room),
             5 => state.publish(),
             _ => state.keep_time(),
         }

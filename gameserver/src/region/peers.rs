@@ -5,8 +5,8 @@ use protocol::ids::{EntityId, NodeNumber, RegionEpoch, RegionNumber, UserId};
 use protocol::message::effect::{Effect, Refresh};
 use protocol::message::family::ServerToServer;
 
+use super::publication::Subscriber::Server;
 use super::state::{Notice, RegionState};
-use super::subscribers::Subscriber::Server;
 
 impl RegionState {
     pub(super) fn peer_up(&mut self, node: NodeNumber) {

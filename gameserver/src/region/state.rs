@@ -20,8 +20,8 @@ use super::handover::departure::Departures;
 use super::input::Now;
 use super::joining::Joining;
 use super::player::Player;
+use super::publication::subscribers::Publication;
 use super::served::Stub;
-use super::subscribers::Publication;
 use crate::logic::CommandKind;
 use crate::proxy_lanes::ProxyLanes;
 

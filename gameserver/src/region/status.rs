@@ -37,6 +37,8 @@ pub struct RegionStatus {
     pub ghosts: usize,
     /// Cell subscriptions of all subscribers.
     pub subscriptions: usize,
+    /// Cells that wait until their subscriber has room again, of all subscribers.
+    pub cells_waiting: usize,
     /// Holdings that lie here, ascending.
     pub gems: Vec<u64>,
     /// Whether it is known what lies here.
@@ -71,6 +73,7 @@ impl RegionState {
             joining: self.joining.len(),
             ghosts: self.ghosts.len(),
             subscriptions: self.publication.subscriptions(),
+            cells_waiting: self.publication.waiting(),
             gems: self.ground.keys().copied().collect(),
             gems_known: self.ground_known,
             store_waiting: self.asked.len() + self.ask_again.len(),

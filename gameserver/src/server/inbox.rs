@@ -85,13 +85,12 @@ impl InboxReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::Subscriber;
     use protocol::ids::{LiveLane, NodeNumber};
 
     #[tokio::test]
     async fn too_much_is_refused_at_once_and_news_of_links_always_get_in() {
         let (inbox, mut reader) = inbox(100);
-        let message = || vec![RegionInput::CellsDropped(Subscriber::Server(NodeNumber(9)))];
+        let message = || vec![RegionInput::PeerDown(NodeNumber(9))];
         assert_eq!(inbox.try_send(message(), 60), Ok(()));
         assert_eq!(inbox.try_send(message(), 41), Err(InboxFull));
         assert_eq!(inbox.try_send(message(), 40), Ok(()));

@@ -44,6 +44,11 @@ pub const METRICS: &[Metric] = &[
         help: "Entities of neighbours seen, by region.",
     },
     Metric {
+        name: "regionmesh_gameserver_cells_waiting",
+        kind: Kind::Gauge,
+        help: "Cells that wait until a proxy or peer has room again, by region.",
+    },
+    Metric {
         name: "regionmesh_gameserver_frozen",
         kind: Kind::Gauge,
         help: "Players in a handover that is not committed, by region.",
@@ -96,6 +101,7 @@ pub(super) struct RegionMetrics {
     players: Gauge,
     population: Gauge,
     ghosts: Gauge,
+    cells_waiting: Gauge,
     frozen: Gauge,
     unsaved: Gauge,
 }
@@ -114,6 +120,7 @@ impl RegionMetrics {
             players: gauge!("regionmesh_gameserver_players", "region" => region.clone()),
             population: gauge!("regionmesh_gameserver_population", "region" => region.clone()),
             ghosts: gauge!("regionmesh_gameserver_ghosts", "region" => region.clone()),
+            cells_waiting: gauge!("regionmesh_gameserver_cells_waiting", "region" => region.clone()),
             frozen: gauge!("regionmesh_gameserver_frozen", "region" => region.clone()),
             unsaved: gauge!("regionmesh_gameserver_unsaved", "region" => region.clone()),
         }
@@ -130,6 +137,7 @@ impl RegionMetrics {
         self.players.set(status.players as f64);
         self.population.set(status.population as f64);
         self.ghosts.set(status.ghosts as f64);
+        self.cells_waiting.set(status.cells_waiting as f64);
         self.frozen.set(status.frozen as f64);
         self.unsaved.set(status.unsaved as f64);
     }

@@ -4,6 +4,7 @@
 mod build;
 mod census;
 mod inbox;
+mod link_room;
 mod link_table;
 mod metrics;
 mod outbound;

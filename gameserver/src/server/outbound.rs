@@ -11,13 +11,14 @@ use protocol::message::family::{BatchMessage, ServerToProxy, ServerToServer};
 use store::{StoreAnswer, StorePort, StoreRequest};
 
 use super::inbox::InboxFull;
+use super::link_room::{LinkRoom, Turn};
 use super::link_table::Side;
 use super::metrics;
 use super::sorting::Sorted;
 use super::switchboard::Switchboard;
 use crate::dispatch::Addressee;
 use crate::join_check::VerifiedJoin;
-use crate::region::{RegionEffect, RegionInput, StoreTicket, Subscriber};
+use crate::region::{RegionEffect, RegionInput, StoreTicket};
 
 /// What a forwarded join takes while it waits, about.
 const JOIN_BYTES: usize = 256;
@@ -72,9 +73,9 @@ impl Outbound {
         self.send_to_own();
     }
 
-    /// What the store has answered since the last call, at the end of `into`.
-    pub(super) fn take_answers(&self, into: &mut Vec<StoreAnswer>) {
-        self.store.take_answers(into);
+    /// How much each subscriber takes in this tick.
+    pub(super) fn room(&self, turn: Turn) -> LinkRoom<'_> {
+        LinkRoom::new(&self.board, turn)
     }
 
     /// How long the store took, microseconds.
@@ -187,8 +188,8 @@ impl Outbound {
         }
         if let Err(InboxFull) = self.board.post(sorted) {
             self.board.count("inbox_full_own");
-            self.board
-                .tell(self.region, RegionInput::CellsDropped(Subscriber::Server(own)));
+            // Nobody knows what the others have missed: everything is said again, as over a new link.
+            self.board.tell_all(&RegionInput::PeerUp(own));
         }
     }
 }

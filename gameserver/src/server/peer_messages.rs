@@ -15,7 +15,7 @@ use super::sorting::Sorted;
 use super::switchboard::Switchboard;
 use super::topology_gossip::TopologyGossip;
 use crate::dispatch::Addressee;
-use crate::region::{RegionInput, Subscriber};
+use crate::region::RegionInput;
 
 /// Cloned for each accepted link; one for each dialed one.
 #[derive(Clone)]
@@ -103,14 +103,6 @@ impl LinkHandler for PeerMessages {
     fn handle_heartbeat(&mut self, _link: LinkId, heartbeat: &Heartbeat) {
         if let Some(question) = self.gossip.question(heartbeat) {
             self.send(&question.into());
-        }
-    }
-
-    fn handle_cells_dropped(&mut self, _link: LinkId, _drops: u64) {
-        if let Some(sender) = &self.sender {
-            self.board.tell_all(&RegionInput::CellsDropped(Subscriber::Server(
-                sender.peer().number,
-            )));
         }
     }
 

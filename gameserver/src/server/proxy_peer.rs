@@ -20,7 +20,7 @@ use super::topology_gossip::TopologyGossip;
 use crate::dispatch::Addressee;
 use crate::join_check::{VerifiedJoin, verify};
 use crate::proxy_lanes::ArrivingLane;
-use crate::region::{RegionInput, Subscriber};
+use crate::region::RegionInput;
 
 /// Cloned for each link.
 #[derive(Clone)]
@@ -166,13 +166,6 @@ impl LinkHandler for ProxyPeer {
             .is_some_and(|link| link.lane.at.lane == Lane::FIRST);
         if is_first && let Some(question) = self.gossip.question(heartbeat) {
             self.send(&question.into());
-        }
-    }
-
-    fn handle_cells_dropped(&mut self, _link: LinkId, _drops: u64) {
-        if let Some(link) = &self.link {
-            let subscriber = Subscriber::Lane(link.lane.at);
-            self.board.tell_all(&RegionInput::CellsDropped(subscriber));
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::InboxReader;
+use super::link_room::Turn;
 use super::metrics::{self, RegionMetrics};
 use super::outbound::Outbound;
 use super::recent_times::RecentTimes;
@@ -53,19 +54,21 @@ pub(super) struct Bookkeeping {
     store: RecentTimes,
     skipped: u64,
     until_report: u64,
-    /// Empty between two sweeps; kept for its room.
-    answers: Vec<StoreAnswer>,
+    /// The region's number among those of this process, and how many there are.
+    place: (usize, usize),
+    ticked: u64,
 }
 
 impl Bookkeeping {
-    pub(super) fn new(metrics: RegionMetrics) -> Self {
+    pub(super) fn new(metrics: RegionMetrics, place: (usize, usize)) -> Self {
         Self {
             metrics,
             ticks: RecentTimes::default(),
             store: RecentTimes::default(),
             skipped: 0,
             until_report: 0,
-            answers: Vec::new(),
+            place,
+            ticked: 0,
         }
     }
 }
@@ -170,8 +173,13 @@ impl RegionTask {
 
     /// The length of a tick is that of computing it and of queueing what comes out.
     fn tick(&mut self) {
-        let began_us = self.clock.now_us();
-        self.region.tick(self.now(), &mut Stopwatch(self.clock));
+        let (began_us, now) = (self.clock.now_us(), self.now());
+        let (ordinal, regions) = self.state.place;
+        let turn = Turn::of(ordinal, regions, self.state.ticked);
+        self.state.ticked += 1;
+        let mut room = self.outbound.room(turn);
+        self.region.tick(now, &mut Stopwatch(self.clock), &mut room);
+        drop(room);
         self.flush();
         let us = self.clock.now_us().saturating_sub(began_us);
         self.state.metrics.tick.record(us as f64 / 1e6);

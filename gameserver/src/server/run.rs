@@ -192,6 +192,10 @@ impl Starting {
         let outbound = Outbound::new(Arc::clone(&self.board), number, store);
         let clock = node::clock::process();
         let report = ReportSlot::new(ArcSwap::default());
+        let own_place = (
+            self.reports.len(),
+            self.topology.regions_of(self.board.node).count(),
+        );
         self.reports.push(Arc::clone(&report));
         let regions = self.topology.regions();
         let index = regions.iter().position(|region| region.number == number);
@@ -205,7 +209,7 @@ impl Starting {
             schedule: TickSchedule::new(self.topology.world().tick_us(), place, clock.now_us(), wall_us),
             clock,
             report,
-            state: Bookkeeping::new(RegionMetrics::new(number)),
+            state: Bookkeeping::new(RegionMetrics::new(number), own_place),
         };
         self.regions.spawn(task.run(self.drain.clone(), self.drain_ms));
     }

@@ -128,6 +128,5 @@ fn link<M>(kind: &'static str, name: &str, number: NodeNumber, sender: Option<&L
         "state": if up.is_some() { "up" } else { "down" },
         "rtt_us": up.and_then(LinkSender::round_trip_us),
         "queued_bytes": up.map_or(0, LinkSender::queued_bytes),
-        "cells_drops": up.map_or(0, LinkSender::cells_drops),
     })
 }

@@ -54,13 +54,6 @@ impl Switchboard {
         Ok(())
     }
 
-    /// Tells one region something that must not be lost.
-    pub(super) fn tell(&self, region: RegionNumber, input: RegionInput) {
-        if let Some(inbox) = self.inboxes.get(&region) {
-            inbox.tell(input);
-        }
-    }
-
     /// Tells every region.
     pub(super) fn tell_all(&self, input: &RegionInput) {
         for inbox in self.inboxes.values() {

@@ -13,6 +13,7 @@
 mod client_messages;
 mod commands;
 mod composition;
+mod deltas;
 mod effect;
 mod input;
 mod inspect;

@@ -1,7 +1,7 @@
 //! The cells this shard's players can see: the state of each, its last deltas, and a keyframe encoded at most once per
 //! state for all who need it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::cell::{Applied, CellEncoder, CellEntity, CellPoint, CellState, DecodedCell, PositionForm};
@@ -9,10 +9,9 @@ use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{EntityId, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::client::{RegionView, UpdateKind};
 
+use super::deltas::RecentDeltas;
 use super::map::FastMap;
 
-/// Deltas kept for repairs.
-const DELTAS_MAX: usize = 8;
 /// How long a cell nobody sees any more is kept, for players who walk to and fro, milliseconds.
 const LINGER_MS: u64 = 3_000;
 /// At most this often a keyframe is asked for again, milliseconds.
@@ -35,19 +34,12 @@ pub struct RegionCells {
     pub cells: Vec<(Bytes, DecodedCell)>,
 }
 
-#[derive(Debug)]
-struct Delta {
-    base: u32,
-    seq: u32,
-    bytes: Bytes,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct CellView {
     pub(super) region: RegionNumber,
     pub(super) epoch: RegionEpoch,
     state: CellState,
-    deltas: VecDeque<Delta>,
+    deltas: RecentDeltas,
     keyframe: Option<(u32, Bytes)>,
     watchers: u32,
     unwatched_ms: u64,
@@ -61,13 +53,8 @@ impl CellView {
     }
 
     /// The deltas that lead from `have` to now, oldest first; `None` when some are forgotten.
-    pub(super) fn deltas_since(&self, have: u32) -> Option<impl Iterator<Item = &Bytes> + Clone> {
-        // From the newest: most viewers lack that one alone.
-        let first = self
-            .deltas
-            .iter()
-            .rposition(|delta| delta.base <= have && have < delta.seq)?;
-        Some(self.deltas.range(first..).map(|delta| &delta.bytes))
+    pub(super) fn deltas_since(&self, have: u32) -> Option<impl Iterator<Item = &[u8]> + Clone> {
+        self.deltas.since(have)
     }
 
     /// The entity with this id, if it is in the cell.
@@ -91,20 +78,9 @@ impl CellView {
             Ok(Applied::Advanced) => {}
         }
         match decoded.kind {
-            UpdateKind::Delta => {
-                if self.deltas.len() == DELTAS_MAX {
-                    self.deltas.pop_front();
-                }
-                let (base, seq) = (decoded.base_seq, decoded.seq);
-                self.deltas.push_back(Delta {
-                    base,
-                    seq,
-                    bytes: bytes.clone(),
-                });
-            }
+            UpdateKind::Delta => self.deltas.push(decoded.base_seq, decoded.seq, bytes),
             UpdateKind::Keyframe => {
-                let follows = self.deltas.back().is_some_and(|last| last.seq == decoded.seq);
-                if !follows {
+                if self.deltas.newest() != Some(decoded.seq) {
                     self.deltas.clear();
                 }
             }

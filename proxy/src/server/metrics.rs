@@ -54,9 +54,4 @@ pub(super) const METRICS: &[Metric] = &[
         kind: Kind::Counter,
         help: "Soft updates dropped because a client takes its stream too slowly.",
     },
-    Metric {
-        name: "regionmesh_proxy_late_ticks_total",
-        kind: Kind::Counter,
-        help: "Ticks served although not all they count had arrived.",
-    },
 ];

@@ -28,7 +28,6 @@ mod shard_handle;
 mod shard_thread;
 mod status_task;
 mod subscriptions;
-mod tick_gate;
 mod topology_news;
 
 pub use proxy_task::{Addresses, Proxy};

@@ -290,7 +290,6 @@ impl Starting {
             links: Arc::clone(&self.server_links),
             subscriptions: Arc::clone(&self.subscriptions),
             refusals: Arc::clone(&self.refusals),
-            clock: self.clock,
         });
         let view = self.built.topology.view();
         for server in self.topology.servers() {

@@ -2,14 +2,13 @@
 //! frame. A cell is decoded here once for all shards; a server that publishes what it does not serve is refused.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 use std::vec::Drain;
 
 use net::link::{DownReason, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, dial_link};
 use protocol::Code;
 use protocol::cell::DecodedCell;
-use protocol::geometry::{CellGrid, CellIndex};
+use protocol::geometry::CellGrid;
 use protocol::identity::Role;
 use protocol::ids::{NodeNumber, NodeUuid, RegionEpoch, RegionNumber, TopologyVersion, UserId};
 use protocol::message::checked::CheckedCellUpdates;
@@ -26,7 +25,6 @@ use super::server_links::ServerLinks;
 use super::services::Services;
 use super::shard_handle::Shards;
 use super::subscriptions::Subscriptions;
-use super::tick_gate::TickGate;
 use super::topology_news::TopologyNews;
 use crate::edge::{EdgeInput, RegionCells};
 
@@ -42,7 +40,6 @@ pub(super) struct LinkWorld {
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) services: Arc<Services>,
     pub(super) refusals: Arc<Refusals>,
-    pub(super) clock: net::clock::Monotonic,
 }
 
 /// Keeps the link to one game server until `stop`.
@@ -74,11 +71,9 @@ struct ServerLink {
     node: NodeNumber,
     sender: Option<LinkSender<ProxyToServer>>,
     serving: BTreeMap<RegionNumber, RegionEpoch>,
-    gate: Arc<Mutex<TickGate>>,
     /// By shard: per-user messages since the last thing for everybody, and the batch.
     users: Vec<Vec<ServerToProxy>>,
     batches: Vec<Vec<ShardInput>>,
-    ends: Vec<TickEnd>,
     asked: TopologyVersion,
 }
 
@@ -90,25 +85,18 @@ impl ServerLink {
             node,
             sender: None,
             serving: BTreeMap::new(),
-            gate: Arc::default(),
             users: (0..shards).map(|_| Vec::new()).collect(),
             batches: (0..shards).map(|_| Vec::new()).collect(),
-            ends: Vec::new(),
             asked: TopologyVersion(0),
         }
     }
 
     fn message(&mut self, message: ServerToProxy) {
         match message {
-            ServerToProxy::Output(output) => {
-                let home = CellIndex(output.home_cell);
-                if let Some(region) = self.world.topology.region_of_cell(home) {
-                    self.gate(|gate, _| gate.handle_output(region, output.tick));
-                }
-                self.pass_on(output.user, output.into());
-            }
+            ServerToProxy::Output(ref it) => self.pass_on(it.user, message),
             ServerToProxy::CellUpdates(updates) => self.cells(updates),
-            ServerToProxy::TickEnd(end) => self.gate(|gate, now_ms| gate.handle_end(end, now_ms)),
+            // What the tick said came before, in the same class.
+            ServerToProxy::TickEnd(end) => self.tick_end(end),
             ServerToProxy::Serving(serving) => self.serving(&serving),
             ServerToProxy::GetTopology(asked) => self.reply(self.world.news.answer(&asked)),
             ServerToProxy::Topology(offered) => {
@@ -129,6 +117,11 @@ impl ServerLink {
             // Links take heartbeats out themselves.
             ServerToProxy::Heartbeat(_) => {}
         }
+    }
+
+    fn tick_end(&mut self, end: TickEnd) {
+        let node = self.node;
+        self.pass_to_all(|| EdgeInput::TickEnd(node, end));
     }
 
     fn pass_on(&mut self, user: u64, message: ServerToProxy) {
@@ -159,7 +152,6 @@ impl ServerLink {
             return self.world.refusals.count("cells_not_serving");
         }
         let (region, tick, count) = (updates.region, updates.tick.0, updates.cells.len());
-        self.gate(|gate, _| gate.handle_cells(region, tick, count));
         let grid = self.world.grid;
         let decoded = updates.cells.into_iter().filter_map(|bytes| {
             let decoded = DecodedCell::parse(bytes.clone(), &grid).ok()?;
@@ -219,52 +211,9 @@ impl ServerLink {
         }
     }
 
-    /// The ends of ticks that are complete; later ones are seen to in five milliseconds.
-    fn end_ticks(&mut self) {
-        let mut ends = std::mem::take(&mut self.ends);
-        self.gate(|gate, now_ms| gate.take_ready(now_ms, &mut ends));
-        let node = self.node;
-        for end in ends.drain(..) {
-            self.pass_to_all(|| EdgeInput::TickEnd(node, end));
-        }
-        self.ends = ends;
-        if lock(&self.gate).due_ms().is_some() {
-            tokio::spawn(end_late_ticks(
-                Arc::clone(&self.world),
-                node,
-                Arc::clone(&self.gate),
-            ));
-        }
-    }
-
-    fn gate(&self, act: impl FnOnce(&mut TickGate, u64)) {
-        act(&mut lock(&self.gate), self.world.clock.now_ms());
-    }
-
     fn reply(&self, message: Option<impl Into<ProxyToServer>>) {
         if let (Some(message), Some(sender)) = (message, &self.sender) {
             let _ = sender.try_send(&message.into());
-        }
-    }
-}
-
-fn lock(gate: &Mutex<TickGate>) -> std::sync::MutexGuard<'_, TickGate> {
-    gate.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a tick's end still waits for may never come.
-async fn end_late_ticks(world: Arc<LinkWorld>, node: NodeNumber, gate: Arc<Mutex<TickGate>>) {
-    let now_ms = world.clock.now_ms();
-    let due_ms = lock(&gate).due_ms();
-    let Some(due_ms) = due_ms else { return };
-    tokio::time::sleep(Duration::from_millis(due_ms.saturating_sub(now_ms) + 1)).await;
-    let mut ends = Vec::new();
-    lock(&gate).take_ready(world.clock.now_ms(), &mut ends);
-    for end in ends {
-        metrics::counter!("regionmesh_proxy_late_ticks_total").increment(1);
-        for shard in world.shards.iter() {
-            // The shard composes by itself when it hears of no end.
-            let _ = shard.inbox.push(EdgeInput::TickEnd(node, end));
         }
     }
 }
@@ -283,7 +232,6 @@ impl LinkHandler for ServerLink {
         for message in batch {
             self.message(message);
         }
-        self.end_ticks();
         self.deliver();
     }
 
@@ -301,7 +249,6 @@ impl LinkHandler for ServerLink {
         self.world.subscriptions.handle_down(self.node);
         (self.sender, self.asked) = (None, TopologyVersion(0));
         self.serving.clear();
-        *lock(&self.gate) = TickGate::default();
         self.tell_all(EdgeInput::ServerDown);
     }
 }

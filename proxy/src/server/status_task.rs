@@ -68,7 +68,6 @@ impl StatusTask {
                 json!({
                     "node": link.peer.number.0,
                     "queued_bytes": link.queued_bytes,
-                    "cells_drops": link.cells_drops,
                     "round_trip_us": link.round_trip_us,
                 })
             })

@@ -1,7 +1,7 @@
 //! Everything that can happen in a run, one closed enum.
 
 use gameserver::join_check::VerifiedJoin;
-use gameserver::region::{StoreTicket, Subscriber};
+use gameserver::region::StoreTicket;
 use protocol::ids::{AttachNo, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::ticket::Ticket;
@@ -103,8 +103,6 @@ pub(crate) enum Event {
     Hello(usize),
     StreamUp(usize, ClientToProxy),
     StreamDown(usize, ToClient),
-    /// The queue to a subscriber had no room for cells.
-    CellsDropped(NodeNumber, u32, Subscriber),
     DatagramUp(usize, Vec<u8>),
     DatagramDown(usize, Vec<u8>),
     ConnLostAtProxy(usize),
@@ -117,7 +115,7 @@ pub(crate) enum Event {
 pub(crate) enum Trouble {
     Cut(LinkNumber, u64),
     Hold(LinkNumber, crate::links::End, u64),
-    Choke(LinkNumber, u64),
+    Throttle(LinkNumber, u64),
     Stall(NodeNumber, u64),
     Crash(NodeNumber, u64),
     Drain(NodeNumber, u64),

@@ -5,6 +5,7 @@ mod clients;
 mod edges;
 mod event;
 mod processes;
+mod rooms;
 mod run;
 mod servers;
 mod state;

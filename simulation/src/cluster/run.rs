@@ -113,7 +113,6 @@ impl Cluster {
             Event::Hello(conn) => self.hello(conn),
             Event::StreamUp(conn, message) => self.proxy_hears_client(conn, message),
             Event::StreamDown(conn, message) => self.client_hears(conn, message),
-            Event::CellsDropped(node, life, subscriber) => self.regions_lose_cells(node, life, subscriber),
             Event::DatagramUp(conn, bytes) => self.proxy_hears_datagram(conn, bytes),
             Event::DatagramDown(conn, bytes) => self.client_hears_datagram(conn, bytes),
             Event::ConnLostAtProxy(conn) => self.conn_lost_at_proxy(conn),

@@ -2,7 +2,7 @@
 
 use gameserver::dispatch::Addressee;
 use gameserver::join_check;
-use gameserver::region::{NoClock, Now, RegionEffect, RegionInput, Subscriber};
+use gameserver::region::{NoClock, Now, RegionEffect, RegionInput};
 use protocol::identity::Clock;
 use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{BatchMessage, ProxyToServer, ServerToServer};
@@ -25,13 +25,14 @@ impl Cluster {
 
     pub(super) fn tick(&mut self, node: NodeNumber, life: u32, number: RegionNumber) {
         let now = self.now();
+        let mut rooms = self.rooms(node);
         let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) else {
             return;
         };
         let Some(region) = server.regions.get_mut(&number) else {
             return;
         };
-        region.tick(now, &mut NoClock);
+        region.tick(now, &mut NoClock, &mut rooms);
         self.schedule.after(TICK_US, Event::Tick(node, life, number));
         self.after_region(node, number);
     }
@@ -194,12 +195,6 @@ impl Cluster {
         }
     }
 
-    pub(super) fn regions_lose_cells(&mut self, node: NodeNumber, life: u32, subscriber: Subscriber) {
-        if self.servers.get(&node).is_some_and(|server| server.life == life) {
-            self.each_region(node, &RegionInput::CellsDropped(subscriber));
-        }
-    }
-
     /// H1: at most one region has a player at an epoch, the one that the row names, and nobody is ahead of the row.
     fn check_region(&mut self, node: NodeNumber, number: RegionNumber) {
         let region = self
@@ -241,15 +236,6 @@ impl Cluster {
         }
         if let Some(wrong) = wrong {
             self.checks.fail(wrong);
-        }
-    }
-
-    /// A sender's queue was full of cells: its regions hear that the subscriber lost some.
-    pub(super) fn cells_dropped(&mut self, sender: NodeNumber, subscriber: Subscriber) {
-        let life = self.servers.get(&sender).map(|server| server.life);
-        if let Some(life) = life {
-            self.schedule
-                .after(10, Event::CellsDropped(sender, life, subscriber));
         }
     }
 }

@@ -258,7 +258,7 @@ impl Cluster {
         match dice.below(14) {
             0 | 1 => Trouble::Cut(link, ms),
             2 => Trouble::Hold(link, end, ms),
-            3 => Trouble::Choke(link, ms),
+            3 => Trouble::Throttle(link, ms),
             4 => Trouble::Stall(if dice.permille(700) { server } else { proxy }, ms),
             5 | 6 => Trouble::Crash(server, ms),
             7 => Trouble::Crash(proxy, ms),

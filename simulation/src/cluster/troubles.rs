@@ -18,7 +18,7 @@ impl Cluster {
         match trouble {
             Trouble::Cut(link, ms) => self.cut(link, ms),
             Trouble::Hold(link, end, ms) => self.hold(link, end, ms),
-            Trouble::Choke(link, ms) => self.links[link.0].choked_until_us = until_us(ms, now_us),
+            Trouble::Throttle(link, ms) => self.links[link.0].throttled_until_us = until_us(ms, now_us),
             Trouble::Stall(node, ms) => self.stall(node, until_us(ms.min(1_500), now_us)),
             Trouble::Crash(node, ms) => self.crash(node, ms),
             Trouble::Drain(node, ms) => self.drain(node, ms),

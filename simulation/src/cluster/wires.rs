@@ -1,6 +1,5 @@
 //! Messages between nodes: when they arrive, when links come and go, and what strikes them on their way.
 
-use gameserver::region::Subscriber;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::message::family::{BatchMessage, Class, ServerToProxy, ServerToServer};
 
@@ -8,7 +7,6 @@ use super::event::{Event, Parcel, Strike};
 use super::state::{Cluster, Phase};
 use crate::links::{End, LinkNumber, Way};
 use crate::matrix::{Fault, Step, peer_step, proxy_step, server_step};
-use crate::world::PROXIES;
 
 /// Between attempts to dial, microseconds.
 const REDIAL_US: (u64, u64) = (30_000, 250_000);
@@ -99,15 +97,6 @@ impl Cluster {
             return;
         }
         let class = parcel.class();
-        if class == Class::Cells && link.choked_until_us > now_us {
-            let (sender, node) = (link.node(to.other()), link.node(to));
-            let subscriber = if PROXIES.contains(&node) {
-                Subscriber::Lane(self.lane_at(number).at)
-            } else {
-                Subscriber::Server(node)
-            };
-            return self.cells_dropped(sender, subscriber);
-        }
         let way = Way {
             link: number,
             generation: link.generation,

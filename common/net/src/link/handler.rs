@@ -46,11 +46,6 @@ pub trait LinkHandler: Send + 'static {
         let _ = (link, heartbeat);
     }
 
-    /// Waiting cells were dropped, `drops` times in all: whoever publishes to this link owes it keyframes.
-    fn handle_cells_dropped(&mut self, link: LinkId, drops: u64) {
-        let _ = (link, drops);
-    }
-
     /// The link is down; senders of it refuse from now on.
     fn handle_down(&mut self, link: LinkId, reason: DownReason);
 }

@@ -36,8 +36,6 @@ pub struct LinkStatus {
     pub peer: VerifiedPeer,
     /// Bytes waiting to go out.
     pub queued_bytes: usize,
-    /// How often waiting cells were dropped.
-    pub cells_drops: u64,
     /// The last round trip time, microseconds.
     pub round_trip_us: Option<u64>,
 }
@@ -57,7 +55,6 @@ impl LinkRegistry {
             id: entry.shared.id,
             peer: entry.shared.peer,
             queued_bytes: entry.shared.with_queue(|queue, _| queue.bytes()),
-            cells_drops: entry.shared.cells_drops(),
             round_trip_us: entry.shared.heartbeats().round_trip_us(),
         };
         self.lock().values().map(status).collect()

@@ -140,9 +140,6 @@ impl<'a, H: LinkHandler> Reading<'a, H> {
             tokio::select! {
                 biased;
                 () = shared.control.ended() => return shared.control.reason(),
-                () = shared.cells_dropped.notified() => {
-                    self.handler.handle_cells_dropped(shared.id, shared.cells_drops());
-                }
                 frame = self.reader.next_frame() => {
                     if let Err(reason) = frame.map_err(|error| self.broken(&error)).and_then(|frame| self.handle_frame(frame)) {
                         return reason;

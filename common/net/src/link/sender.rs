@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::Code;
@@ -38,9 +37,6 @@ pub(super) struct LinkShared {
     heartbeats: Mutex<Heartbeats>,
     /// The writer should look at the queue.
     pub(super) wake: Notify,
-    /// The reader should tell the handler that cells were dropped.
-    pub(super) cells_dropped: Notify,
-    cells_drops: AtomicU64,
 }
 
 impl LinkShared {
@@ -58,8 +54,6 @@ impl LinkShared {
             queue: Mutex::new(queue),
             heartbeats: Mutex::new(heartbeats),
             wake: Notify::new(),
-            cells_dropped: Notify::new(),
-            cells_drops: AtomicU64::new(0),
         }
     }
 
@@ -67,23 +61,11 @@ impl LinkShared {
         self.heartbeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `act` on the queue, and afterwards, without the lock, tells of cells it made the queue drop.
+    /// Runs `act` on the queue.
     pub(super) fn with_queue<T>(&self, act: impl FnOnce(&mut OutgoingQueue, u64) -> T) -> T {
-        let (result, drops) = {
-            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            // Read under the lock: times in the queue must not run backwards.
-            let result = act(&mut queue, self.clock.now_us());
-            (result, queue.cells_drops())
-        };
-        if self.cells_drops.swap(drops, Ordering::Relaxed) < drops {
-            metrics::counter!("regionmesh_link_cells_dropped_total").increment(1);
-            self.cells_dropped.notify_one();
-        }
-        result
-    }
-
-    pub(super) fn cells_drops(&self) -> u64 {
-        self.cells_drops.load(Ordering::Relaxed)
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: times in the queue must not run backwards.
+        act(&mut queue, self.clock.now_us())
     }
 
     pub(super) fn push(
@@ -138,12 +120,6 @@ impl<M> LinkSender<M> {
         !self.shared.control.has_ended()
     }
 
-    /// How often waiting cells were dropped. A publisher that sees it grow owes this peer keyframes.
-    #[must_use]
-    pub fn cells_drops(&self) -> u64 {
-        self.shared.cells_drops()
-    }
-
     /// Bytes waiting.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
@@ -166,7 +142,7 @@ impl<M: BatchMessage> LinkSender<M> {
     /// Queues a message.
     ///
     /// # Errors
-    /// `Down` or `TooLarge`; never because of other classes' cells, which give way.
+    /// `Down` or `TooLarge`.
     pub fn try_send(&self, message: &M) -> Result<(), SendError> {
         self.shared.push(|queue, now_us| queue.push(message, now_us))
     }

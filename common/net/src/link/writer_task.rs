@@ -65,7 +65,7 @@ impl WriterTask {
         let shared = &self.shared;
         let mut messages = 0;
         self.writer
-            .stage_batch(|out| messages = shared.with_queue(|queue, now_us| queue.take_batch(now_us, out)))?;
+            .stage_batch(|out| messages = shared.with_queue(|queue, _| queue.take_batch(out)))?;
         metrics::counter!("regionmesh_link_messages_total", "direction" => "out").increment(messages as u64);
         Ok(())
     }

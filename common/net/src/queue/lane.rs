@@ -89,11 +89,6 @@ impl ClassLane {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.chunks.clear();
-        self.bytes = 0;
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }

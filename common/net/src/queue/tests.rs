@@ -41,9 +41,9 @@ fn kick(user: u64) -> ServerToProxy {
     .into()
 }
 
-fn taken(queue: &mut OutgoingQueue, now_us: u64) -> Vec<ServerToProxy> {
+fn taken(queue: &mut OutgoingQueue) -> Vec<ServerToProxy> {
     let mut bytes = Vec::new();
-    let count = queue.take_batch(now_us, &mut bytes);
+    let count = queue.take_batch(&mut bytes);
     let mut reader = BatchReader::new(bytes.into());
     let mut messages = Vec::new();
     while let Some(message) = reader.next_message().unwrap() {
@@ -70,12 +70,12 @@ fn a_batch_goes_by_class_and_keeps_the_order_within_each() {
         queue.push(message, 0).unwrap();
     }
     let [c1, e1, k1, m1, e2, c2, k2, m2] = pushed;
-    assert_eq!(taken(&mut queue, 0), [k1, k2, m1, m2, e1, e2, c1, c2]);
+    assert_eq!(taken(&mut queue), [k1, k2, m1, m2, e1, e2, c1, c2]);
     assert_eq!((queue.bytes(), queue.due(0)), (0, Due::Idle));
 }
 
 #[test]
-fn users_and_cells_linger_but_control_and_handover_go_at_once() {
+fn users_and_ticks_linger_but_control_and_handover_go_at_once() {
     let mut queue = OutgoingQueue::new(QueueLimits::default());
     assert_eq!(queue.push(&event(1), 100), Ok(Wake::Writer));
     assert_eq!(queue.due(100), Due::At(1100));
@@ -96,46 +96,22 @@ fn a_quarter_of_a_batch_does_not_wait_for_company() {
 }
 
 #[test]
-fn cells_that_wait_too_long_are_dropped_all_at_once_and_counted() {
-    let mut queue = OutgoingQueue::new(QueueLimits::default());
-    queue.push(&cells(1, 9), 0).unwrap();
-    queue.push(&event(1), 0).unwrap();
-    queue.push(&cells(2, 9), 90_000).unwrap();
-    assert_eq!(queue.cells_drops(), 0);
-    queue.push(&cells(3, 9), 100_001).unwrap();
-    assert_eq!(queue.cells_drops(), 1);
-    assert_eq!(taken(&mut queue, 100_001), [event(1), cells(3, 9)]);
-    queue.push(&cells(4, 9), 200_000).unwrap();
-    assert_eq!(taken(&mut queue, 300_001), []);
-    assert_eq!(queue.cells_drops(), 2);
-}
-
-#[test]
-fn cells_never_hold_more_than_their_bytes() {
-    let limits = QueueLimits::default();
-    let mut queue = OutgoingQueue::new(limits);
-    for tick in 0..100 {
-        queue.push(&cells(tick, 30_000), tick).unwrap();
-        assert!(queue.bytes() <= limits.cells_bytes_max);
-    }
-    assert_eq!(queue.cells_drops(), 5);
-}
-
-#[test]
-fn reliable_messages_are_never_dropped_and_overflow_is_final() {
+fn messages_are_never_dropped_and_overflow_is_final() {
     let limits = QueueLimits {
-        reliable_bytes_max: 1000,
+        waiting_bytes_max: 1000,
         ..QueueLimits::default()
     };
     let mut queue = OutgoingQueue::new(limits);
     let mut queued = 0;
-    while queue.push(&event(queued), 0).is_ok() {
+    // However long they wait, of whatever class they are.
+    queue.push(&cells(1, 100), 0).unwrap();
+    while queue.push(&event(queued), 500_000 * queued).is_ok() {
         queued += 1;
     }
     assert!(queued > 10 && queue.bytes() <= 1000 && queue.is_overflown());
     assert_eq!(queue.push(&cells(1, 1), 0), Err(PushError::Overflow));
-    let all: Vec<_> = (0..queued).map(event).collect();
-    assert_eq!(taken(&mut queue, 0), all);
+    let all: Vec<_> = (0..queued).map(event).chain([cells(1, 100)]).collect();
+    assert_eq!(taken(&mut queue), all);
     assert_eq!(queue.push(&event(1), 0), Err(PushError::Overflow));
 }
 
@@ -157,7 +133,7 @@ fn a_batch_never_exceeds_a_frame_in_bytes_or_messages() {
     let mut seen = 0;
     while queue.bytes() > 0 {
         let mut bytes = Vec::new();
-        let count = queue.take_batch(0, &mut bytes);
+        let count = queue.take_batch(&mut bytes);
         assert!(count > 0 && count <= limits::BATCH_MESSAGES_MAX && bytes.len() <= 40_000);
         seen += count;
     }
@@ -171,12 +147,12 @@ fn a_batch_never_exceeds_a_frame_in_bytes_or_messages() {
         queue.push(&event(number), 0).unwrap();
     }
     while queue.bytes() > 0 {
-        assert!(queue.take_batch(0, &mut Vec::new()) > 0);
+        assert!(queue.take_batch(&mut Vec::new()) > 0);
     }
     let mut tiny = OutgoingQueue::new(QueueLimits::default());
     for _ in 0..20_000 {
         tiny.push_encoded(Class::PerUser, &[0x53, 0], 0).unwrap();
     }
-    assert!(tiny.take_batch(0, &mut Vec::new()) <= limits::BATCH_MESSAGES_MAX);
+    assert!(tiny.take_batch(&mut Vec::new()) <= limits::BATCH_MESSAGES_MAX);
     assert!(tiny.bytes() > 0);
 }

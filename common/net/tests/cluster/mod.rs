@@ -163,7 +163,6 @@ pub fn target(address: impl Fn() -> Option<SocketAddr> + Send + Sync + 'static) 
 pub enum Event<In, Out> {
     Up(LinkUp<Out>),
     Batch(Vec<In>),
-    CellsDropped(u64),
     Down(LinkId, DownReason),
 }
 
@@ -200,10 +199,6 @@ impl<In: BatchMessage + Send + 'static, Out: BatchMessage + Send + 'static> Link
             std::thread::sleep(Duration::from_millis(1));
         }
         let _ = self.events.send(Event::Batch(batch));
-    }
-
-    fn handle_cells_dropped(&mut self, _link: LinkId, drops: u64) {
-        let _ = self.events.send(Event::CellsDropped(drops));
     }
 
     fn handle_down(&mut self, link: LinkId, reason: DownReason) {

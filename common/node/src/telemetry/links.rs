@@ -35,11 +35,6 @@ pub const LINK_METRICS: &[Metric] = &[
         help: "Messages in frames on links, by direction.",
     },
     Metric {
-        name: "regionmesh_link_cells_dropped_total",
-        kind: Kind::Counter,
-        help: "Times that waiting cell updates were dropped because a peer was slow.",
-    },
-    Metric {
         name: "regionmesh_link_queue_bytes",
         kind: Kind::Gauge,
         help: "Bytes that wait to go out, by peer.",

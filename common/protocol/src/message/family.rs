@@ -8,17 +8,18 @@ use super::{client, effect, handover, node, player, subscription};
 use crate::limits;
 use crate::wire::{self, Reader, Truncated};
 
-/// What a link does with a message when its queue is full, and how long it may wait for company.
+/// What travels in order among itself, goes before what, and may wait for company. Nothing is ever dropped silently: what
+/// finds no room is not made, or ends the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Never dropped, never made to wait.
+    /// Goes first, and is never made to wait.
     Control,
-    /// Never dropped, never made to wait.
+    /// Goes next, and is never made to wait.
     Handover,
-    /// Never dropped silently.
+    /// What concerns one user and is never said again.
     PerUser,
-    /// Dropped when it waits too long; the subscriber gets a keyframe instead.
-    Cells,
+    /// What a tick says: own states, cells, and that it is over. The sender asks for room before it makes any of it.
+    Tick,
 }
 
 /// Why a message or a batch was refused. Always the peer's fault.
@@ -129,14 +130,14 @@ messages! {
         Heartbeat = 0x21, Control, node::Heartbeat;
         Kick = 0x33, Control, node::Kick;
         Serving = 0x40, Control, subscription::Serving;
-        CellUpdates = 0x43, Cells, subscription::CellUpdates;
-        TickEnd = 0x44, Cells, subscription::TickEnd;
+        CellUpdates = 0x43, Tick, subscription::CellUpdates;
+        TickEnd = 0x44, Tick, subscription::TickEnd;
         GetTopology = 0x45, Control, subscription::GetTopology;
         Topology = 0x46, Control, subscription::Topology;
         Joined = 0x51, PerUser, player::Joined;
         JoinRefused = 0x52, PerUser, player::JoinRefused;
         CommandAck = 0x56, PerUser, player::CommandAck;
-        Output = 0x57, PerUser, player::Output;
+        Output = 0x57, Tick, player::Output;
         Event = 0x58, PerUser, player::Event;
         Moved = 0x5a, Handover, player::Moved;
         Here = 0x5b, Handover, player::Here;
@@ -152,8 +153,8 @@ messages! {
         Serving = 0x40, Control, subscription::Serving;
         Subscribe = 0x41, Control, subscription::Subscribe;
         Unsubscribe = 0x42, Control, subscription::Unsubscribe;
-        CellUpdates = 0x43, Cells, subscription::CellUpdates;
-        TickEnd = 0x44, Cells, subscription::TickEnd;
+        CellUpdates = 0x43, Tick, subscription::CellUpdates;
+        TickEnd = 0x44, Tick, subscription::TickEnd;
         GetTopology = 0x45, Control, subscription::GetTopology;
         Topology = 0x46, Control, subscription::Topology;
         Prepare = 0x60, Handover, handover::Prepare;
@@ -182,7 +183,7 @@ messages! {
     /// What a proxy says to its client over TCP.
     ProxyToClient {
         Ping = 0x95, Control, client::Ping;
-        Snapshot = 0x98, Cells, client::Snapshot;
+        Snapshot = 0x98, Tick, client::Snapshot;
         World = 0x99, Control, client::World;
         Playing = 0x9a, Control, client::Playing;
         CommandAck = 0x9b, PerUser, client::CommandAck;

@@ -431,14 +431,22 @@ fn neighbours_see_each_other_over_the_border_until_the_link_has_been_gone_for_lo
             mono_ms: scene.now.mono_ms + 4_000,
             ..scene.now
         };
-        scene.regions.get_mut(&B).unwrap().tick(now, &mut NoClock);
+        scene
+            .regions
+            .get_mut(&B)
+            .unwrap()
+            .tick(now, &mut NoClock, &mut NoLimit);
     }
     assert_eq!(seen(&scene).len(), 1, "it stands still for a while");
     let now = Now {
         mono_ms: scene.now.mono_ms + 5_001,
         ..scene.now
     };
-    scene.regions.get_mut(&B).unwrap().tick(now, &mut NoClock);
+    scene
+        .regions
+        .get_mut(&B)
+        .unwrap()
+        .tick(now, &mut NoClock, &mut NoLimit);
     assert!(seen(&scene).is_empty());
     assert_eq!(scene.active(UserId(5)).len(), 1);
 }

@@ -90,6 +90,18 @@ pub(super) struct Scene {
     pub(super) fault: Option<(Kind, Fault)>,
     net: VecDeque<(NodeNumber, NodeNumber, ServerToServer)>,
     incarnation: u64,
+    /// What each subscriber takes in a tick, bytes; everything, where nothing is said.
+    pub(super) room: Rooms,
+}
+
+/// The rooms of a scene.
+#[derive(Default)]
+pub(super) struct Rooms(pub(super) BTreeMap<Subscriber, usize>);
+
+impl Room for Rooms {
+    fn room_bytes(&mut self, subscriber: Subscriber) -> usize {
+        self.0.get(&subscriber).copied().unwrap_or(usize::MAX)
+    }
 }
 
 impl Scene {
@@ -115,6 +127,7 @@ impl Scene {
             fault: None,
             net: VecDeque::new(),
             incarnation: 0,
+            room: Rooms::default(),
         };
         for number in 1..=4 {
             scene.start(RegionNumber(number));
@@ -303,7 +316,7 @@ impl Scene {
         self.now.mono_ms += TICK_MS;
         self.now.wall_ms += TICK_MS;
         for region in self.regions.values_mut() {
-            region.tick(self.now, &mut NoClock);
+            region.tick(self.now, &mut NoClock, &mut self.room);
         }
         self.settle();
     }

@@ -74,7 +74,7 @@ fn a_tick_with_a_thousand_walking_players_is_timed() {
         scene.now.mono_ms += TICK_MS;
         let start = watch.now_us();
         for region in scene.regions.values_mut() {
-            region.tick(scene.now, &mut watch);
+            region.tick(scene.now, &mut watch, &mut NoLimit);
         }
         ticks.push(watch.now_us() - start);
         scene.settle();

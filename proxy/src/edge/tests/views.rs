@@ -180,6 +180,30 @@ fn deltas_from_before_a_keyframe_that_skipped_lead_nowhere() {
 }
 
 #[test]
+fn deltas_of_a_quiet_cell_keep_no_frame_in_memory() {
+    let mut table = Table::new();
+    table.playing(7, HOME.0);
+    // A frame full of other cells, of which this one takes a few bytes: once a minute, eight times over.
+    let mut frames = Vec::new();
+    for minute in 1..=9_u32 {
+        let update = match minute {
+            1 => keyframe(&table, HOME, 1, 4),
+            _ => delta(&table, HOME, minute, 1, minute as f32),
+        };
+        let mut frame = vec![0; 128 * 1024];
+        frame[..update.len()].copy_from_slice(&update);
+        let frame = Bytes::from(frame);
+        table.cells(A, WEST, u64::from(minute), vec![frame.slice(..update.len())]);
+        frames.push(frame);
+        table.now_ms += 60_000;
+    }
+    let view = table.edge.views.get(HOME).unwrap();
+    assert_eq!(view.deltas_since(1).map(Iterator::count), Some(8));
+    let kept = frames.iter().filter(|frame| !frame.is_unique()).count();
+    assert_eq!(kept, 0, "frames are kept in memory by a few bytes of each");
+}
+
+#[test]
 fn a_region_served_anew_starts_with_a_keyframe() {
     // Its numbers begin again, and may be those that the client has.
     for seq_before in [40, 1] {

@@ -1,29 +1,34 @@
 //! The cells of a region: who stands in which slot, what changed since the last tick, and the bytes that say so,
 //! encoded once for all who subscribed.
 
+mod cell;
+mod removals;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use protocol::cell::{CellEncoder, CellEntity, CellPoint, Motion, PositionForm, RemoveReason, speed};
+use protocol::cell::{CellEncoder, PositionForm, RemoveReason};
 use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 use protocol::ids::OwnerEpoch;
 use protocol::limits::CELL_ENTITIES_MAX;
 
 use super::entity::{Change, Entities, Entity, EntityKey};
+use cell::Cell;
 
 /// How far from the edge a place counts as inside, units: less than a step of a published position.
 const INSIDE: f32 = 1.0 / 128.0;
 
-/// One cell.
+/// What the last encoding made of a cell.
 #[derive(Debug)]
-pub(super) struct Cell {
-    index: CellIndex,
-    /// The state that subscribers have after this tick.
-    seq: u32,
-    slots: Vec<Option<EntityKey>>,
-    count: usize,
-    touched: Vec<u16>,
-    removed: Vec<(u16, RemoveReason)>,
-    listed: bool,
-    keyframe: Option<(u32, Bytes)>,
+pub(super) struct Changed {
+    /// Its number within the region.
+    pub(super) cell: u32,
+    /// The state it led to, from the one before.
+    pub(super) seq: u32,
+    /// The delta.
+    pub(super) delta: Bytes,
 }
 
 /// All cells of a region, row by row.
@@ -37,8 +42,12 @@ pub(super) struct Cells {
     /// Cells where something happened since the last encoding.
     dirty: Vec<u32>,
     /// Cells that changed in the last encoding, with the bytes that say how.
-    changed: Vec<(u32, Bytes)>,
+    changed: Vec<Changed>,
+    /// What was made since the last encoding for those who were skipped, by cell and the state they have.
+    caught_up: BTreeMap<(u32, u32), Bytes>,
     encoder: CellEncoder,
+    /// Scratch space.
+    removed: Vec<(u16, RemoveReason)>,
 }
 
 impl Cells {
@@ -53,7 +62,9 @@ impl Cells {
             cells,
             dirty: Vec::new(),
             changed: Vec::new(),
+            caught_up: BTreeMap::new(),
             encoder: CellEncoder::new(PositionForm::of(&grid)),
+            removed: Vec::new(),
         }
     }
 
@@ -92,7 +103,7 @@ impl Cells {
     /// Puts an entity into the cell under it; `None` when that cell is full.
     pub(super) fn enter(&mut self, entity: Entity, entities: &mut Entities) -> Option<EntityKey> {
         let local = self.home(entity.at);
-        if self.cells[local as usize].count >= CELL_ENTITIES_MAX {
+        if self.cells[local as usize].count() >= CELL_ENTITIES_MAX {
             return None;
         }
         let key = entities.insert(Entity {
@@ -122,7 +133,7 @@ impl Cells {
         };
         entity.at = to;
         let (cell, epoch) = (entity.cell, entity.owner_epoch);
-        if cell == home || self.cells[home as usize].count >= CELL_ENTITIES_MAX {
+        if cell == home || self.cells[home as usize].count() >= CELL_ENTITIES_MAX {
             return self.touch(key, entities);
         }
         let reason = RemoveReason::Moved {
@@ -155,7 +166,7 @@ impl Cells {
         };
         if !entity.change.listed {
             entity.change.listed = true;
-            self.cells[entity.cell as usize].touched.push(entity.slot);
+            self.cells[entity.cell as usize].touch(entity.slot);
             self.list(entity.cell);
         }
     }
@@ -171,7 +182,7 @@ impl Cells {
         for row in first / columns..=last / columns {
             for column in first % columns..=last % columns {
                 let cell = &self.cells[(row * columns + column) as usize];
-                cell.slots.iter().flatten().for_each(|key| found(*key));
+                cell.keys().for_each(&mut found);
             }
         }
     }
@@ -179,12 +190,17 @@ impl Cells {
     /// Encodes what changed since the last time.
     pub(super) fn encode(&mut self, entities: &mut Entities) {
         self.changed.clear();
+        self.caught_up.clear();
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         for &local in &dirty {
             let cell = &mut self.cells[local as usize];
-            if let Some(bytes) = cell.encode(&mut self.encoder, &self.grid, entities) {
-                self.changed.push((local, bytes));
+            if let Some(delta) = cell.encode(&mut self.encoder, &self.grid, entities) {
+                self.changed.push(Changed {
+                    cell: local,
+                    seq: cell.seq(),
+                    delta,
+                });
             }
         }
         dirty.clear();
@@ -192,37 +208,32 @@ impl Cells {
     }
 
     /// What the last encoding changed, cells ascending.
-    pub(super) fn changed(&self) -> &[(u32, Bytes)] {
+    pub(super) fn changed(&self) -> &[Changed] {
         &self.changed
     }
 
     /// The whole cell as it was last encoded; made once per state for all who need it.
     pub(super) fn keyframe(&mut self, local: u32, entities: &Entities) -> Bytes {
+        let cell = self.cells.get_mut(local as usize);
+        cell.map_or_else(Bytes::new, |cell| cell.keyframe(&mut self.encoder, entities))
+    }
+
+    /// What leads a subscriber from state `base` to the last encoded one; made once for all who have that state. In the
+    /// same tick as [`encode`](Self::encode), and after it.
+    pub(super) fn catch_up(&mut self, local: u32, base: u32, entities: &Entities) -> Bytes {
         let Some(cell) = self.cells.get_mut(local as usize) else {
             return Bytes::new();
         };
-        match &cell.keyframe {
-            Some((seq, bytes)) if *seq == cell.seq => bytes.clone(),
-            _ => cell.encode_keyframe(&mut self.encoder, entities),
-        }
+        let made = self.caught_up.entry((local, base));
+        made.or_insert_with(|| cell.catch_up(base, &mut self.encoder, entities, &mut self.removed))
+            .clone()
     }
 
     fn place(&mut self, key: EntityKey, local: u32, entities: &mut Entities) {
-        let cell = &mut self.cells[local as usize];
-        let slot = cell
-            .slots
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(cell.slots.len());
-        match cell.slots.get_mut(slot) {
-            Some(place) => *place = Some(key),
-            None => cell.slots.push(Some(key)),
-        }
-        cell.count += 1;
-        cell.touched.push(slot as u16);
+        let slot = self.cells[local as usize].place(key);
         if let Some(entity) = entities.get_mut(key) {
             entity.cell = local;
-            entity.slot = slot as u16;
+            entity.slot = slot;
             entity.change = Change {
                 listed: true,
                 added: true,
@@ -234,12 +245,7 @@ impl Cells {
 
     fn displace(&mut self, key: EntityKey, reason: RemoveReason, entities: &Entities) {
         let Some(entity) = entities.get(key) else { return };
-        let cell = &mut self.cells[entity.cell as usize];
-        cell.slots[usize::from(entity.slot)] = None;
-        cell.count -= 1;
-        if !entity.change.added {
-            cell.removed.push((entity.slot, reason));
-        }
+        self.cells[entity.cell as usize].displace(entity.slot, entity.change, reason);
         self.list(entity.cell);
     }
 
@@ -249,98 +255,5 @@ impl Cells {
             cell.listed = true;
             self.dirty.push(local);
         }
-    }
-}
-
-impl Cell {
-    fn new(index: CellIndex) -> Self {
-        Self {
-            index,
-            seq: 1,
-            slots: Vec::new(),
-            count: 0,
-            touched: Vec::new(),
-            removed: Vec::new(),
-            listed: false,
-            keyframe: None,
-        }
-    }
-
-    fn encode(
-        &mut self,
-        encoder: &mut CellEncoder,
-        grid: &CellGrid,
-        entities: &mut Entities,
-    ) -> Option<Bytes> {
-        encoder.clear();
-        self.listed = false;
-        self.removed.sort_unstable_by_key(|(slot, _)| *slot);
-        for (slot, reason) in self.removed.drain(..) {
-            let taken = encoder.put_remove(slot, reason);
-            debug_assert!(taken.is_ok());
-        }
-        self.touched.sort_unstable();
-        self.touched.dedup();
-        for slot in self.touched.drain(..) {
-            let key = self.slots.get(usize::from(slot)).copied().flatten();
-            if let Some(entity) = key.and_then(|key| entities.get_mut(key)) {
-                put_change(encoder, self.index, grid, entity);
-            }
-        }
-        if encoder.is_empty() {
-            return None;
-        }
-        self.seq = self.seq.saturating_add(1);
-        Some(encoder.finish_delta(self.index, self.seq - 1, self.seq))
-    }
-
-    fn encode_keyframe(&mut self, encoder: &mut CellEncoder, entities: &Entities) -> Bytes {
-        encoder.clear();
-        for (slot, key) in self.slots.iter().enumerate() {
-            let entity = key.and_then(|key| entities.get(key));
-            if let Some(entity) = entity.filter(|entity| !entity.change.added) {
-                let taken = encoder.put_add(slot as u16, &published(entity));
-                debug_assert!(taken.is_ok());
-            }
-        }
-        let bytes = encoder.finish_keyframe(self.index, self.seq);
-        self.keyframe = Some((self.seq, bytes.clone()));
-        bytes
-    }
-}
-
-/// Slots ascend, so every entry is taken.
-fn put_change(encoder: &mut CellEncoder, cell: CellIndex, grid: &CellGrid, entity: &mut Entity) {
-    let change = std::mem::take(&mut entity.change);
-    let before = entity.sent;
-    entity.sent = Motion {
-        at: CellPoint::of(entity.at, cell, grid),
-        heading: entity.heading,
-        speed: speed::from_units(entity.speed),
-    };
-    let sent = entity.sent;
-    let taken = if change.added {
-        encoder.put_add(entity.slot, &published(entity))
-    } else if sent.speed != before.speed {
-        encoder.put_move_with_speed(entity.slot, &sent)
-    } else if sent != before {
-        encoder.put_move(entity.slot, sent.at, sent.heading)
-    } else {
-        Ok(())
-    };
-    debug_assert!(taken.is_ok());
-    if change.state && !change.added {
-        let taken = encoder.put_state(entity.slot, &entity.state);
-        debug_assert!(taken.is_ok());
-    }
-}
-
-fn published(entity: &Entity) -> CellEntity {
-    CellEntity {
-        id: entity.id,
-        kind: entity.kind,
-        owner_epoch: entity.owner_epoch,
-        motion: entity.sent,
-        state: entity.state,
     }
 }

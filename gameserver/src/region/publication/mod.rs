@@ -1,0 +1,109 @@
+//! Who gets what of a tick: every subscriber the same bytes, one delta for all that it missed, and never more than it has
+//! room for (`docs/design/publication.md`).
+
+mod batches;
+mod own_states;
+mod room;
+mod subscriber;
+pub(super) mod subscribers;
+mod subscription;
+
+use protocol::geometry::CellIndex;
+use protocol::ids::RegionNumber;
+use protocol::limits::SUBSCRIPTION_CELLS_MAX;
+use protocol::message::family::{ServerToProxy, ServerToServer};
+use protocol::message::subscription::{CellUpdates, Serving, Subscribe, TickEnd, Unsubscribe};
+
+use super::effect::RegionEffect;
+use super::state::RegionState;
+pub use room::{CREDIT_BYTES, NoLimit, Room};
+pub use subscriber::Subscriber;
+use subscribers::Said;
+
+impl RegionState {
+    /// Tells a lane or a node that came up which region this is.
+    pub(super) fn announce(&mut self, subscriber: Subscriber) {
+        let serving = Serving {
+            region: self.config.number.0,
+            region_epoch: self.config.epoch.0,
+        };
+        self.effects.push(say(subscriber, serving));
+    }
+
+    pub(super) fn subscribe(&mut self, by: Subscriber, message: &Subscribe) {
+        let (region, epoch) = (message.region, message.region_epoch);
+        if self.may_subscribe(region, epoch, message.cells.len()) {
+            for &cell in &message.cells {
+                match self.cells.local(CellIndex(cell)) {
+                    Some(local) => self.publication.subscribe(by, local),
+                    None => return self.count("subscribe_foreign_cell"),
+                }
+            }
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, by: Subscriber, message: &Unsubscribe) {
+        let (region, epoch) = (message.region, message.region_epoch);
+        if self.may_subscribe(region, epoch, message.cells.len()) {
+            for &cell in &message.cells {
+                if let Some(local) = self.cells.local(CellIndex(cell)) {
+                    self.publication.unsubscribe(by, local);
+                }
+            }
+        }
+    }
+
+    fn may_subscribe(&mut self, region: u32, epoch: u64, cells: usize) -> bool {
+        let refused = if RegionNumber(region) != self.config.number {
+            "subscribe_foreign_region"
+        } else if epoch != self.config.epoch.0 {
+            "subscribe_stale_epoch"
+        } else if cells > SUBSCRIPTION_CELLS_MAX {
+            "subscribe_too_many_cells"
+        } else {
+            return true;
+        };
+        self.count(refused);
+        false
+    }
+
+    /// The phase that tells of the cells, and that the tick is over.
+    pub(super) fn publish(&mut self) {
+        let (config, effects) = (&self.config, &mut self.effects);
+        let (tick, wall_ms) = (self.tick.0, self.now.wall_ms);
+        self.publication
+            .publish(tick, &mut self.cells, &self.entities, |to, said| {
+                effects.push(match said {
+                    Said::Cells(cells) => say(
+                        to,
+                        CellUpdates {
+                            region: config.number.0,
+                            region_epoch: config.epoch.0,
+                            tick,
+                            server_time_ms: wall_ms,
+                            cells,
+                        },
+                    ),
+                    // What it follows came in the same class, in order: there is nothing to count.
+                    Said::End => say(
+                        to,
+                        TickEnd {
+                            region: config.number.0,
+                            region_epoch: config.epoch.0,
+                            tick,
+                            server_time_ms: wall_ms,
+                            outputs: 0,
+                            cells: 0,
+                        },
+                    ),
+                });
+            });
+    }
+}
+
+fn say(to: Subscriber, message: impl Into<ServerToProxy> + Into<ServerToServer>) -> RegionEffect {
+    match to {
+        Subscriber::Lane(lane) => RegionEffect::ToProxy(lane, message.into()),
+        Subscriber::Server(node) => RegionEffect::ToServer(node, message.into()),
+    }
+}

@@ -1,0 +1,55 @@
+//! The phase in which each player is told its own state: before the cells, whole and newest, as far as the room of its
+//! lane goes.
+
+use bytes::Bytes;
+use protocol::limits::OWN_STATE_BYTES_MAX;
+use protocol::message::player::Output;
+
+use super::room::Room;
+use super::subscriber::Subscriber;
+use crate::logic::{Ctx, GameLogic};
+use crate::region::effect::RegionEffect;
+use crate::region::state::RegionState;
+
+/// What an output takes beside the game's bytes, at most: family, length, five numbers of up to eleven bytes, tag and
+/// length of the bytes.
+const OUTPUT_HEAD_BYTES: usize = 64;
+
+impl RegionState {
+    pub(in crate::region) fn own_states(&mut self, logic: &dyn GameLogic, room: &mut dyn Room) {
+        let mut own = std::mem::take(&mut self.own);
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut publication = std::mem::take(&mut self.publication);
+        for turn in publication.open(room) {
+            for player in self.players.values() {
+                let Some(bound) = player.bound.lane else {
+                    continue;
+                };
+                let Some(entity) = self.entities.get(player.key) else {
+                    continue;
+                };
+                let lane = publication.of_player(Subscriber::Lane(bound.at), room);
+                if !lane.is_turn_of(player.user, *turn) {
+                    continue;
+                }
+                own.clear();
+                logic.own_state(self as &dyn Ctx, player.user, player.entity, &mut own);
+                own.truncate(OWN_STATE_BYTES_MAX);
+                if !lane.takes_own_state(player.user, own.len() + OUTPUT_HEAD_BYTES) {
+                    continue;
+                }
+                let output = Output {
+                    user: player.user.0,
+                    owner_epoch: player.epoch.0,
+                    tick: self.tick.0,
+                    input_ack: player.last_input,
+                    home_cell: self.cells.index(entity.cell).0,
+                    own: Bytes::copy_from_slice(&own),
+                };
+                effects.push(RegionEffect::ToProxy(bound.at, output.into()));
+            }
+        }
+        publication.end_own_states();
+        (self.own, self.effects, self.publication) = (own, effects, publication);
+    }
+}

@@ -1,0 +1,235 @@
+//! What one subscriber has of each cell, and what it gets in a tick within its room: own states, what it missed, what is
+//! new, and at last the cells it has never had. What does not fit is not made; its turn comes, as one delta from what
+//! the subscriber has.
+
+use std::collections::BTreeSet;
+
+use protocol::ids::UserId;
+
+use super::batches::{Batches, cost};
+use crate::region::cells::{Cells, Changed};
+use crate::region::entity::Entities;
+
+/// The part of a tick's room that repays for a first keyframe that took more than there was, whatever else needs room:
+/// one in so many. Without it, nobody would come to see a new cell over a lane that is always full.
+const REPAID_SHARE: usize = 8;
+/// A missed cell that finds no room for so many ticks, though all of it was there for missed cells, is longer than the
+/// room ever gets. It starts over as a first keyframe, which may take more.
+const BLOCKED_TICKS_MAX: u32 = 8;
+
+/// What the subscriber has of one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Has {
+    /// It has not asked for it.
+    #[default]
+    Unwanted,
+    /// It waits for its first keyframe.
+    Nothing,
+    /// The state of the last tick.
+    Newest,
+    /// The state `base`; it misses what came in the tick `since` and later.
+    Missed { base: u32, since: u64 },
+}
+
+/// Which players get their own states first: those from where the last tick stopped, then those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::region) enum Turn {
+    FromStart,
+    BeforeStart,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Subscription {
+    has: Vec<Has>,
+    wanted: usize,
+    /// Cells that wait for their first keyframe, and the one whose turn it is.
+    first: BTreeSet<u32>,
+    next_first: u32,
+    /// Cells of which something was missed, longest ago first.
+    missed: BTreeSet<(u64, u32)>,
+    blocked_ticks: u32,
+    /// What a first keyframe took beyond its room, bytes.
+    debt: usize,
+    /// Bytes of this tick: given, and not used yet.
+    room: usize,
+    left: usize,
+    /// Whether there are players behind this lane.
+    has_players: bool,
+    start: Option<UserId>,
+    stopped_at: Option<UserId>,
+}
+
+impl Subscription {
+    pub(super) fn new(cells: usize, room: usize) -> Self {
+        Self {
+            has: vec![Has::Unwanted; cells],
+            room,
+            left: room,
+            ..Self::default()
+        }
+    }
+
+    /// It wants the whole cell, whatever it had of it.
+    pub(super) fn subscribe(&mut self, cell: u32) {
+        if self.set(cell, Has::Nothing) == Some(Has::Unwanted) {
+            self.wanted += 1;
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, cell: u32) {
+        if self
+            .set(cell, Has::Unwanted)
+            .is_some_and(|had| had != Has::Unwanted)
+        {
+            self.wanted -= 1;
+        }
+    }
+
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Cells that wait for a tick with room.
+    pub(super) fn waiting(&self) -> usize {
+        self.first.len() + self.missed.len()
+    }
+
+    /// Whether it has to hear of the tick at all.
+    pub(super) fn listens(&self) -> bool {
+        self.wanted > 0 || self.has_players
+    }
+
+    /// A new tick, with so much room.
+    pub(super) fn open(&mut self, room: usize) {
+        (self.room, self.left) = (room, room);
+        self.has_players = false;
+    }
+
+    /// Whether its own states do not start with the first player.
+    pub(super) fn starts_later(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// Whether this player is to get its own state in this turn, should there be room.
+    pub(super) fn is_turn_of(&mut self, user: UserId, turn: Turn) -> bool {
+        self.has_players = true;
+        let from_start = self.start.is_none_or(|start| start <= user);
+        self.stopped_at.is_none() && from_start == (turn == Turn::FromStart)
+    }
+
+    /// Whether there is room for a player's own state. The first one without ends it for this tick, and starts the next.
+    pub(super) fn takes_own_state(&mut self, user: UserId, bytes: usize) -> bool {
+        let fits = bytes <= self.left;
+        if fits {
+            self.left -= bytes;
+        } else {
+            self.stopped_at = Some(user);
+        }
+        fits
+    }
+
+    pub(super) fn end_own_states(&mut self) {
+        self.start = self.stopped_at.take();
+    }
+
+    /// What it gets of the cells.
+    pub(super) fn publish(&mut self, tick: u64, cells: &mut Cells, entities: &Entities, said: &mut Batches) {
+        let caught_up = self.catch_up(cells, entities, said);
+        self.pass_on(tick, cells.changed(), said);
+        for cell in caught_up {
+            self.set(cell, Has::Newest);
+        }
+        self.introduce(cells, entities, said);
+    }
+
+    /// What was missed, longest ago first; the cells that were sent.
+    fn catch_up(&mut self, cells: &mut Cells, entities: &Entities, said: &mut Batches) -> Vec<u32> {
+        let mut sent = Vec::new();
+        for &(_, cell) in &self.missed {
+            if self.left == 0 {
+                break;
+            }
+            let Some(Has::Missed { base, .. }) = self.has.get(cell as usize).copied() else {
+                continue;
+            };
+            // The first that does not fit keeps its turn: shorter ones behind it would take its room for ever.
+            let bytes = cells.catch_up(cell, base, entities);
+            let Some(left) = self.left.checked_sub(cost(&bytes)) else {
+                break;
+            };
+            self.left = left;
+            said.push(bytes);
+            sent.push(cell);
+        }
+        let blocked = sent.is_empty() && !self.missed.is_empty() && self.room > 0;
+        self.blocked_ticks = if blocked { self.blocked_ticks + 1 } else { 0 };
+        if self.blocked_ticks >= BLOCKED_TICKS_MAX
+            && let Some(&(_, cell)) = self.missed.first()
+        {
+            self.blocked_ticks = 0;
+            self.set(cell, Has::Nothing);
+        }
+        sent
+    }
+
+    /// What is new since the last tick, to who has everything before.
+    fn pass_on(&mut self, tick: u64, changed: &[Changed], said: &mut Batches) {
+        for changed in changed {
+            if self.has.get(changed.cell as usize) != Some(&Has::Newest) {
+                continue;
+            }
+            if let Some(left) = self.left.checked_sub(cost(&changed.delta)) {
+                self.left = left;
+                said.push(changed.delta.clone());
+            } else {
+                let base = changed.seq.saturating_sub(1);
+                self.set(changed.cell, Has::Missed { base, since: tick });
+            }
+        }
+    }
+
+    /// First keyframes, cell after cell, on from where the last tick stopped. The last one may take more than there is, and
+    /// then all others wait until that is repaid.
+    fn introduce(&mut self, cells: &mut Cells, entities: &Entities, said: &mut Batches) {
+        let repaid = self.debt.min(self.left.max(self.room / REPAID_SHARE));
+        self.debt -= repaid;
+        self.left = self.left.saturating_sub(repaid);
+        while self.debt == 0 && self.room > 0 {
+            let after = self.first.range(self.next_first..).next();
+            let Some(&cell) = after.or_else(|| self.first.first()) else {
+                return;
+            };
+            self.next_first = cell + 1;
+            let bytes = cells.keyframe(cell, entities);
+            self.debt = cost(&bytes).saturating_sub(self.left);
+            self.left = self.left.saturating_sub(cost(&bytes));
+            said.push(bytes);
+            self.set(cell, Has::Newest);
+        }
+    }
+
+    /// Changes what it has of a cell; what it had, `None` when there is no such cell.
+    fn set(&mut self, cell: u32, now: Has) -> Option<Has> {
+        let has = self.has.get_mut(cell as usize)?;
+        let had = std::mem::replace(has, now);
+        match had {
+            Has::Nothing => {
+                self.first.remove(&cell);
+            }
+            Has::Missed { since, .. } => {
+                self.missed.remove(&(since, cell));
+            }
+            Has::Unwanted | Has::Newest => {}
+        }
+        match now {
+            Has::Nothing => {
+                self.first.insert(cell);
+            }
+            Has::Missed { since, .. } => {
+                self.missed.insert((since, cell));
+            }
+            Has::Unwanted | Has::Newest => {}
+        }
+        Some(had)
+    }
+}
