@@ -35,7 +35,10 @@ impl std::ops::AddAssign for Moved {
 /// A socket of which nothing is asked but moving datagrams in batches.
 pub(crate) struct BareSocket {
     socket: Arc<BatchSocket>,
-    headers: MultiHeaders<SockaddrStorage>,
+    /// Headers for sending point to the addresses of the last send, which are gone: receiving through the same ones would
+    /// have the kernel write there.
+    receiving: MultiHeaders<SockaddrStorage>,
+    sending: MultiHeaders<SockaddrStorage>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
 }
@@ -44,7 +47,8 @@ impl BareSocket {
     pub(crate) fn new(socket: Arc<BatchSocket>) -> Self {
         Self {
             socket,
-            headers: MultiHeaders::preallocate(BATCH_DATAGRAMS, None),
+            receiving: MultiHeaders::preallocate(BATCH_DATAGRAMS, None),
+            sending: MultiHeaders::preallocate(BATCH_DATAGRAMS, None),
             incoming: vec![0; DATAGRAM_BYTES_MAX * BATCH_DATAGRAMS],
             outgoing: vec![7; DATAGRAM_BYTES_MAX],
         }
@@ -60,7 +64,7 @@ impl BareSocket {
                 std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
             let flags = MsgFlags::MSG_DONTWAIT;
             moved.calls += 1;
-            match recvmmsg(fd, &mut self.headers, vectors.iter_mut(), flags, None) {
+            match recvmmsg(fd, &mut self.receiving, vectors.iter_mut(), flags, None) {
                 Ok(messages) => moved.datagrams += messages.count(),
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => return Err(errno).context("recvmmsg"),
@@ -82,7 +86,7 @@ impl BareSocket {
             });
             let none: [ControlMessage<'_>; 0] = [];
             let vectors = vectors.iter().take(to.len());
-            let sent = sendmmsg(fd, &mut self.headers, vectors, to, none, MsgFlags::MSG_DONTWAIT);
+            let sent = sendmmsg(fd, &mut self.sending, vectors, to, none, MsgFlags::MSG_DONTWAIT);
             moved.datagrams += sent.context("sendmmsg")?.count();
             moved.calls += 1;
         }
