@@ -23,7 +23,7 @@ lint:
 tidy:
     cargo test -p tidy
 
-# Benchmarks beside their bare baselines: all, or those named
+# Benchmarks beside their bare baselines: those that need no cluster, or the one named
 bench *arguments:
     cargo run --release -p bench -- {{arguments}}
 

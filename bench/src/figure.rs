@@ -73,6 +73,18 @@ impl Figure {
         }
     }
 
+    /// Sets the same thing bare beside it.
+    pub(crate) fn set_beside(&mut self, baseline: f64) {
+        self.baseline = Some(baseline);
+        self.ratio = self.figure.map(|figure| figure / baseline);
+    }
+
+    /// There is no number, for this reason.
+    pub(crate) fn not_measured(&mut self, reason: &str) {
+        (self.figure, self.ratio) = (None, None);
+        self.reason = Some(reason.to_owned());
+    }
+
     pub(crate) fn detail(&mut self, what: impl Into<String>, value: f64) {
         self.details.insert(what.into(), value);
     }

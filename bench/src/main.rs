@@ -2,20 +2,21 @@
 //! They are run by hand; no test is timed.
 
 mod bare_socket;
-mod capacity;
 mod clocks;
+mod cluster;
 mod edge;
 mod figure;
 mod floor;
+mod idle;
+mod live;
 mod machine;
 mod pairs;
+mod peers;
 mod publication;
 mod samples;
 mod scene;
 mod store;
 mod tick;
-
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -53,12 +54,12 @@ enum Name {
     Tick(Count),
     /// CPU of the store, with the requests of a thousand players at borders
     Store(Count),
-    /// Players that a local cluster carries
-    Capacity {
-        /// The program of the local cluster [default: beside this one]
-        #[arg(long, value_name = "FILE")]
-        regionmesh: Option<PathBuf>,
-    },
+    /// CPU, wake-ups and system calls per player tick of a whole cluster by role, or how many players it carries
+    Cluster(cluster::ClusterOptions),
+    /// nginx beside our proxies, NATS beside our publication, with the same bytes; needs their Debian packages
+    Peers(peers::PeersOptions),
+    /// CPU and wake-ups of a cluster that nobody plays in, by the number of its regions
+    Idle(idle::IdleOptions),
 }
 
 /// How often something is measured.
@@ -90,7 +91,9 @@ fn run(name: Name) -> anyhow::Result<()> {
         Name::Publication(pairs) => publication::run(count(pairs)),
         Name::Tick(pairs) => tick::run(count(pairs)),
         Name::Store(pairs) => store::run(count(pairs)),
-        Name::Capacity { regionmesh } => capacity::run(regionmesh.as_deref()),
+        Name::Cluster(options) => cluster::run(&options),
+        Name::Peers(options) => peers::run(&options),
+        Name::Idle(options) => idle::run(&options),
     }
 }
 

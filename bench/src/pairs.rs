@@ -18,10 +18,15 @@ impl Pairs {
         let mut pairs = Self::default();
         for _ in 0..count {
             let (figure, baseline) = pair()?;
-            pairs.figure.push(figure);
-            pairs.baseline.push(baseline);
+            pairs.push(figure, baseline);
         }
         Ok(pairs)
+    }
+
+    /// Adds a sample of the figure and the one of its baseline.
+    pub(crate) fn push(&mut self, figure: f64, baseline: f64) {
+        self.figure.push(figure);
+        self.baseline.push(baseline);
     }
 
     pub(crate) fn figure(&self) -> f64 {

@@ -10,20 +10,24 @@ use anyhow::ensure;
 use bytes::Bytes;
 use protocol::message::family::{BatchMessage as _, ServerToProxy};
 use protocol::message::subscription::CellUpdates;
+use tokio::runtime::Runtime;
 
 use crate::clocks::process_cpu_ns;
 use crate::figure::{Figure, publish};
 use crate::machine::Others;
 use crate::pairs::Pairs;
 use bare::BareStreams;
+pub(crate) use bare::count_bytes;
 use links::Links;
 
+/// What is published to whom, for a reader.
+pub(crate) const SCENE: &str = "64 regions to 4 subscribers of 16 each";
 /// Subscribers, each of another quarter of the regions.
-const SUBSCRIBERS: usize = 4;
+pub(crate) const SUBSCRIBERS: usize = 4;
 /// Regions of each.
-const REGIONS_EACH: usize = 16;
+pub(crate) const REGIONS_EACH: usize = 16;
 /// Updates of each region in a round.
-const UPDATES_PER_REGION: usize = 16;
+pub(crate) const UPDATES_PER_REGION: usize = 16;
 /// Bytes of one update's cell.
 const CELL_BYTES: usize = 256;
 /// Updates of all regions in a round.
@@ -47,44 +51,92 @@ fn round() -> Vec<ServerToProxy> {
     regions.map(|region| update(region).into()).collect()
 }
 
+/// Publisher and subscribers over the real links, in this process.
+pub(crate) struct Published {
+    runtime: Runtime,
+    links: Links,
+    round: Vec<ServerToProxy>,
+    frames_per_round: f64,
+}
+
+impl Published {
+    /// Links them, and publishes until buffers have grown.
+    pub(crate) fn connect() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let round = round();
+        let mut links = runtime.block_on(Links::connect(SUBSCRIBERS))?;
+        runtime.block_on(links.publish(&round, WARM_UP_ROUNDS))?;
+        Ok(Self {
+            runtime,
+            links,
+            round,
+            frames_per_round: 0.0,
+        })
+    }
+
+    /// Seconds of CPU of the whole process per million updates delivered.
+    pub(crate) fn sample(&mut self) -> anyhow::Result<f64> {
+        let (before, frames) = (process_cpu_ns(), self.links.frames());
+        self.runtime
+            .block_on(self.links.publish(&self.round, SAMPLE_ROUNDS))?;
+        let cpu_ns = process_cpu_ns() - before;
+        let frames = (self.links.frames() - frames) as f64;
+        self.frames_per_round = frames / (SAMPLE_ROUNDS * SUBSCRIBERS as u64) as f64;
+        ensure!(frames > 0.0, "the links delivered no frame");
+        ensure!(
+            self.links.drops() == 0,
+            "cells were dropped: the figure would count what never arrived"
+        );
+        Ok(per_million(cpu_ns))
+    }
+
+    /// What an update takes on a link before it is sealed, bytes.
+    pub(crate) fn update_bytes(&self) -> usize {
+        self.round_bytes() / self.round.len()
+    }
+
+    /// All updates of a round for one subscriber, bytes.
+    fn round_bytes(&self) -> usize {
+        self.round.iter().map(ServerToProxy::encoded_len).sum()
+    }
+}
+
+/// Seconds per million updates of a sample.
+fn per_million(cpu_ns: u64) -> f64 {
+    cpu_ns as f64 / (SAMPLE_ROUNDS * ROUND) as f64 / 1e3
+}
+
 /// Measures and publishes; `pairs` pairs.
 pub(crate) fn run(pairs: usize) -> anyhow::Result<()> {
     let others = Others::watch();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let round = round();
-    let round_bytes: usize = round.iter().map(ServerToProxy::encoded_len).sum();
-    let mut links = runtime.block_on(Links::connect(SUBSCRIBERS))?;
-    runtime.block_on(links.publish(&round, WARM_UP_ROUNDS))?;
+    let mut published = Published::connect()?;
+    let round_bytes = published.round_bytes();
     let mut bare = BareStreams::connect(SUBSCRIBERS)?;
-    let mut frames_per_round = 0.0;
     let measured = Pairs::take(pairs, || {
-        let (before, frames) = (process_cpu_ns(), links.frames());
-        runtime.block_on(links.publish(&round, SAMPLE_ROUNDS))?;
-        let sealed_ns = process_cpu_ns() - before;
-        frames_per_round = (links.frames() - frames) as f64 / (SAMPLE_ROUNDS * SUBSCRIBERS as u64) as f64;
-        ensure!(frames_per_round > 0.0, "the links delivered no frame");
-        let portion = (round_bytes as f64 / frames_per_round) as usize;
+        let sealed = published.sample()?;
+        let portion = (round_bytes as f64 / published.frames_per_round) as usize;
         let before = process_cpu_ns();
         bare.publish(
             portion,
             round_bytes as u64 * SAMPLE_ROUNDS,
             2 * round_bytes as u64,
         )?;
-        let bare_ns = process_cpu_ns() - before;
-        let per_million = |ns: u64| ns as f64 / (SAMPLE_ROUNDS * ROUND) as f64 / 1e3;
-        Ok((per_million(sealed_ns), per_million(bare_ns)))
+        Ok((sealed, per_million(process_cpu_ns() - before)))
     })?;
     let what = format!(
-        "CPU of all processes per million sealed updates of {CELL_BYTES} B delivered, 64 regions to {SUBSCRIBERS} \
-         subscribers of {REGIONS_EACH}; bare: the same bytes over TCP in portions of the same size"
+        "CPU of all processes per million sealed updates of {CELL_BYTES} B delivered, {SCENE}; bare: the same bytes over TCP \
+         in portions of the same size"
     );
     let mut figure = Figure::paired("publication", what, "s", &measured);
     figure.peers.insert("NATS in the clear, batches of 64", 0.88);
     figure.peers.insert("NATS in the clear, batches of 512", 0.83);
-    figure.detail("updates per frame", round.len() as f64 / frames_per_round);
+    figure.detail(
+        "updates per frame",
+        published.round.len() as f64 / published.frames_per_round,
+    );
     figure.detail(
         "bytes per update on the link",
-        round_bytes as f64 / round.len() as f64,
+        round_bytes as f64 / published.round.len() as f64,
     );
     publish("publication", vec![figure], &others)
 }

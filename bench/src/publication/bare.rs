@@ -73,7 +73,8 @@ impl BareStreams {
     }
 }
 
-fn count_bytes(mut stream: TcpStream, received: &AtomicU64, writer: &Thread) {
+/// Reads until the end, and tells the writer of everything that comes.
+pub(crate) fn count_bytes(mut stream: TcpStream, received: &AtomicU64, writer: &Thread) {
     let mut buffer = vec![0; READ_BYTES];
     while let Ok(count) = stream.read(&mut buffer) {
         if count == 0 {

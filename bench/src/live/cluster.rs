@@ -1,0 +1,98 @@
+//! A local cluster in a folder of its own that ends, folder and all, with its value.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::JoinFile;
+use local_cluster::{Cluster, ClusterOptions};
+use nix::sys::signal::Signal;
+
+use super::fresh_folder;
+use super::processes::Processes;
+
+pub(crate) use protocol::identity::Role;
+
+/// Running nodes.
+pub(crate) struct LiveCluster {
+    /// `None` only while it ends.
+    cluster: Option<Cluster>,
+    folder: PathBuf,
+}
+
+impl LiveCluster {
+    /// Starts the cluster that a topology describes, or the built-in one, and waits until all nodes are ready.
+    pub(crate) fn start(
+        program: &Path,
+        topology: Option<String>,
+        ready_timeout: Duration,
+    ) -> anyhow::Result<Self> {
+        let folder = fresh_folder(&std::env::temp_dir())?;
+        let mut live = Self {
+            cluster: None,
+            folder,
+        };
+        let mut options = ClusterOptions::new(program.to_owned(), live.folder.clone());
+        options.ready_timeout = ready_timeout;
+        if let Some(topology) = topology {
+            options.topology_name = "generated".to_owned();
+            options.topology = topology;
+        }
+        live.cluster = Some(Cluster::start(options)?);
+        Ok(live)
+    }
+
+    /// What the swarm needs to join.
+    pub(crate) fn join_file(&self) -> anyhow::Result<&Path> {
+        Ok(self.cluster()?.join_file())
+    }
+
+    /// The processes of all nodes of a role.
+    pub(crate) fn processes(&mut self, role: Role) -> anyhow::Result<Processes> {
+        let names = self.names(role)?;
+        let pids = names.iter().map(|name| {
+            let pid = self.cluster_mut()?.pid(name)?;
+            pid.with_context(|| format!("`{name}` has ended"))
+        });
+        pids.collect::<anyhow::Result<Vec<u32>>>().map(Processes::new)
+    }
+
+    /// The names of all nodes of a role, in the order of the topology.
+    pub(crate) fn names(&self, role: Role) -> anyhow::Result<Vec<String>> {
+        let nodes = self.cluster()?.addresses().filter(|node| node.role == role);
+        Ok(nodes.map(|node| node.name.clone()).collect())
+    }
+
+    /// A join file that lets players in at one proxy only.
+    pub(crate) fn join_file_of(&self, proxy: &str) -> anyhow::Result<PathBuf> {
+        let mut join = JoinFile::read(self.join_file()?)?;
+        join.proxies.retain(|address| address.name == proxy);
+        let path = self.folder.join(format!("join-{proxy}.json"));
+        std::fs::write(&path, serde_json::to_vec(&join)?)?;
+        Ok(path)
+    }
+
+    /// Sends a signal to a node.
+    pub(crate) fn signal(&mut self, name: &str, signal: Signal) -> anyhow::Result<()> {
+        Ok(self.cluster_mut()?.signal(name, signal)?)
+    }
+
+    fn cluster(&self) -> anyhow::Result<&Cluster> {
+        self.cluster.as_ref().context("the cluster has ended")
+    }
+
+    fn cluster_mut(&mut self) -> anyhow::Result<&mut Cluster> {
+        self.cluster.as_mut().context("the cluster has ended")
+    }
+}
+
+impl Drop for LiveCluster {
+    fn drop(&mut self) {
+        if let Some(cluster) = self.cluster.take() {
+            for (name, ended) in cluster.stop() {
+                eprintln!("{name} {ended}; its last line: {}", ended.last_line);
+            }
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
