@@ -14,17 +14,17 @@ use protocol::keys::{DatagramSecret, sha256};
 use world::*;
 
 // Computed from docs/protocol.md alone, not by the code under test.
-const GOLDEN_C1_HEAD: &str = "524d433101010000c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c107a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40";
+const GOLDEN_C1_HEAD: &str = "524d433102020000c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c107a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40";
 const GOLDEN_DIGESTS: [&str; 4] = [
-    "10c4281a4c3865427809bbe203041a7d30db50c8944efc6967c5e3738f8d9f5b",
-    "cc5e834a925503ac2bd4e27570ba00303ce857f93b6b98ce146a4d755208baa4",
-    "4ddbd2aaa179de9a1ced7cdd00ad7789577d4b428d41e203424553bfa708fef4",
-    "804cf3ea76b97cb0c7452957a245a679a531d0044677fe1b2e629be1b84a71e5",
+    "fea9166dba0f9485d14ef3c272db83a5b70039aabab85e80882faa9a0557c835",
+    "31aa80daa2ce174c40cce221c08068e52ff37432ddcbe9ac776d3abcb7502091",
+    "0a52d3cf0b03a33b049ecc60cae3171608de728de742d92b043570b9b2f0110c",
+    "50e7b8aac84876fc275d3d04ddc988ca3f10bb8698550798a1bd4f8231524698",
 ];
-const GOLDEN_TRANSCRIPT: &str = "d7e28ae6439bcf9b2a525d2bfe22d5c59aa6207bca155876197b3ca06c9ad530";
+const GOLDEN_TRANSCRIPT: &str = "1759c7d7ad63c1d97f786258b7a310100b4c8c42558df1a7da438fbc594b3edb";
 /// Tags of an empty text under the datagram keys of each direction.
-const GOLDEN_UDP_C2S_TAG: &str = "9dd1e61d56d51093bdb178e97788272d";
-const GOLDEN_UDP_S2C_TAG: &str = "f3d8cbf821d57965dea545de7b368616";
+const GOLDEN_UDP_C2S_TAG: &str = "2c92be23a569f0018cc0dcdad8b4e664";
+const GOLDEN_UDP_S2C_TAG: &str = "82a914f67c57a7b6b618b0d1ac33cfe5";
 
 /// Which message somebody in the middle replaces, and with what.
 struct Middle<'a>(usize, &'a dyn Fn(&[u8]) -> Vec<u8>);
@@ -155,8 +155,10 @@ fn ch_14_worthless_keys_and_other_clusters_are_refused_at_c1() {
         refused(&|c1| c1[8..24].copy_from_slice(&elsewhere.0)),
         ClientHandshakeError::WrongCluster
     );
-    assert_eq!(refused(&|c1| c1[5] = 2), ClientHandshakeError::Malformed("C1"));
-    assert_eq!(refused(&|c1| c1[4..6].fill(2)), ClientHandshakeError::Version);
+    assert_eq!(refused(&|c1| c1[5] = 3), ClientHandshakeError::Malformed("C1"));
+    assert_eq!(refused(&|c1| c1[4..6].fill(3)), ClientHandshakeError::Version);
+    // The frames of version 1 have another HMAC.
+    assert_eq!(refused(&|c1| c1[4..6].fill(1)), ClientHandshakeError::Version);
     assert_eq!(refused(&|c1| c1[4..6].fill(0)), ClientHandshakeError::Version);
 }
 

@@ -161,7 +161,8 @@ fn seal_as_told(frame_type: FrameType, counter: u64, plain: &[u8]) -> RawFrame {
     let mut payload = Vec::new();
     key.seal_onto(header.nonce(), &header.covered(), plain, &mut payload)
         .unwrap();
-    header.hmac = mac.mac(&[&header.covered(), &payload]);
+    let tag = &payload[plain.len()..];
+    header.hmac = mac.mac(&[&header.covered(), tag]);
     RawFrame {
         header,
         payload: BytesMut::from(&payload[..]),

@@ -32,7 +32,8 @@ const _: () = {
 pub struct Header {
     /// Bytes that follow the header: ciphertext and tag. Known before anything can be verified, so limited first.
     pub payload_len: u32,
-    /// Over the other fields and the payload: silences strangers cheaply and commits to the key.
+    /// Over the other fields and the AEAD tag, which stands for the ciphertext (over the whole payload in handshakes):
+    /// silences strangers at a cost that does not grow with the frame, and commits to the key.
     pub hmac: [u8; 32],
     /// Which key of the direction, counted from 0.
     pub key_phase: u32,

@@ -192,7 +192,7 @@ impl FrameSealer {
         let covered = header.covered();
         let tag = self.key.seal(header.nonce(), &covered, text);
         let tag = tag.map_err(|_| FrameError::TooLong)?;
-        header.hmac = self.mac.mac(&[&covered, text, &tag]);
+        header.hmac = self.mac.mac(&[&covered, &tag]);
         *head = header.encode();
         Ok((payload_len, tag))
     }
