@@ -4,10 +4,13 @@
 //! (`queue`, `link_state`) is pure; tasks around it own sockets and timers.
 
 pub mod clock;
+mod down_reason;
 pub mod entropy;
 pub mod link;
+pub mod link_core;
 pub mod link_state;
 pub mod panics;
 pub mod queue;
 pub mod sealed_stream;
+pub mod stream_socket;
 pub mod udp;

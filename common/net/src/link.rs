@@ -9,9 +9,11 @@
 
 mod context;
 mod control;
+mod handed;
 mod handler;
 mod handshake;
 mod load_board;
+mod meters;
 mod node_link;
 mod node_listener;
 mod peer;
@@ -23,11 +25,13 @@ mod writer_task;
 
 pub use context::{LinkConfig, LinkContext};
 pub use control::DownReason;
+pub use handed::{HandedLink, LinkLease};
 pub use handler::{LinkHandler, LinkUp};
 pub use load_board::{LoadBoard, PeerLoad};
-pub use node_link::{AddressSource, LinkTarget, dial_link};
-pub use node_listener::accept_links;
-pub use peer::{LinkId, PeerDirectory};
+pub use meters::{LinkMeters, LinkSight};
+pub use node_link::{AddressSource, LinkTarget, dial_link, keep_linked};
+pub use node_listener::{accept_links, admit_links};
+pub use peer::{LinkId, PeerDirectory, recheck};
 pub use registry::{LinkRegistry, LinkStatus};
 pub use sender::{LinkSender, SendError};
 pub use stats::LinkStats;

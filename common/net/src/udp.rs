@@ -7,7 +7,7 @@ mod send_batch;
 mod socket;
 mod waker;
 
-pub use poller::{Poller, Ready};
+pub use poller::{Interest, Poller, Ready};
 pub use recv_batch::RecvBatch;
 pub use send_batch::{SendBatch, SendReport};
 pub use socket::{BatchSocket, BufferBytes, WaitOutcome};

@@ -225,7 +225,7 @@ async fn every_trick_at_the_server_is_refused_under_its_name_and_costs_one_link(
         (Trick::Flip(41), "reordered"), // counter
         (Trick::Flip(48), "type"),      // frame type
         (Trick::Flip(50), "hmac"),      // timestamp
-        (Trick::Flip(57), "hmac"),      // first byte of the payload
+        (Trick::Flip(57), "tag"),       // first byte of the payload: the tag stands for it
         (Trick::Flip(-1), "hmac"),      // last byte of the tag
     ];
     for (trick, label) in tricks {

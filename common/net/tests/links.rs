@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Event, PROXY, SERVER, eventually, recorder, target, uuid};
+use cluster::{Cluster, PROXY, SERVER, eventually, recorder, target, uuid};
 use net::link::{DownReason, LinkConfig, SendError, accept_links, dial_link};
 use net::queue::QueueLimits;
 use protocol::Code;

@@ -79,6 +79,10 @@ pub const SNAPSHOT_REGIONS_MAX: usize = 16;
 pub const HANDOVER_GROUP_MAX: usize = 16;
 /// Messages in one batch frame.
 pub const BATCH_MESSAGES_MAX: usize = 16 * 1024;
+/// Share of a message that one fragment carries, bytes: what control messages wait for at most.
+pub const FRAGMENT_BYTES_MAX: usize = 32 * 1024;
+/// A message between nodes, family and length included, put together from fragments if need be, bytes.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Other proxies named to a client.
 pub const PROXIES_NAMED_MAX: usize = 16;
 /// A topology bundle, bytes.

@@ -2,6 +2,7 @@
 
 pub mod checked;
 pub mod family;
+pub mod fragment;
 
 /// Families 0x21–0x36: heartbeats and operators' orders.
 pub mod node {

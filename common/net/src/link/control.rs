@@ -1,58 +1,12 @@
-//! The one switch that ends a link, whoever pulls it, and why it was pulled. The first reason counts.
+//! The one switch that ends a link, whoever pulls it. The first reason counts.
 
 use std::sync::OnceLock;
 
 use protocol::Code;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-/// Why a link went down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DownReason {
-    /// We said goodbye with this code.
-    Closed(Code),
-    /// The peer said goodbye with this code.
-    ClosedByPeer(Code),
-    /// The stream broke, or the peer broke the protocol: a fixed name.
-    Broken(&'static str),
-    /// Nothing was heard for too long.
-    Dead,
-}
-
-impl DownReason {
-    /// A fixed name for metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Closed(code) => code_label(code),
-            Self::ClosedByPeer(_) => "closed_by_peer",
-            Self::Broken(label) => label,
-            Self::Dead => "dead",
-        }
-    }
-
-    /// What the peer is told; `None` where telling is of no use.
-    pub(super) fn goodbye(self) -> Option<Code> {
-        match self {
-            Self::Closed(code) => Some(code),
-            Self::Broken("eof" | "io") | Self::ClosedByPeer(_) | Self::Dead => None,
-            Self::Broken(_) => Some(Code::Protocol),
-        }
-    }
-}
-
-/// A fixed name for the codes that refuse nodes or end their links.
-pub(super) fn code_label(code: Code) -> &'static str {
-    match code {
-        Code::Revoked => "revoked",
-        Code::CertExpired => "cert_expired",
-        Code::NotInTopology => "not_in_topology",
-        Code::RoleDenied => "role_denied",
-        Code::DuplicateLink => "duplicate_link",
-        Code::SlowConsumer => "slow_consumer",
-        Code::Draining => "draining",
-        _ => "other_code",
-    }
-}
+pub use crate::down_reason::DownReason;
+pub(super) use crate::down_reason::code_label;
 
 /// Ends a link.
 #[derive(Debug)]

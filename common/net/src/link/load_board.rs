@@ -62,7 +62,7 @@ impl LoadBoard {
     }
 
     /// Takes what a peer says.
-    pub(super) fn handle_heartbeat(&self, from: NodeNumber, heartbeat: &Heartbeat, now_ms: u64) {
+    pub fn handle_heartbeat(&self, from: NodeNumber, heartbeat: &Heartbeat, now_ms: u64) {
         let fresh = |load: Option<&Load>, draining| PeerLoad {
             load: load.copied().unwrap_or_default(),
             draining,
@@ -85,7 +85,7 @@ impl LoadBoard {
     }
 
     /// Fills in what this node tells; `proxies` are the linked nodes whose loads it passes on.
-    pub(super) fn fill(&self, heartbeat: &mut Heartbeat, proxies: &[NodeNumber], now_ms: u64) {
+    pub fn fill(&self, heartbeat: &mut Heartbeat, proxies: &[NodeNumber], now_ms: u64) {
         self.with(|board| {
             heartbeat.load = Some(board.own);
             heartbeat.draining = board.draining;

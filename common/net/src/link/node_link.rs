@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::context::LinkContext;
+use super::handed::{HandedLink, LinkLease};
 use super::handler::LinkHandler;
 use super::handshake::{self, AdmissionError, Admitted};
 use super::registry::LinkKey;
@@ -73,18 +74,59 @@ async fn dial_once<H: LinkHandler>(
                 state.handle_up(context.clock.now_ms());
                 run_link(context, admitted, place(context, target), handler, shutdown).await;
             }
-            Err(error) => {
-                if !matches!(error, AdmissionError::Stream(StreamError::Io(_))) {
-                    context.stats.count_refused(error.label());
-                }
-                tracing::debug!(responder = ?target.responder, %error, "no link");
-            }
+            Err(error) => note_failure(context, target, &error),
         },
     }
     state.handle_lost(context.clock.now_ms(), &mut OsEntropy);
     if shutdown.is_cancelled() {
         state.handle_drain();
     }
+}
+
+/// Keeps one peer linked until `shutdown`: dials, shakes hands, gives each connection away, and dials again when its
+/// owner has dropped the lease.
+pub async fn keep_linked(
+    context: Arc<LinkContext>,
+    target: LinkTarget,
+    hand_over: impl Fn(HandedLink),
+    shutdown: CancellationToken,
+) {
+    let mut state = LinkState::new(context.clock.now_ms());
+    while let LinkPhase::Down { redial_at_ms } = state.phase() {
+        let redial_at = Instant::from_std(context.clock.at_us(redial_at_ms * 1000));
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = sleep_until(redial_at) => {}
+        }
+        state.handle_dial();
+        let linked = async {
+            match connect(&context, &target, &mut state).await {
+                Ok(admitted) => {
+                    let (lease, ended) = LinkLease::new();
+                    if let Ok(link) = HandedLink::new(&context, admitted, lease) {
+                        state.handle_up(context.clock.now_ms());
+                        hand_over(link);
+                        let _ = ended.await;
+                    }
+                }
+                Err(error) => note_failure(&context, &target, &error),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = linked => {}
+        }
+        state.handle_lost(context.clock.now_ms(), &mut OsEntropy);
+    }
+}
+
+fn note_failure(context: &LinkContext, target: &LinkTarget, error: &AdmissionError) {
+    if !matches!(error, AdmissionError::Stream(StreamError::Io(_))) {
+        context.stats.count_refused(error.label());
+    }
+    tracing::debug!(responder = ?target.responder, %error, "no link");
 }
 
 async fn connect(

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::context::LinkContext;
+use super::handed::{HandedLink, LinkLease};
 use super::handler::LinkHandler;
 use super::handshake;
 use super::registry::LinkKey;
@@ -53,6 +54,64 @@ pub async fn accept_links<H: LinkHandler + Clone>(
     drop(listener);
     peers.close();
     peers.wait().await;
+}
+
+/// Serves a listener until `shutdown`: shakes hands and gives each connection away.
+pub async fn admit_links(
+    context: Arc<LinkContext>,
+    listener: TcpListener,
+    roles: &'static [Role],
+    hand_over: impl Fn(HandedLink) + Clone + Send + 'static,
+    shutdown: CancellationToken,
+) {
+    let permits = Arc::new(Semaphore::new(NODE_HANDSHAKES_PENDING_MAX));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((io, address)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Closed at once rather than kept waiting: an honest peer redials, a flood finds nothing to hold on to.
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            context.stats.count_refused("handshakes_pending");
+            continue;
+        };
+        tracing::debug!(%address, "accepted");
+        let (context, hand_over) = (Arc::clone(&context), hand_over.clone());
+        let shaking = shutdown
+            .clone()
+            .run_until_cancelled_owned(async move { admit(&context, io, permit, roles, hand_over).await });
+        tokio::spawn(shaking);
+    }
+}
+
+async fn admit(
+    context: &LinkContext,
+    io: TcpStream,
+    permit: OwnedSemaphorePermit,
+    roles: &[Role],
+    hand_over: impl Fn(HandedLink),
+) {
+    let Ok(stream) = RawStream::new(io, context.clock) else {
+        return;
+    };
+    let admitted = handshake::respond(context, stream, roles).await;
+    drop(permit);
+    match admitted {
+        Ok(admitted) => {
+            if let Ok(link) = HandedLink::new(context, admitted, LinkLease::of_accepted()) {
+                hand_over(link);
+            }
+        }
+        Err(error) => {
+            context.stats.count_refused(error.label());
+            tracing::debug!(%error, "no link");
+        }
+    }
 }
 
 async fn serve<H: LinkHandler>(

@@ -43,8 +43,11 @@ impl PeerPolicy for RolePolicy<'_> {
     }
 }
 
-/// Whether a peer that was let in once still is who it was.
-pub(super) fn recheck(peer: &VerifiedPeer, directory: &dyn PeerDirectory) -> Result<(), Code> {
+/// Whether a peer that was let in once still is who it was: asked of every link when the topology has changed.
+///
+/// # Errors
+/// What the peer is told.
+pub fn recheck(peer: &VerifiedPeer, directory: &dyn PeerDirectory) -> Result<(), Code> {
     match directory.standing(peer.uuid) {
         PeerStanding::Revoked => Err(Code::Revoked),
         PeerStanding::Unknown => Err(Code::NotInTopology),

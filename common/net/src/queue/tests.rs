@@ -11,6 +11,7 @@ fn event(number: u64) -> ServerToProxy {
         owner_epoch: 1,
         number,
         body: vec![0; 40].into(),
+        session_generation: 1,
     }
     .into()
 }

@@ -1,5 +1,7 @@
 //! A connection before its keys are known: whole frames in, bytes out, and a deadline set by its caller.
 
+use std::io;
+
 use protocol::frame::{FrameDecoder, FrameOpener, FrameSealer, RawFrame};
 use protocol::limits::FRAME_PAYLOAD_HANDSHAKE_BYTES_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,6 +62,15 @@ impl RawStream {
     /// When the connection is gone.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         Ok(self.io.write_all(bytes).await?)
+    }
+
+    /// The handshake is over, and a thread without a run time takes the connection: non-blocking, with the bytes that came
+    /// behind the last frame.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn into_parts(self) -> io::Result<(std::net::TcpStream, FrameDecoder)> {
+        Ok((self.io.into_std()?, self.decoder))
     }
 
     /// The handshake is over. Bytes that came behind its last frame are kept.

@@ -1,4 +1,4 @@
-//! Many sockets on one thread: a load tester drives thousands of players, each with a socket of its own.
+//! Many sockets on one thread: links and clients of a node, or the thousands of players of a load tester.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,10 +15,36 @@ const EVENTS: usize = 256;
 /// What a wait of a [`Poller`] ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// The socket registered under this token has datagrams.
+    /// The socket registered under this token has something to read, or is broken.
     Socket(u64),
+    /// The socket registered under this token takes bytes again.
+    Writable(u64),
     /// Another thread called [`Waker::wake`].
     Woken,
+}
+
+/// What a socket is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing: it is read on a cadence. A broken connection is told all the same.
+    Nothing,
+    /// Something to read.
+    Read,
+    /// Room to write.
+    Write,
+    /// Both.
+    ReadAndWrite,
+}
+
+impl Interest {
+    fn flags(self) -> EpollFlags {
+        match self {
+            Self::Nothing => EpollFlags::empty(),
+            Self::Read => EpollFlags::EPOLLIN,
+            Self::Write => EpollFlags::EPOLLOUT,
+            Self::ReadAndWrite => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT,
+        }
+    }
 }
 
 /// Waits on many sockets and one waker. Level-triggered: what was not read is told again.
@@ -61,6 +87,23 @@ impl Poller {
             .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
+    /// Watches a socket under a token below `u64::MAX` for so much.
+    ///
+    /// # Errors
+    /// As the operating system says, also for a socket added twice.
+    pub fn watch(&self, socket: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(self.epoll.add(socket, EpollEvent::new(interest.flags(), token))?)
+    }
+
+    /// Watches a socket for something else from now on.
+    ///
+    /// # Errors
+    /// As the operating system says, also for a socket that is not watched.
+    pub fn change(&self, socket: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        let mut event = EpollEvent::new(interest.flags(), token);
+        Ok(self.epoll.modify(socket, &mut event)?)
+    }
+
     /// Sleeps until something is ready or the time is over (to the millisecond, rounded up; `None`: no limit).
     ///
     /// # Errors
@@ -75,9 +118,18 @@ impl Poller {
         if ready.iter().any(|event| event.data() == WAKER_TOKEN) {
             self.waker.clear();
         }
-        Ok(ready.iter().map(|event| match event.data() {
-            WAKER_TOKEN => Ready::Woken,
-            token => Ready::Socket(token),
+        Ok(ready.iter().flat_map(|event| {
+            let (token, flags) = (event.data(), event.events());
+            let is_woken = token == WAKER_TOKEN;
+            let readable = !is_woken && flags.intersects(!EpollFlags::EPOLLOUT);
+            let writable = !is_woken && flags.contains(EpollFlags::EPOLLOUT);
+            [
+                is_woken.then_some(Ready::Woken),
+                readable.then_some(Ready::Socket(token)),
+                writable.then_some(Ready::Writable(token)),
+            ]
+            .into_iter()
+            .flatten()
         }))
     }
 }

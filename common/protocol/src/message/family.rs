@@ -22,6 +22,23 @@ pub enum Class {
     Tick,
 }
 
+impl Class {
+    /// Every class, in the order in which they leave.
+    pub const ALL: [Self; 4] = [Self::Control, Self::Handover, Self::PerUser, Self::Tick];
+
+    /// The number on the wire, as fragments name it, and the place in that order.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The class of a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
 /// Why a message or a batch was refused. Always the peer's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
@@ -232,6 +249,12 @@ impl BatchReader {
         self.rest = self.rest.slice(end..);
         self.read = self.read.saturating_add(1);
         Ok(Some((family, body)))
+    }
+
+    /// Bytes that have not been read.
+    #[must_use]
+    pub fn rest_bytes(&self) -> usize {
+        self.rest.len()
     }
 
     /// The next message of the enum that fits the peer's role; `None` at the end.

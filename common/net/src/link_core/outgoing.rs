@@ -1,0 +1,109 @@
+//! What waits to go out over one link, by class and bounded in bytes: order within a class, control before handover
+//! before per-user before what a tick says.
+//!
+//! Nothing is ever dropped here. Whoever makes much asks for room before; when what must arrive finds none, the peer is
+//! too slow and the link ends.
+
+use protocol::limits::{BATCH_MESSAGES_MAX, FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX};
+use protocol::message::family::{BatchMessage, Class};
+use protocol::message::fragment::Fragment;
+
+use super::class_queue::{ClassQueue, Room};
+
+/// All that may wait for one peer, bytes: seconds of what the largest region says. Beyond it the peer is too slow.
+pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a link has to end for what was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// Ours: not even fragments carry it.
+    #[error("a message of {0} bytes is longer than any may be")]
+    TooLarge(usize),
+    /// The peer's: it takes messages more slowly than we make them.
+    #[error("the peer is too slow: its queue is full")]
+    Overflow,
+}
+
+/// The queues of one link.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    classes: [ClassQueue; Class::ALL.len()],
+    long: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Encodes a message at the end of its class.
+    pub(super) fn push(&mut self, message: &impl BatchMessage) -> Result<(), PushError> {
+        let (class, length) = (message.class(), message.encoded_len());
+        if length <= FRAGMENT_BYTES_MAX {
+            self.make_room(length)?;
+            self.queue(class).push(length, |out| message.encode(out));
+            return Ok(());
+        }
+        let mut long = std::mem::take(&mut self.long);
+        message.encode(&mut long);
+        let pushed = self.push_encoded(class, &long);
+        long.clear();
+        long.shrink_to(FRAGMENT_BYTES_MAX);
+        self.long = long;
+        pushed
+    }
+
+    /// Appends one message that was encoded before, family and length included: what several peers get alike is encoded
+    /// once.
+    pub(super) fn push_encoded(&mut self, class: Class, message: &[u8]) -> Result<(), PushError> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(PushError::TooLarge(message.len()));
+        }
+        self.make_room(message.len())?;
+        let queue = self.queue(class);
+        if message.len() <= FRAGMENT_BYTES_MAX {
+            queue.push(message.len(), |out| out.extend_from_slice(message));
+        } else {
+            Fragment::cut(class, message, |length, put| queue.push(length, put));
+        }
+        Ok(())
+    }
+
+    fn make_room(&self, length: usize) -> Result<(), PushError> {
+        if self.bytes() + length > WAITING_BYTES_MAX {
+            return Err(PushError::Overflow);
+        }
+        Ok(())
+    }
+
+    /// Appends to `out` what one frame of so many bytes carries, the most urgent first; the number of messages.
+    pub(super) fn take(&mut self, bytes_max: usize, out: &mut Vec<u8>) -> usize {
+        let mut room = Room {
+            bytes: bytes_max,
+            messages: BATCH_MESSAGES_MAX,
+        };
+        for queue in &mut self.classes {
+            queue.take(&mut room, out);
+            if !queue.is_empty() {
+                break;
+            }
+        }
+        BATCH_MESSAGES_MAX - room.messages
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.iter().all(ClassQueue::is_empty)
+    }
+
+    /// Bytes waiting.
+    pub(super) fn bytes(&self) -> usize {
+        self.classes.iter().map(ClassQueue::bytes).sum()
+    }
+
+    fn queue(&mut self, class: Class) -> &mut ClassQueue {
+        let [control, handover, per_user, tick] = &mut self.classes;
+        match class {
+            Class::Control => control,
+            Class::Handover => handover,
+            Class::PerUser => per_user,
+            Class::Tick => tick,
+        }
+    }
+}
