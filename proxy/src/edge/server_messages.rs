@@ -106,6 +106,9 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
+        if ack.session_generation != session.generation.0 {
+            return self.effects.push(EdgeEffect::Refused("ack_other_login"));
+        }
         let before = session.commands.acked();
         let repeat = session.commands.acknowledge(CommandNumber(ack.number), now_ms);
         if session.commands.acked() > before {
@@ -123,6 +126,10 @@ impl Edge {
         let Some(handle) = self.trusted(node, event.user, event.owner_epoch) else {
             return;
         };
+        let session = self.sessions.get(handle.0);
+        if session.is_none_or(|session| session.generation.0 != event.session_generation) {
+            return self.effects.push(EdgeEffect::Refused("event_other_login"));
+        }
         if event.body.len() <= limits::EVENT_BYTES_MAX {
             let event = client::Event {
                 number: event.number,

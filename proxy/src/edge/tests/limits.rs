@@ -93,6 +93,7 @@ fn an_owner_that_misses_a_command_gets_all_that_are_open_again() {
         user: USER.0,
         owner_epoch: 7,
         number: 0,
+        session_generation: 4,
     };
     table.server(A, ack);
     let numbers: Vec<u64> = table
@@ -121,6 +122,7 @@ fn what_an_owner_says_beyond_the_limits_does_not_reach_the_client() {
     assert_eq!(refused(&table.take(), "output_malformed"), 2);
     let event = |len| player::Event {
         user: USER.0,
+        session_generation: 4,
         owner_epoch: 7,
         number: 1,
         body: Bytes::from(vec![0; len]),

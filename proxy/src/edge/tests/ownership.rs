@@ -97,6 +97,7 @@ fn a_crossing_takes_the_last_inputs_and_every_open_command_along() {
             user: USER.0,
             owner_epoch: 7,
             number: 1,
+            session_generation: 4,
         },
     );
     table.take();
@@ -302,6 +303,7 @@ fn a_flood_of_commands_costs_only_the_flooder() {
                 user: USER.0,
                 owner_epoch: 7,
                 number,
+                session_generation: 4,
             },
         );
     }
