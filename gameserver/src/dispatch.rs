@@ -1,34 +1,33 @@
-//! Which region of this server a message belongs to: users by where they are, cells and handovers by the region that
-//! they name. Pure, so that the shell only carries.
+//! Which region of this process a message belongs to: users by where they are, cells and handovers by the region that
+//! they name.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeSet;
 
-use dashmap::DashMap;
-use foldhash::fast::FixedState;
 use protocol::ids::{RegionNumber, UserId};
 use protocol::message::family::{ProxyToServer, ServerToServer};
+
+use crate::fixed_map::FixedMap;
 
 /// Who gets a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressee {
     /// One region.
     Region(RegionNumber),
-    /// Every region of this server.
+    /// Every region of this process.
     Every,
-    /// The shell itself: the message is about the link, or has to be verified first.
-    Shell,
+    /// The world itself: the message is about the link, or has to be verified first.
+    World,
     /// Nobody here: refused.
     Nobody,
 }
 
-/// The regions of this server and the users in them. Shared by link readers, which look up, and regions, which write: each
-/// entry is locked for itself and only for the look. User ids are made by our store, so a fast hash will do.
+/// The regions of this process and the users in them.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     regions: BTreeSet<RegionNumber>,
-    users: DashMap<UserId, (RegionNumber, Claim), FixedState>,
+    users: FixedMap<UserId, (RegionNumber, Claim)>,
 }
 
 /// How a region has a user.
@@ -46,7 +45,7 @@ impl Directory {
     pub fn new(regions: impl IntoIterator<Item = RegionNumber>) -> Self {
         Self {
             regions: regions.into_iter().collect(),
-            users: DashMap::default(),
+            users: FixedMap::default(),
         }
     }
 
@@ -58,35 +57,37 @@ impl Directory {
     /// The region that a user is in.
     #[must_use]
     pub fn region_of(&self, user: UserId) -> Option<RegionNumber> {
-        self.users.get(&user).map(|entry| entry.0)
+        self.users.get(&user).map(|(region, _)| *region)
     }
 
     /// `PlayerHere`: messages about the user go to this region from now on.
-    pub fn here(&self, user: UserId, region: RegionNumber) {
+    pub fn here(&mut self, user: UserId, region: RegionNumber) {
         self.users.insert(user, (region, Claim::Active));
     }
 
     /// `PlayerExpected`: a peer says that the user is about to arrive. Its word does not take a user away from a region
     /// that simulates it.
-    pub fn expected(&self, user: UserId, region: RegionNumber) {
-        let mut entry = self.users.entry(user).or_insert((region, Claim::Passing));
-        if entry.1 == Claim::Passing {
-            entry.0 = region;
+    pub fn expected(&mut self, user: UserId, region: RegionNumber) {
+        let (at, claim) = self.users.entry(user).or_insert((region, Claim::Passing));
+        if *claim == Claim::Passing {
+            *at = region;
         }
     }
 
     /// `PlayerPassed`: the user was handed over; the region answers for it a while.
-    pub fn passed(&self, user: UserId, region: RegionNumber) {
-        if let Some(mut entry) = self.users.get_mut(&user)
-            && entry.0 == region
+    pub fn passed(&mut self, user: UserId, region: RegionNumber) {
+        if let Some((at, claim)) = self.users.get_mut(&user)
+            && *at == region
         {
-            entry.1 = Claim::Passing;
+            *claim = Claim::Passing;
         }
     }
 
     /// `PlayerGone`: the region says so; another one may have the user by now.
-    pub fn gone(&self, user: UserId, region: RegionNumber) {
-        self.users.remove_if(&user, |_, (at, _)| *at == region);
+    pub fn gone(&mut self, user: UserId, region: RegionNumber) {
+        if self.region_of(user) == Some(region) {
+            self.users.remove(&user);
+        }
     }
 
     /// Users known.
@@ -109,7 +110,7 @@ impl Directory {
             ProxyToServer::Join(_)
             | ProxyToServer::Heartbeat(_)
             | ProxyToServer::GetTopology(_)
-            | ProxyToServer::Topology(_) => Addressee::Shell,
+            | ProxyToServer::Topology(_) => Addressee::World,
         }
     }
 
@@ -139,7 +140,7 @@ impl Directory {
                 Addressee::Every
             }
             ServerToServer::Heartbeat(_) | ServerToServer::GetTopology(_) | ServerToServer::Topology(_) => {
-                Addressee::Shell
+                Addressee::World
             }
         }
     }
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn users_are_followed_and_a_late_goodbye_does_not_lose_them() {
         let (a, b, user) = (RegionNumber(1), RegionNumber(2), UserId(7));
-        let directory = Directory::new([a, b]);
+        let mut directory = Directory::new([a, b]);
         let inputs = ProxyToServer::from(Inputs {
             user: 7,
             ..Inputs::default()

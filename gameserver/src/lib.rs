@@ -1,5 +1,5 @@
-//! The game server: regions, cells, publication, handover and game logic, all pure; sockets and tasks around them
-//! are in `server`.
+//! The game server: regions, cells, publication, handover and game logic, and the world of one process that links them
+//! to others, all pure; the thread and the tasks around them are in `server`.
 
 pub mod demo;
 pub mod dispatch;
@@ -9,3 +9,4 @@ pub mod logic;
 pub mod proxy_lanes;
 pub mod region;
 pub mod server;
+pub mod world;

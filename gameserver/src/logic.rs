@@ -181,6 +181,11 @@ pub trait GameLogic: Send {
     fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>);
     /// What another entity does to one of this region.
     fn effect(&mut self, ctx: &mut dyn Ctx, source: EntityId, target: EntityId, body: &[u8]);
+    /// Whether the region ticks also when nobody plays in it and no proxy watches it. Otherwise it sleeps then: nothing
+    /// moves, and timers wait by the clock.
+    fn runs_always(&self) -> bool {
+        false
+    }
     /// A timer set by [`Ctx::after`].
     fn timer(&mut self, ctx: &mut dyn Ctx, token: u64);
     /// Once per tick, after all inputs and commands.

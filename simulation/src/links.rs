@@ -1,7 +1,7 @@
-//! The made-up network between nodes: one stream per dialer and listener, in order within a class, lost as a whole.
+//! The made-up network between nodes: one stream per dialer and listener, in order, lost as a whole.
 
+use net::link::LinkId;
 use protocol::ids::{Incarnation, NodeNumber};
-use protocol::message::family::Class;
 
 use crate::dice::Dice;
 
@@ -56,10 +56,10 @@ pub(crate) struct Link {
     pub(crate) cut_until_us: u64,
     /// Nothing arrives at this end before this time.
     held_until_us: [u64; 2],
-    /// Servers find little room in it until this time.
+    /// The listener's kernel takes little until this time.
     pub(crate) throttled_until_us: u64,
-    /// Last arrival by end and class.
-    last_us: [[u64; 4]; 2],
+    /// Last arrival by end.
+    last_us: [u64; 2],
 }
 
 impl Link {
@@ -74,7 +74,7 @@ impl Link {
             cut_until_us: 0,
             held_until_us: [0; 2],
             throttled_until_us: 0,
-            last_us: [[0; 4]; 2],
+            last_us: [0; 2],
         }
     }
 
@@ -111,13 +111,18 @@ impl Link {
         let listener_us = now_us + dice.between(200, 3_000);
         let dialer_us = listener_us + dice.between(200, 3_000);
         self.held_until_us = [0; 2];
-        self.last_us = [[dialer_us; 4], [listener_us; 4]];
+        self.last_us = [dialer_us, listener_us];
         (dialer_us, listener_us)
     }
 
-    /// When a message sent now arrives at `to`.
-    pub(crate) fn arrival(&mut self, to: End, class: Class, wanted_us: u64) -> u64 {
-        let last = &mut self.last_us[to.index()][class as usize];
+    /// What both ends call this connection.
+    pub(crate) fn id(&self) -> LinkId {
+        LinkId(self.generation << 32 | u64::from(self.dialer.0) << 16 | u64::from(self.listener.0))
+    }
+
+    /// When bytes sent now arrive at `to`.
+    pub(crate) fn arrival(&mut self, to: End, wanted_us: u64) -> u64 {
+        let last = &mut self.last_us[to.index()];
         let at_us = wanted_us.max(self.held_until_us[to.index()]).max(*last);
         *last = at_us;
         at_us

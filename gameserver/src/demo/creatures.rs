@@ -1,4 +1,5 @@
 //! Creatures wander about and never leave their region. They steer by inputs, like players, and through the same inbox.
+//! They think at ticks and set no timers: where nobody plays and nobody looks they stand still, and the region sleeps.
 
 use bytes::Bytes;
 use protocol::demo::{Input, KIND_CREATURE};
@@ -16,13 +17,16 @@ const PACE: u8 = 128;
 struct Creature {
     entity: EntityId,
     home: Position,
+    /// The tick at which it thinks next.
+    thinks_at: u64,
 }
 
-/// The creatures of one region. The timer's token is the creature's number.
+/// The creatures of one region.
 #[derive(Debug, Default)]
 pub(super) struct Creatures {
     wanted: u32,
     alive: Vec<Creature>,
+    ticks: u64,
 }
 
 impl Creatures {
@@ -30,6 +34,7 @@ impl Creatures {
         Self {
             wanted,
             alive: Vec::new(),
+            ticks: 0,
         }
     }
 
@@ -46,38 +51,44 @@ impl Creatures {
                 y: along(1),
             };
             if let Some(entity) = ctx.spawn(u16::from(KIND_CREATURE), home, &[]) {
-                let first = 1 + ctx.random() % 40;
-                ctx.after(first, self.alive.len() as u64);
-                self.alive.push(Creature { entity, home });
+                self.alive.push(Creature {
+                    entity,
+                    home,
+                    thinks_at: 1 + ctx.random() % 40,
+                });
             }
         }
         self.alive.iter().map(|creature| creature.entity).collect()
     }
 
-    /// Chooses where to go next: home when far from it, anywhere else otherwise, and now and then nowhere.
-    pub(super) fn think(&mut self, ctx: &mut dyn Ctx, token: u64) {
-        let Some(creature) = usize::try_from(token)
-            .ok()
-            .and_then(|index| self.alive.get(index))
-        else {
-            return;
-        };
-        let Some(at) = ctx.entity(creature.entity).map(|entity| entity.at) else {
-            return;
-        };
-        let random = ctx.random();
-        let walk = if at.distance_squared(creature.home) > LEASH * LEASH {
-            Input {
-                speed: PACE,
-                ..Input::towards(at, creature.home)
+    /// Lets those think whose time has come.
+    pub(super) fn tick(&mut self, ctx: &mut dyn Ctx) {
+        self.ticks += 1;
+        for creature in &mut self.alive {
+            if creature.thinks_at <= self.ticks {
+                creature.thinks_at = self.ticks + think(ctx, creature);
             }
-        } else {
-            Input {
-                heading: random as u8,
-                speed: if random >> 8 & 3 == 0 { 0 } else { PACE },
-            }
-        };
-        ctx.input(creature.entity, Bytes::copy_from_slice(&walk.encode()));
-        ctx.after(20 + (random >> 16) % 60, token);
+        }
     }
+}
+
+/// Chooses where to go next: home when far from it, anywhere else otherwise, and now and then nowhere. For how many ticks.
+fn think(ctx: &mut dyn Ctx, creature: &Creature) -> u64 {
+    let random = ctx.random();
+    let Some(at) = ctx.entity(creature.entity).map(|entity| entity.at) else {
+        return u64::MAX / 2;
+    };
+    let walk = if at.distance_squared(creature.home) > LEASH * LEASH {
+        Input {
+            speed: PACE,
+            ..Input::towards(at, creature.home)
+        }
+    } else {
+        Input {
+            heading: random as u8,
+            speed: if random >> 8 & 3 == 0 { 0 } else { PACE },
+        }
+    };
+    ctx.input(creature.entity, Bytes::copy_from_slice(&walk.encode()));
+    20 + (random >> 16) % 60
 }

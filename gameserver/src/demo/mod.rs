@@ -179,11 +179,10 @@ impl GameLogic for DemoGame {
         }
     }
 
-    fn timer(&mut self, ctx: &mut dyn Ctx, token: u64) {
-        self.creatures.think(ctx, token);
-    }
+    fn timer(&mut self, _: &mut dyn Ctx, _: u64) {}
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
+        self.creatures.tick(ctx);
         for walker in &self.walkers {
             if walker.walk.speed == 0 {
                 continue;

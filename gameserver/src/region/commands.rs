@@ -324,10 +324,12 @@ impl RegionState {
     }
 
     pub(super) fn acknowledge(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch, number: u64) {
+        let player = self.players.get(&user);
         let ack = CommandAck {
             user: user.0,
             owner_epoch: epoch.0,
             number,
+            session_generation: player.map_or(0, |player| player.bound.session_generation.0),
         };
         self.tell_proxy(lane, ack);
     }
@@ -344,12 +346,14 @@ impl RegionState {
             return;
         }
         let effects = &mut self.effects;
+        let session_generation = player.bound.session_generation.0;
         player.events.send(|number, body: Bytes| {
             let event = Event {
                 user: user.0,
                 owner_epoch: epoch.0,
                 number,
                 body,
+                session_generation,
             };
             effects.push(super::RegionEffect::ToProxy(lane.at, event.into()));
         });

@@ -60,6 +60,14 @@ impl Ghosts {
         })
     }
 
+    /// When the next ghosts fade, milliseconds.
+    pub(super) fn fade_at_ms(&self) -> Option<u64> {
+        self.neighbours
+            .values()
+            .filter_map(|neighbour| neighbour.fades_at_ms)
+            .min()
+    }
+
     pub(super) fn len(&self) -> usize {
         let cells = self
             .neighbours

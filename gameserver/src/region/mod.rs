@@ -23,6 +23,7 @@ mod peers;
 mod persistence;
 mod player;
 mod publication;
+mod rest;
 mod served;
 mod state;
 mod status;
@@ -48,6 +49,7 @@ pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
 use joining::Spawn;
 pub use publication::{CREDIT_BYTES, NoLimit, Room, Subscriber};
+pub use rest::Rest;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
 pub use status::RegionStatus;
@@ -141,6 +143,7 @@ impl Region {
     pub fn tick(&mut self, now: Now, clock: &mut dyn PhaseClock, room: &mut dyn Room) {
         self.state.now = now;
         self.state.tick.0 += 1;
+        self.state.wake_up();
         let mut at_us = clock.now_us();
         for phase in 0..PHASES.len() {
             self.phase(phase, room);

@@ -141,6 +141,8 @@ pub(super) struct RegionState {
     pub(super) effects: Vec<RegionEffect>,
     pub(super) counts: Counts,
     pub(super) draining: bool,
+    /// Since when nothing has called for a tick, milliseconds.
+    pub(super) asleep_since_ms: Option<u64>,
     pub(super) own: Vec<u8>,
     #[cfg(feature = "fault-injection")]
     pub(super) mischief: super::faults::Mischief,
@@ -192,6 +194,7 @@ impl RegionState {
             effects: Vec::new(),
             counts: Counts::default(),
             draining: false,
+            asleep_since_ms: None,
             own: Vec::new(),
             #[cfg(feature = "fault-injection")]
             mischief: super::faults::Mischief::default(),

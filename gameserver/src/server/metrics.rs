@@ -1,10 +1,13 @@
 //! Everything a game server counts, with what it means, and the handles that a region keeps.
 
+use std::collections::BTreeMap;
+
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use node::telemetry::{Kind, Metric};
 use protocol::ids::RegionNumber;
 
 use crate::region::{PHASES, RegionStatus};
+use crate::world::{RegionReport, Ticked};
 
 /// HELP of the metrics of a game server.
 pub const METRICS: &[Metric] = &[
@@ -44,11 +47,6 @@ pub const METRICS: &[Metric] = &[
         help: "Entities of neighbours seen, by region.",
     },
     Metric {
-        name: "regionmesh_gameserver_cells_waiting",
-        kind: Kind::Gauge,
-        help: "Cells that wait until a proxy or peer has room again, by region.",
-    },
-    Metric {
         name: "regionmesh_gameserver_frozen",
         kind: Kind::Gauge,
         help: "Players in a handover that is not committed, by region.",
@@ -59,24 +57,9 @@ pub const METRICS: &[Metric] = &[
         help: "Players whose state has changed since it was written, by region.",
     },
     Metric {
-        name: "regionmesh_gameserver_inbox_bytes",
-        kind: Kind::Gauge,
-        help: "Messages that wait for a region, by region, bytes.",
-    },
-    Metric {
         name: "regionmesh_gameserver_refused_total",
         kind: Kind::Counter,
         help: "Messages refused, by reason.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_unsent_total",
-        kind: Kind::Counter,
-        help: "Messages dropped because their link was down, by receiver.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_store_seconds",
-        kind: Kind::Histogram,
-        help: "From a region's question to the store to its answer, by region.",
     },
     Metric {
         name: "regionmesh_gameserver_store_errors_total",
@@ -91,23 +74,20 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// What one region writes to; looked up once.
-pub(super) struct RegionMetrics {
-    pub(super) tick: Histogram,
+struct RegionMetrics {
+    tick: Histogram,
     phases: Vec<Histogram>,
-    pub(super) late: Histogram,
-    pub(super) skipped: Counter,
-    pub(super) store: Histogram,
-    pub(super) inbox_bytes: Gauge,
+    late: Histogram,
+    skipped: Counter,
     players: Gauge,
     population: Gauge,
     ghosts: Gauge,
-    cells_waiting: Gauge,
     frozen: Gauge,
     unsaved: Gauge,
 }
 
 impl RegionMetrics {
-    pub(super) fn new(region: RegionNumber) -> Self {
+    fn new(region: RegionNumber) -> Self {
         let region = region.to_string();
         let phase = |phase: &'static str| histogram!("regionmesh_gameserver_tick_phase_seconds", "region" => region.clone(), "phase" => phase);
         Self {
@@ -115,42 +95,73 @@ impl RegionMetrics {
             phases: PHASES.into_iter().map(phase).collect(),
             late: histogram!("regionmesh_gameserver_tick_late_seconds", "region" => region.clone()),
             skipped: counter!("regionmesh_gameserver_ticks_skipped_total", "region" => region.clone()),
-            store: histogram!("regionmesh_gameserver_store_seconds", "region" => region.clone()),
-            inbox_bytes: gauge!("regionmesh_gameserver_inbox_bytes", "region" => region.clone()),
             players: gauge!("regionmesh_gameserver_players", "region" => region.clone()),
             population: gauge!("regionmesh_gameserver_population", "region" => region.clone()),
             ghosts: gauge!("regionmesh_gameserver_ghosts", "region" => region.clone()),
-            cells_waiting: gauge!("regionmesh_gameserver_cells_waiting", "region" => region.clone()),
             frozen: gauge!("regionmesh_gameserver_frozen", "region" => region.clone()),
             unsaved: gauge!("regionmesh_gameserver_unsaved", "region" => region.clone()),
         }
     }
 
-    /// The lengths of a tick's phases, microseconds, in order.
-    pub(super) fn phases(&self, phases_us: impl IntoIterator<Item = u64>) {
-        for (histogram, us) in self.phases.iter().zip(phases_us) {
-            histogram.record(us as f64 / 1e6);
+    fn note(&self, status: &RegionStatus) {
+        for (histogram, (_, us)) in self.phases.iter().zip(&status.phases_us) {
+            histogram.record(*us as f64 / 1e6);
         }
-    }
-
-    pub(super) fn status(&self, status: &RegionStatus) {
         self.players.set(status.players as f64);
         self.population.set(status.population as f64);
         self.ghosts.set(status.ghosts as f64);
-        self.cells_waiting.set(status.cells_waiting as f64);
         self.frozen.set(status.frozen as f64);
         self.unsaved.set(status.unsaved as f64);
     }
 }
 
-/// Something was refused.
-pub(super) fn refused(reason: &'static str) {
-    counter!("regionmesh_gameserver_refused_total", "reason" => reason).increment(1);
+/// What the world thread writes to.
+#[derive(Default)]
+pub(super) struct WorldMetrics {
+    regions: BTreeMap<RegionNumber, RegionMetrics>,
+    refused: BTreeMap<&'static str, u64>,
+    told: BTreeMap<&'static str, u64>,
 }
 
-/// Messages had no link to go by.
-pub(super) fn unsent(receiver: &'static str, messages: usize) {
-    counter!("regionmesh_gameserver_unsent_total", "receiver" => receiver).increment(messages as u64);
+impl WorldMetrics {
+    /// A region has ticked.
+    pub(super) fn ticked(&mut self, ticked: &Ticked) {
+        let region = self.region(ticked.region);
+        region.tick.record(ticked.length_us as f64 / 1e6);
+        region.late.record(ticked.late_us as f64 / 1e6);
+        if ticked.skipped > 0 {
+            region.skipped.increment(ticked.skipped);
+        }
+    }
+
+    /// Something was refused.
+    pub(super) fn count(&mut self, reason: &'static str) {
+        *self.refused.entry(reason).or_default() += 1;
+    }
+
+    /// All reasons with their counts.
+    pub(super) fn refused(&self) -> &BTreeMap<&'static str, u64> {
+        &self.refused
+    }
+
+    /// Tells how the regions that tick are, and what was refused meanwhile.
+    pub(super) fn report(&mut self, regions: &[RegionReport]) {
+        for report in regions.iter().filter(|report| report.is_awake) {
+            self.region(RegionNumber(report.status.region))
+                .note(&report.status);
+        }
+        for (reason, count) in &self.refused {
+            let told = self.told.entry(reason).or_default();
+            counter!("regionmesh_gameserver_refused_total", "reason" => *reason).increment(count - *told);
+            *told = *count;
+        }
+    }
+
+    fn region(&mut self, number: RegionNumber) -> &mut RegionMetrics {
+        self.regions
+            .entry(number)
+            .or_insert_with(|| RegionMetrics::new(number))
+    }
 }
 
 /// The store did not answer a question.

@@ -1,28 +1,17 @@
-//! The shell around the regions of one game server: settings, sockets, links, timers, the store. It carries and counts;
-//! what it carries is decided in `region`, `dispatch` and `join_check`.
+//! The process around a world: settings, the thread that owns its sockets, and control, which shakes hands, verifies and
+//! tells. What is said to whom is decided in `world` and `region`.
 
 mod build;
 mod census;
-mod inbox;
-mod link_room;
-mod link_table;
+mod control_task;
 mod metrics;
-mod outbound;
-mod peer_link;
-mod peer_listener;
-mod peer_messages;
-mod proxy_listener;
-mod proxy_peer;
-mod recent_times;
-mod region_task;
 mod report;
 mod run;
 mod settings;
-mod sorting;
 mod status;
-mod switchboard;
-mod tick_schedule;
 mod topology_gossip;
+mod world_mailbox;
+mod world_thread;
 
 pub use metrics::METRICS;
 pub use run::{run, serve};

@@ -1,25 +1,31 @@
-//! What a region task tells of itself, several times a second, for whoever asks: a snapshot, so that asking costs no tick.
+//! What the world thread tells of itself, several times a second, for whoever asks: a snapshot, so that asking costs no
+//! tick.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
+use net::link::LinkId;
 
-use super::recent_times::TimesSummary;
-use crate::region::RegionStatus;
+use crate::world::{LinkReport, RegionReport};
 
-/// A region at a glance, with how its task does.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct RegionReport {
-    #[serde(flatten)]
-    pub(super) status: RegionStatus,
-    /// Lengths of the last ticks, microseconds.
-    pub(super) tick_us: TimesSummary,
-    /// From question to answer, microseconds.
-    pub(super) store_us: TimesSummary,
-    pub(super) ticks_skipped: u64,
-    pub(super) inbox_bytes: usize,
+/// A world at a glance.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WorldReport {
+    pub(super) regions: Vec<RegionReport>,
+    pub(super) links: Vec<(LinkId, LinkReport)>,
+    /// Users known.
+    pub(super) users: usize,
+    /// What was refused, by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
+}
+
+impl WorldReport {
+    /// Users simulated.
+    pub(super) fn players(&self) -> usize {
+        self.regions.iter().map(|region| region.status.players).sum()
+    }
 }
 
 /// Where the newest report is.
-pub(super) type ReportSlot = Arc<ArcSwap<RegionReport>>;
+pub(super) type WorldReports = Arc<ArcSwap<WorldReport>>;

@@ -1,44 +1,37 @@
 //! The life of a game server: config → build → start → drain.
 
-use std::collections::BTreeMap;
+use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use net::link::LinkContext;
-use node::life::{Exit, Failure, Node, NodeProcess};
+use net::clock::Monotonic;
+use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
+use net::udp::Poller;
+use node::life::{Ended, Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
 use node::listen_file;
 use node::telemetry::LINK_METRICS;
-use protocol::ids::NodeNumber;
+use protocol::identity::Role;
+use protocol::ids::{Lane, NodeNumber};
 use serde_json::json;
-use store::StoreHandle;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use topology::Topology;
 
 use super::build::{Built, OpenStore, build};
 use super::census::CensusTask;
-use super::inbox::{InboxReader, inbox};
-use super::link_table::Side;
-use super::metrics::{METRICS, RegionMetrics};
-use super::outbound::Outbound;
-use super::peer_messages::PeerMessages;
-use super::proxy_peer::ProxyPeer;
-use super::region_task::{Bookkeeping, RegionEnd, RegionTask};
-use super::report::ReportSlot;
-
+use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
+use super::metrics::METRICS;
+use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};
 use super::status::StatusTask;
-use super::switchboard::Switchboard;
-use super::tick_schedule::TickSchedule;
 use super::topology_gossip::TopologyGossip;
-use super::{peer_link, peer_listener, proxy_listener};
-use crate::region::{Region, RegionInput};
+use super::world_mailbox::{Door, EndsThread, Mailbox, Order};
+use super::world_thread::WorldThread;
+use crate::world::{Moment, Side, World};
 
 /// Runs a game server process from its command line to its exit code.
 #[must_use]
@@ -63,204 +56,230 @@ pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failu
     running.until_drained(&settings, &node).await
 }
 
-/// A game server whose tasks run.
+/// A game server at work.
 struct Running {
     context: Arc<LinkContext>,
     store: OpenStore,
-    regions: JoinSet<RegionEnd>,
-    links: TaskTracker,
-    drain_regions: CancellationToken,
-    stop_links: CancellationToken,
-    /// However this ends, no link stays.
-    _no_link_stays: DropGuard,
+    control: ControlTask,
+    mailbox: Mailbox,
+    world: OwnerThread,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// However this ends, no task stays, and not the thread either.
+    _no_task_stays: DropGuard,
+    _no_thread_stays: EndsThread,
 }
 
 impl Running {
-    fn start(built: Built, settings: &GameServerSettings, node: &Node) -> Result<Self, Failure> {
+    fn start(mut built: Built, settings: &GameServerSettings, node: &Node) -> Result<Self, Failure> {
         let addresses = addresses(&built)?;
-        let (drain_regions, stop_links) = (CancellationToken::new(), CancellationToken::new());
-        let (mut inboxes, mut readers) = (BTreeMap::new(), Vec::new());
-        for region in &built.regions {
-            let (inbox, reader) = inbox(settings.limits.inbox_bytes_max);
-            inboxes.insert(region.number(), inbox);
-            readers.push(reader);
-        }
-        let board = Arc::new(Switchboard::new(built.number, inboxes));
-        let mut starting = Starting {
-            board: Arc::clone(&board),
-            topology: Arc::clone(&built.topology),
-            store: built.store.handle.clone(),
-            reports: Vec::new(),
-            regions: JoinSet::new(),
-            drain: drain_regions.clone(),
-            // The rest of the time is for goodbyes and for closing the store.
-            drain_ms: node.settings.drain_timeout_ms / 2,
-        };
-        for (region, reader) in built.regions.into_iter().zip(readers) {
-            starting.region(region, reader);
-        }
-        // Regions of one server are each other's peers without a link.
-        board.tell_all(&RegionInput::PeerUp(board.node));
-        let links = TaskTracker::new();
-        let census = CensusTask::new(&node.status, built.store.handle.clone());
-        let status = StatusTask {
-            board: Arc::clone(&board),
-            context: Arc::clone(&built.context),
-            topology: Arc::clone(&built.topology),
-            reports: starting.reports,
-            store: starting.store,
-            status: node.status.clone(),
-            players_max: settings.limits.players_max,
-            fixed: json!({
-                "number": built.number.0,
-                "incarnation": built.incarnation.0,
-                "listen": {"peer": addresses.peer, "proxy": addresses.proxy},
-            }),
-        };
-        links.spawn(status.run(stop_links.clone()));
-        links.spawn(census.run(stop_links.clone()));
+        let poller = Poller::new().map_err(Failure::failed)?;
+        let mailbox = Mailbox::new(poller.waker());
+        let (news, heard) = mpsc::channel(NEWS_MAX);
         let gossip = Arc::new(TopologyGossip {
-            in_force: built.in_force,
+            in_force: Arc::clone(&built.in_force),
             context: Arc::clone(&built.context),
             data: settings.node.data.clone(),
         });
-        let meeting = Meeting {
-            board,
-            gossip,
-            links: &links,
-            stop: &stop_links,
+        let reports = WorldReports::default();
+        let waker = poller.waker();
+        let clock = built.context.clock;
+        let regions = std::mem::take(&mut built.regions);
+        let world = WorldThread {
+            world: World::new(built.number, Arc::clone(&built.topology), regions, now(clock)),
+            poller,
+            mailbox: mailbox.clone(),
+            news,
+            store: built.store.handle.port(move || waker.wake()),
+            context: Arc::clone(&built.context),
+            gossip: Arc::clone(&gossip),
+            reports: Arc::clone(&reports),
+            clock,
+            // The rest of the time is for goodbyes and for closing the store.
+            drain_ms: node.settings.drain_timeout_ms / 2,
         };
-        meeting.listen(built.proxy_listener, built.peer_listener);
-        meeting.dial(&built.topology);
-        links.close();
+        let thread = node
+            .owners
+            .thread("world", Patience::HOT, |pulse| world.run(pulse));
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let census = CensusTask::new(&node.status, built.store.handle.clone());
+        let status = status_task(&built, &addresses, reports, settings, node);
+        let meeting = Meeting {
+            gossip: Arc::clone(&gossip),
+            mailbox: mailbox.clone(),
+            owners: &node.owners,
+            tasks: &tasks,
+            stop: &stop,
+        };
+        meeting.spawn("status".to_owned(), status.run(stop.clone()));
+        meeting.spawn("census".to_owned(), census.run(stop.clone()));
+        meeting.listen(built.proxy_listener, Door::Proxies, &[Role::Proxy]);
+        meeting.listen(
+            built.peer_listener,
+            Door::Peers(Side::Accepted),
+            &[Role::GameServer],
+        );
+        meeting.dial(built.number, &built.topology);
+        tasks.close();
         announce(&settings.node.data, &addresses, node.admin)?;
         Ok(Self {
+            control: ControlTask::new(heard, mailbox.clone(), gossip),
             context: built.context,
             store: built.store,
-            regions: starting.regions,
-            links,
-            drain_regions,
-            _no_link_stays: stop_links.clone().drop_guard(),
-            stop_links,
+            _no_thread_stays: EndsThread(mailbox.clone()),
+            mailbox,
+            world: thread.map_err(Failure::failed)?,
+            tasks,
+            _no_task_stays: stop.clone().drop_guard(),
+            stop,
         })
     }
 
     async fn until_drained(mut self, settings: &GameServerSettings, node: &Node) -> Result<(), Failure> {
-        tokio::select! {
-            () = node.shutdown.draining() => {}
-            thread = self.store.broken() => {
-                return Err(Failure::failed(format!("the thread \"{thread}\" has ended by itself")));
-            }
-            Some(ended) = self.regions.join_next() => {
-                return Err(Failure::failed(match ended {
-                    Ok(RegionEnd::Superseded(region)) => format!(
-                        "another process serves region {region} now; let only one of this name run, and start it again"
-                    ),
-                    other => format!("a region ended by itself: {other:?}"),
-                }));
-            }
-        }
+        let mut result = tokio::select! {
+            () = node.shutdown.draining() => Ok(()),
+            fatal = node.owners.failed() => return Err(fatal.into()),
+            thread = self.store.broken() => return Err(store_lost(thread).into()),
+            end = self.control.next_end() => match end {
+                // The others are still ours, and so are their players: they are written down first.
+                Some(ControlEnd::Superseded(region)) => Err(Failure::failed(format!(
+                    "another process serves region {region} now; let only one of this name run, and start it again"
+                ))),
+                other => Err(Failure::failed(format!("the world came to an end by itself: {other:?}"))),
+            },
+        };
         tracing::info!("draining");
         self.context.loads.start_draining();
-        self.drain_regions.cancel();
-        while self.regions.join_next().await.is_some() {}
-        self.stop_links.cancel();
-        self.links.wait().await;
+        self.mailbox.send(Order::Drain);
+        if let Err(failure) = self.written_down(node).await {
+            result = result.and(Err(failure));
+        }
+        self.stop.cancel();
+        self.tasks.wait().await;
+        self.mailbox.send(Order::Stop);
+        self.world.ended().await;
         listen_file::remove(&settings.node.data);
         self.store.close().await;
-        Ok(())
+        result
+    }
+
+    /// Waits until the world is written down, or cannot be.
+    async fn written_down(&mut self, node: &Node) -> Result<(), Failure> {
+        loop {
+            let end = tokio::select! {
+                fatal = node.owners.failed() => return Err(fatal.into()),
+                end = self.control.next_end() => end,
+            };
+            match end {
+                Some(ControlEnd::WrittenDown(unsaved)) => {
+                    if unsaved > 0 {
+                        tracing::warn!(unsaved, "not everything could be written down");
+                    }
+                    return Ok(());
+                }
+                Some(ControlEnd::Superseded(_)) => {}
+                None => return Ok(()),
+            }
+        }
     }
 }
 
-/// Starts the regions one by one.
-struct Starting {
-    board: Arc<Switchboard>,
-    topology: Arc<Topology>,
-    store: StoreHandle,
-    reports: Vec<ReportSlot>,
-    regions: JoinSet<RegionEnd>,
-    drain: CancellationToken,
-    drain_ms: u64,
+fn status_task(
+    built: &Built,
+    addresses: &Addresses,
+    reports: WorldReports,
+    settings: &GameServerSettings,
+    node: &Node,
+) -> StatusTask {
+    StatusTask {
+        node: built.number,
+        context: Arc::clone(&built.context),
+        topology: Arc::clone(&built.topology),
+        reports,
+        store: built.store.handle.clone(),
+        status: node.status.clone(),
+        players_max: settings.limits.players_max,
+        fixed: json!({
+            "number": built.number.0,
+            "incarnation": built.incarnation.0,
+            "listen": {"peer": addresses.peer, "proxy": addresses.proxy},
+        }),
+    }
 }
 
-impl Starting {
-    fn region(&mut self, region: Region, inbox: InboxReader) {
-        let number = region.number();
-        let answered = Arc::new(Notify::new());
-        let wake = Arc::clone(&answered);
-        let store = self.store.port(move || wake.notify_one());
-        let outbound = Outbound::new(Arc::clone(&self.board), number, store);
-        let clock = node::clock::process();
-        let report = ReportSlot::new(ArcSwap::default());
-        let own_place = (
-            self.reports.len(),
-            self.topology.regions_of(self.board.node).count(),
-        );
-        self.reports.push(Arc::clone(&report));
-        let regions = self.topology.regions();
-        let index = regions.iter().position(|region| region.number == number);
-        let place = (index.unwrap_or(0), regions.len());
-        let wall_us = node::clock::wall_ms() * 1000;
-        let task = RegionTask {
-            region,
-            inbox,
-            answered,
-            outbound,
-            schedule: TickSchedule::new(self.topology.world().tick_us(), place, clock.now_us(), wall_us),
-            clock,
-            report,
-            state: Bookkeeping::new(RegionMetrics::new(number), own_place),
-        };
-        self.regions.spawn(task.run(self.drain.clone(), self.drain_ms));
+fn now(clock: Monotonic) -> Moment {
+    Moment {
+        mono_us: clock.now_us(),
+        wall_ms: net::clock::wall_ms(),
     }
+}
+
+fn store_lost(thread: &str) -> Fatal {
+    let loss = Loss::Ended("it panicked".to_owned());
+    let thread = thread.to_owned();
+    Fatal { thread, loss }
 }
 
 /// Starts everything that meets other nodes.
 struct Meeting<'a> {
-    board: Arc<Switchboard>,
     gossip: Arc<TopologyGossip>,
-    links: &'a TaskTracker,
+    mailbox: Mailbox,
+    owners: &'a Owners,
+    tasks: &'a TaskTracker,
     stop: &'a CancellationToken,
 }
 
 impl Meeting<'_> {
-    fn listen(&self, proxies: TcpListener, peers: TcpListener) {
-        let context = || Arc::clone(&self.gossip.context);
-        let proxy = ProxyPeer::new(Arc::clone(&self.board), Arc::clone(&self.gossip));
-        let accepted = self.peer(Side::Accepted);
-        self.links.spawn(proxy_listener::listen(
-            context(),
-            proxies,
-            proxy,
-            self.stop.clone(),
-        ));
-        self.links.spawn(peer_listener::listen(
-            context(),
-            peers,
-            accepted,
-            self.stop.clone(),
-        ));
+    fn listen(&self, listener: TcpListener, door: Door, roles: &'static [Role]) {
+        let context = Arc::clone(&self.gossip.context);
+        let admitting = admit_links(context, listener, roles, self.hand_over(door), self.stop.clone());
+        let name = match door {
+            Door::Proxies => "proxy listener",
+            Door::Peers(_) => "peer listener",
+        };
+        self.spawn(name.to_owned(), admitting);
     }
 
-    fn dial(&self, topology: &Topology) {
-        for node in topology.peers_of(self.board.node) {
-            let (context, in_force) = (
-                Arc::clone(&self.gossip.context),
-                Arc::clone(&self.gossip.in_force),
-            );
-            let dialed = self.peer(Side::Dialed);
-            self.links.spawn(peer_link::dial(
-                context,
-                in_force,
-                node,
-                dialed,
-                self.stop.clone(),
-            ));
+    fn dial(&self, own: NodeNumber, topology: &Topology) {
+        for node in topology.peers_of(own) {
+            let in_force = Arc::clone(&self.gossip.in_force);
+            let Some(responder) = in_force.view().node(node).map(|record| record.uuid) else {
+                tracing::warn!(%node, "a neighbour is revoked and is not dialed");
+                continue;
+            };
+            // Asked before each dial: a newer topology may have moved it. Port 0 says nothing.
+            let address = move || {
+                let view = in_force.view();
+                let address = view.topology().server(node)?.peer;
+                (address.port() != 0).then_some(address)
+            };
+            let target = LinkTarget {
+                address: Arc::new(address),
+                responder,
+                role: Role::GameServer,
+                lane: Lane::FIRST,
+            };
+            let context = Arc::clone(&self.gossip.context);
+            let hand_over = self.hand_over(Door::Peers(Side::Dialed));
+            let dialing = keep_linked(context, target, hand_over, self.stop.clone());
+            self.spawn(format!("link to {node}"), dialing);
         }
     }
 
-    fn peer(&self, side: Side) -> PeerMessages {
-        PeerMessages::new(Arc::clone(&self.board), Arc::clone(&self.gossip), side)
+    fn hand_over(&self, door: Door) -> impl Fn(HandedLink) + Clone + Send + Sync + 'static {
+        let mailbox = self.mailbox.clone();
+        move |link| mailbox.send(Order::Link(door, Box::new(link)))
+    }
+
+    /// Runs until `stop`; ending earlier ends the node.
+    fn spawn(&self, name: String, running: impl Future<Output = ()> + Send + 'static) {
+        let (owners, stop) = (self.owners.clone(), self.stop.clone());
+        let until = async move {
+            running.await;
+            Ended::by(&stop)
+        };
+        self.tasks.spawn(async move { owners.task(name, until).await });
     }
 }
 

@@ -60,8 +60,6 @@ impl Default for GameSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
-    /// Messages that may wait for one region, bytes; whoever sends more is cut off.
-    pub inbox_bytes_max: usize,
     /// Players that this server should have at most, as it tells whoever balances.
     pub players_max: u32,
     /// How long a player without a proxy stays in the world, milliseconds.
@@ -73,7 +71,6 @@ pub struct LimitSettings {
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
-            inbox_bytes_max: 16 << 20,
             players_max: 4_000,
             linkdead_grace_ms: 30_000,
             soft_save_ms: 1_000,
@@ -84,12 +81,6 @@ impl Default for LimitSettings {
 impl Settings for GameServerSettings {
     fn check(&self) -> Vec<Mistake> {
         let mut mistakes = self.node.check();
-        if self.limits.inbox_bytes_max < 1 << 20 {
-            mistakes.push(Mistake::new(
-                "limits.inbox_bytes_max",
-                "is less than 1048576, which a few frames fill",
-            ));
-        }
         if self.store.queue_bytes_max < 1 << 20 {
             mistakes.push(Mistake::new(
                 "store.queue_bytes_max",

@@ -3,27 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::link::{LinkContext, LinkSender};
+use net::link::LinkContext;
 use node::admin::StatusBoard;
-use protocol::ids::{NodeNumber, ProxyLane};
+use protocol::ids::NodeNumber;
 use protocol::message::node::Load;
 use serde_json::{Value, json};
 use store::StoreHandle;
 use tokio_util::sync::CancellationToken;
 use topology::Topology;
 
-use super::link_table::{Links, Side};
-use super::report::{RegionReport, ReportSlot};
-use super::switchboard::Switchboard;
+use super::report::{WorldReport, WorldReports};
+use crate::world::{LinkPeer, RegionReport, Side};
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the task reads; all of it snapshots.
 pub(super) struct StatusTask {
-    pub(super) board: Arc<Switchboard>,
+    pub(super) node: NodeNumber,
     pub(super) context: Arc<LinkContext>,
     pub(super) topology: Arc<Topology>,
-    pub(super) reports: Vec<ReportSlot>,
+    pub(super) reports: WorldReports,
     pub(super) store: StoreHandle,
     pub(super) status: StatusBoard,
     pub(super) players_max: u32,
@@ -61,72 +60,74 @@ impl StatusTask {
                 () = stop.cancelled() => return,
                 _ = interval.tick() => {}
             }
-            let reports: Vec<_> = self.reports.iter().map(|slot| slot.load_full()).collect();
-            self.context.loads.set_own(self.load(&reports, meter.permille()));
-            self.status.publish(self.status(&reports));
+            let report = self.reports.load_full();
+            self.context.loads.set_own(self.load(&report, meter.permille()));
+            self.status.publish(self.status(&report));
             metrics::gauge!("regionmesh_gameserver_store_queue_bytes").set(self.store.queue_bytes() as f64);
         }
     }
 
-    fn load(&self, reports: &[Arc<RegionReport>], cpu_permille: u32) -> Load {
-        let slowest = |us: fn(&RegionReport) -> u32| reports.iter().map(|report| us(report)).max();
+    fn load(&self, report: &WorldReport, cpu_permille: u32) -> Load {
+        let slowest = |us: fn(&RegionReport) -> u32| report.regions.iter().map(us).max();
         Load {
-            players: u32::try_from(players(reports)).unwrap_or(u32::MAX),
+            players: u32::try_from(report.players()).unwrap_or(u32::MAX),
             players_max: self.players_max,
             cpu_permille,
-            tick_p50_us: slowest(|report| report.tick_us.p50).unwrap_or(0),
-            tick_p99_us: slowest(|report| report.tick_us.p99).unwrap_or(0),
+            tick_p50_us: slowest(|region| region.tick_us.p50).unwrap_or(0),
+            tick_p99_us: slowest(|region| region.tick_us.p99).unwrap_or(0),
         }
     }
 
-    fn status(&self, reports: &[Arc<RegionReport>]) -> Value {
+    fn status(&self, report: &WorldReport) -> Value {
         let mut status = self.fixed.clone();
-        let regions: Vec<&RegionReport> = reports.iter().map(|report| &**report).collect();
-        status["players"] = json!(players(reports));
-        status["users_known"] = json!(self.board.directory().users());
+        status["players"] = json!(report.players());
+        status["users_known"] = json!(report.users);
         status["topology_version"] = json!(self.context.directory.topology_version().0);
-        status["regions"] = json!(regions);
-        status["links"] = self.links();
-        status["refused"] =
-            json!({"links": self.context.stats.all_refused(), "messages": self.board.refused()});
+        status["regions"] = json!(report.regions);
+        status["links"] = self.links(report);
+        status["refused"] = json!({"links": self.context.stats.all_refused(), "messages": report.refused});
         status["store"] = json!({"queue_bytes": self.store.queue_bytes()});
         status
     }
 
-    /// Every link that should be, up or down; each pair of servers has one each way.
-    fn links(&self) -> Value {
-        let links = self.board.links.load();
+    /// Every link that should be, up or down: each lane of a proxy, and one each way between two servers.
+    fn links(&self, report: &WorldReport) -> Value {
         let proxies = self.topology.proxies().iter().map(|proxy| {
-            let sender = links.proxies.get(&ProxyLane::first(proxy.number));
-            link("proxy", &proxy.name, proxy.number, sender)
+            let is_it =
+                |peer: &LinkPeer| matches!(peer, LinkPeer::Proxy(lane) if lane.node() == proxy.number);
+            link("proxy", &proxy.name, proxy.number, report, is_it)
         });
-        let peers = self.topology.peers_of(self.board.node).into_iter();
+        let peers = self.topology.peers_of(self.node).into_iter();
         let servers = peers.filter_map(|number| self.topology.server(number));
-        let servers = servers.flat_map(|server| self.server_links(&links, &server.name, server.number));
+        let servers = servers.flat_map(|server| {
+            [("dialed", Side::Dialed), ("accepted", Side::Accepted)].map(|(kind, side)| {
+                let is_it = move |peer: &LinkPeer| *peer == LinkPeer::Server(side, server.number);
+                link(kind, &server.name, server.number, report, is_it)
+            })
+        });
         proxies.chain(servers).collect()
     }
-
-    fn server_links(&self, links: &Links, name: &str, number: NodeNumber) -> [Value; 2] {
-        let sender = |side| links.servers.get(&(side, number));
-        [
-            link("dialed", name, number, sender(Side::Dialed)),
-            link("accepted", name, number, sender(Side::Accepted)),
-        ]
-    }
 }
 
-fn players(reports: &[Arc<RegionReport>]) -> usize {
-    reports.iter().map(|report| report.status.players).sum()
-}
-
-fn link<M>(kind: &'static str, name: &str, number: NodeNumber, sender: Option<&LinkSender<M>>) -> Value {
-    let up = sender.filter(|sender| sender.is_up());
+fn link(
+    kind: &'static str,
+    name: &str,
+    number: NodeNumber,
+    report: &WorldReport,
+    is_it: impl Fn(&LinkPeer) -> bool,
+) -> Value {
+    let links = report.links.iter().map(|(_, link)| link);
+    let up: Vec<_> = links
+        .filter(|link| is_it(&link.peer))
+        .map(|link| &link.sight)
+        .collect();
     json!({
         "kind": kind,
         "name": name,
         "number": number.0,
-        "state": if up.is_some() { "up" } else { "down" },
-        "rtt_us": up.and_then(LinkSender::round_trip_us),
-        "queued_bytes": up.map_or(0, LinkSender::queued_bytes),
+        "state": if up.is_empty() { "down" } else { "up" },
+        "lanes": up.len(),
+        "rtt_us": up.iter().filter_map(|sight| sight.round_trip_us).max(),
+        "queued_bytes": up.iter().map(|sight| sight.waiting_bytes).sum::<usize>(),
     })
 }

@@ -37,7 +37,7 @@ impl TopologyGossip {
         view.supersedes(TopologyVersion(asked.have_version)).then(bundle)
     }
 
-    /// A peer's bundle came. Links of nodes that it revokes end at once.
+    /// A peer's bundle came. Whoever owns the links then looks at each peer again.
     pub(super) fn handle(&self, offered: &Topology) -> Result<(), BundleError> {
         let view = match self.in_force.offer(&offered.bundle, node::clock::wall_ms()) {
             Ok(view) => view,
@@ -46,7 +46,6 @@ impl TopologyGossip {
             Err(error) => return Err(error),
         };
         tracing::info!(version = %view.version(), "a newer topology is in force");
-        self.context.recheck();
         let data = self.data.clone();
         tokio::task::spawn_blocking(move || {
             if let Err(error) = DataDir::keep_bundle(&data, &view) {

@@ -6,7 +6,7 @@ use protocol::ids::{EntityId, UserId};
 use protocol::message::player::CommandClass;
 use store::{Holder, Holding, StoreReply, StoreRequest};
 
-use super::state::{Cluster, Phase};
+use super::state::{Cluster, Phase, Server};
 use crate::bot::Presence;
 
 /// A calm so long that everything kept for a while must be forgotten, milliseconds.
@@ -57,7 +57,7 @@ impl Cluster {
     fn everybody_once(&self) -> Result<Vec<Standing>, String> {
         let mut standing: Vec<Standing> = Vec::new();
         let grid = self.topology.world().grid();
-        for region in self.servers.values().flat_map(|server| server.regions.values()) {
+        for region in self.servers.values().flat_map(Server::regions) {
             let rect = self.topology.region(region.number()).map(|region| region.rect);
             for player in region.players() {
                 if standing.iter().any(|other| other.user == player.user) {
@@ -107,7 +107,7 @@ impl Cluster {
         let region = self
             .servers
             .get(&owner)
-            .and_then(|server| server.regions.get(&row.region));
+            .and_then(|server| server.region(row.region));
         let player = region.and_then(|region| region.player(user));
         let player = player.ok_or_else(|| format!("H5: the owner of user {user} has not got it: {row:?}"))?;
         if player.epoch != row.owner_epoch || player.binding.proxy != Some(proxy) {
@@ -241,7 +241,7 @@ impl Cluster {
             let mine = |holding: &&Holding| holding.holder == Holder::User(user);
             stored.iter().filter(mine).map(|holding| holding.id).collect()
         };
-        for region in self.servers.values().flat_map(|server| server.regions.values()) {
+        for region in self.servers.values().flat_map(Server::regions) {
             let number = region.number();
             let here = |holding: &&Holding| matches!(holding.holder, Holder::Ground { region, .. } if region == number);
             let lies: Vec<u64> = stored.iter().filter(here).map(|holding| holding.id).collect();
@@ -271,7 +271,7 @@ impl Cluster {
     }
 
     fn tables_small(&self) -> Result<(), String> {
-        for region in self.servers.values().flat_map(|server| server.regions.values()) {
+        for region in self.servers.values().flat_map(Server::regions) {
             let status = region.status();
             let kept = if self.options.calm_ms >= LONG_CALM_MS {
                 status.handovers

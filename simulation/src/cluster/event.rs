@@ -1,38 +1,30 @@
 //! Everything that can happen in a run, one closed enum.
 
-use gameserver::join_check::VerifiedJoin;
-use gameserver::region::StoreTicket;
-use protocol::ids::{AttachNo, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
-use protocol::message::family::{ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer};
+use gameserver::world::QuestionId;
+use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::message::family::{ClientToProxy, ProxyToClient};
 use protocol::ticket::Ticket;
 use store::{StoreRequest, StoreResult};
 
 use crate::links::{LinkNumber, Way};
 use crate::matrix::{Fault, Step};
 
-/// A message between nodes.
-#[derive(Clone, Debug)]
-pub(crate) enum Parcel {
-    Down(ProxyToServer),
-    Up(ServerToProxy),
-    Across(ServerToServer),
-}
-
 /// What strikes when the event that carries it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strike {
     pub(crate) step: Step,
     pub(crate) fault: Fault,
+    /// Whom the message is about.
+    pub(crate) player: Option<UserId>,
 }
 
 /// Who asked the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asker {
-    Region {
+    World {
         server: NodeNumber,
         life: u32,
-        region: RegionNumber,
-        ticket: StoreTicket,
+        question: QuestionId,
     },
     Start {
         server: NodeNumber,
@@ -61,13 +53,6 @@ pub(crate) enum Asker {
     Nobody,
 }
 
-/// Between regions of one server.
-#[derive(Clone, Debug)]
-pub(crate) enum Local {
-    Peer(ServerToServer),
-    Join(RegionNumber, LiveLane, VerifiedJoin),
-}
-
 /// What a client gets on its stream.
 #[derive(Clone, Debug)]
 pub(crate) enum ToClient {
@@ -91,9 +76,10 @@ pub(crate) enum Event {
     Dial(LinkNumber),
     LinkUp(Way),
     LinkDown(Way),
-    Arrive(Way, Parcel, Option<Strike>),
-    Local(NodeNumber, u32, Local),
-    Tick(NodeNumber, u32, RegionNumber),
+    /// Bytes of one link's stream.
+    Arrive(Way, Vec<u8>, Option<Strike>),
+    /// Something is due in a world.
+    Tick(NodeNumber, u32),
     EdgeTick(NodeNumber, u32),
     /// A proxy asks again who serves a region.
     AskService(NodeNumber, u32, RegionNumber),
@@ -134,25 +120,8 @@ impl Event {
             | Self::EdgeTick(..)
             | Self::Bot(_)
             | Self::DatagramUp(..)
-            | Self::DatagramDown(..) => true,
-            Self::Arrive(_, Parcel::Down(message), _) => {
-                matches!(
-                    message,
-                    ProxyToServer::Inputs(_) | ProxyToServer::Subscribe(_) | ProxyToServer::Unsubscribe(_)
-                )
-            }
-            Self::Arrive(_, Parcel::Up(message), _) => matches!(
-                message,
-                ServerToProxy::CellUpdates(_) | ServerToProxy::TickEnd(_) | ServerToProxy::Output(_)
-            ),
-            Self::Arrive(_, Parcel::Across(message), _) | Self::Local(_, _, Local::Peer(message)) => {
-                matches!(
-                    message,
-                    ServerToServer::CellUpdates(_)
-                        | ServerToServer::TickEnd(_)
-                        | ServerToServer::Subscribe(_)
-                )
-            }
+            | Self::DatagramDown(..)
+            | Self::Arrive(_, _, None) => true,
             Self::StreamUp(_, message) => matches!(message, ClientToProxy::Input(_)),
             Self::StreamDown(_, ToClient::Message(message)) => matches!(message, ProxyToClient::Snapshot(_)),
             _ => false,
@@ -163,12 +132,9 @@ impl Event {
     pub(crate) fn node(&self, listener_or_dialer: impl Fn(&Way) -> NodeNumber) -> Option<NodeNumber> {
         match self {
             Self::Arrive(way, ..) | Self::LinkUp(way) | Self::LinkDown(way) => Some(listener_or_dialer(way)),
-            Self::Local(node, ..)
-            | Self::Tick(node, ..)
-            | Self::EdgeTick(node, _)
-            | Self::AskService(node, ..) => Some(*node),
+            Self::Tick(node, _) | Self::EdgeTick(node, _) | Self::AskService(node, ..) => Some(*node),
             Self::StoreAnswer(asker, _) => match asker {
-                Asker::Region { server, .. } | Asker::Start { server, .. } | Asker::Serve { server, .. } => {
+                Asker::World { server, .. } | Asker::Start { server, .. } | Asker::Serve { server, .. } => {
                     Some(*server)
                 }
                 Asker::Owner { proxy, .. } | Asker::Service { proxy, .. } => Some(*proxy),

@@ -5,7 +5,6 @@ mod clients;
 mod edges;
 mod event;
 mod processes;
-mod rooms;
 mod run;
 mod servers;
 mod state;

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gameserver::demo::DemoGame;
-use gameserver::dispatch::Directory;
 use gameserver::proxy_lanes::ArrivingLane;
-use gameserver::region::{Region, RegionConfig, RegionInput};
+use gameserver::region::{Region, RegionConfig};
+use gameserver::world::{ArrivingPeer, Moment, Side, World};
+use net::link_core::{Clear, LinkCore, LinkLife};
+use protocol::frame::PeerClock;
 use protocol::ids::{Incarnation, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
+use protocol::message::family::BatchMessage;
+use protocol::node_handshake::LinkTerms;
 use proxy::edge::{Edge, EdgeConfig, EdgeInput};
 use store::{ServiceClaims, StoreReply, StoreRequest, StoreResult};
 
@@ -27,6 +31,7 @@ impl Cluster {
             life,
             phase: Phase::Down,
             edge: Edge::new(EdgeConfig::default(), std::sync::Arc::clone(&self.topology)),
+            links: BTreeMap::new(),
             watched: BTreeSet::new(),
             services: ServiceClaims::default(),
             conns: BTreeMap::new(),
@@ -140,15 +145,16 @@ impl Cluster {
             .map(|(region, epoch)| epoch.map(|epoch| (*region, epoch)))
             .collect();
         if let Some(epochs) = epochs {
-            self.serve(node, life, epochs);
+            self.serve(node, epochs);
         }
     }
 
-    fn serve(&mut self, node: NodeNumber, life: u32, epochs: Vec<(RegionNumber, RegionEpoch)>) {
+    fn serve(&mut self, node: NodeNumber, epochs: Vec<(RegionNumber, RegionEpoch)>) {
         let seed = self.options.seed;
         let Some(server) = self.servers.get_mut(&node) else {
             return;
         };
+        let mut regions = Vec::new();
         for (number, epoch) in epochs {
             let mut config = RegionConfig::new(number, epoch, node, std::sync::Arc::clone(&self.topology));
             config.incarnation = server.incarnation;
@@ -160,18 +166,23 @@ impl Cluster {
             }
             let game = Recorder::new(DemoGame::with_creatures(CREATURES), self.record.clone());
             match Region::new(config, Box::new(game)) {
-                Ok(region) => {
-                    server.regions.insert(number, region);
-                }
+                Ok(region) => regions.push(region),
                 Err(error) => self
                     .checks
                     .fail(format!("a server may not serve its own region: {error}")),
             }
-            let offset_us = self.dice.below(50_000);
-            self.schedule.after(offset_us, Event::Tick(node, life, number));
         }
         server.phase = Phase::Up;
-        self.each_region(node, &RegionInput::PeerUp(node));
+        let topology = std::sync::Arc::clone(&self.topology);
+        // Where in a period the ticks fall.
+        let phase_ms = self.dice.below(50);
+        let mut now = self.moment();
+        now.wall_ms += phase_ms;
+        let world = World::new(node, topology, regions, now);
+        if let Some(server) = self.servers.get_mut(&node) {
+            server.world = Some(world);
+        }
+        self.after_world(node);
         self.dial_all(node);
     }
 
@@ -187,15 +198,13 @@ impl Cluster {
                 server.life += 1;
                 server.phase = Phase::Down;
                 server.stalled_until_us = 0;
-                for region in server.regions.values() {
+                for region in server.regions() {
                     region
                         .players()
                         .for_each(|player| self.checks.memory_lost(player.user));
                 }
-                server.regions.clear();
-                let own: Vec<_> = server.epochs.keys().copied().collect();
+                (server.world, server.tick_at_us) = (None, None);
                 server.epochs.values_mut().for_each(|epoch| *epoch = None);
-                server.directory = Directory::new(own);
                 server.life
             }
             (None, Some(proxy)) => {
@@ -203,6 +212,7 @@ impl Cluster {
                 proxy.phase = Phase::Down;
                 proxy.stalled_until_us = 0;
                 proxy.conns.clear();
+                proxy.links.clear();
                 proxy.life
             }
             (None, None) => return,
@@ -222,7 +232,7 @@ impl Cluster {
 
     /// A planned restart: nobody new is taken, then the process ends.
     pub(super) fn drain(&mut self, node: NodeNumber, ms: u64) {
-        self.each_region(node, &RegionInput::Drain);
+        self.with_world(node, |world, now| world.drain(now));
         let ms = ms.max(300);
         self.schedule
             .after(ms * 1000, Event::Trouble(super::event::Trouble::Crash(node, 100)));
@@ -254,10 +264,12 @@ impl Cluster {
     }
 
     pub(super) fn node_link_up(&mut self, number: LinkNumber, end: End) {
-        let link = &self.links[number.0];
-        let (node, other) = (link.node(end), link.node(end.other()));
-        if let Some(proxy) = self.proxies.get(&node) {
+        let (link, now) = (&self.links[number.0], self.moment());
+        let (node, other, id) = (link.node(end), link.node(end.other()), link.id());
+        let initiator = link.incarnation;
+        if let Some(proxy) = self.proxies.get_mut(&node) {
             if proxy.phase == Phase::Up {
+                proxy.links.insert(other, link_core(now));
                 self.edge_input(node, EdgeInput::ServerUp(other));
             }
         } else if PROXIES.contains(&other) {
@@ -265,23 +277,35 @@ impl Cluster {
                 lane: self.lane_at(number),
                 lanes: Lanes::ONE,
             };
-            self.each_region(node, &RegionInput::ProxyUp(arriving));
+            self.with_world(node, |world, now| {
+                world.proxy_up(id, arriving, link_core(now), now);
+            });
         } else {
-            self.each_region(node, &RegionInput::PeerUp(other));
+            let side = match end {
+                End::Dialer => Side::Dialed,
+                End::Listener => Side::Accepted,
+            };
+            let arriving = ArrivingPeer {
+                node: other,
+                side,
+                initiator,
+            };
+            self.with_world(node, |world, now| {
+                world.peer_up(id, arriving, link_core(now), now);
+            });
         }
     }
 
     pub(super) fn node_link_down(&mut self, number: LinkNumber, end: End) {
         let link = &self.links[number.0];
-        let (node, other) = (link.node(end), link.node(end.other()));
+        let (node, other, id) = (link.node(end), link.node(end.other()), link.id());
         if let Some(proxy) = self.proxies.get_mut(&node) {
             if proxy.phase == Phase::Up {
+                proxy.links.remove(&other);
                 self.edge_input(node, EdgeInput::ServerDown(other));
             }
-        } else if PROXIES.contains(&other) {
-            self.each_region(node, &RegionInput::ProxyDown(self.lane_at(number)));
         } else {
-            self.each_region(node, &RegionInput::PeerDown(other));
+            self.with_world(node, |world, now| world.broke(id, "eof", now));
         }
     }
 
@@ -294,4 +318,21 @@ impl Cluster {
         let until_us = (self.now_us() + ms * 1000).min(self.storm_end_us());
         self.links[number.0].hold(end, until_us);
     }
+}
+
+/// A link as both ends agreed on it. Links die when the network of the run says so, not for silence.
+fn link_core<In: BatchMessage, Out: BatchMessage>(now: Moment) -> LinkCore<In, Out, Clear> {
+    let life = LinkLife {
+        terms: LinkTerms {
+            heartbeat_ms: 30_000,
+            dead_ms: 65_000,
+            ..LinkTerms::default()
+        },
+        peer_clock: PeerClock {
+            wall_ms: now.wall_ms,
+            at_ms: now.mono_us / 1000,
+        },
+        until_wall_ms: i64::MAX,
+    };
+    LinkCore::new(Clear::default(), life, now)
 }

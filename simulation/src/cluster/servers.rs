@@ -1,207 +1,202 @@
-//! The shell of a game server as far as the simulation needs one: it carries messages to regions and effects away.
+//! The process of a game server as far as the simulation needs one: it passes bytes and time to its world, and carries
+//! out what the world wants.
 
-use gameserver::dispatch::Addressee;
 use gameserver::join_check;
-use gameserver::region::{NoClock, Now, RegionEffect, RegionInput};
+use gameserver::region::{CREDIT_BYTES, NoClock, Region};
+use gameserver::world::{Moment, QuestionId, World, WorldEffect};
+use net::link_core::Clear;
 use protocol::identity::Clock;
-use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
-use protocol::message::family::{BatchMessage, ProxyToServer, ServerToServer};
+use protocol::ids::NodeNumber;
+use protocol::message::player::Join;
+use store::StoreResult;
 
-use super::event::{Asker, Event, Local, Parcel};
-use super::state::{Cluster, Phase, WALL_MS};
-use crate::links::End;
+use super::event::{Asker, Event};
+use super::state::{Cluster, Phase, Server, WALL_MS};
+use crate::links::Link;
 use crate::world::{CLUSTER, uuid_of};
 
-/// A tick, microseconds.
-const TICK_US: u64 = 50_000;
+/// Credits of a tick while a link is throttled, bytes: nothing; a few own states; a few deltas; most of what a tick says.
+const THIN_BYTES: [usize; 4] = [0, 200, 600, 2_000];
 
 impl Cluster {
-    pub(super) fn now(&self) -> Now {
-        Now {
-            mono_ms: self.now_ms(),
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            mono_us: self.now_us(),
             wall_ms: WALL_MS + self.now_ms(),
         }
     }
 
-    pub(super) fn tick(&mut self, node: NodeNumber, life: u32, number: RegionNumber) {
-        let now = self.now();
-        let mut rooms = self.rooms(node);
+    /// Something happens in a world that is up; then everything that comes of it.
+    pub(super) fn with_world(&mut self, node: NodeNumber, act: impl FnOnce(&mut World<Clear>, Moment)) {
+        let now = self.moment();
+        let server = self
+            .servers
+            .get_mut(&node)
+            .filter(|server| server.phase == Phase::Up);
+        if let Some(world) = server.and_then(|server| server.world.as_mut()) {
+            act(world, now);
+            self.after_world(node);
+        }
+    }
+
+    /// Regions tick whose time has come, one after the other.
+    pub(super) fn tick(&mut self, node: NodeNumber, life: u32) {
         let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) else {
             return;
         };
-        let Some(region) = server.regions.get_mut(&number) else {
-            return;
-        };
-        region.tick(now, &mut NoClock, &mut rooms);
-        self.schedule.after(TICK_US, Event::Tick(node, life, number));
-        self.after_region(node, number);
+        server.tick_at_us = None;
+        let credit = self.credit(node);
+        self.with_world(node, |world, now| {
+            world.set_credit(credit);
+            world.tick_links(now);
+            world.tick_region(now, &mut NoClock);
+        });
     }
 
-    pub(super) fn each_region(&mut self, node: NodeNumber, input: &RegionInput) {
-        let Some(server) = self.servers.get(&node).filter(|server| server.phase == Phase::Up) else {
-            return;
-        };
-        let regions: Vec<RegionNumber> = server.regions.keys().copied().collect();
-        for region in regions {
-            self.region_input(node, region, input.clone());
+    /// What each subscriber of a server takes in a tick: plenty, but little while one of its links is throttled.
+    fn credit(&mut self, node: NodeNumber) -> usize {
+        let now_us = self.now_us();
+        let is_thin = |link: &Link| link.listener == node && link.throttled_until_us > now_us;
+        if self.links.iter().any(is_thin) {
+            THIN_BYTES[self.dice.index(THIN_BYTES.len())]
+        } else {
+            CREDIT_BYTES
         }
     }
 
-    pub(super) fn region_input(&mut self, node: NodeNumber, number: RegionNumber, input: RegionInput) {
-        let now = self.now();
-        let region = self
-            .servers
-            .get_mut(&node)
-            .and_then(|server| server.regions.get_mut(&number));
-        if let Some(region) = region {
-            region.handle(input, now);
-            self.after_region(node, number);
+    pub(super) fn world_answered(
+        &mut self,
+        node: NodeNumber,
+        life: u32,
+        id: QuestionId,
+        result: StoreResult,
+    ) {
+        if self.servers.get(&node).is_some_and(|server| server.life == life) {
+            self.with_world(node, |world, now| world.store_answer(id, result, now));
         }
     }
 
-    fn after_region(&mut self, node: NodeNumber, number: RegionNumber) {
-        let Some(server) = self.servers.get_mut(&node) else {
-            return;
-        };
-        let life = server.life;
-        let Some(region) = server.regions.get_mut(&number) else {
-            return;
-        };
-        let effects = region.take_effects();
+    /// What a world wants is done, what it said leaves, and what must hold is looked at.
+    pub(super) fn after_world(&mut self, node: NodeNumber) {
+        let mut effects = Vec::new();
+        loop {
+            let world = self
+                .servers
+                .get_mut(&node)
+                .and_then(|server| server.world.as_mut());
+            let Some(world) = world else { return };
+            world.take_effects(&mut effects);
+            self.note_applied(node);
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects.drain(..) {
+                self.world_effect(node, effect);
+            }
+        }
+        self.check_regions(node);
+        self.flush_world(node);
+        self.plan_tick(node);
+    }
+
+    fn note_applied(&mut self, node: NodeNumber) {
         for applied in self.record.take() {
-            let generation = region
-                .player(applied.user)
-                .map(|player| player.binding.session_generation);
+            let player = self
+                .servers
+                .get(&node)
+                .into_iter()
+                .flat_map(Server::regions)
+                .find_map(|region| region.player(applied.user));
+            let generation = player.map(|player| player.binding.session_generation);
             self.checks.applied(&applied, generation);
         }
-        self.check_region(node, number);
-        for effect in effects {
-            self.region_effect(node, life, number, effect);
-        }
     }
 
-    fn region_effect(&mut self, node: NodeNumber, life: u32, number: RegionNumber, effect: RegionEffect) {
+    fn world_effect(&mut self, node: NodeNumber, effect: WorldEffect) {
         match effect {
-            RegionEffect::ToProxy(lane, message) => {
-                if let Some(link) = self.link(lane.node, node) {
-                    self.send(link, End::Dialer, Parcel::Up(message));
-                }
-            }
-            RegionEffect::ToServer(to, message) if to == node => {
-                self.trace.encoded(|out| message.encode(out));
-                self.schedule
-                    .after(20, Event::Local(node, life, Local::Peer(message)));
-            }
-            RegionEffect::ToServer(to, message) => self.send_peer(node, to, message),
-            RegionEffect::Store(ticket, request) => {
-                let asker = Asker::Region {
+            WorldEffect::Ask(question, request) => {
+                let life = self.servers.get(&node).map_or(0, |server| server.life);
+                let asker = Asker::World {
                     server: node,
                     life,
-                    region: number,
-                    ticket,
+                    question,
                 };
                 self.ask(asker, request);
             }
-            RegionEffect::PlayerHere(user) => {
-                if let Some(server) = self.servers.get_mut(&node) {
-                    server.directory.here(user, number);
-                }
+            WorldEffect::Verify(link, join) => self.verify(node, link, &join),
+            WorldEffect::Beat(link, heartbeat) => {
+                self.with_world_quietly(node, |world| world.beat(link, heartbeat));
             }
-            RegionEffect::PlayerExpected(user) => {
-                if let Some(server) = self.servers.get_mut(&node) {
-                    server.directory.expected(user, number);
-                }
-            }
-            RegionEffect::PlayerPassed(user) => {
-                if let Some(server) = self.servers.get_mut(&node) {
-                    server.directory.passed(user, number);
-                }
-            }
-            RegionEffect::PlayerGone(user) => {
-                if let Some(server) = self.servers.get_mut(&node) {
-                    server.directory.gone(user, number);
-                }
-            }
-            RegionEffect::ForwardJoin(region, lane, join) => {
-                let local = Local::Join(region, lane, join);
-                self.schedule.after(20, Event::Local(node, life, local));
-            }
-            RegionEffect::Superseded => self.checks.fail(format!(
-                "region {number} was taken from the only process that serves it"
+            WorldEffect::Heard(..) => {}
+            WorldEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
+            WorldEffect::LinkEnded(link, reason, _) => self.link_ended(node, link, reason),
+            WorldEffect::Superseded(region) => self.checks.fail(format!(
+                "region {region} was taken from the only process that serves it"
             )),
-            RegionEffect::Count(label) => {
+            WorldEffect::Count(label) => {
                 let now_us = self.now_us();
                 self.trace
-                    .line(now_us, || format!("  region {number} counts {label}"));
+                    .line(now_us, || format!("  server {node} counts {label}"));
                 *self.counts.entry(label).or_default() += 1;
             }
         }
     }
 
-    pub(super) fn local(&mut self, node: NodeNumber, life: u32, local: Local) {
-        if self.servers.get(&node).is_none_or(|server| server.life != life) {
-            return;
-        }
-        match local {
-            Local::Peer(message) => self.server_hears_peer(node, node, message),
-            Local::Join(region, lane, join) => {
-                self.region_input(node, region, RegionInput::Join(lane, join));
-            }
+    fn with_world_quietly(&mut self, node: NodeNumber, act: impl FnOnce(&mut World<Clear>)) {
+        if let Some(world) = self
+            .servers
+            .get_mut(&node)
+            .and_then(|server| server.world.as_mut())
+        {
+            act(world);
         }
     }
 
-    pub(super) fn server_hears_peer(&mut self, node: NodeNumber, from: NodeNumber, message: ServerToServer) {
-        let Some(server) = self.servers.get(&node) else {
+    fn verify(&mut self, node: NodeNumber, link: net::link::LinkId, join: &Join) {
+        let Some(proxy) = self.link_of(link).map(|number| self.links[number.0].dialer) else {
             return;
         };
-        match server.directory.peer_message(&message) {
-            Addressee::Region(region) => {
-                self.region_input(node, region, RegionInput::FromPeer(from, message));
-            }
-            Addressee::Every => self.each_region(node, &RegionInput::FromPeer(from, message)),
-            Addressee::Shell | Addressee::Nobody => {}
+        let (now, keys) = (self.moment(), &self.keys);
+        let clock = Clock::of_node(now.wall_ms);
+        let verdict = join_check::verify(join, uuid_of(proxy), CLUSTER, |uuid| keys.issuer(uuid), clock);
+        if let Err(error) = &verdict {
+            self.checks.fail(format!("an honest join is refused: {error}"));
         }
+        self.with_world_quietly(node, |world| world.join_verified(link, join, verdict, now));
     }
 
-    pub(super) fn server_hears_proxy(&mut self, node: NodeNumber, lane: LiveLane, message: ProxyToServer) {
-        let clock = Clock::of_node(WALL_MS + self.now_ms());
-        let Some(server) = self.servers.get(&node) else {
+    /// The world is looked at by itself when something in it is due.
+    fn plan_tick(&mut self, node: NodeNumber) {
+        let now = self.moment();
+        let Some(server) = self.servers.get_mut(&node) else {
             return;
         };
-        if let ProxyToServer::Join(join) = &message {
-            let keys = &self.keys;
-            let verified = join_check::verify(
-                join,
-                uuid_of(lane.node()),
-                CLUSTER,
-                |uuid| keys.issuer(uuid),
-                clock,
-            );
-            return match verified {
-                Ok((join, hint)) => {
-                    if let Some(region) = server.directory.join(join.user, hint) {
-                        self.region_input(node, region, RegionInput::Join(lane, join));
-                    }
-                }
-                Err(error) => self.checks.fail(format!("an honest join is refused: {error}")),
-            };
-        }
-        match server.directory.proxy_message(&message) {
-            Addressee::Region(region) => {
-                self.region_input(node, region, RegionInput::FromProxy(lane, message));
-            }
-            Addressee::Every => self.each_region(node, &RegionInput::FromProxy(lane, message)),
-            Addressee::Shell | Addressee::Nobody => {}
+        let due_us = server.world.as_ref().and_then(|world| world.due_us(now));
+        let Some(due_us) = due_us.map(|due_us| due_us.max(now.mono_us)) else {
+            return;
+        };
+        if server.tick_at_us.is_none_or(|planned_us| due_us < planned_us) {
+            server.tick_at_us = Some(due_us);
+            let life = server.life;
+            self.schedule.at(due_us, Event::Tick(node, life));
         }
     }
 
     /// H1: at most one region has a player at an epoch, the one that the row names, and nobody is ahead of the row.
-    fn check_region(&mut self, node: NodeNumber, number: RegionNumber) {
-        let region = self
+    fn check_regions(&mut self, node: NodeNumber) {
+        let wrong = self
             .servers
             .get(&node)
-            .and_then(|server| server.regions.get(&number));
-        let Some(region) = region else { return };
+            .into_iter()
+            .flat_map(Server::regions)
+            .find_map(|region| self.wrong_in(node, region));
+        if let Some(wrong) = wrong {
+            self.checks.fail(wrong);
+        }
+    }
+
+    fn wrong_in(&self, node: NodeNumber, region: &Region) -> Option<String> {
+        let number = region.number();
         let mut wrong = None;
         for player in region.players() {
             let row = self.checks.row(player.user);
@@ -218,7 +213,7 @@ impl Cluster {
                     "H1: region {number} simulates a player that is not its own: {player:?}, {row:?}"
                 ));
             }
-            let others = self.servers.values().flat_map(|server| server.regions.values());
+            let others = self.servers.values().flat_map(Server::regions);
             for other in others.filter(|other| other.number() != number) {
                 let twin = other.player(player.user);
                 if twin.as_ref().is_some_and(|twin| twin.epoch == player.epoch) {
@@ -234,8 +229,6 @@ impl Cluster {
                 }
             }
         }
-        if let Some(wrong) = wrong {
-            self.checks.fail(wrong);
-        }
+        wrong
     }
 }

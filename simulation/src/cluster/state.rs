@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gameserver::dispatch::Directory;
 use gameserver::region::Region;
+use gameserver::world::World;
+use net::link_core::{Clear, LinkCore};
 use protocol::geometry::CellIndex;
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::message::family::{ProxyToServer, ServerToProxy};
 use proxy::edge::{Edge, SessionHandle};
 use std::collections::BTreeSet;
 use store::ServiceClaims;
@@ -45,9 +47,21 @@ pub(super) struct Server {
     pub(super) incarnation: Incarnation,
     /// Regions it serves, with their epochs while they are being asked for.
     pub(super) epochs: BTreeMap<RegionNumber, Option<RegionEpoch>>,
-    pub(super) regions: BTreeMap<RegionNumber, Region>,
-    pub(super) directory: Directory,
+    pub(super) world: Option<World<Clear>>,
+    /// The earliest time at which the world is looked at by itself.
+    pub(super) tick_at_us: Option<u64>,
     pub(super) stalled_until_us: u64,
+}
+
+impl Server {
+    /// The regions that it simulates just now.
+    pub(super) fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.world.iter().flat_map(World::regions)
+    }
+
+    pub(super) fn region(&self, number: RegionNumber) -> Option<&Region> {
+        self.regions().find(|region| region.number() == number)
+    }
 }
 
 /// A proxy's process, of one shard.
@@ -55,6 +69,8 @@ pub(super) struct Proxy {
     pub(super) life: u32,
     pub(super) phase: Phase,
     pub(super) edge: Edge,
+    /// Its links to game servers that are up.
+    pub(super) links: BTreeMap<NodeNumber, LinkCore<ServerToProxy, ProxyToServer, Clear>>,
     pub(super) watched: BTreeSet<CellIndex>,
     pub(super) services: ServiceClaims,
     pub(super) conns: BTreeMap<SessionHandle, usize>,
@@ -162,8 +178,8 @@ impl Cluster {
                 phase: Phase::Down,
                 incarnation: Incarnation(0),
                 epochs: own.iter().map(|region| (*region, None)).collect(),
-                regions: BTreeMap::new(),
-                directory: Directory::new(own),
+                world: None,
+                tick_at_us: None,
                 stalled_until_us: 0,
             };
             self.servers.insert(server, fresh);

@@ -1,18 +1,17 @@
 //! The store and the way to it: requests overtake each other, fail, take effect late, and outlive those who asked.
 
-use gameserver::region::RegionInput;
 use proxy::edge::{EdgeInput, OwnerAnswer};
 use store::{StoreError, StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
-use super::state::{Cluster, Phase};
+use super::state::Cluster;
 use crate::matrix::{Fault, store_step};
 
 impl Cluster {
     pub(super) fn ask(&mut self, asker: Asker, request: StoreRequest) {
         self.trace.value(&request);
         let way_us = self.store_way_us();
-        let strike = store_step(&request).and_then(|step| self.ambush(step));
+        let strike = store_step(&request).and_then(|step| self.ambush(step, None));
         let fault = strike.map(|strike| strike.fault).or_else(|| self.weather());
         let mut way_us = way_us;
         match fault {
@@ -47,7 +46,7 @@ impl Cluster {
     }
 
     fn asker_dies(&mut self, asker: Asker, after_us: u64) {
-        if let Asker::Region { server, .. } = asker {
+        if let Asker::World { server, .. } = asker {
             let crash = super::event::Trouble::Crash(server, 300);
             self.schedule.after(after_us, Event::Trouble(crash));
         }
@@ -117,17 +116,11 @@ impl Cluster {
 
     pub(super) fn store_answer(&mut self, asker: Asker, result: StoreResult) {
         match asker {
-            Asker::Region {
+            Asker::World {
                 server,
                 life,
-                region,
-                ticket,
-            } => {
-                let lives = |server: &super::state::Server| server.life == life && server.phase == Phase::Up;
-                if self.servers.get(&server).is_some_and(lives) {
-                    self.region_input(server, region, RegionInput::Store(ticket, result));
-                }
-            }
+                question,
+            } => self.world_answered(server, life, question, result),
             Asker::Start { server, life } => self.started(server, life, &result),
             Asker::Serve { server, life, region } => self.may_serve(server, life, region, &result),
             Asker::Owner {

@@ -1,67 +1,68 @@
-//! Messages between nodes: when they arrive, when links come and go, and what strikes them on their way.
+//! Streams between nodes: when their bytes arrive, when links come and go, and what strikes them on their way.
 
+use net::link::LinkId;
+use net::link_core::{Clear, DownReason, LinkTime, Received, Sealing};
+use protocol::frame::FrameType;
 use protocol::ids::{NodeNumber, UserId};
-use protocol::message::family::{BatchMessage, Class, ServerToProxy, ServerToServer};
+use protocol::message::family::{BatchMessage, BatchReader, ProxyToServer, ServerToProxy, ServerToServer};
 
-use super::event::{Event, Parcel, Strike};
+use super::event::{Event, Strike};
 use super::state::{Cluster, Phase};
 use crate::links::{End, LinkNumber, Way};
 use crate::matrix::{Fault, Step, peer_step, proxy_step, server_step};
+use crate::world::PROXIES;
 
 /// Between attempts to dial, microseconds.
 const REDIAL_US: (u64, u64) = (30_000, 250_000);
 /// How long a lost link goes unnoticed at most, microseconds.
 const NOTICE_US: u64 = 600_000;
+/// How often of a thousand times a throttled stream takes nothing.
+const STUCK_PERMILLE: u64 = 850;
 
-impl Parcel {
-    fn class(&self) -> Class {
+/// What can be struck about a message: its step, and whom it is about.
+type Target = (Option<Step>, Option<UserId>);
+
+/// Who speaks to whom over a stream.
+#[derive(Clone, Copy, Debug)]
+enum Speech {
+    Down,
+    Up,
+    Across,
+}
+
+impl Speech {
+    fn target(self, family: u8, body: bytes::Bytes) -> Target {
         match self {
-            Self::Down(message) => message.class(),
-            Self::Up(message) => message.class(),
-            Self::Across(message) => message.class(),
-        }
-    }
-
-    fn step(&self) -> Option<Step> {
-        match self {
-            Self::Down(message) => proxy_step(message),
-            Self::Up(message) => server_step(message),
-            Self::Across(message) => peer_step(message),
-        }
-    }
-
-    /// Whom a step of a handover is about.
-    fn player(&self) -> Option<UserId> {
-        let user = match self {
-            Self::Up(ServerToProxy::Here(message)) => message.user,
-            Self::Up(ServerToProxy::Moved(message)) => message.user,
-            Self::Across(ServerToServer::Prepare(message)) => message.passengers.first()?.user,
-            Self::Across(ServerToServer::Commit(message)) => message.claims.first()?.user,
-            _ => return None,
-        };
-        Some(UserId(user))
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Down(message) => message.encode(out),
-            Self::Up(message) => message.encode(out),
-            Self::Across(message) => message.encode(out),
+            Self::Down => {
+                let message = ProxyToServer::parse(family, body).ok();
+                (message.as_ref().and_then(proxy_step), None)
+            }
+            Self::Up => {
+                let message = ServerToProxy::parse(family, body).ok();
+                let user = match &message {
+                    Some(ServerToProxy::Here(message)) => Some(message.user),
+                    Some(ServerToProxy::Moved(message)) => Some(message.user),
+                    _ => None,
+                };
+                (message.as_ref().and_then(server_step), user.map(UserId))
+            }
+            Self::Across => {
+                let message = ServerToServer::parse(family, body).ok();
+                let user = match &message {
+                    Some(ServerToServer::Prepare(message)) => message.passengers.first().map(|it| it.user),
+                    Some(ServerToServer::Commit(message)) => message.claims.first().map(|it| it.user),
+                    _ => None,
+                };
+                (message.as_ref().and_then(peer_step), user.map(UserId))
+            }
         }
     }
 }
 
-/// Whether a message goes over the link that its sender dialed: the dialer asks, the listener serves.
-fn asks(message: &ServerToServer) -> bool {
-    matches!(
-        message,
-        ServerToServer::Subscribe(_)
-            | ServerToServer::Unsubscribe(_)
-            | ServerToServer::Prepare(_)
-            | ServerToServer::Commit(_)
-            | ServerToServer::Effect(_)
-            | ServerToServer::Refresh(_)
-    )
+/// A part of a stream that travels as one: alone what is struck, together what is not.
+struct Piece {
+    bytes: Vec<u8>,
+    strike: Option<Strike>,
 }
 
 impl Cluster {
@@ -70,39 +71,137 @@ impl Cluster {
         self.links.iter().position(found).map(LinkNumber)
     }
 
-    /// Sends between servers.
-    pub(super) fn send_peer(&mut self, from: NodeNumber, to: NodeNumber, message: ServerToServer) {
-        if matches!(message, ServerToServer::Serving(_)) {
-            if let Some(link) = self.link(to, from) {
-                self.send(link, End::Dialer, Parcel::Across(message.clone()));
+    /// The link whose current connection this is.
+    pub(super) fn link_of(&self, id: LinkId) -> Option<LinkNumber> {
+        self.links.iter().position(|link| link.id() == id).map(LinkNumber)
+    }
+
+    /// What a world has said leaves, link by link.
+    pub(super) fn flush_world(&mut self, node: NodeNumber) {
+        let now = self.moment();
+        for number in self.link_numbers() {
+            let Some(end) = self.links[number.0].end_of(node) else {
+                continue;
+            };
+            let (id, is_stuck) = (self.links[number.0].id(), self.is_stuck(number, end));
+            let world = self
+                .servers
+                .get_mut(&node)
+                .and_then(|server| server.world.as_mut());
+            let Some(world) = world.filter(|_| !is_stuck) else {
+                continue;
+            };
+            let mut bytes = Vec::new();
+            loop {
+                world.flush(id, now);
+                let unsent = world.unsent(id).len();
+                if unsent == 0 {
+                    break;
+                }
+                bytes.extend_from_slice(world.unsent(id));
+                world.wrote(id, unsent);
             }
-            if let Some(link) = self.link(from, to) {
-                self.send(link, End::Listener, Parcel::Across(message));
-            }
-        } else if asks(&message) {
-            if let Some(link) = self.link(from, to) {
-                self.send(link, End::Listener, Parcel::Across(message));
-            }
-        } else if let Some(link) = self.link(to, from) {
-            self.send(link, End::Dialer, Parcel::Across(message));
+            self.leave(number, end.other(), &bytes);
         }
     }
 
-    /// Puts a message on a link, to this end. Lost when the sender has no link.
-    pub(super) fn send(&mut self, number: LinkNumber, to: End, parcel: Parcel) {
-        self.trace.encoded(|out| parcel.encode(out));
-        let now_us = self.now_us();
-        let link = &self.links[number.0];
-        if !link.is_up(to.other()) {
+    /// What a proxy has said to a game server leaves.
+    pub(super) fn flush_lane(&mut self, node: NodeNumber, server: NodeNumber) {
+        let now = self.moment();
+        let Some(number) = self.link(node, server) else {
+            return;
+        };
+        let proxy = self.proxies.get_mut(&node);
+        let Some(core) = proxy.and_then(|proxy| proxy.links.get_mut(&server)) else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        loop {
+            core.flush(now);
+            let unsent = core.unsent().len();
+            if unsent == 0 {
+                break;
+            }
+            bytes.extend_from_slice(core.unsent());
+            core.wrote(unsent);
+        }
+        self.leave(number, End::Listener, &bytes);
+    }
+
+    /// A throttled stream takes nothing from its listener most of the time: what must arrive waits, and what ticks say is
+    /// left out meanwhile.
+    fn is_stuck(&mut self, number: LinkNumber, end: End) -> bool {
+        let is_throttled = end == End::Listener && self.links[number.0].throttled_until_us > self.now_us();
+        is_throttled && self.dice.permille(STUCK_PERMILLE)
+    }
+
+    /// Bytes leave for this end. Lost when their sender has no link.
+    fn leave(&mut self, number: LinkNumber, to: End, bytes: &[u8]) {
+        if bytes.is_empty() {
             return;
         }
-        let class = parcel.class();
+        self.trace.bytes(bytes);
+        if !self.links[number.0].is_up(to.other()) {
+            return;
+        }
+        for piece in self.pieces(number, to, bytes) {
+            if !self.send(number, to, piece) {
+                return;
+            }
+        }
+    }
+
+    /// Cut where an ambush waits.
+    fn pieces(&mut self, number: LinkNumber, to: End, bytes: &[u8]) -> Vec<Piece> {
+        let is_watched = self.is_storm() && self.passing.iter().any(Option::is_some);
+        if !is_watched {
+            let bytes = bytes.to_vec();
+            return vec![Piece { bytes, strike: None }];
+        }
+        let speech = match to {
+            _ if !PROXIES.contains(&self.links[number.0].dialer) => Speech::Across,
+            End::Listener => Speech::Down,
+            End::Dialer => Speech::Up,
+        };
+        let (mut clear, now) = (Clear::default(), self.moment());
+        clear.extend(bytes);
+        let (mut pieces, mut plain) = (Vec::new(), Vec::new());
+        while let Ok(Some(frame)) = clear.next_frame(0) {
+            if frame.frame_type != FrameType::Batch {
+                return vec![Piece {
+                    bytes: bytes.to_vec(),
+                    strike: None,
+                }];
+            }
+            let whole = frame.payload.clone();
+            let mut reader = BatchReader::new(frame.payload);
+            let mut start = 0;
+            while let Ok(Some((family, body))) = reader.next_body() {
+                let end = whole.len() - reader.rest_bytes();
+                let (step, player) = speech.target(family, body);
+                let strike = step.and_then(|step| self.ambush(step, player));
+                if strike.is_some() {
+                    pieces.extend(piece(&std::mem::take(&mut plain), None, now));
+                    pieces.extend(piece(&whole[start..end], strike, now));
+                } else {
+                    plain.extend_from_slice(&whole[start..end]);
+                }
+                start = end;
+            }
+        }
+        pieces.extend(piece(&plain, None, now));
+        pieces
+    }
+
+    /// Puts a piece on a stream. `false`: nothing more leaves, for its sender has died.
+    fn send(&mut self, number: LinkNumber, to: End, piece: Piece) -> bool {
+        let now_us = self.now_us();
+        let Piece { bytes, strike } = piece;
         let way = Way {
             link: number,
-            generation: link.generation,
+            generation: self.links[number.0].generation,
             to,
         };
-        let strike = parcel.step().and_then(|step| self.ambush(step));
         let mut delay_us = self.dice.between(150, 2_500);
         if self.is_storm() && self.options.jitter_ms > 0 && self.dice.permille(150) {
             delay_us += self.dice.below(self.options.jitter_ms * 1000);
@@ -113,22 +212,23 @@ impl Cluster {
                 let sender = self.links[number.0].node(to.other());
                 self.schedule
                     .after(0, Event::Trouble(super::event::Trouble::Crash(sender, 300)));
-                return;
+                return false;
             }
             Some(Fault::Twice) => {
                 // As after a reconnection, when its owner says it again.
                 let again_us = now_us + delay_us + self.dice.between(1_000, 400_000);
                 self.schedule
-                    .at(again_us, Event::Arrive(way, parcel.clone(), None));
+                    .at(again_us, Event::Arrive(way, bytes.clone(), None));
             }
             _ => {}
         }
-        let at_us = self.links[number.0].arrival(to, class, now_us + delay_us);
-        self.schedule.at(at_us, Event::Arrive(way, parcel, strike));
+        let at_us = self.links[number.0].arrival(to, now_us + delay_us);
+        self.schedule.at(at_us, Event::Arrive(way, bytes, strike));
+        true
     }
 
     /// Whether an ambush waits for this message.
-    pub(super) fn ambush(&mut self, step: Step) -> Option<Strike> {
+    pub(super) fn ambush(&mut self, step: Step, player: Option<UserId>) -> Option<Strike> {
         if !self.is_storm() {
             return None;
         }
@@ -143,14 +243,14 @@ impl Cluster {
             *passing = None;
             self.coverage.hit(step, ambush.fault);
             let fault = ambush.fault;
-            return Some(Strike { step, fault });
+            return Some(Strike { step, fault, player });
         }
         None
     }
 
-    pub(super) fn arrive(&mut self, way: Way, parcel: Parcel, strike: Option<Strike>) {
+    pub(super) fn arrive(&mut self, way: Way, bytes: &[u8], strike: Option<Strike>) {
         let link = &self.links[way.link.0];
-        let (from, to) = (link.node(way.to.other()), link.node(way.to));
+        let (from, to, id) = (link.node(way.to.other()), link.node(way.to), link.id());
         if link.generation != way.generation || !link.is_alive || !link.is_up(way.to) {
             return;
         }
@@ -159,18 +259,57 @@ impl Cluster {
             Some(Fault::ReceiverDiesBefore) => return self.crash(to, 300),
             _ => {}
         }
-        let player = parcel.player();
-        match parcel {
-            Parcel::Down(message) => self.server_hears_proxy(to, self.lane_at(way.link), message),
-            Parcel::Up(message) => self.proxy_hears(to, from, message),
-            Parcel::Across(message) => self.server_hears_peer(to, from, message),
+        if self.proxies.contains_key(&to) {
+            self.proxy_receives(to, from, bytes);
+        } else {
+            self.with_world(to, |world, now| world.receive(id, bytes, now));
         }
         match strike.map(|strike| strike.fault) {
             Some(Fault::CutAfter) => self.cut(way.link, 100),
             Some(Fault::SenderDiesAfter) => self.crash(from, 300),
             Some(Fault::ReceiverDiesAfter) => self.crash(to, 300),
-            Some(Fault::PlayerLeaves) => self.log_out(player),
+            Some(Fault::PlayerLeaves) => self.log_out(strike.and_then(|strike| strike.player)),
             _ => {}
+        }
+    }
+
+    /// What a game server's bytes say, one message after the other.
+    fn proxy_receives(&mut self, node: NodeNumber, from: NodeNumber, bytes: &[u8]) {
+        let now: LinkTime = self.moment();
+        if let Some(core) = self
+            .proxies
+            .get_mut(&node)
+            .and_then(|proxy| proxy.links.get_mut(&from))
+        {
+            core.receive(bytes);
+        }
+        loop {
+            let proxy = self.proxies.get_mut(&node);
+            let Some(core) = proxy.and_then(|proxy| proxy.links.get_mut(&from)) else {
+                return;
+            };
+            match core.next(now) {
+                Ok(Some(Received::Message(message))) => self.proxy_hears(node, from, message),
+                Ok(Some(Received::Heartbeat(_))) => {}
+                Ok(None) => return,
+                Err(reason) => {
+                    return self.checks.fail(format!(
+                        "proxy {node} cannot take what server {from} says: {reason:?}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// A world has ended a link by itself, or hears that it broke.
+    pub(super) fn link_ended(&mut self, node: NodeNumber, id: LinkId, reason: DownReason) {
+        let Some(number) = self.link_of(id) else { return };
+        let Some(end) = self.links[number.0].end_of(node) else {
+            return;
+        };
+        if self.links[number.0].is_up(end) {
+            self.checks
+                .fail(format!("server {node} ends an honest link: {reason:?}"));
         }
     }
 
@@ -261,4 +400,17 @@ impl Cluster {
             self.schedule.after(notice_us, Event::LinkDown(way));
         }
     }
+}
+
+/// A frame of these messages; none of none.
+fn piece(messages: &[u8], strike: Option<Strike>, now: LinkTime) -> Option<Piece> {
+    if messages.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let write = |out: &mut Vec<u8>| out.extend_from_slice(messages);
+    Clear::default()
+        .seal(FrameType::Batch, now, &mut bytes, write)
+        .ok()?;
+    Some(Piece { bytes, strike })
 }

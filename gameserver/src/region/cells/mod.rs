@@ -207,6 +207,11 @@ impl Cells {
         self.dirty = dirty;
     }
 
+    /// Whether anything has changed since the last encoding.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// What the last encoding changed, cells ascending.
     pub(super) fn changed(&self) -> &[Changed] {
         &self.changed

@@ -62,6 +62,12 @@ impl Publication {
         self.subscribers.values().map(Subscription::wanted).sum()
     }
 
+    /// Whether a proxy sees anything of the region.
+    pub(in crate::region) fn is_watched_by_proxies(&self) -> bool {
+        let mut subscribers = self.subscribers.iter();
+        subscribers.any(|(who, what)| matches!(who, Subscriber::Lane(_)) && what.wanted() > 0)
+    }
+
     /// Cells that wait for a tick with room, of all subscribers.
     pub(in crate::region) fn waiting(&self) -> usize {
         self.subscribers.values().map(Subscription::waiting).sum()

@@ -71,7 +71,11 @@ fn populate(scene: &mut Scene, entities: usize, state_bytes: usize) {
 /// Every entity of region A takes a small step, to and fro.
 fn everybody_moves(scene: &mut Scene) {
     let state = &mut scene.regions.get_mut(&A).unwrap().state;
-    let step = if state.tick.0 % 2 == 0 { 0.25 } else { -0.25 };
+    let step = if state.tick.0.is_multiple_of(2) {
+        0.25
+    } else {
+        -0.25
+    };
     let mut found = Vec::new();
     let middle = Position { x: 64.0, y: 64.0 };
     state.nearby(middle, 200.0, &mut |view| found.push((view.id, view.at)));

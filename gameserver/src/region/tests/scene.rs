@@ -299,7 +299,7 @@ impl Scene {
         let regions: Vec<_> = match directory.peer_message(message) {
             Addressee::Region(region) => vec![region],
             Addressee::Every => directory.regions().collect(),
-            Addressee::Shell | Addressee::Nobody => Vec::new(),
+            Addressee::World | Addressee::Nobody => Vec::new(),
         };
         for region in regions {
             self.input(region, RegionInput::FromPeer(from, message.clone()));

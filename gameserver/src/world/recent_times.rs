@@ -12,10 +12,13 @@ pub(super) struct RecentTimes {
 
 /// What a ring says, microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(super) struct TimesSummary {
-    pub(super) p50: u32,
-    pub(super) p99: u32,
-    pub(super) max: u32,
+pub struct TimesSummary {
+    /// Half are at most as long.
+    pub p50: u32,
+    /// All but one in a hundred are.
+    pub p99: u32,
+    /// The longest.
+    pub max: u32,
 }
 
 impl RecentTimes {

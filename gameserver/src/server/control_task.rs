@@ -1,0 +1,91 @@
+//! What the world thread leaves to control: signatures of joins, topologies that peers offer, and news that end the node.
+
+use std::sync::Arc;
+
+use net::clock::wall_ms;
+use net::link::LinkId;
+use protocol::identity::{Clock, Role};
+use protocol::ids::{NodeUuid, RegionNumber};
+use protocol::message::player::Join;
+use protocol::message::subscription::Topology;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::topology_gossip::TopologyGossip;
+use super::world_mailbox::{Mailbox, News, Order, Verdict};
+use crate::join_check::verify;
+
+/// News that may wait.
+pub(super) const NEWS_MAX: usize = 4_096;
+
+/// Why control's work is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ControlEnd {
+    /// Another process serves this region now.
+    Superseded(RegionNumber),
+    /// Everything is written down; or the time for it is over, and so many players are not.
+    WrittenDown(usize),
+}
+
+/// Hears the thread.
+pub(super) struct ControlTask {
+    pub(super) news: mpsc::Receiver<News>,
+    pub(super) mailbox: Mailbox,
+    pub(super) gossip: Arc<TopologyGossip>,
+    verifying: Arc<Semaphore>,
+}
+
+impl ControlTask {
+    pub(super) fn new(news: mpsc::Receiver<News>, mailbox: Mailbox, gossip: Arc<TopologyGossip>) -> Self {
+        // Public-key work takes at most half of the cores: the world has the rest.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            news,
+            mailbox,
+            gossip,
+            verifying: Arc::new(Semaphore::new((cores / 2).max(1))),
+        }
+    }
+
+    /// Works until something ends the node; dropping it loses nothing. `None`: the thread is gone.
+    pub(super) async fn next_end(&mut self) -> Option<ControlEnd> {
+        loop {
+            match self.news.recv().await? {
+                News::Join(link, proxy, join) => self.verify(link, proxy, join),
+                News::Topology(offered) => self.take_topology(&offered),
+                News::Superseded(region) => return Some(ControlEnd::Superseded(region)),
+                News::WrittenDown(unsaved) => return Some(ControlEnd::WrittenDown(unsaved)),
+            }
+        }
+    }
+
+    fn verify(&self, link: LinkId, proxy: NodeUuid, join: Join) {
+        let (gossip, mailbox) = (Arc::clone(&self.gossip), self.mailbox.clone());
+        let verifying = Arc::clone(&self.verifying);
+        tokio::spawn(async move {
+            let Ok(_turn) = verifying.acquire().await else {
+                return;
+            };
+            let judged = tokio::task::spawn_blocking(move || {
+                let view = gossip.in_force.view();
+                let issuer_key = |issuer| {
+                    let may = view.has_role(issuer, Role::Auth);
+                    view.public_key_of(issuer).filter(|_| may)
+                };
+                let clock = Clock::of_node(wall_ms());
+                let said = verify(&join, proxy, view.cluster_id(), issuer_key, clock);
+                mailbox.send(Order::Verified(Box::new(Verdict { link, join, said })));
+            });
+            let _ = judged.await;
+        });
+    }
+
+    fn take_topology(&self, offered: &Topology) {
+        match self.gossip.handle(offered) {
+            Ok(()) => self.mailbox.send(Order::Recheck),
+            Err(error) => {
+                self.mailbox.send(Order::Refused("topology"));
+                tracing::warn!(%error, "a topology was refused");
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What control and the world thread say to each other. Each side's words are taken all at once, a sweep's worth at a
+//! time; neither ever waits for the other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use net::link::{HandedLink, LinkId};
+use net::udp::Waker;
+use protocol::ids::{NodeUuid, RegionNumber};
+use protocol::message::player::Join;
+use protocol::message::subscription::Topology;
+
+use crate::join_check::{JoinError, VerifiedJoin};
+use crate::world::Side;
+
+/// Which listener or dialer a link came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// A proxy dialed.
+    Proxies,
+    /// A game server dialed, or was dialed.
+    Peers(Side),
+}
+
+/// What a join's signatures say.
+pub(super) struct Verdict {
+    pub(super) link: LinkId,
+    pub(super) join: Join,
+    pub(super) said: Result<(VerifiedJoin, RegionNumber), JoinError>,
+}
+
+/// What control says.
+pub(super) enum Order {
+    /// A link is up; the thread alone owns it from now on.
+    Link(Door, Box<HandedLink>),
+    /// What a join's signatures say.
+    Verified(Box<Verdict>),
+    /// The topology in force has changed: every peer is looked at again.
+    Recheck,
+    /// Take nobody new, write everything down.
+    Drain,
+    /// Control refused something: the label of a metric.
+    Refused(&'static str),
+    /// Say goodbye to everybody, and end.
+    Stop,
+    /// Control is gone: end at once.
+    Abandoned,
+}
+
+/// Control's words, on their way to the thread.
+#[derive(Clone)]
+pub(super) struct Mailbox {
+    orders: Arc<Mutex<Vec<Order>>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self {
+            orders: Arc::default(),
+            waker,
+        }
+    }
+
+    pub(super) fn send(&self, order: Order) {
+        self.with(|orders| orders.push(order));
+        self.waker.wake();
+    }
+
+    /// All that waits; `into` is empty.
+    pub(super) fn take(&self, into: &mut Vec<Order>) {
+        self.with(|orders| std::mem::swap(orders, into));
+    }
+
+    fn with(&self, act: impl FnOnce(&mut Vec<Order>)) {
+        act(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Ends the thread however control ends.
+pub(super) struct EndsThread(pub(super) Mailbox);
+
+impl Drop for EndsThread {
+    fn drop(&mut self) {
+        self.0.send(Order::Abandoned);
+    }
+}
+
+/// What the thread says.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A proxy's join, to be verified.
+    Join(LinkId, NodeUuid, Join),
+    /// A peer offers a topology.
+    Topology(Topology),
+    /// Another process serves this region now.
+    Superseded(RegionNumber),
+    /// Everything is written down, or the time for it is over: so many players are not.
+    WrittenDown(usize),
+}

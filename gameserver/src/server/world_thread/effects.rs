@@ -1,0 +1,102 @@
+//! What the world thread does of what its world wants: questions to the store, words to control, heartbeats, links that
+//! are over.
+
+use net::link::LinkId;
+use net::link_core::DownReason;
+use protocol::ids::NodeNumber;
+use protocol::message::node::Heartbeat;
+
+use super::super::world_mailbox::{Door, News};
+use super::Running;
+use super::sockets::Leaving;
+use crate::world::{TopologyWord, WorldEffect};
+
+/// How long last words may take, microseconds.
+const LEAVING_US: u64 = 500_000;
+
+impl Running {
+    /// Does what the world wants; what it wants of the store goes as one batch.
+    pub(super) fn carry_out(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.parts.world.take_effects(&mut effects);
+        for effect in effects.drain(..) {
+            match effect {
+                WorldEffect::Ask(id, request) => self.questions.push((id.0, request)),
+                WorldEffect::Verify(link, join) => {
+                    if let Some(socket) = self.sockets.get(&link) {
+                        let proxy = socket.peer.uuid;
+                        self.tell(News::Join(link, proxy, join));
+                    }
+                }
+                WorldEffect::Heard(link, heartbeat) => self.heard(link, &heartbeat),
+                WorldEffect::Beat(link, heartbeat) => self.beat(link, heartbeat),
+                WorldEffect::Topology(link, word) => self.hear_of_topology(link, word),
+                WorldEffect::LinkEnded(link, reason, bytes) => self.link_ended(link, reason, bytes),
+                WorldEffect::Superseded(region) => self.tell(News::Superseded(region)),
+                WorldEffect::Count(label) => self.metrics.count(label),
+            }
+        }
+        self.effects = effects;
+        if !self.questions.is_empty() {
+            self.parts.store.send_batch(self.questions.drain(..));
+        }
+    }
+
+    /// Control is behind: a proxy repeats its joins, a peer its offers.
+    pub(super) fn tell(&mut self, news: News) {
+        if self.parts.news.try_send(news).is_err() {
+            self.metrics.count("control_full");
+        }
+    }
+
+    fn heard(&mut self, link: LinkId, heartbeat: &Heartbeat) {
+        let Some(socket) = self.sockets.get(&link) else {
+            return;
+        };
+        let loads = &self.parts.context.loads;
+        loads.handle_heartbeat(socket.peer.number, heartbeat, self.parts.clock.now_ms());
+        if let Some(question) = self.parts.gossip.question(heartbeat) {
+            self.parts.world.say(link, TopologyWord::Question(question));
+        }
+    }
+
+    fn beat(&mut self, link: LinkId, mut heartbeat: Heartbeat) {
+        let proxies: Vec<NodeNumber> = self
+            .sockets
+            .values()
+            .filter(|socket| socket.door == Door::Proxies)
+            .map(|socket| socket.peer.number)
+            .collect();
+        heartbeat.topology_version = self.parts.context.directory.topology_version().0;
+        let now_ms = self.parts.clock.now_ms();
+        self.parts.context.loads.fill(&mut heartbeat, &proxies, now_ms);
+        self.parts.world.beat(link, heartbeat);
+    }
+
+    fn hear_of_topology(&mut self, link: LinkId, word: TopologyWord) {
+        match word {
+            TopologyWord::Question(asked) => {
+                if let Some(bundle) = self.parts.gossip.answer(&asked) {
+                    self.parts.world.say(link, TopologyWord::Bundle(bundle));
+                }
+            }
+            TopologyWord::Bundle(offered) => self.tell(News::Topology(offered)),
+        }
+    }
+
+    fn link_ended(&mut self, id: LinkId, reason: DownReason, bytes: Vec<u8>) {
+        let Some(link) = self.sockets.remove(&id) else {
+            return;
+        };
+        tracing::info!(link = %id, peer = %link.peer.number, ?reason, "link down");
+        self.meters.down(id, reason);
+        if let DownReason::Broken(label) = reason {
+            self.parts.context.stats.count_refused(label);
+        }
+        self.leaving.push(Leaving {
+            socket: link.socket,
+            bytes,
+            until_us: self.parts.clock.now_us() + LEAVING_US,
+        });
+    }
+}

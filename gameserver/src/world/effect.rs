@@ -1,0 +1,43 @@
+//! Everything that a world wants done by the process around it.
+
+use net::link::LinkId;
+use net::link_core::DownReason;
+use protocol::ids::RegionNumber;
+use protocol::message::node::Heartbeat;
+use protocol::message::player::Join;
+use protocol::message::subscription::{GetTopology, Topology};
+use store::StoreRequest;
+
+/// What links and control say to each other about topologies.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TopologyWord {
+    /// Have you a newer one?
+    Question(GetTopology),
+    /// This is ours.
+    Bundle(Topology),
+}
+
+/// Names a question of a world to the store, so that its answer finds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionId(pub u64);
+
+/// One thing to do. Never waits for anybody.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorldEffect {
+    /// To the store; exactly one answer comes back by [`World::store_answer`](super::World::store_answer).
+    Ask(QuestionId, StoreRequest),
+    /// Signatures to be checked; what they say comes back by [`World::join_verified`](super::World::join_verified).
+    Verify(LinkId, Join),
+    /// A heartbeat of the peer came: loads, and the version of its topology.
+    Heard(LinkId, Heartbeat),
+    /// A heartbeat is due: to be filled in and given to [`World::beat`](super::World::beat).
+    Beat(LinkId, Heartbeat),
+    /// The peer speaks of topologies; an answer goes by [`World::say`](super::World::say).
+    Topology(LinkId, TopologyWord),
+    /// The link is over: these bytes are to be written if the peer still takes them, and the stream closed.
+    LinkEnded(LinkId, DownReason, Vec<u8>),
+    /// Another process serves the region now: this process has to end.
+    Superseded(RegionNumber),
+    /// Something was refused, or happened that is counted: the label of a metric.
+    Count(&'static str),
+}

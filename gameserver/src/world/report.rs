@@ -1,0 +1,58 @@
+//! What a world tells of itself, for whoever asks: a snapshot, so that asking costs no tick.
+
+use net::link::LinkId;
+use net::link_core::Sealing;
+use serde::Serialize;
+
+use super::World;
+use super::links::LinkReport;
+use super::recent_times::TimesSummary;
+use crate::region::{Region, RegionStatus};
+
+/// A region at a glance, with how its ticks do.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RegionReport {
+    /// What it has.
+    #[serde(flatten)]
+    pub status: RegionStatus,
+    /// Lengths of the last ticks, microseconds.
+    pub tick_us: TimesSummary,
+    /// From question to answer of the store, microseconds.
+    pub store_us: TimesSummary,
+    /// Ticks left out because their time was over.
+    pub ticks_skipped: u64,
+    /// Whether it ticks: one that nobody plays in or watches sleeps.
+    pub is_awake: bool,
+}
+
+impl<S: Sealing> World<S> {
+    /// All regions, ascending.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.slots.iter().map(|(_, slot)| &slot.region)
+    }
+
+    /// How all regions are, ascending.
+    #[must_use]
+    pub fn region_reports(&self) -> Vec<RegionReport> {
+        let report = |slot: &super::slots::Slot| RegionReport {
+            status: slot.region.status(),
+            tick_us: slot.ticks.summary(),
+            store_us: slot.store.summary(),
+            ticks_skipped: slot.skipped,
+            is_awake: slot.is_awake(),
+        };
+        self.slots.iter().map(|(_, slot)| report(slot)).collect()
+    }
+
+    /// All links that are up.
+    #[must_use]
+    pub fn link_reports(&self) -> Vec<(LinkId, LinkReport)> {
+        self.links.iter().map(|(id, link)| (id, link.report())).collect()
+    }
+
+    /// Users known, whether they are here, expected, or just handed over.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.directory.users()
+    }
+}

@@ -1,0 +1,376 @@
+//! A world, a store, and proxies and peers at the other end of its links, under a made-up clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use net::link::LinkId;
+use net::link_core::{Clear, DownReason, LinkCore, LinkLife, Received};
+use protocol::Code;
+use protocol::frame::PeerClock;
+use protocol::ids::{Incarnation, Lane, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
+use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy, ServerToServer};
+use protocol::message::player::Join;
+use protocol::message::subscription::{Subscribe, Unsubscribe};
+use protocol::node_handshake::LinkTerms;
+use store::simulated::SimulatedStore;
+use store::{StoreReply, StoreRequest};
+use topology::Topology;
+
+use super::*;
+use crate::demo::DemoGame;
+use crate::join_check::JoinError;
+use crate::region::{NoClock, RegionConfig};
+
+const OWN: NodeNumber = NodeNumber(1);
+const EDGE: NodeNumber = NodeNumber(101);
+const TICK_US: u64 = 50_000;
+
+type ProxyEnd = LinkCore<ServerToProxy, ProxyToServer, Clear>;
+
+fn topology() -> Arc<Topology> {
+    let text = "[world]\nname = \"w\"\nsize = [128, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[proxy]]\nname = \"p\"\nnumber = 101\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n[[server]]\nname = \"a\"\nnumber = 1\npeer = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:0\"\n[grid]\ncolumns = 2\nrows = 1\nservers = [\"a\", \"a\"]\n";
+    Arc::new(topology::parse("t", text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
+}
+
+struct Scene {
+    world: World<Clear>,
+    store: SimulatedStore,
+    now: Moment,
+    /// What the world wanted of its process since the last look, but for the store.
+    wanted: Vec<WorldEffect>,
+    /// The kernel takes nothing.
+    is_stuck: bool,
+    /// What it has taken, by link.
+    taken: BTreeMap<LinkId, Vec<u8>>,
+    epochs: BTreeMap<RegionNumber, RegionEpoch>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (topology, mut store) = (topology(), SimulatedStore::default());
+        let mut epochs = BTreeMap::new();
+        let regions = topology.regions().iter().map(|region| {
+            let request = StoreRequest::ServeRegion {
+                region: region.number,
+                node: OWN,
+                after: None,
+            };
+            let Ok(StoreReply::Serving(epoch)) = store.apply(&request) else {
+                panic!("nobody else serves it");
+            };
+            epochs.insert(region.number, epoch);
+            let config = RegionConfig::new(region.number, epoch, OWN, Arc::clone(&topology));
+            Region::new(config, Box::new(DemoGame::with_creatures(2))).unwrap()
+        });
+        let regions = regions.collect();
+        let now = Moment {
+            mono_us: 1_000_000,
+            wall_ms: 1_700_000_000_000,
+        };
+        let world = World::new(OWN, topology, regions, now);
+        let mut scene = Self {
+            world,
+            store,
+            now,
+            wanted: Vec::new(),
+            is_stuck: false,
+            taken: BTreeMap::new(),
+            epochs,
+        };
+        scene.settle();
+        scene
+    }
+
+    /// The store answers at once; the rest waits to be looked at.
+    fn settle(&mut self) {
+        let mut effects = Vec::new();
+        loop {
+            self.world.take_effects(&mut effects);
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects.drain(..) {
+                match effect {
+                    WorldEffect::Ask(id, request) => {
+                        let result = self.store.apply(&request);
+                        self.world.store_answer(id, result, self.now);
+                    }
+                    other => self.wanted.push(other),
+                }
+            }
+        }
+    }
+
+    /// Time passes; how many ticks were made.
+    fn pass(&mut self, ms: u64) -> usize {
+        let end_us = self.now.mono_us + ms * 1000;
+        let mut ticks = 0;
+        while let Some(due_us) = self.world.due_us(self.now).filter(|due_us| *due_us <= end_us) {
+            let step_us = due_us.max(self.now.mono_us) - self.now.mono_us;
+            self.now.mono_us += step_us;
+            self.now.wall_ms += step_us / 1000;
+            if self.world.tick_region(self.now, &mut NoClock).is_some() {
+                ticks += 1;
+            } else {
+                self.world.tick_links(self.now);
+            }
+            self.settle();
+            self.answer_beats();
+            self.take();
+        }
+        self.now.mono_us = end_us;
+        ticks
+    }
+
+    /// The kernel takes what waits on all links.
+    fn take(&mut self) {
+        let links: Vec<LinkId> = self.world.link_reports().iter().map(|(id, _)| *id).collect();
+        for id in links.into_iter().filter(|_| !self.is_stuck) {
+            self.world.flush(id, self.now);
+            let bytes = self.world.unsent(id).to_vec();
+            self.world.wrote(id, bytes.len());
+            self.taken.entry(id).or_default().extend(bytes);
+        }
+    }
+
+    fn answer_beats(&mut self) {
+        let wanted = std::mem::take(&mut self.wanted);
+        for effect in wanted {
+            match effect {
+                WorldEffect::Beat(id, heartbeat) => self.world.beat(id, heartbeat),
+                other => self.wanted.push(other),
+            }
+        }
+    }
+
+    fn life(&self) -> LinkLife {
+        LinkLife {
+            terms: LinkTerms {
+                heartbeat_ms: 500,
+                dead_ms: 65_000,
+                ..LinkTerms::default()
+            },
+            peer_clock: PeerClock {
+                wall_ms: self.now.wall_ms,
+                at_ms: self.now.mono_us / 1000,
+            },
+            until_wall_ms: i64::MAX,
+        }
+    }
+
+    fn proxy_up(&mut self, id: u64, start: u64) -> ProxyEnd {
+        let core = LinkCore::new(Clear::default(), self.life(), self.now);
+        self.world.proxy_up(LinkId(id), arriving(start), core, self.now);
+        self.settle();
+        LinkCore::new(Clear::default(), self.life(), self.now)
+    }
+
+    fn says(&mut self, id: u64, end: &mut ProxyEnd, message: impl Into<ProxyToServer>) {
+        end.push(&message.into());
+        end.flush(self.now);
+        let bytes = end.unsent().to_vec();
+        end.wrote(bytes.len());
+        self.world.receive(LinkId(id), &bytes, self.now);
+        self.settle();
+    }
+
+    /// What the kernel has taken of a link, as its other end hears it.
+    fn hears(&mut self, id: u64, end: &mut ProxyEnd) -> Vec<ServerToProxy> {
+        self.take();
+        end.receive(&self.taken.remove(&LinkId(id)).unwrap_or_default());
+        let mut heard = Vec::new();
+        while let Ok(Some(received)) = end.next(self.now) {
+            if let Received::Message(message) = received {
+                heard.push(message);
+            }
+        }
+        heard
+    }
+
+    fn subscribe(&self, region: u32, cells: Vec<u32>) -> Subscribe {
+        Subscribe {
+            region,
+            region_epoch: self.epochs[&RegionNumber(region)].0,
+            cells,
+        }
+    }
+
+    fn ended(&self) -> Vec<(u64, DownReason)> {
+        let ended = self.wanted.iter().filter_map(|effect| match effect {
+            WorldEffect::LinkEnded(id, reason, _) => Some((id.0, *reason)),
+            _ => None,
+        });
+        ended.collect()
+    }
+
+    fn counts(&self, label: &str) -> usize {
+        let counted = |effect: &&WorldEffect| matches!(effect, WorldEffect::Count(it) if *it == label);
+        self.wanted.iter().filter(counted).count()
+    }
+}
+
+fn arriving(start: u64) -> ArrivingLane {
+    let at = ProxyLane {
+        node: EDGE,
+        lane: Lane::FIRST,
+    };
+    ArrivingLane {
+        lane: LiveLane {
+            at,
+            incarnation: Incarnation(start),
+        },
+        lanes: Lanes::ONE,
+    }
+}
+
+fn ticks_of(heard: &[ServerToProxy], region: u32) -> usize {
+    let is_end =
+        |message: &&ServerToProxy| matches!(message, ServerToProxy::TickEnd(end) if end.region == region);
+    heard.iter().filter(is_end).count()
+}
+
+fn cells_of(heard: &[ServerToProxy]) -> usize {
+    let cells = heard.iter().map(|message| match message {
+        ServerToProxy::CellUpdates(updates) => updates.cells.len(),
+        _ => 0,
+    });
+    cells.sum()
+}
+
+#[test]
+fn a_lane_hears_which_regions_are_served_and_then_only_what_it_asked_for() {
+    let mut scene = Scene::new();
+    let mut proxy = scene.proxy_up(7, 1);
+    let serving = scene.hears(7, &mut proxy);
+    let served = serving
+        .iter()
+        .filter(|message| matches!(message, ServerToProxy::Serving(_)));
+    assert_eq!(served.count(), 2);
+    let subscribe = scene.subscribe(1, vec![0, 1, 4]);
+    scene.says(7, &mut proxy, subscribe);
+    scene.pass(200);
+    let heard = scene.hears(7, &mut proxy);
+    assert!(cells_of(&heard) >= 3, "keyframes of all");
+    assert!(ticks_of(&heard, 1) >= 3 && ticks_of(&heard, 2) == 0);
+}
+
+#[test]
+fn a_region_that_nobody_watches_sleeps_and_one_that_is_watched_wakes() {
+    let mut scene = Scene::new();
+    scene.pass(1_000);
+    assert_eq!(scene.pass(60_000), 0, "nobody plays, nobody looks");
+    let mut proxy = scene.proxy_up(7, 1);
+    scene.hears(7, &mut proxy);
+    let subscribe = scene.subscribe(2, vec![2]);
+    scene.says(7, &mut proxy, subscribe);
+    let ticks = scene.pass(1_000);
+    assert!((19..=21).contains(&ticks), "one region ticks: {ticks}");
+    let heard = scene.hears(7, &mut proxy);
+    assert!(cells_of(&heard) > 0 && ticks_of(&heard, 2) > 0);
+    let unsubscribe = Unsubscribe {
+        region: 2,
+        region_epoch: scene.epochs[&RegionNumber(2)].0,
+        cells: vec![2],
+    };
+    scene.says(7, &mut proxy, unsubscribe);
+    scene.pass(1_000);
+    assert_eq!(scene.pass(10_000), 0);
+}
+
+#[test]
+fn who_does_not_take_a_tick_is_told_of_none_until_it_does() {
+    let mut scene = Scene::new();
+    let mut proxy = scene.proxy_up(7, 1);
+    scene.hears(7, &mut proxy);
+    let subscribe = scene.subscribe(1, vec![0, 1, 4, 5]);
+    scene.says(7, &mut proxy, subscribe);
+    scene.pass(100);
+    scene.hears(7, &mut proxy);
+    scene.is_stuck = true;
+    scene.pass(100);
+    let before = scene.world.link_reports()[0].1.sight.waiting_bytes;
+    scene.pass(30_000);
+    let after = scene.world.link_reports()[0].1.sight.waiting_bytes;
+    assert!(
+        after - before < 600 * 64,
+        "only that ticks are over: {before} → {after}"
+    );
+    scene.is_stuck = false;
+    let late = scene.hears(7, &mut proxy);
+    assert!(
+        cells_of(&late) <= 8,
+        "what moved meanwhile was not queued: {}",
+        cells_of(&late)
+    );
+    scene.pass(100);
+    assert!(
+        cells_of(&scene.hears(7, &mut proxy)) > 0,
+        "and is told as soon as there is room"
+    );
+}
+
+#[test]
+fn the_newer_link_of_a_lane_wins_and_an_older_start_is_refused() {
+    let mut scene = Scene::new();
+    scene.proxy_up(7, 2);
+    scene.proxy_up(8, 2);
+    assert_eq!(scene.ended(), [(7, DownReason::Closed(Code::DuplicateLink))]);
+    scene.proxy_up(9, 1);
+    assert_eq!(scene.ended()[1..], [(9, DownReason::Closed(Code::DuplicateLink))]);
+    let links: Vec<_> = scene.world.link_reports().iter().map(|(id, _)| id.0).collect();
+    assert_eq!(links, [8]);
+}
+
+#[test]
+fn a_verdict_for_a_link_that_is_gone_is_dropped_and_a_refusal_is_told() {
+    let mut scene = Scene::new();
+    let mut proxy = scene.proxy_up(7, 1);
+    scene.hears(7, &mut proxy);
+    let join = Join {
+        user: 5,
+        ..Join::default()
+    };
+    scene.says(7, &mut proxy, join.clone());
+    assert!(matches!(scene.wanted.pop(), Some(WorldEffect::Verify(LinkId(7), asked)) if asked == join));
+    let refused = || Err(JoinError::OtherUser);
+    scene.world.join_verified(LinkId(7), &join, refused(), scene.now);
+    let heard = scene.hears(7, &mut proxy);
+    assert!(matches!(&heard[..], [ServerToProxy::JoinRefused(refused)] if refused.user == 5));
+    scene.world.broke(LinkId(7), "eof", scene.now);
+    scene.settle();
+    let before = scene.counts("join_other_user");
+    scene.world.join_verified(LinkId(7), &join, refused(), scene.now);
+    scene.settle();
+    assert_eq!(scene.counts("join_other_user"), before);
+}
+
+#[test]
+fn what_a_stranger_to_the_protocol_says_ends_its_link_alone() {
+    let mut scene = Scene::new();
+    scene.proxy_up(7, 1);
+    let mut bytes = Vec::new();
+    ServerToServer::from(protocol::message::handover::Commit::default()).encode(&mut bytes);
+    let mut frame = Vec::new();
+    Sealing::seal(
+        &mut Clear::default(),
+        protocol::frame::FrameType::Batch,
+        scene.now,
+        &mut frame,
+        |out| out.extend_from_slice(&bytes),
+    )
+    .unwrap();
+    scene.world.receive(LinkId(7), &frame, scene.now);
+    scene.settle();
+    assert_eq!(scene.ended(), [(7, DownReason::Broken("family_denied"))]);
+    scene.pass(TICK_US / 1000);
+}
+
+#[test]
+fn a_drain_is_over_when_everything_is_written_down() {
+    let mut scene = Scene::new();
+    scene.pass(1_000);
+    scene.world.drain(scene.now);
+    scene.settle();
+    scene.pass(500);
+    assert!(scene.world.is_written_down());
+}
