@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
-use protocol::cell::{Applied, CellEntity, CellState, Change, DecodedCell, ParsedSnapshot, RemoveReason};
+use protocol::cell::{
+    Applied, CellEntity, CellState, Change, DecodedCell, Gap, ParsedSnapshot, RemoveReason,
+};
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::EntityId;
 
@@ -94,7 +96,8 @@ impl World {
     /// Takes a snapshot; the caller has checked that it is the newest.
     pub(super) fn take(&mut self, snapshot: &ParsedSnapshot, now_ms: u64) {
         self.look(CellIndex(snapshot.head.home_cell));
-        for update in &snapshot.cells {
+        for updates in snapshot.cells.chunk_by(|one, next| one.cell == next.cell) {
+            let Some(update) = updates.first() else { continue };
             let region = self.shape.regions.get(update.cell.0 as usize);
             let view = snapshot
                 .head
@@ -102,7 +105,7 @@ impl World {
                 .iter()
                 .find(|view| Some(&view.region) == region);
             if let Some(view) = view.filter(|_| self.sees(update.cell)) {
-                self.take_cell(update, view.region_epoch, view.tick, now_ms);
+                self.take_cell(update.cell, updates, (view.region_epoch, view.tick), now_ms);
             }
         }
         self.fade(now_ms);
@@ -124,10 +127,17 @@ impl World {
         self.entities.retain(|_, entity| sees(entity.cell));
     }
 
-    fn take_cell(&mut self, update: &DecodedCell, region_epoch: u64, tick: u64, now_ms: u64) {
+    /// Takes what a snapshot says of one cell: one update, or several deltas that lead to now.
+    fn take_cell(
+        &mut self,
+        index: CellIndex,
+        updates: &[DecodedCell],
+        (region_epoch, tick): (u64, u64),
+        now_ms: u64,
+    ) {
         let (grid, rings, home) = (self.shape.grid, self.shape.view_rings, self.home);
         let entities = &mut self.entities;
-        let cell = self.cells.entry(update.cell).or_default();
+        let cell = self.cells.entry(index).or_default();
         if region_epoch < cell.region_epoch {
             return;
         }
@@ -136,11 +146,11 @@ impl World {
                 region_epoch,
                 ..Cell::default()
             };
-            entities.retain(|_, entity| entity.cell != update.cell);
+            entities.retain(|_, entity| entity.cell != index);
         }
         let sighting = Sighting {
             grid: &grid,
-            cell: update.cell,
+            cell: index,
             when: When {
                 tick,
                 tick_ms: 1_000 / u64::from(self.shape.tick_hz.max(1)),
@@ -148,7 +158,7 @@ impl World {
             },
         };
         let fades_at_ms = &mut self.fades_at_ms;
-        let applied = cell.state.apply_with(update, |change| match change {
+        let mut tell = |change: Change<'_>| match change {
             Change::Added(seen) | Change::Changed(seen) => sighting.see(entities, seen, News::Whole),
             Change::Moved(seen) => sighting.see(entities, seen, News::Motion),
             Change::Removed { entity, reason } => {
@@ -162,15 +172,29 @@ impl World {
                     fades_at_ms.get_or_insert(now_ms + MOVED_GRACE_MS);
                 }
             }
-        });
+        };
         // A gap changes nothing: the proxy sees from the acknowledgements what is missing and repeats it.
-        match applied {
+        let note = |cell: &mut Cell, applied: Result<Applied, Gap>| match applied {
             Ok(Applied::Advanced) => cell.whole_at_ms = now_ms,
-            Ok(Applied::Partially) => {
-                cell.partial_at_ms = Some(now_ms);
-                self.fades_at_ms = Some(now_ms);
-            }
+            Ok(Applied::Partially) => cell.partial_at_ms = Some(now_ms),
             Ok(Applied::Stale) | Err(_) => {}
+        };
+        if let [update] = updates {
+            let applied = cell.state.apply_with(update, &mut tell);
+            note(cell, applied);
+        } else {
+            // Those before the last are old news under the tick of now: only where they lead to is a sighting.
+            let mut outcomes = BTreeMap::new();
+            for update in updates {
+                let applied = cell
+                    .state
+                    .apply_with(update, |change| Outcome::note(&mut outcomes, change));
+                note(cell, applied);
+            }
+            outcomes.values().for_each(|outcome| tell(outcome.as_change()));
+        }
+        if cell.partial_at_ms == Some(now_ms) {
+            self.fades_at_ms = Some(now_ms);
         }
     }
 
@@ -200,6 +224,40 @@ impl World {
             !fades
         });
         self.fades_at_ms = next_ms;
+    }
+}
+
+/// What several updates of a cell come to for one entity.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Seen(CellEntity, News),
+    Lost(CellEntity, Option<RemoveReason>),
+}
+
+impl Outcome {
+    fn note(outcomes: &mut BTreeMap<EntityId, Self>, change: Change<'_>) {
+        let (id, outcome) = match change {
+            Change::Added(seen) | Change::Changed(seen) => (seen.id, Self::Seen(*seen, News::Whole)),
+            Change::Moved(seen) => {
+                let before = outcomes.get(&seen.id);
+                let whole = matches!(before, Some(Self::Seen(_, News::Whole)));
+                let news = if whole { News::Whole } else { News::Motion };
+                (seen.id, Self::Seen(*seen, news))
+            }
+            Change::Removed { entity, reason } => (entity.id, Self::Lost(*entity, reason)),
+        };
+        outcomes.insert(id, outcome);
+    }
+
+    fn as_change(&self) -> Change<'_> {
+        match self {
+            Self::Seen(entity, News::Whole) => Change::Changed(entity),
+            Self::Seen(entity, News::Motion) => Change::Moved(entity),
+            Self::Lost(entity, reason) => Change::Removed {
+                entity,
+                reason: *reason,
+            },
+        }
     }
 }
 
@@ -306,6 +364,10 @@ mod tests {
         }
 
         fn give(&mut self, home: CellIndex, tick: u64, bytes: &bytes::Bytes) {
+            self.give_all(home, tick, &[bytes]);
+        }
+
+        fn give_all(&mut self, home: CellIndex, tick: u64, updates: &[&bytes::Bytes]) {
             let grid = self.world.shape.grid;
             let region = |region| RegionView {
                 region,
@@ -318,7 +380,9 @@ mod tests {
                 regions: vec![region(1), region(2)],
                 ..Snapshot::default()
             };
-            let cells = vec![DecodedCell::parse(bytes.clone(), &grid).unwrap()];
+            let parse =
+                |bytes: &&bytes::Bytes| DecodedCell::parse(bytes::Bytes::clone(bytes), &grid).unwrap();
+            let cells = updates.iter().map(parse).collect();
             self.world.take(&ParsedSnapshot { head, cells }, self.now_ms);
         }
 
@@ -362,6 +426,43 @@ mod tests {
                 "it does not fade after it appeared"
             );
         }
+    }
+
+    #[test]
+    fn a_cell_that_was_left_out_does_not_take_back_who_left_it_meanwhile() {
+        let (left, home) = (CellIndex(0), WEST);
+        let mut scene = Scene::new();
+        scene.add(0, 7, 1, left, 31.0);
+        let shown = scene.encoder.finish_keyframe(left, 1);
+        scene.encoder.clear();
+        let nobody = scene.encoder.finish_keyframe(home, 1);
+        scene.give_all(home, 10, &[&shown, &nobody]);
+        // It walks on and crosses; the cell it crosses into comes first, the one it left had no room.
+        scene.encoder.clear();
+        scene.add(0, 7, 1, home, 32.5);
+        let come = scene.encoder.finish_delta(home, 1, 2);
+        scene.give(home, 12, &come);
+        scene.encoder.clear();
+        let grid = scene.world.shape.grid;
+        let at = CellPoint::of(Position { x: 31.9, y: 1.0 }, left, &grid);
+        scene.encoder.put_move(0, at, 0).unwrap();
+        let walked = scene.encoder.finish_delta(left, 1, 2);
+        scene.encoder.clear();
+        let moved = RemoveReason::Moved {
+            cell: home,
+            epoch: OwnerEpoch(1),
+        };
+        scene.encoder.put_remove(0, moved).unwrap();
+        let gone = scene.encoder.finish_delta(left, 2, 3);
+        scene.give_all(home, 13, &[&walked, &gone]);
+        assert_eq!(scene.cell_of(7), Some(home.0));
+        scene.now_ms += 10_000;
+        scene.give(home, 30, &come);
+        assert_eq!(
+            scene.cell_of(7),
+            Some(home.0),
+            "it stands there and is not repeated"
+        );
     }
 
     #[test]
