@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use protocol::cell::{Applied, CellEncoder, CellEntity, CellPoint, CellState, DecodedCell, PositionForm};
+use protocol::cell::{
+    Add, Applied, CellEncoder, CellEntity, CellPoint, CellState, Change, DecodedCell, PositionForm,
+};
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{EntityId, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::client::{RegionView, UpdateKind};
@@ -39,6 +41,8 @@ pub(super) struct CellView {
     pub(super) region: RegionNumber,
     pub(super) epoch: RegionEpoch,
     state: CellState,
+    /// Where in the cell each entity is.
+    slots: FastMap<EntityId, u16>,
     deltas: RecentDeltas,
     keyframe: Option<(u32, Bytes)>,
     watchers: u32,
@@ -59,20 +63,31 @@ impl CellView {
 
     /// The entity with this id, if it is in the cell.
     pub(super) fn entity(&self, id: EntityId) -> Option<&CellEntity> {
-        self.state
-            .entities()
-            .map(|(_, entity)| entity)
-            .find(|entity| entity.id == id)
+        let slot = self.slots.get(&id)?;
+        self.state.get(*slot).filter(|entity| entity.id == id)
     }
 
     fn forget(&mut self) {
         self.state = CellState::default();
+        self.slots.clear();
         self.deltas.clear();
         self.keyframe = None;
     }
 
     fn take(&mut self, bytes: &Bytes, decoded: &DecodedCell) -> Taken {
-        match self.state.apply(decoded) {
+        let slots = &mut self.slots;
+        let applied = self.state.apply_with(decoded, |change| {
+            if let Change::Removed { entity, .. } = change {
+                slots.remove(&entity.id);
+            }
+        });
+        if matches!(applied, Ok(Applied::Advanced | Applied::Partially)) {
+            let state = &self.state;
+            let there = |add: &&Add| state.get(add.slot).is_some_and(|held| held.id == add.entity.id);
+            let adds = decoded.adds.iter().filter(there);
+            slots.extend(adds.map(|add| (add.entity.id, add.slot)));
+        }
+        match applied {
             Err(_) => return Taken::Gap,
             Ok(Applied::Stale | Applied::Partially) => return Taken::Nothing,
             Ok(Applied::Advanced) => {}
