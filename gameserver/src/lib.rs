@@ -6,6 +6,7 @@ pub mod dispatch;
 pub mod fixed_map;
 pub mod join_check;
 pub mod logic;
+pub mod process_numbers;
 pub mod proxy_lanes;
 pub mod region;
 pub mod server;

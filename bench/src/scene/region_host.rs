@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use gameserver::demo::DemoGame;
 use gameserver::join_check::VerifiedJoin;
+use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{
     NoClock, NoLimit, Now, PhaseClock, Region, RegionConfig, RegionEffect, RegionInput,
 };
 use protocol::ids::{
-    AttachNo, CommandNumber, EventNumber, Lanes, LiveLane, ProxyLane, SessionGeneration, SessionId, UserId,
+    AttachNo, CommandNumber, EventNumber, Incarnation, Lanes, LiveLane, ProxyLane, SessionGeneration,
+    SessionId, UserId,
 };
 use protocol::message::family::ServerToProxy;
 use protocol::message::subscription::Subscribe;
@@ -54,7 +56,8 @@ impl RegionHost {
         let StoreReply::Serving(epoch) = store.apply(&serve)? else {
             bail!("the store does not let the region be served");
         };
-        let config = RegionConfig::new(REGION, epoch, SERVER, Arc::clone(topology));
+        let numbers = ProcessNumbers::new(SERVER, Incarnation(1));
+        let config = RegionConfig::new(REGION, epoch, numbers, Arc::clone(topology));
         let mut host = Self {
             region: Region::new(config, Box::new(DemoGame::default()))?,
             store,

@@ -56,6 +56,11 @@ impl RegionState {
         if message.body.len() > COMMAND_BYTES_MAX {
             return self.count("command_too_long");
         }
+        let kind = match CommandClass::try_from(message.class) {
+            Ok(CommandClass::Soft) => CommandKind::Soft,
+            Ok(CommandClass::Durable) => CommandKind::Durable,
+            Err(_) => return self.count("command_class_unknown"),
+        };
         let Some(player) = self.bound_player(lane, user, epoch) else {
             return self.early(lane, user, epoch, EarlyMessage::Command(message));
         };
@@ -68,10 +73,6 @@ impl RegionState {
             let number = player.command_ack();
             return self.acknowledge(lane, user, epoch, number);
         }
-        let kind = match message.class() {
-            CommandClass::Soft => CommandKind::Soft,
-            CommandClass::Durable => CommandKind::Durable,
-        };
         let number = message.number;
         player.commands.push_back(QueuedCommand {
             number,
@@ -92,6 +93,9 @@ impl RegionState {
         let Some(player) = self.bound_player(lane, user, epoch) else {
             return self.early(lane, user, epoch, EarlyMessage::EventAck(*message));
         };
+        if message.number > player.events.last() {
+            return self.count("event_ack_unissued");
+        }
         player.events.acknowledge(message.number);
         player.dirty_since_ms.get_or_insert(now_ms);
     }

@@ -73,7 +73,7 @@ impl Ctx for RegionState {
         if !self.rect.contains(at) {
             return None;
         }
-        let id = self.entity_id()?;
+        let id = self.config.numbers.entity()?;
         let entity = Entity {
             id,
             kind,
@@ -158,20 +158,21 @@ impl Ctx for RegionState {
 
     fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability) {
         let durable = reliability == Reliability::Durable;
-        let waits = durable && matches!(self.commanding, Some((by, CommandKind::Durable, _)) if by == user);
         let now_ms = self.now.mono_ms;
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
         // A frozen player is what its Prepare says, down to the number of its last event.
         let frozen = matches!(player.phase, Phase::Frozen(_));
-        if frozen || body.len() > EVENT_BYTES_MAX || (!durable && player.bound.lane.is_none()) {
+        if frozen || body.len() > EVENT_BYTES_MAX {
             return;
         }
-        if !player.events.push(body, durable, waits) {
+        if !player.events.push(body, durable) {
             return self.count("events_full");
         }
         if durable {
+            // It is told once it is committed: until then a crash could give its number to another event.
+            player.durable_applied |= player.phase != Phase::Leaving;
             player.dirty_since_ms.get_or_insert(now_ms);
         }
         self.send_events(user);

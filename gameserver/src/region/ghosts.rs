@@ -1,12 +1,14 @@
 //! Ghosts: the entities in the neighbours' border strips, as their own regions publish them. They are looked at and
 //! never passed on: proxies subscribe to the neighbour itself.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::cell::{CellState, speed};
+use protocol::cell::{Add, Applied, CellState, Change, DecodedCell, Gap, speed};
 use protocol::geometry::{CellGrid, CellIndex, Position};
 use protocol::ids::{EntityId, RegionEpoch, RegionNumber};
 
+use crate::fixed_map::FixedMap;
 use crate::logic::{EntityView, Place};
 
 #[derive(Debug, Default)]
@@ -18,13 +20,57 @@ pub(super) struct Neighbour {
     pub(super) fades_at_ms: Option<u64>,
 }
 
+/// Where a ghost was seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sighting {
+    region: RegionNumber,
+    cell: CellIndex,
+    slot: u16,
+}
+
 /// Everything seen of the neighbours.
 #[derive(Debug, Default)]
 pub(super) struct Ghosts {
     pub(super) neighbours: BTreeMap<RegionNumber, Neighbour>,
+    /// By entity, so that nobody has to look through all strips for one.
+    sightings: FixedMap<EntityId, Sighting>,
 }
 
 impl Ghosts {
+    /// Takes what a neighbour shows of a cell. Nothing happens without the neighbour.
+    pub(super) fn apply(&mut self, region: RegionNumber, update: &DecodedCell) -> Result<(), Gap> {
+        let Some(neighbour) = self.neighbours.get_mut(&region) else {
+            return Ok(());
+        };
+        neighbour.fades_at_ms = None;
+        let (cell, sightings) = (update.cell, &mut self.sightings);
+        let state = neighbour.cells.entry(cell).or_default();
+        let applied = state.apply_with(update, |change| {
+            if let Change::Removed { entity, .. } = change
+                && let Entry::Occupied(seen) = sightings.entry(entity.id)
+                && (seen.get().region, seen.get().cell) == (region, cell)
+            {
+                seen.remove();
+            }
+        })?;
+        if applied != Applied::Stale {
+            let there = |add: &&Add| state.get(add.slot).is_some_and(|held| held.id == add.entity.id);
+            for add in update.adds.iter().filter(there) {
+                let slot = add.slot;
+                sightings.insert(add.entity.id, Sighting { region, cell, slot });
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of this neighbour is seen any more.
+    pub(super) fn forget(&mut self, region: RegionNumber) {
+        if let Some(neighbour) = self.neighbours.get_mut(&region) {
+            neighbour.cells.clear();
+        }
+        self.sightings.retain(|_, seen| seen.region != region);
+    }
+
     /// Calls `found` with each ghost within `radius` units.
     pub(super) fn nearby(
         &self,
@@ -51,13 +97,10 @@ impl Ghosts {
     }
 
     pub(super) fn entity(&self, grid: &CellGrid, id: EntityId) -> Option<EntityView<'_>> {
-        self.neighbours.iter().find_map(|(&region, neighbour)| {
-            neighbour.cells.iter().find_map(|(&index, cell)| {
-                let mut entities = cell.entities();
-                let (_, entity) = entities.find(|(_, entity)| entity.id == id)?;
-                Some(view(region, index, entity, grid))
-            })
-        })
+        let seen = self.sightings.get(&id)?;
+        let cell = self.neighbours.get(&seen.region)?.cells.get(&seen.cell)?;
+        let entity = cell.get(seen.slot).filter(|entity| entity.id == id)?;
+        Some(view(seen.region, seen.cell, entity, grid))
     }
 
     /// When the next ghosts fade, milliseconds.

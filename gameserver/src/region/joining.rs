@@ -25,6 +25,8 @@ pub(super) struct Joining {
     pub(super) row: Option<PlayerRow>,
     /// The CAS that makes the user active here is sent: nothing else may make it active meanwhile.
     pub(super) activating: bool,
+    /// The row may lack the last second of whoever had the player before.
+    pub(super) after_crash: bool,
     /// The client is gone again.
     pub(super) left: bool,
 }

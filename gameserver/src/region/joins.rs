@@ -32,11 +32,8 @@ impl RegionState {
         if self.players.contains_key(&join.user) {
             return self.rebind(lane, join);
         }
-        // A stub that names this very server would send the proxy in a circle; the row knows which region it is.
-        let stub = self.stubs.get(&join.user).copied();
-        if let Some(stub) = stub.filter(|stub| stub.at.node != self.config.node) {
-            return self.elsewhere(lane, join.user, &stub);
-        }
+        // Where the user went from here may be long over, so the row is asked even then: two servers that each remember
+        // a former crossing would send the proxy in a circle.
         let order = (join.session_generation, join.attach_no);
         if let Some(joining) = self.joining.get_mut(&join.user) {
             let newer =
@@ -73,6 +70,7 @@ impl RegionState {
             spawn,
             row: None,
             activating: false,
+            after_crash: false,
             left: false,
         };
         self.joining.insert(user, joining);
@@ -91,10 +89,7 @@ impl RegionState {
             return self.refuse_join(lane, &join, Code::Superseded);
         }
         match player.phase {
-            Phase::Frozen(_) | Phase::Leaving | Phase::Unanswered => {
-                player.waiting_join = Some((lane, join));
-                return;
-            }
+            Phase::Frozen(_) | Phase::Leaving | Phase::Unanswered => return self.wait(lane, join),
             Phase::Active => {}
         }
         let before = (player.bound.lane, player.session_key());
@@ -117,6 +112,30 @@ impl RegionState {
         self.welcome(join.user);
         if !self.proxies.is_up(lane) {
             self.linkdead(join.user);
+        }
+    }
+
+    /// A join for a player whose fate is open. Of two that wait the higher one stays, in whatever order they came.
+    fn wait(&mut self, lane: LiveLane, join: VerifiedJoin) {
+        let Some(player) = self.players.get_mut(&join.user) else {
+            return;
+        };
+        let order = |join: &VerifiedJoin| (join.session_generation, join.attach_no);
+        let Some((waiting_lane, waiting)) = player.waiting_join.take() else {
+            player.waiting_join = Some((lane, join));
+            return;
+        };
+        let same_node = waiting_lane.node() == lane.node();
+        let newer = order(&join) > order(&waiting) || (order(&join) == order(&waiting) && same_node);
+        let (stays, goes) = if newer {
+            ((lane, join), (waiting_lane, waiting))
+        } else {
+            ((waiting_lane, waiting), (lane, join))
+        };
+        player.waiting_join = Some(stays);
+        // A proxy that says the same again, or something newer, has given its former word up itself.
+        if !(newer && same_node) {
+            self.refuse_join(goes.0, &goes.1, Code::Superseded);
         }
     }
 
@@ -240,6 +259,7 @@ impl RegionState {
                 self.ask(Asked::Join(user), activate);
                 if let Some(joining) = self.joining.get_mut(&user) {
                     joining.activating = true;
+                    joining.after_crash |= row.owner.is_some();
                 }
             }
         }
@@ -262,7 +282,7 @@ impl RegionState {
     }
 
     fn insert_player(&mut self, user: UserId) {
-        let Some(entity) = self.entity_id() else {
+        let Some(entity) = self.config.numbers.entity() else {
             return self.end_join(user, Code::Full);
         };
         let Some(joining) = self.joining.get(&user) else {
@@ -319,6 +339,9 @@ impl RegionState {
             return self.refuse_join(joining.lane, &joining.join, Code::Busy);
         }
         if let Some(player) = self.players.get_mut(&user) {
+            if joining.after_crash {
+                player.events.skip_forgotten();
+            }
             player.bind(joining.lane, &joining.join);
             player.dirty_since_ms = Some(self.now.mono_ms);
         }
@@ -384,26 +407,31 @@ impl RegionState {
 
     /// Starts a player again from its row, where memory and store no longer agree.
     pub(super) fn restart(&mut self, user: UserId) {
-        let Some(player) = self.drop_player(user, RemoveReason::Gone) else {
+        let Some(mut player) = self.drop_player(user, RemoveReason::Gone) else {
             return;
         };
+        let again = VerifiedJoin {
+            user,
+            session: player.session,
+            session_generation: player.bound.session_generation,
+            attach_no: player.bound.attach_no,
+            client_pub: player.client_pub,
+            acked_command: protocol::ids::CommandNumber(player.told_command),
+            acked_event: protocol::ids::EventNumber(0),
+            name: player.name,
+        };
+        // A join that waited for this is the newer one.
+        let waiting = player.waiting_join.take();
+        let (lane, join) = waiting.unwrap_or((player.bound.lane.unwrap_or_default(), again));
         let joining = Joining {
-            lane: player.bound.lane.unwrap_or_default(),
-            left: player.bound.lane.is_none(),
-            join: VerifiedJoin {
-                user,
-                session: player.session,
-                session_generation: player.bound.session_generation,
-                attach_no: player.bound.attach_no,
-                client_pub: player.client_pub,
-                acked_command: protocol::ids::CommandNumber(player.told_command),
-                acked_event: protocol::ids::EventNumber(0),
-                name: player.name,
-            },
+            lane,
+            left: !self.proxies.is_up(lane),
+            join,
             since_ms: self.now.mono_ms,
             spawn: Spawn::default(),
             row: None,
             activating: false,
+            after_crash: true,
         };
         self.joining.insert(user, joining);
         self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });

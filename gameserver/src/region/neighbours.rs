@@ -107,6 +107,14 @@ impl RegionState {
         if strip.is_empty() {
             return;
         }
+        if self
+            .ghosts
+            .neighbours
+            .get(&region)
+            .is_some_and(|neighbour| neighbour.epoch != served.epoch)
+        {
+            self.ghosts.forget(region);
+        }
         let neighbour = self.ghosts.neighbours.entry(region).or_default();
         if neighbour.epoch != served.epoch {
             *neighbour = Neighbour {
@@ -149,11 +157,17 @@ impl RegionState {
 
     pub(super) fn fade_ghosts(&mut self) {
         let now_ms = self.now.mono_ms;
-        for neighbour in self.ghosts.neighbours.values_mut() {
-            if neighbour.fades_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-                neighbour.cells.clear();
+        let due = |neighbour: &Neighbour| neighbour.fades_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let neighbours = self.ghosts.neighbours.iter_mut();
+        let fading: Vec<_> = neighbours
+            .filter(|(_, neighbour)| due(neighbour))
+            .map(|(region, neighbour)| {
                 neighbour.fades_at_ms = None;
-            }
+                *region
+            })
+            .collect();
+        for region in fading {
+            self.ghosts.forget(region);
         }
     }
 
@@ -181,17 +195,7 @@ impl RegionState {
             if self.config.topology.region_of_cell(update.cell) != Some(region) {
                 return self.count("cells_foreign");
             }
-            let Some(neighbour) = self.ghosts.neighbours.get_mut(&region) else {
-                return;
-            };
-            neighbour.fades_at_ms = None;
-            if neighbour
-                .cells
-                .entry(update.cell)
-                .or_default()
-                .apply(&update)
-                .is_err()
-            {
+            if self.ghosts.apply(region, &update).is_err() {
                 missing.push(update.cell.0);
             }
         }

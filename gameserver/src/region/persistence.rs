@@ -376,6 +376,7 @@ impl RegionState {
         };
         if is_mine {
             player.phase = Phase::Active;
+            player.durable_applied |= player.events.awaits_commit();
             player.write_again_ms = Some(now_ms + AGAIN_MS);
             return self.take_waiting_join(user);
         }

@@ -85,7 +85,11 @@ struct Outgoing {
     durable: bool,
 }
 
-/// Events to the client: durable ones stay until they are acknowledged, soft ones until they are sent.
+/// Events whose numbers a crash may have taken along: more than anybody is told between two saves of its row.
+const FORGOTTEN_MAX: u64 = 1 << 20;
+
+/// Events to the client, kept until they are acknowledged. Durable ones go out once the store has them, and survive with
+/// the row; soft ones are this owner's alone, and when there is no room the oldest of them give way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Events {
     last: u64,
@@ -96,18 +100,42 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// Whether there is no room for another durable event.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= EVENTS_PENDING_MAX || self.bytes >= EVENTS_PENDING_BYTES_MAX
+        let durable = self.waiting.iter().filter(|event| event.durable);
+        let (count, bytes) = durable.fold((0, 0), |(count, bytes), event| {
+            (count + 1, bytes + event.body.len())
+        });
+        count >= EVENTS_PENDING_MAX || bytes >= EVENTS_PENDING_BYTES_MAX
     }
 
-    /// Whether the event was taken.
-    pub(super) fn push(&mut self, body: Bytes, durable: bool, waits_for_commit: bool) -> bool {
-        if self.is_full() || self.bytes + body.len() > EVENTS_PENDING_BYTES_MAX {
-            return false;
+    /// Whether there are events that no commit under way covers.
+    pub(super) fn awaits_commit(&self) -> bool {
+        self.held.next.is_some()
+    }
+
+    /// The last number that was given to an event.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The row is older than the last words of whoever had the player before: their numbers are not used again, or the
+    /// client would take a new event for one that it has.
+    pub(super) fn skip_forgotten(&mut self) {
+        self.last = self.last.saturating_add(FORGOTTEN_MAX);
+    }
+
+    /// Whether the event was taken. A durable one is sent once what is captured after now is in the store.
+    pub(super) fn push(&mut self, body: Bytes, durable: bool) -> bool {
+        while self.waiting.len() >= EVENTS_PENDING_MAX || self.bytes + body.len() > EVENTS_PENDING_BYTES_MAX {
+            let Some(soft) = self.waiting.iter().position(|event| !event.durable) else {
+                return false;
+            };
+            self.bytes -= self.waiting.remove(soft).map_or(0, |event| event.body.len());
         }
         self.last += 1;
         self.bytes += body.len();
-        if waits_for_commit {
+        if durable {
             self.held.hold(self.last);
         }
         self.waiting.push_back(Outgoing {
@@ -127,8 +155,6 @@ impl Events {
             }
         }
         self.sent = self.sent.max(limit);
-        let sent = self.sent;
-        self.forget(|event| !event.durable && event.number <= sent);
     }
 
     /// The client has them up to here.
@@ -443,12 +469,12 @@ mod tests {
     #[test]
     fn an_event_that_waits_for_a_commit_holds_back_those_after_it() {
         let mut events = Events::default();
-        assert!(events.push(Bytes::new(), false, false));
-        assert!(events.push(Bytes::new(), true, true));
-        assert!(events.push(Bytes::new(), false, false));
+        assert!(events.push(Bytes::new(), false));
+        assert!(events.push(Bytes::new(), true));
+        assert!(events.push(Bytes::new(), false));
         assert_eq!(sent(&mut events), [1]);
         events.held.begin();
-        assert!(events.push(Bytes::new(), true, true));
+        assert!(events.push(Bytes::new(), true));
         assert_eq!(sent(&mut events), [0_u64; 0]);
         events.held.release();
         assert_eq!(sent(&mut events), [2, 3]);
@@ -456,28 +482,38 @@ mod tests {
         events.held.release();
         assert_eq!(sent(&mut events), [4]);
         events.repeat();
-        assert_eq!(
-            sent(&mut events),
-            [2, 4],
-            "durable ones are repeated, soft ones are not"
-        );
+        assert_eq!(sent(&mut events), [1, 2, 3, 4], "all are repeated");
         events.acknowledge(2);
         events.repeat();
-        assert_eq!(sent(&mut events), [4]);
+        assert_eq!(sent(&mut events), [3, 4]);
+    }
+
+    #[test]
+    fn soft_events_give_way_to_newer_ones_and_durable_ones_to_none() {
+        let mut events = Events::default();
+        assert!(events.push(Bytes::new(), true));
+        events.held.begin();
+        events.held.release();
+        for _ in 0..2 * EVENTS_PENDING_MAX {
+            assert!(events.push(Bytes::new(), false));
+        }
+        let numbers = sent(&mut events);
+        assert_eq!((numbers.len(), numbers[0]), (EVENTS_PENDING_MAX, 1));
+        assert_eq!(numbers.last(), Some(&(2 * EVENTS_PENDING_MAX as u64 + 1)));
+        let durable = (1..=EVENTS_PENDING_MAX).filter(|_| events.push(Bytes::new(), true));
+        assert_eq!(durable.count(), EVENTS_PENDING_MAX - 1);
+        assert!(events.is_full());
+        assert!(!events.push(Bytes::new(), false), "there is none to give way");
     }
 
     #[test]
     fn events_are_bounded_in_number_and_bytes() {
         let mut events = Events::default();
-        let taken = (0..100)
-            .filter(|_| events.push(Bytes::new(), true, false))
-            .count();
+        let taken = (0..100).filter(|_| events.push(Bytes::new(), true)).count();
         assert_eq!(taken, EVENTS_PENDING_MAX);
         let mut events = Events::default();
         let body = Bytes::from(vec![0; 1000]);
-        let taken = (0..100)
-            .filter(|_| events.push(body.clone(), true, false))
-            .count();
+        let taken = (0..100).filter(|_| events.push(body.clone(), true)).count();
         assert_eq!(taken, EVENTS_PENDING_BYTES_MAX / 1000);
     }
 }

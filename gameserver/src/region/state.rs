@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::geometry::{CellIndex, Position, Rect};
-use protocol::ids::{EntityId, Incarnation, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
+use protocol::ids::{EntityId, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 use store::{Holding, ServiceClaims, Serving, StoreRequest};
 use topology::Topology;
@@ -23,6 +23,7 @@ use super::player::Player;
 use super::publication::subscribers::Publication;
 use super::served::Stub;
 use crate::logic::CommandKind;
+use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ProxyLanes;
 
 /// What a region is made of.
@@ -34,8 +35,8 @@ pub struct RegionConfig {
     pub epoch: RegionEpoch,
     /// The node that serves it.
     pub node: NodeNumber,
-    /// Start of the process, as the store issued it.
-    pub incarnation: Incarnation,
+    /// Where new numbers come from; regions of one process share it.
+    pub numbers: ProcessNumbers,
     /// The world; must list `node` for `number`.
     pub topology: Arc<Topology>,
     /// The world's seed: the same on every server.
@@ -53,14 +54,19 @@ pub struct RegionConfig {
 }
 
 impl RegionConfig {
-    /// With the usual times.
+    /// With the usual times, served by the node whose numbers these are.
     #[must_use]
-    pub fn new(number: RegionNumber, epoch: RegionEpoch, node: NodeNumber, topology: Arc<Topology>) -> Self {
+    pub fn new(
+        number: RegionNumber,
+        epoch: RegionEpoch,
+        numbers: ProcessNumbers,
+        topology: Arc<Topology>,
+    ) -> Self {
         Self {
             number,
             epoch,
-            node,
-            incarnation: Incarnation(1),
+            node: numbers.node(),
+            numbers,
             topology,
             seed: 0,
             linkdead_grace_ms: 30_000,
@@ -126,7 +132,6 @@ pub(super) struct RegionState {
     /// Questions that failed, to be asked again.
     pub(super) ask_again: Vec<(u64, Asked, StoreRequest)>,
     next_ticket: u64,
-    next_entity: u32,
     pub(super) random: u64,
     pub(super) timers: BTreeMap<u64, Vec<u64>>,
     /// Entities with an input for the next tick.
@@ -181,7 +186,6 @@ impl RegionState {
             asked: BTreeMap::new(),
             ask_again: Vec::new(),
             next_ticket: 0,
-            next_entity: 0,
             random: config.seed
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 ^ config.epoch.0,
@@ -230,18 +234,6 @@ impl RegionState {
             region: self.config.number,
             region_epoch: self.config.epoch,
         }
-    }
-
-    /// A number for a new entity. Regions of one process share its start, so each has its own quarter of a million.
-    pub(super) fn entity_id(&mut self) -> Option<EntityId> {
-        const COUNTER_BITS: u32 = 18;
-        let base = self.config.number.0.checked_shl(COUNTER_BITS)?;
-        if self.next_entity >> COUNTER_BITS != 0 || base >> COUNTER_BITS != self.config.number.0 {
-            return None;
-        }
-        let counter = base | self.next_entity;
-        self.next_entity += 1;
-        EntityId::compose(self.config.node, self.config.incarnation, counter)
     }
 
     /// splitmix64: one step.

@@ -19,6 +19,7 @@ use topology::Topology;
 
 use super::settings::GameServerSettings;
 use crate::demo::DemoGame;
+use crate::process_numbers::ProcessNumbers;
 use crate::region::{Region, RegionConfig};
 
 /// How often somebody else may begin to serve a region between our reading of it and our taking it.
@@ -158,10 +159,10 @@ async fn serve_regions(
         .regions_of(dir.number)
         .map(|region| region.number)
         .collect();
+    let process = ProcessNumbers::new(dir.number, incarnation);
     let mut regions = Vec::with_capacity(numbers.len());
     for number in numbers {
         let config = RegionConfig {
-            incarnation,
             seed: world_seed(dir),
             linkdead_grace_ms: settings.limits.linkdead_grace_ms,
             soft_save_ms: settings.limits.soft_save_ms,
@@ -170,7 +171,7 @@ async fn serve_regions(
             ..RegionConfig::new(
                 number,
                 serve(store, dir.number, number).await?,
-                dir.number,
+                process.clone(),
                 topology.clone(),
             )
         };

@@ -19,6 +19,7 @@ use topology::Topology;
 use super::*;
 use crate::demo::DemoGame;
 use crate::join_check::JoinError;
+use crate::process_numbers::ProcessNumbers;
 use crate::region::{NoClock, RegionConfig};
 
 const OWN: NodeNumber = NodeNumber(1);
@@ -49,6 +50,7 @@ impl Scene {
     fn new() -> Self {
         let (topology, mut store) = (topology(), SimulatedStore::default());
         let mut epochs = BTreeMap::new();
+        let numbers = ProcessNumbers::new(OWN, Incarnation(1));
         let regions = topology.regions().iter().map(|region| {
             let request = StoreRequest::ServeRegion {
                 region: region.number,
@@ -59,7 +61,7 @@ impl Scene {
                 panic!("nobody else serves it");
             };
             epochs.insert(region.number, epoch);
-            let config = RegionConfig::new(region.number, epoch, OWN, Arc::clone(&topology));
+            let config = RegionConfig::new(region.number, epoch, numbers.clone(), Arc::clone(&topology));
             Region::new(config, Box::new(DemoGame::with_creatures(2))).unwrap()
         });
         let regions = regions.collect();

@@ -8,7 +8,7 @@ use protocol::datagram::ConnectionId;
 use protocol::limits;
 use protocol::message::client;
 use protocol::message::family::{ClientToProxy, ProxyToServer};
-use protocol::message::player;
+use protocol::message::player::{self, CommandClass};
 use protocol::{Code, Entropy};
 
 use super::Edge;
@@ -112,7 +112,8 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let allowed = command.body.len() <= limits::COMMAND_BYTES_MAX && session.attached.is_some();
+        let known = CommandClass::try_from(command.class).is_ok();
+        let allowed = known && command.body.len() <= limits::COMMAND_BYTES_MAX && session.attached.is_some();
         if !allowed {
             self.end(handle, Code::Protocol, now_ms);
             return;

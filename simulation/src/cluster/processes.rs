@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gameserver::demo::DemoGame;
+use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{Region, RegionConfig};
 use gameserver::world::{ArrivingPeer, Moment, Side, World};
@@ -155,9 +156,14 @@ impl Cluster {
             return;
         };
         let mut regions = Vec::new();
+        let numbers = ProcessNumbers::new(node, server.incarnation);
         for (number, epoch) in epochs {
-            let mut config = RegionConfig::new(number, epoch, node, std::sync::Arc::clone(&self.topology));
-            config.incarnation = server.incarnation;
+            let mut config = RegionConfig::new(
+                number,
+                epoch,
+                numbers.clone(),
+                std::sync::Arc::clone(&self.topology),
+            );
             config.seed = seed;
             config.linkdead_grace_ms = LINKDEAD_MS;
             #[cfg(feature = "broken-rules")]

@@ -42,7 +42,6 @@ pub(super) struct Departure {
 /// Handovers from this region under way.
 #[derive(Debug, Default)]
 pub(in super::super) struct Departures {
-    pub(super) made: u32,
     pub(super) attempts: BTreeMap<AttemptId, Departure>,
     /// Handovers that were called off, and might yet be answered.
     #[cfg(feature = "broken-rules")]

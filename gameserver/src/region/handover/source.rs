@@ -84,8 +84,7 @@ impl RegionState {
         if !group.iter().all(ready) {
             return;
         }
-        self.departures.made += 1;
-        let attempt = self.attempt_id();
+        let attempt = self.config.numbers.attempt();
         let mut leavers = Vec::new();
         let mut passengers = Vec::new();
         for user in group {
@@ -112,13 +111,6 @@ impl RegionState {
         };
         self.departures.attempts.insert(attempt, departure);
         self.tell_server(target.node, prepare);
-    }
-
-    /// Unique among all attempts of this node: start 22 bits ‖ region 14 bits ‖ counter 28 bits.
-    fn attempt_id(&self) -> AttemptId {
-        let region = u64::from(self.config.number.0 & 0x3fff);
-        let counter = u64::from(self.departures.made & 0x0fff_ffff);
-        AttemptId(self.config.incarnation.0 << 42 | region << 28 | counter)
     }
 
     fn freeze(

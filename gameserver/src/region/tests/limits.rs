@@ -9,7 +9,7 @@ use protocol::limits::{
     COMMAND_BYTES_MAX, COMMAND_WINDOW, HANDOVER_GROUP_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX,
 };
 use protocol::message::handover::{Passenger, Prepare};
-use protocol::message::player::{Command, Inputs, Leave, LeaveReason};
+use protocol::message::player::{Command, EventAck, Inputs, Leave, LeaveReason};
 use protocol::message::subscription::{CellUpdates, Subscribe};
 
 use super::super::*;
@@ -225,4 +225,35 @@ fn joins_beyond_the_room_for_them_are_told_to_come_again() {
     scene.settle();
     let busy = scene.take_heard(refused);
     assert_eq!(busy, [Code::Busy.number(); 4]);
+}
+
+#[test]
+fn an_acknowledgement_of_events_that_nobody_issued_is_refused() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    let ack = |number| EventAck {
+        user: bot.user.0,
+        owner_epoch: bot.epoch.0,
+        number,
+    };
+    for (number, refused) in [(0, 0), (1, 1), (100, 2), (NUMBER_MAX, 3)] {
+        scene.proxy_says(bot.node, PROXY, ack(number));
+        assert_eq!(counted(&scene, "event_ack_unissued"), refused);
+        assert_eq!(scene.player(A, bot.user).events.last(), 0);
+    }
+}
+
+#[test]
+fn a_command_of_an_unknown_class_is_refused() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    for class in [2, -1] {
+        let command = Command {
+            class,
+            ..command(&bot, 1, 1)
+        };
+        scene.proxy_says(bot.node, PROXY, command);
+    }
+    assert_eq!(counted(&scene, "command_class_unknown"), 2);
+    assert!(scene.player(A, bot.user).commands.is_empty());
 }

@@ -16,6 +16,7 @@ use super::super::player::Player;
 use super::super::*;
 use crate::demo::DemoGame;
 use crate::dispatch::{Addressee, Directory};
+use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ArrivingLane;
 
 pub(super) const PROXY: LiveLane = lane(101, 0, 1);
@@ -162,10 +163,10 @@ impl Scene {
             panic!()
         };
         self.incarnation += 1;
+        let numbers = ProcessNumbers::new(node, Incarnation(self.incarnation));
         let config = RegionConfig {
-            incarnation: Incarnation(self.incarnation),
             seed: 7,
-            ..RegionConfig::new(number, epoch, node, self.topology.clone())
+            ..RegionConfig::new(number, epoch, numbers, self.topology.clone())
         };
         let region = Region::new(config, Box::new(DemoGame::default())).unwrap();
         self.regions.insert(number, region);

@@ -2,6 +2,7 @@
 
 use protocol::ids::{CommandNumber, RegionNumber, UserId};
 use protocol::message::family::ServerToProxy;
+use protocol::message::player::{Leave, LeaveReason};
 use protocol::{Code, demo};
 
 use super::super::*;
@@ -163,4 +164,69 @@ fn an_input_of_a_former_session_does_not_hold_up_the_next_one() {
     bot.walk(&mut scene, 64, 255);
     scene.tick();
     assert_eq!(scene.player(A, bot.user).last_input, 1);
+}
+
+#[test]
+fn a_user_who_logs_out_after_two_crossings_is_let_in_again_at_once() {
+    // West and south-east at one server, east at another: both remember a crossing to the other.
+    let mut scene = Scene::new([1, 2, 3, 1]);
+    let south_east = RegionNumber(4);
+    let bot = Bot::join(&mut scene, 5, 120.0, 40.0);
+    scene.place(A, bot.user, 160.0, 40.0);
+    scene.run(500);
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+    scene.place(B, bot.user, 160.0, 140.0);
+    scene.run(500);
+    assert_eq!(scene.assert_owned_once(bot.user), south_east);
+    let leave = Leave {
+        user: 5,
+        session: Some(scene.player(south_east, bot.user).session_key()),
+        reason: LeaveReason::Logout as i32,
+    };
+    let node = scene.topology.region(south_east).unwrap().server;
+    scene.proxy_says(node, PROXY, leave);
+    scene.run(100);
+    assert_eq!(scene.row(bot.user).owner, None);
+    scene.heard.clear();
+    let asked = scene.directories[&node].join(bot.user, south_east).unwrap();
+    scene.input(asked, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    assert_eq!(scene.take_heard(joined).len(), 1);
+    assert_eq!(scene.assert_owned_once(bot.user), south_east);
+}
+
+/// The family of `Prepare`.
+const PREPARE: u8 = 0x60;
+
+#[test]
+fn of_two_joins_that_wait_the_higher_one_stays_in_whatever_order_they_came() {
+    for attaches in [[3, 2], [2, 3]] {
+        let mut scene = Scene::four();
+        let mut bot = Bot::join(&mut scene, 5, 126.0, 40.0);
+        scene.lose.insert(PREPARE, 1_000);
+        bot.walk(&mut scene, 0, 255);
+        while scene.regions[&A].status().frozen == 0 {
+            scene.tick();
+        }
+        bot.walk(&mut scene, 0, 0);
+        scene.heard.clear();
+        for attach in attaches {
+            let lane = if attach == 3 { OTHER_PROXY } else { PROXY };
+            scene.input(A, RegionInput::Join(lane, join(5, 1, attach)));
+        }
+        scene.settle();
+        let lower = scene.heard.iter().filter(|(_, to, message)| {
+            *to == PROXY.at && refused(message) == Some(Code::Superseded.number())
+        });
+        assert_eq!(lower.count(), 1, "{attaches:?}");
+        while scene.regions[&A].status().frozen > 0 {
+            scene.tick();
+        }
+        let bound = scene.player(A, bot.user).bound;
+        assert_eq!(
+            (bound.attach_no.0, bound.lane),
+            (3, Some(OTHER_PROXY)),
+            "{attaches:?}"
+        );
+    }
 }

@@ -1,7 +1,9 @@
 //! Gems: collected and given exactly once, over crashes, doubts and borders.
 
+use bytes::Bytes;
 use protocol::demo::{Command, Event, Refusal};
 use protocol::ids::UserId;
+use protocol::message::family::ServerToProxy;
 use protocol::message::player::EventAck;
 use store::simulated::Fault;
 use store::{Holder, StoreReply, StoreRequest};
@@ -9,6 +11,7 @@ use store::{Holder, StoreReply, StoreRequest};
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
+use crate::logic::Reliability;
 
 fn is_commit(request: &StoreRequest) -> bool {
     matches!(request, StoreRequest::CommitDurable { .. })
@@ -165,6 +168,7 @@ fn a_gem_is_given_to_somebody_beyond_the_border() {
         // A proxy that has not spoken at this epoch may not believe what it hears: nothing is told before.
         assert!(receiver.events.is_empty() || lost == 1);
         receiver.acknowledge(&mut scene);
+        scene.run(100);
         receiver.listen(&mut scene);
         assert_eq!(
             giver.events.last(),
@@ -210,4 +214,103 @@ fn a_gem_given_while_the_receiver_crosses_arrives_too() {
     assert_eq!(receiver.events, [Event::Received { gem }]);
     assert_eq!(held_by(&mut scene, receiver.user), [gem]);
     assert_conserved(&mut scene);
+}
+
+/// Tells the user something durable that no command of its own has brought about.
+fn tell(scene: &mut Scene, user: u64, body: &'static [u8]) {
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    crate::logic::Ctx::tell(
+        state,
+        UserId(user),
+        Bytes::from_static(body),
+        Reliability::Durable,
+    );
+    scene.settle();
+}
+
+fn told(message: &ServerToProxy) -> Option<(u64, Bytes)> {
+    match message {
+        ServerToProxy::Event(event) => Some((event.number, event.body.clone())),
+        _ => None,
+    }
+}
+
+/// A proxy that speaks at this epoch hears what there is to hear.
+fn speak(scene: &mut Scene, user: u64) -> Vec<(u64, Bytes)> {
+    let ack = EventAck {
+        user,
+        owner_epoch: scene.player(A, UserId(user)).epoch.0,
+        number: 0,
+    };
+    scene.input(A, RegionInput::FromProxy(PROXY, ack.into()));
+    scene.settle();
+    scene.take_heard(told)
+}
+
+fn crash_and_join(scene: &mut Scene, user: u64) {
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.settle();
+    scene.input(A, RegionInput::Join(PROXY, join(user, 1, 1)));
+    scene.settle();
+}
+
+#[test]
+fn what_is_told_as_durable_outside_a_commit_is_told_once_the_store_has_it() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    speak(&mut scene, bot.user.0);
+    tell(&mut scene, 5, b"kept");
+    assert_eq!(
+        scene.take_heard(told),
+        [],
+        "a crash now would take its number back"
+    );
+    scene.tick();
+    assert_eq!(scene.take_heard(told), [(1, Bytes::from_static(b"kept"))]);
+    crash_and_join(&mut scene, 5);
+    assert_eq!(speak(&mut scene, 5), [(1, Bytes::from_static(b"kept"))]);
+}
+
+#[test]
+fn no_number_of_an_event_is_used_again_after_a_crash() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    speak(&mut scene, bot.user.0);
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    crate::logic::Ctx::tell(state, bot.user, Bytes::from_static(b"said"), Reliability::Soft);
+    scene.settle();
+    assert_eq!(scene.take_heard(told), [(1, Bytes::from_static(b"said"))]);
+    crash_and_join(&mut scene, 5);
+    tell(&mut scene, 5, b"new");
+    scene.tick();
+    let [(number, body)] = speak(&mut scene, 5).try_into().unwrap();
+    assert_eq!(body, Bytes::from_static(b"new"));
+    assert!(number > 1, "the client has an event 1");
+}
+
+#[test]
+fn what_was_said_softly_is_repeated_over_a_resume_with_no_number_left_out() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    speak(&mut scene, bot.user.0);
+    let say = |scene: &mut Scene, body: &'static [u8]| {
+        let state = &mut scene.regions.get_mut(&A).unwrap().state;
+        crate::logic::Ctx::tell(state, UserId(5), Bytes::from_static(body), Reliability::Soft);
+        scene.settle();
+    };
+    say(&mut scene, b"on the wire");
+    scene.input(A, RegionInput::ProxyDown(PROXY));
+    say(&mut scene, b"while away");
+    scene.link_all();
+    scene.heard.clear();
+    scene.input(A, RegionInput::Join(PROXY, join(5, 1, 2)));
+    scene.settle();
+    let heard = speak(&mut scene, 5);
+    let bodies = [
+        Bytes::from_static(b"on the wire"),
+        Bytes::from_static(b"while away"),
+    ];
+    assert_eq!(heard, [(1, bodies[0].clone()), (2, bodies[1].clone())]);
 }
