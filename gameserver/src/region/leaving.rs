@@ -55,8 +55,14 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return self.unknown_user(lane, user, OwnerEpoch(0));
         };
-        if player.bound.lane != Some(lane) || !same(player.session_key()) {
-            return self.count("leave_not_bound");
+        let bound = player.session_key();
+        if player.bound.lane != Some(lane) || !same(bound.clone()) {
+            // A proxy that the player has left says goodbye to the session that it knew; or says it twice.
+            let over = |left: &SessionKey| {
+                (left.session_generation, left.attach_no) < (bound.session_generation, bound.attach_no)
+            };
+            let late = message.session.as_ref().is_some_and(over) || player.bound.lane.is_none();
+            return self.count(if late { "leave_late" } else { "leave_not_bound" });
         }
         match message.reason() {
             LeaveReason::Linkdead => self.linkdead(user),

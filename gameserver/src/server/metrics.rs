@@ -115,6 +115,30 @@ impl RegionMetrics {
     }
 }
 
+/// Reasons that come up in ordinary play: crossings, links that come and go, a store that is slow. Everything else is
+/// something that no honest node does, and an alarm may stand on it.
+const EXPECTED: &[&str] = &[
+    "activation_failed",
+    "commit_refused",
+    "early_full",
+    "early_refused",
+    "events_full",
+    "handover_doubt",
+    "handover_refused",
+    "handover_store",
+    "handover_timeout",
+    "join_refused",
+    "lane_not_up",
+    "leave_late",
+    "no_region_here",
+    "player_fenced",
+    "prepare_stale",
+    "proxy_not_linked",
+    "region_not_here",
+    "region_superseded",
+    "server_not_linked",
+];
+
 /// What the world thread writes to.
 #[derive(Default)]
 pub(super) struct WorldMetrics {
@@ -152,7 +176,9 @@ impl WorldMetrics {
         }
         for (reason, count) in &self.refused {
             let told = self.told.entry(reason).or_default();
-            counter!("regionmesh_gameserver_refused_total", "reason" => *reason).increment(count - *told);
+            let class = if EXPECTED.contains(reason) { "expected" } else { "hostile" };
+            counter!("regionmesh_gameserver_refused_total", "reason" => *reason, "class" => class)
+                .increment(count - *told);
             *told = *count;
         }
     }

@@ -30,7 +30,13 @@ impl Edge {
     ) {
         let cid = ConnectionId::of(datagram);
         let Some(handle) = cid.and_then(|cid| self.by_cid.get(&cid.0)).copied() else {
-            self.effects.push(EdgeEffect::Refused("datagram_unknown_cid"));
+            let late = cid.is_some_and(|cid| self.closed_paths.has(&cid.0));
+            let reason = if late {
+                "datagram_late"
+            } else {
+                "datagram_unknown_cid"
+            };
+            self.effects.push(EdgeEffect::Refused(reason));
             return;
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {

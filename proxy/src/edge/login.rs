@@ -199,6 +199,7 @@ impl Edge {
             return;
         };
         self.by_cid.remove(&session.cid);
+        self.closed_paths.insert(session.cid);
         if self.by_user.get(&session.user) == Some(&handle) {
             self.by_user.remove(&session.user);
         }

@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod client_messages;
+mod closed_paths;
 mod commands;
 mod composition;
 mod deltas;
@@ -45,6 +46,7 @@ pub use input::{Admission, EdgeInput, OwnerAnswer, SessionHandle};
 pub use inspect::SessionView;
 pub use views::RegionCells;
 
+use closed_paths::ClosedPaths;
 use composition::Composer;
 use map::FastMap;
 use servers::Servers;
@@ -75,6 +77,7 @@ pub struct Edge {
     sessions: SlotMap<slotmap::DefaultKey, Session>,
     by_user: FastMap<UserId, SessionHandle>,
     by_cid: FastMap<[u8; 8], SessionHandle>,
+    closed_paths: ClosedPaths,
     servers: Servers,
     views: CellViews,
     composer: Composer,
@@ -100,6 +103,7 @@ impl Edge {
             sessions: SlotMap::new(),
             by_user: FastMap::default(),
             by_cid: FastMap::default(),
+            closed_paths: ClosedPaths::default(),
             servers: Servers::default(),
             views: CellViews::new(&grid),
             composer: Composer::default(),
@@ -136,6 +140,7 @@ impl Edge {
         self.compose_overdue(now_ms, sink);
         if now_ms.saturating_sub(self.swept_ms) >= 1_000 {
             self.swept_ms = now_ms;
+            self.closed_paths.tick(now_ms);
             self.end_silent(now_ms);
             self.sweep_logouts(now_ms);
             let dropped = self.views.sweep(now_ms);

@@ -51,7 +51,15 @@ impl Edge {
         if session.route.trusts(node, OwnerEpoch(epoch)) {
             return Some(handle);
         }
-        self.effects.push(EdgeEffect::Refused("output_not_owner"));
+        // At a crossing the old owner has said something already, and the new one may be here before the news of it.
+        let reason = match session.route.owner {
+            Some(owner) if OwnerEpoch(epoch) < owner.epoch => "output_late",
+            Some(owner) if owner.node == node && owner.epoch == OwnerEpoch(epoch) => "output_early",
+            Some(owner) if owner.epoch.0.checked_add(1) == Some(epoch) => "output_early",
+            None => "output_early",
+            Some(_) => "output_not_owner",
+        };
+        self.effects.push(EdgeEffect::Refused(reason));
         None
     }
 

@@ -27,7 +27,7 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "regionmesh_proxy_refused_total",
         kind: Kind::Counter,
-        help: "What was refused, from clients and game servers, by reason.",
+        help: "What was refused, from clients and game servers, by reason and class: expected in ordinary play, or hostile.",
     },
     Metric {
         name: "regionmesh_proxy_datagrams_total",

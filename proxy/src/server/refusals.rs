@@ -3,6 +3,34 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+/// Reasons that come up in ordinary play: crossings, closed connections, full houses. Everything else is something that no
+/// honest client or node does, and an alarm may stand on it.
+const EXPECTED: &[&str] = &[
+    "client_silent",
+    "client_slow",
+    "datagram_late",
+    "handshake_late",
+    "handshake_stream",
+    "login_busy",
+    "login_draining",
+    "login_full",
+    "login_rate",
+    "output_early",
+    "output_late",
+    "server_not_linked",
+    "superseded_admission",
+    "ticket_expired",
+];
+
+/// The class that a reason is counted under.
+fn class(reason: &str) -> &'static str {
+    if EXPECTED.contains(&reason) {
+        "expected"
+    } else {
+        "hostile"
+    }
+}
+
 /// Counts of one proxy.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
@@ -10,7 +38,8 @@ pub(super) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
 impl Refusals {
     /// Something was refused `times` times.
     pub(super) fn add(&self, reason: &'static str, times: u64) {
-        metrics::counter!("regionmesh_proxy_refused_total", "reason" => reason).increment(times);
+        metrics::counter!("regionmesh_proxy_refused_total", "reason" => reason, "class" => class(reason))
+            .increment(times);
         *self
             .0
             .lock()

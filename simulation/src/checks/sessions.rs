@@ -38,7 +38,7 @@ impl Checks {
         effects: &[EdgeEffect],
     ) {
         if let Some(due) = self.refusal_due.take()
-            && !effects.contains(&EdgeEffect::Refused("output_not_owner"))
+            && !effects.contains(&EdgeEffect::Refused("output_late"))
         {
             self.fail(due);
         }

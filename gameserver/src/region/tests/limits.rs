@@ -9,7 +9,7 @@ use protocol::limits::{
     COMMAND_BYTES_MAX, COMMAND_WINDOW, HANDOVER_GROUP_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX,
 };
 use protocol::message::handover::{Passenger, Prepare};
-use protocol::message::player::{Command, EventAck, Inputs, Leave, LeaveReason};
+use protocol::message::player::{Command, EventAck, Inputs, Leave, LeaveReason, SessionKey};
 use protocol::message::subscription::{CellUpdates, Subscribe};
 
 use super::super::*;
@@ -78,6 +78,17 @@ fn a_leave_counts_only_from_the_proxy_that_the_player_is_bound_to() {
     };
     scene.proxy_says(bot.node, OTHER_PROXY, leave.clone());
     assert!(!scene.player(A, bot.user).logout);
+    assert_eq!(counted(&scene, "leave_not_bound"), 1);
+    let older = SessionKey {
+        attach_no: 0,
+        ..scene.player(A, bot.user).session_key()
+    };
+    let late = Leave {
+        session: Some(older),
+        ..leave.clone()
+    };
+    scene.proxy_says(bot.node, OTHER_PROXY, late);
+    assert_eq!(counted(&scene, "leave_late"), 1, "it has left that proxy");
     assert_eq!(counted(&scene, "leave_not_bound"), 1);
     scene.proxy_says(bot.node, PROXY, leave);
     assert!(scene.player(A, bot.user).logout);

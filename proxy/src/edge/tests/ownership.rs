@@ -74,11 +74,16 @@ fn output_for_a_player_is_refused_from_all_but_its_owner() {
     table.server(B, output(7, 9, b"lie"));
     table.server(A, output(6, 9, b"old"));
     table.server(B, output(1 << 40, 9, b"claim"));
-    let refused = table
+    let refused: Vec<_> = table
         .take()
         .into_iter()
-        .filter(|effect| *effect == EdgeEffect::Refused("output_not_owner"));
-    assert_eq!(refused.count(), 3);
+        .filter(|effect| matches!(effect, EdgeEffect::Refused(_)))
+        .collect();
+    // Only what an honest server never says stands out.
+    assert_eq!(
+        refused,
+        ["output_not_owner", "output_late", "output_not_owner"].map(EdgeEffect::Refused)
+    );
     table.server(A, output(7, 9, b"true"));
     table.tick_end(A, WEST, 1);
     assert_eq!(table.snapshot().unwrap().own, "true");
@@ -126,7 +131,7 @@ fn a_crossing_takes_the_last_inputs_and_every_open_command_along() {
         ]
     ));
     table.server(A, output(7, 9, b"late"));
-    assert!(table.take().contains(&EdgeEffect::Refused("output_not_owner")));
+    assert!(table.take().contains(&EdgeEffect::Refused("output_late")));
     table.server(B, here(EAST, 8, 12));
     table.server(B, output(8, 12, b"there"));
     table.tick_end(B, EAST, 1);
