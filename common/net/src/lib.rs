@@ -6,6 +6,7 @@
 pub mod clock;
 mod down_reason;
 pub mod entropy;
+pub mod key_work;
 pub mod link;
 pub mod link_core;
 pub mod link_state;

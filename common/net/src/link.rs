@@ -17,6 +17,7 @@ mod meters;
 mod node_link;
 mod node_listener;
 mod peer;
+mod permits;
 mod registry;
 mod run;
 mod sender;

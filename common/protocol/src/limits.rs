@@ -16,12 +16,14 @@ pub const FRAME_COMPLETE_MS_MAX: u64 = 10_000;
 pub const HANDSHAKE_CLOCK_SKEW_MS_MAX: u64 = 120_000;
 /// A whole node handshake, milliseconds.
 pub const NODE_HANDSHAKE_MS_MAX: u64 = 3_000;
-/// Node handshakes pending at one listener.
+/// Node handshakes pending at one listener from one address, at least; all lanes of all listed nodes where those are more.
 pub const NODE_HANDSHAKES_PENDING_MAX: usize = 32;
 /// A whole client handshake, milliseconds.
 pub const CLIENT_HANDSHAKE_MS_MAX: u64 = 5_000;
 /// From accept to the client's first message, milliseconds.
 pub const CLIENT_HELLO_MS_MAX: u64 = 2_000;
+/// From the welcome to the client's attach, milliseconds.
+pub const CLIENT_ATTACH_MS_MAX: u64 = 5_000;
 /// Client handshakes pending at one proxy.
 pub const CLIENT_HANDSHAKES_PENDING_MAX: usize = 2_000;
 /// Frames under one key of one direction before it is replaced.

@@ -120,6 +120,8 @@ impl RegionMetrics {
 const EXPECTED: &[&str] = &[
     "activation_failed",
     "commit_refused",
+    "control_full",
+    "duplicate_link",
     "early_full",
     "early_refused",
     "events_full",

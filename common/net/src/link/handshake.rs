@@ -1,6 +1,8 @@
-//! Drives a node handshake over a fresh connection, on either side, within its deadline. Refusals are counted by name.
+//! Drives a node handshake over a fresh connection, on either side, within its deadline; the work with keys is done on
+//! threads of its own. Refusals are counted by name.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Code;
@@ -17,6 +19,7 @@ use super::control::code_label;
 use super::peer::RolePolicy;
 use crate::clock;
 use crate::entropy::OsEntropy;
+use crate::key_work::{KeyWorkLost, key_work};
 use crate::sealed_stream::{RawStream, StreamError};
 
 /// Why a connection did not become a link.
@@ -39,6 +42,9 @@ pub(super) enum AdmissionError {
     /// It took too long.
     #[error("the handshake took too long")]
     TooLate,
+    /// Its keys could not be worked with.
+    #[error(transparent)]
+    KeyWork(#[from] KeyWorkLost),
 }
 
 impl AdmissionError {
@@ -50,6 +56,7 @@ impl AdmissionError {
             Self::Handshake(error) => error.label(),
             Self::Stream(error) => error.label(),
             Self::TooLate => "too_late",
+            Self::KeyWork(_) => "key_work",
         }
     }
 }
@@ -66,10 +73,6 @@ pub(super) async fn initiate(
     stream: RawStream,
     (responder, role, lane): (NodeUuid, Role, Lane),
 ) -> Result<Admitted, AdmissionError> {
-    let policy = RolePolicy {
-        directory: &*context.directory,
-        roles: &[role],
-    };
     let (local, clock) = (context.local(), context.clock);
     let mut stream = stream;
     let (mut initiator, hello) = start(&local, responder, lane, clock.now_ms())?;
@@ -77,7 +80,19 @@ pub(super) async fn initiate(
         stream.write(&hello).await?;
         loop {
             let raw = stream.next_raw().await?;
-            match initiator.handle_frame(raw, &policy, clock::wall_ms(), clock.now_ms())? {
+            let (directory, now_ms) = (Arc::clone(&context.directory), clock.now_ms());
+            let (goes_on, step) = key_work(move || {
+                let roles = [role];
+                let policy = RolePolicy {
+                    directory: &*directory,
+                    roles: &roles,
+                };
+                let step = initiator.handle_frame(raw, &policy, clock::wall_ms(), now_ms);
+                (initiator, step)
+            })
+            .await?;
+            initiator = goes_on;
+            match step? {
                 InitiatorStep::Send(bytes) => stream.write(&bytes).await?,
                 InitiatorStep::Established(node) => return Ok(node),
             }
@@ -100,12 +115,8 @@ fn start(
 pub(super) async fn respond(
     context: &LinkContext,
     stream: RawStream,
-    roles: &[Role],
+    roles: &'static [Role],
 ) -> Result<Admitted, AdmissionError> {
-    let policy = RolePolicy {
-        directory: &*context.directory,
-        roles,
-    };
     let clock = context.clock;
     let mut stream = stream;
     let terms = LinkTerms {
@@ -117,8 +128,18 @@ pub(super) async fn respond(
     within_deadline(async {
         loop {
             let raw = stream.next_raw().await?;
-            let (wall_ms, now_ms) = (clock::wall_ms(), clock.now_ms());
-            match responder.handle_frame(raw, &policy, &mut OsEntropy, wall_ms, now_ms)? {
+            let (directory, now_ms) = (Arc::clone(&context.directory), clock.now_ms());
+            let (goes_on, step) = key_work(move || {
+                let policy = RolePolicy {
+                    directory: &*directory,
+                    roles,
+                };
+                let step = responder.handle_frame(raw, &policy, &mut OsEntropy, clock::wall_ms(), now_ms);
+                (responder, step)
+            })
+            .await?;
+            responder = goes_on;
+            match step? {
                 ResponderStep::Send(bytes) => stream.write(&bytes).await?,
                 ResponderStep::Established { welcome, node } => {
                     stream.write(&welcome).await?;

@@ -1,13 +1,11 @@
 //! Accepts links from peers of given roles. Handshakes never run in the accept loop: each is a task with a permit and a
-//! deadline, and there is a fixed number of permits.
+//! deadline, and of too many the oldest give way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::identity::Role;
-use protocol::limits::NODE_HANDSHAKES_PENDING_MAX;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,8 +13,10 @@ use super::context::LinkContext;
 use super::handed::{HandedLink, LinkLease};
 use super::handler::LinkHandler;
 use super::handshake;
+use super::permits::{HandshakePermit, HandshakePermits, share};
 use super::registry::LinkKey;
 use super::run::{LinkPlace, run_link};
+use crate::panics::guest;
 use crate::sealed_stream::RawStream;
 
 /// How long to leave the listener alone when the process is out of file descriptors.
@@ -30,7 +30,7 @@ pub async fn accept_links<H: LinkHandler + Clone>(
     handler: H,
     shutdown: CancellationToken,
 ) {
-    let permits = Arc::new(Semaphore::new(NODE_HANDSHAKES_PENDING_MAX));
+    let permits = HandshakePermits::default();
     let peers = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -42,14 +42,12 @@ pub async fn accept_links<H: LinkHandler + Clone>(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // Closed at once rather than kept waiting: an honest peer redials, a flood finds nothing to hold on to.
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            context.stats.count_refused("handshakes_pending");
-            continue;
-        };
+        let permit = permits.take(address.ip(), share(context.directory.nodes_listed()));
         tracing::debug!(%address, "accepted");
         let (context, handler, shutdown) = (Arc::clone(&context), handler.clone(), shutdown.clone());
-        peers.spawn(async move { serve(&context, io, permit, roles, handler, &shutdown).await });
+        peers.spawn(async move {
+            guest("node", serve(&context, io, permit, roles, handler, &shutdown)).await;
+        });
     }
     drop(listener);
     peers.close();
@@ -117,8 +115,8 @@ async fn admit(
 async fn serve<H: LinkHandler>(
     context: &Arc<LinkContext>,
     io: TcpStream,
-    permit: OwnedSemaphorePermit,
-    roles: &[Role],
+    permit: HandshakePermit,
+    roles: &'static [Role],
     mut handler: H,
     shutdown: &CancellationToken,
 ) {
@@ -128,6 +126,7 @@ async fn serve<H: LinkHandler>(
     let admitted = tokio::select! {
         biased;
         () = shutdown.cancelled() => return,
+        () = permit.gives_way() => return context.stats.count_refused("handshake_gave_way"),
         admitted = handshake::respond(context, stream, roles) => admitted,
     };
     drop(permit);

@@ -25,6 +25,11 @@ pub trait PeerDirectory: Send + Sync {
 
     /// Its version.
     fn topology_version(&self) -> TopologyVersion;
+
+    /// How many nodes it lists: as many may come at once, all of them from one address. 0 where nobody counts.
+    fn nodes_listed(&self) -> usize {
+        0
+    }
 }
 
 /// The directory, and the roles that one listener serves or one dial expects.
