@@ -9,7 +9,7 @@ use protocol::Code;
 use protocol::client_handshake::Credentials;
 use protocol::identity::ClientKey;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
-use protocol::message::player::{Join, Moved, Output};
+use protocol::message::player::{Event, Join, Moved, Output};
 use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
 use proxy::server::Proxy;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -76,6 +76,8 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
     assert_eq!(proxy.refused("attach_signature"), 1);
 
     let mut flooder = Client::guest(world.trust(), at, "Flood").await;
+    flooder.attach().await;
+    assert_eq!(server.join(101).await.name, "Flood");
     let ping = |sent_at_us| protocol::message::client::Ping {
         sent_at_us,
         echo_us: 0,
@@ -276,5 +278,67 @@ async fn an_owner_that_makes_up_owner_epochs_does_not_lose_its_player_for_good()
     owner.say(101, joined(&join, epoch, world.region_epoch));
     let playing = client.playing().await;
     assert_eq!((playing.node, playing.owner_epoch), (u32::from(A.0), epoch));
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_message_is_the_attach_and_it_comes_within_seconds_and_once() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let at = proxy.addresses().tcp;
+    let ping = protocol::message::client::Ping {
+        sent_at_us: 1,
+        echo_us: 0,
+    };
+
+    let mut hasty = Client::guest(world.trust(), at, "Hasty").await;
+    hasty.say(ping).await;
+    assert_eq!(hasty.closed().await.code, Code::Protocol);
+    assert_eq!(proxy.refused("before_attach"), 1);
+
+    let mut twice = Client::guest(world.trust(), at, "Twice").await;
+    twice.attach().await;
+    twice.attach().await;
+    assert_eq!(twice.closed().await.code, Code::Protocol);
+    assert_eq!(proxy.refused("attach_twice"), 1);
+
+    // It keeps its path alive, and is sent away all the same.
+    let mut idle = Client::guest(world.trust(), at, "Idle").await;
+    idle.bind().await;
+    assert_eq!(idle.closed().await.code, Code::Protocol);
+    assert_eq!(proxy.refused("attach_late"), 1);
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_too_slowly_is_counted_and_told_why_it_is_cut_off() {
+    let mut world = World::new().await;
+    let mut owner = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    owner.serve(101, world.region_epoch).await;
+    let (mut client, join, epoch) = ada_plays(&world, &proxy, &mut owner).await;
+    // More than the kernel and the queue hold together, while the client does not read.
+    let body = bytes::Bytes::from(vec![7; 1_000]);
+    let mut number = 0;
+    while proxy.refused("client_slow") == 0 {
+        for _ in 0..100 {
+            number += 1;
+            owner.say(
+                101,
+                Event {
+                    user: join.user,
+                    owner_epoch: epoch,
+                    number,
+                    body: body.clone(),
+                },
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(number < 200_000, "it is never cut off");
+    }
+    assert_eq!(client.closed().await.code, Code::SlowConsumer);
+    assert_eq!(proxy.refused("client_slow"), 1);
     proxy.drain().await;
 }

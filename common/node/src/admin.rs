@@ -4,11 +4,13 @@
 //! costs no tick. The threads that the node cannot do without are watched from here for the same reason. It has no authentication: it listens on loopback unless the operator says otherwise, and refuses
 //! changes asked for by web pages.
 
+mod link_check;
 mod listener;
 mod readiness;
 mod routes;
 mod state;
 
+pub use link_check::link_check;
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
 pub use state::{AdminState, CensusAnswer, StatusBoard};
 

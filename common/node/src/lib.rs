@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cluster_file;
 pub mod config;
 pub mod data_dir;
+pub mod dial_plan;
 pub mod files;
 pub mod life;
 pub mod listen_file;

@@ -9,12 +9,14 @@ use protocol::identity::{AuthorityKeys, Clock, Role};
 use protocol::ids::{NodeUuid, TopologyVersion};
 use protocol::node_handshake::PeerStanding;
 use std::sync::Arc;
+use tokio::sync::watch;
 use topology::{BundleError, NodeRecord, Standing, TopologyView};
 
 /// The topology in force, shared by all of a node's tasks.
 #[derive(Debug)]
 pub struct TopologyInForce {
     view: ArcSwap<TopologyView>,
+    changed: watch::Sender<TopologyVersion>,
     authorities: AuthorityKeys,
 }
 
@@ -23,6 +25,7 @@ impl TopologyInForce {
     #[must_use]
     pub fn new(view: TopologyView, cluster: &ClusterFile) -> Self {
         Self {
+            changed: watch::Sender::new(view.version()),
             view: ArcSwap::from_pointee(view),
             authorities: cluster.authorities,
         }
@@ -38,6 +41,12 @@ impl TopologyInForce {
     #[must_use]
     pub fn view(&self) -> Arc<TopologyView> {
         self.view.load_full()
+    }
+
+    /// Tells of each newer topology, when it is in force.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<TopologyVersion> {
+        self.changed.subscribe()
     }
 
     /// Takes a newer bundle from a peer. Afterwards call `LinkContext::recheck` and keep the bundle on disk
@@ -59,7 +68,10 @@ impl TopologyInForce {
                 held = Arc::clone(&before);
             }
         }
-        Ok(newer.unwrap_or(held))
+        let newer = newer.unwrap_or(held);
+        // Whoever is told asks for the view, so that of two that come at once the order does not matter.
+        self.changed.send_replace(newer.version());
+        Ok(newer)
     }
 }
 
@@ -80,6 +92,10 @@ impl PeerDirectory for TopologyInForce {
 
     fn topology_version(&self) -> TopologyVersion {
         self.view.load().version()
+    }
+
+    fn nodes_listed(&self) -> usize {
+        self.view.load().nodes().count()
     }
 }
 

@@ -311,11 +311,11 @@ fn a_thread_that_is_stuck_is_named_at_readyz_and_ends_the_process_in_the_end() {
     let node = node_of("FATE", "stalls");
     node.wait_until("/readyz", 200);
     let (_, verbose) = node.get("/readyz?verbose");
-    assert_eq!(verbose, "[+] thread idle: comes round\nready\n");
+    assert_eq!(verbose, "[+] idle: comes round\nready\n");
     node.wait_until("/readyz", 503);
     let (_, said) = node.get("/readyz");
     assert!(
-        said.starts_with("thread idle: stalled: in the same iteration for "),
+        said.starts_with("idle: stalled: in the same iteration for "),
         "{said}"
     );
     assert_eq!(node.exit_code(), 7);

@@ -13,6 +13,7 @@ pub mod handle;
 pub mod holding;
 mod lane;
 pub mod limits;
+pub mod probe;
 pub mod reply;
 pub mod request;
 pub mod row;

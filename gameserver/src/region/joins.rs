@@ -3,11 +3,11 @@
 
 use prost::Message as _;
 use protocol::geometry::Position;
-use protocol::ids::{EntityId, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Elsewhere, JoinRefused, Joined, Superseded};
 use protocol::{Code, cell::Motion, cell::RemoveReason, cell::StateBytes};
-use store::{Binding, Holder, Holding, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
+use store::{Binding, Holding, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
@@ -482,21 +482,5 @@ impl RegionState {
             retry_ms: RETRY_MS,
         };
         self.tell_proxy(lane, refused);
-    }
-
-    /// What lies in this region, from the store.
-    pub(super) fn ground_answer(&mut self, answer: Result<StoreReply, StoreError>) {
-        let region = self.config.number;
-        let Ok(StoreReply::Holdings(holdings)) = answer else {
-            return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
-        };
-        self.ground_known = true;
-        for holding in holdings {
-            let lies_here = matches!(holding.holder, Holder::Ground { region: at, .. } if at == region);
-            if lies_here && !self.ground.contains_key(&holding.id) {
-                self.ground.insert(holding.id, EntityId(0));
-                self.notices.push_back(Notice::LiesHere(holding));
-            }
-        }
     }
 }

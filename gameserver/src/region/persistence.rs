@@ -2,11 +2,11 @@
 //! higher version, so that no order of arrival can turn time back.
 
 use protocol::cell::RemoveReason;
-use protocol::ids::{OwnerEpoch, UserId};
+use protocol::ids::{EntityId, OwnerEpoch, UserId};
 use protocol::message::effect::Refresh;
 use store::limits::BATCH_ROWS_MAX;
 use store::request::DurableCommit;
-use store::{CommitOutcome, HoldingChange, SaveOutcome, StoreError, StoreReply, StoreRequest};
+use store::{CommitOutcome, Holder, HoldingChange, SaveOutcome, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
@@ -401,8 +401,8 @@ impl RegionState {
     /// The effect on a foreign or own entity, for whoever simulates it.
     pub(super) fn send_effect(
         &mut self,
-        source: protocol::ids::EntityId,
-        target: protocol::ids::EntityId,
+        source: EntityId,
+        target: EntityId,
         body: bytes::Bytes,
     ) {
         const DEADLINE_MS: u64 = 1_000;
@@ -426,6 +426,22 @@ impl RegionState {
                 };
                 self.effects
                     .push(RegionEffect::ToServer(served.node, effect.into()));
+            }
+        }
+    }
+
+    /// What lies in this region, from the store.
+    pub(super) fn ground_answer(&mut self, answer: Result<StoreReply, StoreError>) {
+        let region = self.config.number;
+        let Ok(StoreReply::Holdings(holdings)) = answer else {
+            return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        };
+        self.ground_known = true;
+        for holding in holdings {
+            let lies_here = matches!(holding.holder, Holder::Ground { region: at, .. } if at == region);
+            if lies_here && !self.ground.contains_key(&holding.id) {
+                self.ground.insert(holding.id, EntityId(0));
+                self.notices.push_back(Notice::LiesHere(holding));
             }
         }
     }

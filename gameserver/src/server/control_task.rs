@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use net::clock::wall_ms;
+use net::key_work::key_work;
 use net::link::LinkId;
 use protocol::identity::{Clock, Role};
 use protocol::ids::{NodeUuid, RegionNumber};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::topology_gossip::TopologyGossip;
 use super::world_mailbox::{Mailbox, News, Order, Verdict};
@@ -31,18 +32,14 @@ pub(super) struct ControlTask {
     pub(super) news: mpsc::Receiver<News>,
     pub(super) mailbox: Mailbox,
     pub(super) gossip: Arc<TopologyGossip>,
-    verifying: Arc<Semaphore>,
 }
 
 impl ControlTask {
     pub(super) fn new(news: mpsc::Receiver<News>, mailbox: Mailbox, gossip: Arc<TopologyGossip>) -> Self {
-        // Public-key work takes at most half of the cores: the world has the rest.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             news,
             mailbox,
             gossip,
-            verifying: Arc::new(Semaphore::new((cores / 2).max(1))),
         }
     }
 
@@ -60,12 +57,8 @@ impl ControlTask {
 
     fn verify(&self, link: LinkId, proxy: NodeUuid, join: Join) {
         let (gossip, mailbox) = (Arc::clone(&self.gossip), self.mailbox.clone());
-        let verifying = Arc::clone(&self.verifying);
         tokio::spawn(async move {
-            let Ok(_turn) = verifying.acquire().await else {
-                return;
-            };
-            let judged = tokio::task::spawn_blocking(move || {
+            let judged = key_work(move || {
                 let view = gossip.in_force.view();
                 let issuer_key = |issuer| {
                     let may = view.has_role(issuer, Role::Auth);
@@ -75,6 +68,7 @@ impl ControlTask {
                 let said = verify(&join, proxy, view.cluster_id(), issuer_key, clock);
                 mailbox.send(Order::Verified(Box::new(Verdict { link, join, said })));
             });
+            // A join that is lost is repeated by its proxy.
             let _ = judged.await;
         });
     }

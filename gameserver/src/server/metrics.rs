@@ -178,7 +178,11 @@ impl WorldMetrics {
         }
         for (reason, count) in &self.refused {
             let told = self.told.entry(reason).or_default();
-            let class = if EXPECTED.contains(reason) { "expected" } else { "hostile" };
+            let class = if EXPECTED.contains(reason) {
+                "expected"
+            } else {
+                "hostile"
+            };
             counter!("regionmesh_gameserver_refused_total", "reason" => *reason, "class" => class)
                 .increment(count - *told);
             *told = *count;

@@ -5,6 +5,7 @@ mod build;
 mod census;
 mod control_task;
 mod metrics;
+mod ready;
 mod report;
 mod run;
 mod settings;

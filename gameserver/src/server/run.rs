@@ -1,5 +1,6 @@
 //! The life of a game server: config → build → start → drain.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -7,11 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use net::clock::Monotonic;
-use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
+use net::link::{AddressSource, HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
 use net::udp::Poller;
-use node::life::{Ended, Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
+use node::admin::Check;
+use node::dial_plan::{Dialed, follow};
+use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
 use node::listen_file;
 use node::telemetry::LINK_METRICS;
+use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Lane, NodeNumber};
 use serde_json::json;
@@ -19,12 +23,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use topology::Topology;
 
 use super::build::{Built, OpenStore, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
 use super::metrics::METRICS;
+use super::ready;
 use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};
 use super::status::StatusTask;
@@ -50,6 +54,8 @@ pub fn run(args: &Args) -> Exit {
 /// # Errors
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failure> {
+    node.readiness
+        .starting("opening the store and taking over the regions");
     let built = build(&settings).await?;
     let running = Running::start(built, &settings, &node)?;
     node.readiness.started();
@@ -104,6 +110,7 @@ impl Running {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let census = CensusTask::new(&node.status, built.store.handle.clone());
+        ready::check_links(&node.readiness, &reports, &built.in_force, built.number);
         let status = status_task(&built, &addresses, reports, settings, node);
         let meeting = Meeting {
             gossip: Arc::clone(&gossip),
@@ -112,15 +119,17 @@ impl Running {
             tasks: &tasks,
             stop: &stop,
         };
-        meeting.spawn("status".to_owned(), status.run(stop.clone()));
-        meeting.spawn("census".to_owned(), census.run(stop.clone()));
+        meeting.spawn("status", status.run(stop.clone()));
+        meeting.spawn("census", census.run(stop.clone()));
+        let probing = ready::probe_store(node, built.store.handle.clone(), built.number, &stop);
+        tasks.spawn(node.owners.task("store probe", probing));
         meeting.listen(built.proxy_listener, Door::Proxies, &[Role::Proxy]);
         meeting.listen(
             built.peer_listener,
             Door::Peers(Side::Accepted),
             &[Role::GameServer],
         );
-        meeting.dial(built.number, &built.topology);
+        meeting.dial(built.number);
         tasks.close();
         announce(&settings.node.data, &addresses, node.admin)?;
         Ok(Self {
@@ -150,6 +159,8 @@ impl Running {
             },
         };
         tracing::info!("draining");
+        // Nobody shall be sent here from now on.
+        node.readiness.set("draining", Check::missing(""));
         self.context.loads.start_draining();
         self.mailbox.send(Order::Drain);
         if let Err(failure) = self.written_down(node).await {
@@ -238,33 +249,37 @@ impl Meeting<'_> {
             Door::Proxies => "proxy listener",
             Door::Peers(_) => "peer listener",
         };
-        self.spawn(name.to_owned(), admitting);
+        self.spawn(name, admitting);
     }
 
-    fn dial(&self, own: NodeNumber, topology: &Topology) {
-        for node in topology.peers_of(own) {
-            let in_force = Arc::clone(&self.gossip.in_force);
-            let Some(responder) = in_force.view().node(node).map(|record| record.uuid) else {
-                tracing::warn!(%node, "a neighbour is revoked and is not dialed");
-                continue;
-            };
-            // Asked before each dial: a newer topology may have moved it. Port 0 says nothing.
-            let address = move || {
-                let view = in_force.view();
-                let address = view.topology().server(node)?.peer;
-                (address.port() != 0).then_some(address)
-            };
+    /// Dials the neighbours that the topology in force names, and follows its changes.
+    fn dial(&self, own: NodeNumber) {
+        let (in_force, owners, tasks) = (
+            Arc::clone(&self.gossip.in_force),
+            self.owners.clone(),
+            self.tasks.clone(),
+        );
+        let (context, hand_over) = (
+            Arc::clone(&self.gossip.context),
+            self.hand_over(Door::Peers(Side::Dialed)),
+        );
+        let wanted = {
+            let in_force = Arc::clone(&in_force);
+            move || neighbours(&in_force, own)
+        };
+        let changes = in_force.changes();
+        let dial = move |(node, responder): Dialed, until: CancellationToken| {
             let target = LinkTarget {
-                address: Arc::new(address),
+                address: address_of(&in_force, node),
                 responder,
                 role: Role::GameServer,
                 lane: Lane::FIRST,
             };
-            let context = Arc::clone(&self.gossip.context);
-            let hand_over = self.hand_over(Door::Peers(Side::Dialed));
-            let dialing = keep_linked(context, target, hand_over, self.stop.clone());
-            self.spawn(format!("link to {node}"), dialing);
-        }
+            let dialing = keep_linked(Arc::clone(&context), target, hand_over.clone(), until.clone());
+            tasks.spawn(owners.task_until(&format!("link to {node}"), &until, dialing));
+        };
+        let following = follow(changes, self.stop.clone(), wanted, dial);
+        self.spawn("dialer", following);
     }
 
     fn hand_over(&self, door: Door) -> impl Fn(HandedLink) + Clone + Send + Sync + 'static {
@@ -273,14 +288,28 @@ impl Meeting<'_> {
     }
 
     /// Runs until `stop`; ending earlier ends the node.
-    fn spawn(&self, name: String, running: impl Future<Output = ()> + Send + 'static) {
-        let (owners, stop) = (self.owners.clone(), self.stop.clone());
-        let until = async move {
-            running.await;
-            Ended::by(&stop)
-        };
-        self.tasks.spawn(async move { owners.task(name, until).await });
+    fn spawn(&self, name: &str, running: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.owners.task_until(name, self.stop, running));
     }
+}
+
+/// The neighbours that the topology in force lists; who is revoked has no record.
+fn neighbours(in_force: &TopologyInForce, own: NodeNumber) -> BTreeSet<Dialed> {
+    let view = in_force.view();
+    let neighbours = view.topology().peers_of(own).into_iter();
+    neighbours
+        .filter_map(|number| Some((number, view.node(number)?.uuid)))
+        .collect()
+}
+
+/// Asked before each dial: a newer topology may have moved the node. Port 0 says nothing.
+fn address_of(in_force: &Arc<TopologyInForce>, node: NodeNumber) -> AddressSource {
+    let in_force = Arc::clone(in_force);
+    Arc::new(move || {
+        let view = in_force.view();
+        let address = view.topology().server(node)?.peer;
+        (address.port() != 0).then_some(address)
+    })
 }
 
 /// Where a server listens, with the ports that were found.

@@ -47,6 +47,17 @@ pub enum LinkPeer {
     Server(Side, NodeNumber),
 }
 
+impl LinkPeer {
+    /// The node.
+    #[must_use]
+    pub fn node(self) -> NodeNumber {
+        match self {
+            Self::Proxy(lane) => lane.node(),
+            Self::Server(_, node) => node,
+        }
+    }
+}
+
 /// A link, and who is at its other end.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkReport {

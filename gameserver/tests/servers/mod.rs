@@ -19,11 +19,10 @@ use std::time::Duration;
 
 use gameserver::server::{GameServerSettings, serve};
 use node::OsEntropy;
-use node::admin::{Readiness, StatusBoard};
 use node::authority_dir::{AuthorityDir, IssuedNode};
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
-use node::life::{Failure, Node, Owners, Shutdown};
+use node::life::{Failure, Node};
 use protocol::identity::Role;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -144,14 +143,7 @@ impl Cluster {
     }
 
     pub async fn start_with(&self, settings: GameServerSettings) -> Server {
-        let node = Node {
-            settings: settings.node.clone(),
-            admin: ([127, 0, 0, 1], 0).into(),
-            readiness: Readiness::default(),
-            status: StatusBoard::default(),
-            owners: Owners::default(),
-            shutdown: Shutdown::new(),
-        };
+        let node = Node::in_process(settings.node.clone());
         // A run time of its own, so that it can be killed with all of its tasks and sockets.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -202,6 +194,13 @@ impl Server {
     pub async fn ended(mut self) -> Result<(), Failure> {
         let ended = tokio::time::timeout(Duration::from_secs(10), &mut self.task);
         ended.await.expect("it goes on").unwrap()
+    }
+
+    /// Keeps its one worker busy for so long: nothing of it runs meanwhile.
+    pub fn stall(&self, length: Duration) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(async move { std::thread::sleep(length) });
+        }
     }
 
     /// As SIGKILL does: whatever runs is dropped where it stands.

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::AuthRole;
 use super::directory::{Directory, ShardIndex};
-use super::login_limits::LoginLimits;
 use super::other_proxies::other_proxies;
+use super::rate_limits::RateLimits;
 use super::refusals::Refusals;
 use super::shard_handle::{Shards, counts};
 
@@ -36,14 +36,14 @@ pub(super) struct OwnNode {
 pub(super) struct ClientContext {
     pub(super) clock: Monotonic,
     pub(super) own: OwnNode,
-    pub(super) doors: Vec<Door>,
-    pub(super) auth: AuthRole,
+    pub(super) doors: Vec<Arc<Door>>,
+    pub(super) auth: Arc<AuthRole>,
     pub(super) directory: Directory,
     pub(super) shards: Shards,
     pub(super) topology: Arc<TopologyInForce>,
     pub(super) links: Arc<LinkContext>,
     pub(super) refusals: Arc<Refusals>,
-    pub(super) logins: Mutex<LoginLimits>,
+    pub(super) logins: Mutex<RateLimits>,
     pub(super) sessions_max: usize,
     pub(super) messages_per_s: u32,
     pub(super) advertise: Option<IpAddr>,

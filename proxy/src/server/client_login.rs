@@ -1,9 +1,11 @@
-//! One client's handshake, from its first byte to the welcome: silent towards whoever has not shown a key, and over after
+//! One client's handshake, from its first byte to the welcome, the work with keys on threads of its own: silent towards whoever has not shown a key, and over after
 //! five seconds, however it stands.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use net::key_work::{KeyWorkLost, key_work};
 use net::sealed_stream::{RawStream, StreamError};
 use protocol::client_handshake::{
     ClientHandshakeError, Credentials, EstablishedClient, LoginRequest, PendingLogin, ProxyResponder,
@@ -37,6 +39,9 @@ pub(super) enum LoginError {
     /// It took too long.
     #[error("the handshake took too long")]
     TooLate,
+    /// Its keys could not be worked with.
+    #[error(transparent)]
+    KeyWork(#[from] KeyWorkLost),
     /// It was told why not.
     #[error("turned away: {}", .0.text())]
     TurnedAway(Code),
@@ -46,7 +51,7 @@ impl LoginError {
     /// A fixed name for metrics.
     pub(super) fn label(&self) -> &'static str {
         match self {
-            Self::Handshake(_) => "handshake",
+            Self::Handshake(_) | Self::KeyWork(_) => "handshake",
             Self::Frame(_) | Self::Stream(StreamError::Frame(_)) => "handshake_frame",
             Self::Stream(_) => "handshake_stream",
             Self::TooLate => "handshake_late",
@@ -101,7 +106,7 @@ async fn shake_hands(
     let c3 = door
         .key
         .open(raw, FrameType::ClientLogin, net::clock::wall_ms())?;
-    let (request, pending) = responder.open_c3(&c3.payload)?;
+    let (request, pending) = key_work(move || responder.open_c3(&c3.payload)).await??;
     match admit(context, &request, from.ip()).await {
         Ok(granted) => welcome(context, door, stream, (request, pending, granted)).await,
         Err(away) => {
@@ -146,7 +151,11 @@ async fn greet<'a>(
             .await?;
             return Err(LoginError::TurnedAway(Code::Draining));
         }
-        return match ProxyResponder::receive_c1(&door.identity, &c1.payload, wall_ms, &mut node::OsEntropy) {
+        let knocked_at = Arc::clone(door);
+        let received = key_work(move || {
+            ProxyResponder::receive_c1(&knocked_at.identity, &c1.payload, wall_ms, &mut node::OsEntropy)
+        });
+        return match received.await? {
             Ok((responder, p2)) => {
                 send(stream, door, FrameType::ProxyAnswer, &p2).await?;
                 Ok((door, responder))

@@ -2,6 +2,7 @@
 //! client says goes to its shard; what the shard says comes by the client's queue.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use protocol::attach::Attach;
 use protocol::client_handshake::EstablishedClient;
 use protocol::frame::{Close, Frame, FrameOpener, FrameSealer, FrameType};
 use protocol::ids::RegionNumber;
-use protocol::limits::{CLIENT_RECORD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
+use protocol::limits::{CLIENT_ATTACH_MS_MAX, CLIENT_RECORD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
 use protocol::message::client;
 use protocol::message::family::{BatchReader, ClientToProxy};
 use protocol::ticket::Ticket;
@@ -33,6 +34,8 @@ use crate::edge::{Admission, EdgeInput, SessionHandle};
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// … and to a client that reads too slowly, which has to read what is under way before it can hear why it is cut off.
+const SLOW_GOODBYE: Duration = Duration::from_secs(5);
 /// Plain bytes of one frame to a client.
 const FRAME_BYTES: usize = 16 * 1024;
 /// A client that vanished without a word is noticed by the kernel after this, milliseconds.
@@ -72,6 +75,7 @@ struct Peer<'a> {
     inbox: Arc<Inbox>,
     session: SessionHandle,
     claims: Ticket,
+    attached: bool,
 }
 
 impl<'a> Peer<'a> {
@@ -103,6 +107,7 @@ impl<'a> Peer<'a> {
             inbox,
             session,
             claims,
+            attached: false,
         };
         peer.run(reader, writer).await;
     }
@@ -133,7 +138,14 @@ impl<'a> Peer<'a> {
         if let Some(code) = code {
             queue.close(code);
         }
-        if queue.closing().is_some() && timeout(GOODBYE, write(&queue, &mut writer)).await.is_ok() {
+        let patience = match queue.closing() {
+            Some(Code::SlowConsumer) => {
+                self.context.refusals.count("client_slow");
+                SLOW_GOODBYE
+            }
+            _ => GOODBYE,
+        };
+        if queue.closing().is_some() && timeout(patience, write(&queue, &mut writer)).await.is_ok() {
             let code = queue.closing().unwrap_or(Code::Generic);
             goodbye(self.context, writer, code).await;
         }
@@ -142,6 +154,7 @@ impl<'a> Peer<'a> {
     /// Reads until the client is gone (`None`) or must go. Renews its ticket meanwhile.
     async fn read(&mut self, reader: &mut SealedReader<OwnedReadHalf>, rate: &mut Bucket) -> Option<Code> {
         let mut batch = Vec::new();
+        let mut attach_by = pin!(sleep(Duration::from_millis(CLIENT_ATTACH_MS_MAX)));
         loop {
             let renewal = Duration::from_millis(renewal_in_ms(&self.claims, net::clock::wall_ms()));
             tokio::select! {
@@ -154,6 +167,7 @@ impl<'a> Peer<'a> {
                     }
                     Err(error) => return self.broken(&error),
                 },
+                () = &mut attach_by, if !self.attached => return Some(self.refuse("attach_late", Code::Protocol)),
                 () = sleep(renewal) => self.renew(),
             }
         }
@@ -170,7 +184,12 @@ impl<'a> Peer<'a> {
     }
 
     /// Hands a frame's messages to the shard. The error says how the connection ends.
-    fn take(&self, frame: Frame, rate: &mut Bucket, batch: &mut Vec<ShardInput>) -> Result<(), Option<Code>> {
+    fn take(
+        &mut self,
+        frame: Frame,
+        rate: &mut Bucket,
+        batch: &mut Vec<ShardInput>,
+    ) -> Result<(), Option<Code>> {
         match frame.frame_type {
             FrameType::Batch => {}
             FrameType::Close => return Err(None),
@@ -186,8 +205,18 @@ impl<'a> Peer<'a> {
             if !rate.take(1, self.context.clock.now_ms()) {
                 return Err(Some(self.refuse("client_rate", Code::RateLimited)));
             }
-            if let ClientToProxy::Attach(attach) = &message {
-                self.verify(attach)?;
+            // One attach, and nothing before it: so there is one signature to verify, and the owner knows from the
+            // first message on who speaks.
+            match (&message, self.attached) {
+                (ClientToProxy::Attach(attach), false) => {
+                    self.verify(attach)?;
+                    self.attached = true;
+                }
+                (ClientToProxy::Attach(_), true) => {
+                    return Err(Some(self.refuse("attach_twice", Code::Protocol)));
+                }
+                (_, false) => return Err(Some(self.refuse("before_attach", Code::Protocol))),
+                (_, true) => {}
             }
             batch.push(EdgeInput::FromClient(self.session, message).into());
         }

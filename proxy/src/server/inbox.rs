@@ -28,6 +28,9 @@ pub(super) enum ShardInput {
     Edge(EdgeInput),
     /// A client to admit.
     Arrival(Arrival),
+    /// The shard panics, to see what becomes of its process.
+    #[cfg(feature = "fault-injection")]
+    Panic,
 }
 
 impl ShardInput {
@@ -39,6 +42,8 @@ impl ShardInput {
             }
             // A client's record has at most 8 KiB and so many messages as its rate allows.
             Self::Edge(_) | Self::Arrival(_) => 0,
+            #[cfg(feature = "fault-injection")]
+            Self::Panic => 0,
         };
         INPUT_BYTES + payload
     }

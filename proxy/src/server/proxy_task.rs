@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::udp::{BatchSocket, Waker};
-use node::admin::StatusBoard;
-use node::life::Failure;
+use node::dial_plan::{Dialed, follow};
+use node::life::{Ended, Failure, Node, OwnerThread, Patience};
 use protocol::ids::Lanes;
 use serde_json::json;
 use store::{Store, StoreThreads};
@@ -21,8 +20,9 @@ use super::client_context::ClientContext;
 use super::client_listener::{DoorLimits, accept_clients};
 use super::directory::{Directory, ShardIndex};
 use super::inbox::Inbox;
-use super::login_limits::LoginLimits;
 use super::owner_reads::{self, OwnerReadTask};
+use super::rate_limits::RateLimits;
+use super::ready;
 use super::refusals::Refusals;
 use super::server_link::{self, LinkWorld};
 use super::server_links::ServerLinks;
@@ -60,18 +60,19 @@ pub struct Proxy {
     links: TaskTracker,
     stop_links: CancellationToken,
     shards: Shards,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<OwnerThread>,
     store_threads: StoreThreads,
     drain_grace: Duration,
 }
 
 impl Proxy {
-    /// Builds and starts a proxy on the store that its settings name. Its part of `/status` goes to `board`.
+    /// Builds and starts a proxy on the store that its settings name. Its status, its checks and what it cannot do
+    /// without are listed in `node`.
     ///
     /// # Errors
     /// What the operator has to change, or what could not be reached.
-    pub async fn start(settings: &ProxySettings, board: StatusBoard) -> Result<Self, Failure> {
-        Starting::new(build(settings).await?, settings)?.start(settings, board)
+    pub async fn start(settings: &ProxySettings, node: &Node) -> Result<Self, Failure> {
+        Starting::new(build(settings).await?, settings, node)?.start(settings)
     }
 
     /// As [`start`](Self::start), on a store that is open already.
@@ -80,10 +81,18 @@ impl Proxy {
     /// As [`start`](Self::start).
     pub async fn start_with(
         settings: &ProxySettings,
-        board: StatusBoard,
+        node: &Node,
         store: Arc<dyn Store>,
     ) -> Result<Self, Failure> {
-        Starting::new(build_with(settings, &store).await?, settings)?.start(settings, board)
+        Starting::new(build_with(settings, &store).await?, settings, node)?.start(settings)
+    }
+
+    /// Makes a shard panic, to see what becomes of its process.
+    #[cfg(feature = "fault-injection")]
+    pub fn panic_shard(&self, index: usize) {
+        if let Some(shard) = self.shards.get(index) {
+            let _ = shard.inbox.push(super::inbox::ShardInput::Panic);
+        }
     }
 
     /// Where it listens.
@@ -128,10 +137,8 @@ impl Proxy {
         }
         self.stop_links.cancel();
         self.links.wait().await;
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a shard's thread had panicked");
-            }
+        for thread in &self.threads {
+            thread.ended().await;
         }
     }
 
@@ -148,6 +155,7 @@ impl Proxy {
 /// The parts that everything else refers to.
 struct Starting {
     built: Built,
+    node: Node,
     clock: Monotonic,
     topology: Arc<topology::Topology>,
     directory: Directory,
@@ -159,7 +167,7 @@ struct Starting {
 }
 
 impl Starting {
-    fn new(mut built: Built, settings: &ProxySettings) -> Result<Self, Failure> {
+    fn new(mut built: Built, settings: &ProxySettings, node: &Node) -> Result<Self, Failure> {
         let topology = Arc::new(built.topology.view().topology().clone());
         let (mut shards, mut sockets) = (Vec::new(), Vec::new());
         for (index, socket) in (0..).zip(std::mem::take(&mut built.udp)) {
@@ -189,10 +197,11 @@ impl Starting {
             refusals: Arc::new(Refusals::default()),
             topology,
             built,
+            node: node.clone(),
         })
     }
 
-    fn start(mut self, settings: &ProxySettings, board: StatusBoard) -> Result<Proxy, Failure> {
+    fn start(mut self, settings: &ProxySettings) -> Result<Proxy, Failure> {
         let addresses = Addresses {
             tcp: self.built.tcp.local_addr().map_err(Failure::failed)?,
             udp: self.shards.iter().map(|shard| shard.udp).collect(),
@@ -201,7 +210,7 @@ impl Starting {
         let threads = self.start_shards(settings, &links)?;
         self.dial_servers(&links, &stop_links);
         let status = StatusTask {
-            board,
+            board: self.node.status.clone(),
             links: Arc::clone(&self.built.links),
             shards: Arc::clone(&self.shards),
             subscriptions: Arc::clone(&self.subscriptions),
@@ -212,7 +221,13 @@ impl Starting {
                 "listen": {"tcp": addresses.tcp, "udp": addresses.udp},
             }),
         };
-        links.spawn(status.run(stop_links.clone()));
+        let (owners, stop) = (&self.node.owners, &stop_links);
+        links.spawn(owners.task_until("status", stop, status.run(stop.clone())));
+        links.spawn(owners.task(
+            "store probe",
+            ready::probe_store(&self.node, self.built.store.clone(), self.built.own.number, stop),
+        ));
+        ready::check_links(&self.node.readiness, &self.built.links, &self.built.topology);
         links.close();
         let shards = Arc::clone(&self.shards);
         let (clients, peers, store_threads) = self.listen(settings);
@@ -233,14 +248,18 @@ impl Starting {
         &mut self,
         settings: &ProxySettings,
         tasks: &TaskTracker,
-    ) -> Result<Vec<JoinHandle<()>>, Failure> {
+    ) -> Result<Vec<OwnerThread>, Failure> {
         let (questions, asked) = owner_reads::channel();
         let reads = OwnerReadTask {
             store: self.built.store.clone(),
             shards: Arc::clone(&self.shards),
             questions: asked,
         };
-        tasks.spawn(reads.run());
+        // Ends when no shard can ask any more.
+        tasks.spawn(self.node.owners.task("owner reads", async move {
+            reads.run().await;
+            Ended::AsAsked
+        }));
         let outside = Outside {
             links: Arc::clone(&self.server_links),
             subscriptions: Arc::clone(&self.subscriptions),
@@ -251,6 +270,7 @@ impl Starting {
             snapshot_bytes_per_s: settings.edge.snapshot_bytes_per_s,
         };
         let sockets = std::mem::take(&mut self.sockets);
+        let owners = self.node.owners.clone();
         let spawn = |(shard, (socket, waker)): (&ShardHandle, _)| {
             let thread = ShardThread {
                 edge: Edge::new(config.clone(), Arc::clone(&self.topology)),
@@ -262,7 +282,9 @@ impl Starting {
                 clock: self.clock,
                 sweep_us: settings.edge.sweep_us,
             };
-            thread.spawn(shard.index.0).map_err(Failure::failed)
+            let name = format!("shard-{}", shard.index.0);
+            let running = owners.thread(name, Patience::HOT, move |pulse| thread.run(pulse));
+            running.map_err(Failure::failed)
         };
         self.shards.iter().zip(sockets).map(spawn).collect()
     }
@@ -283,7 +305,6 @@ impl Starting {
         let world = Arc::new(LinkWorld {
             news,
             services: Arc::new(services),
-            topology: Arc::clone(&self.topology),
             grid: self.topology.world().grid(),
             directory: self.directory,
             shards: Arc::clone(&self.shards),
@@ -291,20 +312,23 @@ impl Starting {
             subscriptions: Arc::clone(&self.subscriptions),
             refusals: Arc::clone(&self.refusals),
         });
-        let view = self.built.topology.view();
-        for server in self.topology.servers() {
-            // A server that is revoked is not in the node table any more.
-            if let Some(record) = view.node(server.number) {
-                let target = (server.number, record.uuid);
-                tasks.spawn(server_link::dial(Arc::clone(&world), target, stop.clone()));
-            }
-        }
+        let in_force = Arc::clone(&self.built.topology);
+        let wanted = move || server_link::servers(&in_force);
+        let (owners, links, dialing_stops) = (self.node.owners.clone(), tasks.clone(), stop.clone());
+        let dial = move |dialed: Dialed, until: CancellationToken| {
+            let dialing = server_link::dial(Arc::clone(&world), dialed, until.clone());
+            links.spawn(owners.task_until(&format!("link to {}", dialed.0), &until, dialing));
+        };
+        let following = follow(self.built.topology.changes(), dialing_stops, wanted, dial);
+        tasks.spawn(self.node.owners.task_until("dialer", stop, following));
     }
 
     fn listen(self, settings: &ProxySettings) -> (Arc<ClientContext>, TaskTracker, StoreThreads) {
-        let Self { built, clock, .. } = self;
+        let Self {
+            built, clock, node, ..
+        } = self;
         let limits = &settings.clients;
-        let logins = LoginLimits::new(
+        let logins = RateLimits::new(
             limits.logins_per_s,
             limits.logins_per_prefix_per_s,
             limits.exempt_networks(),
@@ -313,15 +337,15 @@ impl Starting {
         let context = Arc::new(ClientContext {
             clock,
             own: built.own,
-            doors: built.doors,
-            auth: AuthRole {
+            doors: built.doors.into_iter().map(Arc::new).collect(),
+            auth: Arc::new(AuthRole {
                 store: built.store,
                 topology: Arc::clone(&built.topology),
                 cluster_id: built.own.cluster_id,
                 issuer: built.own.uuid,
                 key: built.data.certificate.node_key(),
                 guests: settings.auth.guests,
-            },
+            }),
             directory: self.directory,
             shards: self.shards,
             topology: built.topology,
@@ -340,8 +364,9 @@ impl Starting {
             exempt: limits.exempt_networks(),
         };
         let (peers, drain) = (TaskTracker::new(), context.drain.clone());
+        let stop = drain.clone();
         let accepting = accept_clients(Arc::clone(&context), built.tcp, door, peers.clone(), drain);
-        peers.spawn(accepting);
+        peers.spawn(node.owners.task_until("client listener", &stop, accepting));
         (context, peers, built.store_threads)
     }
 }

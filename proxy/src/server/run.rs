@@ -28,11 +28,13 @@ pub fn run(args: &ProxyArgs) -> Exit {
 /// # Errors
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
-    let proxy = Proxy::start(&settings, node.status.clone()).await?;
+    node.readiness.starting("opening the store");
+    let proxy = Proxy::start(&settings, &node).await?;
     announce(&settings.node.data, proxy.addresses(), &node)?;
     node.readiness.started();
     tokio::select! {
         () = node.shutdown.draining() => {}
+        fatal = node.owners.failed() => return Err(fatal.into()),
         thread = proxy.store_broken() => {
             return Err(Failure::failed(format!("the thread \"{thread}\" has ended by itself")));
         }

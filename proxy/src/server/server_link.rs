@@ -1,16 +1,18 @@
 //! The link to one game server: dialed for ever, and what comes over it sorted to the shards, one batch per shard and
 //! frame. A cell is decoded here once for all shards; a server that publishes what it does not serve is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::vec::Drain;
 
 use net::link::{DownReason, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, dial_link};
+use node::dial_plan::Dialed;
+use node::topology_in_force::TopologyInForce;
 use protocol::Code;
 use protocol::cell::DecodedCell;
 use protocol::geometry::CellGrid;
 use protocol::identity::Role;
-use protocol::ids::{NodeNumber, NodeUuid, RegionEpoch, RegionNumber, TopologyVersion, UserId};
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, TopologyVersion, UserId};
 use protocol::message::checked::CheckedCellUpdates;
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::node::Heartbeat;
@@ -31,8 +33,6 @@ use crate::edge::{EdgeInput, RegionCells};
 /// What all links of the proxy share.
 pub(super) struct LinkWorld {
     pub(super) news: TopologyNews,
-    /// The world as it was when the proxy started: what it looks like does not change while it runs.
-    pub(super) topology: Arc<topology::Topology>,
     pub(super) grid: CellGrid,
     pub(super) directory: Directory,
     pub(super) shards: Shards,
@@ -42,12 +42,17 @@ pub(super) struct LinkWorld {
     pub(super) refusals: Arc<Refusals>,
 }
 
+/// The game servers that the topology in force lists; who is revoked has no record.
+pub(super) fn servers(topology: &TopologyInForce) -> BTreeSet<Dialed> {
+    let view = topology.view();
+    let servers = view.topology().servers().iter();
+    servers
+        .filter_map(|server| Some((server.number, view.node(server.number)?.uuid)))
+        .collect()
+}
+
 /// Keeps the link to one game server until `stop`.
-pub(super) async fn dial(
-    world: Arc<LinkWorld>,
-    (node, uuid): (NodeNumber, NodeUuid),
-    stop: CancellationToken,
-) {
+pub(super) async fn dial(world: Arc<LinkWorld>, (node, uuid): Dialed, stop: CancellationToken) {
     let topology = Arc::clone(&world.news.topology);
     // Asked before each dial: a newer topology may have moved it.
     let address = move || {
@@ -133,7 +138,15 @@ impl ServerLink {
 
     fn serving(&mut self, serving: &Serving) {
         let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        if !self.world.topology.may_serve(self.node, region) {
+        // A newer topology may have listed it since this proxy started.
+        if !self
+            .world
+            .news
+            .topology
+            .view()
+            .topology()
+            .may_serve(self.node, region)
+        {
             return self.world.refusals.count("serving_denied");
         }
         self.serving.insert(region, epoch);

@@ -6,12 +6,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::entropy::OsEntropy;
 use net::udp::{BatchSocket, RecvBatch, SendBatch, SendReport, Waker};
+use node::life::{Ended, Pulse};
 
 use super::inbox::{Inbox, ShardInput};
 use super::shard_effects::ShardEffects;
@@ -44,11 +44,9 @@ pub(super) struct ShardThread {
 }
 
 impl ShardThread {
-    /// Starts the thread; it ends when the inbox is stopped.
-    pub(super) fn spawn(self, index: u16) -> io::Result<JoinHandle<()>> {
-        std::thread::Builder::new()
-            .name(format!("shard-{index}"))
-            .spawn(move || Running::new(self).run())
+    /// Runs until the inbox is stopped.
+    pub(super) fn run(self, pulse: &Pulse) -> Ended {
+        Running::new(self).run(pulse)
     }
 }
 
@@ -113,15 +111,19 @@ impl Running {
         }
     }
 
-    fn run(mut self) {
+    fn run(mut self, pulse: &Pulse) -> Ended {
+        pulse.begin_work();
         while self.sweep() {
+            pulse.begin_wait();
             if let Err(error) = self.wait() {
                 tracing::error!(%error, "a shard cannot wait on its socket");
                 std::thread::sleep(Duration::from_millis(TICK_MS));
             }
+            pulse.begin_work();
         }
         self.parts.gauges.set_sessions(0);
         self.parts.gauges.set_standing(0, 0);
+        Ended::AsAsked
     }
 
     /// Sleeps until there is something to do.
@@ -203,6 +205,9 @@ impl Running {
             let input = match input {
                 ShardInput::Edge(input) => input,
                 ShardInput::Arrival(arrival) => EdgeInput::Admit(parts.effects.arrive(arrival)),
+                #[cfg(feature = "fault-injection")]
+                #[expect(clippy::panic, reason = "what it is for")]
+                ShardInput::Panic => panic!("told to"),
             };
             if let EdgeInput::ClientGone(session) = &input {
                 parts.effects.gone(*session);

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use node::admin::StatusBoard;
 use node::authority_dir::{AuthorityDir, IssuedNode};
+use node::life::Node;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
     AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId,
@@ -144,8 +144,14 @@ impl World {
     }
 
     pub async fn proxy_with(&self, settings: &ProxySettings) -> Proxy {
-        let store = Arc::clone(&self.store);
-        let started = Proxy::start_with(settings, StatusBoard::default(), store).await;
+        let node = Node::in_process(settings.node.clone());
+        self.proxy_of(settings, &node).await
+    }
+
+    /// A proxy whose checks and threads are listed in `node`.
+    pub async fn proxy_of(&self, settings: &ProxySettings, node: &Node) -> Proxy {
+        let store: Arc<SqliteStore> = Arc::clone(&self.store);
+        let started = Proxy::start_with(settings, node, store).await;
         started.unwrap_or_else(|failure| panic!("{failure}"))
     }
 

@@ -62,7 +62,7 @@ pub async fn admit_links(
     hand_over: impl Fn(HandedLink) + Clone + Send + 'static,
     shutdown: CancellationToken,
 ) {
-    let permits = Arc::new(Semaphore::new(NODE_HANDSHAKES_PENDING_MAX));
+    let permits = HandshakePermits::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -73,16 +73,12 @@ pub async fn admit_links(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // Closed at once rather than kept waiting: an honest peer redials, a flood finds nothing to hold on to.
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            context.stats.count_refused("handshakes_pending");
-            continue;
-        };
+        let permit = permits.take(address.ip(), share(context.directory.nodes_listed()));
         tracing::debug!(%address, "accepted");
         let (context, hand_over) = (Arc::clone(&context), hand_over.clone());
-        let shaking = shutdown
-            .clone()
-            .run_until_cancelled_owned(async move { admit(&context, io, permit, roles, hand_over).await });
+        let shaking = shutdown.clone().run_until_cancelled_owned(async move {
+            guest("node", admit(&context, io, permit, roles, hand_over)).await;
+        });
         tokio::spawn(shaking);
     }
 }
@@ -90,14 +86,17 @@ pub async fn admit_links(
 async fn admit(
     context: &LinkContext,
     io: TcpStream,
-    permit: OwnedSemaphorePermit,
-    roles: &[Role],
+    permit: HandshakePermit,
+    roles: &'static [Role],
     hand_over: impl Fn(HandedLink),
 ) {
     let Ok(stream) = RawStream::new(io, context.clock) else {
         return;
     };
-    let admitted = handshake::respond(context, stream, roles).await;
+    let admitted = tokio::select! {
+        () = permit.gives_way() => return context.stats.count_refused("handshake_gave_way"),
+        admitted = handshake::respond(context, stream, roles) => admitted,
+    };
     drop(permit);
     match admitted {
         Ok(admitted) => {

@@ -64,7 +64,7 @@ impl AdminState {
             report.add("lost", Check::missing(fatal.to_string()));
         }
         for (thread, standing) in self.owners.standings() {
-            report.add(format!("thread {thread}"), thread_check(standing));
+            report.add(thread, thread_check(standing));
         }
         if self.shutdown.is_draining() {
             report.add("draining", Check::missing(""));

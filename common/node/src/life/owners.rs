@@ -92,16 +92,30 @@ impl Owners {
     }
 
     /// Wraps the future of a task, to be spawned by the caller. Dropping it says nothing.
-    pub fn task(
+    pub fn task<F: Future<Output = Ended>>(
         &self,
-        name: impl Into<String>,
-        future: impl Future<Output = Ended>,
-    ) -> impl Future<Output = ()> {
-        let (owners, name) = (self.clone(), name.into());
+        name: &str,
+        future: F,
+    ) -> impl Future<Output = ()> + use<F> {
+        let (owners, name) = (self.clone(), name.to_owned());
         async move {
             let ended = caught(future).await;
             owners.note_end(&name, ended);
         }
+    }
+
+    /// As [`task`](Self::task), for what ends when `stop` is cancelled, and at no other time.
+    pub fn task_until<F: Future<Output = ()>>(
+        &self,
+        name: &str,
+        stop: &CancellationToken,
+        future: F,
+    ) -> impl Future<Output = ()> + use<F> {
+        let stop = stop.clone();
+        self.task(name, async move {
+            future.await;
+            Ended::by(&stop)
+        })
     }
 
     /// A pulse to be watched from now on, for a loop that is not started here.

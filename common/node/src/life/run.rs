@@ -37,6 +37,21 @@ pub struct Node {
     pub shutdown: Shutdown,
 }
 
+impl Node {
+    /// A node of a process that has others, or tests: nobody watches its threads or answers for it over HTTP.
+    #[must_use]
+    pub fn in_process(settings: NodeSettings) -> Self {
+        Self {
+            admin: settings.admin,
+            settings,
+            readiness: Readiness::default(),
+            status: StatusBoard::default(),
+            owners: Owners::default(),
+            shutdown: Shutdown::new(),
+        }
+    }
+}
+
 /// Config → build → start → drain. `serve` runs until it is told to drain and has drained, or fails.
 ///
 /// The message of a failure goes to standard error as one line per mistake.

@@ -8,6 +8,7 @@ pub(super) use ticket::renewal_in_ms;
 
 use std::sync::Arc;
 
+use net::key_work::key_work;
 use node::topology_in_force::TopologyInForce;
 use protocol::Code;
 use protocol::client_handshake::{Credentials, LoginRequest};
@@ -54,11 +55,19 @@ impl From<Code> for TurnedAway {
 
 impl AuthRole {
     /// Lets a user in or says why not. Waits for the store, for new logins only.
-    pub(super) async fn login(&self, request: &LoginRequest, wall_ms: u64) -> Result<Granted, TurnedAway> {
+    pub(super) async fn login(
+        self: &Arc<Self>,
+        request: &LoginRequest,
+        wall_ms: u64,
+    ) -> Result<Granted, TurnedAway> {
         match &request.credentials {
             Credentials::Guest { name } => self.guest(name, request, wall_ms).await,
             Credentials::Password { .. } => Err(Code::AuthFailed.into()),
-            Credentials::Ticket(ticket) => self.resume(ticket, request, wall_ms),
+            Credentials::Ticket(ticket) => {
+                let (auth, ticket, request) = (Arc::clone(self), ticket.clone(), request.clone());
+                let resumed = key_work(move || auth.resume(&ticket, &request, wall_ms));
+                resumed.await.unwrap_or_else(|_| Err(Code::Busy.into()))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
-//! How many new logins may come, in all and from one network. Pure; counted only once a client has shown its key, so
-//! that nobody uses up another's share with forged packets.
+//! How many connections, or new logins, may come in a second, in all and from one network. Pure. The share of the network
+//! is asked first, so that one that comes too often uses up nobody else's. Logins are counted only once a client has shown
+//! its key: nobody uses up another's share with forged packets.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,8 +13,8 @@ const NETWORKS_MAX: usize = 16 * 1024;
 /// A network that was silent for so long has its whole burst again and need not be remembered, milliseconds.
 const FORGET_MS: u64 = 5_000;
 
-/// Counts new logins.
-pub(super) struct LoginLimits {
+/// Counts what comes.
+pub(super) struct RateLimits {
     all: Bucket,
     // Outsiders choose these keys: an ordered map has no collisions to choose.
     networks: BTreeMap<Network, (Bucket, u64)>,
@@ -22,7 +23,7 @@ pub(super) struct LoginLimits {
     swept_ms: u64,
 }
 
-impl LoginLimits {
+impl RateLimits {
     /// Full buckets, each holding one second's worth.
     pub(super) fn new(per_s: u32, per_network_per_s: u32, exempt: Vec<Network>, now_ms: u64) -> Self {
         Self {
@@ -34,7 +35,7 @@ impl LoginLimits {
         }
     }
 
-    /// Whether one more login from here is let in now.
+    /// Whether one more from here is let in now.
     pub(super) fn take(&mut self, from: IpAddr, now_ms: u64) -> bool {
         self.sweep(now_ms);
         self.take_of_network(from, now_ms) && self.all.take(1, now_ms)
@@ -67,11 +68,11 @@ impl LoginLimits {
 mod tests {
     use super::*;
 
-    fn limits() -> LoginLimits {
-        LoginLimits::new(200, 10, vec![Network::parse("127.0.0.0/8").unwrap()], 0)
+    fn limits() -> RateLimits {
+        RateLimits::new(200, 10, vec![Network::parse("127.0.0.0/8").unwrap()], 0)
     }
 
-    fn taken(limits: &mut LoginLimits, from: &str, now_ms: u64) -> usize {
+    fn taken(limits: &mut RateLimits, from: &str, now_ms: u64) -> usize {
         (0..300)
             .filter(|_| limits.take(from.parse().unwrap(), now_ms))
             .count()

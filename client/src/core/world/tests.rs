@@ -1,0 +1,238 @@
+//! What a viewer shows of what it is told, however that comes.
+
+use super::*;
+use protocol::cell::{CellEncoder, CellPoint, Motion, PositionForm};
+use protocol::geometry::Position;
+use protocol::ids::OwnerEpoch;
+use protocol::message::client::{RegionView, Snapshot};
+
+const WEST: CellIndex = CellIndex(1);
+const EAST: CellIndex = CellIndex(2);
+
+struct Scene {
+    world: World,
+    encoder: CellEncoder,
+    now_ms: u64,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let grid = CellGrid::new([128, 32], 32).unwrap();
+        let shape = WorldShape {
+            grid,
+            view_rings: 1,
+            tick_hz: 20,
+            regions: vec![1, 1, 2, 2],
+        };
+        Self {
+            world: World::new(shape),
+            encoder: CellEncoder::new(PositionForm::of(&grid)),
+            now_ms: 0,
+        }
+    }
+
+    fn add(&mut self, slot: u16, id: u64, epoch: u64, cell: CellIndex, x: f32) {
+        let grid = self.world.shape.grid;
+        let at = CellPoint::of(Position { x, y: 1.0 }, cell, &grid);
+        let motion = Motion {
+            at,
+            heading: 0,
+            speed: 0,
+        };
+        let entity = CellEntity {
+            id: EntityId(id),
+            owner_epoch: OwnerEpoch(epoch),
+            motion,
+            ..CellEntity::default()
+        };
+        self.encoder.put_add(slot, &entity).unwrap();
+    }
+
+    fn give(&mut self, home: CellIndex, tick: u64, bytes: &bytes::Bytes) {
+        self.give_all(home, tick, &[bytes]);
+    }
+
+    fn give_all(&mut self, home: CellIndex, tick: u64, updates: &[&bytes::Bytes]) {
+        let grid = self.world.shape.grid;
+        let region = |region| RegionView {
+            region,
+            region_epoch: 1,
+            tick,
+            server_time_ms: 0,
+        };
+        let head = Snapshot {
+            home_cell: home.0,
+            regions: vec![region(1), region(2)],
+            ..Snapshot::default()
+        };
+        let parse = |bytes: &&bytes::Bytes| DecodedCell::parse(bytes::Bytes::clone(bytes), &grid).unwrap();
+        let cells = updates.iter().map(parse).collect();
+        self.world.take(&ParsedSnapshot { head, cells }, self.now_ms);
+    }
+
+    fn cell_of(&self, id: u64) -> Option<u32> {
+        self.world.entity(EntityId(id)).map(|entity| entity.cell.0)
+    }
+}
+
+#[test]
+fn an_entity_that_crosses_is_shown_once_whatever_comes_first() {
+    for east_first in [true, false] {
+        let mut scene = Scene::new();
+        scene.add(0, 7, 1, WEST, 63.0);
+        let west = scene.encoder.finish_keyframe(WEST, 1);
+        scene.give(WEST, 10, &west);
+        scene.encoder.clear();
+        let moved = RemoveReason::Moved {
+            cell: EAST,
+            epoch: OwnerEpoch(2),
+        };
+        scene.encoder.put_remove(0, moved).unwrap();
+        let gone_west = scene.encoder.finish_delta(WEST, 1, 2);
+        scene.encoder.clear();
+        scene.add(4, 7, 2, EAST, 65.5);
+        let come_east = scene.encoder.finish_keyframe(EAST, 1);
+        let order = if east_first {
+            [&come_east, &gone_west]
+        } else {
+            [&gone_west, &come_east]
+        };
+        for update in order {
+            scene.give(WEST, 3, update);
+            assert_eq!(scene.world.entities().len(), 1);
+        }
+        assert_eq!(scene.cell_of(7), Some(EAST.0));
+        scene.now_ms += 10_000;
+        scene.give(WEST, 4, &come_east);
+        assert_eq!(
+            scene.cell_of(7),
+            Some(EAST.0),
+            "it does not fade after it appeared"
+        );
+    }
+}
+
+#[test]
+fn a_cell_that_was_left_out_does_not_take_back_who_left_it_meanwhile() {
+    let (left, home) = (CellIndex(0), WEST);
+    let mut scene = Scene::new();
+    scene.add(0, 7, 1, left, 31.0);
+    let shown = scene.encoder.finish_keyframe(left, 1);
+    scene.encoder.clear();
+    let nobody = scene.encoder.finish_keyframe(home, 1);
+    scene.give_all(home, 10, &[&shown, &nobody]);
+    // It walks on and crosses; the cell it crosses into comes first, the one it left had no room.
+    scene.encoder.clear();
+    scene.add(0, 7, 1, home, 32.5);
+    let come = scene.encoder.finish_delta(home, 1, 2);
+    scene.give(home, 12, &come);
+    scene.encoder.clear();
+    let grid = scene.world.shape.grid;
+    let at = CellPoint::of(Position { x: 31.9, y: 1.0 }, left, &grid);
+    scene.encoder.put_move(0, at, 0).unwrap();
+    let walked = scene.encoder.finish_delta(left, 1, 2);
+    scene.encoder.clear();
+    let moved = RemoveReason::Moved {
+        cell: home,
+        epoch: OwnerEpoch(1),
+    };
+    scene.encoder.put_remove(0, moved).unwrap();
+    let gone = scene.encoder.finish_delta(left, 2, 3);
+    scene.give_all(home, 13, &[&walked, &gone]);
+    assert_eq!(scene.cell_of(7), Some(home.0));
+    scene.now_ms += 10_000;
+    scene.give(home, 30, &come);
+    assert_eq!(
+        scene.cell_of(7),
+        Some(home.0),
+        "it stands there and is not repeated"
+    );
+}
+
+#[test]
+fn a_zombies_sighting_under_a_lower_epoch_is_not_believed() {
+    let mut scene = Scene::new();
+    scene.add(0, 7, 5, EAST, 65.0);
+    let east = scene.encoder.finish_keyframe(EAST, 1);
+    scene.give(WEST, 3, &east);
+    scene.encoder.clear();
+    scene.add(0, 7, 4, WEST, 60.0);
+    let west = scene.encoder.finish_keyframe(WEST, 9);
+    scene.give(WEST, 99, &west);
+    assert_eq!(scene.cell_of(7), Some(EAST.0));
+}
+
+#[test]
+fn who_moved_and_does_not_appear_goes_after_a_grace_and_at_once_when_out_of_view() {
+    let mut scene = Scene::new();
+    scene.add(0, 7, 1, WEST, 40.0);
+    scene.add(1, 8, 1, WEST, 41.0);
+    let west = scene.encoder.finish_keyframe(WEST, 1);
+    scene.give(CellIndex(0), 1, &west);
+    scene.encoder.clear();
+    scene
+        .encoder
+        .put_remove(
+            0,
+            RemoveReason::Moved {
+                cell: CellIndex(0),
+                epoch: OwnerEpoch(1),
+            },
+        )
+        .unwrap();
+    scene
+        .encoder
+        .put_remove(
+            1,
+            RemoveReason::Moved {
+                cell: EAST,
+                epoch: OwnerEpoch(2),
+            },
+        )
+        .unwrap();
+    let gone = scene.encoder.finish_delta(WEST, 1, 2);
+    scene.give(CellIndex(0), 2, &gone);
+    assert_eq!((scene.cell_of(7), scene.cell_of(8)), (Some(WEST.0), None));
+    scene.now_ms += MOVED_GRACE_MS;
+    scene.give(CellIndex(0), 3, &gone);
+    assert_eq!(scene.cell_of(7), None);
+}
+
+#[test]
+fn what_leaves_the_view_is_forgotten_and_starts_anew() {
+    let mut scene = Scene::new();
+    scene.add(0, 7, 1, CellIndex(0), 1.0);
+    let far = scene.encoder.finish_keyframe(CellIndex(0), 5);
+    scene.give(WEST, 1, &far);
+    assert_eq!(scene.cell_of(7), Some(0));
+    scene.encoder.clear();
+    let near = scene.encoder.finish_keyframe(EAST, 1);
+    scene.give(EAST, 2, &near);
+    assert_eq!(scene.cell_of(7), None);
+    assert!(!scene.world.cells.contains_key(&CellIndex(0)));
+}
+
+#[test]
+fn a_region_served_anew_replaces_what_was_seen_of_it() {
+    let mut scene = Scene::new();
+    scene.add(0, 7, 1, WEST, 40.0);
+    let before = scene.encoder.finish_keyframe(WEST, 50);
+    scene.give(WEST, 1, &before);
+    scene.encoder.clear();
+    scene.add(0, 9, 1, WEST, 40.0);
+    let after = scene.encoder.finish_keyframe(WEST, 1);
+    let grid = scene.world.shape.grid;
+    let head = Snapshot {
+        home_cell: WEST.0,
+        regions: vec![RegionView {
+            region: 1,
+            region_epoch: 2,
+            tick: 1,
+            server_time_ms: 0,
+        }],
+        ..Snapshot::default()
+    };
+    let cells = vec![DecodedCell::parse(after, &grid).unwrap()];
+    scene.world.take(&ParsedSnapshot { head, cells }, 0);
+    assert_eq!((scene.cell_of(7), scene.cell_of(9)), (None, Some(WEST.0)));
+}

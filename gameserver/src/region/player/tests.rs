@@ -1,0 +1,60 @@
+//! What a player keeps, and in which order.
+
+use super::*;
+
+fn sent(events: &mut Events) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    events.send(|number, _| numbers.push(number));
+    numbers
+}
+
+#[test]
+fn an_event_that_waits_for_a_commit_holds_back_those_after_it() {
+    let mut events = Events::default();
+    assert!(events.push(Bytes::new(), false));
+    assert!(events.push(Bytes::new(), true));
+    assert!(events.push(Bytes::new(), false));
+    assert_eq!(sent(&mut events), [1]);
+    events.held.begin();
+    assert!(events.push(Bytes::new(), true));
+    assert_eq!(sent(&mut events), [0_u64; 0]);
+    events.held.release();
+    assert_eq!(sent(&mut events), [2, 3]);
+    events.held.begin();
+    events.held.release();
+    assert_eq!(sent(&mut events), [4]);
+    events.repeat();
+    assert_eq!(sent(&mut events), [1, 2, 3, 4], "all are repeated");
+    events.acknowledge(2);
+    events.repeat();
+    assert_eq!(sent(&mut events), [3, 4]);
+}
+
+#[test]
+fn soft_events_give_way_to_newer_ones_and_durable_ones_to_none() {
+    let mut events = Events::default();
+    assert!(events.push(Bytes::new(), true));
+    events.held.begin();
+    events.held.release();
+    for _ in 0..2 * EVENTS_PENDING_MAX {
+        assert!(events.push(Bytes::new(), false));
+    }
+    let numbers = sent(&mut events);
+    assert_eq!((numbers.len(), numbers[0]), (EVENTS_PENDING_MAX, 1));
+    assert_eq!(numbers.last(), Some(&(2 * EVENTS_PENDING_MAX as u64 + 1)));
+    let durable = (1..=EVENTS_PENDING_MAX).filter(|_| events.push(Bytes::new(), true));
+    assert_eq!(durable.count(), EVENTS_PENDING_MAX - 1);
+    assert!(events.is_full());
+    assert!(!events.push(Bytes::new(), false), "there is none to give way");
+}
+
+#[test]
+fn events_are_bounded_in_number_and_bytes() {
+    let mut events = Events::default();
+    let taken = (0..100).filter(|_| events.push(Bytes::new(), true)).count();
+    assert_eq!(taken, EVENTS_PENDING_MAX);
+    let mut events = Events::default();
+    let body = Bytes::from(vec![0; 1000]);
+    let taken = (0..100).filter(|_| events.push(body.clone(), true)).count();
+    assert_eq!(taken, EVENTS_PENDING_BYTES_MAX / 1000);
+}

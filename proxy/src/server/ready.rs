@@ -1,0 +1,52 @@
+//! What a proxy is asked before players are sent to it: does the store answer, is a game server linked. Its shards are
+//! watched where they are started.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use net::link::LinkContext;
+use node::admin::{Check, Readiness, link_check};
+use node::life::{Ended, Node};
+use node::topology_in_force::TopologyInForce;
+use protocol::ids::NodeNumber;
+use store::StoreHandle;
+use store::probe::{ProbeNews, probe};
+use tokio_util::sync::CancellationToken;
+
+/// Asks the store until `stop`. Until it has answered, the node is not ready.
+pub(super) fn probe_store(
+    node: &Node,
+    store: StoreHandle,
+    number: NodeNumber,
+    stop: &CancellationToken,
+) -> impl Future<Output = Ended> + use<> {
+    let (readiness, stop) = (node.readiness.clone(), stop.clone());
+    readiness.set("store", Check::missing("has not answered yet"));
+    let tell = move |news: ProbeNews| {
+        let check = match news {
+            ProbeNews::Answers(_) => Check::well(news.to_string()),
+            ProbeNews::Silent(_) | ProbeNews::Fails(_) => Check::missing(news.to_string()),
+        };
+        readiness.set("store", check);
+    };
+    let probing = probe(store, number, tell);
+    async move {
+        stop.run_until_cancelled(probing).await;
+        Ended::by(&stop)
+    }
+}
+
+/// Without any game server nobody can play here.
+pub(super) fn check_links(readiness: &Readiness, links: &Arc<LinkContext>, topology: &Arc<TopologyInForce>) {
+    let (links, topology) = (Arc::clone(links), Arc::clone(topology));
+    readiness.ask("links", move || {
+        let view = topology.view();
+        let servers = view.topology().servers().iter();
+        let wanted = servers
+            .map(|server| (server.number, server.name.clone()))
+            .collect();
+        let up = links.registry.links();
+        let up = up.iter().map(|link| link.peer.number).collect();
+        link_check(&wanted, &up, Check::missing)
+    });
+}
