@@ -4,7 +4,7 @@
 
 mod servers;
 
-use net::link::DownReason;
+use net::link_core::DownReason;
 use protocol::Code;
 use protocol::identity::Role;
 use protocol::ids::NodeNumber;

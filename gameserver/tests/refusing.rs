@@ -23,7 +23,7 @@ async fn listeners_serve_their_own_role_only() {
     let cluster = Cluster::new();
     let a = cluster.start("gs-a").await;
     let addresses = cluster.topology.server(A).unwrap();
-    let server = Proxy::new(cluster.open("gs-b", Role::GameServer), Role::GameServer);
+    let server = Proxy::new(cluster.open("gs-b", Role::GameServer));
     server.dial(A, addresses.proxy);
     eventually("a server at the proxies' listener is refused", || {
         a.refused("links", "role_denied") > 0
@@ -31,7 +31,7 @@ async fn listeners_serve_their_own_role_only() {
     .await;
     drop(server);
     let seen = a.refused("links", "role_denied");
-    let proxy = Proxy::new(cluster.open("edge-1", Role::Proxy), Role::Proxy);
+    let proxy = Proxy::new(cluster.open("edge-1", Role::Proxy));
     proxy.dial(A, addresses.peer);
     eventually("a proxy at the peers' listener is refused", || {
         a.refused("links", "role_denied") > seen + 1

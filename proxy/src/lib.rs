@@ -2,3 +2,4 @@
 
 pub mod edge;
 pub mod server;
+pub mod shard;

@@ -8,7 +8,9 @@ use net::entropy::OsEntropy;
 use protocol::Code;
 use protocol::client_handshake::Credentials;
 use protocol::identity::ClientKey;
+use protocol::ids::Lane;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
+use protocol::message::node::Kick;
 use protocol::message::player::{Event, Join, Moved, Output};
 use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
 use proxy::server::Proxy;
@@ -136,7 +138,7 @@ fn tell_lies(hostile: &GameServer, join: &Join, epoch: u64, region_epoch: u64) {
     hostile.say(
         101,
         Output {
-            owner_epoch: 1 << 47,
+            owner_epoch: epoch + (1 << 47),
             ..output
         },
     );
@@ -148,6 +150,14 @@ fn tell_lies(hostile: &GameServer, join: &Join, epoch: u64, region_epoch: u64) {
         owner_epoch: epoch + 1,
     };
     hostile.say(101, moved);
+    // Both lanes: one of them has no such user.
+    for lane in [0, 1].into_iter().filter_map(Lane::new) {
+        let kick = Kick {
+            user: join.user,
+            ..Kick::default()
+        };
+        hostile.say_on(101, lane, kick);
+    }
     let serving = Serving {
         region: WEST.0,
         region_epoch: region_epoch + 1,
@@ -180,10 +190,11 @@ async fn a_server_speaks_only_for_players_it_owns_and_regions_it_serves() {
     for (reason, times) in [
         ("output_not_owner", 2),
         ("moved_not_owner", 1),
-        ("serving_denied", 1),
-        ("cells_not_serving", 1),
-        // Once in each of two shards.
+        // Once by each of two lanes.
+        ("serving_denied", 2),
+        ("cells_not_serving", 2),
         ("tick_end_not_serving", 2),
+        ("wrong_lane", 1),
     ] {
         eventually(reason, || proxy.refused(reason) == times).await;
     }
@@ -225,7 +236,7 @@ async fn a_region_epoch_that_the_store_never_issued_is_refused_and_the_region_st
             region: WEST.0,
             region_epoch,
         };
-        hostile.say(101, serving);
+        hostile.say_on(101, Lane::FIRST, serving);
         eventually("refused", || proxy.refused("serving_unissued") == times).await;
     }
     owner.serve(101, world.region_epoch).await;
@@ -321,6 +332,7 @@ async fn a_client_that_reads_too_slowly_is_counted_and_told_why_it_is_cut_off() 
     let (mut client, join, epoch) = ada_plays(&world, &proxy, &mut owner).await;
     // More than the kernel and the queue hold together, while the client does not read.
     let body = bytes::Bytes::from(vec![7; 1_000]);
+    let session_generation = client.welcome.session_generation.0;
     let mut number = 0;
     while proxy.refused("client_slow") == 0 {
         for _ in 0..100 {
@@ -332,6 +344,7 @@ async fn a_client_that_reads_too_slowly_is_counted_and_told_why_it_is_cut_off() 
                     owner_epoch: epoch,
                     number,
                     body: body.clone(),
+                    session_generation,
                 },
             );
         }

@@ -12,6 +12,7 @@ const PURE_CORES: &[&str] = &[
     "client/src/core/mod.rs",
     "gameserver/src/region/mod.rs",
     "proxy/src/edge/mod.rs",
+    "proxy/src/shard/mod.rs",
 ];
 
 /// What pure code must not name, and what it uses instead.

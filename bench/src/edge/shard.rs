@@ -7,8 +7,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use anyhow::Context as _;
 use net::entropy::OsEntropy;
-use net::queue::{OutgoingQueue, QueueLimits};
+use net::link_core::{Clear, LinkCore, LinkLife, LinkTime};
 use net::udp::{BatchSocket, RecvBatch, SendBatch, SendReport};
+use protocol::frame::PeerClock;
+use protocol::message::family::{ProxyToServer, ServerToProxy};
+use protocol::node_handshake::LinkTerms;
 use proxy::edge::{DatagramSink, Edge, EdgeEffect, EdgeInput};
 
 use super::laps::{Lap, Laps};
@@ -42,7 +45,7 @@ pub(super) struct Done {
     pub(super) laps: Laps,
     pub(super) datagrams_in: usize,
     pub(super) sent: SendReport,
-    /// Encoded messages for the game server.
+    /// Messages for the game server, in frames of its lane.
     pub(super) to_server: Vec<u8>,
     /// Everything else that the core wants done.
     pub(super) effects: Vec<EdgeEffect>,
@@ -101,13 +104,22 @@ impl DatagramSink for SocketSink<'_> {
     }
 }
 
+/// A link that nothing ends.
+fn life() -> LinkLife {
+    LinkLife {
+        terms: LinkTerms::default(),
+        peer_clock: PeerClock { wall_ms: 0, at_ms: 0 },
+        until_wall_ms: i64::MAX,
+    }
+}
+
 struct Shard {
     edge: Edge,
     socket: Arc<BatchSocket>,
     received: RecvBatch,
     outgoing: SendBatch,
-    /// What a link's sender encodes into, under a lock that nobody else takes here.
-    to_server: OutgoingQueue,
+    /// The shard's lane, without its seal.
+    to_server: LinkCore<ServerToProxy, ProxyToServer, Clear>,
     effects: Vec<EdgeEffect>,
     laps: Laps,
     bare: BareSocket,
@@ -121,7 +133,7 @@ impl Shard {
             socket,
             received: RecvBatch::default(),
             outgoing: SendBatch::default(),
-            to_server: OutgoingQueue::new(QueueLimits::default()),
+            to_server: LinkCore::new(Clear::default(), life(), LinkTime::default()),
             effects: Vec::new(),
             laps: Laps::default(),
         }
@@ -130,9 +142,9 @@ impl Shard {
     fn run(&mut self, job: Job) -> anyhow::Result<Done> {
         let mut done = Done::default();
         match job {
-            Job::Sweep { now_ms } => self.step(now_ms, &mut done, |shard, done| shard.sweep(now_ms, done)),
+            Job::Sweep { now_ms } => self.step(&mut done, |shard, done| shard.sweep(now_ms, done)),
             Job::Hear { inputs, now_ms } => {
-                self.step(now_ms, &mut done, |shard, done| shard.hear(inputs, now_ms, done));
+                self.step(&mut done, |shard, done| shard.hear(inputs, now_ms, done));
             }
             Job::SweepBare => {
                 let received = self.bare.receive()?;
@@ -144,16 +156,20 @@ impl Shard {
         Ok(done)
     }
 
-    fn step(&mut self, now_ms: u64, done: &mut Done, work: impl FnOnce(&mut Self, &mut Done)) {
+    fn step(&mut self, done: &mut Done, work: impl FnOnce(&mut Self, &mut Done)) {
         let before = thread_cpu_ns();
         self.laps.start();
         work(self, done);
         done.sent += self.outgoing.flush(&self.socket);
         self.laps.end(Lap::Send);
-        self.carry_out(now_ms, done);
+        self.carry_out(done);
         done.cpu_ns = thread_cpu_ns() - before;
         done.laps = self.laps.take();
-        while self.to_server.take_batch(&mut done.to_server) > 0 {}
+        while !self.to_server.is_drained() {
+            self.to_server.flush(LinkTime::default());
+            done.to_server.extend_from_slice(self.to_server.unsent());
+            self.to_server.wrote(self.to_server.unsent().len());
+        }
     }
 
     fn sweep(&mut self, now_ms: u64, done: &mut Done) {
@@ -201,12 +217,12 @@ impl Shard {
         self.laps.end(Lap::Time);
     }
 
-    fn carry_out(&mut self, now_ms: u64, done: &mut Done) {
+    fn carry_out(&mut self, done: &mut Done) {
         self.edge.take_effects(&mut self.effects);
         for effect in self.effects.drain(..) {
             match effect {
                 EdgeEffect::ToServer(_, message) => {
-                    let _ = self.to_server.push(&message, now_ms * 1_000);
+                    self.to_server.push(&message);
                 }
                 other => done.effects.push(other),
             }

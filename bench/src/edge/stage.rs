@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use gameserver::region::RegionInput;
+use net::link_core::{Clear, Sealing as _};
 use net::udp::BatchSocket;
 use protocol::cell::DecodedCell;
 use protocol::datagram::ConnectionId;
@@ -227,10 +228,14 @@ impl Stage {
 
     /// Does what the shard wants done, and what comes of that.
     fn carry_out(&mut self, done: Done) -> anyhow::Result<()> {
-        let mut batch = BatchReader::new(done.to_server.into());
-        while let Some(message) = batch.next_message::<ProxyToServer>()? {
-            if let ProxyToServer::Inputs(inputs) = message {
-                self.host.give(RegionInput::FromProxy(PROXIES[0], inputs.into()));
+        let mut frames = Clear::default();
+        frames.extend(&done.to_server);
+        while let Some(frame) = frames.next_frame(0)? {
+            let mut batch = BatchReader::new(frame.payload);
+            while let Some(message) = batch.next_message::<ProxyToServer>()? {
+                if let ProxyToServer::Inputs(inputs) = message {
+                    self.host.give(RegionInput::FromProxy(PROXIES[0], inputs.into()));
+                }
             }
         }
         let mut answers = Vec::new();
@@ -267,7 +272,7 @@ impl Stage {
 
     /// What the region said, as the reader of the proxy's link hands it to the shard.
     fn said(&mut self) -> anyhow::Result<Vec<EdgeInput>> {
-        let (mut inputs, mut per_user) = (Vec::new(), Vec::new());
+        let mut inputs = Vec::new();
         let (mut cells, mut ends) = (Vec::new(), Vec::new());
         for (proxy, message) in self.host.take_said() {
             match &message {
@@ -282,11 +287,8 @@ impl Stage {
                 ServerToProxy::Serving(serving) => inputs.push(EdgeInput::Serving(SERVER, serving)),
                 ServerToProxy::CellUpdates(updates) => cells.push(self.decoded(updates)?),
                 ServerToProxy::TickEnd(end) => ends.push(EdgeInput::TickEnd(SERVER, end)),
-                message => per_user.push(message),
+                message => inputs.push(EdgeInput::FromServer(SERVER, message)),
             }
-        }
-        if !per_user.is_empty() {
-            inputs.push(EdgeInput::FromServer(SERVER, per_user));
         }
         inputs.extend(cells);
         inputs.extend(ends);
@@ -313,7 +315,7 @@ impl Stage {
             cells: cells.collect::<Result<_, _>>()?,
         };
         self.decode_ns += thread_cpu_ns() - before;
-        Ok(EdgeInput::Cells(Arc::new(decoded)))
+        Ok(EdgeInput::Cells(decoded))
     }
 }
 

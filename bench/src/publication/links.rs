@@ -1,23 +1,26 @@
-//! A publisher and its subscribers as nodes with certificates, linked over loopback by the real link stack.
+//! A publisher and its subscribers as nodes with certificates, linked over loopback by the real link stack. The publisher
+//! owns all its links on one thread, as a game server does; each subscriber has a thread of its own.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::vec::Drain;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
+use net::clock::{Monotonic, wall_ms};
 use net::entropy::OsEntropy;
 use net::link::{
-    DownReason, LinkConfig, LinkContext, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, PeerDirectory,
-    accept_links, dial_link,
+    HandedLink, Heard, LinkConfig, LinkContext, LinkLease, LinkTarget, PeerDirectory, admit_links, drive,
+    keep_linked,
 };
+use net::link_core::{DownReason, LinkCore, LinkTime, Sealed};
+use net::stream_socket::StreamSocket;
+use net::udp::{Interest, Poller};
 use protocol::identity::{AuthorityKey, AuthorityKeys, Role, Validity};
-use protocol::ids::{ClusterId, Incarnation, NodeNumber, NodeUuid, TopologyVersion};
+use protocol::ids::{ClusterId, Incarnation, Lane, NodeNumber, NodeUuid, TopologyVersion};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
-use protocol::node_handshake::{Lane, LocalNode, PeerStanding};
+use protocol::node_handshake::{LocalNode, PeerStanding};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{ROUND, WINDOW};
@@ -46,53 +49,95 @@ impl PeerDirectory for Directory {
 /// What all subscribers have received.
 #[derive(Default)]
 struct Received {
-    updates: AtomicU64,
-    frames: AtomicU64,
-    news: Notify,
+    updates: Mutex<u64>,
+    news: Condvar,
 }
 
-#[derive(Clone)]
-struct Publisher {
-    subscribers: mpsc::UnboundedSender<LinkSender<ServerToProxy>>,
-}
-
-impl LinkHandler for Publisher {
-    type In = ProxyToServer;
-    type Out = ServerToProxy;
-
-    fn handle_up(&mut self, up: LinkUp<ServerToProxy>) {
-        let _ = self.subscribers.send(up.sender);
+impl Received {
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.updates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handle_batch(&mut self, _link: LinkId, _batch: Drain<'_, ProxyToServer>) {}
-
-    fn handle_down(&mut self, _link: LinkId, _reason: DownReason) {}
+    fn wait_for(&self, updates: u64) -> anyhow::Result<()> {
+        let (received, waited) = self
+            .news
+            .wait_timeout_while(self.lock(), PATIENCE, |received| *received < updates)
+            .unwrap_or_else(PoisonError::into_inner);
+        ensure!(
+            !waited.timed_out(),
+            "updates were lost: {} of {updates} have come",
+            *received
+        );
+        Ok(())
+    }
 }
 
-struct Subscriber(Arc<Received>);
+/// The publisher's end of one link.
+struct End {
+    core: LinkCore<ProxyToServer, ServerToProxy, Sealed>,
+    socket: StreamSocket,
+    poller: Poller,
+    scratch: Vec<u8>,
+    _lease: LinkLease,
+}
 
-impl LinkHandler for Subscriber {
-    type In = ServerToProxy;
-    type Out = ProxyToServer;
-
-    fn handle_up(&mut self, _up: LinkUp<ProxyToServer>) {}
-
-    fn handle_batch(&mut self, _link: LinkId, batch: Drain<'_, ServerToProxy>) {
-        let updates = batch.filter(|message| matches!(message, ServerToProxy::CellUpdates(_)));
-        self.0
-            .updates
-            .fetch_add(updates.count() as u64, Ordering::Relaxed);
-        self.0.frames.fetch_add(1, Ordering::Relaxed);
-        self.0.news.notify_one();
+impl End {
+    fn new(link: HandedLink, now: LinkTime) -> anyhow::Result<Self> {
+        let poller = Poller::new()?;
+        poller.watch(&link.socket, 0, Interest::Write)?;
+        Ok(Self {
+            core: LinkCore::new(link.sealing, link.life, now),
+            socket: link.socket,
+            poller,
+            scratch: vec![0; 64 * 1024],
+            _lease: link.lease,
+        })
     }
 
-    fn handle_down(&mut self, _link: LinkId, _reason: DownReason) {}
+    /// Says all of it, and waits until the kernel has taken it.
+    fn say(&mut self, round: &[ServerToProxy], now: LinkTime) -> anyhow::Result<()> {
+        self.hear(now)?;
+        if let Some(beat) = self.core.tick(now).map_err(ended)? {
+            self.core.push(&beat.into());
+        }
+        for update in round {
+            self.core.push(update);
+        }
+        self.core.flush(now);
+        while !self.core.unsent().is_empty() {
+            let written = self.socket.write(self.core.unsent());
+            self.core
+                .wrote(written.map_err(|label| anyhow!("a link is {label}"))?);
+            self.core.flush(now);
+            if !self.core.unsent().is_empty() {
+                drop(self.poller.wait(Some(PATIENCE))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Heartbeats.
+    fn hear(&mut self, now: LinkTime) -> anyhow::Result<()> {
+        loop {
+            let read = self.socket.read(&mut self.scratch);
+            match read.map_err(|label| anyhow!("a link is {label}"))? {
+                0 => return Ok(()),
+                read => self.core.receive(self.scratch.get(..read).unwrap_or_default()),
+            }
+            while self.core.next(now).map_err(ended)?.is_some() {}
+        }
+    }
+}
+
+fn ended(reason: DownReason) -> anyhow::Error {
+    anyhow!("a link has ended: {reason:?}")
 }
 
 /// The publisher's links, all up.
 pub(super) struct Links {
-    senders: Vec<LinkSender<ServerToProxy>>,
+    ends: Vec<End>,
     received: Arc<Received>,
+    clock: Monotonic,
     sent: u64,
     shutdown: CancellationToken,
 }
@@ -106,69 +151,78 @@ impl Links {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (up, mut ups) = mpsc::unbounded_channel();
-        let publisher = Publisher { subscribers: up };
         let context = node(&authority, &directory, PUBLISHER, Role::GameServer)?;
-        tokio::spawn(accept_links(
-            context,
-            listener,
-            &[Role::Proxy],
-            publisher,
-            shutdown.clone(),
-        ));
-        let mut senders = Vec::new();
+        let clock = context.clock;
+        let hand_over = move |link| drop(up.send(link));
+        let admitting = admit_links(context, listener, &[Role::Proxy], hand_over, shutdown.clone());
+        tokio::spawn(admitting);
+        let mut ends = Vec::new();
         for number in 0..subscribers {
-            let context = node(
-                &authority,
-                &directory,
-                FIRST_SUBSCRIBER + number as u8,
-                Role::Proxy,
-            )?;
+            let number = FIRST_SUBSCRIBER + number as u8;
+            let context = node(&authority, &directory, number, Role::Proxy)?;
             let target = LinkTarget {
                 address: Arc::new(move || Some(address)),
                 responder: NodeUuid([PUBLISHER; 16]),
                 role: Role::GameServer,
-                lane: Lane::default(),
+                lane: Lane::FIRST,
             };
-            let subscriber = Subscriber(Arc::clone(&received));
-            tokio::spawn(dial_link(context, target, subscriber, shutdown.clone()));
+            let (of_all, clock) = (Arc::clone(&received), context.clock);
+            let hand_over = move |link| subscribe(link, clock, &of_all);
+            tokio::spawn(keep_linked(context, target, hand_over, shutdown.clone()));
             let up = tokio::time::timeout(PATIENCE, ups.recv()).await?;
-            senders.push(up.context("the publisher has ended")?);
+            ends.push(End::new(up.context("the publisher has ended")?, now(clock))?);
         }
         Ok(Self {
-            senders,
+            ends,
             received,
+            clock,
             sent: 0,
             shutdown,
         })
     }
 
     /// Publishes so many rounds and waits until the last has arrived.
-    pub(super) async fn publish(&mut self, round: &[ServerToProxy], rounds: u64) -> anyhow::Result<()> {
+    pub(super) fn publish(&mut self, round: &[ServerToProxy], rounds: u64) -> anyhow::Result<()> {
         for _ in 0..rounds {
-            self.wait_for((self.sent + ROUND).saturating_sub(WINDOW)).await?;
-            for sender in &self.senders {
-                // As regions do it: each hands its own updates of a tick to the link at once.
-                for region in round.chunks(super::UPDATES_PER_REGION) {
-                    sender.try_send_all(region)?;
-                }
+            self.received
+                .wait_for((self.sent + ROUND).saturating_sub(WINDOW))?;
+            let now = now(self.clock);
+            for end in &mut self.ends {
+                end.say(round, now)?;
             }
             self.sent += ROUND;
         }
-        self.wait_for(self.sent).await
+        self.received.wait_for(self.sent)
     }
 
-    /// Frames received so far.
+    /// Frames sent so far.
     pub(super) fn frames(&self) -> u64 {
-        self.received.frames.load(Ordering::Relaxed)
+        self.ends.iter().map(|end| end.core.counts().frames[1]).sum()
     }
+}
 
-    async fn wait_for(&self, updates: u64) -> anyhow::Result<()> {
-        while self.received.updates.load(Ordering::Relaxed) < updates {
-            let news = tokio::time::timeout(PATIENCE, self.received.news.notified()).await;
-            news.map_err(|_| anyhow!("updates were lost"))?;
-        }
-        Ok(())
+fn now(clock: Monotonic) -> LinkTime {
+    LinkTime {
+        mono_us: clock.now_us(),
+        wall_ms: wall_ms(),
     }
+}
+
+/// A subscriber counts what it hears.
+fn subscribe(link: HandedLink, clock: Monotonic, received: &Arc<Received>) {
+    let received = Arc::clone(received);
+    let hear = move |heard| {
+        if let Heard::Message(ServerToProxy::CellUpdates(_)) = heard {
+            let mut updates = received.lock();
+            *updates += 1;
+            // Whoever waits, waits for whole rounds.
+            if (*updates).is_multiple_of(ROUND) {
+                received.news.notify_one();
+            }
+        }
+    };
+    // A subscriber without a thread hears nothing, which is told as updates that were lost.
+    let _ = drive::<ServerToProxy, ProxyToServer>(link, clock, hear);
 }
 
 impl Drop for Links {
@@ -183,7 +237,7 @@ fn node(
     number: u8,
     role: Role,
 ) -> anyhow::Result<Arc<LinkContext>> {
-    let now_ms = net::clock::wall_ms() as i64;
+    let now_ms = wall_ms() as i64;
     let validity = Validity {
         from_ms: now_ms - 3_600_000,
         until_ms: now_ms + 3_600_000,
@@ -201,5 +255,5 @@ fn node(
     let authorities = AuthorityKeys::new(authority.public());
     let local = LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(1))?;
     let directory = Arc::clone(directory);
-    Ok(Arc::new(LinkContext::new(config, local, role, directory)))
+    Ok(Arc::new(LinkContext::new(config, local, directory)))
 }

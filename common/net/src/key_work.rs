@@ -94,7 +94,11 @@ mod tests {
         let (hold, held): (Vec<_>, Vec<_>) = (0..threads()).map(|_| mpsc::channel::<()>()).unzip();
         let holding: Vec<_> = held
             .into_iter()
-            .map(|held| tokio::spawn(key_work(move || drop(held.recv()))))
+            .map(|held| {
+                tokio::spawn(key_work(move || {
+                    let _ = held.recv();
+                }))
+            })
             .collect();
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);

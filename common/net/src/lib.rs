@@ -1,7 +1,7 @@
 //! Sockets: batched UDP, sealed TCP streams, links between nodes.
 //!
 //! Knows sockets, tokio and links; knows nothing of regions, players or who serves whom. What decides without IO
-//! (`queue`, `link_state`) is pure; tasks around it own sockets and timers.
+//! (`link_core`, `link_state`) is pure; tasks around it own sockets and timers.
 
 pub mod clock;
 mod down_reason;
@@ -10,8 +10,8 @@ pub mod key_work;
 pub mod link;
 pub mod link_core;
 pub mod link_state;
+pub mod mailbox;
 pub mod panics;
-pub mod queue;
 pub mod sealed_stream;
 pub mod stream_socket;
 pub mod udp;

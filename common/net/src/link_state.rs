@@ -1,6 +1,6 @@
 //! Where a dialed link stands and when to dial again; whether the peer still lives. Pure: tasks ask, this answers.
 //!
-//! Down → dialing → handshaking → up → down …; draining leaves the circle.
+//! Down → dialing → handshaking → up → down …
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -33,8 +33,6 @@ pub enum LinkPhase {
         /// When it came up.
         since_ms: u64,
     },
-    /// Going down for good: no redial.
-    Draining,
 }
 
 /// The dialing side of one link.
@@ -62,17 +60,17 @@ impl LinkState {
 
     /// The dial begins.
     pub fn handle_dial(&mut self) {
-        self.step(LinkPhase::Dialing);
+        self.phase = LinkPhase::Dialing;
     }
 
     /// The connection stands; the handshake begins.
     pub fn handle_connected(&mut self) {
-        self.step(LinkPhase::Handshaking);
+        self.phase = LinkPhase::Handshaking;
     }
 
     /// The handshake is over.
     pub fn handle_up(&mut self, now_ms: u64) {
-        self.step(LinkPhase::Up { since_ms: now_ms });
+        self.phase = LinkPhase::Up { since_ms: now_ms };
     }
 
     /// The connection is gone, whatever it was doing. The pause before the next dial doubles up to a second, and is
@@ -86,18 +84,7 @@ impl LinkState {
         let spread = u64::from_le_bytes(entropy::array(entropy)) % (self.pause_ms / 2 + 1);
         let redial_at_ms = now_ms + self.pause_ms - spread;
         self.pause_ms = (self.pause_ms * 2).min(REDIAL_MS_MAX);
-        self.step(LinkPhase::Down { redial_at_ms });
-    }
-
-    /// No further dial; a link that is up says goodbye.
-    pub fn handle_drain(&mut self) {
-        self.phase = LinkPhase::Draining;
-    }
-
-    fn step(&mut self, next: LinkPhase) {
-        if self.phase != LinkPhase::Draining {
-            self.phase = next;
-        }
+        self.phase = LinkPhase::Down { redial_at_ms };
     }
 }
 
@@ -135,14 +122,5 @@ mod tests {
             .map(|seed| pause(&mut LinkState::new(0), 0, &mut CountingEntropy(seed * 7)))
             .collect();
         assert!(pauses.len() > 8, "{pauses:?}");
-    }
-
-    #[test]
-    fn a_draining_link_never_dials_again() {
-        let mut state = LinkState::new(0);
-        state.handle_drain();
-        state.handle_dial();
-        state.handle_lost(0, &mut CountingEntropy(0));
-        assert_eq!(state.phase(), LinkPhase::Draining);
     }
 }

@@ -54,31 +54,26 @@ pub async fn probe(store: StoreHandle, node: NodeNumber, mut tell: impl FnMut(Pr
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
     use std::sync::{Arc, Mutex};
-
-    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::{Store, StoreReply, StoreResult, StoreSettings};
 
-    /// Answers one batch for each permit, the first ones that there is no room.
+    /// Answers one batch for each word, the first one that there is no room.
     struct Slow {
-        may: Semaphore,
-        full: usize,
+        may: Mutex<Receiver<()>>,
         asked: Mutex<usize>,
     }
 
-    #[async_trait::async_trait]
     impl Store for Slow {
-        async fn execute(&self, requests: Vec<StoreRequest>) -> Vec<StoreResult> {
-            if let Ok(permit) = self.may.acquire().await {
-                permit.forget();
-            }
+        fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+            let _ = self.may.lock().unwrap().recv();
             let mut asked = self.asked.lock().unwrap();
             *asked += 1;
-            let answer = |_: &StoreRequest| match *asked <= self.full {
-                true => Err(StoreError::Full("/data".to_owned())),
-                false => Ok(StoreReply::Committed(Vec::new())),
+            let answer = |_: &StoreRequest| match *asked {
+                1 => Err(StoreError::Full("/data".to_owned())),
+                _ => Ok(StoreReply::Committed(Vec::new())),
             };
             requests.iter().map(answer).collect()
         }
@@ -86,18 +81,19 @@ mod tests {
 
     #[tokio::test]
     async fn silence_is_told_each_second_and_then_what_the_store_says() {
-        let store = Arc::new(Slow {
-            may: Semaphore::new(0),
-            full: 1,
+        let (word, may) = channel();
+        let store: Arc<dyn Store> = Arc::new(Slow {
+            may: Mutex::new(may),
             asked: Mutex::new(0),
         });
-        let (handle, _task) = StoreHandle::spawn(store.clone(), StoreSettings::default());
+        let (handle, _threads) = StoreHandle::spawn(&store, StoreSettings::default()).unwrap();
         let (to, mut news) = tokio::sync::mpsc::unbounded_channel();
         let probing = tokio::spawn(probe(handle, NodeNumber(1), move |one| drop(to.send(one))));
         for seconds in [1, 2] {
             assert_eq!(news.recv().await, Some(ProbeNews::Silent(seconds)));
         }
-        store.may.add_permits(2);
+        word.send(()).unwrap();
+        word.send(()).unwrap();
         let mut said = news.recv().await;
         while let Some(ProbeNews::Silent(_)) = said {
             said = news.recv().await;

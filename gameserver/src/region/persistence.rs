@@ -399,12 +399,7 @@ impl RegionState {
     }
 
     /// The effect on a foreign or own entity, for whoever simulates it.
-    pub(super) fn send_effect(
-        &mut self,
-        source: EntityId,
-        target: EntityId,
-        body: bytes::Bytes,
-    ) {
+    pub(super) fn send_effect(&mut self, source: EntityId, target: EntityId, body: bytes::Bytes) {
         const DEADLINE_MS: u64 = 1_000;
         let Some(place) = crate::logic::Ctx::entity(self, target).map(|entity| entity.place) else {
             return;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use net::link::{LinkConfig, LinkContext};
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
-use node::life::Failure;
+use node::life::{Failure, Owners};
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{ClusterId, Incarnation, NodeNumber, RegionEpoch, RegionNumber};
@@ -17,6 +17,7 @@ use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings, StoreTh
 use tokio::net::TcpListener;
 use topology::Topology;
 
+use super::ready::store_watch;
 use super::settings::GameServerSettings;
 use crate::demo::DemoGame;
 use crate::process_numbers::ProcessNumbers;
@@ -47,7 +48,11 @@ pub(super) struct OpenStore {
 }
 
 impl OpenStore {
-    async fn open(settings: &GameServerSettings, cluster: ClusterId) -> Result<Self, Failure> {
+    async fn open(
+        settings: &GameServerSettings,
+        owners: &Owners,
+        cluster: ClusterId,
+    ) -> Result<Self, Failure> {
         let path = settings.store_path();
         let opening = move || SqliteStore::open_for(&path, cluster);
         let opened = tokio::task::spawn_blocking(opening)
@@ -62,7 +67,8 @@ impl OpenStore {
         })?);
         let queue_bytes_max = settings.store.queue_bytes_max;
         let store: Arc<dyn Store> = file.clone();
-        let started = StoreHandle::spawn(&store, StoreSettings { queue_bytes_max });
+        let started =
+            StoreHandle::spawn_watched(&store, StoreSettings { queue_bytes_max }, store_watch(owners));
         let (handle, threads) = started.map_err(Failure::failed)?;
         Ok(Self {
             handle,
@@ -103,7 +109,7 @@ impl OpenStore {
 }
 
 /// Builds a game server.
-pub(super) async fn build(settings: &GameServerSettings) -> Result<Built, Failure> {
+pub(super) async fn build(settings: &GameServerSettings, owners: &Owners) -> Result<Built, Failure> {
     let node = &settings.node;
     let dir = DataDir::open(&node.data, &node.name, Role::GameServer, wall_ms())?;
     let topology = Arc::new(dir.view.topology().clone());
@@ -112,14 +118,14 @@ pub(super) async fn build(settings: &GameServerSettings) -> Result<Built, Failur
         .ok_or_else(|| Failure::bad_input("the topology does not list this node"))?;
     let peer_listener = bind(server.peer).await?;
     let proxy_listener = bind(server.proxy).await?;
-    let store = OpenStore::open(settings, dir.cluster.cluster_id).await?;
+    let store = OpenStore::open(settings, owners, dir.cluster.cluster_id).await?;
     let incarnation = start_node(&store, dir.number).await?;
     let regions = serve_regions(settings, &store, &dir, incarnation, &topology).await?;
     let authorities = dir.cluster.authorities;
     let local = LocalNode::new(&dir.certificate, dir.cluster.cluster_id, authorities, incarnation);
     let local = local.map_err(Failure::bad_input)?;
     let in_force = Arc::new(TopologyInForce::of(&dir));
-    let context = LinkContext::new(LinkConfig::default(), local, Role::GameServer, in_force.clone());
+    let context = LinkContext::new(LinkConfig::default(), local, in_force.clone());
     Ok(Built {
         number: dir.number,
         incarnation,

@@ -68,7 +68,7 @@ impl ControlTask {
                 let said = verify(&join, proxy, view.cluster_id(), issuer_key, clock);
                 mailbox.send(Order::Verified(Box::new(Verdict { link, join, said })));
             });
-            // A join that is lost is repeated by its proxy.
+            // Without a verdict the proxy asks again.
             let _ = judged.await;
         });
     }

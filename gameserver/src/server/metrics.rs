@@ -141,6 +141,15 @@ const EXPECTED: &[&str] = &[
     "server_not_linked",
 ];
 
+/// The class that a reason is counted under.
+fn class(reason: &str) -> &'static str {
+    if EXPECTED.contains(&reason) {
+        "expected"
+    } else {
+        "hostile"
+    }
+}
+
 /// What the world thread writes to.
 #[derive(Default)]
 pub(super) struct WorldMetrics {
@@ -178,13 +187,12 @@ impl WorldMetrics {
         }
         for (reason, count) in &self.refused {
             let told = self.told.entry(reason).or_default();
-            let class = if EXPECTED.contains(reason) {
-                "expected"
-            } else {
-                "hostile"
-            };
-            counter!("regionmesh_gameserver_refused_total", "reason" => *reason, "class" => class)
-                .increment(count - *told);
+            let counter = counter!(
+                "regionmesh_gameserver_refused_total",
+                "reason" => *reason,
+                "class" => class(reason)
+            );
+            counter.increment(count - *told);
             *told = *count;
         }
     }

@@ -1,18 +1,37 @@
 //! What a game server is asked before it counts as ready: does the store answer; who is linked is a note. That the
-//! world goes on is watched by its pulse.
+//! world ticks is watched where its thread is started.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use node::admin::{Check, Readiness, link_check};
-use node::life::{Ended, Node};
+use node::life::{Ended, Node, Owners, Patience, Pulse};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
-use store::StoreHandle;
 use store::probe::{ProbeNews, probe};
+use store::{StoreHandle, StorePulse};
 use tokio_util::sync::CancellationToken;
 
 use super::report::WorldReports;
+use crate::world::LinkPeer;
+
+/// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
+pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> Box<dyn StorePulse> + use<> {
+    let owners = owners.clone();
+    move |name| Box::new(WatchedStore(owners.watch(name, Patience::STORE)))
+}
+
+struct WatchedStore(Pulse);
+
+impl StorePulse for WatchedStore {
+    fn begin_wait(&self) {
+        self.0.begin_wait();
+    }
+
+    fn begin_work(&self) {
+        self.0.begin_work();
+    }
+}
 
 /// Asks the store until `stop`. Until it has answered, the node is not ready.
 pub(super) fn probe_store(
@@ -48,18 +67,17 @@ pub(super) fn check_links(
     readiness.ask("links", move || {
         let view = in_force.view();
         let topology = view.topology();
-        let proxies = topology
-            .proxies()
-            .iter()
-            .map(|proxy| (proxy.number, proxy.name.clone()));
-        let peers = topology
-            .peers_of(own)
-            .into_iter()
-            .filter_map(|number| topology.server(number));
+        let proxies = topology.proxies().iter();
+        let proxies = proxies.map(|proxy| (proxy.number, proxy.name.clone()));
+        let peers = topology.peers_of(own).into_iter();
+        let peers = peers.filter_map(|number| topology.server(number));
         let peers = peers.map(|server| (server.number, server.name.clone()));
         let wanted = proxies.chain(peers).collect();
-        let report = reports.load();
-        let up = report.links.iter().map(|(_, link)| link.peer.node()).collect();
-        link_check(&wanted, &up, Check::noted)
+        let up = reports.load();
+        let up = up.links.iter().map(|(_, link)| match link.peer {
+            LinkPeer::Proxy(lane) => lane.node(),
+            LinkPeer::Server(_, number) => number,
+        });
+        link_check(&wanted, &up.collect(), Check::noted)
     });
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use net::clock::Monotonic;
-use net::link::{AddressSource, HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
+use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
 use net::udp::Poller;
 use node::admin::Check;
 use node::dial_plan::{Dialed, follow};
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Exit {
 pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failure> {
     node.readiness
         .starting("opening the store and taking over the regions");
-    let built = build(&settings).await?;
+    let built = build(&settings, &node.owners).await?;
     let running = Running::start(built, &settings, &node)?;
     node.readiness.started();
     running.until_drained(&settings, &node).await
@@ -112,6 +112,8 @@ impl Running {
         let census = CensusTask::new(&node.status, built.store.handle.clone());
         ready::check_links(&node.readiness, &reports, &built.in_force, built.number);
         let status = status_task(&built, &addresses, reports, settings, node);
+        let probing = ready::probe_store(node, built.store.handle.clone(), built.number, &stop);
+        tasks.spawn(node.owners.task("store probe", probing));
         let meeting = Meeting {
             gossip: Arc::clone(&gossip),
             mailbox: mailbox.clone(),
@@ -121,8 +123,6 @@ impl Running {
         };
         meeting.spawn("status", status.run(stop.clone()));
         meeting.spawn("census", census.run(stop.clone()));
-        let probing = ready::probe_store(node, built.store.handle.clone(), built.number, &stop);
-        tasks.spawn(node.owners.task("store probe", probing));
         meeting.listen(built.proxy_listener, Door::Proxies, &[Role::Proxy]);
         meeting.listen(
             built.peer_listener,
@@ -159,7 +159,7 @@ impl Running {
             },
         };
         tracing::info!("draining");
-        // Nobody shall be sent here from now on.
+        // Also when nobody asked for it.
         node.readiness.set("draining", Check::missing(""));
         self.context.loads.start_draining();
         self.mailbox.send(Order::Drain);
@@ -252,34 +252,21 @@ impl Meeting<'_> {
         self.spawn(name, admitting);
     }
 
-    /// Dials the neighbours that the topology in force names, and follows its changes.
+    /// Dials the neighbours, also those of newer topologies.
     fn dial(&self, own: NodeNumber) {
-        let (in_force, owners, tasks) = (
-            Arc::clone(&self.gossip.in_force),
-            self.owners.clone(),
-            self.tasks.clone(),
-        );
-        let (context, hand_over) = (
-            Arc::clone(&self.gossip.context),
-            self.hand_over(Door::Peers(Side::Dialed)),
-        );
-        let wanted = {
-            let in_force = Arc::clone(&in_force);
-            move || neighbours(&in_force, own)
+        let in_force = Arc::clone(&self.gossip.in_force);
+        let wanted = move || neighbours(&in_force, own);
+        let gossip = Arc::clone(&self.gossip);
+        let (owners, tasks) = (self.owners.clone(), self.tasks.clone());
+        let hand_over = self.hand_over(Door::Peers(Side::Dialed));
+        let dial = move |dialed: Dialed, until: CancellationToken| {
+            let target = target(&gossip.in_force, dialed);
+            let context = Arc::clone(&gossip.context);
+            let dialing = keep_linked(context, target, hand_over.clone(), until.clone());
+            tasks.spawn(owners.task_until(&format!("link to {}", dialed.0), &until, dialing));
         };
-        let changes = in_force.changes();
-        let dial = move |(node, responder): Dialed, until: CancellationToken| {
-            let target = LinkTarget {
-                address: address_of(&in_force, node),
-                responder,
-                role: Role::GameServer,
-                lane: Lane::FIRST,
-            };
-            let dialing = keep_linked(Arc::clone(&context), target, hand_over.clone(), until.clone());
-            tasks.spawn(owners.task_until(&format!("link to {node}"), &until, dialing));
-        };
-        let following = follow(changes, self.stop.clone(), wanted, dial);
-        self.spawn("dialer", following);
+        let changes = self.gossip.in_force.changes();
+        self.spawn("dialer", follow(changes, self.stop.clone(), wanted, dial));
     }
 
     fn hand_over(&self, door: Door) -> impl Fn(HandedLink) + Clone + Send + Sync + 'static {
@@ -296,20 +283,26 @@ impl Meeting<'_> {
 /// The neighbours that the topology in force lists; who is revoked has no record.
 fn neighbours(in_force: &TopologyInForce, own: NodeNumber) -> BTreeSet<Dialed> {
     let view = in_force.view();
-    let neighbours = view.topology().peers_of(own).into_iter();
-    neighbours
+    let peers = view.topology().peers_of(own).into_iter();
+    peers
         .filter_map(|number| Some((number, view.node(number)?.uuid)))
         .collect()
 }
 
-/// Asked before each dial: a newer topology may have moved the node. Port 0 says nothing.
-fn address_of(in_force: &Arc<TopologyInForce>, node: NodeNumber) -> AddressSource {
+fn target(in_force: &Arc<TopologyInForce>, (node, responder): Dialed) -> LinkTarget {
     let in_force = Arc::clone(in_force);
-    Arc::new(move || {
+    // Asked before each dial: a newer topology may have moved it. Port 0 says nothing.
+    let address = move || {
         let view = in_force.view();
         let address = view.topology().server(node)?.peer;
         (address.port() != 0).then_some(address)
-    })
+    };
+    LinkTarget {
+        address: Arc::new(address),
+        responder,
+        role: Role::GameServer,
+        lane: Lane::FIRST,
+    }
 }
 
 /// Where a server listens, with the ports that were found.

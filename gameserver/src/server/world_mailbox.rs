@@ -1,10 +1,7 @@
 //! What control and the world thread say to each other. Each side's words are taken all at once, a sweep's worth at a
 //! time; neither ever waits for the other.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use net::link::{HandedLink, LinkId};
-use net::udp::Waker;
 use protocol::ids::{NodeUuid, RegionNumber};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
@@ -47,34 +44,7 @@ pub(super) enum Order {
 }
 
 /// Control's words, on their way to the thread.
-#[derive(Clone)]
-pub(super) struct Mailbox {
-    orders: Arc<Mutex<Vec<Order>>>,
-    waker: Waker,
-}
-
-impl Mailbox {
-    pub(super) fn new(waker: Waker) -> Self {
-        Self {
-            orders: Arc::default(),
-            waker,
-        }
-    }
-
-    pub(super) fn send(&self, order: Order) {
-        self.with(|orders| orders.push(order));
-        self.waker.wake();
-    }
-
-    /// All that waits; `into` is empty.
-    pub(super) fn take(&self, into: &mut Vec<Order>) {
-        self.with(|orders| std::mem::swap(orders, into));
-    }
-
-    fn with(&self, act: impl FnOnce(&mut Vec<Order>)) {
-        act(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
+pub(super) type Mailbox = net::mailbox::Mailbox<Order>;
 
 /// Ends the thread however control ends.
 pub(super) struct EndsThread(pub(super) Mailbox);

@@ -196,13 +196,6 @@ impl Server {
         ended.await.expect("it goes on").unwrap()
     }
 
-    /// Keeps its one worker busy for so long: nothing of it runs meanwhile.
-    pub fn stall(&self, length: Duration) {
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(async move { std::thread::sleep(length) });
-        }
-    }
-
     /// As SIGKILL does: whatever runs is dropped where it stands.
     pub fn kill(self) {
         drop(self);

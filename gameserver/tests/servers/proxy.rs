@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use std::vec::Drain;
 
 use net::link::{
-    DownReason, LinkConfig, LinkContext, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, PeerDirectory,
-    dial_link,
+    DrivenLink, HandedLink, Heard, LinkConfig, LinkContext, LinkTarget, PeerDirectory, drive, keep_linked,
 };
+use net::link_core::DownReason;
 use node::data_dir::DataDir;
+use protocol::Code;
 use protocol::identity::Role;
 use protocol::ids::{Incarnation, NodeNumber, NodeUuid, TopologyVersion};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
@@ -42,9 +42,8 @@ impl PeerDirectory for Directory {
 }
 
 /// What happens at a proxy.
-#[derive(Debug)]
 pub enum Event {
-    Up(NodeNumber, LinkSender<ProxyToServer>),
+    Up(NodeNumber, DrivenLink<ProxyToServer>),
     Says(NodeNumber, ServerToProxy),
     Down(NodeNumber, DownReason),
 }
@@ -53,7 +52,7 @@ pub enum Event {
 pub struct Proxy {
     pub dir: DataDir,
     pub context: Arc<LinkContext>,
-    links: BTreeMap<NodeNumber, LinkSender<ProxyToServer>>,
+    links: BTreeMap<NodeNumber, DrivenLink<ProxyToServer>>,
     events: mpsc::UnboundedReceiver<Event>,
     to_events: mpsc::UnboundedSender<Event>,
     stop: CancellationToken,
@@ -62,7 +61,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// With the identity of a data directory, whoever that is.
-    pub fn new(dir: DataDir, role: Role) -> Self {
+    pub fn new(dir: DataDir) -> Self {
         let local = LocalNode::new(
             &dir.certificate,
             dir.cluster.cluster_id,
@@ -70,7 +69,7 @@ impl Proxy {
             Incarnation(1),
         );
         let directory = Arc::new(Directory(dir.view.clone()));
-        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), role, directory);
+        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), directory);
         let (to_events, events) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         Self {
@@ -86,7 +85,7 @@ impl Proxy {
 
     /// Dials both servers' proxy listeners and waits for them.
     pub async fn linked(dir: DataDir) -> Self {
-        let mut proxy = Self::new(dir, Role::Proxy);
+        let mut proxy = Self::new(dir);
         let servers = proxy.dir.view.topology().servers().to_vec();
         for server in &servers {
             proxy.dial(server.number, server.proxy);
@@ -104,20 +103,29 @@ impl Proxy {
             role: Role::GameServer,
             lane: Lane::default(),
         };
-        let handler = Recorder {
-            server,
-            events: self.to_events.clone(),
+        let (events, clock) = (self.to_events.clone(), self.context.clock);
+        let hand_over = move |link: HandedLink| {
+            let heard_by = events.clone();
+            let hear = move |heard| {
+                let _ = match heard {
+                    Heard::Message(message) => heard_by.send(Event::Says(server, message)),
+                    Heard::Ended(reason) => heard_by.send(Event::Down(server, reason)),
+                    Heard::Heartbeat(_) => Ok(()),
+                };
+            };
+            let link = drive::<ServerToProxy, ProxyToServer>(link, clock, hear).unwrap();
+            let _ = events.send(Event::Up(server, link));
         };
-        tokio::spawn(dial_link(
+        tokio::spawn(keep_linked(
             Arc::clone(&self.context),
             target,
-            handler,
+            hand_over,
             self.stop.clone(),
         ));
     }
 
     pub fn say(&self, server: NodeNumber, message: impl Into<ProxyToServer>) {
-        self.links[&server].try_send(&message.into()).unwrap();
+        self.links[&server].say(message.into());
     }
 
     /// Waits for something that `server` says; passes over all else.
@@ -147,7 +155,7 @@ impl Proxy {
     }
 
     pub async fn up(&mut self, server: NodeNumber) {
-        if !self.links.get(&server).is_some_and(LinkSender::is_up) {
+        if !self.links.contains_key(&server) {
             let up = |event: &Event| matches!(event, Event::Up(node, _) if *node == server).then_some(());
             self.wait("a link", up).await;
         }
@@ -165,8 +173,10 @@ impl Proxy {
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
                 let event = self.events.recv().await.expect("the proxy hears");
-                if let Event::Up(node, sender) = &event {
-                    self.links.insert(*node, sender.clone());
+                match &event {
+                    Event::Up(node, link) => drop(self.links.insert(*node, link.clone())),
+                    Event::Down(node, _) => drop(self.links.remove(node)),
+                    Event::Says(..) => {}
                 }
                 if let Some(found) = wanted(&event) {
                     return found;
@@ -177,26 +187,8 @@ impl Proxy {
     }
 }
 
-struct Recorder {
-    server: NodeNumber,
-    events: mpsc::UnboundedSender<Event>,
-}
-
-impl LinkHandler for Recorder {
-    type In = ServerToProxy;
-    type Out = ProxyToServer;
-
-    fn handle_up(&mut self, up: LinkUp<ProxyToServer>) {
-        let _ = self.events.send(Event::Up(self.server, up.sender));
-    }
-
-    fn handle_batch(&mut self, _link: LinkId, batch: Drain<'_, ServerToProxy>) {
-        for message in batch {
-            let _ = self.events.send(Event::Says(self.server, message));
-        }
-    }
-
-    fn handle_down(&mut self, _link: LinkId, reason: DownReason) {
-        let _ = self.events.send(Event::Down(self.server, reason));
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.links.values().for_each(|link| link.close(Code::Draining));
     }
 }

@@ -1,8 +1,6 @@
 //! Everything that can reach a shard's core from outside, in one closed enum. Datagrams have a door of their own
 //! ([`Edge::handle_datagram`](super::Edge::handle_datagram)), because they come by the hundred thousand.
 
-use std::sync::Arc;
-
 use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, SessionId, UserId};
 use protocol::keys::DatagramSecret;
 use protocol::message::family::{ClientToProxy, ServerToProxy};
@@ -67,10 +65,10 @@ pub enum EdgeInput {
     ClientGone(SessionHandle),
     /// The session's ticket was renewed: joins carry this one from now on.
     TicketRenewed(SessionHandle, bytes::Bytes),
-    /// A game server said something to users of this shard.
-    FromServer(NodeNumber, Vec<ServerToProxy>),
-    /// Cells of one region in one tick, decoded once for all shards.
-    Cells(Arc<RegionCells>),
+    /// A game server said something to a user of this shard.
+    FromServer(NodeNumber, ServerToProxy),
+    /// Cells of one region in one tick, decoded.
+    Cells(RegionCells),
     /// A region's tick is complete.
     TickEnd(NodeNumber, subscription::TickEnd),
     /// The store has confirmed what a game server announced: it serves this region now, whatever was said before.

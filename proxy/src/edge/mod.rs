@@ -29,14 +29,14 @@ mod session;
 mod sight;
 mod snapshots;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::geometry::{CellGrid, CellIndex};
-use protocol::ids::UserId;
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
 use protocol::message::player::SessionKey;
 use slotmap::SlotMap;
 use topology::Topology;
@@ -123,7 +123,7 @@ impl Edge {
             EdgeInput::FromClient(session, message) => self.client_message(session, message, now_ms),
             EdgeInput::ClientGone(session) => self.client_gone(session, now_ms),
             EdgeInput::TicketRenewed(session, ticket) => self.ticket_renewed(session, ticket),
-            EdgeInput::FromServer(node, messages) => self.server_messages(node, messages, now_ms),
+            EdgeInput::FromServer(node, message) => self.server_message(node, message, now_ms),
             EdgeInput::Cells(cells) => self.cells(&cells, now_ms),
             EdgeInput::TickEnd(node, end) => self.tick_end(node, &end, now_ms, sink),
             EdgeInput::Serving(node, serving) => self.serving(node, &serving, now_ms),
@@ -157,6 +157,31 @@ impl Edge {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Who serves a region, at which epoch, as the store last confirmed.
+    #[must_use]
+    pub fn server_of(&self, region: RegionNumber) -> Option<(NodeNumber, RegionEpoch)> {
+        self.servers.serving(region)
+    }
+
+    /// The cells of a region that this shard subscribes to, in no particular order.
+    pub fn watched_in(&self, region: RegionNumber) -> impl Iterator<Item = CellIndex> {
+        let watched = self.views.watched();
+        watched.filter_map(move |(cell, of)| (of == region).then_some(cell))
+    }
+
+    /// How many cells this shard subscribes to.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.views.len()
+    }
+
+    /// The region of the player's owner, while it plays.
+    #[must_use]
+    pub fn region_of(&self, session: SessionHandle) -> Option<RegionNumber> {
+        let session = self.sessions.get(session.0)?;
+        session.route.playing().map(|owner| owner.region)
     }
 
     /// Sessions whose owner is known and up.

@@ -17,13 +17,7 @@ use super::views::RegionCells;
 const OWNER_SILENCE_MS: u64 = 2_000;
 
 impl Edge {
-    pub(super) fn server_messages(&mut self, node: NodeNumber, messages: Vec<ServerToProxy>, now_ms: u64) {
-        for message in messages {
-            self.server_message(node, message, now_ms);
-        }
-    }
-
-    fn server_message(&mut self, node: NodeNumber, message: ServerToProxy, now_ms: u64) {
+    pub(super) fn server_message(&mut self, node: NodeNumber, message: ServerToProxy, now_ms: u64) {
         match message {
             ServerToProxy::Output(output) => self.output(node, output, now_ms),
             ServerToProxy::CommandAck(ack) => self.command_ack(node, &ack, now_ms),

@@ -35,6 +35,11 @@ impl Servers {
         self.serving.insert(region, (epoch, node)) != Some((epoch, node))
     }
 
+    /// Who serves a region, at which epoch, as the store last confirmed.
+    pub(super) fn serving(&self, region: RegionNumber) -> Option<(NodeNumber, RegionEpoch)> {
+        self.serving.get(&region).map(|(epoch, node)| (*node, *epoch))
+    }
+
     /// Whether this node serves the region at exactly this epoch.
     pub(super) fn serves(&self, node: NodeNumber, region: RegionNumber, epoch: RegionEpoch) -> bool {
         self.serving.get(&region) == Some(&(epoch, node))

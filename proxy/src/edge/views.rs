@@ -19,7 +19,7 @@ const LINGER_MS: u64 = 3_000;
 /// At most this often a keyframe is asked for again, milliseconds.
 const ASK_AGAIN_MS: u64 = 500;
 
-/// What one region published in one tick, decoded once and shared by all shards.
+/// What one region published in one tick, decoded.
 #[derive(Debug)]
 pub struct RegionCells {
     /// Who published it.
@@ -171,6 +171,16 @@ impl CellViews {
             tick: clock.tick,
             server_time_ms: clock.server_time_ms,
         })
+    }
+
+    /// The cells that are subscribed to, in no particular order.
+    pub(super) fn watched(&self) -> impl Iterator<Item = (CellIndex, RegionNumber)> {
+        self.cells.iter().map(|(cell, view)| (*cell, view.region))
+    }
+
+    /// How many those are.
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
     }
 
     /// A region's tick is complete, whether or not a cell in view changed.

@@ -12,6 +12,7 @@ use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::{ProxyIdentity, Versions};
 use protocol::frame::HandshakeKey;
 use protocol::identity::{AuthorityKeys, Clock, Role};
+use protocol::ids::Lanes;
 use protocol::node_handshake::LocalNode;
 use store::sqlite::SqliteStore;
 use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings, StoreThreads};
@@ -26,12 +27,14 @@ pub(super) struct Built {
     pub(super) own: OwnNode,
     pub(super) topology: Arc<TopologyInForce>,
     pub(super) links: Arc<LinkContext>,
-    pub(super) doors: Vec<Door>,
+    pub(super) doors: Vec<Arc<Door>>,
     pub(super) data: DataDir,
     pub(super) store: StoreHandle,
     pub(super) store_threads: StoreThreads,
     pub(super) tcp: TcpListener,
     pub(super) udp: Vec<BatchSocket>,
+    /// One for each shard.
+    pub(super) lanes: Lanes,
 }
 
 /// Builds a proxy on the store that the settings name.
@@ -64,6 +67,7 @@ async fn build_of(data: DataDir, store: &Arc<dyn Store>) -> Result<Built, Failur
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
     let tcp = bind_tcp(entry.tcp).await?;
+    let lanes = lanes(entry.shards)?;
     let udp = bind_udp(&entry)?;
     let started = StoreHandle::spawn(store, StoreSettings::default());
     let (store, store_threads) = started.map_err(Failure::failed)?;
@@ -73,7 +77,7 @@ async fn build_of(data: DataDir, store: &Arc<dyn Store>) -> Result<Built, Failur
         uuid: data.uuid(),
     };
     let topology = Arc::new(TopologyInForce::of(&data));
-    let links = link_context(&data, &store, &topology).await?;
+    let links = link_context(&data, &store, &topology, lanes).await?;
     let doors = doors(&data)?;
     Ok(Built {
         own,
@@ -85,13 +89,21 @@ async fn build_of(data: DataDir, store: &Arc<dyn Store>) -> Result<Built, Failur
         store_threads,
         tcp,
         udp,
+        lanes,
     })
+}
+
+/// Every shard has a lane of its own to every game server.
+fn lanes(shards: u16) -> Result<Lanes, Failure> {
+    let lanes = u8::try_from(shards).ok().and_then(Lanes::new);
+    lanes.ok_or_else(|| Failure::bad_input(format!("a proxy cannot have {shards} shards")))
 }
 
 async fn link_context(
     data: &DataDir,
     store: &StoreHandle,
     topology: &Arc<TopologyInForce>,
+    lanes: Lanes,
 ) -> Result<LinkContext, Failure> {
     let incarnation = match store.ask(StoreRequest::StartNode { node: data.number }).await {
         Ok(StoreReply::Started(incarnation)) => incarnation,
@@ -107,18 +119,14 @@ async fn link_context(
         authorities,
         incarnation,
     );
-    let local = local.map_err(Failure::bad_input)?;
+    let mut local = local.map_err(Failure::bad_input)?;
+    local.lanes = lanes;
     let directory = Arc::clone(topology);
-    Ok(LinkContext::new(
-        LinkConfig::default(),
-        local,
-        Role::Proxy,
-        directory,
-    ))
+    Ok(LinkContext::new(LinkConfig::default(), local, directory))
 }
 
 /// While authority keys are rotated, clients know the old or the new one; we answer under those that vouch for us.
-fn doors(data: &DataDir) -> Result<Vec<Door>, Failure> {
+fn doors(data: &DataDir) -> Result<Vec<Arc<Door>>, Failure> {
     let voucher = data
         .voucher
         .ok_or_else(|| Failure::bad_input("this proxy has no role voucher"))?;
@@ -132,7 +140,7 @@ fn doors(data: &DataDir) -> Result<Vec<Door>, Failure> {
                 .verify(&alone, cluster_id, uuid, Role::Proxy, clock)
                 .is_ok()
     });
-    let doors: Vec<Door> = vouched
+    let doors: Vec<Arc<Door>> = vouched
         .map(|authority| Door {
             key: HandshakeKey::client(&authority.to_bytes(), cluster_id),
             identity: ProxyIdentity {
@@ -144,6 +152,7 @@ fn doors(data: &DataDir) -> Result<Vec<Door>, Failure> {
                 versions: Versions::default(),
             },
         })
+        .map(Arc::new)
         .collect();
     if doors.is_empty() {
         let what =

@@ -1,6 +1,7 @@
 //! What all clients' tasks share: who we are towards clients, who logs them in, the shards, and the limits at the door.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use net::clock::Monotonic;
@@ -8,15 +9,17 @@ use net::link::LinkContext;
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::ProxyIdentity;
 use protocol::frame::HandshakeKey;
-use protocol::ids::{ClusterId, NodeNumber, NodeUuid};
+use protocol::ids::{ClusterId, Lanes, NodeNumber, NodeUuid};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::AuthRole;
-use super::directory::{Directory, ShardIndex};
+use super::directory::ShardIndex;
+use super::mailbox::Order;
 use super::other_proxies::other_proxies;
 use super::rate_limits::RateLimits;
 use super::refusals::Refusals;
 use super::shard_handle::{Shards, counts};
+use crate::shard::ClientId;
 
 /// One authority key that clients may know, and who we are under it.
 pub(super) struct Door {
@@ -32,25 +35,34 @@ pub(super) struct OwnNode {
     pub(super) uuid: NodeUuid,
 }
 
+/// Numbers connections.
+#[derive(Debug, Default)]
+pub(super) struct ClientIds(AtomicU64);
+
+impl ClientIds {
+    pub(super) fn next(&self) -> ClientId {
+        ClientId(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// See the module.
 pub(super) struct ClientContext {
     pub(super) clock: Monotonic,
     pub(super) own: OwnNode,
     pub(super) doors: Vec<Arc<Door>>,
     pub(super) auth: Arc<AuthRole>,
-    pub(super) directory: Directory,
+    /// How many shards there are.
+    pub(super) lanes: Lanes,
     pub(super) shards: Shards,
     pub(super) topology: Arc<TopologyInForce>,
     pub(super) links: Arc<LinkContext>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) logins: Mutex<RateLimits>,
     pub(super) sessions_max: usize,
-    pub(super) messages_per_s: u32,
     pub(super) advertise: Option<IpAddr>,
+    pub(super) ids: ClientIds,
     /// Nobody new is let in.
     pub(super) drain: CancellationToken,
-    /// Who is still here is sent away.
-    pub(super) close: CancellationToken,
 }
 
 impl ClientContext {
@@ -68,6 +80,13 @@ impl ClientContext {
         logins.take(from, self.clock.now_ms())
     }
 
+    /// Says something to one shard.
+    pub(super) fn tell(&self, shard: ShardIndex, order: Order) {
+        if let Some(shard) = self.shards.get(shard.place()) {
+            shard.mailbox.send(order);
+        }
+    }
+
     /// Where else a client may go.
     pub(super) fn other_proxies(&self) -> Vec<SocketAddr> {
         let view = self.topology.view();
@@ -76,7 +95,7 @@ impl ClientContext {
 
     /// Where a client that reached us at `reached` sends its datagrams.
     pub(super) fn datagram_address(&self, shard: ShardIndex, reached: IpAddr) -> Option<SocketAddr> {
-        let bound = self.shards.get(usize::from(shard.0))?.udp;
+        let bound = self.shards.get(shard.place())?.udp;
         let ip = match self.advertise {
             Some(ip) => ip,
             None if bound.ip().is_unspecified() => reached,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client_context::ClientContext;
-use super::client_peer;
+use super::client_door;
 use super::handshake_permits::{HandshakePermit, HandshakePermits};
 use super::prefix::Network;
 use super::rate_limits::RateLimits;
@@ -93,7 +93,7 @@ pub(super) async fn accept_clients(
 }
 
 async fn serve(context: Arc<ClientContext>, io: TcpStream, address: SocketAddr, permit: HandshakePermit) {
-    guest("client", client_peer::serve(&context, io, address, permit)).await;
+    guest("client", client_door::let_in(&context, io, address, permit)).await;
 }
 
 #[cfg(test)]

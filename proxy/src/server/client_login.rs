@@ -1,5 +1,5 @@
-//! One client's handshake, from its first byte to the welcome, the work with keys on threads of its own: silent towards whoever has not shown a key, and over after
-//! five seconds, however it stands.
+//! One client's handshake, from its first byte to the welcome, the work with keys on threads of its own: silent towards
+//! whoever has not shown a key, and over after five seconds, however it stands.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::auth::{Granted, TurnedAway};
 use super::client_context::{ClientContext, Door};
-use super::directory::ShardIndex;
+use super::directory::{ShardIndex, shard_of};
 
 /// When a client that came too often may come again, milliseconds.
 const RATE_RETRY_MS: u32 = 1_000;
@@ -204,7 +204,7 @@ async fn welcome(
     mut stream: RawStream,
     (request, pending, granted): (LoginRequest, PendingLogin, Granted),
 ) -> Result<LoggedIn, LoginError> {
-    let shard = context.directory.shard_of(granted.claims.user);
+    let shard = shard_of(granted.claims.user, context.lanes);
     let cid = ConnectionId::new(&mut node::OsEntropy).0;
     let reached = stream.io().local_addr().map_err(StreamError::from)?.ip();
     let welcome = Welcome {

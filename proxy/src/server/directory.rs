@@ -1,26 +1,20 @@
 //! Which shard has a user: the one of its lane. Every session of a user is at the same shard, so that a second login meets
 //! the first one there, and finding a user's shard takes no map, no lock and no memory.
 
-use protocol::ids::{Lanes, UserId, lane_of};
+use protocol::ids::{Lane, Lanes, UserId, lane_of};
 
-/// Index of a shard, from 0.
+/// Index of a shard, from 0: the number of its lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ShardIndex(pub(super) u16);
+pub(super) struct ShardIndex(pub(super) Lane);
 
-/// Finds shards.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Directory {
-    shards: Lanes,
+impl ShardIndex {
+    /// Its place in a list of all shards.
+    pub(super) fn place(self) -> usize {
+        usize::from(self.0.number())
+    }
 }
 
-impl Directory {
-    /// For this many shards.
-    pub(super) fn new(shards: Lanes) -> Self {
-        Self { shards }
-    }
-
-    /// The shard of a user.
-    pub(super) fn shard_of(&self, user: UserId) -> ShardIndex {
-        ShardIndex(u16::from(lane_of(user, self.shards).number()))
-    }
+/// The shard of a user.
+pub(super) fn shard_of(user: UserId, shards: Lanes) -> ShardIndex {
+    ShardIndex(lane_of(user, shards))
 }

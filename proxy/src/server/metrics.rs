@@ -42,12 +42,7 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "regionmesh_proxy_sweep_seconds",
         kind: Kind::Histogram,
-        help: "Time of one round of a shard: datagrams, inbox, time, effects.",
-    },
-    Metric {
-        name: "regionmesh_proxy_inbox_full_total",
-        kind: Kind::Counter,
-        help: "Batches that a shard could not take.",
+        help: "Time of one round of a shard, from what is read to what is written.",
     },
     Metric {
         name: "regionmesh_proxy_client_dropped_total",

@@ -1,16 +1,19 @@
-//! The proxy process around the pure edge: sockets, threads, links and the auth role. What it decides by itself is small
-//! and in files of its own; everything about players is decided in [`edge`](crate::edge).
+//! The proxy process around its pure shards: control, which accepts, shakes hands, logs in and dials; and a thread for each
+//! shard, which owns its sockets. Everything about players is decided in [`edge`](crate::edge), everything about streams in
+//! [`shard`](crate::shard).
 
 mod auth;
 mod build;
 mod client_context;
+mod client_door;
 mod client_listener;
 mod client_login;
-mod client_peer;
-mod client_queue;
+mod control_task;
+mod datagrams;
 mod directory;
 mod handshake_permits;
-mod inbox;
+mod lane_peers;
+mod mailbox;
 mod metrics;
 mod other_proxies;
 mod owner_reads;
@@ -20,15 +23,15 @@ mod rate_limits;
 mod ready;
 mod refusals;
 mod run;
-mod server_link;
-mod server_links;
+mod server_dialer;
 mod services;
 mod settings;
-mod shard_effects;
+mod shard_desk;
 mod shard_handle;
+mod shard_meters;
 mod shard_thread;
 mod status_task;
-mod subscriptions;
+mod streams;
 mod topology_news;
 
 pub use proxy_task::{Addresses, Proxy};

@@ -4,42 +4,40 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use net::clock::Monotonic;
-use net::udp::{BatchSocket, Waker};
+use net::udp::{BatchSocket, Poller};
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
-use protocol::ids::Lanes;
+use protocol::Code;
+use protocol::ids::Lane;
 use serde_json::json;
 use store::{Store, StoreThreads};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::AuthRole;
 use super::build::{Built, build, build_with};
-use super::client_context::ClientContext;
+use super::client_context::{ClientContext, ClientIds};
 use super::client_listener::{DoorLimits, accept_clients};
-use super::directory::{Directory, ShardIndex};
-use super::inbox::Inbox;
-use super::owner_reads::{self, OwnerReadTask};
+use super::control_task::ControlTask;
+use super::directory::ShardIndex;
+use super::mailbox::{Mailbox, News, Order};
 use super::rate_limits::RateLimits;
 use super::ready;
 use super::refusals::Refusals;
-use super::server_link::{self, LinkWorld};
-use super::server_links::ServerLinks;
+use super::server_dialer;
 use super::services::Services;
 use super::settings::ProxySettings;
-use super::shard_effects::{Outside, ShardEffects};
-use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts};
+use super::shard_desk::ShardDesk;
+use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts, tell_all};
 use super::shard_thread::ShardThread;
 use super::status_task::StatusTask;
-use super::subscriptions::Subscriptions;
 use super::topology_news::TopologyNews;
-use crate::edge::{Edge, EdgeConfig, EdgeInput};
+use crate::edge::EdgeConfig;
+use crate::shard::{Shard, ShardConfig};
 
 /// How long clients that were told goodbye may take to go.
 const GOODBYES: Duration = Duration::from_secs(1);
-/// From the last session's end until its last word is on its way to the game server.
-const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Between two looks while draining.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -91,7 +89,7 @@ impl Proxy {
     #[cfg(feature = "fault-injection")]
     pub fn panic_shard(&self, index: usize) {
         if let Some(shard) = self.shards.get(index) {
-            let _ = shard.inbox.push(super::inbox::ShardInput::Panic);
+            shard.mailbox.send(Order::Panic);
         }
     }
 
@@ -122,24 +120,21 @@ impl Proxy {
     pub async fn drain(self) {
         self.clients.drain.cancel();
         self.clients.links.loads.start_draining();
-        for shard in self.shards.iter() {
-            shard.inbox.push_news(EdgeInput::Drain);
-        }
+        let others = self.clients.other_proxies();
+        tell_all(&self.shards, || Order::Drain(others.clone()));
         self.until_empty(self.drain_grace).await;
-        self.clients.close.cancel();
+        // Whoever is still shaking hands finds a shard that sends everybody away.
         self.peers.close();
+        tell_all(&self.shards, || Order::SendAway(Code::Draining));
         let _ = tokio::time::timeout(GOODBYES, self.peers.wait()).await;
         self.until_empty(GOODBYES).await;
-        // Players who stay behind are linkdead at their owners, which must hear of it from us.
-        tokio::time::sleep(LAST_WORDS).await;
-        for shard in self.shards.iter() {
-            shard.inbox.stop();
-        }
+        // Nobody dials what shards give up now. Players who stay behind are linkdead at their owners, which hear of it.
         self.stop_links.cancel();
-        self.links.wait().await;
+        tell_all(&self.shards, || Order::Stop);
         for thread in &self.threads {
             thread.ended().await;
         }
+        self.links.wait().await;
     }
 
     async fn until_empty(&self, patience: Duration) {
@@ -152,52 +147,61 @@ impl Proxy {
     }
 }
 
+/// Dropped without a drain, it ends all the same, and whoever is here finds out by itself.
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.clients.drain.cancel();
+        self.stop_links.cancel();
+        tell_all(&self.shards, || Order::Stop);
+    }
+}
+
+/// A shard's sockets, before its thread has them.
+type ShardSockets = (BatchSocket, Poller);
+
 /// The parts that everything else refers to.
 struct Starting {
     built: Built,
     node: Node,
-    clock: Monotonic,
     topology: Arc<topology::Topology>,
-    directory: Directory,
+    news: Arc<TopologyNews>,
     shards: Shards,
-    sockets: Vec<(BatchSocket, Waker)>,
-    server_links: Arc<ServerLinks>,
-    subscriptions: Arc<Subscriptions>,
+    sockets: Vec<ShardSockets>,
     refusals: Arc<Refusals>,
+    links: TaskTracker,
+    stop_links: CancellationToken,
 }
 
 impl Starting {
     fn new(mut built: Built, settings: &ProxySettings, node: &Node) -> Result<Self, Failure> {
+        // The world as it was when the proxy started: what it looks like does not change while it runs.
         let topology = Arc::new(built.topology.view().topology().clone());
         let (mut shards, mut sockets) = (Vec::new(), Vec::new());
-        for (index, socket) in (0..).zip(std::mem::take(&mut built.udp)) {
-            let waker = Waker::new().map_err(Failure::failed)?;
+        for (number, socket) in (0..).zip(std::mem::take(&mut built.udp)) {
+            let poller = Poller::new().map_err(Failure::failed)?;
             shards.push(ShardHandle {
-                index: ShardIndex(index),
-                inbox: Arc::new(Inbox::new(waker.clone())),
+                index: ShardIndex(Lane::new(number).unwrap_or_default()),
+                mailbox: Mailbox::new(poller.waker()),
                 gauges: Arc::new(ShardGauges::default()),
                 udp: socket.local_addr().map_err(Failure::failed)?,
             });
-            sockets.push((socket, waker));
+            sockets.push((socket, poller));
         }
-        let server_links = Arc::new(ServerLinks::default());
-        let lanes = u8::try_from(shards.len()).ok().and_then(Lanes::new);
-        let lanes = lanes.ok_or_else(|| Failure::bad_input("a proxy has 1 to 16 shards"))?;
         tracing::debug!(shards = shards.len(), name = settings.node.name, "built");
+        let news = TopologyNews {
+            topology: Arc::clone(&built.topology),
+            data: built.data.path().to_owned(),
+        };
         Ok(Self {
-            clock: built.links.clock,
-            directory: Directory::new(lanes),
             shards: shards.into(),
             sockets,
-            subscriptions: Arc::new(Subscriptions::new(
-                Arc::clone(&topology),
-                Arc::clone(&server_links),
-            )),
-            server_links,
             refusals: Arc::new(Refusals::default()),
             topology,
+            news: Arc::new(news),
             built,
             node: node.clone(),
+            links: TaskTracker::new(),
+            stop_links: CancellationToken::new(),
         })
     }
 
@@ -206,31 +210,17 @@ impl Starting {
             tcp: self.built.tcp.local_addr().map_err(Failure::failed)?,
             udp: self.shards.iter().map(|shard| shard.udp).collect(),
         };
-        let (links, stop_links) = (TaskTracker::new(), CancellationToken::new());
-        let threads = self.start_shards(settings, &links)?;
-        self.dial_servers(&links, &stop_links);
-        let status = StatusTask {
-            board: self.node.status.clone(),
-            links: Arc::clone(&self.built.links),
-            shards: Arc::clone(&self.shards),
-            subscriptions: Arc::clone(&self.subscriptions),
-            refusals: Arc::clone(&self.refusals),
-            sessions_max: settings.clients.sessions_max,
-            fixed: json!({
-                "number": self.built.own.number.0,
-                "listen": {"tcp": addresses.tcp, "udp": addresses.udp},
-            }),
-        };
-        let (owners, stop) = (&self.node.owners, &stop_links);
-        links.spawn(owners.task_until("status", stop, status.run(stop.clone())));
-        links.spawn(owners.task(
-            "store probe",
-            ready::probe_store(&self.node, self.built.store.clone(), self.built.own.number, stop),
-        ));
-        ready::check_links(&self.node.readiness, &self.built.links, &self.built.topology);
-        links.close();
+        let (to_control, from_shards) = mpsc::unbounded_channel();
+        let threads = self.start_shards(settings, &to_control)?;
+        drop(to_control);
+        let clients = self.client_context(settings);
+        self.start_control(Arc::clone(&clients), from_shards);
+        self.dial_servers();
+        self.tell_status(settings, &addresses);
+        self.links.close();
+        let (links, stop_links) = (self.links.clone(), self.stop_links.clone());
         let shards = Arc::clone(&self.shards);
-        let (clients, peers, store_threads) = self.listen(settings);
+        let (peers, store_threads) = self.listen(settings, Arc::clone(&clients));
         Ok(Proxy {
             addresses,
             clients,
@@ -247,117 +237,140 @@ impl Starting {
     fn start_shards(
         &mut self,
         settings: &ProxySettings,
-        tasks: &TaskTracker,
+        control: &mpsc::UnboundedSender<News>,
     ) -> Result<Vec<OwnerThread>, Failure> {
-        let (questions, asked) = owner_reads::channel();
-        let reads = OwnerReadTask {
-            store: self.built.store.clone(),
-            shards: Arc::clone(&self.shards),
-            questions: asked,
-        };
-        // Ends when no shard can ask any more.
-        tasks.spawn(self.node.owners.task("owner reads", async move {
-            reads.run().await;
-            Ended::AsAsked
-        }));
-        let outside = Outside {
-            links: Arc::clone(&self.server_links),
-            subscriptions: Arc::clone(&self.subscriptions),
-            questions,
-            refusals: Arc::clone(&self.refusals),
-        };
-        let config = EdgeConfig {
-            snapshot_bytes_per_s: settings.edge.snapshot_bytes_per_s,
-        };
         let sockets = std::mem::take(&mut self.sockets);
-        let owners = self.node.owners.clone();
-        let spawn = |(shard, (socket, waker)): (&ShardHandle, _)| {
+        let spawn = |(shard, (socket, poller)): (&ShardHandle, ShardSockets)| {
+            let config = ShardConfig {
+                edge: EdgeConfig {
+                    snapshot_bytes_per_s: settings.edge.snapshot_bytes_per_s,
+                },
+                messages_per_s: settings.clients.messages_per_s,
+                lane: shard.index.0,
+                lanes: self.built.lanes,
+            };
+            let waker = poller.waker();
             let thread = ShardThread {
-                edge: Edge::new(config.clone(), Arc::clone(&self.topology)),
+                shard: Shard::new(config, Arc::clone(&self.topology)),
                 socket,
-                waker,
-                inbox: Arc::clone(&shard.inbox),
-                effects: ShardEffects::new(shard.index, outside.clone()),
+                poller,
+                mailbox: shard.mailbox.clone(),
+                desk: ShardDesk::new(
+                    shard.index,
+                    Arc::clone(&self.built.links),
+                    Arc::clone(&self.news),
+                    control.clone(),
+                    Arc::clone(&self.refusals),
+                    self.built.store.port(move || waker.wake()),
+                ),
                 gauges: Arc::clone(&shard.gauges),
-                clock: self.clock,
+                clock: self.built.links.clock,
                 sweep_us: settings.edge.sweep_us,
             };
-            let name = format!("shard-{}", shard.index.0);
+            let (owners, name) = (&self.node.owners, format!("shard-{}", shard.index.0));
             let running = owners.thread(name, Patience::HOT, move |pulse| thread.run(pulse));
             running.map_err(Failure::failed)
         };
         self.shards.iter().zip(sockets).map(spawn).collect()
     }
 
-    fn dial_servers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let news = TopologyNews {
-            topology: Arc::clone(&self.built.topology),
-            links: Arc::clone(&self.built.links),
-            data: self.built.data.path().to_owned(),
-        };
-        let services = Services::new(
-            self.built.store.clone(),
-            Arc::clone(&self.shards),
-            Arc::clone(&self.subscriptions),
-            Arc::clone(&self.refusals),
-            stop.clone(),
-        );
-        let world = Arc::new(LinkWorld {
-            news,
-            services: Arc::new(services),
-            grid: self.topology.world().grid(),
-            directory: self.directory,
-            shards: Arc::clone(&self.shards),
-            links: Arc::clone(&self.server_links),
-            subscriptions: Arc::clone(&self.subscriptions),
-            refusals: Arc::clone(&self.refusals),
-        });
-        let in_force = Arc::clone(&self.built.topology);
-        let wanted = move || server_link::servers(&in_force);
-        let (owners, links, dialing_stops) = (self.node.owners.clone(), tasks.clone(), stop.clone());
-        let dial = move |dialed: Dialed, until: CancellationToken| {
-            let dialing = server_link::dial(Arc::clone(&world), dialed, until.clone());
-            links.spawn(owners.task_until(&format!("link to {}", dialed.0), &until, dialing));
-        };
-        let following = follow(self.built.topology.changes(), dialing_stops, wanted, dial);
-        tasks.spawn(self.node.owners.task_until("dialer", stop, following));
-    }
-
-    fn listen(self, settings: &ProxySettings) -> (Arc<ClientContext>, TaskTracker, StoreThreads) {
-        let Self {
-            built, clock, node, ..
-        } = self;
-        let limits = &settings.clients;
+    fn client_context(&self, settings: &ProxySettings) -> Arc<ClientContext> {
+        let (built, limits) = (&self.built, &settings.clients);
+        let clock = built.links.clock;
         let logins = RateLimits::new(
             limits.logins_per_s,
             limits.logins_per_prefix_per_s,
             limits.exempt_networks(),
             clock.now_ms(),
         );
-        let context = Arc::new(ClientContext {
+        Arc::new(ClientContext {
             clock,
             own: built.own,
-            doors: built.doors.into_iter().map(Arc::new).collect(),
+            doors: built.doors.clone(),
             auth: Arc::new(AuthRole {
-                store: built.store,
+                store: built.store.clone(),
                 topology: Arc::clone(&built.topology),
                 cluster_id: built.own.cluster_id,
                 issuer: built.own.uuid,
                 key: built.data.certificate.node_key(),
                 guests: settings.auth.guests,
             }),
-            directory: self.directory,
-            shards: self.shards,
-            topology: built.topology,
-            links: built.links,
-            refusals: self.refusals,
+            lanes: built.lanes,
+            shards: Arc::clone(&self.shards),
+            topology: Arc::clone(&built.topology),
+            links: Arc::clone(&built.links),
+            refusals: Arc::clone(&self.refusals),
             logins: Mutex::new(logins),
             sessions_max: limits.sessions_max as usize,
-            messages_per_s: limits.messages_per_s,
             advertise: settings.edge.advertise,
+            ids: ClientIds::default(),
             drain: CancellationToken::new(),
-            close: CancellationToken::new(),
-        });
+        })
+    }
+
+    fn start_control(&self, context: Arc<ClientContext>, news: mpsc::UnboundedReceiver<News>) {
+        let services = Services::new(
+            self.built.store.clone(),
+            Arc::clone(&self.shards),
+            Arc::clone(&self.refusals),
+            self.stop_links.clone(),
+        );
+        let control = ControlTask {
+            context,
+            services: Arc::new(services),
+            topologies: Arc::clone(&self.news),
+            news,
+        };
+        // Ends when no shard can say anything any more.
+        self.links.spawn(self.node.owners.task("control", async move {
+            control.run().await;
+            Ended::AsAsked
+        }));
+    }
+
+    fn dial_servers(&self) {
+        let (in_force, context) = (Arc::clone(&self.built.topology), Arc::clone(&self.built.links));
+        let (shards, owners) = (Arc::clone(&self.shards), self.node.owners.clone());
+        let links = self.links.clone();
+        let listed = Arc::clone(&in_force);
+        let wanted = move || server_dialer::servers(&listed);
+        let dial = move |dialed: Dialed, until: CancellationToken| {
+            for shard in shards.iter() {
+                let (context, topology) = (Arc::clone(&context), Arc::clone(&in_force));
+                let dialing = server_dialer::dial(context, topology, shard.clone(), dialed, until.clone());
+                let name = format!("link to {} of shard {}", dialed.0, shard.index.0);
+                links.spawn(owners.task_until(&name, &until, dialing));
+            }
+        };
+        let (stop, changes) = (&self.stop_links, self.built.topology.changes());
+        let following = follow(changes, stop.clone(), wanted, dial);
+        self.links
+            .spawn(self.node.owners.task_until("dialer", stop, following));
+    }
+
+    fn tell_status(&self, settings: &ProxySettings, addresses: &Addresses) {
+        let status = StatusTask {
+            board: self.node.status.clone(),
+            links: Arc::clone(&self.built.links),
+            shards: Arc::clone(&self.shards),
+            refusals: Arc::clone(&self.refusals),
+            sessions_max: settings.clients.sessions_max,
+            fixed: json!({
+                "number": self.built.own.number.0,
+                "listen": {"tcp": addresses.tcp, "udp": addresses.udp},
+            }),
+        };
+        let (owners, stop) = (&self.node.owners, &self.stop_links);
+        self.links
+            .spawn(owners.task_until("status", stop, status.run(stop.clone())));
+        let store = self.built.store.clone();
+        let probing = ready::probe_store(&self.node, store, self.built.own.number, stop);
+        self.links.spawn(owners.task("store probe", probing));
+        ready::check_links(&self.node.readiness, &self.shards, &self.built.topology);
+    }
+
+    fn listen(self, settings: &ProxySettings, context: Arc<ClientContext>) -> (TaskTracker, StoreThreads) {
+        let limits = &settings.clients;
         let door = DoorLimits {
             accepts_per_s: limits.accepts_per_s,
             handshakes_max: limits.handshakes_max,
@@ -365,8 +378,9 @@ impl Starting {
         };
         let (peers, drain) = (TaskTracker::new(), context.drain.clone());
         let stop = drain.clone();
-        let accepting = accept_clients(Arc::clone(&context), built.tcp, door, peers.clone(), drain);
-        peers.spawn(node.owners.task_until("client listener", &stop, accepting));
-        (context, peers, built.store_threads)
+        let accepting = accept_clients(context, self.built.tcp, door, peers.clone(), drain);
+        let owners = &self.node.owners;
+        peers.spawn(owners.task_until("client listener", &stop, accepting));
+        (peers, self.built.store_threads)
     }
 }

@@ -1,10 +1,10 @@
 //! What a proxy is asked before players are sent to it: does the store answer, is a game server linked. Its shards are
 //! watched where they are started.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use net::link::LinkContext;
 use node::admin::{Check, Readiness, link_check};
 use node::life::{Ended, Node};
 use node::topology_in_force::TopologyInForce;
@@ -12,6 +12,8 @@ use protocol::ids::NodeNumber;
 use store::StoreHandle;
 use store::probe::{ProbeNews, probe};
 use tokio_util::sync::CancellationToken;
+
+use super::shard_handle::Shards;
 
 /// Asks the store until `stop`. Until it has answered, the node is not ready.
 pub(super) fn probe_store(
@@ -36,17 +38,24 @@ pub(super) fn probe_store(
     }
 }
 
-/// Without any game server nobody can play here.
-pub(super) fn check_links(readiness: &Readiness, links: &Arc<LinkContext>, topology: &Arc<TopologyInForce>) {
-    let (links, topology) = (Arc::clone(links), Arc::clone(topology));
+/// Without any game server nobody can play here. One counts as linked when every shard has its lane to it.
+pub(super) fn check_links(readiness: &Readiness, shards: &Shards, topology: &Arc<TopologyInForce>) {
+    let (shards, topology) = (Arc::clone(shards), Arc::clone(topology));
     readiness.ask("links", move || {
         let view = topology.view();
         let servers = view.topology().servers().iter();
         let wanted = servers
             .map(|server| (server.number, server.name.clone()))
             .collect();
-        let up = links.registry.links();
-        let up = up.iter().map(|link| link.peer.number).collect();
-        link_check(&wanted, &up, Check::missing)
+        link_check(&wanted, &linked_to_all(&shards), Check::missing)
     });
+}
+
+/// The game servers that every shard has a lane to.
+fn linked_to_all(shards: &Shards) -> BTreeSet<NodeNumber> {
+    let each = shards.iter().map(|shard| {
+        let lanes = shard.gauges.lanes();
+        lanes.iter().map(|lane| lane.node).collect::<BTreeSet<_>>()
+    });
+    each.reduce(|all, one| &all & &one).unwrap_or_default()
 }

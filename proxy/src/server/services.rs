@@ -1,27 +1,25 @@
-//! Who serves which region, for shards and subscriptions: they hear of it when the store has confirmed what a game server
-//! announced. So a listed server that lies costs a read now and then, and nobody sticks to a number never issued.
+//! Who serves which region, for all shards: they hear of it when the store has confirmed what a game server announced. So a
+//! listed server that lies costs a read now and then, and nobody sticks to a number never issued.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::ids::RegionNumber;
-use protocol::message::subscription;
 use store::claims::ASK_AGAIN_MS;
 use store::{Announced, ServiceClaims, Serving, StoreHandle, StoreRequest};
 use tokio_util::sync::CancellationToken;
 
+use super::directory::ShardIndex;
+use super::mailbox::Order;
 use super::refusals::Refusals;
-use super::shard_handle::Shards;
-use super::subscriptions::Subscriptions;
-use crate::edge::EdgeInput;
+use super::shard_handle::{Shards, tell_all};
 
 /// One per process.
 pub(super) struct Services {
-    // Locked while shards and links are told, so that two confirmations cannot change places.
+    // Locked while shards are told, so that two confirmations cannot change places.
     claims: Mutex<ServiceClaims>,
     store: StoreHandle,
     shards: Shards,
-    subscriptions: Arc<Subscriptions>,
     refusals: Arc<Refusals>,
     stop: CancellationToken,
 }
@@ -30,7 +28,6 @@ impl Services {
     pub(super) fn new(
         store: StoreHandle,
         shards: Shards,
-        subscriptions: Arc<Subscriptions>,
         refusals: Arc<Refusals>,
         stop: CancellationToken,
     ) -> Self {
@@ -38,19 +35,20 @@ impl Services {
             claims: Mutex::default(),
             store,
             shards,
-            subscriptions,
             refusals,
             stop,
         }
     }
 
-    /// A server says that it serves a region that the topology lists it for. Never waits.
-    pub(super) fn announce(self: &Arc<Self>, claim: Serving) {
+    /// A server told a shard that it serves a region that the topology lists it for. Never waits.
+    pub(super) fn announce(self: &Arc<Self>, shard: ShardIndex, claim: Serving) {
         let announced = self.with(|claims| {
             let announced = claims.announce(claim);
-            if announced == Announced::Known {
-                // Its link is new: shards know all they need, and it has to be asked for everything again.
-                self.subscribe(claim);
+            // The other shards know; this one asked before it was told.
+            if announced == Announced::Known
+                && let Some(shard) = self.shards.get(shard.place())
+            {
+                shard.mailbox.send(Order::Serving(claim));
             }
             announced
         });
@@ -70,7 +68,7 @@ impl Services {
             let verdict = self.with(|claims| {
                 let verdict = claims.answer(region, &answer);
                 if let Some(serving) = verdict.confirmed {
-                    self.believe(serving);
+                    tell_all(&self.shards, || Order::Serving(serving));
                 }
                 verdict
             });
@@ -89,26 +87,6 @@ impl Services {
                 return;
             }
         }
-    }
-
-    fn believe(&self, serving: Serving) {
-        let news = subscription::Serving {
-            region: serving.region.0,
-            region_epoch: serving.region_epoch.0,
-        };
-        for shard in self.shards.iter() {
-            shard.inbox.push_news(EdgeInput::Serving(serving.node, news));
-        }
-        self.subscribe(serving);
-    }
-
-    fn subscribe(&self, serving: Serving) {
-        let Serving {
-            node,
-            region,
-            region_epoch,
-        } = serving;
-        self.subscriptions.handle_serving(node, region, region_epoch);
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ServiceClaims) -> T) -> T {

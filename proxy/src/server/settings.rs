@@ -89,7 +89,7 @@ impl ClientTable {
 pub struct EdgeTable {
     /// Bytes of snapshots per second and player.
     pub snapshot_bytes_per_s: u32,
-    /// With many sessions, sockets are looked at this often and no oftener, microseconds.
+    /// With many sessions, clients' sockets are read this often, microseconds; oftener where the receive buffer is small.
     pub sweep_us: u64,
     /// The address that clients are told for datagrams, where it is not the one they connected to.
     pub advertise: Option<IpAddr>,
@@ -99,7 +99,7 @@ impl Default for EdgeTable {
     fn default() -> Self {
         Self {
             snapshot_bytes_per_s: 16 * 1024,
-            sweep_us: 1_000,
+            sweep_us: 4_000,
             advertise: None,
         }
     }

@@ -1,18 +1,30 @@
-//! A shard as the rest of the proxy sees it: where its datagrams go, its inbox, and how full it is.
+//! A shard as the rest of the proxy sees it: where its datagrams go, its mailbox, and how it does.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::ids::NodeNumber;
 
 use super::directory::ShardIndex;
-use super::inbox::Inbox;
+use super::mailbox::{Mailbox, Order};
 
-/// How many sessions a shard has; written by its thread, read by anybody.
+/// A lane to a game server at a glance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LaneReport {
+    pub(super) node: NodeNumber,
+    pub(super) queued_bytes: usize,
+    pub(super) round_trip_us: Option<u64>,
+}
+
+/// How a shard does; written by its thread, read by anybody.
 #[derive(Debug, Default)]
 pub(super) struct ShardGauges {
     sessions: AtomicUsize,
     playing: AtomicUsize,
     suspended: AtomicUsize,
+    watched: AtomicUsize,
+    lanes: Mutex<Vec<LaneReport>>,
 }
 
 /// Sessions of a shard, or of all.
@@ -31,9 +43,26 @@ impl ShardGauges {
         self.sessions.store(sessions, Ordering::Relaxed);
     }
 
-    pub(super) fn set_standing(&self, playing: usize, suspended: usize) {
+    pub(super) fn set_standing(&self, playing: usize, suspended: usize, watched: usize) {
         self.playing.store(playing, Ordering::Relaxed);
         self.suspended.store(suspended, Ordering::Relaxed);
+        self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_lanes(&self, lanes: impl Iterator<Item = LaneReport>) {
+        let mut reports = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.clear();
+        reports.extend(lanes);
+    }
+
+    /// The lanes that are up.
+    pub(super) fn lanes(&self) -> Vec<LaneReport> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Cells that it subscribes to.
+    pub(super) fn watched(&self) -> usize {
+        self.watched.load(Ordering::Relaxed)
     }
 
     fn get(&self) -> SessionCounts {
@@ -49,13 +78,20 @@ impl ShardGauges {
 #[derive(Clone)]
 pub(super) struct ShardHandle {
     pub(super) index: ShardIndex,
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) mailbox: Mailbox,
     pub(super) gauges: Arc<ShardGauges>,
     pub(super) udp: SocketAddr,
 }
 
 /// All shards, by index.
 pub(super) type Shards = Arc<[ShardHandle]>;
+
+/// Says the same to all of them.
+pub(super) fn tell_all(shards: &[ShardHandle], order: impl Fn() -> Order) {
+    for shard in shards {
+        shard.mailbox.send(order());
+    }
+}
 
 /// Sessions of all shards.
 pub(super) fn counts(shards: &[ShardHandle]) -> SessionCounts {

@@ -1,258 +1,478 @@
-//! One edge shard's thread: owns the socket, the core and the client queues. Its loop, in order of priority: datagrams
-//! (a budget of them), what waits in the inbox, time, and then everything that came of it, in batches.
+//! The thread that owns a shard: waits, reads everything that is ready, lets the shard decide, writes everything. It alone
+//! touches its UDP socket and the streams of its lanes and clients; control hands them over and hears of their end.
 //!
-//! With few sessions it wakes for each arrival; with many it looks at its socket on a cadence, because waking for each
-//! packet costs more than handling it. With none it sleeps.
+//! Lanes and control wake it at once. Clients do so while there are few; many are read on a cadence, because waking for
+//! each packet costs more than handling it. A loop that is late does not sleep; one with nothing to do sleeps until
+//! something comes.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::clock::Monotonic;
+use net::clock::{Monotonic, wall_ms};
 use net::entropy::OsEntropy;
-use net::udp::{BatchSocket, RecvBatch, SendBatch, SendReport, Waker};
+use net::link::LinkId;
+use net::link_core::Sealed;
+use net::udp::{BatchSocket, Poller, Ready, RecvBatch};
 use node::life::{Ended, Pulse};
+use protocol::Code;
 
-use super::inbox::{Inbox, ShardInput};
-use super::shard_effects::ShardEffects;
-use super::shard_handle::ShardGauges;
-use crate::edge::{DatagramSink, Edge, EdgeEffect, EdgeInput};
+use super::datagrams::{Budget, Datagrams};
+use super::lane_peers::LanePeers;
+use super::mailbox::{HandedClient, Mailbox, Order};
+use super::shard_desk::ShardDesk;
+use super::shard_handle::{LaneReport, ShardGauges};
+use super::shard_meters::ShardMeters;
+use super::streams::Streams;
+use crate::shard::{Cadence, ClientId, Mode, Moment, Shard, ShardEffect};
 
-/// Full receives of one sweep: after that the inbox gets its turn.
-const RECEIVES_MAX: usize = 16;
-/// Datagrams collected before they are sent, so that they are still in the cache.
-const SEND_EARLY: usize = 64;
-/// Time moves at least this often while there are sessions, milliseconds.
-const TICK_MS: u64 = 20;
-/// … and this often while there are none, milliseconds.
-const IDLE_MS: u64 = 1_000;
-/// Up to so many sessions each arrival is handled at once.
-const FEW_SESSIONS: usize = 8;
-/// Between two looks at the gauges, milliseconds.
-const GAUGES_MS: u64 = 250;
+/// Bytes of one read.
+const READ_BYTES: usize = 64 * 1024;
+/// Reads of one lane in one round: after that the others get their turn.
+const LANE_READS_MAX: usize = 16;
+/// Reads of one client in one round.
+const CLIENT_READS_MAX: usize = 2;
+/// Between two looks at the gauges, microseconds.
+const GAUGES_US: u64 = 250_000;
+/// The longest sleep, microseconds.
+const SLEEP_US_MAX: u64 = 1_000_000;
+/// How long last words may take, microseconds …
+const LAST_WORDS_US: u64 = 500_000;
+/// … and to a client that reads too slowly, which has to read what is under way before it can hear why it is cut off.
+const SLOW_LAST_WORDS_US: u64 = 5_000_000;
+
+/// The clients' poller, among lanes.
+const CLIENTS: u64 = u64::MAX - 1;
+/// The UDP socket, among clients.
+const DATAGRAMS: u64 = u64::MAX - 1;
 
 /// What a thread is made of.
 pub(super) struct ShardThread {
-    pub(super) edge: Edge,
+    pub(super) shard: Shard<Sealed>,
     pub(super) socket: BatchSocket,
-    pub(super) waker: Waker,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) effects: ShardEffects,
+    /// The one that the mailbox wakes.
+    pub(super) poller: Poller,
+    pub(super) mailbox: Mailbox,
+    pub(super) desk: ShardDesk,
     pub(super) gauges: Arc<ShardGauges>,
     pub(super) clock: Monotonic,
     pub(super) sweep_us: u64,
 }
 
 impl ShardThread {
-    /// Runs until the inbox is stopped.
+    /// Runs until control says so.
     pub(super) fn run(self, pulse: &Pulse) -> Ended {
-        Running::new(self).run(pulse)
-    }
-}
-
-/// Collects datagrams and sends them 64 at a time.
-struct SocketSink<'a> {
-    batch: &'a mut SendBatch,
-    socket: &'a BatchSocket,
-    report: &'a mut SendReport,
-}
-
-impl DatagramSink for SocketSink<'_> {
-    fn send(&mut self, to: std::net::SocketAddr, datagram: &[u8]) {
-        self.batch.push(to, datagram);
-        if self.batch.len() >= SEND_EARLY {
-            *self.report += self.batch.flush(self.socket);
+        let gauges = Arc::clone(&self.gauges);
+        let ran = Running::new(self).and_then(|running| running.run(pulse));
+        gauges.set_sessions(0);
+        gauges.set_standing(0, 0, 0);
+        gauges.set_lanes(std::iter::empty());
+        match ran {
+            Ok(()) => Ended::AsAsked,
+            Err(error) => Ended::ByItself(format!("it cannot wait on its sockets: {error}")),
         }
     }
 }
 
-/// Metrics handles, looked up once.
-struct Meters {
-    received: metrics::Counter,
-    sent: metrics::Counter,
-    dropped: metrics::Counter,
-    sweep: metrics::Histogram,
+/// Whether the thread has been told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Serves,
+    Stops,
 }
 
 /// The thread at work: its parts, and buffers used over and over.
 struct Running {
-    parts: ShardThread,
-    receive: RecvBatch,
-    send: SendBatch,
-    report: SendReport,
-    inputs: Vec<ShardInput>,
-    done: Vec<EdgeEffect>,
+    shard: Shard<Sealed>,
+    datagrams: Datagrams,
+    lanes: Streams,
+    peers: LanePeers,
+    clients: Streams,
+    cadence: Cadence,
+    mode: Mode,
+    mailbox: Mailbox,
+    desk: ShardDesk,
+    gauges: Arc<ShardGauges>,
+    meters: ShardMeters,
+    clock: Monotonic,
     entropy: OsEntropy,
-    meters: Meters,
-    swept_us: u64,
-    ticked_ms: u64,
-    gauged_ms: u64,
+    life: Life,
+    received: RecvBatch,
+    scratch: Vec<u8>,
+    orders: Vec<Order>,
+    effects: Vec<ShardEffect>,
+    to_write: Vec<ClientId>,
+    gauged_us: u64,
 }
 
 impl Running {
-    fn new(parts: ShardThread) -> Self {
-        Self {
-            parts,
-            receive: RecvBatch::default(),
-            send: SendBatch::default(),
-            report: SendReport::default(),
-            inputs: Vec::new(),
-            done: Vec::new(),
+    fn new(parts: ShardThread) -> io::Result<Self> {
+        let (lanes, clients) = (Streams::new(parts.poller), Streams::new(Poller::new()?));
+        let datagrams = Datagrams::new(parts.socket);
+        clients.watch(datagrams.socket(), DATAGRAMS)?;
+        lanes.watch(clients.poller(), CLIENTS)?;
+        // Twice what was granted: the kernel counts its own bookkeeping, and so does the cadence.
+        let buffer_bytes = 2 * datagrams.socket().buffers().receive;
+        Ok(Self {
+            cadence: Cadence::new(parts.sweep_us, buffer_bytes),
+            mode: Mode::Events,
+            shard: parts.shard,
+            datagrams,
+            lanes,
+            peers: LanePeers::default(),
+            clients,
+            mailbox: parts.mailbox,
+            desk: parts.desk,
+            gauges: parts.gauges,
+            meters: ShardMeters::default(),
+            clock: parts.clock,
             entropy: OsEntropy,
-            meters: Meters {
-                received: metrics::counter!("regionmesh_proxy_datagrams_total", "direction" => "in"),
-                sent: metrics::counter!("regionmesh_proxy_datagrams_total", "direction" => "out"),
-                dropped: metrics::counter!("regionmesh_proxy_datagrams_dropped_total"),
-                sweep: metrics::histogram!("regionmesh_proxy_sweep_seconds"),
-            },
-            swept_us: 0,
-            ticked_ms: 0,
-            gauged_ms: 0,
-        }
+            life: Life::Serves,
+            received: RecvBatch::default(),
+            scratch: vec![0; READ_BYTES],
+            orders: Vec::new(),
+            effects: Vec::new(),
+            to_write: Vec::new(),
+            gauged_us: 0,
+        })
     }
 
-    fn run(mut self, pulse: &Pulse) -> Ended {
-        pulse.begin_work();
-        while self.sweep() {
-            pulse.begin_wait();
-            if let Err(error) = self.wait() {
-                tracing::error!(%error, "a shard cannot wait on its socket");
-                std::thread::sleep(Duration::from_millis(TICK_MS));
-            }
+    fn run(mut self, pulse: &Pulse) -> io::Result<()> {
+        loop {
             pulse.begin_work();
+            self.round()?;
+            if self.is_over() {
+                return Ok(());
+            }
+            pulse.begin_wait();
+            self.wait()?;
         }
-        self.parts.gauges.set_sessions(0);
-        self.parts.gauges.set_standing(0, 0);
-        Ended::AsAsked
     }
 
-    /// Sleeps until there is something to do.
-    fn wait(&mut self) -> io::Result<()> {
-        let sessions = self.parts.edge.sessions();
-        let now_us = self.parts.clock.now_us();
-        if sessions > FEW_SESSIONS {
-            let rest_us = (self.swept_us + self.parts.sweep_us).saturating_sub(now_us);
-            std::thread::sleep(Duration::from_micros(rest_us));
+    fn is_over(&self) -> bool {
+        self.life == Life::Stops && self.peers.is_empty() && self.lanes.is_quiet() && self.clients.is_quiet()
+    }
+
+    fn now(&self) -> Moment {
+        Moment {
+            mono_us: self.clock.now_us(),
+            wall_ms: wall_ms(),
         }
-        let every_ms = if sessions > 0 { TICK_MS } else { IDLE_MS };
-        let due_ms = (self.ticked_ms + every_ms).saturating_sub(now_us / 1000);
-        let timeout = Duration::from_millis(due_ms.max(1));
-        self.parts.socket.wait(&self.parts.waker, Some(timeout))?;
+    }
+
+    /// Sleeps until something comes or is due.
+    fn wait(&mut self) -> io::Result<()> {
+        let now = self.now();
+        let due = [self.cadence.due_us(), self.lanes.due_us(), self.clients.due_us()];
+        let due_us = due.into_iter().flatten().fold(self.shard.due_us(now), u64::min);
+        let sleep_us = due_us.saturating_sub(now.mono_us).min(SLEEP_US_MAX);
+        self.lanes.wait(Duration::from_micros(sleep_us))
+    }
+
+    /// One round.
+    fn round(&mut self) -> io::Result<()> {
+        let now = self.now();
+        self.take_orders(now);
+        let clients_are_ready = self.read_lanes(now);
+        if clients_are_ready || self.cadence.take_due(now.mono_us) {
+            self.read_clients(now)?;
+        }
+        self.shard.settle(now, &mut self.datagrams);
+        self.meters.sent(self.datagrams.flush());
+        self.carry_out(now);
+        self.write(now);
+        self.choose_mode(now)?;
+        self.lanes.tick(now.mono_us);
+        self.clients.tick(now.mono_us);
+        self.note(now);
         Ok(())
     }
 
-    /// One round. `false`: the shard was told to stop, and has done what it had.
-    fn sweep(&mut self) -> bool {
-        self.swept_us = self.parts.clock.now_us();
-        let now_ms = self.swept_us / 1000;
-        self.receive(now_ms);
-        let goes_on = self.take_inputs(now_ms);
-        self.move_time(now_ms);
-        self.report += self.send.flush(&self.parts.socket);
-        self.parts.edge.take_effects(&mut self.done);
-        self.parts.effects.execute(&mut self.done, now_ms);
-        self.note(now_ms);
-        goes_on
+    fn take_orders(&mut self, now: Moment) {
+        let mut orders = std::mem::take(&mut self.orders);
+        self.mailbox.take(&mut orders);
+        for order in orders.drain(..) {
+            self.obey(order, now);
+        }
+        self.orders = orders;
+        for (user, trusted, answer) in self.desk.owners() {
+            self.shard
+                .owner_answered(user, trusted, answer, now, &mut self.datagrams);
+        }
     }
 
-    fn receive(&mut self, now_ms: u64) {
-        let Self {
-            parts,
-            receive,
-            send,
-            report,
-            entropy,
-            ..
-        } = self;
-        let socket = &parts.socket;
-        let mut sink = SocketSink {
-            batch: send,
-            socket,
-            report,
-        };
-        for _ in 0..RECEIVES_MAX {
-            let count = match socket.recv_batch(receive) {
-                Ok(count) => count,
-                Err(error) => return tracing::error!(%error, "a shard cannot receive"),
-            };
-            for (from, datagram) in receive.datagrams_mut() {
-                parts
-                    .edge
-                    .handle_datagram(from, datagram, now_ms, entropy, &mut sink);
+    fn obey(&mut self, order: Order, now: Moment) {
+        let (shard, sink) = (&mut self.shard, &mut self.datagrams);
+        match order {
+            Order::Link(link) => {
+                if self.life == Life::Serves
+                    && let Some((id, node, core)) = self.peers.add(*link, &mut self.lanes, now)
+                {
+                    shard.link_up(id, node, core, now, sink);
+                    self.read_lane(id, now);
+                    self.tell_lanes();
+                }
             }
-            self.meters.received.increment(count as u64);
-            if count < net::udp::BATCH_DATAGRAMS {
+            Order::Client(client) => self.add_client(*client, now),
+            Order::Serving(serving) => shard.service_confirmed(serving, now, sink),
+            Order::Attach(client, verdict) => shard.attach_verified(client, verdict, now, sink),
+            Order::Ticket(client, ticket, others) => {
+                shard.ticket_renewed(client, &ticket, &others, now, sink);
+            }
+            Order::Recheck => {
+                for (id, code) in self.peers.refused(&*self.desk.context.directory) {
+                    shard.close_link(id, code, now);
+                }
+            }
+            Order::Drain(others) => shard.drain(others, now, sink),
+            Order::SendAway(code) => shard.close_clients(code, now, sink),
+            Order::Stop => self.stop(now),
+            #[cfg(feature = "fault-injection")]
+            #[expect(clippy::panic, reason = "what it is for")]
+            Order::Panic => panic!("told to"),
+        }
+    }
+
+    fn add_client(&mut self, client: HandedClient, now: Moment) {
+        let HandedClient {
+            socket,
+            arrival,
+            permit,
+        } = client;
+        drop(permit);
+        let id = arrival.id;
+        if self.life == Life::Serves && self.clients.add(id.0, socket).is_ok() {
+            self.shard.client_arrived(arrival, now, &mut self.datagrams);
+            self.read_client(id, now);
+        }
+    }
+
+    /// Nobody is here any more: game servers hear who left, and goodbye.
+    fn stop(&mut self, now: Moment) {
+        self.life = Life::Stops;
+        let (shard, sink) = (&mut self.shard, &mut self.datagrams);
+        shard.close_clients(Code::Draining, now, sink);
+        shard.settle(now, sink);
+        shard.close_links(Code::Draining, now);
+    }
+
+    /// Reads the lanes that are ready. Whether clients are.
+    fn read_lanes(&mut self, now: Moment) -> bool {
+        let mut clients_are_ready = false;
+        let ready = self.lanes.take_ready();
+        for event in &ready {
+            match event {
+                Ready::Socket(CLIENTS) => clients_are_ready = true,
+                Ready::Socket(token) => self.read_lane(LinkId(*token), now),
+                // All lanes are written at the end of the round.
+                Ready::Writable(_) | Ready::Woken => {}
+            }
+        }
+        self.lanes.give_back(ready);
+        clients_are_ready
+    }
+
+    fn read_lane(&mut self, id: LinkId, now: Moment) {
+        for _ in 0..LANE_READS_MAX {
+            match self.lanes.read(id.0, &mut self.scratch) {
+                Ok(0) => return,
+                Ok(read) => {
+                    let bytes = self.scratch.get(..read).unwrap_or_default();
+                    self.shard.from_server(id, bytes, now, &mut self.datagrams);
+                    if read < READ_BYTES {
+                        return;
+                    }
+                }
+                Err(label) => return self.shard.link_broke(id, label),
+            }
+        }
+    }
+
+    /// Reads what clients have sent, by either transport.
+    fn read_clients(&mut self, now: Moment) -> io::Result<()> {
+        self.receive(now);
+        self.clients.wait(Duration::ZERO)?;
+        let ready = self.clients.take_ready();
+        for event in &ready {
+            match event {
+                Ready::Socket(DATAGRAMS) | Ready::Woken => {}
+                Ready::Socket(token) => self.read_client(ClientId(*token), now),
+                Ready::Writable(token) => self.write_client(ClientId(*token), now),
+            }
+        }
+        self.clients.give_back(ready);
+        Ok(())
+    }
+
+    fn receive(&mut self, now: Moment) {
+        let mut budget = Budget::default();
+        while let Some(count) = self.datagrams.receive(&mut self.received, &mut budget) {
+            self.meters.received(count);
+            for (from, datagram) in self.received.datagrams_mut() {
+                self.shard
+                    .datagram(from, datagram, now, &mut self.entropy, &mut self.datagrams);
+            }
+        }
+    }
+
+    fn read_client(&mut self, id: ClientId, now: Moment) {
+        for _ in 0..CLIENT_READS_MAX {
+            match self.clients.read(id.0, &mut self.scratch) {
+                Ok(0) => return,
+                Ok(read) => {
+                    let bytes = self.scratch.get(..read).unwrap_or_default();
+                    self.shard.from_client(id, bytes, now, &mut self.datagrams);
+                    if read < READ_BYTES {
+                        return;
+                    }
+                }
+                Err(_) => return self.shard.client_broke(id, now, &mut self.datagrams),
+            }
+        }
+    }
+
+    /// Does what the shard wants done outside. Who is told goodbye is told last: what is counted is told by then.
+    fn carry_out(&mut self, now: Moment) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.shard.take_effects(&mut effects);
+        for effect in effects.extract_if(.., |effect| !is_goodbye(effect)) {
+            match effect {
+                ShardEffect::Ask(question) => self.desk.ask(question),
+                ShardEffect::ReadOwner(user, trusted) => self.desk.read_owner(user, trusted),
+                ShardEffect::Heard(id, heartbeat) => {
+                    if let Some(word) = self.peers.heard(id, &heartbeat, &self.desk, now) {
+                        self.shard.say(id, word);
+                    }
+                }
+                ShardEffect::Beat(id, heartbeat) => {
+                    self.shard.beat(id, self.desk.filled(heartbeat, now));
+                }
+                ShardEffect::Topology(id, word) => {
+                    if let Some(answer) = self.desk.hear_of_topology(self.peers.node(id), word) {
+                        self.shard.say(id, answer);
+                    }
+                }
+                ShardEffect::SoftDropped(count) => self.meters.client_dropped(count),
+                ShardEffect::Count(label) => self.desk.count(label),
+                ShardEffect::LinkEnded(..) | ShardEffect::ClientEnded(..) => {}
+            }
+        }
+        self.desk.send();
+        for effect in effects.drain(..) {
+            self.see_off(effect, now);
+        }
+        self.effects = effects;
+    }
+
+    fn see_off(&mut self, effect: ShardEffect, now: Moment) {
+        match effect {
+            ShardEffect::LinkEnded(id, node, reason, last_words) => {
+                tracing::warn!(%node, link = %id, ?reason, "a lane to a game server is down");
+                self.peers.remove(id, reason, &self.desk.context);
+                self.lanes.leave(id.0, last_words, now.mono_us + LAST_WORDS_US);
+                self.tell_lanes();
+            }
+            ShardEffect::ClientEnded(id, code, last_words) => {
+                let patience_us = match code {
+                    Some(Code::SlowConsumer) => SLOW_LAST_WORDS_US,
+                    _ => LAST_WORDS_US,
+                };
+                self.clients.leave(id.0, last_words, now.mono_us + patience_us);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a round produced for one peer leaves as one frame in one write.
+    fn write(&mut self, now: Moment) {
+        for id in self.peers.ids() {
+            self.write_lane(id, now);
+        }
+        loop {
+            let mut to_write = std::mem::take(&mut self.to_write);
+            self.shard.flush_clients(now, &mut to_write);
+            let is_done = to_write.is_empty();
+            for id in to_write.drain(..) {
+                self.write_client(id, now);
+            }
+            self.to_write = to_write;
+            if is_done {
                 return;
             }
         }
     }
 
-    fn take_inputs(&mut self, now_ms: u64) -> bool {
-        let Self {
-            parts,
-            send,
-            report,
-            inputs,
-            ..
-        } = self;
-        let goes_on = parts.inbox.take(inputs);
-        let mut sink = SocketSink {
-            batch: send,
-            socket: &parts.socket,
-            report,
-        };
-        for input in inputs.drain(..) {
-            let input = match input {
-                ShardInput::Edge(input) => input,
-                ShardInput::Arrival(arrival) => EdgeInput::Admit(parts.effects.arrive(arrival)),
-                #[cfg(feature = "fault-injection")]
-                #[expect(clippy::panic, reason = "what it is for")]
-                ShardInput::Panic => panic!("told to"),
-            };
-            if let EdgeInput::ClientGone(session) = &input {
-                parts.effects.gone(*session);
+    fn write_lane(&mut self, id: LinkId, now: Moment) {
+        loop {
+            self.shard.flush_link(id, now);
+            let unsent = self.shard.link_unsent(id);
+            let length = unsent.len();
+            if length == 0 {
+                return;
             }
-            parts.edge.handle(input, now_ms, &mut sink);
-        }
-        goes_on
-    }
-
-    fn move_time(&mut self, now_ms: u64) {
-        let Self {
-            parts, send, report, ..
-        } = self;
-        let every_ms = if parts.edge.sessions() > 0 {
-            TICK_MS
-        } else {
-            IDLE_MS
-        };
-        if now_ms >= self.ticked_ms + every_ms {
-            self.ticked_ms = now_ms;
-            let mut sink = SocketSink {
-                batch: send,
-                socket: &parts.socket,
-                report,
-            };
-            parts.edge.tick(now_ms, &mut sink);
+            match self.lanes.write(id.0, unsent) {
+                Ok(written) => {
+                    self.shard.link_wrote(id, written);
+                    if written < length {
+                        return;
+                    }
+                }
+                Err(label) => return self.shard.link_broke(id, label),
+            }
         }
     }
 
-    fn note(&mut self, now_ms: u64) {
-        let report = std::mem::take(&mut self.report);
-        if report != SendReport::default() {
-            self.meters.sent.increment(report.sent);
-            self.meters
-                .dropped
-                .increment(report.dropped_full + report.dropped_refused);
+    fn write_client(&mut self, id: ClientId, now: Moment) {
+        let unsent = self.shard.client_unsent(id);
+        if unsent.is_empty() {
+            return;
         }
-        let spent_us = self.parts.clock.now_us().saturating_sub(self.swept_us);
-        self.meters.sweep.record(spent_us as f64 / 1e6);
-        let (edge, gauges) = (&self.parts.edge, &self.parts.gauges);
-        gauges.set_sessions(edge.sessions());
-        // These two look at every session.
-        if now_ms >= self.gauged_ms + GAUGES_MS {
-            self.gauged_ms = now_ms;
-            gauges.set_standing(edge.playing(), edge.suspended());
+        match self.clients.write(id.0, unsent) {
+            Ok(written) => self.shard.client_wrote(id, written),
+            Err(_) => self.shard.client_broke(id, now, &mut self.datagrams),
         }
     }
+
+    /// Clients wake the thread, or they do not.
+    fn choose_mode(&mut self, now: Moment) -> io::Result<()> {
+        let mode = self.cadence.choose(self.shard.edge().sessions(), now.mono_us);
+        if mode != self.mode {
+            match mode {
+                Mode::Events => self.lanes.watch(self.clients.poller(), CLIENTS)?,
+                Mode::Sweeps => self.lanes.poller().forget(self.clients.poller())?,
+            }
+            self.mode = mode;
+        }
+        Ok(())
+    }
+
+    fn tell_lanes(&self) {
+        self.gauges
+            .set_lanes(self.shard.link_sights().map(|(_, node, sight)| LaneReport {
+                node,
+                queued_bytes: sight.waiting_bytes,
+                round_trip_us: sight.round_trip_us,
+            }));
+    }
+
+    fn note(&mut self, now: Moment) {
+        let spent_us = self.clock.now_us().saturating_sub(now.mono_us);
+        self.meters.round(spent_us);
+        self.gauges.set_sessions(self.shard.edge().sessions());
+        // These look at every session.
+        if now.mono_us >= self.gauged_us + GAUGES_US {
+            self.gauged_us = now.mono_us;
+            let edge = self.shard.edge();
+            self.gauges
+                .set_standing(edge.playing(), edge.suspended(), edge.watched());
+            self.tell_lanes();
+            for (id, _, sight) in self.shard.link_sights() {
+                self.peers.note(id, &sight);
+            }
+        }
+    }
+}
+
+fn is_goodbye(effect: &ShardEffect) -> bool {
+    matches!(effect, ShardEffect::LinkEnded(..) | ShardEffect::ClientEnded(..))
 }

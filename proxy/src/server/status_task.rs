@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::refusals::Refusals;
 use super::shard_handle::{SessionCounts, Shards, counts};
-use super::subscriptions::Subscriptions;
 
 /// How often.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -23,7 +22,6 @@ pub(super) struct StatusTask {
     pub(super) board: StatusBoard,
     pub(super) links: Arc<LinkContext>,
     pub(super) shards: Shards,
-    pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) sessions_max: u32,
     /// What does not change: number, addresses.
@@ -52,7 +50,7 @@ impl StatusTask {
             cpu_permille,
             ..Load::default()
         });
-        let watched = self.subscriptions.watched();
+        let watched: usize = self.shards.iter().map(|shard| shard.gauges.watched()).sum();
         metrics::gauge!("regionmesh_proxy_sessions").set(counts.sessions as f64);
         metrics::gauge!("regionmesh_proxy_playing").set(counts.playing as f64);
         metrics::gauge!("regionmesh_proxy_suspended").set(counts.suspended as f64);
@@ -61,17 +59,18 @@ impl StatusTask {
     }
 
     fn status(&self, counts: SessionCounts, watched: usize) -> Value {
-        let links = self.links.registry.links();
-        let links: Vec<Value> = links
-            .iter()
-            .map(|link| {
+        let lanes = self.shards.iter().flat_map(|shard| {
+            let lane = shard.index.0.number();
+            shard.gauges.lanes().into_iter().map(move |report| {
                 json!({
-                    "node": link.peer.number.0,
-                    "queued_bytes": link.queued_bytes,
-                    "round_trip_us": link.round_trip_us,
+                    "node": report.node.0,
+                    "lane": lane,
+                    "queued_bytes": report.queued_bytes,
+                    "round_trip_us": report.round_trip_us,
                 })
             })
-            .collect();
+        });
+        let links: Vec<Value> = lanes.collect();
         let mut status = json!({
             "players": counts.sessions,
             "sessions": counts.sessions,

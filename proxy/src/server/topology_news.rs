@@ -5,17 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use net::link::LinkContext;
 use node::data_dir::DataDir;
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::TopologyVersion;
 use protocol::message::subscription::{GetTopology, Topology};
-use topology::BundleError;
+use topology::{BundleError, TopologyView};
 
-/// Shared by all links.
+/// Shared by shards and control.
 pub(super) struct TopologyNews {
     pub(super) topology: Arc<TopologyInForce>,
-    pub(super) links: Arc<LinkContext>,
     pub(super) data: PathBuf,
 }
 
@@ -35,22 +33,20 @@ impl TopologyNews {
         view.supersedes(TopologyVersion(asked.have_version)).then(bundle)
     }
 
-    /// A peer's bundle: in force at once for links, logins and tickets; kept for the next start.
-    pub(super) fn handle(&self, offered: &Topology) -> Result<(), BundleError> {
-        let view = match self.topology.offer(&offered.bundle, net::clock::wall_ms()) {
-            Ok(view) => view,
-            // Two peers may have been asked.
-            Err(BundleError::NotNewer { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        tracing::info!(version = %view.version(), "a newer topology is in force");
-        self.links.recheck();
-        let data = self.data.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = DataDir::keep_bundle(&data, &view) {
-                tracing::error!(%error, "the newer topology is not kept for the next start");
-            }
-        });
-        Ok(())
+    /// Judges a peer's bundle, which takes a while: in force at once for links, logins and tickets. `None` when it is not
+    /// newer: two peers may have been asked.
+    pub(super) fn offer(&self, offered: &Topology) -> Result<Option<Arc<TopologyView>>, BundleError> {
+        match self.topology.offer(&offered.bundle, net::clock::wall_ms()) {
+            Ok(view) => Ok(Some(view)),
+            Err(BundleError::NotNewer { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps what is in force for the next start. Waits for the disk.
+    pub(super) fn keep(&self, view: &TopologyView) {
+        if let Err(error) = DataDir::keep_bundle(&self.data, view) {
+            tracing::error!(%error, "the newer topology is not kept for the next start");
+        }
     }
 }

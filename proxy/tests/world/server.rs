@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use std::vec::Drain;
 
-use net::link::{DownReason, LinkConfig, LinkContext, LinkHandler, LinkId, LinkSender, LinkUp, accept_links};
+use net::link::{DrivenLink, HandedLink, Heard, LinkConfig, LinkContext, admit_links, drive};
 use node::data_dir::DataDir;
 use node::topology_in_force::TopologyInForce;
+use protocol::Code;
 use protocol::identity::Role;
-use protocol::ids::{Incarnation, NodeNumber};
+use protocol::ids::{Incarnation, Lane, NodeNumber, ProxyLane, UserId, lane_of};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::player::{Join, Joined, SessionKey};
 use protocol::message::subscription::Serving;
@@ -23,38 +23,14 @@ use tokio_util::sync::CancellationToken;
 use super::{ENTITY, HOME, WEST};
 
 enum Event {
-    Up(NodeNumber, LinkSender<ServerToProxy>),
+    Up(DrivenLink<ServerToProxy>),
     Said(NodeNumber, ProxyToServer),
-}
-
-#[derive(Clone)]
-struct Recorder {
-    events: mpsc::UnboundedSender<Event>,
-    peer: Option<NodeNumber>,
-}
-
-impl LinkHandler for Recorder {
-    type In = ProxyToServer;
-    type Out = ServerToProxy;
-
-    fn handle_up(&mut self, up: LinkUp<ServerToProxy>) {
-        self.peer = Some(up.peer.number);
-        let _ = self.events.send(Event::Up(up.peer.number, up.sender));
-    }
-
-    fn handle_batch(&mut self, _: LinkId, batch: Drain<'_, ProxyToServer>) {
-        for message in batch {
-            let _ = self.events.send(Event::Said(self.peer.unwrap(), message));
-        }
-    }
-
-    fn handle_down(&mut self, _: LinkId, _: DownReason) {}
 }
 
 /// See the module.
 pub struct GameServer {
     events: mpsc::UnboundedReceiver<Event>,
-    proxies: BTreeMap<NodeNumber, LinkSender<ServerToProxy>>,
+    links: BTreeMap<ProxyLane, DrivenLink<ServerToProxy>>,
     stop: CancellationToken,
 }
 
@@ -69,24 +45,30 @@ impl GameServer {
             Incarnation(1),
         );
         let directory = Arc::new(TopologyInForce::of(&data));
-        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), Role::GameServer, directory);
+        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), directory);
         let (sender, events) = mpsc::unbounded_channel();
-        let recorder = Recorder {
-            events: sender,
-            peer: None,
+        let clock = context.clock;
+        let hand_over = move |link: HandedLink| {
+            let (node, said) = (link.peer.number, sender.clone());
+            let hear = move |heard| {
+                if let Heard::Message(message) = heard {
+                    let _ = said.send(Event::Said(node, message));
+                }
+            };
+            let _ = sender.send(Event::Up(drive(link, clock, hear).unwrap()));
         };
         let stop = CancellationToken::new();
-        let serving = accept_links(
+        let admitting = admit_links(
             Arc::new(context),
             listener,
             &[Role::Proxy],
-            recorder,
+            hand_over,
             stop.clone(),
         );
-        tokio::spawn(serving);
+        tokio::spawn(admitting);
         Self {
             events,
-            proxies: BTreeMap::new(),
+            links: BTreeMap::new(),
             stop,
         }
     }
@@ -94,6 +76,7 @@ impl GameServer {
     /// Breaks every link and never comes back.
     pub fn die(&self) {
         self.stop.cancel();
+        self.links.values().for_each(|link| link.close(Code::Draining));
     }
 
     async fn event(&mut self) -> Event {
@@ -101,13 +84,14 @@ impl GameServer {
         event.await.expect("nothing happens at the server").unwrap()
     }
 
-    /// Waits for a proxy's link and tells it who serves the west at this epoch.
+    fn up(&mut self, link: DrivenLink<ServerToProxy>) {
+        let (node, lane) = (link.peer.number, link.lane);
+        self.links.insert(ProxyLane { node, lane }, link);
+    }
+
+    /// Waits for all lanes of a proxy and tells them who serves the west at this epoch.
     pub async fn serve(&mut self, proxy: u16, region_epoch: u64) {
-        while !self.proxies.contains_key(&NodeNumber(proxy)) {
-            if let Event::Up(node, sender) = self.event().await {
-                self.proxies.insert(node, sender);
-            }
-        }
+        self.linked(proxy).await;
         let serving = Serving {
             region: WEST.0,
             region_epoch,
@@ -116,26 +100,45 @@ impl GameServer {
     }
 
     pub async fn linked(&mut self, proxy: u16) {
-        while !self.proxies.contains_key(&NodeNumber(proxy)) {
-            if let Event::Up(node, sender) = self.event().await {
-                self.proxies.insert(node, sender);
+        while !self.is_linked(NodeNumber(proxy)) {
+            if let Event::Up(link) = self.event().await {
+                self.up(link);
             }
         }
     }
 
+    fn links_to(&self, node: NodeNumber) -> impl Iterator<Item = &DrivenLink<ServerToProxy>> {
+        let links = self.links.iter();
+        links.filter_map(move |(at, link)| (at.node == node).then_some(link))
+    }
+
+    fn is_linked(&self, node: NodeNumber) -> bool {
+        let lanes = self.links_to(node).next().map(|link| link.lanes);
+        lanes.is_some_and(|lanes| usize::from(lanes.count()) == self.links_to(node).count())
+    }
+
+    /// What concerns a user goes by the user's lane, everything else by all.
     pub fn say(&self, proxy: u16, message: impl Into<ServerToProxy>) {
-        self.proxies[&NodeNumber(proxy)]
-            .try_send(&message.into())
-            .unwrap();
+        let message = message.into();
+        let user = user_of(&message).map(UserId);
+        for link in self.links_to(NodeNumber(proxy)) {
+            if user.is_none_or(|user| lane_of(user, link.lanes) == link.lane) {
+                link.say(message.clone());
+            }
+        }
+    }
+
+    /// Says something on one lane, whoever it concerns.
+    pub fn say_on(&self, proxy: u16, lane: Lane, message: impl Into<ServerToProxy>) {
+        let node = NodeNumber(proxy);
+        self.links[&ProxyLane { node, lane }].say(message.into());
     }
 
     /// The next thing said that `wanted` takes; everything before it is dropped.
     pub async fn heard<T>(&mut self, mut wanted: impl FnMut(NodeNumber, &ProxyToServer) -> Option<T>) -> T {
         loop {
             match self.event().await {
-                Event::Up(node, sender) => {
-                    self.proxies.insert(node, sender);
-                }
+                Event::Up(link) => self.up(link),
                 Event::Said(node, message) => {
                     if let Some(found) = wanted(node, &message) {
                         return found;
@@ -156,7 +159,23 @@ impl GameServer {
 
 impl Drop for GameServer {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.die();
+    }
+}
+
+fn user_of(message: &ServerToProxy) -> Option<u64> {
+    match message {
+        ServerToProxy::Output(it) => Some(it.user),
+        ServerToProxy::CommandAck(it) => Some(it.user),
+        ServerToProxy::Event(it) => Some(it.user),
+        ServerToProxy::Joined(it) => Some(it.user),
+        ServerToProxy::JoinRefused(it) => Some(it.user),
+        ServerToProxy::Moved(it) => Some(it.user),
+        ServerToProxy::Here(it) => Some(it.user),
+        ServerToProxy::Elsewhere(it) => Some(it.user),
+        ServerToProxy::Superseded(it) => Some(it.user),
+        ServerToProxy::Kick(it) => Some(it.user),
+        _ => None,
     }
 }
 

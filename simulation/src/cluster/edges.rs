@@ -1,7 +1,5 @@
 //! The shell of a proxy as far as the simulation needs one: subscriptions, decoded cells, connections of devices.
 
-use std::sync::Arc;
-
 use protocol::cell::DecodedCell;
 use protocol::geometry::CellIndex;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
@@ -163,7 +161,7 @@ impl Cluster {
             ServerToProxy::Serving(serving) => self.proxy_hears_serving(node, from, serving),
             ServerToProxy::CellUpdates(updates) => {
                 if let Some(cells) = self.decoded(from, &updates) {
-                    self.edge_input(node, EdgeInput::Cells(Arc::new(cells)));
+                    self.edge_input(node, EdgeInput::Cells(cells));
                 }
             }
             ServerToProxy::TickEnd(end) => self.edge_input(node, EdgeInput::TickEnd(from, end)),
@@ -171,7 +169,7 @@ impl Cluster {
                 if let Some(proxy) = self.proxies.get(&node) {
                     self.checks.expect(&message, proxy.edge.session_views());
                 }
-                self.edge_input(node, EdgeInput::FromServer(from, vec![message]));
+                self.edge_input(node, EdgeInput::FromServer(from, message));
             }
         }
     }

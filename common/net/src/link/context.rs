@@ -1,20 +1,18 @@
-//! What all links of a process share: who we are, whom we trust, and where links are listed and counted.
+//! What all links of a process share: who we are, whom we trust, how busy everybody is, and what was refused.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::identity::Role;
 use protocol::ids::NodeUuid;
 use protocol::limits;
 use protocol::node_handshake::LocalNode;
 
 use super::load_board::LoadBoard;
-use super::peer::PeerDirectory;
-use super::registry::LinkRegistry;
+use super::peer::{LinkId, PeerDirectory};
 use super::stats::LinkStats;
 use crate::clock::Monotonic;
-use crate::queue::QueueLimits;
 
-/// Settings of all links of a process. Both sides of a link use the responder's first three.
+/// Settings of all links of a process. Both sides of a link use the responder's.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkConfig {
     /// Time between heartbeats, milliseconds.
@@ -23,8 +21,6 @@ pub struct LinkConfig {
     pub dead_ms: u16,
     /// Longest frame payload, bytes of ciphertext and tag.
     pub max_frame_bytes: u32,
-    /// Bounds of each link's queue; `batch_bytes_max` is cut to what frames carry.
-    pub queue: QueueLimits,
 }
 
 impl Default for LinkConfig {
@@ -33,7 +29,6 @@ impl Default for LinkConfig {
             heartbeat_ms: 500,
             dead_ms: 2_000,
             max_frame_bytes: limits::FRAME_PAYLOAD_BYTES_MAX,
-            queue: QueueLimits::default(),
         }
     }
 }
@@ -42,12 +37,8 @@ impl Default for LinkConfig {
 pub struct LinkContext {
     /// Settings.
     pub config: LinkConfig,
-    /// What we are: a game server passes on the loads of its proxies.
-    pub role: Role,
     /// Who may be at the other end.
     pub directory: Arc<dyn PeerDirectory>,
-    /// All links that are up.
-    pub registry: LinkRegistry,
     /// How busy everybody is.
     pub loads: LoadBoard,
     /// Counters.
@@ -55,28 +46,27 @@ pub struct LinkContext {
     /// The process's monotonic clock.
     pub clock: Monotonic,
     local: LocalNode,
+    ids: AtomicU64,
 }
 
 impl LinkContext {
     /// A context with no link in it yet.
     #[must_use]
-    pub fn new(config: LinkConfig, local: LocalNode, role: Role, directory: Arc<dyn PeerDirectory>) -> Self {
+    pub fn new(config: LinkConfig, local: LocalNode, directory: Arc<dyn PeerDirectory>) -> Self {
         Self {
             config,
-            role,
             directory,
-            registry: LinkRegistry::default(),
             loads: LoadBoard::default(),
             stats: LinkStats::default(),
             clock: Monotonic::default(),
             local,
+            ids: AtomicU64::new(0),
         }
     }
 
-    /// Asks the directory again about every live link: call it when the topology has changed. Links that are no longer
-    /// of the node, role and key they were admitted with are closed.
-    pub fn recheck(&self) {
-        self.registry.recheck(&*self.directory);
+    /// A number for a connection that came up.
+    pub(super) fn next_id(&self) -> LinkId {
+        LinkId(self.ids.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Who we are.

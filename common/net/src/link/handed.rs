@@ -67,7 +67,7 @@ impl HandedLink {
         } = *node;
         let (stream, decoder) = stream.into_parts()?;
         Ok(Self {
-            id: context.registry.next_id(),
+            id: context.next_id(),
             socket: StreamSocket::new(stream)?,
             sealing: Sealed::new(decoder, opener, sealer),
             life: LinkLife {

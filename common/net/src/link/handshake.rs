@@ -15,9 +15,10 @@ use protocol::node_handshake::{
 };
 
 use super::context::LinkContext;
-use super::control::code_label;
+
 use super::peer::RolePolicy;
 use crate::clock;
+use crate::down_reason::code_label;
 use crate::entropy::OsEntropy;
 use crate::key_work::{KeyWorkLost, key_work};
 use crate::sealed_stream::{RawStream, StreamError};

@@ -13,10 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::LinkContext;
 use super::handed::{HandedLink, LinkLease};
-use super::handler::LinkHandler;
 use super::handshake::{self, AdmissionError, Admitted};
-use super::registry::LinkKey;
-use super::run::{LinkPlace, run_link};
 use crate::entropy::OsEntropy;
 use crate::link_state::{LinkPhase, LinkState};
 use crate::sealed_stream::{RawStream, StreamError};
@@ -38,49 +35,6 @@ pub struct LinkTarget {
     pub role: Role,
     /// Which of several links to it.
     pub lane: Lane,
-}
-
-/// Keeps a link to one peer until `shutdown`.
-pub async fn dial_link<H: LinkHandler>(
-    context: Arc<LinkContext>,
-    target: LinkTarget,
-    mut handler: H,
-    shutdown: CancellationToken,
-) {
-    let mut state = LinkState::new(context.clock.now_ms());
-    while let LinkPhase::Down { redial_at_ms } = state.phase() {
-        let redial_at = Instant::from_std(context.clock.at_us(redial_at_ms * 1000));
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => state.handle_drain(),
-            () = sleep_until(redial_at) => dial_once(&context, &target, &mut state, &mut handler, &shutdown).await,
-        }
-    }
-}
-
-async fn dial_once<H: LinkHandler>(
-    context: &Arc<LinkContext>,
-    target: &LinkTarget,
-    state: &mut LinkState,
-    handler: &mut H,
-    shutdown: &CancellationToken,
-) {
-    state.handle_dial();
-    tokio::select! {
-        biased;
-        () = shutdown.cancelled() => state.handle_drain(),
-        connected = connect(context, target, state) => match connected {
-            Ok(admitted) => {
-                state.handle_up(context.clock.now_ms());
-                run_link(context, admitted, place(context, target), handler, shutdown).await;
-            }
-            Err(error) => note_failure(context, target, &error),
-        },
-    }
-    state.handle_lost(context.clock.now_ms(), &mut OsEntropy);
-    if shutdown.is_cancelled() {
-        state.handle_drain();
-    }
 }
 
 /// Keeps one peer linked until `shutdown`: dials, shakes hands, gives each connection away, and dials again when its
@@ -151,16 +105,4 @@ async fn connect(
     state.handle_connected();
     let stream = RawStream::new(io, context.clock)?;
     handshake::initiate(context, stream, (target.responder, target.role, target.lane)).await
-}
-
-fn place(context: &LinkContext, target: &LinkTarget) -> LinkPlace {
-    LinkPlace {
-        key: LinkKey {
-            initiator: context.uuid(),
-            responder: target.responder,
-            lane: target.lane,
-        },
-        // Ours: whatever dialed before in this process has been given up.
-        incarnation: Default::default(),
-    }
 }

@@ -7,52 +7,16 @@ use std::time::Duration;
 use protocol::identity::Role;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::context::LinkContext;
 use super::handed::{HandedLink, LinkLease};
-use super::handler::LinkHandler;
 use super::handshake;
 use super::permits::{HandshakePermit, HandshakePermits, share};
-use super::registry::LinkKey;
-use super::run::{LinkPlace, run_link};
 use crate::panics::guest;
 use crate::sealed_stream::RawStream;
 
 /// How long to leave the listener alone when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Serves a listener until `shutdown`, then waits for its links to say goodbye. `handler` is cloned for each link.
-pub async fn accept_links<H: LinkHandler + Clone>(
-    context: Arc<LinkContext>,
-    listener: TcpListener,
-    roles: &'static [Role],
-    handler: H,
-    shutdown: CancellationToken,
-) {
-    let permits = HandshakePermits::default();
-    let peers = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((io, address)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let permit = permits.take(address.ip(), share(context.directory.nodes_listed()));
-        tracing::debug!(%address, "accepted");
-        let (context, handler, shutdown) = (Arc::clone(&context), handler.clone(), shutdown.clone());
-        peers.spawn(async move {
-            guest("node", serve(&context, io, permit, roles, handler, &shutdown)).await;
-        });
-    }
-    drop(listener);
-    peers.close();
-    peers.wait().await;
-}
 
 /// Serves a listener until `shutdown`: shakes hands and gives each connection away.
 pub async fn admit_links(
@@ -75,11 +39,14 @@ pub async fn admit_links(
         };
         let permit = permits.take(address.ip(), share(context.directory.nodes_listed()));
         tracing::debug!(%address, "accepted");
-        let (context, hand_over) = (Arc::clone(&context), hand_over.clone());
-        let shaking = shutdown.clone().run_until_cancelled_owned(async move {
-            guest("node", admit(&context, io, permit, roles, hand_over)).await;
+        let (context, hand_over, shutdown) = (Arc::clone(&context), hand_over.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let admitting = admit(&context, io, permit, roles, hand_over);
+            guest("node", async {
+                shutdown.run_until_cancelled(admitting).await;
+            })
+            .await;
         });
-        tokio::spawn(shaking);
     }
 }
 
@@ -94,6 +61,7 @@ async fn admit(
         return;
     };
     let admitted = tokio::select! {
+        biased;
         () = permit.gives_way() => return context.stats.count_refused("handshake_gave_way"),
         admitted = handshake::respond(context, stream, roles) => admitted,
     };
@@ -103,43 +71,6 @@ async fn admit(
             if let Ok(link) = HandedLink::new(context, admitted, LinkLease::of_accepted()) {
                 hand_over(link);
             }
-        }
-        Err(error) => {
-            context.stats.count_refused(error.label());
-            tracing::debug!(%error, "no link");
-        }
-    }
-}
-
-async fn serve<H: LinkHandler>(
-    context: &Arc<LinkContext>,
-    io: TcpStream,
-    permit: HandshakePermit,
-    roles: &'static [Role],
-    mut handler: H,
-    shutdown: &CancellationToken,
-) {
-    let Ok(stream) = RawStream::new(io, context.clock) else {
-        return;
-    };
-    let admitted = tokio::select! {
-        biased;
-        () = shutdown.cancelled() => return,
-        () = permit.gives_way() => return context.stats.count_refused("handshake_gave_way"),
-        admitted = handshake::respond(context, stream, roles) => admitted,
-    };
-    drop(permit);
-    match admitted {
-        Ok(admitted) => {
-            let place = LinkPlace {
-                key: LinkKey {
-                    initiator: admitted.node.peer.uuid,
-                    responder: context.uuid(),
-                    lane: admitted.node.lane,
-                },
-                incarnation: admitted.node.peer.incarnation,
-            };
-            run_link(context, admitted, place, &mut handler, shutdown).await;
         }
         Err(error) => {
             context.stats.count_refused(error.label());

@@ -1,7 +1,7 @@
 //! Many sockets on one thread: links and clients of a node, or the thousands of players of a load tester.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -104,6 +104,14 @@ impl Poller {
         Ok(self.epoll.modify(socket, &mut event)?)
     }
 
+    /// Watches a socket no more.
+    ///
+    /// # Errors
+    /// As the operating system says, also for a socket that is not watched.
+    pub fn forget(&self, socket: impl AsFd) -> io::Result<()> {
+        Ok(self.epoll.delete(socket)?)
+    }
+
     /// Sleeps until something is ready or the time is over (to the millisecond, rounded up; `None`: no limit).
     ///
     /// # Errors
@@ -131,6 +139,13 @@ impl Poller {
             .into_iter()
             .flatten()
         }))
+    }
+}
+
+/// A poller is ready for another one's `Read` when something that it watches is.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
     }
 }
 

@@ -1,5 +1,5 @@
 //! A made-up cluster on loopback for link tests: an authority, a topology that can change, nodes with certificates, and
-//! a handler that writes down what it is told.
+//! links on threads of their own that write down what they bring.
 
 #![allow(
     dead_code,
@@ -16,16 +16,18 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::vec::Drain;
 
+use net::clock::Monotonic;
 use net::link::{
-    DownReason, LinkConfig, LinkContext, LinkHandler, LinkId, LinkSender, LinkTarget, LinkUp, PeerDirectory,
-    accept_links, dial_link,
+    DrivenLink, HandedLink, Heard, LinkConfig, LinkContext, LinkTarget, PeerDirectory, admit_links, drive,
+    keep_linked,
 };
+use net::link_core::DownReason;
 use protocol::entropy::CountingEntropy;
 use protocol::identity::{AuthorityKey, AuthorityKeys, NodePublic, Role, Validity};
 use protocol::ids::{ClusterId, Incarnation, NodeNumber, NodeUuid, TopologyVersion};
 use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy};
+use protocol::message::node::Heartbeat;
 use protocol::node_handshake::{Lane, LocalNode, PeerStanding};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -98,7 +100,7 @@ impl Cluster {
         self.list(number, role, certificate.node_key().public());
         let authorities = AuthorityKeys::new(self.authority.public());
         let local = LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(incarnation)).unwrap();
-        Arc::new(LinkContext::new(config, local, role, self.directory.clone()))
+        Arc::new(LinkContext::new(config, local, self.directory.clone()))
     }
 
     pub fn list(&self, number: u8, role: Role, public: NodePublic) {
@@ -118,26 +120,46 @@ impl Cluster {
     ) -> (SocketAddr, Events<ProxyToServer, ServerToProxy>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (recorder, events) = recorder();
-        let serving = accept_links(
-            context.clone(),
-            listener,
-            &[Role::Proxy],
-            recorder,
-            self.shutdown.clone(),
-        );
+        (address, self.serve_at(context, listener, self.shutdown.clone()))
+    }
+
+    /// As `serve`, at this listener until `stop`.
+    pub fn serve_at(
+        &self,
+        context: &Arc<LinkContext>,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Events<ProxyToServer, ServerToProxy> {
+        let (recorder, events) = recorder(context.clock);
+        let hand_over = move |link| recorder.take(link);
+        let serving = admit_links(context.clone(), listener, &[Role::Proxy], hand_over, stop);
         tokio::spawn(serving);
-        (address, events)
+        events
     }
 
     /// A proxy that dials a game server.
     pub fn dial(&self, context: &Arc<LinkContext>, to: SocketAddr) -> Events<ServerToProxy, ProxyToServer> {
-        let (recorder, events) = recorder();
-        let target = target(move || Some(to));
-        tokio::spawn(dial_link(
+        self.dial_at(context, move || Some(to))
+    }
+
+    /// As `dial`, wherever the server is just now.
+    pub fn dial_at(
+        &self,
+        context: &Arc<LinkContext>,
+        address: impl Fn() -> Option<SocketAddr> + Send + Sync + 'static,
+    ) -> Events<ServerToProxy, ProxyToServer> {
+        let (recorder, events) = recorder(context.clock);
+        let target = LinkTarget {
+            address: Arc::new(address),
+            responder: uuid(SERVER),
+            role: Role::GameServer,
+            lane: Lane::default(),
+        };
+        let hand_over = move |link| recorder.take(link);
+        tokio::spawn(keep_linked(
             context.clone(),
             target,
-            recorder,
+            hand_over,
             self.shutdown.clone(),
         ));
         events
@@ -150,28 +172,19 @@ impl Drop for Cluster {
     }
 }
 
-pub fn target(address: impl Fn() -> Option<SocketAddr> + Send + Sync + 'static) -> LinkTarget {
-    LinkTarget {
-        address: Arc::new(address),
-        responder: uuid(SERVER),
-        role: Role::GameServer,
-        lane: Lane::default(),
-    }
-}
-
-#[derive(Debug)]
 pub enum Event<In, Out> {
-    Up(LinkUp<Out>),
-    Batch(Vec<In>),
-    Down(LinkId, DownReason),
+    Up(DrivenLink<Out>),
+    Message(In),
+    Down(DownReason),
 }
 
-/// While it is set, handlers hang: their peers look frozen.
+/// While it is set, whoever hears hangs: its peer sees a frozen process.
 pub type Gate = Arc<AtomicBool>;
 
 pub struct Recorder<In, Out> {
     events: mpsc::UnboundedSender<Event<In, Out>>,
     gate: Gate,
+    clock: Monotonic,
 }
 
 impl<In, Out> Clone for Recorder<In, Out> {
@@ -179,30 +192,30 @@ impl<In, Out> Clone for Recorder<In, Out> {
         Self {
             events: self.events.clone(),
             gate: self.gate.clone(),
+            clock: self.clock,
         }
     }
 }
 
-impl<In: BatchMessage + Send + 'static, Out: BatchMessage + Send + 'static> LinkHandler
-    for Recorder<In, Out>
+impl<In, Out> Recorder<In, Out>
+where
+    In: BatchMessage + Send + 'static,
+    Out: BatchMessage + From<Heartbeat> + Send + 'static,
 {
-    type In = In;
-    type Out = Out;
-
-    fn handle_up(&mut self, up: LinkUp<Out>) {
-        let _ = self.events.send(Event::Up(up));
-    }
-
-    fn handle_batch(&mut self, _link: LinkId, batch: Drain<'_, In>) {
-        let batch = batch.collect();
-        while self.gate.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let _ = self.events.send(Event::Batch(batch));
-    }
-
-    fn handle_down(&mut self, link: LinkId, reason: DownReason) {
-        let _ = self.events.send(Event::Down(link, reason));
+    pub fn take(&self, link: HandedLink) {
+        let (events, gate) = (self.events.clone(), self.gate.clone());
+        let hear = move |heard| {
+            while gate.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let _ = match heard {
+                Heard::Message(message) => events.send(Event::Message(message)),
+                Heard::Ended(reason) => events.send(Event::Down(reason)),
+                Heard::Heartbeat(_) => Ok(()),
+            };
+        };
+        let driven = drive::<In, Out>(link, self.clock, hear).unwrap();
+        let _ = self.events.send(Event::Up(driven));
     }
 }
 
@@ -211,42 +224,43 @@ pub struct Events<In, Out> {
     pub gate: Gate,
 }
 
-pub fn recorder<In, Out>() -> (Recorder<In, Out>, Events<In, Out>) {
+pub fn recorder<In, Out>(clock: Monotonic) -> (Recorder<In, Out>, Events<In, Out>) {
     let (sender, events) = mpsc::unbounded_channel();
     let gate = Gate::default();
     let recorder = Recorder {
         events: sender,
         gate: gate.clone(),
+        clock,
     };
     (recorder, Events { events, gate })
 }
 
-impl<In: std::fmt::Debug, Out: std::fmt::Debug> Events<In, Out> {
+impl<In: std::fmt::Debug, Out> Events<In, Out> {
     pub async fn next(&mut self) -> Event<In, Out> {
         let event = tokio::time::timeout(Duration::from_secs(10), self.events.recv());
         event
             .await
             .expect("nothing happens")
-            .expect("the handler is gone")
+            .expect("the recorder is gone")
     }
 
-    pub async fn up(&mut self) -> LinkSender<Out> {
-        self.link_up().await.sender
-    }
-
-    pub async fn link_up(&mut self) -> LinkUp<Out> {
-        match self.next().await {
-            Event::Up(up) => up,
-            other => panic!("{other:?} instead of a link"),
+    /// The next link; whatever an older one brings before it is dropped.
+    pub async fn up(&mut self) -> DrivenLink<Out> {
+        loop {
+            if let Event::Up(link) = self.next().await {
+                return link;
+            }
         }
     }
 
+    /// So many messages, on whichever link.
     pub async fn messages(&mut self, count: usize) -> Vec<In> {
         let mut all = Vec::new();
         while all.len() < count {
             match self.next().await {
-                Event::Batch(batch) => all.extend(batch),
-                other => panic!("{other:?} instead of messages"),
+                Event::Message(message) => all.push(message),
+                Event::Up(_) => {}
+                Event::Down(reason) => panic!("{reason:?} instead of messages"),
             }
         }
         all
@@ -255,7 +269,7 @@ impl<In: std::fmt::Debug, Out: std::fmt::Debug> Events<In, Out> {
     /// The reason of the next loss, whatever comes before it.
     pub async fn down(&mut self) -> DownReason {
         loop {
-            if let Event::Down(_, reason) = self.next().await {
+            if let Event::Down(reason) = self.next().await {
                 return reason;
             }
         }

@@ -52,6 +52,9 @@ impl Node {
     }
 }
 
+/// Threads of the run time: what is hot has threads of its own, and work with keys as well.
+const CONTROL_THREADS: usize = 1;
+
 /// Config → build → start → drain. `serve` runs until it is told to drain and has drained, or fails.
 ///
 /// The message of a failure goes to standard error as one line per mistake.
@@ -124,6 +127,7 @@ where
         shutdown,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
         .enable_all()
         .build()
         .map_err(Failure::failed)?;

@@ -28,7 +28,8 @@ pub(super) const EAST: RegionNumber = RegionNumber(2);
 pub(super) const USER: UserId = UserId(77);
 pub(super) const REGION_EPOCH: u64 = 3;
 
-const TOPOLOGY: &str = r#"
+/// Two servers with half of the world each.
+pub(crate) const TOPOLOGY: &str = r#"
 [world]
 name = "test"
 size = [256, 128]
@@ -169,7 +170,7 @@ impl Table {
     }
 
     pub(super) fn server(&mut self, node: NodeNumber, message: impl Into<ServerToProxy>) {
-        self.give(EdgeInput::FromServer(node, vec![message.into()]));
+        self.give(EdgeInput::FromServer(node, message.into()));
     }
 
     pub(super) fn answer(&mut self, node: Option<NodeNumber>, region: RegionNumber, epoch: u64) {
@@ -223,7 +224,7 @@ impl Table {
             server_time_ms: tick * 50,
             cells: decoded.collect(),
         };
-        self.give(EdgeInput::Cells(Arc::new(cells)));
+        self.give(EdgeInput::Cells(cells));
     }
 
     pub(super) fn tick_end(&mut self, node: NodeNumber, region: RegionNumber, tick: u64) {

@@ -225,14 +225,14 @@ fn served_anew_starts_with_a_keyframe(seq_before: u32) {
     let bytes = keyframe(&table, HOME, 1, 3);
     let grid = table.topology.world().grid();
     let decoded = DecodedCell::parse(bytes.clone(), &grid).unwrap();
-    table.give(EdgeInput::Cells(Arc::new(RegionCells {
+    table.give(EdgeInput::Cells(RegionCells {
         node: A,
         region: WEST,
         region_epoch: RegionEpoch(REGION_EPOCH + 1),
         tick: 1,
         server_time_ms: 0,
         cells: vec![(bytes, decoded)],
-    })));
+    }));
     table.wait(100);
     let snapshot = parsed(&table);
     assert_eq!(

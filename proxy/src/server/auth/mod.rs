@@ -4,8 +4,6 @@
 mod guest;
 mod ticket;
 
-pub(super) use ticket::renewal_in_ms;
-
 use std::sync::Arc;
 
 use net::key_work::key_work;

@@ -6,6 +6,8 @@ use protocol::ids::{NodeUuid, RegionNumber};
 use protocol::limits::TICKET_LIFETIME_MS_MAX;
 use protocol::ticket::{RawTicket, TICKET_BYTES, Ticket};
 
+use crate::shard::renew_at_ms;
+
 use super::{AuthRole, Granted, TurnedAway};
 
 impl AuthRole {
@@ -20,7 +22,7 @@ impl AuthRole {
         let verified = request.verify_ticket(ticket, self.cluster_id, |uuid| self.issuer_key(uuid), clock);
         let claims = verified.map_err(|error| TurnedAway::from(error.code()))?;
         let (claims, ticket) = match RawTicket::parse(ticket) {
-            Ok(ticket) if renewal_in_ms(&claims, wall_ms) > 0 => (claims, ticket),
+            Ok(ticket) if renew_at_ms(&claims) > wall_ms => (claims, ticket),
             _ => self.renew(claims, None, wall_ms),
         };
         Ok(Granted {
@@ -57,11 +59,4 @@ impl AuthRole {
         view.has_role(uuid, Role::Auth)
             .then(|| view.public_key_of(uuid))?
     }
-}
-
-/// How long a ticket is in the first half of its life still, milliseconds; 0: renew it now.
-pub(in super::super) fn renewal_in_ms(claims: &Ticket, wall_ms: u64) -> u64 {
-    let Validity { from_ms, until_ms } = claims.validity;
-    let half = from_ms.saturating_add(until_ms.saturating_sub(from_ms) / 2);
-    u64::try_from(half).unwrap_or(0).saturating_sub(wall_ms)
 }

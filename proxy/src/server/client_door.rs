@@ -1,0 +1,108 @@
+//! One connection from its first byte until a shard has it: the handshake, and then everything that the shard needs of it.
+//! Nothing of the connection stays here.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use net::link_core::Sealed;
+use net::sealed_stream::RawStream;
+use net::stream_socket::StreamSocket;
+use nix::sys::socket::{setsockopt, sockopt};
+use protocol::client_handshake::EstablishedClient;
+use protocol::frame::{FrameOpener, FrameSealer};
+use protocol::ids::RegionNumber;
+use protocol::limits::{CLIENT_RECORD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
+use tokio::net::TcpStream;
+
+use super::client_context::ClientContext;
+use super::client_login::{self, LoggedIn};
+use super::handshake_permits::HandshakePermit;
+use super::mailbox::{HandedClient, Order};
+use crate::edge::Admission;
+use crate::shard::Arrival;
+
+/// A client that vanished without a word is noticed by the kernel after this, milliseconds.
+const SILENCE_MS: u32 = 20_000;
+
+/// Lets one client in, or not.
+pub(super) async fn let_in(
+    context: &ClientContext,
+    io: TcpStream,
+    from: SocketAddr,
+    permit: HandshakePermit,
+) {
+    notice_silence(&io);
+    let Ok(stream) = RawStream::new(io, context.clock) else {
+        return;
+    };
+    match client_login::log_in(context, stream, from).await {
+        Ok(logged_in) => hand_over(context, logged_in, permit),
+        Err(error) => {
+            context.refusals.count(error.label());
+            tracing::debug!(%from, %error, "no session");
+        }
+    }
+}
+
+/// Half-open connections must not be kept for ever. A kernel that does not know an option keeps its default.
+fn notice_silence(io: &TcpStream) {
+    let seconds = SILENCE_MS / 1000;
+    let _ = setsockopt(io, sockopt::KeepAlive, &true);
+    let _ = setsockopt(io, sockopt::TcpKeepIdle, &(seconds / 2));
+    let _ = setsockopt(io, sockopt::TcpKeepInterval, &(seconds / 4));
+    let _ = setsockopt(io, sockopt::TcpKeepCount, &2);
+    let _ = setsockopt(io, sockopt::TcpUserTimeout, &SILENCE_MS);
+}
+
+fn hand_over(context: &ClientContext, logged_in: LoggedIn, permit: HandshakePermit) {
+    let LoggedIn {
+        stream,
+        granted,
+        request,
+        established,
+        cid,
+        shard,
+    } = logged_in;
+    let EstablishedClient {
+        client_to_proxy,
+        proxy_to_client,
+        datagrams_to_proxy,
+        datagrams_to_client,
+        ..
+    } = established;
+    // A connection that is gone already needs no session.
+    let Ok((stream, decoder)) = stream.into_parts() else {
+        return;
+    };
+    let Ok(socket) = StreamSocket::new(stream) else {
+        return;
+    };
+    let mut opener = FrameOpener::new(client_to_proxy);
+    opener.establish(CLIENT_RECORD_BYTES_MAX);
+    let sealer = FrameSealer::new(proxy_to_client, FRAME_PAYLOAD_BYTES_MAX, context.clock.now_ms());
+    let claims = granted.claims;
+    let admission = Admission {
+        user: claims.user,
+        name: granted.name,
+        session_id: claims.session,
+        generation: claims.session_generation,
+        attach_no: request.attach_no,
+        ticket: Bytes::copy_from_slice(&granted.ticket.encode()),
+        region_hint: Some(claims.region_hint).filter(|region| *region != RegionNumber(0)),
+        cid,
+        datagrams_to_proxy,
+        datagrams_to_client,
+    };
+    let arrival = Arrival {
+        id: context.ids.next(),
+        sealing: Sealed::new(decoder, opener, sealer),
+        admission: Box::new(admission),
+        claims,
+    };
+    let client = HandedClient {
+        socket,
+        arrival,
+        permit,
+    };
+    context.tell(shard, Order::Client(Box::new(client)));
+}
