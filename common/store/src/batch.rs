@@ -8,18 +8,25 @@ use std::collections::VecDeque;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::request::{RequestClass, StoreRequest};
 
-/// Requests in two lines: what somebody waits for, and soft saves. Order is kept within a line, not across.
+/// Requests in three lines: what somebody waits for; soft saves, whose players wait; and those who want to hear when
+/// nothing else waits. Order is kept within a line, not across.
 #[derive(Debug)]
 pub struct BatchQueue<T> {
-    urgent: VecDeque<(StoreRequest, T)>,
-    soft: VecDeque<(StoreRequest, T)>,
+    urgent: Line<T>,
+    soft: Line<T>,
+    turns: Line<T>,
+    urgent_was_last: bool,
 }
+
+type Line<T> = VecDeque<(StoreRequest, T)>;
 
 impl<T> Default for BatchQueue<T> {
     fn default() -> Self {
         Self {
             urgent: VecDeque::new(),
             soft: VecDeque::new(),
+            turns: VecDeque::new(),
+            urgent_was_last: false,
         }
     }
 }
@@ -28,8 +35,9 @@ impl<T> BatchQueue<T> {
     /// Adds a request; `tag` comes back with it.
     pub fn push(&mut self, request: StoreRequest, tag: T) {
         let line = match request.class() {
-            RequestClass::Soft => &mut self.soft,
             RequestClass::Read | RequestClass::Urgent => &mut self.urgent,
+            RequestClass::Soft => &mut self.soft,
+            RequestClass::Turn => &mut self.turns,
         };
         line.push_back((request, tag));
     }
@@ -37,15 +45,20 @@ impl<T> BatchQueue<T> {
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.soft.is_empty()
+        self.urgent.is_empty() && self.soft.is_empty() && self.turns.is_empty()
     }
 
-    /// The next batch; empty when nothing waits. Soft saves only go when no urgent request waits at all.
+    /// The next batch, of one line; empty when nothing waits. Soft saves that have been captured keep their players, so
+    /// they go after one urgent batch at most; turns are given when nothing else waits at all.
     pub fn take(&mut self) -> Vec<(StoreRequest, T)> {
-        take(if self.urgent.is_empty() {
-            &mut self.soft
-        } else {
+        let soft_is_due = self.urgent_was_last && !self.soft.is_empty();
+        self.urgent_was_last = !self.urgent.is_empty() && !soft_is_due;
+        take(if self.urgent_was_last {
             &mut self.urgent
+        } else if self.soft.is_empty() {
+            &mut self.turns
+        } else {
+            &mut self.soft
         })
     }
 }
@@ -100,12 +113,20 @@ mod tests {
     }
 
     #[test]
-    fn soft_saves_yield_to_everything_else_even_when_they_are_older_and_full() {
+    fn soft_saves_let_one_urgent_batch_pass_and_turns_come_last() {
         let mut queue = BatchQueue::default();
-        queue.push(soft(64), 1);
-        queue.push(StoreRequest::NextGuest, 2);
-        queue.push(StoreRequest::LoadPlayer { user: UserId(1) }, 3);
-        assert_eq!(tags(queue.take()), [2, 3]);
+        queue.push(StoreRequest::SoftTurn, 1);
+        queue.push(soft(64), 2);
+        queue.push(soft(64), 3);
+        for tag in 4..70 {
+            queue.push(StoreRequest::NextGuest, tag);
+        }
+        queue.push(StoreRequest::LoadPlayer { user: UserId(1) }, 70);
+        assert_eq!(tags(queue.take()), (4..68).collect::<Vec<_>>());
+        assert_eq!(tags(queue.take()), [2], "its players have waited for one batch");
+        assert_eq!(tags(queue.take()), [68, 69, 70]);
+        assert_eq!(tags(queue.take()), [3]);
         assert_eq!(tags(queue.take()), [1]);
+        assert!(queue.is_empty());
     }
 }

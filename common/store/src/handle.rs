@@ -113,7 +113,7 @@ impl StoreHandle {
         for (request, reply) in requests {
             let lane = match request.class() {
                 RequestClass::Read => &mut reads,
-                RequestClass::Urgent | RequestClass::Soft => &mut writes,
+                RequestClass::Urgent | RequestClass::Soft | RequestClass::Turn => &mut writes,
             };
             match Queued::new(request, reply, &self.front.queue) {
                 Ok(queued) => lane.push(queued),

@@ -39,7 +39,8 @@ pub type StoreResult = Result<StoreReply, StoreError>;
 /// A place where batches of requests take effect.
 ///
 /// One call is one batch. The requests of a batch are independent of each other: they may share a transaction, and
-/// each has its own outcome, in the order asked. A batch is durable before the call returns.
+/// each has its own outcome, in the order asked. A batch is durable before the call returns; one of nothing but soft
+/// requests survives this process at once, and the machine with the next batch that is durable.
 ///
 /// Calls block. A store is called by two threads at once: one only with what changes nothing
 /// ([`RequestClass::Read`](request::RequestClass::Read)), one with everything else. Reads may overtake writes that have no

@@ -37,6 +37,8 @@ pub enum StoreReply {
     /// To every conditional change: nothing was changed, and these are the rows concerned that exist. It may be the
     /// answer to the repetition of a success.
     Refused(Vec<PlayerRow>),
+    /// To `SoftTurn`: nothing urgent waits.
+    SoftTurn,
     /// To `SavePlayers`, one each, in order.
     Saved(Vec<SaveOutcome>),
     /// To `CommitDurable`, one each, in order.

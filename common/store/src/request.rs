@@ -90,7 +90,11 @@ pub enum StoreRequest {
         /// The epoch it was frozen at.
         expected: OwnerEpoch,
     },
-    /// Soft saves, each with its own outcome. Answer: [`Saved`](crate::StoreReply::Saved).
+    /// Somebody has soft saves to write. Answer: [`SoftTurn`](crate::StoreReply::SoftTurn), when nothing urgent waits; only
+    /// then is it captured what is to be saved, so that no player waits in line.
+    SoftTurn,
+    /// Soft saves, each with its own outcome. A batch of nothing else is on disk only with the next one that is not. Answer:
+    /// [`Saved`](crate::StoreReply::Saved).
     SavePlayers {
         /// The writer.
         owner: NodeNumber,
@@ -190,8 +194,10 @@ pub enum RequestClass {
     Read,
     /// Somebody waits for it: ownership, sessions, durable commands.
     Urgent,
-    /// Loses at most a second of movement when late: yields to all else.
+    /// Loses at most a second of movement: need not be on disk at once.
     Soft,
+    /// Wants to hear when nothing else waits.
+    Turn,
 }
 
 impl StoreRequest {
@@ -209,6 +215,7 @@ impl StoreRequest {
             | Self::AllHoldings { .. }
             | Self::CountHoldings
             | Self::ReadChains { .. } => RequestClass::Read,
+            Self::SoftTurn => RequestClass::Turn,
             Self::SavePlayers { .. } | Self::DeleteStaleGuests { .. } => RequestClass::Soft,
             _ => RequestClass::Urgent,
         }

@@ -46,6 +46,63 @@ struct Writer {
     lock: WriterLock,
     /// None after a failure.
     connection: Option<Connection>,
+    /// How the connection's next commit is.
+    sync: Durability,
+    /// Something may be committed that is not on disk.
+    is_ahead: bool,
+}
+
+/// When a commit is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// Before it returns, and all before it.
+    AtOnce,
+    /// With the next one that syncs, or when the log is merged into the file. What is lost until then is lost from its end:
+    /// the file is never torn, and only a machine that stops loses anything, not a process that dies.
+    Later,
+}
+
+impl Durability {
+    fn of(requests: &[StoreRequest]) -> Self {
+        let is_soft = |request: &StoreRequest| request.class() == RequestClass::Soft;
+        if requests.iter().all(is_soft) {
+            Self::Later
+        } else {
+            Self::AtOnce
+        }
+    }
+
+    /// The value of `PRAGMA synchronous`.
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::AtOnce => "full",
+            Self::Later => "normal",
+        }
+    }
+}
+
+impl Writer {
+    /// Brings to disk what has been committed without.
+    fn catch_up(&mut self) -> Result<(), StoreError> {
+        // A write of nothing new: with it everything before it is synced.
+        const SYNC: &str = "PRAGMA synchronous = full; UPDATE cluster SET generation = generation";
+        let Some(connection) = self.connection.as_ref().filter(|_| self.is_ahead) else {
+            return Ok(());
+        };
+        let _turn = self.lock.wait(WRITE_WITHIN).map_err(no_turn)?;
+        let synced = connection.execute_batch(SYNC);
+        synced.map_err(|error| fault::before_commit(&error))?;
+        (self.sync, self.is_ahead) = (Durability::AtOnce, false);
+        Ok(())
+    }
+}
+
+/// Why somebody has applied nothing who has waited for the turn.
+fn no_turn(error: NoTurn) -> StoreError {
+    match error {
+        NoTurn::TooLong => fault::held_too_long(),
+        NoTurn::File(error) => StoreError::Unavailable(error.to_string()),
+    }
 }
 
 impl Store for SqliteStore {
@@ -99,6 +156,8 @@ impl SqliteStore {
             writer: Mutex::new(Writer {
                 lock,
                 connection: Some(writer),
+                sync: Durability::AtOnce,
+                is_ahead: false,
             }),
             reader: Mutex::new(None),
         })
@@ -117,8 +176,11 @@ impl SqliteStore {
         limited.map_err(|error| fault::before_commit(&error))
     }
 
-    /// Closes all connections. The last process to do so merges the log into the file.
+    /// Brings everything to disk and closes all connections. The last process to do so merges the log into the file.
     pub fn close(self) {
+        if let Err(error) = self.writer().catch_up() {
+            tracing::warn!(%error, "the last soft saves are not on disk before the next sync");
+        }
         let reader = self.reader.into_inner().unwrap_or_else(PoisonError::into_inner);
         let writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
         for connection in reader.into_iter().chain(writer.connection) {
@@ -147,16 +209,32 @@ impl SqliteStore {
 
     fn write(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
         let mut writer = self.writer();
-        let Writer { lock, connection } = &mut *writer;
+        let Writer {
+            lock,
+            connection,
+            sync,
+            is_ahead,
+        } = &mut *writer;
         let began = Instant::now();
         let turn = match lock.wait(WRITE_WITHIN) {
             Ok(turn) => turn,
-            Err(NoTurn::TooLong) => return Ended::failed(fault::held_too_long(), requests).results,
-            Err(NoTurn::File(error)) => {
-                return Ended::failed(StoreError::Unavailable(error.to_string()), requests).results;
-            }
+            Err(error) => return Ended::failed(no_turn(error), requests).results,
         };
-        let opened = connection.take().map_or_else(|| open::to_write(&self.path), Ok);
+        let opened = connection.take().map_or_else(
+            || {
+                *sync = Durability::AtOnce;
+                open::to_write(&self.path)
+            },
+            Ok,
+        );
+        let wanted = Durability::of(requests);
+        let opened = opened.and_then(|writer| {
+            if *sync != wanted {
+                writer.pragma_update(None, "synchronous", wanted.pragma())?;
+                *sync = wanted;
+            }
+            Ok(writer)
+        });
         let ended = match &opened {
             Ok(writer) => {
                 let within = WRITE_WITHIN.saturating_sub(began.elapsed());
@@ -166,6 +244,7 @@ impl SqliteStore {
         };
         // A connection that is not sound closes here, and with it its transaction, before the next one's turn.
         *connection = opened.ok().filter(|_| ended.is_sound);
+        *is_ahead = wanted == Durability::Later || (*is_ahead && !ended.is_sound);
         drop(turn);
         ended.results
     }
@@ -203,6 +282,7 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
             serving,
             expected,
         } => players::reclaim(connection, *user, *serving, *expected, at),
+        StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
         StoreRequest::SavePlayers { owner, saves } => {
             let mut outcomes = Vec::with_capacity(saves.len());
             for save in saves {
@@ -232,5 +312,38 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
             let idle_ms = i64::try_from(*idle_ms).unwrap_or(i64::MAX);
             cluster::delete_stale_guests(connection, at.now_ms.saturating_sub(idle_ms))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ids::NodeNumber;
+
+    #[test]
+    fn only_batches_of_soft_requests_are_committed_without_a_sync_and_closing_catches_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("store.sqlite")).unwrap();
+        let soft = StoreRequest::SavePlayers {
+            owner: NodeNumber(1),
+            saves: Vec::new(),
+        };
+        let standing = |store: &SqliteStore| {
+            let writer = store.writer();
+            let connection = writer.connection.as_ref().unwrap();
+            let sync: i64 = connection
+                .pragma_query_value(None, "synchronous", |row| row.get(0))
+                .unwrap();
+            (sync, writer.is_ahead)
+        };
+        let (normal, full) = (1, 2);
+        assert_eq!(standing(&store), (full, false));
+        store.execute(std::slice::from_ref(&soft));
+        assert_eq!(standing(&store), (normal, true));
+        store.execute(&[soft.clone(), StoreRequest::NextGuest]);
+        assert_eq!(standing(&store), (full, false), "one that is not soft syncs all");
+        store.execute(&[soft]);
+        store.writer().catch_up().unwrap();
+        assert_eq!(standing(&store), (full, false));
     }
 }

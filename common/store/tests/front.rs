@@ -136,6 +136,29 @@ fn what_waits_while_a_batch_runs_is_the_next_one_and_wakes_once() {
 }
 
 #[test]
+fn a_turn_for_soft_saves_comes_when_nothing_urgent_waits_and_costs_the_store_nothing() {
+    let (store, handle, _threads) = start(1 << 20);
+    let mut client = Loop::new(&handle);
+    client.port.send(0, StoreRequest::NextGuest);
+    while store.batches.lock().unwrap().is_empty() {
+        thread::yield_now();
+    }
+    client.port.send(1, StoreRequest::SoftTurn);
+    client
+        .port
+        .send_batch((2..=100).map(|number| (number, StoreRequest::NextGuest)));
+    store.open();
+    let order: Vec<u64> = client
+        .until(101)
+        .iter()
+        .map(|answer| answer.correlation)
+        .collect();
+    assert_eq!(order.last(), Some(&1));
+    assert_eq!(client.answers.last().unwrap().result, Ok(StoreReply::SoftTurn));
+    assert_eq!(*store.batches.lock().unwrap(), [1, 64, 35]);
+}
+
+#[test]
 fn reads_do_not_wait_for_writes() {
     let (store, handle, _threads) = start(1 << 20);
     let mut client = Loop::new(&handle);

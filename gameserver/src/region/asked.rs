@@ -15,6 +15,8 @@ pub(super) enum Asked {
     Join(UserId),
     /// Holdings of somebody who joins.
     JoinHoldings(UserId),
+    /// When nothing urgent waits.
+    SoftTurn,
     /// Soft saves, in order.
     Saves(Vec<(UserId, OwnerEpoch)>),
     /// Durable commits, in order.

@@ -25,6 +25,7 @@ mod player;
 mod publication;
 mod rest;
 mod served;
+mod soft_round;
 mod state;
 mod status;
 #[cfg(feature = "fault-injection")]
@@ -250,6 +251,7 @@ impl Region {
             Asked::Ground => state.ground_answer(answer),
             Asked::Join(user) => state.join_answer(user, answer),
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),
+            Asked::SoftTurn => state.soft_turn_answer(&answer),
             Asked::Saves(users) => state.saves_answer(&users, answer),
             Asked::Commits(users) => state.commits_answer(&users, answer),
             Asked::Release(user, epoch) => state.release_answer(user, epoch, &answer),

@@ -10,6 +10,7 @@ use store::{CommitOutcome, Holder, HoldingChange, SaveOutcome, StoreError, Store
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
+use super::entity::Entity;
 use super::player::{Phase, Player, Write};
 use super::state::{Notice, RegionState};
 use crate::logic::Place;
@@ -45,7 +46,7 @@ impl RegionState {
     pub(super) fn write_down(&mut self) {
         self.write_commits();
         self.write_logouts();
-        self.write_saves();
+        self.begin_round();
     }
 
     fn write_commits(&mut self) {
@@ -110,38 +111,75 @@ impl RegionState {
         }
     }
 
-    fn write_saves(&mut self) {
+    /// Begins a round when it is time and somebody is marked. In a drain rounds follow each other without pause.
+    fn begin_round(&mut self) {
         let now_ms = self.now.mono_ms;
-        let soft_save_ms = if self.draining {
-            0
-        } else {
-            self.config.soft_save_ms
+        let is_time = self.draining || self.round.is_time(now_ms);
+        if self.round.since_ms().is_some() || !is_time {
+            return;
+        }
+        if self
+            .players
+            .values()
+            .any(|player| self.is_saved_softly(player, now_ms))
+        {
+            self.round.begin(now_ms);
+            self.ask(Asked::SoftTurn, StoreRequest::SoftTurn);
+        }
+    }
+
+    /// Whether a round that began then writes the player.
+    fn is_saved_softly(&self, player: &Player, since_ms: u64) -> bool {
+        let is_marked = player
+            .dirty_since_ms
+            .is_some_and(|marked_ms| marked_ms <= since_ms);
+        // Beyond the margin the handover writes the state: a save under way would only hold it up.
+        let is_inside = |entity: &Entity| self.rect.distance(entity.at) <= self.margin;
+        is_marked
+            && player.is_settled()
+            && player.phase == Phase::Active
+            && self.entities.get(player.key).is_some_and(is_inside)
+    }
+
+    /// Nothing urgent waits: only now does a portion of the marked take their write slots.
+    pub(super) fn soft_turn_answer(&mut self, answer: &Result<StoreReply, StoreError>) {
+        let Some(since_ms) = self.round.since_ms() else {
+            return;
         };
-        let mut saves = Vec::new();
-        for player in self.players.values_mut() {
-            let due = player
-                .dirty_since_ms
-                .is_some_and(|since| now_ms.saturating_sub(since) >= soft_save_ms);
-            if !due || !player.is_settled() || player.phase != Phase::Active {
+        if answer.is_err() {
+            return self.ask_later(Asked::SoftTurn, StoreRequest::SoftTurn);
+        }
+        let mut due = self
+            .players
+            .values()
+            .filter(|player| self.is_saved_softly(player, since_ms));
+        let users: Vec<UserId> = due
+            .by_ref()
+            .take(BATCH_ROWS_MAX)
+            .map(|player| player.user)
+            .collect();
+        let is_last = due.next().is_none();
+        let mut saves = Vec::with_capacity(users.len());
+        for user in users {
+            let Some(player) = self.players.get_mut(&user) else {
                 continue;
-            }
+            };
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
-            // Beyond the margin the handover writes the state: a save under way would only hold it up.
-            if self.rect.distance(entity.at) > self.margin {
-                continue;
-            }
             player.write = Some(Write::Save);
-            let home_cell = self.cells.index(entity.cell);
-            saves.push(player.capture(entity, home_cell));
+            saves.push(player.capture(entity, self.cells.index(entity.cell)));
         }
-        let owner = self.config.node;
-        while !saves.is_empty() {
-            let rest = saves.split_off(saves.len().min(BATCH_ROWS_MAX));
+        if !saves.is_empty() {
+            let owner = self.config.node;
             let asked = saves.iter().map(|save| (save.user, save.owner_epoch)).collect();
             self.ask(Asked::Saves(asked), StoreRequest::SavePlayers { owner, saves });
-            saves = rest;
+        }
+        if is_last {
+            self.round.end(self.now.mono_ms + self.config.soft_save_ms);
+        } else {
+            // In line behind the portion, so that the next one is captured when this one is written.
+            self.ask(Asked::SoftTurn, StoreRequest::SoftTurn);
         }
     }
 

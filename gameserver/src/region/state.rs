@@ -22,6 +22,7 @@ use super::joining::Joining;
 use super::player::Player;
 use super::publication::subscribers::Publication;
 use super::served::Stub;
+use super::soft_round::SoftRound;
 use crate::logic::CommandKind;
 use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ProxyLanes;
@@ -43,7 +44,7 @@ pub struct RegionConfig {
     pub seed: u64,
     /// How long a player without a proxy stays, milliseconds.
     pub linkdead_grace_ms: u64,
-    /// Soft state is written this long after it changed, milliseconds.
+    /// Soft state is written in rounds, one every so often, milliseconds.
     pub soft_save_ms: u64,
     /// The rule of the handover that it leaves out on purpose.
     #[cfg(feature = "broken-rules")]
@@ -131,6 +132,7 @@ pub(super) struct RegionState {
     pub(super) asked: BTreeMap<u64, Asked>,
     /// Questions that failed, to be asked again.
     pub(super) ask_again: Vec<(u64, Asked, StoreRequest)>,
+    pub(super) round: SoftRound,
     next_ticket: u64,
     pub(super) random: u64,
     pub(super) timers: BTreeMap<u64, Vec<u64>>,
@@ -185,6 +187,7 @@ impl RegionState {
             ground_known: false,
             asked: BTreeMap::new(),
             ask_again: Vec::new(),
+            round: SoftRound::default(),
             next_ticket: 0,
             random: config.seed
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -9,6 +9,7 @@ mod limits;
 mod publication;
 mod scene;
 mod sessions;
+mod soft_saves;
 mod speed;
 mod storm;
 mod valuables;

@@ -109,6 +109,7 @@ impl Tables {
                 serving,
                 expected,
             } => self.reclaim(*user, *serving, *expected),
+            StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
             StoreRequest::SavePlayers { owner, saves } => Ok(StoreReply::Saved(
                 saves.iter().map(|save| self.save(*owner, save)).collect(),
             )),

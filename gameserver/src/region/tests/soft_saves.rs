@@ -1,0 +1,149 @@
+//! Soft saves: marks in the region, written in rounds, and in nobody's way.
+
+use protocol::ids::UserId;
+use store::request::RequestClass;
+use store::simulated::Fault;
+use store::{PlayerSave, StoreReply, StoreRequest};
+
+use super::super::*;
+use super::bot::Bot;
+use super::scene::*;
+
+fn is_soft(request: &StoreRequest) -> bool {
+    matches!(request.class(), RequestClass::Soft | RequestClass::Turn)
+}
+
+#[test]
+fn a_save_that_waits_for_its_turn_holds_up_no_crossing() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 126.0, 40.0);
+    bot.live(&mut scene, 2_000);
+    scene.fault = Some((is_soft, Fault::Slow(60_000)));
+    let now_ms = scene.now.mono_ms;
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    state.players.get_mut(&bot.user).unwrap().dirty_since_ms = Some(now_ms);
+    bot.live(&mut scene, 2_000);
+    assert!(scene.fault.is_none(), "a save waits");
+    bot.walk(&mut scene, 0, 255);
+    bot.live(&mut scene, 2_000);
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+}
+
+#[test]
+fn whoever_moves_is_written_once_a_second() {
+    const SECONDS: u64 = 4;
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let first = scene.row(bot.user).version.0;
+    for _ in 0..SECONDS {
+        bot.walk(&mut scene, 0, 255);
+        bot.live(&mut scene, 1_000);
+    }
+    let writes = scene.row(bot.user).version.0 - first;
+    assert!((SECONDS - 1..=SECONDS + 1).contains(&writes), "{writes} writes");
+}
+
+/// The store's side of one region, by hand.
+struct ByHand<'s> {
+    scene: &'s mut Scene,
+}
+
+impl ByHand<'_> {
+    fn region(&mut self) -> &mut Region {
+        self.scene.regions.get_mut(&A).unwrap()
+    }
+
+    fn tick(&mut self) -> (Vec<StoreTicket>, Vec<Vec<PlayerSave>>) {
+        self.scene.now.mono_ms += TICK_MS;
+        let now = self.scene.now;
+        self.region().tick(now, &mut NoClock, &mut NoLimit);
+        self.soft_requests()
+    }
+
+    /// Tickets of the turns asked for, and the portions to be written.
+    fn soft_requests(&mut self) -> (Vec<StoreTicket>, Vec<Vec<PlayerSave>>) {
+        let (mut turns, mut portions) = (Vec::new(), Vec::new());
+        for effect in self.region().take_effects() {
+            match effect {
+                RegionEffect::Store(ticket, StoreRequest::SoftTurn) => turns.push(ticket),
+                RegionEffect::Store(_, StoreRequest::SavePlayers { saves, .. }) => portions.push(saves),
+                _ => {}
+            }
+        }
+        (turns, portions)
+    }
+
+    fn give(&mut self, turn: StoreTicket) -> (Vec<StoreTicket>, Vec<Vec<PlayerSave>>) {
+        let now = self.scene.now;
+        let answer = RegionInput::Store(turn, Ok(StoreReply::SoftTurn));
+        self.region().handle(answer, now);
+        self.soft_requests()
+    }
+
+    fn holders(&mut self) -> usize {
+        let players = self.region().state.players.values();
+        players.filter(|player| player.write.is_some()).count()
+    }
+
+    fn mark(&mut self, users: impl IntoIterator<Item = u64>) {
+        let now_ms = self.scene.now.mono_ms;
+        for user in users {
+            let player = self.region().state.players.get_mut(&UserId(user)).unwrap();
+            player.dirty_since_ms = Some(now_ms);
+        }
+    }
+}
+
+#[test]
+fn a_round_takes_write_slots_in_portions_and_only_when_its_turn_has_come() {
+    let mut scene = Scene::four();
+    for user in 1..=150 {
+        Bot::join(&mut scene, user, 20.0, 20.0);
+    }
+    scene.run(3_000);
+    let mut by_hand = ByHand { scene: &mut scene };
+    by_hand.mark(1..=150);
+    let mut turns = Vec::new();
+    for _ in 0..40 {
+        let (asked, portions) = by_hand.tick();
+        turns.extend(asked);
+        assert_eq!(portions.len(), 0);
+    }
+    assert_eq!(turns.len(), 1, "asked once, however long it takes");
+    assert_eq!(by_hand.holders(), 0, "who only waits holds no slot");
+    // Marked after the round began: the next one's.
+    by_hand.mark([150]);
+    let mut sizes = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(turn) = turns.pop() {
+        let (next, portions) = by_hand.give(turn);
+        sizes.push(portions.iter().map(Vec::len).sum::<usize>());
+        seen.extend(portions.into_iter().flatten().map(|save| save.user.0));
+        turns.extend(next);
+    }
+    assert_eq!(sizes, [64, 64, 21]);
+    assert_eq!(seen, (1..150).collect());
+    assert_eq!(by_hand.holders(), 149);
+}
+
+#[test]
+fn a_drain_goes_on_until_nothing_is_marked() {
+    let mut scene = Scene::four();
+    for user in 1..=100 {
+        Bot::join(&mut scene, user, 20.0, 20.0);
+    }
+    scene.run(100);
+    let now_ms = scene.now.mono_ms;
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    for player in state.players.values_mut() {
+        player.dirty_since_ms = Some(now_ms);
+    }
+    scene.input(A, RegionInput::Drain);
+    scene.tick();
+    let status = scene.regions[&A].status();
+    assert_eq!(
+        (status.unsaved, status.store_waiting),
+        (0, 0),
+        "no pause between rounds"
+    );
+}
