@@ -13,10 +13,10 @@ impl RegionState {
         self.peers.insert(node);
         self.announce(Server(node));
         self.watch_peer(node);
-        // What was given over the border meanwhile may not have been heard of.
-        let users: Vec<_> = self.players.keys().copied().collect();
-        for user in users {
-            self.refresh(user);
+        // What was given over the border meanwhile may not have been heard of, but only by who could be seen from there.
+        // They are read in turn, as always: not all of them at once, and not before those who wait for the store.
+        for player in self.players.values_mut() {
+            player.was_at_rim |= player.knows_rim;
         }
     }
 

@@ -266,6 +266,8 @@ pub(super) struct Player {
     pub(super) proxy_trusts: bool,
     /// Was near the border since its holdings were read: somebody beyond it may have given something.
     pub(super) was_at_rim: bool,
+    /// Was near the border at any time since it came to this region.
+    pub(super) knows_rim: bool,
     /// Grows when a commit begins and when it is done.
     pub(super) commit_steps: u64,
     /// Those who cross together with this player.
@@ -322,6 +324,7 @@ impl Player {
             cross_after_ms: 0,
             proxy_trusts: false,
             was_at_rim: false,
+            knows_rim: false,
             commit_steps: 0,
             companions: Vec::new(),
         }

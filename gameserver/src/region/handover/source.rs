@@ -39,7 +39,9 @@ impl RegionState {
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
-            player.was_at_rim |= self.rect.clamp(entity.at, RIM) != entity.at;
+            let is_at_rim = self.rect.clamp(entity.at, RIM) != entity.at;
+            player.was_at_rim |= is_at_rim;
+            player.knows_rim |= is_at_rim;
             if self.rect.distance(entity.at) > self.margin
                 && player.phase == Phase::Active
                 && player.cross_after_ms <= now_ms

@@ -314,3 +314,54 @@ fn what_was_said_softly_is_repeated_over_a_resume_with_no_number_left_out() {
     ];
     assert_eq!(heard, [(1, bodies[0].clone()), (2, bodies[1].clone())]);
 }
+
+#[test]
+fn when_a_peer_comes_back_only_who_was_near_the_border_is_read_and_in_turn() {
+    const PERIOD_TICKS: u64 = 80;
+    let mut scene = Scene::four();
+    for user in 1..=40 {
+        Bot::join(&mut scene, user, 60.0, 40.0);
+    }
+    for player in scene.regions.get_mut(&A).unwrap().state.players.values_mut() {
+        // Where some of them were spawned is near the border.
+        (player.was_at_rim, player.knows_rim) = (false, false);
+    }
+    for user in 21..=40 {
+        scene.place(A, UserId(user), 126.0, 40.0);
+    }
+    scene.tick();
+    for user in 21..=40 {
+        scene.place(A, UserId(user), 60.0, 40.0);
+    }
+    let reads = |scene: &mut Scene| {
+        let region = scene.regions.get_mut(&A).unwrap();
+        let of_user = |effect| match effect {
+            RegionEffect::Store(_, StoreRequest::HoldingsOf { user }) => Some(user.0),
+            _ => None,
+        };
+        region
+            .take_effects()
+            .into_iter()
+            .filter_map(of_user)
+            .collect::<Vec<_>>()
+    };
+    scene.run(PERIOD_TICKS * TICK_MS);
+    scene.input(A, RegionInput::PeerDown(NodeNumber(2)));
+    scene.input(A, RegionInput::PeerUp(NodeNumber(2)));
+    assert_eq!(reads(&mut scene), [0_u64; 0], "nobody at once");
+    let mut seen = Vec::new();
+    for _ in 0..PERIOD_TICKS {
+        scene.now.mono_ms += TICK_MS;
+        let now = scene.now;
+        scene
+            .regions
+            .get_mut(&A)
+            .unwrap()
+            .tick(now, &mut NoClock, &mut NoLimit);
+        let read = reads(&mut scene);
+        assert!(read.len() <= 1, "{read:?} in one tick");
+        seen.extend(read);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (21..=40).collect::<Vec<_>>());
+}
