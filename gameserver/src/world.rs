@@ -205,6 +205,7 @@ impl<S: Sealing> World<S> {
             own: self.node,
             links: &self.links,
             credits: &mut self.credits,
+            region: number,
             period,
         };
         if let Some(slot) = self.slots.get_mut(number) {
@@ -359,12 +360,13 @@ fn region_time(now: Moment) -> Now {
     }
 }
 
-/// A subscriber is told of a tick when all that was said to it before has left, within its credit; regions of the own
-/// process always are.
+/// A subscriber is told of a tick when all that was said to it before this period has left, within its credit; regions
+/// of the own process always are.
 struct LinkRoom<'a, S> {
     own: NodeNumber,
     links: &'a Links<S>,
     credits: &'a mut Credits,
+    region: RegionNumber,
     period: u64,
 }
 
@@ -373,8 +375,8 @@ impl<S: Sealing> Room for LinkRoom<'_, S> {
         if subscriber == Subscriber::Server(self.own) {
             return usize::MAX;
         }
-        match self.links.said_if_drained(subscriber) {
-            Some(said) => self.credits.left(subscriber, self.period, said),
+        match self.links.said(subscriber) {
+            Some(said) => self.credits.left(subscriber, self.region, self.period, said),
             None => 0,
         }
     }

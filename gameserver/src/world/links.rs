@@ -10,6 +10,7 @@ use protocol::message::family::{ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::node::Heartbeat;
 use protocol::node_handshake::{LinkChoice, newer_link};
 
+use super::credits::Sent;
 use crate::proxy_lanes::{ArrivingLane, LaneRefused, ProxyLanes};
 use crate::region::Subscriber;
 
@@ -226,15 +227,18 @@ impl<S: Sealing> Links<S> {
         }
     }
 
-    /// Plain bytes said to a subscriber in all, if all of them have left: only then is it told of a tick.
-    pub(super) fn said_if_drained(&self, subscriber: Subscriber) -> Option<u64> {
+    /// What was said to a subscriber; `None` when it has no link.
+    pub(super) fn said(&self, subscriber: Subscriber) -> Option<Sent> {
         let id = match subscriber {
             Subscriber::Lane(lane) => self.by_lane.get(&lane),
             // Cells go out by the link that the peer dialed.
             Subscriber::Server(node) => self.by_server.get(&(Side::Accepted, node)),
         };
         let link = self.links.get(id?)?;
-        either!(link, core => core.is_drained().then(|| core.said_bytes()))
+        Some(either!(link, core => Sent {
+            bytes: core.said_bytes(),
+            is_drained: core.is_drained(),
+        }))
     }
 
     pub(super) fn peer(&self, id: LinkId) -> Option<LinkPeer> {
