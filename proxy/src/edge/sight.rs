@@ -10,8 +10,10 @@ use protocol::ids::RegionEpoch;
 
 use super::rate::Bucket;
 
-/// Cell updates in flight that are remembered; what falls out counts as lost.
-const FLIGHTS_MAX: usize = 256;
+/// Snapshots in flight that are remembered, whatever number of cells they bring; what falls out counts as lost. A client
+/// that leaves more of them unacknowledged is gone, or drowning: it gets few further ones. At 20 a second these are five
+/// seconds, longer than any round trip that one can play with.
+pub(super) const SNAPSHOTS_IN_FLIGHT_MAX: u32 = 100;
 
 /// One cell in view.
 #[derive(Clone, Copy, Debug)]
@@ -121,8 +123,9 @@ impl Sight {
             seq,
         };
         self.flights.push_back(flight);
-        if self.flights.len() > FLIGHTS_MAX
-            && let Some(oldest) = self.flights.pop_front()
+        while let Some(oldest) = self
+            .flights
+            .pop_front_if(|oldest| self.number.saturating_sub(oldest.number) >= SNAPSHOTS_IN_FLIGHT_MAX)
         {
             self.settle(oldest, Arrival::Lost);
         }
@@ -229,6 +232,46 @@ mod tests {
         );
         sight.acknowledge(5, 0b1011);
         assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(14), Some(14)));
+    }
+
+    #[test]
+    fn a_long_round_trip_of_a_large_view_is_not_taken_for_loss() {
+        // Two rings of cells that all change with each snapshot, and two seconds until an acknowledgement is back.
+        let cells: Vec<CellIndex> = (0..25).map(CellIndex).collect();
+        let mut sight = Sight::new(16_000, 0);
+        sight.look(CellIndex(12), &cells);
+        let (round_trip, mut repeated) = (40, 0);
+        for seq in 1..=200 {
+            let number = sight.next_number();
+            for index in 0..cells.len() {
+                let base = sight.cells[index].sent;
+                repeated += usize::from(seq > 1 && base != Some(seq - 1));
+                sight.sent(index, base, seq);
+            }
+            if number > round_trip {
+                sight.acknowledge(number - round_trip, u32::MAX);
+            }
+        }
+        assert_eq!(repeated, 0);
+    }
+
+    #[test]
+    fn what_a_silent_client_has_in_flight_is_bounded() {
+        let cells: Vec<CellIndex> = (0..25).map(CellIndex).collect();
+        let mut sight = Sight::new(16_000, 0);
+        sight.look(CellIndex(12), &cells);
+        for seq in 1..=1_000 {
+            sight.next_number();
+            for index in 0..cells.len() {
+                let base = sight.cells[index].sent;
+                sight.sent(index, base, seq);
+            }
+        }
+        assert!(sight.flights.len() <= SNAPSHOTS_IN_FLIGHT_MAX as usize * cells.len());
+        assert!(
+            sight.cells.iter().all(|cell| cell.have.is_none()),
+            "nothing was acknowledged"
+        );
     }
 
     #[test]

@@ -10,9 +10,7 @@ use super::Edge;
 use super::effect::{DatagramSink, EdgeEffect};
 use super::input::SessionHandle;
 use super::session::Transport;
-
-/// Snapshots a client may leave unacknowledged before it gets only one in eight: it is gone, or drowning.
-const UNACKNOWLEDGED_MAX: u32 = 100;
+use super::sight::SNAPSHOTS_IN_FLIGHT_MAX;
 
 impl Edge {
     /// A region's tick is complete: its players get their snapshot.
@@ -70,7 +68,9 @@ impl Edge {
             return;
         };
         let since_ms = now_ms.saturating_sub(session.composed_at_ms);
-        if session.sight.unacknowledged() > UNACKNOWLEDGED_MAX && since_ms < 8 * self.tick_period_ms {
+        // It is gone, or drowning: it gets one in eight.
+        let is_deaf = session.sight.unacknowledged() > SNAPSHOTS_IN_FLIGHT_MAX;
+        if is_deaf && since_ms < 8 * self.tick_period_ms {
             return;
         }
         let by_datagram = session.transport == Transport::Udp && session.path.address().is_some();
