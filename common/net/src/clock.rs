@@ -37,7 +37,13 @@ impl Monotonic {
 /// Milliseconds since 1970 by this host's wall clock, which may jump.
 #[must_use]
 pub fn wall_ms() -> u64 {
+    wall_us() / 1000
+}
+
+/// Microseconds since 1970 by this host's wall clock, which may jump.
+#[must_use]
+pub fn wall_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

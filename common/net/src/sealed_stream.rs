@@ -1,8 +1,9 @@
 //! A TCP stream of sealed frames: handshake first ([`RawStream`]), then a reader and a writer that share nothing but the
-//! connection. Node links and client connections both run on it.
+//! connection, or both in one for a loop without a run time ([`SweptStream`]). Node links and client connections run on it.
 
 mod raw;
 mod reader;
+mod swept;
 mod writer;
 
 use std::io;
@@ -11,6 +12,7 @@ use protocol::frame::FrameError;
 
 pub use raw::RawStream;
 pub use reader::SealedReader;
+pub use swept::{READ_BYTES, SweptStream};
 pub use writer::SealedWriter;
 
 /// Why a stream ended.

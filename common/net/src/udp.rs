@@ -5,12 +5,14 @@ mod poller;
 mod recv_batch;
 mod send_batch;
 mod socket;
+mod stamped_batch;
 mod waker;
 
 pub use poller::{Interest, Poller, Ready};
 pub use recv_batch::RecvBatch;
 pub use send_batch::{SendBatch, SendReport};
 pub use socket::{BatchSocket, BufferBytes, WaitOutcome};
+pub use stamped_batch::StampedBatch;
 pub use waker::Waker;
 
 /// Datagrams that one system call moves at most.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use net::clock::Monotonic;
-use net::sealed_stream::{RawStream, SealedReader, SealedWriter, StreamError};
+use net::sealed_stream::{READ_BYTES, RawStream, SealedReader, SealedWriter, StreamError, SweptStream};
 use protocol::Code;
 use protocol::frame::{Close, FrameError, FrameOpener, FrameSealer, FrameType, RekeyLimits};
 use protocol::keys::{Direction, Prk, TrafficSecret};
@@ -19,7 +19,7 @@ fn secret(direction: Direction) -> TrafficSecret {
 
 type Halves = (SealedReader<OwnedReadHalf>, SealedWriter<OwnedWriteHalf>);
 
-fn sealed(io: TcpStream, ours: Direction, theirs: Direction) -> Halves {
+fn keys(ours: Direction, theirs: Direction) -> (FrameOpener, FrameSealer) {
     let rekey = RekeyLimits {
         frames: 4,
         ..RekeyLimits::default()
@@ -27,9 +27,22 @@ fn sealed(io: TcpStream, ours: Direction, theirs: Direction) -> Halves {
     let sealer = FrameSealer::new(secret(ours), MAX, 0).with_rekey(rekey);
     let mut opener = FrameOpener::new(secret(theirs));
     opener.establish(MAX);
+    (opener, sealer)
+}
+
+fn sealed(io: TcpStream, ours: Direction, theirs: Direction) -> Halves {
+    let (opener, sealer) = keys(ours, theirs);
     RawStream::new(io, Monotonic::default())
         .unwrap()
         .into_sealed(opener, sealer)
+}
+
+fn swept(io: TcpStream, ours: Direction, theirs: Direction) -> SweptStream {
+    let (opener, sealer) = keys(ours, theirs);
+    RawStream::new(io, Monotonic::default())
+        .unwrap()
+        .into_swept(opener, sealer)
+        .unwrap()
 }
 
 async fn connected() -> (TcpStream, TcpStream) {
@@ -121,4 +134,46 @@ async fn a_frame_that_never_becomes_complete_is_given_up() {
         "{refused:?}"
     );
     assert!(real.elapsed().as_secs() >= 9);
+}
+
+#[tokio::test]
+async fn a_swept_stream_never_waits_and_keeps_what_does_not_fit() {
+    let (a, b) = connected().await;
+    let (out, back) = (Direction::InitiatorToResponder, Direction::ResponderToInitiator);
+    let mut a = swept(a, out, back);
+    let (mut reader, mut writer) = sealed(b, back, out);
+    let mut scratch = [0; READ_BYTES];
+    assert_eq!(a.receive(&mut scratch).unwrap(), 0);
+    let payload = vec![5; 60_000];
+    for _ in 0..200 {
+        a.stage_batch(0, |out| out.extend_from_slice(&payload)).unwrap();
+    }
+    // More than the kernel takes while nobody reads.
+    a.flush().unwrap();
+    assert!(a.staged() > 0);
+    for _ in 0..200 {
+        let frame = loop {
+            a.flush().unwrap();
+            let short = std::time::Duration::from_millis(20);
+            if let Ok(frame) = tokio::time::timeout(short, reader.next_frame()).await {
+                break frame.unwrap();
+            }
+        };
+        assert_eq!(frame.payload, payload);
+    }
+    assert_eq!(a.staged(), 0);
+    writer.stage_batch(|out| out.extend_from_slice(&payload)).unwrap();
+    writer.close(&Close::from(Code::Draining)).await.unwrap();
+    let mut frames = Vec::new();
+    let ended = loop {
+        match a.receive(&mut scratch) {
+            Ok(0) => tokio::task::yield_now().await,
+            Ok(_) => frames.extend(std::iter::from_fn(|| a.take_frame(0).unwrap())),
+            Err(error) => break error,
+        }
+    };
+    let types: Vec<FrameType> = frames.iter().map(|frame| frame.frame_type).collect();
+    assert_eq!(types, [FrameType::Batch, FrameType::Close]);
+    assert_eq!(frames[0].payload, payload);
+    assert!(matches!(ended, StreamError::Eof));
 }

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use net::udp::{BATCH_DATAGRAMS, BatchSocket, Poller, Ready, RecvBatch, SendBatch, Waker};
+use net::udp::{BATCH_DATAGRAMS, BatchSocket, Poller, Ready, RecvBatch, SendBatch, StampedBatch, Waker};
 
 fn loopback() -> BatchSocket {
     BatchSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap()
@@ -92,6 +92,53 @@ fn a_peer_that_is_gone_is_no_error() {
     for _ in 0..10 {
         a.send(b"hello").unwrap();
         assert_eq!(a.recv_batch(&mut RecvBatch::default()).unwrap(), 0);
+    }
+}
+
+/// The kernel begins to stamp a moment after the first socket of the machine asked for it. Returns whether it did.
+fn wait_for_stamps(from: &BatchSocket, to: &BatchSocket) -> bool {
+    let mut batch = StampedBatch::<1>::default();
+    (0..500).any(|_| {
+        from.send(b"stamped yet?").unwrap();
+        let sent_us = net::clock::wall_us();
+        std::thread::sleep(Duration::from_millis(10));
+        to.recv_stamped(&mut batch).unwrap();
+        batch.datagrams_mut().any(|(at_us, _)| at_us.unwrap() <= sent_us)
+    })
+}
+
+#[test]
+fn a_datagram_is_stamped_when_it_arrives_and_not_when_it_is_read() {
+    let (a, b) = (loopback(), loopback());
+    b.stamp_arrivals().unwrap();
+    a.connect(b.local_addr().unwrap()).unwrap();
+    let mut batch = StampedBatch::<4>::default();
+    assert_eq!(b.recv_stamped(&mut batch).unwrap(), 0);
+    assert!(wait_for_stamps(&a, &b));
+    // More than once: the room for a stamp must not shrink with use.
+    for round in 0..3_u8 {
+        let before_us = net::clock::wall_us();
+        for number in 0..6 {
+            a.send(&[round, number]).unwrap();
+        }
+        a.send(&[0; 1201]).unwrap();
+        let sent_us = net::clock::wall_us();
+        std::thread::sleep(Duration::from_millis(20));
+        let mut read = Vec::new();
+        while b.recv_stamped(&mut batch).unwrap() > 0 {
+            read.extend(
+                batch
+                    .datagrams_mut()
+                    .map(|(at_us, bytes)| (at_us.unwrap(), bytes.to_vec())),
+            );
+        }
+        let bytes = (0..6).map(|number| vec![round, number]);
+        assert!(read.iter().map(|(_, bytes)| bytes.clone()).eq(bytes));
+        assert!(
+            read.iter()
+                .all(|(at_us, _)| (before_us..=sent_us).contains(at_us)),
+            "{read:?} between {before_us} and {sent_us}"
+        );
     }
 }
 

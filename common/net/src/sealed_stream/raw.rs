@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::{SealedReader, SealedWriter, StreamError};
+use super::{SealedReader, SealedWriter, StreamError, SweptStream};
 use crate::clock::Monotonic;
 
 /// A connection in its handshake.
@@ -85,5 +85,14 @@ impl RawStream {
             SealedReader::new(read, self.decoder, opener, self.clock),
             SealedWriter::new(write, sealer, self.clock),
         )
+    }
+
+    /// As [`into_parts`](Self::into_parts), put together for frames under these keys.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn into_swept(self, opener: FrameOpener, sealer: FrameSealer) -> io::Result<SweptStream> {
+        let (io, decoder) = self.into_parts()?;
+        SweptStream::new(io, decoder, opener, sealer)
     }
 }
