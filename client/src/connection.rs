@@ -2,18 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::clock::{Monotonic, wall_ms};
 use net::entropy::OsEntropy;
-use net::sealed_stream::{RawStream, SealedReader, SealedWriter, StreamError};
+use net::sealed_stream::{RawStream, SealedReader, SealedWriter, StreamError, SweptStream};
 use protocol::Code;
 use protocol::attach::Attach;
 use protocol::client_handshake::{
     ClientAnswer, ClientHandshakeError, ClientInitiator, ClientTrust, Credentials, EstablishedClient, Login,
     Refusal, Versions, Welcome,
 };
+use protocol::datagram::ConnectionId;
 use protocol::frame::{
     Close, Frame, FrameError, FrameOpener, FrameSealer, FrameType, HEADER_BYTES, HandshakeKey,
 };
@@ -22,14 +22,13 @@ use protocol::ids::AttachNo;
 use protocol::keys::TAG_BYTES;
 use protocol::limits;
 use protocol::message::family::{BatchMessage as _, BatchReader, ClientToProxy, MessageError, ProxyToClient};
-use tokio::io::ReadBuf;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::core::{Attachment, DatagramKeys};
 
-/// Errors of a UDP socket in a row that are not looked at: one for each datagram that was sent to a closed port.
-const REFUSALS_PASSED_OVER: usize = 8;
+/// Bytes that may wait for a proxy that takes none before the connection counts as lost.
+const STAGED_BYTES_MAX: usize = 256 * 1024;
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +57,12 @@ pub enum ConnectionError {
     /// The proxy said goodbye.
     #[error("closed: {}", .0.code.text())]
     Closed(Close),
+    /// The proxy takes nothing any more.
+    #[error("the proxy has not taken {STAGED_BYTES_MAX} bytes")]
+    Stuck,
+    /// Whoever plays has not taken its events; those that found no room come again with the next connection.
+    #[error("too many events were not taken")]
+    Overrun,
 }
 
 impl ConnectionError {
@@ -103,27 +108,34 @@ pub enum Datagrams {
     Off,
 }
 
-/// An established connection.
+/// A connection that nobody drives yet.
+pub(crate) struct Established {
+    stream: RawStream,
+    opener: FrameOpener,
+    sealer: FrameSealer,
+    pub(crate) welcome: Welcome,
+    pub(crate) attachment: Attachment,
+}
+
+/// An established connection on a run time.
 pub(crate) struct Connection {
     reader: SealedReader<OwnedReadHalf>,
     pub(crate) writer: SealedWriter<OwnedWriteHalf>,
-    pub(crate) udp: Option<UdpSocket>,
-    pub(crate) welcome: Welcome,
+    udp: Option<UdpSocket>,
 }
 
 /// What came in.
 pub(crate) enum Incoming {
-    /// With the frame's length on the wire.
-    Messages {
-        messages: Vec<ProxyToClient>,
-        bytes: usize,
-    },
+    Frame(Frame),
+    /// Of so many bytes.
     Datagram(usize),
+    /// Nothing: what was staged has left.
+    Flushed,
 }
 
-impl Connection {
+impl Established {
     /// Connects, shakes hands, and prepares the attach.
-    pub(crate) async fn dial(dial: Dial<'_>) -> Result<(Self, Attachment), ConnectionError> {
+    pub(crate) async fn dial(dial: Dial<'_>) -> Result<Self, ConnectionError> {
         let limit = Duration::from_millis(limits::CLIENT_HANDSHAKE_MS_MAX);
         match tokio::time::timeout(limit, Self::shake_hands(dial)).await {
             Ok(result) => result,
@@ -131,7 +143,7 @@ impl Connection {
         }
     }
 
-    async fn shake_hands(dial: Dial<'_>) -> Result<(Self, Attachment), ConnectionError> {
+    async fn shake_hands(dial: Dial<'_>) -> Result<Self, ConnectionError> {
         let io = TcpStream::connect(dial.proxy).await?;
         let mut stream = RawStream::new(io, dial.clock)?;
         let key = HandshakeKey::client(&dial.trust.authorities.current.to_bytes(), dial.trust.cluster_id);
@@ -157,28 +169,16 @@ impl Connection {
             proxy,
         };
         let signature = attach.sign(welcome.ticket.claims(), dial.key);
-        let udp = match (dial.datagrams, welcome.datagram_address) {
-            (Datagrams::Allowed, Some(address)) => Some(connect_udp(address).await?),
-            _ => None,
-        };
-        Ok(Self::establish(
-            stream,
-            *established,
-            *welcome,
-            udp,
-            &dial,
-            signature,
-        ))
+        Ok(Self::new(stream, *established, *welcome, &dial, signature))
     }
 
-    fn establish(
+    fn new(
         stream: RawStream,
         established: EstablishedClient,
         welcome: Welcome,
-        udp: Option<UdpSocket>,
         dial: &Dial<'_>,
         signature: [u8; 64],
-    ) -> (Self, Attachment) {
+    ) -> Self {
         let mut opener = FrameOpener::new(established.proxy_to_client);
         opener.establish(limits::FRAME_PAYLOAD_BYTES_MAX);
         let now_ms = dial.clock.now_ms();
@@ -187,8 +187,8 @@ impl Connection {
             limits::CLIENT_RECORD_BYTES_MAX,
             now_ms,
         );
-        let (reader, writer) = stream.into_sealed(opener, sealer);
-        let datagrams = udp.is_some().then_some(DatagramKeys {
+        let has_datagrams = dial.datagrams == Datagrams::Allowed && welcome.datagram_address.is_some();
+        let datagrams = has_datagrams.then_some(DatagramKeys {
             cid: welcome.datagram_cid,
             to_proxy: established.datagrams_to_proxy,
             to_client: established.datagrams_to_client,
@@ -198,49 +198,75 @@ impl Connection {
             signature,
             datagrams,
         };
-        (
-            Self {
-                reader,
-                writer,
-                udp,
-                welcome,
-            },
+        Self {
+            stream,
+            opener,
+            sealer,
+            welcome,
             attachment,
-        )
+        }
     }
 
+    /// Where datagrams go, and the name they bear; `None`: there are none.
+    pub(crate) fn datagram_path(&self) -> Option<DatagramPath> {
+        let keys = self.attachment.datagrams.as_ref()?;
+        Some(DatagramPath {
+            proxy: self.welcome.datagram_address?,
+            cid: ConnectionId(keys.cid),
+        })
+    }
+
+    /// Gives the connection to a loop without a run time.
+    pub(crate) fn into_swept(self) -> Result<(SweptStream, Attachment), ConnectionError> {
+        let stream = self.stream.into_swept(self.opener, self.sealer)?;
+        Ok((stream, self.attachment))
+    }
+
+    /// Drives the connection on the run time it was made on.
+    pub(crate) async fn into_driven(self) -> Result<(Connection, Attachment), ConnectionError> {
+        let udp = match self.datagram_path() {
+            Some(path) => Some(connect_udp(path).await?),
+            None => None,
+        };
+        let (reader, writer) = self.stream.into_sealed(self.opener, self.sealer);
+        let connection = Connection { reader, writer, udp };
+        Ok((connection, self.attachment))
+    }
+}
+
+/// Where a client's datagrams go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramPath {
+    /// The address that the proxy receives them at.
+    pub proxy: SocketAddr,
+    /// The name that they bear in both directions, by which clients that share a socket tell theirs apart.
+    pub cid: ConnectionId,
+}
+
+impl DatagramPath {
+    /// The address to bind a socket to that reaches the proxy; the system chooses the port.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        let any: IpAddr = match self.proxy {
+            SocketAddr::V4(at) if at.ip().is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        SocketAddr::new(any, 0)
+    }
+}
+
+impl Connection {
     /// Waits for the next messages or datagram. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self, datagram: &mut [u8]) -> Result<Incoming, ConnectionError> {
         tokio::select! {
-            frame = self.reader.next_frame() => incoming(&frame?),
+            frame = self.reader.next_frame() => Ok(Incoming::Frame(frame?)),
             length = receive_datagram(self.udp.as_ref(), datagram) => Ok(Incoming::Datagram(length)),
             flushed = self.writer.flush(), if self.writer.staged() > 0 => {
                 flushed?;
-                Ok(Incoming::Messages { messages: Vec::new(), bytes: 0 })
+                Ok(Incoming::Flushed)
             }
         }
-    }
-
-    /// Waits for the next messages only. Dropping the future loses nothing.
-    pub(crate) async fn next_messages(&mut self) -> Result<Incoming, ConnectionError> {
-        incoming(&self.reader.next_frame().await?)
-    }
-
-    /// The next datagram if one is here; otherwise the task of `cx` is woken by it. A refused port shows as an error
-    /// of a single call, so a few of them are passed over.
-    pub(crate) fn poll_datagram(&self, cx: &mut Context<'_>, datagram: &mut [u8]) -> Poll<usize> {
-        let Some(udp) = &self.udp else {
-            return Poll::Pending;
-        };
-        for _ in 0..REFUSALS_PASSED_OVER {
-            let mut buffer = ReadBuf::new(datagram);
-            match udp.poll_recv(cx, &mut buffer) {
-                Poll::Ready(Ok(())) => return Poll::Ready(buffer.filled().len()),
-                Poll::Ready(Err(_)) => {}
-                Poll::Pending => break,
-            }
-        }
-        Poll::Pending
     }
 
     /// Another datagram that is here already.
@@ -257,21 +283,48 @@ impl Connection {
 
     /// Stages messages for the stream; they leave with the next wait or flush.
     pub(crate) fn stage(&mut self, messages: &[ClientToProxy]) -> Result<(), ConnectionError> {
-        let room = self.writer.plain_bytes_max();
-        let mut rest = messages;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest.iter().take_while(|message| {
-                bytes += message.encoded_len();
-                bytes <= room
-            });
-            let (batch, later) = rest.split_at(fits.count().max(1));
+        if self.writer.staged() > STAGED_BYTES_MAX {
+            return Err(ConnectionError::Stuck);
+        }
+        for batch in batches(messages, self.writer.plain_bytes_max()) {
             self.writer
                 .stage_batch(|out| batch.iter().for_each(|message| message.encode(out)))?;
-            rest = later;
         }
         Ok(())
     }
+}
+
+/// As [`Connection::stage`], on a swept stream.
+pub(crate) fn stage_swept(
+    stream: &mut SweptStream,
+    messages: &[ClientToProxy],
+    now_ms: u64,
+) -> Result<(), ConnectionError> {
+    if stream.staged() > STAGED_BYTES_MAX {
+        return Err(ConnectionError::Stuck);
+    }
+    for batch in batches(messages, stream.plain_bytes_max()) {
+        stream.stage_batch(now_ms, |out| batch.iter().for_each(|message| message.encode(out)))?;
+    }
+    Ok(())
+}
+
+/// The messages in the fewest frames of at most `room` bytes, in order.
+fn batches(messages: &[ClientToProxy], room: usize) -> impl Iterator<Item = &[ClientToProxy]> {
+    let mut rest = messages;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|message| {
+            bytes += message.encoded_len();
+            bytes <= room
+        });
+        let (batch, later) = rest.split_at(fits.count().max(1));
+        rest = later;
+        Some(batch)
+    })
 }
 
 async fn receive_datagram(udp: Option<&UdpSocket>, datagram: &mut [u8]) -> usize {
@@ -287,13 +340,13 @@ async fn receive_datagram(udp: Option<&UdpSocket>, datagram: &mut [u8]) -> usize
     }
 }
 
-fn incoming(frame: &Frame) -> Result<Incoming, ConnectionError> {
-    let bytes = HEADER_BYTES + frame.payload.len() + TAG_BYTES;
-    let messages = messages(frame)?;
-    Ok(Incoming::Messages { messages, bytes })
+/// Bytes of a frame on the wire.
+pub(crate) fn frame_bytes(frame: &Frame) -> u64 {
+    (HEADER_BYTES + frame.payload.len() + TAG_BYTES) as u64
 }
 
-fn messages(frame: &Frame) -> Result<Vec<ProxyToClient>, ConnectionError> {
+/// The messages of a frame.
+pub(crate) fn messages(frame: &Frame) -> Result<Vec<ProxyToClient>, ConnectionError> {
     match frame.frame_type {
         FrameType::Batch => {
             let mut reader = BatchReader::new(frame.payload.clone());
@@ -328,13 +381,8 @@ async fn receive(
     Ok(key.open(raw, expected, wall_ms())?.payload)
 }
 
-async fn connect_udp(proxy: SocketAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr = match proxy {
-        SocketAddr::V4(at) if at.ip().is_loopback() => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let udp = UdpSocket::bind((any, 0)).await?;
-    udp.connect(proxy).await?;
+async fn connect_udp(path: DatagramPath) -> io::Result<UdpSocket> {
+    let udp = UdpSocket::bind(path.local_address()).await?;
+    udp.connect(path.proxy).await?;
     Ok(udp)
 }

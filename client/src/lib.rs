@@ -21,17 +21,23 @@
 //! # }
 //! ```
 //!
-//! [`Client`] drives sockets on tokio; [`core::Core`] is the same session without any IO, for other drivers and for tests.
+//! [`Client`] drives sockets on tokio. [`SweptClient`] is for a loop of one's own that plays many players. [`core::Core`] is
+//! the same session without any IO, for other drivers and for tests.
 
 mod client;
 mod connection;
 pub mod core;
 mod join_file;
+mod proxies;
+mod session;
+mod swept_client;
 
-pub use crate::client::{Client, ConnectOptions, Traffic};
-pub use crate::connection::{ConnectionError, Datagrams};
+pub use crate::client::Client;
+pub use crate::connection::{ConnectionError, DatagramPath, Datagrams};
 pub use crate::core::{ClientEvent, CommandError, Entity, SnapshotNews, World, WorldShape};
 pub use crate::join_file::{JoinFile, JoinFileError, ObservedNode, ProxyAddress};
+pub use crate::session::{ConnectOptions, Traffic};
+pub use crate::swept_client::{Scratch, SweptClient};
 pub use protocol::client_handshake::{ClientTrust, Credentials};
-pub use protocol::datagram::Transport;
+pub use protocol::datagram::{ConnectionId, Transport};
 pub use protocol::message::player::CommandClass;

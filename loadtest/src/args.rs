@@ -53,6 +53,9 @@ pub struct Args {
     /// Threads that drive bots.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
+    /// UDP sockets that the bots share; at least one for each thread that drives any [default: one for each bot].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PLAYERS_MAX))]
+    pub sockets: Option<u32>,
     /// What must hold besides, such as ack_ms.p99<=150; may be repeated. Names are those of the JSON result.
     #[arg(long = "threshold", value_name = "NAME<=VALUE")]
     pub thresholds: Vec<Threshold>,
@@ -102,6 +105,20 @@ impl Args {
     /// Microseconds between two inputs of a bot.
     pub(crate) fn input_period_us(&self) -> u64 {
         1_000_000 / u64::from(self.input_hz.max(1))
+    }
+
+    /// Threads that have something to drive, and a socket to drive it with.
+    pub(crate) fn threads(&self) -> u32 {
+        let useful = self.sockets.unwrap_or(u32::MAX).min(self.players);
+        self.threads.min(useful).max(1)
+    }
+
+    /// UDP sockets of all bots together.
+    pub(crate) fn sockets(&self) -> u32 {
+        match self.transport {
+            Transport::Udp => self.sockets.unwrap_or(self.players),
+            Transport::Tcp => 0,
+        }
     }
 }
 
@@ -155,6 +172,18 @@ mod tests {
         assert_eq!(args.transport, Transport::Tcp);
         assert_eq!(args.thresholds.len(), 1);
         assert_eq!(args.input_period_us(), 50_000);
+        assert_eq!((args.threads(), args.sockets()), (2, 0));
+    }
+
+    #[test]
+    fn a_thread_has_a_socket_and_somebody_to_drive() {
+        let threads_and_sockets = |line| {
+            let args = parse(line).unwrap();
+            (args.threads(), args.sockets())
+        };
+        assert_eq!(threads_and_sockets("--join j --threads 4"), (4, 100));
+        assert_eq!(threads_and_sockets("--join j --threads 4 --sockets 3"), (3, 3));
+        assert_eq!(threads_and_sockets("--join j --players 1"), (1, 1));
     }
 
     #[test]
@@ -167,6 +196,7 @@ mod tests {
             "--join j --behaviour fly",
             "--join j --threshold ack",
             "--join j --command-every -1",
+            "--join j --sockets 0",
         ] {
             let error = parse(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

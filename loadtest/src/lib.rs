@@ -2,7 +2,6 @@
 //! anything was lost or doubled. [`run`] is the whole of it; `regionmesh loadtest` and the binary beside it call it.
 
 pub mod args;
-mod bell;
 #[cfg(test)]
 mod border_swarm;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -12,6 +11,7 @@ mod http;
 mod join;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod ledger;
+mod logins;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod nodes;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -29,6 +29,7 @@ pub mod report;
 mod run;
 mod run_error;
 mod seat;
+mod sockets;
 mod swarm_thread;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod tally;

@@ -61,7 +61,7 @@ fn example(args: &Args) -> Value {
         servers: &Servers::new(),
         findings: Some(Findings::default()),
         uncounted: None,
-        generator_cpu_s: 0.0,
+        generator: crate::process::Usage::default(),
         nodes: vec![NodeUse::default()],
     })
 }

@@ -11,6 +11,7 @@ use crate::bot::Record;
 use crate::nodes::NodeUse;
 use crate::oracle::Findings;
 use crate::places::Servers;
+use crate::process::Usage;
 use crate::tally::Tally;
 use crate::threshold::{Judged, Threshold};
 
@@ -58,7 +59,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) findings: Option<Findings>,
     /// Why the cluster could not be counted, though it may be observed.
     pub(crate) uncounted: Option<String>,
-    pub(crate) generator_cpu_s: f64,
+    pub(crate) generator: Usage,
     pub(crate) nodes: Vec<NodeUse>,
 }
 
@@ -164,6 +165,8 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
     let players = f64::from(args.players);
     let each = |count: u64| round(count as f64 / players / outcome.seconds.max(0.001));
     let input_hz = each(tally.inputs);
+    // A player tick is an input and the snapshot that comes for it.
+    let player_ticks = tally.inputs.max(1) as f64;
     let late_ms = tally.late_us.ms(0.99);
     let saturated = late_ms > LATE_MS_MAX || input_hz < f64::from(args.input_hz) * INPUTS_MIN;
     let findings = outcome.findings.clone();
@@ -193,7 +196,11 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
         "moving_share": round(tally.own_states_moving as f64 / tally.own_states.max(1) as f64),
         "bytes_per_player_s": {"up": each(tally.up_bytes), "down": each(tally.down_bytes)},
         "generator": {
-            "cpu_s": round(outcome.generator_cpu_s),
+            "cpu_s": round(outcome.generator.cpu_s),
+            "cpu_us_per_player_tick": round(outcome.generator.cpu_s * 1e6 / player_ticks),
+            "wake_ups_per_player_tick": round(outcome.generator.wake_ups as f64 / player_ticks),
+            "threads": args.threads(),
+            "sockets": args.sockets(),
             "late_ms_p99": late_ms,
             "window_full": tally.window_full,
             "saturated": saturated,
@@ -291,7 +298,10 @@ mod tests {
             servers,
             findings: Some(Findings::default()),
             uncounted: None,
-            generator_cpu_s: 1.0,
+            generator: Usage {
+                cpu_s: 0.01,
+                wake_ups: 40,
+            },
             nodes: Vec::new(),
         }
     }
@@ -323,6 +333,9 @@ mod tests {
             (&json!(20.0), &json!(19.8))
         );
         assert!((98.0..=100.0).contains(&json["ack_ms"]["p99"].as_f64().unwrap()));
+        let generator = &json["generator"];
+        assert_eq!(generator["cpu_us_per_player_tick"], json!(25.0));
+        assert_eq!(generator["wake_ups_per_player_tick"], json!(0.1));
         assert!(report.table().contains("verdict"));
     }
 
@@ -362,6 +375,10 @@ mod tests {
             "bytes_per_player_s.up",
             "bytes_per_player_s.down",
             "generator.cpu_s",
+            "generator.cpu_us_per_player_tick",
+            "generator.wake_ups_per_player_tick",
+            "generator.threads",
+            "generator.sockets",
             "generator.late_ms_p99",
             "generator.saturated",
             "nodes",

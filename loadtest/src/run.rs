@@ -14,16 +14,18 @@ use crate::args::Args;
 use crate::bot::{Activity, Record, Rules};
 use crate::census::{Census, Observer};
 use crate::join;
+use crate::logins;
 use crate::nodes::Nodes;
 use crate::oracle;
 use crate::preflight;
-use crate::process;
+use crate::process::{self, Usage};
 use crate::ramp::Ramp;
 use crate::report::{Outcome, Report};
 use crate::run_error::RunError;
+use crate::sockets::Sharing;
 use crate::swarm_thread::{self, Look, Share, Word};
 use crate::tally::Tally;
-use crate::timetable::BEAT_US;
+use crate::timetable::Beats;
 use crate::trade::Givers;
 
 /// How long the cluster may take to become quiet once all bots stand.
@@ -76,8 +78,9 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
         Ok(_) => run.count().await,
         Err(_) => (Vec::new(), Ok(Census::default())),
     };
-    run.swarm.stop().await;
-    let (tally, seconds, generator_cpu_s, nodes) = measured?;
+    let stopped = run.swarm.stop().await;
+    let (tally, seconds, generator, nodes) = measured?;
+    stopped?;
     let (records, after) = counted;
     let observed = !run.observer.sees_nothing();
     let (findings, uncounted) = match (before, after) {
@@ -93,7 +96,7 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
         servers: &rules.servers,
         findings,
         uncounted,
-        generator_cpu_s,
+        generator,
         nodes: nodes.finish(),
     }))
 }
@@ -106,18 +109,23 @@ impl Swarm {
         };
         let givers = Arc::new(RwLock::new(Givers::new()));
         let began = Instant::now();
-        for thread in 0..args.threads {
+        let (errands, logins) = logins::start()?;
+        swarm.threads.push(logins);
+        let threads = args.threads();
+        for thread in 0..threads {
             let (to, words) = mpsc::unbounded_channel();
             let share = Share {
-                indices: (thread..args.players).step_by(args.threads as usize).collect(),
+                indices: (thread..args.players).step_by(threads as usize).collect(),
                 players: args.players,
-                offset_us: u64::from(thread) * BEAT_US / u64::from(args.threads),
+                beats: Beats::new(args.input_period_us(), thread, threads),
+                sharing: Sharing::part(args.sockets, thread, threads),
                 rules: Arc::clone(rules),
                 options: options.clone(),
                 givers: Arc::clone(&givers),
                 began,
                 login_every_us: 1_000_000 / u64::from(args.logins.max(1)),
                 words,
+                errands: errands.clone(),
             };
             let name = format!("bots-{thread}");
             let builder = std::thread::Builder::new().name(name);
@@ -161,26 +169,45 @@ impl Swarm {
         records
     }
 
-    async fn stop(&mut self) {
+    /// Waits until all threads have ended. An error if one of them did not do its part.
+    async fn stop(&mut self) -> Result<(), RunError> {
         self.tell(|| Word::Stop);
         let threads = std::mem::take(&mut self.threads);
-        let joined = tokio::task::spawn_blocking(move || {
+        let join = move || {
             for thread in threads {
-                let _ = thread.join();
+                let name = thread.thread().name().unwrap_or_default().to_owned();
+                match thread.join() {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        return Err(RunError::Thread {
+                            name,
+                            why: error.to_string(),
+                        });
+                    }
+                    Err(_) => {
+                        return Err(RunError::Thread {
+                            name,
+                            why: "it panicked".to_owned(),
+                        });
+                    }
+                }
             }
-        });
-        let _ = joined.await;
+            Ok(())
+        };
+        tokio::task::spawn_blocking(join)
+            .await
+            .map_err(std::io::Error::from)?
     }
 }
 
 impl Run<'_> {
-    async fn play(&mut self) -> Result<(Tally, f64, f64, Nodes), RunError> {
+    async fn play(&mut self) -> Result<(Tally, f64, Usage, Nodes), RunError> {
         self.ramp().await?;
         self.walk_home().await;
         let mut nodes = Nodes::default();
         self.look_at(&mut nodes).await;
         self.swarm.tell(|| Word::Measure);
-        let (began, cpu_s) = (Instant::now(), process::cpu_s());
+        let (began, before) = (Instant::now(), Usage::now());
         let mut tally = Tally::default();
         let third = self.args.duration.map_or(u64::MAX, |whole| whole.as_secs() / 3);
         let mut second = 0;
@@ -194,9 +221,9 @@ impl Run<'_> {
             }
         }
         let seconds = began.elapsed().as_secs_f64();
-        let cpu_s = process::cpu_s() - cpu_s;
+        let generator = Usage::now().since(before);
         self.look_at(&mut nodes).await;
-        Ok((tally, seconds, cpu_s, nodes))
+        Ok((tally, seconds, generator, nodes))
     }
 
     async fn look_at(&self, nodes: &mut Nodes) {

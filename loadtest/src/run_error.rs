@@ -35,6 +35,14 @@ pub(crate) enum RunError {
         /// What it could say.
         names: String,
     },
+    /// The generator itself.
+    #[error("thread {name} of the generator ended: {why}")]
+    Thread {
+        /// Which.
+        name: String,
+        /// What it died of.
+        why: String,
+    },
     /// The operating system.
     #[error("cannot start: {0}")]
     Io(#[from] std::io::Error),
@@ -49,11 +57,12 @@ pub(crate) enum RunError {
 }
 
 impl RunError {
-    /// 3 when the cluster cannot be reached, 99 when it does not let all bots in, 2 when the user must do something.
+    /// 3 when the cluster cannot be reached, 99 when it does not let all bots in, 4 when the generator failed, 2 when the user must do something.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable(_) => 3,
             Self::LeftOut { .. } => Verdict::Failed.exit_code(),
+            Self::Thread { .. } => Verdict::Invalid.exit_code(),
             Self::Join(error) if error.is_unreachable() => 3,
             _ => 2,
         }

@@ -1,20 +1,23 @@
-//! A thread that drives its share of the bots: it logs them in one after the other, sends what is due and visits those
-//! for whom something came on every beat, and answers what the run asks. Nothing wakes it for a single packet.
+//! A thread that drives its share of the bots, a plain loop: it wakes on every beat, visits the bots that are due, reads
+//! the streams that have something, and answers what the run asks. Nothing wakes it for a single packet, and nothing in it
+//! waits.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use client::{Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams};
+use client::{ConnectOptions, ConnectionError, Credentials, Datagrams, Scratch, SweptClient};
+use net::clock::wall_us;
+use net::udp::{BATCH_DATAGRAMS, StampedBatch};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
-use crate::bell::{Bell, Rung};
 use crate::bot::{Activity, Bot, Record, Rules};
+use crate::logins::{Arrival, Errand};
 use crate::places::Places;
 use crate::seat::{Seat, Visit};
+use crate::sockets::{OWN_DATAGRAMS, Sharing, Sockets, Waiting};
 use crate::tally::Tally;
-use crate::timetable::{BEAT_US, Timetable, next_at_phase, phase_us};
+use crate::timetable::{Beats, Timetable, next_at_phase};
 use crate::trade::Givers;
 
 /// Logins of one thread under way at once.
@@ -23,6 +26,10 @@ const LOGINS_MAX: usize = 64;
 const LOGIN_AGAIN_US: u64 = 1_000_000;
 /// For the last words of the clients.
 const GOODBYE: Duration = Duration::from_millis(300);
+/// Full batches from one shared socket in one sweep.
+const BATCHES_MAX: usize = 32;
+/// Looks at all sockets in one sweep: what comes faster waits until arrivals and words had their turn.
+const LOOKS_MAX: usize = 8;
 
 /// What the run tells a thread.
 pub(crate) enum Word {
@@ -54,8 +61,8 @@ pub(crate) struct Share {
     pub(crate) indices: Vec<u32>,
     /// Bots in the whole swarm.
     pub(crate) players: u32,
-    /// By how much this thread's beats lie behind the others', microseconds.
-    pub(crate) offset_us: u64,
+    pub(crate) beats: Beats,
+    pub(crate) sharing: Sharing,
     pub(crate) rules: Arc<Rules>,
     pub(crate) options: ConnectOptions,
     pub(crate) givers: Arc<RwLock<Givers>>,
@@ -64,14 +71,7 @@ pub(crate) struct Share {
     /// Between the logins of two neighbouring numbers, microseconds.
     pub(crate) login_every_us: u64,
     pub(crate) words: mpsc::UnboundedReceiver<Word>,
-}
-
-/// Something that took its time, and the place of the bot in its thread.
-enum Arrival {
-    LoggedIn(u32, Box<Client>),
-    LoginFailed(u32, ConnectionError),
-    Recovered(u32, Box<Seat>),
-    Gone(u32, Box<Seat>),
+    pub(crate) errands: mpsc::UnboundedSender<Errand>,
 }
 
 struct Login {
@@ -84,12 +84,21 @@ struct Thread {
     /// By place, which is that in the share; `None` while a bot has no connection.
     seats: Vec<Option<Box<Seat>>>,
     timetable: Timetable,
-    rung: Arc<Rung>,
+    sockets: Sockets,
+    scratch: Scratch,
+    incoming: StampedBatch<OWN_DATAGRAMS>,
+    /// Lent out while what it holds is dealt with.
+    shared: Option<Box<StampedBatch<BATCH_DATAGRAMS>>>,
+    waiting: Vec<Waiting>,
+    /// The wall clock less ours, as of the last beat, microseconds.
+    wall_offset_us: u64,
+    departures: Vec<u64>,
+    beat_us: u64,
     /// Those whose session ended for good.
     gone: Vec<Record>,
     logins: Vec<Login>,
     logging_in: usize,
-    arrivals: (mpsc::UnboundedSender<Arrival>, mpsc::UnboundedReceiver<Arrival>),
+    arrivals: (Sender<Arrival>, Receiver<Arrival>),
     places: Option<Places>,
     activity: Activity,
     look: Look,
@@ -98,20 +107,13 @@ struct Thread {
 /// Runs a share to its end; blocks the thread it is called on.
 ///
 /// # Errors
-/// No run time could be made.
+/// The operating system gives no sockets, or breaks those there are.
 pub(crate) fn run(share: Share) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let mut thread = Thread::new(share);
-    // A beat polls many sockets in one go; the scheduler's budget would make every one after the first few look empty.
-    let drive = tokio::task::coop::unconstrained(async move { thread.drive().await });
-    LocalSet::new().block_on(&runtime, drive);
-    Ok(())
+    Thread::new(share)?.drive()
 }
 
 impl Thread {
-    fn new(share: Share) -> Self {
+    fn new(share: Share) -> std::io::Result<Self> {
         let login = |(place, index): (usize, &u32)| Login {
             place: place as u32,
             at_us: u64::from(*index) * share.login_every_us,
@@ -119,60 +121,67 @@ impl Thread {
         let mut logins: Vec<Login> = share.indices.iter().enumerate().map(login).collect();
         // The next one is at the end.
         logins.reverse();
-        Self {
+        Ok(Self {
             seats: share.indices.iter().map(|_| None).collect(),
             timetable: Timetable::default(),
-            rung: Arc::default(),
+            sockets: Sockets::new(share.indices.len(), share.sharing)?,
+            scratch: Scratch::default(),
+            incoming: StampedBatch::default(),
+            shared: Some(Box::default()),
+            waiting: Vec::new(),
+            wall_offset_us: 0,
+            departures: Vec::new(),
+            beat_us: 0,
             gone: Vec::new(),
             logins,
             logging_in: 0,
-            arrivals: mpsc::unbounded_channel(),
+            arrivals: channel(),
             places: None,
             activity: Activity::Play,
             look: Look::default(),
             share,
-        }
+        })
     }
 
     fn now_us(&self) -> u64 {
         self.share.began.elapsed().as_micros() as u64
     }
 
-    async fn drive(&mut self) {
-        let mut rung = Vec::new();
-        loop {
-            self.await_beat().await;
+    fn drive(&mut self) -> std::io::Result<()> {
+        while !self.has_ended() {
+            self.await_beat();
             self.act_on_time();
-            self.rung.take(&mut rung);
-            for place in &rung {
-                self.visit(*place, Seat::look);
-                // Inputs keep their time, whatever has come for others.
-                self.act_on_time();
-            }
+            self.sweep()?;
             let now_us = self.now_us();
             while let Ok(arrival) = self.arrivals.1.try_recv() {
                 self.arrived(arrival, now_us);
             }
             self.log_in(now_us);
-            while let Ok(word) = self.share.words.try_recv() {
-                match word {
-                    Word::Stop => return self.goodbye().await,
-                    word => self.obey(word),
-                }
-            }
-            if self.share.words.is_closed() {
-                return self.goodbye().await;
-            }
         }
+        self.goodbye();
+        Ok(())
     }
 
-    /// Sleeps until the next beat, and lets the run time find out what came.
-    async fn await_beat(&self) {
+    /// Does what it is told; whether that was to stop, or nobody is left to tell it anything.
+    fn has_ended(&mut self) -> bool {
+        while let Ok(word) = self.share.words.try_recv() {
+            match word {
+                Word::Stop => return true,
+                word => self.obey(word),
+            }
+        }
+        self.share.words.is_closed()
+    }
+
+    /// Sleeps until the beat after the last one; who is late for it does not sleep.
+    fn await_beat(&mut self) {
         let now_us = self.now_us();
-        let beat_us = next_at_phase(now_us + 1, self.share.offset_us, BEAT_US);
-        // The thread is ours alone, and a run time's timers are late by one to two milliseconds.
-        std::thread::sleep(Duration::from_micros(beat_us - now_us));
-        tokio::task::yield_now().await;
+        let beat_us = self.share.beats.after(self.beat_us);
+        self.beat_us = beat_us.max(now_us);
+        if let Some(rest_us) = beat_us.checked_sub(now_us) {
+            std::thread::sleep(Duration::from_micros(rest_us));
+        }
+        self.wall_offset_us = wall_us().saturating_sub(self.now_us());
     }
 
     fn act_on_time(&mut self) {
@@ -182,10 +191,67 @@ impl Thread {
                 continue;
             }
             self.visit(place, Seat::act);
+            if self.share.sharing == Sharing::Own {
+                self.time_departures();
+            }
             if let Some(next_us) = self.due_us(place) {
                 self.timetable.add(next_us, place);
             }
         }
+        self.sockets.flush();
+        self.time_departures();
+    }
+
+    /// The kernel has taken what was handed over: only now have these inputs left.
+    fn time_departures(&mut self) {
+        if self.departures.is_empty() {
+            return;
+        }
+        let now_us = self.now_us();
+        for intended_us in self.departures.drain(..) {
+            self.look.tally.late_us.record(now_us.saturating_sub(intended_us));
+        }
+    }
+
+    /// Reads what has come for anybody. Inputs keep their time meanwhile.
+    fn sweep(&mut self) -> std::io::Result<()> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for _ in 0..LOOKS_MAX {
+            let has_more = self.sockets.waiting(&mut waiting)?;
+            for socket in waiting.drain(..) {
+                match socket {
+                    Waiting::Stream(place) => self.visit(place, Seat::take_stream),
+                    Waiting::Shared(number) => self.sweep_shared(number)?,
+                }
+                self.act_on_time();
+            }
+            if !has_more {
+                break;
+            }
+        }
+        self.waiting = waiting;
+        Ok(())
+    }
+
+    fn sweep_shared(&mut self, number: usize) -> std::io::Result<()> {
+        let Some(mut batch) = self.shared.take() else {
+            return Ok(());
+        };
+        let mut received = Ok(BATCH_DATAGRAMS);
+        for _ in 0..BATCHES_MAX {
+            received = self.sockets.receive_shared(number, &mut batch);
+            for (stamp_us, datagram) in batch.datagrams_mut() {
+                if let Some(place) = self.sockets.receiver(datagram) {
+                    self.visit(place, |seat, visit| seat.take_datagram(visit, stamp_us, datagram));
+                }
+            }
+            if !matches!(received, Ok(BATCH_DATAGRAMS)) {
+                break;
+            }
+            self.act_on_time();
+        }
+        self.shared = Some(batch);
+        received.map(|_| ())
     }
 
     fn due_us(&self, place: u32) -> Option<u64> {
@@ -193,7 +259,11 @@ impl Thread {
         Some(seat.due_us())
     }
 
-    fn visit(&mut self, place: u32, what: fn(&mut Seat, &mut Visit<'_>) -> Result<(), ConnectionError>) {
+    fn visit(
+        &mut self,
+        place: u32,
+        what: impl FnOnce(&mut Seat, &mut Visit<'_>) -> Result<(), ConnectionError>,
+    ) {
         let Some(Some(seat)) = self.seats.get_mut(place as usize) else {
             return;
         };
@@ -204,6 +274,11 @@ impl Thread {
             tally: &mut self.look.tally,
             places: &mut self.places,
             givers: &self.share.givers,
+            sockets: &mut self.sockets,
+            scratch: &mut self.scratch,
+            incoming: &mut self.incoming,
+            wall_offset_us: self.wall_offset_us,
+            departures: &mut self.departures,
         };
         if let Err(error) = what(seat, &mut visit) {
             self.recover(place, error);
@@ -256,19 +331,15 @@ impl Thread {
             self.logging_in += 1;
             let place = login.place;
             let index = self.index(place);
-            let mut options = self.share.options.clone();
+            let mut options = Box::new(self.share.options.clone());
             let first = index as usize % options.proxies.len().max(1);
             options.proxies.rotate_left(first);
             options.credentials = Credentials::Guest {
                 name: format!("bot-{index}"),
             };
-            let arrivals = self.arrivals.0.clone();
-            tokio::task::spawn_local(async move {
-                let _ = arrivals.send(match Client::connect(options).await {
-                    Ok(client) => Arrival::LoggedIn(place, Box::new(client)),
-                    Err(error) => Arrival::LoginFailed(place, error),
-                });
-            });
+            let back = self.arrivals.0.clone();
+            let errand = Errand::LogIn { place, options, back };
+            let _ = self.share.errands.send(errand);
         }
     }
 
@@ -306,24 +377,28 @@ impl Thread {
         }
     }
 
-    fn seat(&self, place: u32, client: Client, now_us: u64) -> Seat {
+    fn seat(&self, place: u32, client: SweptClient, now_us: u64) -> Seat {
         let (share, index, user) = (&self.share, self.index(place), client.user());
         let bot = Bot::new(index, user, &share.rules, now_us);
         if let Ok(mut givers) = share.givers.write() {
             givers.insert(user, 0);
         }
         let period_us = share.rules.input_period_us;
-        let phase_us = phase_us(index, share.players, period_us) + share.offset_us;
+        let phase_us = share.beats.phase_us(index, share.players);
         let next_input_us = next_at_phase(now_us, phase_us, period_us);
-        Seat::new(index, bot, client, Bell::new(place, &self.rung), next_input_us)
+        Seat::new(index, place, bot, client, next_input_us)
     }
 
     fn sit_down(&mut self, place: u32, seat: Box<Seat>) {
-        // Nothing has woken anybody for its sockets yet.
-        seat.ring();
+        let opened = self
+            .sockets
+            .open(place, seat.client.stream(), seat.client.datagram_path());
         self.timetable.add(seat.due_us(), place);
         if let Some(empty) = self.seats.get_mut(place as usize) {
             *empty = Some(seat);
+        }
+        if let Err(error) = opened {
+            self.recover(place, error.into());
         }
     }
 
@@ -334,36 +409,28 @@ impl Thread {
     }
 
     fn recover(&mut self, place: u32, error: ConnectionError) {
-        let Some(mut seat) = self.seats.get_mut(place as usize).and_then(Option::take) else {
+        let Some(seat) = self.seats.get_mut(place as usize).and_then(Option::take) else {
             return;
         };
         tracing::debug!(bot = seat.index, %error, "a connection is lost");
-        let arrivals = self.arrivals.0.clone();
-        tokio::task::spawn_local(async move {
-            let index = seat.index;
-            let _ = arrivals.send(match seat.client.recover(error).await {
-                Ok(()) => Arrival::Recovered(place, seat),
-                Err(error) => {
-                    tracing::info!(bot = index, %error, "a session is over");
-                    Arrival::Gone(place, seat)
-                }
-            });
-        });
+        self.sockets.close(place);
+        let back = self.arrivals.0.clone();
+        let errand = Errand::Recover {
+            place,
+            seat,
+            error,
+            back,
+        };
+        let _ = self.share.errands.send(errand);
     }
 
-    async fn goodbye(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        for seat in self.seats_mut() {
-            seat.client.logout();
-            let _ = seat.client.sweep(&mut cx);
+    /// Logs everybody out, and leaves the proxies the time to notice before the connections are closed.
+    fn goodbye(&mut self) {
+        for place in 0..self.seats.len() as u32 {
+            self.visit(place, Seat::leave);
         }
-        tokio::time::sleep(GOODBYE).await;
-        for seat in self.seats_mut() {
-            let _ = seat.client.sweep(&mut cx);
-            while let Some(event) = seat.client.poll_event() {
-                drop::<ClientEvent>(event);
-            }
-        }
+        self.sockets.flush();
+        std::thread::sleep(GOODBYE);
     }
 }
 

@@ -39,7 +39,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("gameserver", SERVER),
     ("proxy", SERVER),
     ("client", &["protocol", "net"]),
-    ("loadtest", &["protocol", "client"]),
+    ("loadtest", &["protocol", "net", "client"]),
     ("simulation", ALL),
     // Measures whatever there is, from the inside and from outside; nothing depends on it.
     ("bench", BENCH),

@@ -5,6 +5,7 @@
 //! * [`Core::attached`] begins a connection, [`Core::detached`] ends it; commands, events and the world view live on.
 //! * `handle_*` brings in what came, `send_*` what the game wants, [`Core::tick`] moves time (call it at least ten times a
 //!   second); [`Core::take_effects`] and [`Core::next_event`] bring out the rest.
+//! * Events are to be taken: only [`EVENTS_MAX`] of them are kept.
 //! * `now_ms` is monotonic milliseconds.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -15,13 +16,15 @@ mod entity;
 mod event;
 mod receipts;
 mod stream;
+mod unread;
 mod world;
 
 use std::collections::VecDeque;
+use std::mem::discriminant;
 
 use bytes::Bytes;
 use prost::Message as _;
-use protocol::cell::ParsedSnapshot;
+use protocol::cell::{ParsedSnapshot, UnreadSnapshot};
 use protocol::datagram::{
     BIND_PAYLOAD, ClientPath, ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramKind, DatagramOpener,
     DatagramSealer, Transport,
@@ -36,12 +39,19 @@ use protocol::message::player::CommandClass;
 pub use commands::CommandError;
 pub use entity::Entity;
 pub use event::{ClientEvent, SnapshotNews};
+pub use unread::Reading;
 pub use world::{World, WorldShape};
 
 use clock::ServerClock;
 use commands::Commands;
 use receipts::Receipts;
+use unread::Unread;
 
+/// A core's clock is to be moved at least this often, milliseconds.
+pub const TICK_MS: u64 = 50;
+/// Events that wait to be taken. When so many wait, a new one takes the place of the oldest of its kind, which said no more
+/// than it does; an event of the game is refused instead, and its owner repeats it after the next attach.
+pub const EVENTS_MAX: usize = 1_024;
 /// Without an input for so long an empty one goes out: it carries acknowledgements and keeps the path open.
 const INPUT_SILENCE_MS: u64 = 100;
 
@@ -84,6 +94,8 @@ struct Datagrams {
 #[derive(Default)]
 pub struct Core {
     world: Option<World>,
+    reading: Reading,
+    unread: Unread,
     datagrams: Option<Datagrams>,
     transport: Option<Transport>,
     receipts: Receipts,
@@ -98,12 +110,24 @@ pub struct Core {
     clock: ServerClock,
     effects: Vec<ClientEffect>,
     events: VecDeque<ClientEvent>,
+    /// Whether an event of the game found no room: none is taken then until they come again, in order.
+    overrun: bool,
 }
 
 impl Core {
+    /// A session that was never attached; [`default`](Self::default) reads at once.
+    #[must_use]
+    pub fn new(reading: Reading) -> Self {
+        Self {
+            reading,
+            ..Self::default()
+        }
+    }
+
     /// A connection is established: attaches, and says again what is not acknowledged.
     pub fn attached(&mut self, attachment: Attachment, now_ms: u64) {
         self.receipts = Receipts::default();
+        self.overrun = false;
         self.datagrams = attachment.datagrams.map(|keys| Datagrams {
             sealer: DatagramSealer::new(keys.to_proxy, ConnectionId(keys.cid), now_ms),
             opener: DatagramOpener::new(keys.to_client, ConnectionId(keys.cid), now_ms),
@@ -120,7 +144,7 @@ impl Core {
             self.stream(command);
         }
         if attachment.attach_no.0 > 1 {
-            self.events.push_back(ClientEvent::Resumed {
+            self.tell(ClientEvent::Resumed {
                 attach_no: attachment.attach_no.0,
             });
         }
@@ -132,7 +156,15 @@ impl Core {
         self.effects.clear();
     }
 
-    /// The world view; `None` before the first connection was attached.
+    /// Reads what is not read yet: the world view is new after that.
+    pub fn catch_up(&mut self) {
+        if let Some(world) = &mut self.world {
+            self.unread.read_into(world);
+        }
+    }
+
+    /// The world view, as of the last [`catch_up`](Self::catch_up) for who reads on demand; `None` before the first
+    /// connection was attached.
     #[must_use]
     pub fn world(&self) -> Option<&World> {
         self.world.as_ref()
@@ -251,6 +283,13 @@ impl Core {
         out.append(&mut self.effects);
     }
 
+    /// Whether an event of the game was refused because [`EVENTS_MAX`] wait. It comes again after the next attach only, so
+    /// the driver ends the connection.
+    #[must_use]
+    pub fn is_overrun(&self) -> bool {
+        self.overrun
+    }
+
     /// The next thing that happened.
     pub fn next_event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front()
@@ -287,7 +326,7 @@ impl Core {
         let now = self.transport();
         if self.transport != Some(now) {
             self.transport = Some(now);
-            self.events.push_back(ClientEvent::Transport(now));
+            self.tell(ClientEvent::Transport(now));
         }
     }
 
@@ -297,18 +336,38 @@ impl Core {
 
     fn snapshot_bytes(&mut self, plain: Bytes, bytes: usize, now_ms: u64) {
         let Some(world) = &self.world else { return };
-        if let Ok(snapshot) = ParsedSnapshot::parse(plain, &world.shape().grid) {
-            self.snapshot(&snapshot, bytes, now_ms);
+        let grid = &world.shape().grid;
+        match self.reading {
+            Reading::AtOnce => {
+                if let Ok(snapshot) = ParsedSnapshot::parse(plain, grid) {
+                    self.snapshot(&snapshot, bytes, now_ms);
+                }
+            }
+            Reading::OnDemand => {
+                if let Ok(snapshot) = UnreadSnapshot::parse(plain, grid)
+                    && self.receipts.take(snapshot.head.number)
+                {
+                    self.news(&snapshot.head, bytes, now_ms);
+                    if self.unread.push(snapshot, now_ms) {
+                        self.catch_up();
+                    }
+                }
+            }
         }
     }
 
     fn snapshot(&mut self, snapshot: &ParsedSnapshot, bytes: usize, now_ms: u64) {
-        let Some(world) = &mut self.world else { return };
-        let head = &snapshot.head;
-        if !self.receipts.take(head.number) {
+        if !self.receipts.take(snapshot.head.number) {
             return;
         }
-        world.take(snapshot, now_ms);
+        self.catch_up();
+        if let Some(world) = &mut self.world {
+            world.take(snapshot, now_ms);
+        }
+        self.news(&snapshot.head, bytes, now_ms);
+    }
+
+    fn news(&mut self, head: &client::Snapshot, bytes: usize, now_ms: u64) {
         if head.echo_ms != 0
             && let Some(view) = head.regions.first()
         {
@@ -324,7 +383,7 @@ impl Core {
         if own_is_new {
             self.own_tick = own_tick;
         }
-        self.events.push_back(ClientEvent::Snapshot(SnapshotNews {
+        self.tell(ClientEvent::Snapshot(SnapshotNews {
             tick: head.tick,
             input_ack: self.input_ack,
             owner_epoch: OwnerEpoch(head.owner_epoch),
@@ -336,6 +395,10 @@ impl Core {
 
     fn event(&mut self, event: client::Event) {
         if event.number > self.event_number {
+            self.overrun = self.overrun || self.events.len() >= EVENTS_MAX;
+            if self.overrun {
+                return;
+            }
             self.event_number = event.number;
             self.events
                 .push_back(ClientEvent::Event(EventNumber(event.number), event.body));
@@ -343,5 +406,16 @@ impl Core {
         self.stream(client::EventAck {
             number: self.event_number,
         });
+    }
+
+    /// Has something told. Nobody takes these for long: the newest of each kind says what the older ones said.
+    fn tell(&mut self, event: ClientEvent) {
+        if self.events.len() >= EVENTS_MAX {
+            let kind = discriminant(&event);
+            let oldest = self.events.iter().position(|held| discriminant(held) == kind);
+            // At most one more of each kind than fits.
+            oldest.and_then(|oldest| self.events.remove(oldest));
+        }
+        self.events.push_back(event);
     }
 }

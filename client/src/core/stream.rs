@@ -21,13 +21,13 @@ impl Core {
             ProxyToClient::Playing(playing) => self.playing(&playing),
             ProxyToClient::CommandAck(ack) => {
                 if let Some(number) = self.commands.acknowledge(ack.number) {
-                    self.events.push_back(ClientEvent::CommandAcked(number));
+                    self.tell(ClientEvent::CommandAcked(number));
                 }
             }
             ProxyToClient::Event(event) => self.event(event),
             ProxyToClient::Notice(notice) => {
                 let code = u8::try_from(notice.code).map_or(Code::Generic, Code::from_number);
-                self.events.push_back(ClientEvent::Notice(code, notice.text));
+                self.tell(ClientEvent::Notice(code, notice.text));
             }
             // The driver keeps tickets and answers pings: they belong to the connection.
             ProxyToClient::TicketRenewal(_) | ProxyToClient::Ping(_) => {}
@@ -38,7 +38,7 @@ impl Core {
         let Ok(node) = u16::try_from(playing.node) else {
             return;
         };
-        self.events.push_back(ClientEvent::Playing {
+        self.tell(ClientEvent::Playing {
             entity: EntityId(playing.entity),
             owner_epoch: OwnerEpoch(playing.owner_epoch),
             region: RegionNumber(playing.region),
@@ -58,6 +58,7 @@ impl Core {
     fn describe_world(&mut self, world: &client::World) {
         let Some(shape) = shape(world) else { return };
         if self.world.as_ref().is_none_or(|known| *known.shape() != shape) {
+            self.unread.clear();
             self.world = Some(World::new(shape));
         }
     }
@@ -94,7 +95,7 @@ fn shape(world: &client::World) -> Option<WorldShape> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{Attachment, ClientEffect};
+    use crate::core::{Attachment, ClientEffect, EVENTS_MAX, Reading};
     use bytes::Bytes;
     use protocol::ids::{AttachNo, CommandNumber};
     use protocol::message::family::ClientToProxy;
@@ -193,6 +194,127 @@ mod tests {
         let told = std::iter::from_fn(|| core.next_event()).count();
         assert_eq!(told, 2);
         assert_eq!(sent(&mut core).len(), 4);
+    }
+
+    #[test]
+    fn events_that_nobody_takes_are_bounded_and_those_of_the_game_come_again() {
+        let mut core = Core::default();
+        attach(&mut core, 1);
+        core.handle_message(world().into(), 0);
+        let event = |number| client::Event {
+            number,
+            body: Bytes::new(),
+        };
+        for number in 1..=4 * EVENTS_MAX as u64 {
+            core.handle_message(event(number).into(), 0);
+            let snapshot = client::Snapshot {
+                number: number as u32,
+                input_ack: number,
+                ..client::Snapshot::default()
+            };
+            core.handle_message(snapshot.into(), 0);
+        }
+        assert!(core.is_overrun());
+        let waiting: Vec<ClientEvent> = std::iter::from_fn(|| core.next_event()).collect();
+        assert!(waiting.len() <= EVENTS_MAX + 1, "{}", waiting.len());
+        let newest = waiting.iter().rev().find_map(|event| match event {
+            ClientEvent::Snapshot(news) => Some(news.input_ack),
+            _ => None,
+        });
+        assert_eq!(newest, Some(4 * EVENTS_MAX as u64));
+        let told = |event: &ClientEvent| match event {
+            ClientEvent::Event(number, _) => Some(number.0),
+            _ => None,
+        };
+        let before: Vec<u64> = waiting.iter().filter_map(told).collect();
+        let last = before.len() as u64;
+        assert_eq!(before, (1..=last).collect::<Vec<_>>());
+        core.handle_message(event(last + 2).into(), 0);
+        assert_eq!(core.next_event(), None, "there would be a hole before it");
+        core.detached();
+        let again = attach(&mut core, 2);
+        assert!(matches!(&again[0], ClientToProxy::Attach(attach) if attach.acked_event == last));
+        core.handle_message(event(last + 1).into(), 0);
+        let after: Vec<ClientEvent> = std::iter::from_fn(|| core.next_event()).collect();
+        assert_eq!(after.iter().filter_map(told).collect::<Vec<_>>(), [last + 1]);
+        assert!(!core.is_overrun());
+    }
+
+    /// What the core knows of everybody, in an order of its own.
+    fn seen(core: &Core) -> Vec<String> {
+        let entities = core.world().unwrap().entities();
+        let mut seen: Vec<String> = entities.map(|entity| format!("{entity:?}")).collect();
+        seen.sort();
+        seen
+    }
+
+    #[test]
+    fn who_reads_on_demand_sees_the_same_world_as_who_reads_at_once() {
+        use protocol::cell::{
+            CellEncoder, CellEntity, CellPoint, Motion, PositionForm, SnapshotHead, SnapshotWriter,
+        };
+        use protocol::geometry::{CellIndex, Position};
+        let (mut at_once, mut on_demand) = (Core::default(), Core::new(Reading::OnDemand));
+        for core in [&mut at_once, &mut on_demand] {
+            core.handle_message(world().into(), 0);
+        }
+        let grid = at_once.world().unwrap().shape().grid;
+        let cell = CellIndex(1);
+        let mut encoder = CellEncoder::new(PositionForm::of(&grid));
+        // More snapshots than are kept unread, one of them lost and one late.
+        let numbers = (1..=150).filter(|number| *number != 70).chain([70]);
+        for number in numbers {
+            let at = Position {
+                x: 33.0 + number as f32 / 10.0,
+                y: 1.0,
+            };
+            let motion = Motion {
+                at: CellPoint::of(at, cell, &grid),
+                heading: 0,
+                speed: 4,
+            };
+            encoder.clear();
+            for id in 0..3 + u64::from(number) % 5 {
+                let entity = CellEntity {
+                    id: EntityId(id),
+                    motion,
+                    ..CellEntity::default()
+                };
+                encoder.put_add(id as u16, &entity).unwrap();
+            }
+            let view = client::RegionView {
+                region: 1,
+                region_epoch: 1,
+                tick: u64::from(number),
+                server_time_ms: 0,
+            };
+            let head = SnapshotHead {
+                number,
+                tick: u64::from(number),
+                input_ack: u64::from(number),
+                own: b"own",
+                regions: &[view],
+                home_cell: cell,
+                ..SnapshotHead::default()
+            };
+            let mut bytes = Vec::new();
+            let mut writer = SnapshotWriter::new(&mut bytes, &head, 1_200);
+            writer
+                .append_cell(&encoder.finish_keyframe(cell, number))
+                .unwrap();
+            for core in [&mut at_once, &mut on_demand] {
+                core.snapshot_bytes(Bytes::from(bytes.clone()), bytes.len(), u64::from(number) * 50);
+                assert_eq!(
+                    core.receipts.acknowledgement().0,
+                    number.max(if number == 70 { 150 } else { 0 })
+                );
+            }
+            assert_eq!(at_once.next_event(), on_demand.next_event());
+        }
+        assert_ne!(seen(&at_once), seen(&on_demand), "some are not read yet");
+        on_demand.catch_up();
+        assert_eq!(seen(&at_once), seen(&on_demand));
+        assert_eq!(seen(&at_once).len(), 3);
     }
 
     #[test]

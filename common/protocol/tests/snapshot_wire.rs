@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message as _;
-use protocol::cell::{CellDoesNotFit, ParsedSnapshot, SnapshotError, SnapshotHead, SnapshotWriter};
+use protocol::cell::{
+    CellDoesNotFit, ParsedSnapshot, SnapshotError, SnapshotHead, SnapshotWriter, UnreadSnapshot,
+};
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::limits::{OWN_STATE_BYTES_MAX, SNAPSHOT_CELLS_MAX, SNAPSHOT_REGIONS_MAX};
 use protocol::message::client::{CellUpdate, RegionView, Snapshot};
@@ -74,6 +76,21 @@ proptest! {
         }
         prop_assert_eq!(&out[6..], snapshot.encode_to_vec());
         prop_assert_eq!(Snapshot::decode(&out[6..]).unwrap(), snapshot);
+    }
+
+    #[test]
+    fn ce_23_a_snapshot_that_is_read_later_is_the_same_and_refused_for_the_same(snapshot in any_snapshot(), home_cell in 0..1_030_u32) {
+        let bytes = Bytes::from(Snapshot { home_cell, ..snapshot }.encode_to_vec());
+        let whole = ParsedSnapshot::parse(bytes.clone(), &grid());
+        match UnreadSnapshot::parse(bytes, &grid()) {
+            Ok(unread) => {
+                if let Ok(whole) = &whole {
+                    prop_assert_eq!(&unread.head, &whole.head);
+                }
+                prop_assert_eq!(unread.read(&grid()), whole);
+            }
+            Err(error) => prop_assert_eq!(whole, Err(error)),
+        }
     }
 
     #[test]

@@ -1,0 +1,204 @@
+//! One player's session whatever drives its sockets: it logs in, keeps its ticket, and goes to another proxy when the
+//! connection is lost.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use net::clock::Monotonic;
+use net::entropy::OsEntropy;
+use protocol::Code;
+use protocol::client_handshake::{ClientTrust, Credentials};
+use protocol::frame::Frame;
+use protocol::identity::ClientKey;
+use protocol::ids::{AttachNo, UserId};
+use protocol::message::client::TicketRenewal;
+use protocol::message::family::ProxyToClient;
+use protocol::ticket::RawTicket;
+use rand::RngExt as _;
+
+use crate::connection::{ConnectionError, Datagrams, Dial, Established, frame_bytes, messages};
+use crate::core::{Core, Reading};
+use crate::proxies::Proxies;
+
+/// How long a client tries to resume before it gives up, milliseconds: as long as owners keep linkdead players.
+const RESUME_MS_MAX: u64 = 30_000;
+/// First pause between two attempts, milliseconds; doubled up to a second, with jitter.
+const RETRY_MS: u64 = 50;
+
+/// Where and as whom to connect.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// Any of them will do; the others are tried when one fails.
+    pub proxies: Vec<SocketAddr>,
+    /// From `join.json`.
+    pub trust: ClientTrust,
+    /// As whom.
+    pub credentials: Credentials,
+    /// Whether to use datagrams.
+    pub datagrams: Datagrams,
+}
+
+/// Bytes that a client has sent and received, as datagrams and frames, without the headers of IP, UDP and TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// To the proxy.
+    pub up_bytes: u64,
+    /// From the proxy.
+    pub down_bytes: u64,
+}
+
+/// A session without its sockets.
+pub(crate) struct Session {
+    trust: ClientTrust,
+    datagrams: Datagrams,
+    proxies: Proxies,
+    key: ClientKey,
+    pub(crate) clock: Monotonic,
+    pub(crate) core: Core,
+    ticket: RawTicket,
+    pub(crate) user: UserId,
+    attach_no: AttachNo,
+    /// The proxy it is connected to, or was last.
+    pub(crate) proxy: SocketAddr,
+    pub(crate) traffic: Traffic,
+}
+
+impl Session {
+    /// Logs in at the first proxy that answers.
+    pub(crate) async fn open(
+        options: ConnectOptions,
+        reading: Reading,
+    ) -> Result<(Self, Established), ConnectionError> {
+        let key = ClientKey::generate(&mut OsEntropy);
+        let clock = Monotonic::default();
+        let mut failed = ConnectionError::TimedOut;
+        for &proxy in &options.proxies {
+            let dial = Dial {
+                proxy,
+                trust: options.trust,
+                key: &key,
+                credentials: options.credentials.clone(),
+                attach_no: AttachNo(1),
+                clock,
+                datagrams: options.datagrams,
+            };
+            match Established::dial(dial).await {
+                Ok(established) => {
+                    let session = Self {
+                        trust: options.trust,
+                        datagrams: options.datagrams,
+                        proxies: Proxies::new(&options.proxies),
+                        key,
+                        clock,
+                        core: Core::new(reading),
+                        ticket: established.welcome.ticket,
+                        user: established.welcome.user,
+                        attach_no: AttachNo(1),
+                        proxy,
+                        traffic: Traffic::default(),
+                    };
+                    return Ok((session, established));
+                }
+                // A refusal for good is the same everywhere.
+                Err(error @ ConnectionError::Refused(_)) if !worth_another(&error) => return Err(error),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    /// The connection is lost: decides whether the session goes on, and brings it to another proxy if so.
+    pub(crate) async fn resume(&mut self, error: ConnectionError) -> Result<Established, ConnectionError> {
+        self.core.detached();
+        self.proxies.learn(error.proxies().iter().copied());
+        if !worth_another(&error) {
+            return Err(error);
+        }
+        let give_up_ms = self.clock.now_ms() + RESUME_MS_MAX;
+        let mut pause_ms = RETRY_MS;
+        loop {
+            let error = match self.try_all().await {
+                Ok(established) => return Ok(established),
+                Err(error) => error,
+            };
+            if !worth_another(&error) || self.clock.now_ms() >= give_up_ms {
+                return Err(error);
+            }
+            let jitter_ms = rand::rng().random_range(0..=pause_ms / 2);
+            tokio::time::sleep(Duration::from_millis(pause_ms + jitter_ms)).await;
+            pause_ms = (pause_ms * 2).min(1_000);
+        }
+    }
+
+    /// Tries every proxy once, beginning with the one after that which was lost.
+    async fn try_all(&mut self) -> Result<Established, ConnectionError> {
+        let mut failed = ConnectionError::TimedOut;
+        for proxy in self.proxies.after(self.proxy) {
+            self.attach_no = AttachNo(self.attach_no.0 + 1);
+            let dial = Dial {
+                proxy,
+                trust: self.trust,
+                key: &self.key,
+                credentials: Credentials::Ticket(Box::new(self.ticket.encode())),
+                attach_no: self.attach_no,
+                clock: self.clock,
+                datagrams: self.datagrams,
+            };
+            match Established::dial(dial).await {
+                Ok(established) => {
+                    self.proxy = proxy;
+                    self.ticket = established.welcome.ticket;
+                    return Ok(established);
+                }
+                Err(error) if worth_another(&error) => failed = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failed)
+    }
+
+    /// Takes a frame of the stream.
+    pub(crate) fn take_frame(&mut self, frame: &Frame, now_ms: u64) -> Result<(), ConnectionError> {
+        self.traffic.down_bytes += frame_bytes(frame);
+        for message in messages(frame)? {
+            if let ProxyToClient::TicketRenewal(renewal) = &message {
+                self.renew(renewal);
+            }
+            self.core.handle_message(message, now_ms);
+        }
+        if self.core.is_overrun() {
+            return Err(ConnectionError::Overrun);
+        }
+        Ok(())
+    }
+
+    /// Takes a datagram, decrypting it in place.
+    pub(crate) fn take_datagram(&mut self, datagram: &mut [u8], now_ms: u64) {
+        self.traffic.down_bytes += datagram.len() as u64;
+        self.core.handle_datagram(datagram, now_ms);
+    }
+
+    fn renew(&mut self, renewal: &TicketRenewal) {
+        if let Ok(ticket) = RawTicket::parse(&renewal.ticket) {
+            self.ticket = ticket;
+        }
+        let named = renewal.proxies.iter().filter_map(|proxy| proxy.parse().ok());
+        self.proxies.learn(named);
+    }
+}
+
+/// Whether another proxy, or another time, could help.
+fn worth_another(error: &ConnectionError) -> bool {
+    match error.code() {
+        None => true,
+        Some(code) => matches!(
+            code,
+            Code::Busy
+                | Code::Full
+                | Code::Draining
+                | Code::RateLimited
+                | Code::WorldRecovering
+                | Code::SlowConsumer
+        ),
+    }
+}
