@@ -1,4 +1,5 @@
-//! One mistake made on purpose, of the kinds that must never happen: who counts commands and gems has to find it.
+//! One mistake made on purpose, of the kinds that must never happen: who counts commands and gems has to find it, and a
+//! panic has to end the process.
 //! Only in builds with the feature `fault-injection`.
 
 use std::str::FromStr;
@@ -21,6 +22,8 @@ pub enum Fault {
     SwapCommands,
     /// A gem that somebody collects stays where it lies.
     DoubleGem,
+    /// The first tick panics.
+    Panic,
 }
 
 impl FromStr for Fault {
@@ -33,6 +36,7 @@ impl FromStr for Fault {
             "double-command" => Ok(Self::DoubleCommand),
             "swap-commands" => Ok(Self::SwapCommands),
             "double-gem" => Ok(Self::DoubleGem),
+            "panic" => Ok(Self::Panic),
             other => Err(format!("`{other}` is no fault")),
         }
     }

@@ -142,6 +142,8 @@ impl Region {
 
     /// Moves the world on by one tick, and tells of it as far as there is room.
     pub fn tick(&mut self, now: Now, clock: &mut dyn PhaseClock, room: &mut dyn Room) {
+        #[cfg(feature = "fault-injection")]
+        self.state.panic_if_told();
         self.state.now = now;
         self.state.tick.0 += 1;
         self.state.wake_up();

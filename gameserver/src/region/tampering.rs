@@ -24,7 +24,7 @@ impl RegionState {
             return vec![command];
         }
         match self.config.fault {
-            Fault::None | Fault::DoubleGem => vec![command],
+            Fault::None | Fault::DoubleGem | Fault::Panic => vec![command],
             Fault::DropCommand => {
                 self.mischief.done = true;
                 self.skip(user, command.number);
@@ -39,6 +39,14 @@ impl RegionState {
                 self.mischief.held = Some((user, command));
                 Vec::new()
             }
+        }
+    }
+
+    /// The end of this region, and of all that its thread has.
+    #[expect(clippy::panic, reason = "what it is for")]
+    pub(super) fn panic_if_told(&self) {
+        if self.config.fault == Fault::Panic {
+            panic!("told to");
         }
     }
 

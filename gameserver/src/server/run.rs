@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
@@ -61,6 +62,9 @@ pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failu
     node.readiness.started();
     running.until_drained(&settings, &node).await
 }
+
+/// From the last news of a lost thread until its owner has heard how it ended.
+const LOSS_NEWS: Duration = Duration::from_secs(1);
 
 /// A game server at work.
 struct Running {
@@ -155,6 +159,7 @@ impl Running {
                 Some(ControlEnd::Superseded(region)) => Err(Failure::failed(format!(
                     "another process serves region {region} now; let only one of this name run, and start it again"
                 ))),
+                None => return Err(world_lost(node).await),
                 other => Err(Failure::failed(format!("the world came to an end by itself: {other:?}"))),
             },
         };
@@ -190,7 +195,7 @@ impl Running {
                     return Ok(());
                 }
                 Some(ControlEnd::Superseded(_)) => {}
-                None => return Ok(()),
+                None => return Err(world_lost(node).await),
             }
         }
     }
@@ -224,6 +229,16 @@ fn now(clock: Monotonic) -> Moment {
         mono_us: clock.now_us(),
         wall_ms: net::clock::wall_ms(),
     }
+}
+
+/// The world says nothing any more: a panic ends its news before its owner has heard how it ended.
+async fn world_lost(node: &Node) -> Failure {
+    let fatal = tokio::time::timeout(LOSS_NEWS, node.owners.failed()).await;
+    let fatal = fatal.unwrap_or_else(|_| Fatal {
+        thread: "world".to_owned(),
+        loss: Loss::Ended("nobody had asked it to".to_owned()),
+    });
+    fatal.into()
 }
 
 fn store_lost(thread: &str) -> Fatal {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use net::link::{LinkConfig, LinkContext};
 use net::udp::BatchSocket;
 use node::data_dir::DataDir;
-use node::life::Failure;
+use node::life::{Failure, Owners};
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::{ProxyIdentity, Versions};
 use protocol::frame::HandshakeKey;
@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use topology::Proxy as ProxyEntry;
 
 use super::client_context::{Door, OwnNode};
+use super::ready::store_watch;
 use super::settings::ProxySettings;
 
 /// Everything that runs, before it runs.
@@ -38,7 +39,7 @@ pub(super) struct Built {
 }
 
 /// Builds a proxy on the store that the settings name.
-pub(super) async fn build(settings: &ProxySettings) -> Result<Built, Failure> {
+pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<Built, Failure> {
     let data = open_data(settings)?;
     let (path, cluster) = (settings.store_path(), data.cluster.cluster_id);
     let opening = tokio::task::spawn_blocking(move || SqliteStore::open_for(&path, cluster));
@@ -50,12 +51,16 @@ pub(super) async fn build(settings: &ProxySettings) -> Result<Built, Failure> {
         }
     })?;
     let store: Arc<dyn Store> = Arc::new(store);
-    build_of(data, &store).await
+    build_of(data, owners, &store).await
 }
 
 /// Builds a proxy on this store.
-pub(super) async fn build_with(settings: &ProxySettings, store: &Arc<dyn Store>) -> Result<Built, Failure> {
-    build_of(open_data(settings)?, store).await
+pub(super) async fn build_with(
+    settings: &ProxySettings,
+    owners: &Owners,
+    store: &Arc<dyn Store>,
+) -> Result<Built, Failure> {
+    build_of(open_data(settings)?, owners, store).await
 }
 
 fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
@@ -63,13 +68,13 @@ fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
     Ok(DataDir::open(path, name, Role::Proxy, net::clock::wall_ms())?)
 }
 
-async fn build_of(data: DataDir, store: &Arc<dyn Store>) -> Result<Built, Failure> {
+async fn build_of(data: DataDir, owners: &Owners, store: &Arc<dyn Store>) -> Result<Built, Failure> {
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
     let tcp = bind_tcp(entry.tcp).await?;
     let lanes = lanes(entry.shards)?;
     let udp = bind_udp(&entry)?;
-    let started = StoreHandle::spawn(store, StoreSettings::default());
+    let started = StoreHandle::spawn_watched(store, StoreSettings::default(), store_watch(owners));
     let (store, store_threads) = started.map_err(Failure::failed)?;
     let own = OwnNode {
         cluster_id: data.cluster.cluster_id,

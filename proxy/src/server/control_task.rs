@@ -65,7 +65,8 @@ impl ControlTask {
             match key_work(move || judge.offer(&offered)).await {
                 Ok(Ok(Some(view))) => {
                     tracing::info!(version = %view.version(), "a newer topology is in force");
-                    tell_all(&context.shards, || Order::Recheck);
+                    let listed = Arc::new(view.topology().clone());
+                    tell_all(&context.shards, || Order::Recheck(Arc::clone(&listed)));
                     tokio::task::spawn_blocking(move || topologies.keep(&view));
                 }
                 Ok(Err(error)) => {

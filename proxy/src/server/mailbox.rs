@@ -2,6 +2,7 @@
 //! neither ever waits for the other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use net::link::HandedLink;
 use net::link_core::Sealed;
@@ -11,6 +12,7 @@ use protocol::ids::NodeNumber;
 use protocol::message::subscription::Topology;
 use protocol::ticket::RawTicket;
 use tokio::sync::mpsc;
+use topology::Topology as World;
 
 use super::directory::ShardIndex;
 use super::handshake_permits::HandshakePermit;
@@ -36,8 +38,8 @@ pub(super) enum Order {
     Attach(ClientId, AttachVerdict),
     /// A ticket was renewed; where else the client may go.
     Ticket(ClientId, Box<RawTicket>, Vec<SocketAddr>),
-    /// The topology in force has changed: every peer is looked at again.
-    Recheck,
+    /// The topology in force has changed: every peer is looked at again, and this says who may serve what.
+    Recheck(Arc<World>),
     /// Tell clients where else to go.
     Drain(Vec<SocketAddr>),
     /// Send away who is still here.

@@ -70,7 +70,7 @@ impl Proxy {
     /// # Errors
     /// What the operator has to change, or what could not be reached.
     pub async fn start(settings: &ProxySettings, node: &Node) -> Result<Self, Failure> {
-        Starting::new(build(settings).await?, settings, node)?.start(settings)
+        Starting::new(build(settings, &node.owners).await?, settings, node)?.start(settings)
     }
 
     /// As [`start`](Self::start), on a store that is open already.
@@ -82,7 +82,7 @@ impl Proxy {
         node: &Node,
         store: Arc<dyn Store>,
     ) -> Result<Self, Failure> {
-        Starting::new(build_with(settings, &store).await?, settings, node)?.start(settings)
+        Starting::new(build_with(settings, &node.owners, &store).await?, settings, node)?.start(settings)
     }
 
     /// Makes a shard panic, to see what becomes of its process.

@@ -6,14 +6,32 @@ use std::future::Future;
 use std::sync::Arc;
 
 use node::admin::{Check, Readiness, link_check};
-use node::life::{Ended, Node};
+use node::life::{Ended, Node, Owners, Patience, Pulse};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
-use store::StoreHandle;
 use store::probe::{ProbeNews, probe};
+use store::{StoreHandle, StorePulse};
 use tokio_util::sync::CancellationToken;
 
 use super::shard_handle::Shards;
+
+/// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
+pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> Box<dyn StorePulse> + use<> {
+    let owners = owners.clone();
+    move |name| Box::new(WatchedStore(owners.watch(name, Patience::STORE)))
+}
+
+struct WatchedStore(Pulse);
+
+impl StorePulse for WatchedStore {
+    fn begin_wait(&self) {
+        self.0.begin_wait();
+    }
+
+    fn begin_work(&self) {
+        self.0.begin_work();
+    }
+}
 
 /// Asks the store until `stop`. Until it has answered, the node is not ready.
 pub(super) fn probe_store(

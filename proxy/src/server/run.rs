@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use node::life::{Exit, Failure, Node, NodeProcess};
+use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess};
 use node::listen_file;
 use node::telemetry::LINK_METRICS;
 use serde_json::json;
@@ -36,7 +36,9 @@ pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
         () = node.shutdown.draining() => {}
         fatal = node.owners.failed() => return Err(fatal.into()),
         thread = proxy.store_broken() => {
-            return Err(Failure::failed(format!("the thread \"{thread}\" has ended by itself")));
+            let loss = Loss::Ended("it panicked".to_owned());
+            let thread = thread.to_owned();
+            return Err(Fatal { thread, loss }.into());
         }
     }
     tracing::info!(sessions = proxy.sessions().sessions, "draining");

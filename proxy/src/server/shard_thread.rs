@@ -219,7 +219,8 @@ impl Running {
             Order::Ticket(client, ticket, others) => {
                 shard.ticket_renewed(client, &ticket, &others, now, sink);
             }
-            Order::Recheck => {
+            Order::Recheck(listed) => {
+                shard.handle_topology(listed);
                 for (id, code) in self.peers.refused(&*self.desk.context.directory) {
                     shard.close_link(id, code, now);
                 }

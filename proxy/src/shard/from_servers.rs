@@ -144,7 +144,7 @@ impl<S: Sealing> Shard<S> {
     /// new then, and it has to be asked for everything again.
     fn serving(&mut self, node: NodeNumber, serving: &Serving) {
         let (region, region_epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        if !self.topology.may_serve(node, region) {
+        if !self.listed.may_serve(node, region) {
             return self.count("serving_denied");
         }
         if self.edge.server_of(region) == Some((node, region_epoch)) {

@@ -73,6 +73,8 @@ pub struct ShardConfig {
 pub struct Shard<S> {
     config: ShardConfig,
     topology: Arc<Topology>,
+    /// Who may serve what, by the topology in force; what the world looks like stays as it was at the start.
+    listed: Arc<Topology>,
     edge: Edge,
     links: ServerLinks<S>,
     clients: FastMap<ClientId, Client<S>>,
@@ -99,6 +101,7 @@ impl<S: Sealing> Shard<S> {
         Self {
             edge: Edge::new(config.edge.clone(), Arc::clone(&topology)),
             config,
+            listed: Arc::clone(&topology),
             topology,
             links: ServerLinks::new(),
             clients: FastMap::default(),
@@ -113,6 +116,11 @@ impl<S: Sealing> Shard<S> {
             wanted: Vec::new(),
             effects: Vec::new(),
         }
+    }
+
+    /// A newer topology is in force: whoever it lists for a region may serve it.
+    pub fn handle_topology(&mut self, listed: Arc<Topology>) {
+        self.listed = listed;
     }
 
     /// Takes a datagram, decrypting it in place.

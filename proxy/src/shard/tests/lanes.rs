@@ -249,3 +249,39 @@ fn a_repeated_confirmation_is_no_news_and_a_lie_about_a_region_changes_nothing()
         Some((A, RegionEpoch(REGION_EPOCH)))
     );
 }
+
+/// As `TOPOLOGY`, and B may serve the west as well.
+const STANDBY: &str = r#"
+[[region]]
+name = "west"
+number = 1
+min = [0, 0]
+max = [128, 128]
+server = "a"
+standby = ["b"]
+
+[[region]]
+name = "east"
+number = 2
+min = [128, 0]
+max = [256, 128]
+server = "b"
+"#;
+
+#[test]
+fn whoever_a_newer_topology_lists_for_a_region_may_serve_it_at_once() {
+    let mut scene = Scene::served();
+    let claim = Serving {
+        region: WEST.0,
+        region_epoch: REGION_EPOCH + 1,
+    };
+    scene.says(B, claim);
+    assert_eq!((scene.count_of("serving_denied"), scene.questions.len()), (1, 0));
+    let (before, _) = TOPOLOGY.split_once("[grid]").unwrap();
+    let newer = topology::parse("newer.toml", &[before, STANDBY].concat());
+    scene
+        .shard
+        .handle_topology(Arc::new(newer.unwrap_or_else(|mistakes| panic!("{mistakes}"))));
+    scene.says(B, claim);
+    assert_eq!((scene.count_of("serving_denied"), scene.questions.len()), (1, 1));
+}
