@@ -17,8 +17,7 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// The topology in force, as links see it. Asked at each handshake, and for live links at
-/// [`LinkContext::recheck`](super::LinkContext::recheck).
+/// The topology in force, as links see it. Asked at each handshake, and for live links when another one comes into force.
 pub trait PeerDirectory: Send + Sync {
     /// What the topology says of this node.
     fn standing(&self, uuid: NodeUuid) -> PeerStanding;
