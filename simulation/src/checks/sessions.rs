@@ -2,7 +2,8 @@
 
 use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
-use proxy::edge::{EdgeEffect, SessionView};
+use proxy::edge::SessionView;
+use proxy::shard::ShardEffect;
 
 use super::Checks;
 
@@ -35,10 +36,11 @@ impl Checks {
         node: NodeNumber,
         life: u32,
         sessions: impl Iterator<Item = SessionView>,
-        effects: &[EdgeEffect],
+        effects: &[ShardEffect],
+        said: &[(NodeNumber, ProxyToServer)],
     ) {
         if let Some(due) = self.refusal_due.take()
-            && !effects.contains(&EdgeEffect::Refused("output_late"))
+            && !effects.contains(&ShardEffect::Count("output_late"))
         {
             self.fail(due);
         }
@@ -62,10 +64,7 @@ impl Checks {
                 ));
             }
         }
-        for effect in effects {
-            let EdgeEffect::ToServer(server, message) = effect else {
-                continue;
-            };
+        for (server, message) in said {
             let (user, epoch) = match message {
                 ProxyToServer::Inputs(message) => (message.user, message.owner_epoch),
                 ProxyToServer::Command(message) => (message.user, message.owner_epoch),

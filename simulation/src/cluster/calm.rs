@@ -119,7 +119,7 @@ impl Cluster {
             .proxies
             .get(&proxy)
             .into_iter()
-            .flat_map(|proxy| proxy.edge.session_views());
+            .flat_map(|proxy| proxy.shard.edge().session_views());
         let session = sessions
             .find(|session| session.user == user)
             .ok_or_else(|| format!("H5: proxy {proxy} has no session of user {user}"))?;
@@ -218,7 +218,7 @@ impl Cluster {
     /// H7: proxies keep no session without a device.
     fn sessions_gone(&self) -> Result<(), String> {
         for (node, proxy) in &self.proxies {
-            for session in proxy.edge.session_views() {
+            for session in proxy.shard.edge().session_views() {
                 let has_device = self.bots.iter().any(|bot| {
                     let conn = bot.conn.map(|conn| &self.conns[conn]);
                     bot.user == session.user && conn.is_some_and(|conn| conn.proxy == *node)

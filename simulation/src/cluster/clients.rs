@@ -4,17 +4,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use client::core::{Attachment, ClientEffect, DatagramKeys};
+use net::link_core::Clear;
 use protocol::Code;
 use protocol::attach::Attach;
+use protocol::frame::FrameType;
 use protocol::identity::{Clock, Validity};
-use protocol::ids::{AttachNo, NodeNumber, RegionNumber, SessionId};
+use protocol::ids::{AttachNo, RegionNumber, SessionId};
 use protocol::keys::{DatagramSecret, Direction, Prk};
 use protocol::message::family::{BatchMessage, ClientToProxy};
 use protocol::ticket::{AccountKind, RawTicket, Ticket};
-use proxy::edge::{Admission, EdgeInput, SessionHandle};
+use proxy::edge::Admission;
+use proxy::shard::{Arrival, ClientId};
 use store::{StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event, ToClient, Welcome};
+use super::shards::sealed;
 use super::state::{Cluster, Conn, Phase, WALL_MS};
 use crate::bot::{Goes, Presence};
 use crate::checks::Issued;
@@ -28,6 +32,11 @@ const WALK_US: u64 = 3_000_000;
 
 fn cid_of(conn: usize) -> [u8; 8] {
     (conn as u64 + 1).to_be_bytes()
+}
+
+/// A connection's stream, as its shard knows it.
+pub(super) fn client_id(conn: usize) -> ClientId {
+    ClientId(conn as u64)
 }
 
 fn address_of(conn: usize) -> SocketAddr {
@@ -102,7 +111,6 @@ impl Cluster {
             bot: index,
             proxy,
             life: self.proxies.get(&proxy).map_or(0, |proxy| proxy.life),
-            handle: None,
             is_alive: true,
             at_client: true,
             last_up_us: 0,
@@ -171,7 +179,7 @@ impl Cluster {
     }
 
     fn admit(&mut self, number: usize, ticket: Ticket, bytes: Bytes) {
-        let conn = &mut self.conns[number];
+        let conn = &self.conns[number];
         let (datagrams_to_proxy, datagrams_to_client) = datagram_keys(number);
         let admission = Admission {
             user: ticket.user,
@@ -185,45 +193,22 @@ impl Cluster {
             datagrams_to_proxy,
             datagrams_to_client,
         };
-        let proxy = conn.proxy;
-        self.welcome = Some((number, ticket, bytes));
-        self.edge_input(proxy, EdgeInput::Admit(Box::new(admission)));
-        if self.welcome.take().is_some() {
-            self.break_conn(number);
-        }
-    }
-
-    pub(super) fn admitted(&mut self, node: NodeNumber, handle: SessionHandle, cid: [u8; 8]) {
-        let Some((number, ticket, ticket_bytes)) = self.welcome.take() else {
-            return;
-        };
-        if cid != cid_of(number) {
-            return self.checks.fail("another connection was admitted".to_owned());
-        }
-        let conn = &mut self.conns[number];
-        conn.handle = Some(handle);
-        let attach_no = AttachNo(conn.attach_no);
-        if let Some(proxy) = self.proxies.get_mut(&node) {
-            proxy.conns.insert(handle, number);
-        }
+        let (proxy, attach_no) = (conn.proxy, AttachNo(conn.attach_no));
         let welcome = Welcome {
             ticket,
-            ticket_bytes,
+            ticket_bytes: bytes,
             attach_no,
         };
         self.stream_down(number, ToClient::Welcome(Box::new(welcome)));
-    }
-
-    pub(super) fn conn_of(&self, node: NodeNumber, handle: SessionHandle) -> Option<usize> {
-        self.proxies.get(&node)?.conns.get(&handle).copied()
-    }
-
-    pub(super) fn forget_handle(&mut self, node: NodeNumber, handle: SessionHandle) {
-        if let Some(proxy) = self.proxies.get_mut(&node)
-            && let Some(number) = proxy.conns.remove(&handle)
-        {
-            self.conns[number].handle = None;
-        }
+        let arrival = Arrival {
+            id: client_id(number),
+            sealing: Clear::default(),
+            admission: Box::new(admission),
+            claims: ticket,
+        };
+        self.with_shard(proxy, |shard, now, datagrams| {
+            shard.client_arrived(arrival, now, datagrams);
+        });
     }
 
     fn stream_us(&mut self) -> u64 {
@@ -362,14 +347,19 @@ impl Cluster {
             .at(self.conns[number].last_up_us, Event::StreamUp(number, message));
     }
 
-    pub(super) fn proxy_hears_client(&mut self, number: usize, message: ClientToProxy) {
+    pub(super) fn proxy_hears_client(&mut self, number: usize, message: &ClientToProxy) {
         let conn = &self.conns[number];
         let lives = self
             .proxies
             .get(&conn.proxy)
             .is_some_and(|proxy| proxy.life == conn.life);
-        if let (Some(handle), true, true) = (conn.handle, lives, conn.is_alive) {
-            self.edge_input(conn.proxy, EdgeInput::FromClient(handle, message));
+        if lives && conn.is_alive {
+            let (proxy, mut record) = (conn.proxy, Vec::new());
+            message.encode(&mut record);
+            let bytes = sealed(FrameType::Batch, &record, self.moment());
+            self.with_shard(proxy, |shard, now, datagrams| {
+                shard.from_client(client_id(number), &bytes, now, datagrams);
+            });
         }
     }
 
@@ -419,20 +409,14 @@ impl Cluster {
     }
 
     pub(super) fn proxy_hears_datagram(&mut self, number: usize, mut bytes: Vec<u8>) {
-        let now_ms = self.now_ms();
-        let conn = &self.conns[number];
-        let node = conn.proxy;
-        let Some(proxy) = self.proxies.get_mut(&node) else {
-            return;
-        };
-        if proxy.phase != Phase::Up || proxy.stalled_until_us > self.schedule.now_us() {
+        let node = self.conns[number].proxy;
+        if self.is_stalled(node) {
             return;
         }
-        let mut sink = Vec::new();
-        proxy
-            .edge
-            .handle_datagram(address_of(number), &mut bytes, now_ms, &mut self.dice, &mut sink);
-        self.after_edge(node, sink);
+        let mut dice = self.dice.fork();
+        self.with_shard(node, |shard, now, datagrams| {
+            shard.datagram(address_of(number), &mut bytes, now, &mut dice, datagrams);
+        });
     }
 
     pub(super) fn client_hears_datagram(&mut self, number: usize, mut bytes: Vec<u8>) {

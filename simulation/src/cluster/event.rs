@@ -80,7 +80,7 @@ pub(crate) enum Event {
     Arrive(Way, Vec<u8>, Option<Strike>),
     /// Something is due in a world.
     Tick(NodeNumber, u32),
-    EdgeTick(NodeNumber, u32),
+    ShardTick(NodeNumber, u32),
     /// A proxy asks again who serves a region.
     AskService(NodeNumber, u32, RegionNumber),
     StoreArrive(Asker, StoreRequest, Option<Fault>),
@@ -117,7 +117,7 @@ impl Event {
     pub(crate) fn is_noise(&self) -> bool {
         match self {
             Self::Tick(..)
-            | Self::EdgeTick(..)
+            | Self::ShardTick(..)
             | Self::Bot(_)
             | Self::DatagramUp(..)
             | Self::DatagramDown(..)
@@ -132,7 +132,7 @@ impl Event {
     pub(crate) fn node(&self, listener_or_dialer: impl Fn(&Way) -> NodeNumber) -> Option<NodeNumber> {
         match self {
             Self::Arrive(way, ..) | Self::LinkUp(way) | Self::LinkDown(way) => Some(listener_or_dialer(way)),
-            Self::Tick(node, _) | Self::EdgeTick(node, _) | Self::AskService(node, ..) => Some(*node),
+            Self::Tick(node, _) | Self::ShardTick(node, _) | Self::AskService(node, ..) => Some(*node),
             Self::StoreAnswer(asker, _) => match asker {
                 Asker::World { server, .. } | Asker::Start { server, .. } | Asker::Serve { server, .. } => {
                     Some(*server)

@@ -2,11 +2,11 @@
 
 mod calm;
 mod clients;
-mod edges;
 mod event;
 mod processes;
 mod run;
 mod servers;
+mod shards;
 mod state;
 mod stores;
 mod troubles;

@@ -1,7 +1,5 @@
 //! Processes start, die at any moment, and come back with nothing but what the store knows.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use gameserver::demo::DemoGame;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
@@ -9,10 +7,11 @@ use gameserver::region::{Region, RegionConfig};
 use gameserver::world::{ArrivingPeer, Moment, Side, World};
 use net::link_core::{Clear, LinkCore, LinkLife};
 use protocol::frame::PeerClock;
-use protocol::ids::{Incarnation, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
+use protocol::ids::{Incarnation, Lane, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
 use protocol::message::family::BatchMessage;
 use protocol::node_handshake::LinkTerms;
-use proxy::edge::{Edge, EdgeConfig, EdgeInput};
+use proxy::edge::EdgeConfig;
+use proxy::shard::{Shard, ShardConfig};
 use store::{ServiceClaims, StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
@@ -31,11 +30,8 @@ impl Cluster {
         Proxy {
             life,
             phase: Phase::Down,
-            edge: Edge::new(EdgeConfig::default(), std::sync::Arc::clone(&self.topology)),
-            links: BTreeMap::new(),
-            watched: BTreeSet::new(),
+            shard: Shard::new(shard_config(), std::sync::Arc::clone(&self.topology)),
             services: ServiceClaims::default(),
-            conns: BTreeMap::new(),
             stalled_until_us: 0,
         }
     }
@@ -77,7 +73,7 @@ impl Cluster {
         let mut fresh = self.proxy_process(life);
         fresh.phase = Phase::Up;
         self.proxies.insert(node, fresh);
-        self.schedule.after(5_000, Event::EdgeTick(node, life));
+        self.schedule.after(5_000, Event::ShardTick(node, life));
         self.dial_all(node);
     }
 
@@ -217,8 +213,7 @@ impl Cluster {
                 proxy.life += 1;
                 proxy.phase = Phase::Down;
                 proxy.stalled_until_us = 0;
-                proxy.conns.clear();
-                proxy.links.clear();
+                proxy.shard = Shard::new(shard_config(), std::sync::Arc::clone(&self.topology));
                 proxy.life
             }
             (None, None) => return,
@@ -270,14 +265,13 @@ impl Cluster {
     }
 
     pub(super) fn node_link_up(&mut self, number: LinkNumber, end: End) {
-        let (link, now) = (&self.links[number.0], self.moment());
+        let link = &self.links[number.0];
         let (node, other, id) = (link.node(end), link.node(end.other()), link.id());
         let initiator = link.incarnation;
-        if let Some(proxy) = self.proxies.get_mut(&node) {
-            if proxy.phase == Phase::Up {
-                proxy.links.insert(other, link_core(now));
-                self.edge_input(node, EdgeInput::ServerUp(other));
-            }
+        if PROXIES.contains(&node) {
+            self.with_shard(node, |shard, now, datagrams| {
+                shard.link_up(id, other, link_core(now), now, datagrams);
+            });
         } else if PROXIES.contains(&other) {
             let arriving = ArrivingLane {
                 lane: self.lane_at(number),
@@ -304,12 +298,9 @@ impl Cluster {
 
     pub(super) fn node_link_down(&mut self, number: LinkNumber, end: End) {
         let link = &self.links[number.0];
-        let (node, other, id) = (link.node(end), link.node(end.other()), link.id());
-        if let Some(proxy) = self.proxies.get_mut(&node) {
-            if proxy.phase == Phase::Up {
-                proxy.links.remove(&other);
-                self.edge_input(node, EdgeInput::ServerDown(other));
-            }
+        let (node, id) = (link.node(end), link.id());
+        if PROXIES.contains(&node) {
+            self.with_shard(node, |shard, _, _| shard.link_broke(id, "eof"));
         } else {
             self.with_world(node, |world, now| world.broke(id, "eof", now));
         }
@@ -323,6 +314,16 @@ impl Cluster {
     pub(super) fn hold(&mut self, number: LinkNumber, end: End, ms: u64) {
         let until_us = (self.now_us() + ms * 1000).min(self.storm_end_us());
         self.links[number.0].hold(end, until_us);
+    }
+}
+
+/// The only shard of its proxy.
+fn shard_config() -> ShardConfig {
+    ShardConfig {
+        edge: EdgeConfig::default(),
+        messages_per_s: 200,
+        lane: Lane::FIRST,
+        lanes: Lanes::ONE,
     }
 }
 

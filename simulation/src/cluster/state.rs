@@ -6,12 +6,9 @@ use std::sync::Arc;
 
 use gameserver::region::Region;
 use gameserver::world::World;
-use net::link_core::{Clear, LinkCore};
-use protocol::geometry::CellIndex;
+use net::link_core::Clear;
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
-use protocol::message::family::{ProxyToServer, ServerToProxy};
-use proxy::edge::{Edge, SessionHandle};
-use std::collections::BTreeSet;
+use proxy::shard::Shard;
 use store::ServiceClaims;
 use store::simulated::SimulatedStore;
 use topology::Topology;
@@ -68,12 +65,8 @@ impl Server {
 pub(super) struct Proxy {
     pub(super) life: u32,
     pub(super) phase: Phase,
-    pub(super) edge: Edge,
-    /// Its links to game servers that are up.
-    pub(super) links: BTreeMap<NodeNumber, LinkCore<ServerToProxy, ProxyToServer, Clear>>,
-    pub(super) watched: BTreeSet<CellIndex>,
+    pub(super) shard: Shard<Clear>,
     pub(super) services: ServiceClaims,
-    pub(super) conns: BTreeMap<SessionHandle, usize>,
     pub(super) stalled_until_us: u64,
 }
 
@@ -82,7 +75,6 @@ pub(super) struct Conn {
     pub(super) bot: usize,
     pub(super) proxy: NodeNumber,
     pub(super) life: u32,
-    pub(super) handle: Option<SessionHandle>,
     pub(super) is_alive: bool,
     pub(super) at_client: bool,
     pub(super) last_up_us: u64,
@@ -112,8 +104,6 @@ pub(crate) struct Cluster {
     pub(super) coverage: Coverage,
     /// How many messages of each ambush may pass.
     pub(super) passing: Vec<Option<u32>>,
-    /// A connection that is being admitted.
-    pub(super) welcome: Option<(usize, protocol::ticket::Ticket, bytes::Bytes)>,
     pub(super) events: u64,
     pub(super) crossings: u64,
     pub(super) counts: BTreeMap<&'static str, u64>,
@@ -143,7 +133,6 @@ impl Cluster {
                 .iter()
                 .map(|ambush| Some(ambush.passing))
                 .collect(),
-            welcome: None,
             events: 0,
             crossings: 0,
             counts: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! The store and the way to it: requests overtake each other, fail, take effect late, and outlive those who asked.
 
-use proxy::edge::{EdgeInput, OwnerAnswer};
+use proxy::edge::OwnerAnswer;
 use store::{StoreError, StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
@@ -130,7 +130,10 @@ impl Cluster {
                 trusted,
             } => {
                 if self.proxies.get(&proxy).is_some_and(|proxy| proxy.life == life) {
-                    self.edge_input(proxy, EdgeInput::Owner(user, trusted, owner_answer(&result)));
+                    let answer = owner_answer(&result);
+                    self.with_shard(proxy, |shard, now, datagrams| {
+                        shard.owner_answered(user, trusted, answer, now, datagrams);
+                    });
                 }
             }
             Asker::Service { proxy, life, region } => {

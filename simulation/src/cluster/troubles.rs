@@ -1,8 +1,8 @@
 //! Faults out of the blue, and connections of devices that break.
 
 use protocol::ids::{NodeNumber, UserId};
-use proxy::edge::EdgeInput;
 
+use super::clients::client_id;
 use super::event::{Event, Trouble};
 use super::state::{Cluster, Phase};
 use crate::bot::{Bot, Presence};
@@ -115,9 +115,10 @@ impl Cluster {
             .proxies
             .get(&node)
             .is_some_and(|proxy| proxy.life == life && proxy.phase == Phase::Up);
-        if let (Some(handle), true) = (conn.handle, lives) {
-            self.edge_input(node, EdgeInput::ClientGone(handle));
-            self.forget_handle(node, handle);
+        if lives {
+            self.with_shard(node, |shard, now, datagrams| {
+                shard.client_broke(client_id(number), now, datagrams);
+            });
         }
     }
 }

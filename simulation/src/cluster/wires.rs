@@ -1,12 +1,13 @@
 //! Streams between nodes: when their bytes arrive, when links come and go, and what strikes them on their way.
 
 use net::link::LinkId;
-use net::link_core::{Clear, DownReason, LinkTime, Received, Sealing};
+use net::link_core::{Clear, DownReason, LinkTime, Sealing as _};
 use protocol::frame::FrameType;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::message::family::{BatchMessage, BatchReader, ProxyToServer, ServerToProxy, ServerToServer};
 
 use super::event::{Event, Strike};
+use super::shards::sealed;
 use super::state::{Cluster, Phase};
 use crate::links::{End, LinkNumber, Way};
 use crate::matrix::{Fault, Step, peer_step, proxy_step, server_step};
@@ -66,11 +67,6 @@ struct Piece {
 }
 
 impl Cluster {
-    pub(super) fn link(&self, dialer: NodeNumber, listener: NodeNumber) -> Option<LinkNumber> {
-        let found = |link: &crate::links::Link| link.dialer == dialer && link.listener == listener;
-        self.links.iter().position(found).map(LinkNumber)
-    }
-
     /// The link whose current connection this is.
     pub(super) fn link_of(&self, id: LinkId) -> Option<LinkNumber> {
         self.links.iter().position(|link| link.id() == id).map(LinkNumber)
@@ -105,29 +101,6 @@ impl Cluster {
         }
     }
 
-    /// What a proxy has said to a game server leaves.
-    pub(super) fn flush_lane(&mut self, node: NodeNumber, server: NodeNumber) {
-        let now = self.moment();
-        let Some(number) = self.link(node, server) else {
-            return;
-        };
-        let proxy = self.proxies.get_mut(&node);
-        let Some(core) = proxy.and_then(|proxy| proxy.links.get_mut(&server)) else {
-            return;
-        };
-        let mut bytes = Vec::new();
-        loop {
-            core.flush(now);
-            let unsent = core.unsent().len();
-            if unsent == 0 {
-                break;
-            }
-            bytes.extend_from_slice(core.unsent());
-            core.wrote(unsent);
-        }
-        self.leave(number, End::Listener, &bytes);
-    }
-
     /// A throttled stream takes nothing from its listener most of the time: what must arrive waits, and what ticks say is
     /// left out meanwhile.
     fn is_stuck(&mut self, number: LinkNumber, end: End) -> bool {
@@ -136,7 +109,7 @@ impl Cluster {
     }
 
     /// Bytes leave for this end. Lost when their sender has no link.
-    fn leave(&mut self, number: LinkNumber, to: End, bytes: &[u8]) {
+    pub(super) fn leave(&mut self, number: LinkNumber, to: End, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -260,7 +233,7 @@ impl Cluster {
             _ => {}
         }
         if self.proxies.contains_key(&to) {
-            self.proxy_receives(to, from, bytes);
+            self.shard_receives(to, id, bytes);
         } else {
             self.with_world(to, |world, now| world.receive(id, bytes, now));
         }
@@ -270,34 +243,6 @@ impl Cluster {
             Some(Fault::ReceiverDiesAfter) => self.crash(to, 300),
             Some(Fault::PlayerLeaves) => self.log_out(strike.and_then(|strike| strike.player)),
             _ => {}
-        }
-    }
-
-    /// What a game server's bytes say, one message after the other.
-    fn proxy_receives(&mut self, node: NodeNumber, from: NodeNumber, bytes: &[u8]) {
-        let now: LinkTime = self.moment();
-        if let Some(core) = self
-            .proxies
-            .get_mut(&node)
-            .and_then(|proxy| proxy.links.get_mut(&from))
-        {
-            core.receive(bytes);
-        }
-        loop {
-            let proxy = self.proxies.get_mut(&node);
-            let Some(core) = proxy.and_then(|proxy| proxy.links.get_mut(&from)) else {
-                return;
-            };
-            match core.next(now) {
-                Ok(Some(Received::Message(message))) => self.proxy_hears(node, from, message),
-                Ok(Some(Received::Heartbeat(_))) => {}
-                Ok(None) => return,
-                Err(reason) => {
-                    return self.checks.fail(format!(
-                        "proxy {node} cannot take what server {from} says: {reason:?}"
-                    ));
-                }
-            }
         }
     }
 
@@ -404,13 +349,6 @@ impl Cluster {
 
 /// A frame of these messages; none of none.
 fn piece(messages: &[u8], strike: Option<Strike>, now: LinkTime) -> Option<Piece> {
-    if messages.is_empty() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    let write = |out: &mut Vec<u8>| out.extend_from_slice(messages);
-    Clear::default()
-        .seal(FrameType::Batch, now, &mut bytes, write)
-        .ok()?;
+    let bytes = (!messages.is_empty()).then(|| sealed(FrameType::Batch, messages, now))?;
     Some(Piece { bytes, strike })
 }

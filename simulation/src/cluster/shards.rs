@@ -1,0 +1,330 @@
+//! The process of a proxy as far as the simulation needs one: it passes bytes and time to its shard, and carries out what
+//! the shard wants. Between any two messages that a shard hears its routes are looked at.
+
+use std::net::SocketAddr;
+
+use net::link::LinkId;
+use net::link_core::{Clear, DownReason, Sealing as _};
+use protocol::Code;
+use protocol::frame::{Close, FrameType};
+use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::message::family::{BatchMessage, BatchReader, ProxyToClient, ProxyToServer, ServerToProxy};
+use proxy::shard::{AttachVerdict, ClientId, Moment, Question, Shard, ShardEffect};
+use store::claims::ASK_AGAIN_MS;
+use store::{Announced, Serving, StoreRequest, StoreResult};
+
+use super::event::{Asker, Event, ToClient};
+use super::state::{Cluster, Phase};
+use crate::links::{End, LinkNumber};
+
+/// Between looks at a shard of which nothing is heard, microseconds.
+const SHARD_TICK_US: u64 = 20_000;
+
+/// Where a shard's datagrams go.
+pub(super) type Datagrams = Vec<(SocketAddr, Vec<u8>)>;
+
+impl Cluster {
+    /// Something happens in a shard that is up; then everything that comes of it.
+    pub(super) fn with_shard(
+        &mut self,
+        node: NodeNumber,
+        act: impl FnOnce(&mut Shard<Clear>, Moment, &mut Datagrams),
+    ) {
+        let (now, mut datagrams) = (self.moment(), Vec::new());
+        let proxy = self.proxies.get_mut(&node);
+        let Some(proxy) = proxy.filter(|proxy| proxy.phase == Phase::Up) else {
+            return;
+        };
+        act(&mut proxy.shard, now, &mut datagrams);
+        self.after_shard(node, datagrams);
+    }
+
+    /// A look by the clock.
+    pub(super) fn shard_tick(&mut self, node: NodeNumber, life: u32) {
+        if self.proxies.get(&node).is_some_and(|proxy| proxy.life == life) {
+            self.with_shard(node, |_, _, _| {});
+            self.schedule.after(SHARD_TICK_US, Event::ShardTick(node, life));
+        }
+    }
+
+    /// The end of a round: what the shard wants is done, and what it said leaves.
+    fn after_shard(&mut self, node: NodeNumber, mut datagrams: Datagrams) {
+        let (now, mut effects) = (self.moment(), Vec::new());
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        let life = proxy.life;
+        proxy.shard.settle(now, &mut datagrams);
+        proxy.shard.take_effects(&mut effects);
+        for effect in effects.extract_if(.., |effect| matches!(effect, ShardEffect::Beat(..))) {
+            if let ShardEffect::Beat(link, heartbeat) = effect {
+                proxy.shard.beat(link, heartbeat);
+            }
+        }
+        let streams = self.lanes_out(node, now);
+        let said: Vec<(NodeNumber, ProxyToServer)> = streams
+            .iter()
+            .flat_map(|(number, bytes)| {
+                let listener = self.links[number.0].listener;
+                said(bytes).into_iter().map(move |message| (listener, message))
+            })
+            .collect();
+        if let Some(proxy) = self.proxies.get(&node) {
+            self.checks
+                .routes(node, life, proxy.shard.edge().session_views(), &effects, &said);
+        }
+        for (to, bytes) in datagrams {
+            self.trace.bytes(&bytes);
+            self.datagram_down(to, &bytes);
+        }
+        self.clients_out(node, now);
+        // Before what comes of the effects: a verdict makes the shard say more.
+        for (number, bytes) in streams {
+            self.leave(number, End::Listener, &bytes);
+        }
+        for effect in effects {
+            self.shard_effect(node, effect);
+        }
+    }
+
+    /// What a shard has said to game servers, lane by lane.
+    fn lanes_out(&mut self, node: NodeNumber, now: Moment) -> Vec<(LinkNumber, Vec<u8>)> {
+        let mut streams = Vec::new();
+        for number in self.link_numbers() {
+            let link = &self.links[number.0];
+            let (dialer, id) = (link.dialer, link.id());
+            let proxy = self.proxies.get_mut(&node).filter(|_| dialer == node);
+            let Some(proxy) = proxy else { continue };
+            let mut bytes = Vec::new();
+            loop {
+                proxy.shard.flush_link(id, now);
+                let unsent = proxy.shard.link_unsent(id).len();
+                if unsent == 0 {
+                    break;
+                }
+                bytes.extend_from_slice(proxy.shard.link_unsent(id));
+                proxy.shard.link_wrote(id, unsent);
+            }
+            if !bytes.is_empty() {
+                streams.push((number, bytes));
+            }
+        }
+        streams
+    }
+
+    /// What a shard has said to devices.
+    fn clients_out(&mut self, node: NodeNumber, now: Moment) {
+        loop {
+            let mut ids = Vec::new();
+            let Some(proxy) = self.proxies.get_mut(&node) else {
+                return;
+            };
+            proxy.shard.flush_clients(now, &mut ids);
+            if ids.is_empty() {
+                return;
+            }
+            for id in ids {
+                let Some(proxy) = self.proxies.get_mut(&node) else {
+                    return;
+                };
+                let bytes = proxy.shard.client_unsent(id).to_vec();
+                proxy.shard.client_wrote(id, bytes.len());
+                self.tell_client(id, &bytes);
+            }
+        }
+    }
+
+    fn tell_client(&mut self, id: ClientId, bytes: &[u8]) {
+        self.trace.bytes(bytes);
+        for said in heard_by_client(bytes) {
+            self.stream_down(id.0 as usize, said);
+        }
+    }
+
+    fn shard_effect(&mut self, node: NodeNumber, effect: ShardEffect) {
+        let life = self.proxies.get(&node).map_or(0, |proxy| proxy.life);
+        match effect {
+            ShardEffect::Ask(question) => self.shard_asks(node, &question),
+            ShardEffect::ReadOwner(user, trusted) => {
+                let asker = Asker::Owner {
+                    proxy: node,
+                    life,
+                    user,
+                    trusted,
+                };
+                self.ask(asker, StoreRequest::ReadOwner { user });
+            }
+            ShardEffect::LinkEnded(id, _, reason, _) => self.lane_ended(node, id, reason),
+            ShardEffect::ClientEnded(id, code, bytes) => {
+                self.tell_client(id, &bytes);
+                if code == Some(Code::Protocol) {
+                    self.checks
+                        .fail(format!("proxy {node} says that an honest device broke a rule"));
+                }
+            }
+            ShardEffect::Count(label) => self.shard_counts(node, label),
+            ShardEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
+            ShardEffect::Beat(..) | ShardEffect::Heard(..) | ShardEffect::SoftDropped(_) => {}
+        }
+    }
+
+    fn shard_asks(&mut self, node: NodeNumber, question: &Question) {
+        match *question {
+            Question::Service(claim) => self.shard_hears_serving(node, claim),
+            // Devices of the simulation sign what they say; the game server looks at it again.
+            Question::Attach(client, _) => self.with_shard(node, |shard, now, datagrams| {
+                shard.attach_verified(client, AttachVerdict::Genuine, now, datagrams);
+            }),
+            Question::Renewal(..) => self
+                .checks
+                .fail(format!("proxy {node} renews a ticket that outlives the run")),
+        }
+    }
+
+    fn shard_counts(&mut self, node: NodeNumber, label: &'static str) {
+        let now_us = self.now_us();
+        self.trace
+            .line(now_us, || format!("  proxy {node} counts {label}"));
+        match label {
+            "owner_epoch_unissued" => self.checks.fail(format!(
+                "proxy {node} trusted an owner epoch that nobody has issued"
+            )),
+            "cell_malformed" | "cells_malformed" | "wrong_lane" => self.checks.fail(format!(
+                "proxy {node} refuses what an honest server says: {label}"
+            )),
+            _ => {}
+        }
+        *self.counts.entry(label).or_default() += 1;
+    }
+
+    /// A shard has ended a lane by itself, or hears that it broke.
+    fn lane_ended(&mut self, node: NodeNumber, id: LinkId, reason: DownReason) {
+        let Some(number) = self.link_of(id) else { return };
+        if self.links[number.0].is_up(End::Dialer) {
+            self.checks
+                .fail(format!("proxy {node} ends an honest link: {reason:?}"));
+        }
+    }
+
+    /// What a game server's bytes say, one message after the other.
+    pub(super) fn shard_receives(&mut self, node: NodeNumber, id: LinkId, bytes: &[u8]) {
+        let now = self.moment();
+        let (mut clear, mut passed_on) = (Clear::default(), 0);
+        clear.extend(bytes);
+        while let Ok(Some(frame)) = clear.next_frame(0) {
+            passed_on += 1;
+            if frame.frame_type != FrameType::Batch {
+                // A goodbye.
+                let goodbye = sealed(frame.frame_type, &frame.payload, now);
+                self.with_shard(node, |shard, now, datagrams| {
+                    shard.from_server(id, &goodbye, now, datagrams);
+                });
+                continue;
+            }
+            let whole = frame.payload.clone();
+            let mut reader = BatchReader::new(frame.payload);
+            let mut start = 0;
+            while let Ok(Some((family, body))) = reader.next_body() {
+                let end = whole.len() - reader.rest_bytes();
+                if let (Ok(message), Some(proxy)) =
+                    (ServerToProxy::parse(family, body), self.proxies.get(&node))
+                {
+                    self.checks.expect(&message, proxy.shard.edge().session_views());
+                }
+                let one = sealed(FrameType::Batch, &whole[start..end], now);
+                self.with_shard(node, |shard, now, datagrams| {
+                    shard.from_server(id, &one, now, datagrams);
+                });
+                start = end;
+            }
+        }
+        if passed_on == 0 {
+            self.checks
+                .fail(format!("proxy {node} hears less than a frame of a server"));
+        }
+    }
+
+    /// A server says what it serves: the store is asked, unless it has said so before.
+    fn shard_hears_serving(&mut self, node: NodeNumber, claim: Serving) {
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        let life = proxy.life;
+        match proxy.services.announce(claim) {
+            Announced::Known => self.shard_told(node, claim),
+            Announced::Ask => self.ask_service(node, life, claim.region),
+            Announced::Waits => {}
+        }
+    }
+
+    fn shard_told(&mut self, node: NodeNumber, serving: Serving) {
+        self.with_shard(node, |shard, now, datagrams| {
+            shard.service_confirmed(serving, now, datagrams);
+        });
+    }
+
+    fn ask_service(&mut self, proxy: NodeNumber, life: u32, region: RegionNumber) {
+        let asker = Asker::Service { proxy, life, region };
+        self.ask(asker, StoreRequest::ReadService { region });
+    }
+
+    pub(super) fn service_again(&mut self, node: NodeNumber, life: u32, region: RegionNumber) {
+        let proxy = self.proxies.get_mut(&node).filter(|proxy| proxy.life == life);
+        if proxy.is_some_and(|proxy| proxy.services.ask_again(region)) {
+            self.ask_service(node, life, region);
+        }
+    }
+
+    pub(super) fn service_answered(&mut self, node: NodeNumber, region: RegionNumber, answer: &StoreResult) {
+        let Some(proxy) = self.proxies.get_mut(&node) else {
+            return;
+        };
+        let (life, verdict) = (proxy.life, proxy.services.answer(region, answer));
+        if let Some(serving) = verdict.confirmed {
+            self.shard_told(node, serving);
+        }
+        if verdict.again {
+            let again = Event::AskService(node, life, region);
+            self.schedule.after(ASK_AGAIN_MS * 1000, again);
+        }
+    }
+}
+
+/// A frame with this payload.
+pub(super) fn sealed(frame_type: FrameType, payload: &[u8], now: Moment) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let write = |out: &mut Vec<u8>| out.extend_from_slice(payload);
+    // Clear frames have no length that they could not have.
+    let _ = Clear::default().seal(frame_type, now, &mut bytes, write);
+    bytes
+}
+
+/// All messages of a stream's bytes; pieces of longer ones are not among them.
+fn said(bytes: &[u8]) -> Vec<ProxyToServer> {
+    let (mut clear, mut messages) = (Clear::default(), Vec::new());
+    clear.extend(bytes);
+    while let Ok(Some(frame)) = clear.next_frame(0) {
+        let mut reader = BatchReader::new(frame.payload);
+        while let Ok(Some((family, body))) = reader.next_body() {
+            messages.extend(ProxyToServer::parse(family, body));
+        }
+    }
+    messages
+}
+
+/// What a device hears in these bytes.
+fn heard_by_client(bytes: &[u8]) -> Vec<ToClient> {
+    let (mut clear, mut heard) = (Clear::default(), Vec::new());
+    clear.extend(bytes);
+    while let Ok(Some(frame)) = clear.next_frame(0) {
+        if frame.frame_type == FrameType::Close {
+            heard.extend(Close::parse(&frame.payload).map(|close| ToClient::Close(close.code)));
+            continue;
+        }
+        let mut reader = BatchReader::new(frame.payload);
+        while let Ok(Some(message)) = reader.next_message::<ProxyToClient>() {
+            heard.push(ToClient::Message(message));
+        }
+    }
+    heard
+}
