@@ -1,5 +1,5 @@
-//! The sockets of a thread's bots: a stream each, and datagrams through a socket each or through a few that they share,
-//! so that a machine can be loaded by little. Nothing here waits.
+//! The sockets of a thread's bots: a stream each, and datagrams through a socket each or through a few that they share.
+//! Nothing here waits.
 //!
 //! A socket of one's own is read when its bot acts: what came for it changes nothing before, and one visit in place of
 //! two halves what a bot costs. The kernel stamps what arrives, so no measured time depends on when it is read.

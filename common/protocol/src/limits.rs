@@ -85,6 +85,8 @@ pub const BATCH_MESSAGES_MAX: usize = 16 * 1024;
 pub const FRAGMENT_BYTES_MAX: usize = 32 * 1024;
 /// A message between nodes, family and length included, put together from fragments if need be, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// The largest cell travels in one message, with all that may stand before it.
+const _: () = assert!(CELL_BYTES_MAX + 1024 <= MESSAGE_BYTES_MAX);
 /// Other proxies named to a client.
 pub const PROXIES_NAMED_MAX: usize = 16;
 /// A topology bundle, bytes.

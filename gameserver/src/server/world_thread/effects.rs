@@ -61,12 +61,15 @@ impl Running {
     }
 
     fn beat(&mut self, link: LinkId, mut heartbeat: Heartbeat) {
-        let proxies: Vec<NodeNumber> = self
+        // A proxy has a link for each of its lanes.
+        let mut proxies: Vec<NodeNumber> = self
             .sockets
             .values()
             .filter(|socket| socket.door == Door::Proxies)
             .map(|socket| socket.peer.number)
             .collect();
+        proxies.sort_unstable();
+        proxies.dedup();
         heartbeat.topology_version = self.parts.context.directory.topology_version().0;
         let now_ms = self.parts.clock.now_ms();
         self.parts.context.loads.fill(&mut heartbeat, &proxies, now_ms);
