@@ -12,6 +12,7 @@ pub mod dial_plan;
 pub mod files;
 pub mod life;
 pub mod listen_file;
+pub mod ports;
 pub mod settings;
 pub mod telemetry;
 pub mod topology_in_force;

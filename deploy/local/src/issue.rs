@@ -4,12 +4,13 @@
 //! every start under a bundle of a higher version.
 
 use crate::data_root::DataRoot;
-use crate::ports::{self, Listener, PortError, PortFinder};
+use crate::ports::{self, Listener, PortError};
 use node::OsEntropy;
 use node::authority_dir::{AuthorityDir, AuthorityDirError, IssuedNode};
 use node::cluster_file::ClusterFile;
 use node::data_dir::{DataDir, DataDirError};
 use node::files::{self, Access, FileError};
+use node::ports::PortFinder;
 use protocol::identity::Role;
 use protocol::ids::ClusterId;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -99,7 +100,10 @@ pub(crate) fn issue(root: &DataRoot, given: &Topology) -> Result<Issued, IssueEr
     let toml = topology.to_toml();
     let mut nodes = Vec::new();
     for node in authority.issue(&toml, &topology, &mut OsEntropy, wall_ms)? {
-        let admin = SocketAddr::new(LOOPBACK, finder.find(LOOPBACK, PortUse::Tcp)?);
+        let admin = SocketAddr::new(
+            LOOPBACK,
+            finder.find(LOOPBACK, PortUse::Tcp).map_err(PortError::from)?,
+        );
         nodes.push((node, admin));
     }
     files::write(&root.path().join(TOPOLOGY_FILE), toml.as_bytes(), Access::Public)?;
@@ -163,10 +167,10 @@ fn with_ports(
     if let Some(kept) = previous.and_then(|previous| with_ports_of(given, previous))
         && ports::check_free(&kept).is_ok()
     {
-        finder.keep_off(&ports::listeners(&kept));
+        keep_off(finder, &kept);
         return Ok(kept);
     }
-    finder.keep_off(&ports::listeners(given));
+    keep_off(finder, given);
     let mut refused = None;
     let filled = given.clone().with_ports(&mut |ip, wanted| {
         finder.find(ip, wanted).unwrap_or_else(|error| {
@@ -174,7 +178,13 @@ fn with_ports(
             0
         })
     });
-    refused.map_or(Ok(filled), Err)
+    refused.map_or(Ok(filled), |none| Err(none.into()))
+}
+
+fn keep_off(finder: &mut PortFinder, topology: &Topology) {
+    for listener in ports::listeners(topology) {
+        finder.keep_off(listener.address.port(), listener.port_use);
+    }
 }
 
 /// `given` with the ports of `previous`, provided that they differ in nothing else.

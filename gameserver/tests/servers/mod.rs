@@ -13,8 +13,9 @@
 pub mod client;
 pub mod proxy;
 
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use gameserver::server::{GameServerSettings, serve};
@@ -23,6 +24,7 @@ use node::authority_dir::{AuthorityDir, IssuedNode};
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
 use node::life::{Failure, Node};
+use node::ports::PortFinder;
 use protocol::identity::Role;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -210,19 +212,13 @@ impl Drop for Server {
     }
 }
 
+/// A port for a node: no two clusters of this process get the same one, running or not.
 fn free_port(address: IpAddr, wanted: PortUse) -> u16 {
-    match wanted {
-        PortUse::Tcp => TcpListener::bind((address, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port(),
-        PortUse::Udp(_) => UdpSocket::bind((address, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port(),
-    }
+    static FINDER: LazyLock<Mutex<PortFinder>> = LazyLock::new(|| {
+        let draw = u16::from_le_bytes(protocol::entropy::array(&mut OsEntropy));
+        Mutex::new(PortFinder::new(draw))
+    });
+    FINDER.lock().unwrap().find(address, wanted).unwrap()
 }
 
 /// Waits until something holds.
