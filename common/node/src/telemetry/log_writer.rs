@@ -134,14 +134,16 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    /// Takes a write only after a word from outside, and passes it on.
+    /// Says that it is to write, and does so after a word from outside.
     struct Gated {
+        began: Sender<()>,
         may: Receiver<()>,
         written: Sender<Vec<u8>>,
     }
 
     impl Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.began.send(());
             self.may.recv().map_err(io::Error::other)?;
             let _ = self.written.send(bytes.to_vec());
             Ok(bytes.len())
@@ -154,15 +156,17 @@ mod tests {
 
     #[test]
     fn whoever_logs_never_waits_and_what_nobody_reads_is_dropped_and_counted() {
-        let ((read, may), (written, wrote)) = (channel(), channel());
-        let log = LogWriter::start(Gated { may, written }).unwrap();
+        let ((began, begins), (read, may), (written, wrote)) = (channel(), channel(), channel());
+        let log = LogWriter::start(Gated { began, may, written }).unwrap();
         let line = [b'x'; 1024];
-        // Far more than fits, to a reader that does not read: this must come to an end by itself.
+        log.push(&line);
+        begins.recv_timeout(LONG).unwrap();
+        // The first is under way to a reader that does not read. Of far more than fits this must come to an end by itself.
         for _ in 0..3_000 {
             log.push(&line);
         }
-        let dropped = log.0.lock().dropped;
-        assert!((900..=2_000).contains(&dropped), "{dropped}");
+        let fit = WAITING_BYTES_MAX / line.len();
+        assert_eq!(log.0.lock().dropped, 3_000 - fit as u64);
         let began = Instant::now();
         log.flush(Duration::from_millis(50));
         assert!(began.elapsed() < LONG, "not even the end waits for ever");
@@ -173,11 +177,7 @@ mod tests {
         log.push(b"after\n");
         log.flush(LONG);
         let all: Vec<u8> = wrote.try_iter().flatten().collect();
-        assert_eq!(
-            all.len(),
-            (3_000 - dropped as usize) * 1024 + 6,
-            "nothing else is lost"
-        );
+        assert_eq!(all.len(), (1 + fit) * line.len() + 6, "nothing else is lost");
         assert!(all.ends_with(b"after\n"));
         assert_eq!(log.0.lock().dropped, 0, "the count was told");
     }
