@@ -11,6 +11,11 @@ use node::life::{Exit, Failure, Shutdown, watch_parent};
 use std::io::Write as _;
 use std::process::ExitCode;
 
+/// Made for threads that each free what they allocate, which the hot ones are (figures: `docs/performance.md`).
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     raise_file_limit();
     match Arguments::parse().command.unwrap_or_default() {
