@@ -15,8 +15,8 @@ use crate::fixed_map::FixedMap;
 pub enum Addressee {
     /// One region.
     Region(RegionNumber),
-    /// Every region of this process.
-    Every,
+    /// Those of this process that border this region of another one or of the same.
+    Bordering(RegionNumber),
     /// The world itself: the message is about the link, or has to be verified first.
     World,
     /// Nobody here: refused.
@@ -136,9 +136,8 @@ impl Directory {
             ServerToServer::Done(message) => self.region(message.to_region),
             ServerToServer::Effect(message) => self.region(message.to_region),
             ServerToServer::Refresh(message) => self.region(message.to_region),
-            ServerToServer::Serving(_) | ServerToServer::CellUpdates(_) | ServerToServer::TickEnd(_) => {
-                Addressee::Every
-            }
+            ServerToServer::Serving(message) => Addressee::Bordering(RegionNumber(message.region)),
+            ServerToServer::CellUpdates(message) => Addressee::Bordering(RegionNumber(message.region)),
             ServerToServer::Heartbeat(_) | ServerToServer::GetTopology(_) | ServerToServer::Topology(_) => {
                 Addressee::World
             }

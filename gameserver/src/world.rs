@@ -63,7 +63,7 @@ pub struct World<S> {
     links: Links<S>,
     credits: Credits,
     /// From one region of this process to another.
-    local: VecDeque<(RegionNumber, ServerToServer)>,
+    local: VecDeque<ServerToServer>,
     /// Regions that may want something.
     touched: VecDeque<RegionNumber>,
     questions: BTreeMap<QuestionId, Question>,
@@ -100,10 +100,11 @@ impl<S: Sealing> World<S> {
     }
 
     fn add(&mut self, region: Region, now: Moment) {
-        let (number, all) = (region.number(), self.topology.regions());
-        let index = all.iter().position(|region| region.number == number).unwrap_or(0);
+        let (number, all) = (region.number(), self.topology.servers());
+        let index = all.iter().position(|server| server.number == self.node);
+        let phase = (index.unwrap_or(0), all.len());
         let period_us = self.topology.world().tick_us();
-        let schedule = TickSchedule::new(period_us, (index, all.len()), now.mono_us, now.wall_ms * 1000);
+        let schedule = TickSchedule::new(period_us, phase, now.mono_us, now.wall_ms * 1000);
         self.slots.add(region, schedule);
         self.touched.push_back(number);
     }
@@ -200,7 +201,8 @@ impl<S: Sealing> World<S> {
         let number = self.slots.next_due(now.mono_us)?;
         let late_us = self.slots.late_us(number, now.mono_us);
         let began_us = clock.now_us();
-        let period = now.mono_us / self.topology.world().tick_us().max(1);
+        // Of when it was due, which is one and the same for all regions, and not of when its turn has come.
+        let period = now.mono_us.saturating_sub(late_us) / self.topology.world().tick_us().max(1);
         let mut room = LinkRoom {
             own: self.node,
             links: &self.links,

@@ -32,7 +32,6 @@ impl RegionState {
             ServerToServer::Subscribe(message) => self.subscribe(Server(node), &message),
             ServerToServer::Unsubscribe(message) => self.unsubscribe(Server(node), &message),
             ServerToServer::CellUpdates(message) => self.update_ghosts(node, &message),
-            ServerToServer::TickEnd(_) => {}
             ServerToServer::Prepare(message) => self.prepare(node, &message),
             ServerToServer::Prepared(message) => self.prepared(node, &message),
             ServerToServer::Refuse(message) => self.refused(node, &message),

@@ -39,6 +39,8 @@ const READS_MAX: usize = 8;
 const MANY_PLAYERS: usize = 16;
 /// … of so many microseconds.
 const LANES_EVERY_US: u64 = 10_000;
+/// Ticks of one portion, microseconds.
+const PORTION_US: u64 = 2_000;
 /// A report is made this often, microseconds.
 const REPORT_EVERY_US: u64 = 250_000;
 /// The longest sleep.
@@ -353,15 +355,21 @@ impl Running {
         self.answers = answers;
     }
 
-    /// One region's tick at most: links and store are served between any two.
+    /// The regions that are due, for as long as a portion takes: links and store are served between any two portions, and
+    /// what the regions of one say leaves together.
     fn tick(&mut self) {
-        let now = self.now();
-        if let Some(ticked) = self
+        let began_us = self.parts.clock.now_us();
+        let mut now = self.now();
+        while let Some(ticked) = self
             .parts
             .world
             .tick_region(now, &mut Stopwatch(self.parts.clock))
         {
             self.metrics.ticked(&ticked);
+            now = self.now();
+            if now.mono_us >= began_us + PORTION_US {
+                break;
+            }
         }
         self.parts.world.tick_links(now);
         if let Draining::Writing(until_us) = self.draining

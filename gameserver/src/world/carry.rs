@@ -20,10 +20,10 @@ impl<S: Sealing> World<S> {
                     self.carry_out(number, effect, now);
                 }
             }
-            let Some((from, message)) = self.local.pop_front() else {
+            let Some(message) = self.local.pop_front() else {
                 return;
             };
-            self.deliver(self.node, Some(from), message, now);
+            self.deliver(self.node, message, now);
         }
     }
 
@@ -34,7 +34,7 @@ impl<S: Sealing> World<S> {
                 None => self.count("proxy_not_linked"),
             },
             RegionEffect::ToServer(node, message) if node == self.node => {
-                self.local.push_back((from, message));
+                self.local.push_back(message);
             }
             RegionEffect::ToServer(node, message) => self.say_to_server(node, &message),
             RegionEffect::Store(ticket, request) => self.ask(from, ticket, request, now),
@@ -94,7 +94,6 @@ fn sides(message: &ServerToServer) -> &'static [Side] {
         | ServerToServer::GetTopology(_)
         | ServerToServer::Topology(_) => &[Side::Dialed],
         ServerToServer::CellUpdates(_)
-        | ServerToServer::TickEnd(_)
         | ServerToServer::Prepared(_)
         | ServerToServer::Refuse(_)
         | ServerToServer::Done(_) => &[Side::Accepted],

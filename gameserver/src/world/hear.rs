@@ -1,6 +1,8 @@
 //! Where what arrives goes: users' messages to the region that has them, cells and handovers to the region they name,
 //! the rest to control.
 
+use std::sync::Arc;
+
 use net::link::LinkId;
 use net::link_core::{Received, Sealing};
 use protocol::Code;
@@ -37,7 +39,9 @@ impl<S: Sealing> World<S> {
             ProxyToServer::Topology(offered) => self.speaks_of_topology(id, TopologyWord::Bundle(offered)),
             message => match addressee {
                 Addressee::Region(region) => self.tell(region, RegionInput::FromProxy(lane, message), now),
-                Addressee::Every | Addressee::World | Addressee::Nobody => self.count("region_not_here"),
+                Addressee::Bordering(_) | Addressee::World | Addressee::Nobody => {
+                    self.count("region_not_here")
+                }
             },
         }
     }
@@ -46,26 +50,19 @@ impl<S: Sealing> World<S> {
         match message {
             ServerToServer::GetTopology(asked) => self.speaks_of_topology(id, TopologyWord::Question(asked)),
             ServerToServer::Topology(offered) => self.speaks_of_topology(id, TopologyWord::Bundle(offered)),
-            message => self.deliver(node, None, message, now),
+            message => self.deliver(node, message, now),
         }
     }
 
-    /// A message between regions, from a peer or from `from` of this process. What a region publishes goes to all others:
-    /// they know what they asked for.
-    pub(super) fn deliver(
-        &mut self,
-        node: NodeNumber,
-        from: Option<RegionNumber>,
-        message: ServerToServer,
-        now: Moment,
-    ) {
+    /// A message between regions, from a peer or from another region of this process. What a region publishes, and who
+    /// serves it, concerns those that border it: nobody else meets its players or sees its cells.
+    pub(super) fn deliver(&mut self, node: NodeNumber, message: ServerToServer, now: Moment) {
         match self.directory.peer_message(&message) {
             Addressee::Region(region) => self.tell(region, RegionInput::FromPeer(node, message), now),
-            Addressee::Every => {
-                for region in self.slots.numbers() {
-                    if Some(region) != from {
-                        self.tell(region, RegionInput::FromPeer(node, message.clone()), now);
-                    }
+            Addressee::Bordering(of) => {
+                let topology = Arc::clone(&self.topology);
+                for &region in topology.neighbours(of) {
+                    self.tell(region, RegionInput::FromPeer(node, message.clone()), now);
                 }
             }
             Addressee::World | Addressee::Nobody => self.count("region_not_here"),

@@ -10,7 +10,7 @@ use protocol::frame::PeerClock;
 use protocol::ids::{Incarnation, Lane, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
 use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::player::Join;
-use protocol::message::subscription::{Subscribe, Unsubscribe};
+use protocol::message::subscription::{Serving, Subscribe, Unsubscribe};
 use protocol::node_handshake::LinkTerms;
 use store::simulated::SimulatedStore;
 use store::{StoreReply, StoreRequest};
@@ -23,14 +23,30 @@ use crate::process_numbers::ProcessNumbers;
 use crate::region::{NoClock, RegionConfig};
 
 const OWN: NodeNumber = NodeNumber(1);
+const PEER: NodeNumber = NodeNumber(2);
 const EDGE: NodeNumber = NodeNumber(101);
 const TICK_US: u64 = 50_000;
 
 type ProxyEnd = LinkCore<ServerToProxy, ProxyToServer, Clear>;
 
-fn topology() -> Arc<Topology> {
-    let text = "[world]\nname = \"w\"\nsize = [128, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[proxy]]\nname = \"p\"\nnumber = 101\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n[[server]]\nname = \"a\"\nnumber = 1\npeer = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:0\"\n[grid]\ncolumns = 2\nrows = 1\nservers = [\"a\", \"a\"]\n";
-    Arc::new(topology::parse("t", text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
+/// A row of square regions, each on the server named for it.
+fn row(servers: &[&str]) -> Arc<Topology> {
+    let mut text = format!(
+        "[world]\nname = \"w\"\nsize = [{}, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[proxy]]\nname = \"p\"\nnumber = 101\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n",
+        64 * servers.len()
+    );
+    for (name, number) in [("a", OWN), ("b", PEER)] {
+        if servers.contains(&name) {
+            text += &format!(
+                "[[server]]\nname = \"{name}\"\nnumber = {number}\npeer = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:0\"\n"
+            );
+        }
+    }
+    text += &format!(
+        "[grid]\ncolumns = {}\nrows = 1\nservers = {servers:?}\n",
+        servers.len()
+    );
+    Arc::new(topology::parse("t", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
 }
 
 struct Scene {
@@ -44,14 +60,20 @@ struct Scene {
     /// What it has taken, by link.
     taken: BTreeMap<LinkId, Vec<u8>>,
     epochs: BTreeMap<RegionNumber, RegionEpoch>,
+    /// Of which regions the store was asked who serves them.
+    asked_about: Vec<u32>,
 }
 
 impl Scene {
     fn new() -> Self {
-        let (topology, mut store) = (topology(), SimulatedStore::default());
+        Self::of(row(&["a", "a"]))
+    }
+
+    fn of(topology: Arc<Topology>) -> Self {
+        let mut store = SimulatedStore::default();
         let mut epochs = BTreeMap::new();
         let numbers = ProcessNumbers::new(OWN, Incarnation(1));
-        let regions = topology.regions().iter().map(|region| {
+        let regions = topology.regions_of(OWN).map(|region| {
             let request = StoreRequest::ServeRegion {
                 region: region.number,
                 node: OWN,
@@ -66,7 +88,8 @@ impl Scene {
         });
         let regions = regions.collect();
         let now = Moment {
-            mono_us: 1_000_000,
+            // Not at the start of a period, nor are ticks.
+            mono_us: 1_020_000,
             wall_ms: 1_700_000_000_000,
         };
         let world = World::new(OWN, topology, regions, now);
@@ -78,6 +101,7 @@ impl Scene {
             is_stuck: false,
             taken: BTreeMap::new(),
             epochs,
+            asked_about: Vec::new(),
         };
         scene.settle();
         scene
@@ -94,6 +118,9 @@ impl Scene {
             for effect in effects.drain(..) {
                 match effect {
                     WorldEffect::Ask(id, request) => {
+                        if let StoreRequest::ReadService { region } = request {
+                            self.asked_about.push(region.0);
+                        }
                         let result = self.store.apply(&request);
                         self.world.store_answer(id, result, self.now);
                     }
@@ -254,6 +281,67 @@ fn a_lane_hears_which_regions_are_served_and_then_only_what_it_asked_for() {
     let heard = scene.hears(7, &mut proxy);
     assert!(cells_of(&heard) >= 3, "keyframes of all");
     assert!(ticks_of(&heard, 1) >= 3 && ticks_of(&heard, 2) == 0);
+}
+
+#[test]
+fn who_serves_a_region_concerns_those_that_border_it_and_nobody_else() {
+    let mut scene = Scene::of(row(&["a", "a", "a", "b", "b", "b", "a"]));
+    let arriving = ArrivingPeer {
+        node: PEER,
+        side: Side::Accepted,
+        initiator: Incarnation(1),
+    };
+    let core = LinkCore::new(Clear::default(), scene.life(), scene.now);
+    scene.world.peer_up(LinkId(3), arriving, core, scene.now);
+    let mut peer: LinkCore<ServerToServer, ServerToServer, Clear> =
+        LinkCore::new(Clear::default(), scene.life(), scene.now);
+    for region in [4, 5, 6] {
+        let serving = Serving {
+            region,
+            region_epoch: 1,
+        };
+        peer.push(&serving.into());
+    }
+    peer.flush(scene.now);
+    let bytes = peer.unsent().to_vec();
+    scene.world.receive(LinkId(3), &bytes, scene.now);
+    scene.settle();
+    assert_eq!(
+        scene.asked_about,
+        [4, 6],
+        "region 3 borders 4, region 7 borders 6"
+    );
+}
+
+#[test]
+fn regions_of_a_process_tick_in_one_go_and_in_one_period_however_long_that_takes() {
+    let mut scene = Scene::new();
+    let mut proxy = scene.proxy_up(7, 1);
+    // They wake up, and then each owes a keyframe.
+    for _ in 0..2 {
+        scene.pass(200);
+        scene.hears(7, &mut proxy);
+        for (region, cell) in [(1, 0), (2, 2)] {
+            let subscribe = scene.subscribe(region, vec![cell]);
+            scene.says(7, &mut proxy, subscribe);
+        }
+    }
+    let due_us = scene.world.slots.due_us().unwrap();
+    let ticks_at = |scene: &mut Scene, mono_us| {
+        scene.now.mono_us = mono_us;
+        scene.world.tick_region(scene.now, &mut NoClock).is_some()
+    };
+    assert!(ticks_at(&mut scene, due_us));
+    // Nothing of what the first one said has left when the second one's turn comes, in the next period of the clock.
+    let late_us = (due_us / TICK_US + 1) * TICK_US;
+    assert!(ticks_at(&mut scene, late_us));
+    assert!(!ticks_at(&mut scene, late_us));
+    let heard = scene.hears(7, &mut proxy);
+    assert_eq!((ticks_of(&heard, 1), ticks_of(&heard, 2)), (1, 1));
+    assert!(heard.iter().any(|message| matches!(
+        message,
+        ServerToProxy::CellUpdates(updates) if updates.region == 2
+    )));
 }
 
 #[test]

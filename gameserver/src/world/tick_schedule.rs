@@ -1,5 +1,6 @@
-//! When a region's ticks are due: on an absolute schedule, so that they do not drift, and spread over the period, so
-//! that the regions of a machine do not all work at the same moment. Pure: times are arguments.
+//! When a region's ticks are due: on an absolute schedule, so that they do not drift. All regions of a process tick one
+//! after the other, so that what they say leaves together; processes spread over the period, so that those of a machine
+//! do not all work at the same moment. Pure: times are arguments.
 
 /// The due times of one region's ticks, microseconds of the process's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +10,8 @@ pub(super) struct TickSchedule {
 }
 
 impl TickSchedule {
-    /// The `index`th of `count` regions of the world. Phases are taken from the wall clock, which all processes of a
-    /// machine share; after that only the monotonic clock counts.
+    /// Of a region of the `index`th of `count` game servers. Phases are taken from the wall clock, which all processes of
+    /// a machine share; after that only the monotonic clock counts.
     pub(super) fn new(period_us: u64, (index, count): (usize, usize), now_us: u64, wall_us: u64) -> Self {
         let period_us = period_us.max(1);
         let phase_us = period_us * (index as u64) / (count as u64).max(1);
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_of_a_machine_spread_over_the_period_whenever_their_processes_start() {
+    fn processes_of_a_machine_spread_over_the_period_whenever_they_start() {
         let wall_us = 1_700_000_000_012_345;
         let due: Vec<u64> = [(0, 100), (1, 7_777), (2, 39_123), (3, 49_999)]
             .map(|(index, later)| {

@@ -17,6 +17,8 @@ use crate::world::{CLUSTER, uuid_of};
 
 /// Credits of a tick while a link is throttled, bytes: nothing; a few own states; a few deltas; most of what a tick says.
 const THIN_BYTES: [usize; 4] = [0, 200, 600, 2_000];
+/// Ticks of one portion at most; less than this when the thread runs out of time.
+const PORTION_MAX: usize = 4;
 
 impl Cluster {
     pub(super) fn moment(&self) -> Moment {
@@ -39,17 +41,18 @@ impl Cluster {
         }
     }
 
-    /// Regions tick whose time has come, one after the other.
+    /// Regions tick whose time has come, as many in one go as the dice say.
     pub(super) fn tick(&mut self, node: NodeNumber, life: u32) {
         let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) else {
             return;
         };
         server.tick_at_us = None;
-        let credit = self.credit(node);
+        let (credit, portion) = (self.credit(node), 1 + self.dice.index(PORTION_MAX));
         self.with_world(node, |world, now| {
             world.set_credit(credit);
             world.tick_links(now);
-            world.tick_region(now, &mut NoClock);
+            let ticks = std::iter::from_fn(|| world.tick_region(now, &mut NoClock));
+            ticks.take(portion).for_each(drop);
         });
     }
 

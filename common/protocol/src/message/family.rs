@@ -171,7 +171,6 @@ messages! {
         Subscribe = 0x41, Control, subscription::Subscribe;
         Unsubscribe = 0x42, Control, subscription::Unsubscribe;
         CellUpdates = 0x43, Tick, subscription::CellUpdates;
-        TickEnd = 0x44, Tick, subscription::TickEnd;
         GetTopology = 0x45, Control, subscription::GetTopology;
         Topology = 0x46, Control, subscription::Topology;
         Prepare = 0x60, Handover, handover::Prepare;

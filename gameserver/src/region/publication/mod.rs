@@ -72,9 +72,9 @@ impl RegionState {
         let (config, effects) = (&self.config, &mut self.effects);
         let (tick, wall_ms) = (self.tick.0, self.now.wall_ms);
         self.publication
-            .publish(tick, &mut self.cells, &self.entities, |to, said| {
+            .publish(tick, &mut self.cells, &self.entities, |said| {
                 effects.push(match said {
-                    Said::Cells(cells) => say(
+                    Said::Cells(to, cells) => say(
                         to,
                         CellUpdates {
                             region: config.number.0,
@@ -85,17 +85,17 @@ impl RegionState {
                         },
                     ),
                     // What it follows came in the same class, in order: there is nothing to count.
-                    Said::End => say(
-                        to,
-                        TickEnd {
+                    Said::End(lane) => {
+                        let end = TickEnd {
                             region: config.number.0,
                             region_epoch: config.epoch.0,
                             tick,
                             server_time_ms: wall_ms,
                             outputs: 0,
                             cells: 0,
-                        },
-                    ),
+                        };
+                        RegionEffect::ToProxy(lane, end.into())
+                    }
                 });
             });
     }

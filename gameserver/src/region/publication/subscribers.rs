@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use protocol::ids::ProxyLane;
 
 use super::batches::Batches;
 use super::room::Room;
@@ -12,13 +13,13 @@ use super::subscription::{Subscription, Turn};
 use crate::region::cells::Cells;
 use crate::region::entity::Entities;
 
-/// What a subscriber hears.
+/// What is said of a tick, and to whom.
 #[derive(Debug)]
 pub(super) enum Said {
     /// One message of encoded cells.
-    Cells(Vec<Bytes>),
-    /// That was all of this tick.
-    End,
+    Cells(Subscriber, Vec<Bytes>),
+    /// That was all of this tick. Players are shown whole ticks; a neighbour needs no end.
+    End(ProxyLane),
 }
 
 /// All subscribers of a region.
@@ -106,13 +107,15 @@ impl Publication {
         tick: u64,
         cells: &mut Cells,
         entities: &Entities,
-        mut say: impl FnMut(Subscriber, Said),
+        mut say: impl FnMut(Said),
     ) {
         for (&to, subscription) in &mut self.subscribers {
             if subscription.listens() {
                 subscription.publish(tick, cells, entities, &mut self.said);
-                self.said.take(|cells| say(to, Said::Cells(cells)));
-                say(to, Said::End);
+                self.said.take(|cells| say(Said::Cells(to, cells)));
+                if let Subscriber::Lane(lane) = to {
+                    say(Said::End(lane));
+                }
             }
         }
     }

@@ -299,7 +299,11 @@ impl Scene {
         };
         let regions: Vec<_> = match directory.peer_message(message) {
             Addressee::Region(region) => vec![region],
-            Addressee::Every => directory.regions().collect(),
+            Addressee::Bordering(of) => {
+                let here: Vec<_> = directory.regions().collect();
+                let near = self.topology.neighbours(of).iter().copied();
+                near.filter(|region| here.contains(region)).collect()
+            }
             Addressee::World | Addressee::Nobody => Vec::new(),
         };
         for region in regions {
