@@ -159,8 +159,9 @@ pub struct Entered<'a> {
 
 /// The rules of a game in one region. Every method returns at once.
 pub trait GameLogic: Send {
-    /// All holdings of a new world; must be the same on every server.
-    fn world_holdings(&self, world: &Topology, seed: u64) -> Vec<Holding>;
+    /// The holdings that a region of a new world begins with, at most [`SEED_HOLDINGS_MAX`](store::limits::SEED_HOLDINGS_MAX);
+    /// must be the same on every server. Ids are unique in the whole world.
+    fn first_holdings(&self, world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding>;
     /// Where a user enters the world for the first time; must be the same on every server.
     fn spawn_point(&self, world: &Topology, user: UserId) -> Position;
     /// What the entity of a new user is; the numbers are the game's.

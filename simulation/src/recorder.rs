@@ -48,8 +48,8 @@ impl Recorder {
 }
 
 impl GameLogic for Recorder {
-    fn world_holdings(&self, world: &Topology, seed: u64) -> Vec<Holding> {
-        self.game.world_holdings(world, seed)
+    fn first_holdings(&self, world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding> {
+        self.game.first_holdings(world, region, seed)
     }
 
     fn spawn_point(&self, world: &Topology, user: UserId) -> Position {

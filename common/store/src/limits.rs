@@ -6,7 +6,7 @@ pub const BATCH_ROWS_MAX: usize = 64;
 pub const STATE_BYTES_MAX: usize = 24 * 1024;
 /// Holding changes in one durable commit of one player.
 pub const HOLDING_CHANGES_MAX: usize = 64;
-/// Holdings seeded at once.
+/// Holdings that a region begins with.
 pub const SEED_HOLDINGS_MAX: usize = 64 * 1024;
 /// Users or holdings named in one reply of a census.
 pub const CENSUS_ROWS_MAX: usize = 4096;

@@ -47,7 +47,7 @@ pub enum StoreReply {
     Guest(UserId),
     /// To `RaiseSession` and `ReadSession`.
     Session(SessionGeneration),
-    /// To `SeedHoldings`: the seed that the world was made with, by this request or an earlier one.
+    /// To `SeedHoldings`: the seed that the region was made with, by this request or an earlier one.
     Seeded(u64),
     /// To the reads of holdings, ascending by id.
     Holdings(Vec<Holding>),

@@ -139,8 +139,10 @@ pub enum StoreRequest {
         /// Whose.
         user: UserId,
     },
-    /// Creates a world's holdings, once. Answer: [`Seeded`](crate::StoreReply::Seeded).
+    /// Creates a region's first holdings, once. Answer: [`Seeded`](crate::StoreReply::Seeded).
     SeedHoldings {
+        /// Whose.
+        region: RegionNumber,
         /// The world's seed, kept as the mark that it was done.
         seed: u64,
         /// All of them.

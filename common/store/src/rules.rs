@@ -169,7 +169,7 @@ fn body(body: &PlayerBody) -> Result<(), StoreError> {
 fn seed(holdings: &[Holding]) -> Result<(), StoreError> {
     holds(
         holdings.len() <= SEED_HOLDINGS_MAX,
-        "more than 65,536 holdings at once",
+        "more than 65,536 holdings of a region",
     )?;
     let ids: BTreeSet<u64> = holdings.iter().map(|holding| holding.id).collect();
     holds(ids.len() == holdings.len(), "two holdings with one id")?;

@@ -302,7 +302,11 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::NextGuest => cluster::next_guest(connection),
         StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at.generation),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
-        StoreRequest::SeedHoldings { seed, holdings } => holdings::seed(connection, *seed, holdings),
+        StoreRequest::SeedHoldings {
+            region,
+            seed,
+            holdings,
+        } => holdings::seed(connection, *region, *seed, holdings),
         StoreRequest::HoldingsOnGround { region } => holdings::on_ground(connection, *region),
         StoreRequest::HoldingsOf { user } => holdings::held_by(connection, *user),
         StoreRequest::AllHoldings { after } => holdings::page(connection, *after),

@@ -109,6 +109,7 @@ fn a_full_disk_changes_nothing_and_says_so() {
         holder: Holder::User(UserId(id)),
     };
     let seed = StoreRequest::SeedHoldings {
+        region: RegionNumber(1),
         seed: 1,
         holdings: (0..5000).map(holding).collect(),
     };

@@ -2,7 +2,8 @@
 
 use protocol::demo::{KIND_GEM, REACH, Refusal, encode_gem, parse_gem};
 use protocol::geometry::Position;
-use protocol::ids::EntityId;
+use protocol::ids::{EntityId, RegionNumber};
+use store::limits::SEED_HOLDINGS_MAX;
 use store::{Holder, Holding};
 use topology::Topology;
 
@@ -19,12 +20,15 @@ pub(super) fn mixed(number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// All gems of a new world. Numbered from the seed; the store keeps numbers as signed, so the top bit stays clear.
-pub(super) fn of_world(world: &Topology, seed: u64) -> Vec<Holding> {
+/// The gems of a new region. Numbered from the seed and the cell; the store keeps numbers as signed, so the top bit stays
+/// clear. A region of more cells than a store seeds has none in the last ones.
+pub(super) fn of_region(world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding> {
     let grid = world.world().grid();
     let span = (grid.cell_size as f32 - 2.0 * MARGIN).max(0.0);
-    let cells = (0..grid.len()).map(protocol::geometry::CellIndex);
+    let rect = world.region(region).map(|region| region.rect);
+    let cells = rect.into_iter().flat_map(|rect| grid.within(rect));
     cells
+        .take(SEED_HOLDINGS_MAX)
         .map(|cell| {
             let hash = mixed(seed ^ u64::from(cell.0) << 1);
             let origin = grid.origin(cell);
@@ -37,7 +41,7 @@ pub(super) fn of_world(world: &Topology, seed: u64) -> Vec<Holding> {
                 id: (mixed(seed) & 0x7fff_ffff) << 32 | u64::from(cell.0),
                 kind: u32::from(KIND_GEM),
                 holder: Holder::Ground {
-                    region: world.region_at(at).number,
+                    region,
                     x: at.x,
                     y: at.y,
                 },

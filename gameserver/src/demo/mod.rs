@@ -11,7 +11,7 @@ use protocol::demo::{
     Command, Event, HEARING, Input, KIND_PLAYER, OwnState, REACH, Refusal, encode_player, parse_player,
 };
 use protocol::geometry::Position;
-use protocol::ids::{EntityId, UserId};
+use protocol::ids::{EntityId, RegionNumber, UserId};
 use store::Holding;
 use topology::Topology;
 
@@ -88,8 +88,8 @@ fn units_per_s(walk: Input) -> f32 {
 }
 
 impl GameLogic for DemoGame {
-    fn world_holdings(&self, world: &Topology, seed: u64) -> Vec<Holding> {
-        gems::of_world(world, seed)
+    fn first_holdings(&self, world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding> {
+        gems::of_region(world, region, seed)
     }
 
     fn kind_of_player(&self) -> u16 {

@@ -234,12 +234,24 @@ impl Region {
         self.state.join(lane, join, spawn);
     }
 
-    /// The world's holdings are made once, by whoever comes first.
+    /// The region's first holdings are made once, by whoever serves it first.
     fn seed(&mut self) {
-        let seed = self.state.config.seed;
-        let holdings = self.logic.world_holdings(&self.state.config.topology, seed);
-        self.state
-            .ask(Asked::Seed, StoreRequest::SeedHoldings { seed, holdings });
+        let request = self.seeding();
+        self.state.ask(Asked::Seed, request);
+    }
+
+    fn seeding(&self) -> StoreRequest {
+        let RegionConfig {
+            number,
+            seed,
+            topology,
+            ..
+        } = &self.state.config;
+        StoreRequest::SeedHoldings {
+            region: *number,
+            seed: *seed,
+            holdings: self.logic.first_holdings(topology, *number, *seed),
+        }
     }
 
     fn store_answer(&mut self, ticket: StoreTicket, answer: Result<StoreReply, StoreError>) {
@@ -269,14 +281,16 @@ impl Region {
 
     fn seeded(&mut self, answer: &Result<StoreReply, StoreError>) {
         let region = self.state.config.number;
-        if matches!(answer, Ok(StoreReply::Seeded(_))) {
-            self.state
-                .ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
-        } else {
-            let seed = self.state.config.seed;
-            let holdings = self.logic.world_holdings(&self.state.config.topology, seed);
-            self.state
-                .ask_later(Asked::Seed, StoreRequest::SeedHoldings { seed, holdings });
+        match answer {
+            Ok(StoreReply::Seeded(_)) => self
+                .state
+                .ask(Asked::Ground, StoreRequest::HoldingsOnGround { region }),
+            // The game's mistake, which asking again does not mend: the ground stays unknown.
+            Err(StoreError::Invalid(_)) => self.state.count("first_holdings_invalid"),
+            _ => {
+                let request = self.seeding();
+                self.state.ask_later(Asked::Seed, request);
+            }
         }
     }
 }

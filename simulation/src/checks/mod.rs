@@ -9,7 +9,7 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use protocol::ids::{NodeNumber, OwnerEpoch, SessionGeneration, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, UserId};
 use protocol::message::player::CommandClass;
 use proxy::edge::SessionHandle;
 use store::PlayerRow;
@@ -44,7 +44,8 @@ pub(crate) struct Checks {
     applied: BTreeMap<(UserId, SessionGeneration, u64), u32>,
     routes: BTreeMap<(NodeNumber, u32, SessionHandle), OwnerEpoch>,
     held: BTreeSet<(UserId, u64)>,
-    gems: Option<usize>,
+    /// The gems that each region began with.
+    gems: BTreeMap<RegionNumber, BTreeSet<u64>>,
     refusal_due: Option<String>,
 }
 

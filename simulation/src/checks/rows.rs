@@ -1,7 +1,9 @@
 //! The rows in the store, each time one is written: epochs and versions only grow, only the owner writes, and every
 //! command is in the chain once and in order.
 
-use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use std::collections::BTreeSet;
+
+use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use store::{Holder, Holding, PlayerRow, StoreRequest};
 
 use super::chain::{Missing, follows};
@@ -67,11 +69,20 @@ impl Checks {
     }
 
     /// After a commit: valuables are neither made nor destroyed.
+    /// A region has got its first holdings, now or earlier.
+    pub(crate) fn seeded(&mut self, region: RegionNumber, holdings: &[Holding]) {
+        let ids = holdings.iter().map(|holding| holding.id);
+        self.gems.entry(region).or_insert_with(|| ids.collect());
+    }
+
     pub(crate) fn holdings(&mut self, holdings: &[Holding]) {
-        let count = *self.gems.get_or_insert(holdings.len());
-        if count != holdings.len() {
+        let made: BTreeSet<u64> = self.gems.values().flatten().copied().collect();
+        let there: BTreeSet<u64> = holdings.iter().map(|holding| holding.id).collect();
+        if made != there || there.len() != holdings.len() {
+            let strange: Vec<_> = made.symmetric_difference(&there).collect();
             self.fail(format!(
-                "H4: there were {count} gems, now there are {}",
+                "H4: {} gems were made, {} are there; the difference is {strange:?}",
+                made.len(),
                 holdings.len()
             ));
         }

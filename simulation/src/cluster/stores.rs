@@ -101,6 +101,11 @@ impl Cluster {
                 "the store refuses what only a mistake can ask: {error}: {request:?}"
             ));
         }
+        if let (StoreRequest::SeedHoldings { region, holdings, .. }, Ok(StoreReply::Seeded(_))) =
+            (request, &result)
+        {
+            self.checks.seeded(*region, holdings);
+        }
         let tables = self.store.tables();
         self.checks.rows(tables.players(), request);
         if matches!(

@@ -123,7 +123,11 @@ impl Tables {
             StoreRequest::ReadSession { user } => Ok(StoreReply::Session(SessionGeneration(
                 self.sessions.get(user).copied().unwrap_or(0),
             ))),
-            StoreRequest::SeedHoldings { seed, holdings } => self.valuables.seed(*seed, holdings),
+            StoreRequest::SeedHoldings {
+                region,
+                seed,
+                holdings,
+            } => self.valuables.seed(*region, *seed, holdings),
             StoreRequest::HoldingsOnGround { region } => Ok(self.valuables.on_ground(*region)),
             StoreRequest::HoldingsOf { user } => Ok(self.valuables.held_by(*user)),
             StoreRequest::AllHoldings { after } => Ok(self.valuables.page(*after)),

@@ -14,14 +14,14 @@ use crate::{StoreError, StoreResult};
 /// All holdings of a world.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Valuables {
-    seed: Option<u64>,
+    seeded: BTreeMap<RegionNumber, u64>,
     by_id: BTreeMap<u64, Holding>,
 }
 
 impl Valuables {
-    pub(super) fn seed(&mut self, seed: u64, holdings: &[Holding]) -> StoreResult {
-        if let Some(done) = self.seed {
-            return Ok(StoreReply::Seeded(done));
+    pub(super) fn seed(&mut self, region: RegionNumber, seed: u64, holdings: &[Holding]) -> StoreResult {
+        if let Some(done) = self.seeded.get(&region) {
+            return Ok(StoreReply::Seeded(*done));
         }
         if holdings
             .iter()
@@ -29,7 +29,7 @@ impl Valuables {
         {
             return Err(StoreError::Invalid("a holding with this id exists"));
         }
-        self.seed = Some(seed);
+        self.seeded.insert(region, seed);
         self.by_id
             .extend(holdings.iter().map(|holding| (holding.id, *holding)));
         Ok(StoreReply::Seeded(seed))

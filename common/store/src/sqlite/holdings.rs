@@ -1,4 +1,4 @@
-//! Seeding a world's holdings once, and reading them.
+//! Seeding each region's holdings once, and reading them.
 
 use protocol::ids::{RegionNumber, UserId};
 use rusqlite::Connection;
@@ -11,13 +11,16 @@ use crate::limits::CENSUS_ROWS_MAX;
 use crate::reply::HoldingCount;
 use crate::{StoreError, StoreReply};
 
-/// Larger than other transactions, but once in the life of a world, before anybody plays.
-pub(super) fn seed(connection: &Connection, seed: u64, holdings: &[Holding]) -> Result<StoreReply, Failure> {
-    let done = query(
-        connection,
-        "SELECT world_seed FROM cluster WHERE world_seed IS NOT NULL",
-    )
-    .row(|row| row.number())?;
+/// Larger than other transactions, but once in the life of a region, before anybody plays there.
+pub(super) fn seed(
+    connection: &Connection,
+    region: RegionNumber,
+    seed: u64,
+    holdings: &[Holding],
+) -> Result<StoreReply, Failure> {
+    let done = query(connection, "SELECT seed FROM seeded WHERE region = ?1")
+        .bind(region.0)
+        .row(|row| row.number())?;
     if let Some(done) = done {
         return Ok(StoreReply::Seeded(done));
     }
@@ -28,7 +31,8 @@ pub(super) fn seed(connection: &Connection, seed: u64, holdings: &[Holding]) -> 
             )));
         }
     }
-    query(connection, "UPDATE cluster SET world_seed = ?1")
+    query(connection, "INSERT INTO seeded (region, seed) VALUES (?1, ?2)")
+        .bind(region.0)
         .number(seed)
         .run()?;
     Ok(StoreReply::Seeded(seed))

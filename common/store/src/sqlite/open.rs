@@ -18,6 +18,7 @@ use crate::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_ground.sql"),
     include_str!("../../migrations/sqlite/0002_cluster_id.sql"),
+    include_str!("../../migrations/sqlite/0003_seeded.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.

@@ -145,13 +145,14 @@ pub(crate) fn a_gift_needs_giver_and_receiver(scene: &Scene) {
     assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: BOB }).len(), 1);
 }
 
-pub(crate) fn a_world_is_seeded_once(scene: &Scene) {
+pub(crate) fn a_region_is_seeded_once(scene: &Scene) {
     let gem = Holding {
         id: 5,
         kind: 7,
         holder: Holder::User(ANN),
     };
     let twice = StoreRequest::SeedHoldings {
+        region: WEST,
         seed: 1,
         holdings: vec![gem, gem],
     };
@@ -160,17 +161,28 @@ pub(crate) fn a_world_is_seeded_once(scene: &Scene) {
         Err(StoreError::Invalid(_))
     ));
     scene.seed(4);
-    let again = StoreRequest::SeedHoldings {
+    let again = |region, holdings| StoreRequest::SeedHoldings {
+        region,
         seed: 100,
-        holdings: vec![gem],
+        holdings,
     };
     assert_eq!(
-        scene.ask(again),
+        scene.ask(again(WEST, vec![gem])),
         StoreReply::Seeded(99),
         "tells what it was seeded with"
     );
+    let taken = Holding { id: 2, ..gem };
+    assert!(matches!(
+        scene.store.execute(&[again(EAST, vec![gem, taken])])[0],
+        Err(StoreError::Invalid(_))
+    ));
+    let other = Holding { id: 9, ..gem };
+    assert_eq!(scene.ask(again(EAST, vec![other])), StoreReply::Seeded(100));
     let page = scene.holdings(StoreRequest::AllHoldings { after: Some(1) });
-    assert_eq!(page.iter().map(|holding| holding.id).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(
+        page.iter().map(|holding| holding.id).collect::<Vec<_>>(),
+        [2, 3, 9]
+    );
 }
 
 /// Takes, gives and drops at random, many of them impossible: all gems are always there, each once.

@@ -54,7 +54,7 @@ conformance! {
         a_repeated_commit_changes_nothing_and_is_answered_the_same,
         a_fenced_commit_moves_no_holding,
         a_gift_needs_giver_and_receiver,
-        a_world_is_seeded_once,
+        a_region_is_seeded_once,
         gems_are_conserved_under_random_commits;
     races:
         of_two_servers_racing_for_a_player_exactly_one_wins,

@@ -148,7 +148,11 @@ impl Scene {
             })
             .collect();
         assert_eq!(
-            self.ask(StoreRequest::SeedHoldings { seed: 99, holdings }),
+            self.ask(StoreRequest::SeedHoldings {
+                region: WEST,
+                seed: 99,
+                holdings
+            }),
             StoreReply::Seeded(99)
         );
     }
