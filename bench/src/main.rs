@@ -70,6 +70,10 @@ struct Count {
     count: u16,
 }
 
+/// As in the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     // Thousands of clients have a socket each.

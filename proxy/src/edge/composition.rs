@@ -1,6 +1,7 @@
 //! Who sees whom: one snapshot for one player, made of the cells around its home cell under a byte budget.
 //!
-//! The nearest cells go first; one that was left out counts as nearer each time, and in the end the others wait for it,
+//! Where all of what the player lacks fits in, it is a section that all share who lack the same. Else the nearest cells go
+//! first; one that was left out counts as nearer each time, and in the end the others wait for it,
 //! so that none starves. What a cell costs is what its encoded bytes cost: they are appended as they came. Only a crowd,
 //! whose cell no snapshot holds, is encoded again as a partial, nearest entities first.
 
@@ -12,20 +13,17 @@ use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 use protocol::ids::RegionNumber;
 use protocol::message::client::RegionView;
 
+use super::section::{REGION_BYTES_MAX, Sections};
 use super::session::Session;
-use super::sight::Sight;
+use super::sight::{Sight, refresh_of};
 use super::views::CellViews;
 
-/// A whole cell at least this often for each viewer, milliseconds.
-const KEYFRAME_MS: u64 = 2_000;
 /// How much nearer a cell counts for each snapshot it was left out of, units.
 const AGEING_UNITS: u32 = 16;
 /// After so many the bytes that are left are saved up for it.
 const LEFT_OUT_MAX: u32 = 4;
 /// Bytes of a snapshot's head beside own state and regions, at most: eight numbers of up to eleven bytes.
 const HEAD_BYTES_MAX: usize = 64;
-/// Bytes of one region in the head, at most.
-const REGION_BYTES_MAX: usize = 40;
 
 /// What a cell contributes to this snapshot.
 enum Piece {
@@ -50,6 +48,7 @@ pub(super) struct Composer {
     order: Vec<(u32, Reverse<u32>, usize)>,
     plan: Vec<(usize, Piece)>,
     regions: Vec<RegionView>,
+    sections: Sections,
 }
 
 impl Composer {
@@ -65,35 +64,36 @@ impl Composer {
     ) {
         let own_bytes = session.own.bytes.len();
         let budget = bytes_max.min(session.sight.bytes.available(now_ms) as usize);
-        let near = position(session, views, grid);
         let room = Room {
             left: budget.saturating_sub(HEAD_BYTES_MAX + own_bytes),
             whole: bytes_max.saturating_sub(HEAD_BYTES_MAX + own_bytes + REGION_BYTES_MAX),
         };
-        self.plan(&mut session.sight, views, grid, near, room, now_ms);
-
         let number = session.sight.next_number();
         let start = out.len();
-        let head = SnapshotHead {
-            number,
-            tick: session.own.tick,
-            input_ack: session.own.input_ack,
-            own: &session.own.bytes,
-            owner_epoch: session.route.owner.map_or(0, |owner| owner.epoch.0),
-            regions: &self.regions,
-            echo_ms: session.inputs.sent_at_ms,
-            echo_held_ms: now_ms
-                .saturating_sub(session.inputs.received_at_ms)
-                .min(u64::from(u32::MAX)) as u32,
-            home_cell: session.sight.centre.unwrap_or_default(),
-        };
-        let mut writer = SnapshotWriter::new(out, &head, bytes_max);
-        for (index, piece) in self.plan.drain(..) {
-            write(&mut writer, &mut session.sight, views, index, &piece, now_ms);
+        let home = session.sight.centre.unwrap_or_default();
+        if let Some(section) = self.sections.of(home, &session.sight, views, room.left, now_ms) {
+            let mut writer =
+                SnapshotWriter::new(out, &head(session, number, &section.regions, now_ms), bytes_max);
+            if writer.append_cells(&section.cells, section.count).is_ok() {
+                section.note(&mut session.sight, now_ms);
+            }
+        } else {
+            let near = position(session, views, grid);
+            self.plan(&mut session.sight, views, grid, near, room, now_ms);
+            let mut writer =
+                SnapshotWriter::new(out, &head(session, number, &self.regions, now_ms), bytes_max);
+            for (index, piece) in self.plan.drain(..) {
+                write(&mut writer, &mut session.sight, views, index, &piece, now_ms);
+            }
         }
         let written = out.len() - start;
         session.sight.bytes.spend(written as u32, now_ms);
         session.composed_at_ms = now_ms;
+    }
+
+    /// Forgets what nobody uses any more.
+    pub(super) fn sweep(&mut self, now_ms: u64) {
+        self.sections.sweep(now_ms);
     }
 
     /// Decides what each cell contributes, and leaves out what does not fit.
@@ -149,7 +149,7 @@ impl Composer {
             sight.restart(index, epoch);
         }
         let seen = sight.cells[index];
-        let keyframe_due = now_ms.saturating_sub(seen.keyframe_at_ms) >= KEYFRAME_MS;
+        let keyframe_due = refresh_of(cell, now_ms) > seen.refreshed;
         if seen.sent == Some(seq) && !keyframe_due {
             return;
         }
@@ -204,6 +204,22 @@ impl Composer {
     }
 }
 
+fn head<'a>(session: &'a Session, number: u32, regions: &'a [RegionView], now_ms: u64) -> SnapshotHead<'a> {
+    SnapshotHead {
+        number,
+        tick: session.own.tick,
+        input_ack: session.own.input_ack,
+        own: &session.own.bytes,
+        owner_epoch: session.route.owner.map_or(0, |owner| owner.epoch.0),
+        regions,
+        echo_ms: session.inputs.sent_at_ms,
+        echo_held_ms: now_ms
+            .saturating_sub(session.inputs.received_at_ms)
+            .min(u64::from(u32::MAX)) as u32,
+        home_cell: session.sight.centre.unwrap_or_default(),
+    }
+}
+
 /// Appends one cell's piece and notes what the client will have then.
 fn write(
     writer: &mut SnapshotWriter<'_>,
@@ -220,8 +236,7 @@ fn write(
     match piece {
         Piece::Keyframe(bytes) => {
             if writer.append_cell(bytes).is_ok() {
-                sight.cells[index].keyframe_at_ms = now_ms;
-                sight.sent(index, None, seq);
+                sight.sent_whole(index, view.epoch, seq, now_ms);
             }
         }
         Piece::Deltas(base) => {

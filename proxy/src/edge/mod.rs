@@ -14,6 +14,7 @@ mod client_messages;
 mod closed_paths;
 mod commands;
 mod composition;
+mod crowd;
 mod deltas;
 mod effect;
 mod input;
@@ -23,6 +24,7 @@ pub(crate) mod map;
 mod path;
 pub(crate) mod rate;
 mod route;
+mod section;
 mod server_messages;
 mod servers;
 mod session;
@@ -143,6 +145,7 @@ impl Edge {
             self.closed_paths.tick(now_ms);
             self.end_silent(now_ms);
             self.sweep_logouts(now_ms);
+            self.composer.sweep(now_ms);
             let dropped = self.views.sweep(now_ms);
             self.effects.extend(dropped.into_iter().map(EdgeEffect::Unwatch));
         }

@@ -15,6 +15,16 @@ use super::rate::Bucket;
 /// seconds, longer than any round trip that one can play with.
 pub(super) const SNAPSHOTS_IN_FLIGHT_MAX: u32 = 100;
 
+/// Each cell is shown whole about this often, milliseconds, at a phase of its own that all its viewers share: so they go on
+/// lacking the same.
+const REFRESH_MS: u64 = 2_000;
+
+/// The number of the cell's last refresh.
+pub(super) fn refresh_of(cell: CellIndex, now_ms: u64) -> u64 {
+    let phase_ms = u64::from(cell.0.wrapping_mul(0x9e37_79b1) >> 16) % REFRESH_MS;
+    (now_ms + phase_ms) / REFRESH_MS
+}
+
 /// One cell in view.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SightCell {
@@ -27,7 +37,8 @@ pub(super) struct SightCell {
     pub(super) sent: Option<u32>,
     /// Losses of snapshots up to this number are repaired already.
     repaired_to: u32,
-    pub(super) keyframe_at_ms: u64,
+    /// The cell's refresh that the client has had; those that it needed anyway count.
+    pub(super) refreshed: u64,
     /// Snapshots in a row that it had news for and no room in: the longer, the sooner its turn.
     pub(super) left_out: u32,
 }
@@ -35,7 +46,8 @@ pub(super) struct SightCell {
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     number: u32,
-    cell: CellIndex,
+    /// Where among the cells in view.
+    index: u8,
     /// `None`: a keyframe.
     base: Option<u32>,
     seq: u32,
@@ -66,7 +78,8 @@ impl Sight {
         }
     }
 
-    /// Looks at other cells. Returns those that came into view; those that left are forgotten on both sides.
+    /// Looks at other cells, given in ascending order. Returns those that came into view, and those that left: they are
+    /// forgotten on both sides.
     pub(super) fn look(
         &mut self,
         centre: CellIndex,
@@ -78,8 +91,8 @@ impl Sight {
             .map(|seen| seen.cell)
             .filter(|cell| !visible.contains(cell))
             .collect();
+        let before: Vec<CellIndex> = self.cells.iter().map(|seen| seen.cell).collect();
         self.cells.retain(|seen| visible.contains(&seen.cell));
-        self.flights.retain(|flight| visible.contains(&flight.cell));
         let entered: Vec<CellIndex> = visible
             .iter()
             .copied()
@@ -92,11 +105,23 @@ impl Sight {
             sent: None,
             // What was sent before the cell came into view is forgotten on the other side as well.
             repaired_to: self.number,
-            keyframe_at_ms: 0,
+            refreshed: 0,
             left_out: 0,
         }));
+        self.cells.sort_unstable_by_key(|seen| seen.cell);
+        self.follow_flights(&before);
         self.centre = Some(centre);
         (entered, left)
+    }
+
+    /// The cells in view have changed: what is in flight for those that stayed is in another place now.
+    fn follow_flights(&mut self, before: &[CellIndex]) {
+        let cells = &self.cells;
+        self.flights.retain_mut(|flight| {
+            let cell = before.get(usize::from(flight.index));
+            let index = cell.and_then(|cell| cells.binary_search_by_key(cell, |seen| seen.cell).ok());
+            index.map(|index| flight.index = index as u8).is_some()
+        });
     }
 
     /// The number of the next snapshot.
@@ -118,7 +143,7 @@ impl Sight {
         seen.sent = Some(seq);
         let flight = Flight {
             number: self.number,
-            cell: seen.cell,
+            index: index as u8,
             base,
             seq,
         };
@@ -131,6 +156,25 @@ impl Sight {
         }
     }
 
+    /// Notes that the snapshot with the current number brings a whole cell in state `seq`, of this service of its region.
+    pub(super) fn sent_whole(&mut self, index: usize, epoch: RegionEpoch, seq: u32, now_ms: u64) {
+        if self.cells.get(index).is_some_and(|seen| seen.epoch != epoch) {
+            self.restart(index, epoch);
+        }
+        if let Some(seen) = self.cells.get_mut(index) {
+            // A refresh that is due within half a period can be spared.
+            seen.refreshed = refresh_of(seen.cell, now_ms + REFRESH_MS / 2);
+        }
+        self.sent(index, None, seq);
+    }
+
+    /// The snapshot with the current number brings everything that there is.
+    pub(super) fn nothing_was_left_out(&mut self) {
+        for seen in &mut self.cells {
+            seen.left_out = 0;
+        }
+    }
+
     /// Forgets what the client had of a cell: its region is served anew.
     pub(super) fn restart(&mut self, index: usize, epoch: RegionEpoch) {
         let number = self.number;
@@ -138,8 +182,7 @@ impl Sight {
             return;
         };
         (seen.epoch, seen.have, seen.sent, seen.repaired_to) = (epoch, None, None, number);
-        let cell = seen.cell;
-        self.flights.retain(|flight| flight.cell != cell);
+        self.flights.retain(|flight| usize::from(flight.index) != index);
     }
 
     /// Takes an acknowledgement: the newest snapshot taken, and a bit for each of the 32 before it.
@@ -163,7 +206,7 @@ impl Sight {
 
     fn settle(&mut self, flight: Flight, arrival: Arrival) {
         let number = self.number;
-        let Some(seen) = self.cells.iter_mut().find(|seen| seen.cell == flight.cell) else {
+        let Some(seen) = self.cells.get_mut(usize::from(flight.index)) else {
             return;
         };
         let applies = match (flight.base, seen.have) {

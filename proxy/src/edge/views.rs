@@ -11,6 +11,7 @@ use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{EntityId, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::client::{RegionView, UpdateKind};
 
+use super::crowd::Crowd;
 use super::deltas::RecentDeltas;
 use super::map::FastMap;
 
@@ -45,6 +46,7 @@ pub(super) struct CellView {
     slots: FastMap<EntityId, u16>,
     deltas: RecentDeltas,
     keyframe: Option<(u32, Bytes)>,
+    crowd: Crowd,
     watchers: u32,
     unwatched_ms: u64,
     asked_ms: u64,
@@ -67,8 +69,21 @@ impl CellView {
         self.state.get(*slot).filter(|entity| entity.id == id)
     }
 
+    /// The newest state `seq` as a keyframe; encoded once for all who need it.
+    pub(super) fn keyframe(&mut self, cell: CellIndex, seq: u32, encoder: &mut CellEncoder) -> Bytes {
+        match &self.keyframe {
+            Some((of, bytes)) if *of == seq => bytes.clone(),
+            _ => {
+                let bytes = self.state.encode_keyframe(cell, encoder);
+                self.keyframe = Some((seq, bytes.clone()));
+                bytes
+            }
+        }
+    }
+
     fn forget(&mut self) {
         self.state = CellState::default();
+        self.crowd = Crowd::default();
         self.slots.clear();
         self.deltas.clear();
         self.keyframe = None;
@@ -125,6 +140,7 @@ pub(super) struct CellViews {
     cells: FastMap<CellIndex, CellView>,
     regions: BTreeMap<RegionNumber, RegionClock>,
     encoder: CellEncoder,
+    version: u64,
 }
 
 impl CellViews {
@@ -133,6 +149,7 @@ impl CellViews {
             cells: FastMap::default(),
             regions: BTreeMap::new(),
             encoder: CellEncoder::new(PositionForm::of(grid)),
+            version: 0,
         }
     }
 
@@ -141,26 +158,29 @@ impl CellViews {
         self.cells.get(&cell)
     }
 
-    /// The newest state of a cell as a keyframe; encoded once for all who need it.
-    pub(super) fn keyframe(&mut self, cell: CellIndex) -> Option<Bytes> {
-        let view = self.cells.get_mut(&cell)?;
-        let seq = view.seq()?;
-        match &view.keyframe {
-            Some((of, bytes)) if *of == seq => Some(bytes.clone()),
-            _ => {
-                let bytes = view.state.encode_keyframe(cell, &mut self.encoder);
-                view.keyframe = Some((seq, bytes.clone()));
-                Some(bytes)
-            }
-        }
+    /// The view of a cell, and what makes its keyframes.
+    pub(super) fn open(&mut self, cell: CellIndex) -> Option<(&mut CellView, &mut CellEncoder)> {
+        Some((self.cells.get_mut(&cell)?, &mut self.encoder))
     }
 
-    /// The entities of a crowded cell nearest to a point, as many as fit.
+    /// Another number whenever something in view has changed.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The newest state of a cell as a keyframe.
+    pub(super) fn keyframe(&mut self, cell: CellIndex) -> Option<Bytes> {
+        let (view, encoder) = self.open(cell)?;
+        let seq = view.seq()?;
+        Some(view.keyframe(cell, seq, encoder))
+    }
+
+    /// The entities of a crowded cell nearest to a point, or almost, as many as fit.
     pub(super) fn partial(&mut self, cell: CellIndex, near: CellPoint, bytes_max: usize) -> Option<Bytes> {
-        self.cells
-            .get(&cell)?
-            .state
-            .encode_partial(cell, near, bytes_max, &mut self.encoder)
+        let (CellView { state, crowd, .. }, encoder) = self.open(cell)?;
+        crowd.nearest(state.seq(), near, bytes_max, |near, bytes_max| {
+            state.encode_partial(cell, near, bytes_max, encoder)
+        })
     }
 
     /// What a snapshot says of a region.
@@ -191,6 +211,7 @@ impl CellViews {
         tick: u64,
         server_time_ms: u64,
     ) {
+        self.version += 1;
         let clock = self.regions.entry(region).or_default();
         if epoch != clock.epoch || tick > clock.tick {
             *clock = RegionClock {
@@ -234,6 +255,7 @@ impl CellViews {
         dropped.sort_unstable();
         for cell in &dropped {
             self.cells.remove(cell);
+            self.version += 1;
         }
         dropped
     }
@@ -246,6 +268,7 @@ impl CellViews {
             tick: published.tick,
             server_time_ms: published.server_time_ms,
         };
+        self.version += 1;
         self.regions.insert(published.region, clock);
         for (bytes, decoded) in &published.cells {
             let Some(view) = self.cells.get_mut(&decoded.cell) else {

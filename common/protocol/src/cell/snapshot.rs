@@ -100,6 +100,25 @@ impl<'a> SnapshotWriter<'a> {
         self.cells
     }
 
+    /// Appends an encoded cell update to cells that are made once for several snapshots.
+    pub fn put_cell(cells: &mut Vec<u8>, cell: &[u8]) {
+        put_bytes(cells, CELLS_FIELD as u8, cell);
+    }
+
+    /// Appends so many cells that [`put_cell`](Self::put_cell) has made.
+    ///
+    /// # Errors
+    /// `CellDoesNotFit`; nothing is written then.
+    pub fn append_cells(&mut self, cells: &[u8], count: usize) -> Result<(), CellDoesNotFit> {
+        let left = self.bytes_left.checked_sub(cells.len());
+        let cells_after = self.cells.saturating_add(count);
+        let left = left.filter(|_| cells_after <= SNAPSHOT_CELLS_MAX);
+        self.bytes_left = left.ok_or(CellDoesNotFit)?;
+        self.cells = cells_after;
+        self.out.extend_from_slice(cells);
+        Ok(())
+    }
+
     /// Appends an encoded cell update as it came.
     ///
     /// # Errors
