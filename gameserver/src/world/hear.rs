@@ -40,7 +40,7 @@ impl<S: Sealing> World<S> {
             message => match addressee {
                 Addressee::Region(region) => self.tell(region, RegionInput::FromProxy(lane, message), now),
                 Addressee::Bordering(_) | Addressee::World | Addressee::Nobody => {
-                    self.count("region_not_here")
+                    self.count("region_not_here");
                 }
             },
         }
