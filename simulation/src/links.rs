@@ -1,7 +1,7 @@
 //! The made-up network between nodes: one stream per dialer and listener, in order, lost as a whole.
 
 use net::link::LinkId;
-use protocol::ids::{Incarnation, NodeNumber};
+use protocol::ids::{Incarnation, Lane, NodeNumber};
 
 use crate::dice::Dice;
 
@@ -44,6 +44,8 @@ pub(crate) struct Way {
 pub(crate) struct Link {
     pub(crate) dialer: NodeNumber,
     pub(crate) listener: NodeNumber,
+    /// Which of the dialer's lanes.
+    pub(crate) lane: Lane,
     /// Counts connections.
     pub(crate) generation: u64,
     /// Which start of the dialer made the connection.
@@ -63,10 +65,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(dialer: NodeNumber, listener: NodeNumber) -> Self {
+    pub(crate) fn new(dialer: NodeNumber, lane: Lane, listener: NodeNumber) -> Self {
         Self {
             dialer,
             listener,
+            lane,
             generation: 0,
             incarnation: Incarnation(0),
             is_alive: false,
@@ -117,7 +120,8 @@ impl Link {
 
     /// What both ends call this connection.
     pub(crate) fn id(&self) -> LinkId {
-        LinkId(self.generation << 32 | u64::from(self.dialer.0) << 16 | u64::from(self.listener.0))
+        let ends = u64::from(self.dialer.0) << 16 | u64::from(self.listener.0);
+        LinkId(self.generation << 36 | u64::from(self.lane.number()) << 32 | ends)
     }
 
     /// When bytes sent now arrive at `to`.

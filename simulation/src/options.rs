@@ -2,10 +2,18 @@
 
 use std::fmt;
 
+use protocol::ids::Lanes;
+
 use crate::dice::Dice;
 use crate::matrix::{Ambush, Fault, Step, cells};
 #[cfg(feature = "broken-rules")]
 use crate::model::Rule;
+
+/// Lanes of most runs: enough for one to be lost while the other goes on.
+const TWO_LANES: Lanes = match Lanes::new(2) {
+    Some(lanes) => lanes,
+    None => Lanes::ONE,
+};
 
 /// One run. Equal options give equal runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +22,8 @@ pub struct Options {
     pub seed: u64,
     /// Game servers: 2 or 4, for a world of 2 × 2 regions.
     pub servers: u16,
+    /// Lanes, and shards, of each proxy.
+    pub lanes: Lanes,
     /// Players.
     pub players: u16,
     /// How long faults may begin, milliseconds.
@@ -44,6 +54,7 @@ impl Options {
         let mut options = Self {
             seed,
             servers: if dice.permille(600) { 2 } else { 4 },
+            lanes: if dice.permille(600) { TWO_LANES } else { Lanes::ONE },
             players: 2 + dice.below(3) as u16,
             storm_ms: 5_000 + dice.below(4_000),
             calm_ms: 5_000,
@@ -99,6 +110,7 @@ impl std::str::FromStr for Options {
             match key {
                 "--seed" => {}
                 "--servers" => options.servers = number(value)? as u16,
+                "--lanes" => options.lanes = lanes(number(value)?)?,
                 "--players" => options.players = number(value)? as u16,
                 "--storm-ms" => options.storm_ms = number(value)?,
                 "--calm-ms" => options.calm_ms = number(value)?,
@@ -129,6 +141,11 @@ fn rule(text: &str) -> Result<Rule, String> {
     Ok(rule)
 }
 
+fn lanes(count: u64) -> Result<Lanes, String> {
+    let lanes = u8::try_from(count).ok().and_then(Lanes::new);
+    lanes.ok_or_else(|| format!("a proxy has no {count} lanes"))
+}
+
 /// The ambush for a cell, and what has to happen for its message to be sent at all.
 fn ambushes(step: Step, fault: Fault, dice: &mut Dice) -> Vec<Ambush> {
     let passing = match step {
@@ -151,10 +168,11 @@ impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "--seed {} --servers {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
+            "--seed {} --servers {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
              --store-jitter-ms {} --store-permille {}",
             self.seed,
             self.servers,
+            self.lanes,
             self.players,
             self.storm_ms,
             self.calm_ms,

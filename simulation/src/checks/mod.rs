@@ -9,7 +9,7 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::ids::{OwnerEpoch, ProxyLane, RegionNumber, SessionGeneration, UserId};
 use protocol::message::player::CommandClass;
 use proxy::edge::SessionHandle;
 use store::PlayerRow;
@@ -42,7 +42,7 @@ pub(crate) struct Checks {
     /// How often a user's memory died with its server.
     losses: BTreeMap<UserId, u32>,
     applied: BTreeMap<(UserId, SessionGeneration, u64), u32>,
-    routes: BTreeMap<(NodeNumber, u32, SessionHandle), OwnerEpoch>,
+    routes: BTreeMap<(ProxyLane, u32, SessionHandle), OwnerEpoch>,
     held: BTreeSet<(UserId, u64)>,
     /// The gems that each region began with.
     gems: BTreeMap<RegionNumber, BTreeSet<u64>>,

@@ -1,6 +1,6 @@
 //! Proxies: whom each session trusts. An epoch never goes down, and nothing goes to or comes from a lower one.
 
-use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, ProxyLane, UserId};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use proxy::edge::SessionView;
 use proxy::shard::ShardEffect;
@@ -33,7 +33,7 @@ impl Checks {
     /// After anything that a proxy did.
     pub(crate) fn routes(
         &mut self,
-        node: NodeNumber,
+        at: ProxyLane,
         life: u32,
         sessions: impl Iterator<Item = SessionView>,
         effects: &[ShardEffect],
@@ -50,17 +50,17 @@ impl Checks {
                 continue;
             };
             trusted.push((session.user, owner, epoch));
-            let seen = self.routes.entry((node, life, session.handle)).or_insert(epoch);
+            let seen = self.routes.entry((at, life, session.handle)).or_insert(epoch);
             let before = std::mem::replace(seen, epoch);
             let user = session.user;
             if epoch < before {
                 return self.fail(format!(
-                    "H9: proxy {node} went from epoch {before} to {epoch} of user {user}"
+                    "H9: proxy {at} went from epoch {before} to {epoch} of user {user}"
                 ));
             }
             if self.row(user).is_none_or(|row| row.owner_epoch < epoch) {
                 return self.fail(format!(
-                    "H9: proxy {node} trusts epoch {epoch} of user {user}, ahead of the row"
+                    "H9: proxy {at} trusts epoch {epoch} of user {user}, ahead of the row"
                 ));
             }
         }
@@ -72,9 +72,9 @@ impl Checks {
                 _ => continue,
             };
             let mut own = trusted.iter().filter(|(of, ..)| of.0 == user).peekable();
-            if own.peek().is_some() && !own.any(|(_, owner, at)| owner == server && at.0 == epoch) {
+            if own.peek().is_some() && !own.any(|(_, owner, of)| owner == server && of.0 == epoch) {
                 self.fail(format!(
-                    "H9: proxy {node} routes user {user} to server {server} at epoch {epoch}"
+                    "H9: proxy {at} routes user {user} to server {server} at epoch {epoch}"
                 ));
             }
         }

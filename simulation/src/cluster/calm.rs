@@ -6,7 +6,7 @@ use protocol::ids::{EntityId, UserId};
 use protocol::message::player::CommandClass;
 use store::{Holder, Holding, StoreReply, StoreRequest};
 
-use super::state::{Cluster, Phase, Server};
+use super::state::{Cluster, Phase, Proxy, Server};
 use crate::bot::Presence;
 
 /// A calm so long that everything kept for a while must be forgotten, milliseconds.
@@ -115,11 +115,7 @@ impl Cluster {
                 "H5: user {user} is at proxy {proxy}, its region says {player:?}"
             ));
         }
-        let mut sessions = self
-            .proxies
-            .get(&proxy)
-            .into_iter()
-            .flat_map(|proxy| proxy.shard.edge().session_views());
+        let mut sessions = self.proxies.get(&proxy).into_iter().flat_map(Proxy::sessions);
         let session = sessions
             .find(|session| session.user == user)
             .ok_or_else(|| format!("H5: proxy {proxy} has no session of user {user}"))?;
@@ -218,7 +214,7 @@ impl Cluster {
     /// H7: proxies keep no session without a device.
     fn sessions_gone(&self) -> Result<(), String> {
         for (node, proxy) in &self.proxies {
-            for session in proxy.shard.edge().session_views() {
+            for session in proxy.sessions() {
                 let has_device = self.bots.iter().any(|bot| {
                     let conn = bot.conn.map(|conn| &self.conns[conn]);
                     bot.user == session.user && conn.is_some_and(|conn| conn.proxy == *node)

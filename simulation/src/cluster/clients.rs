@@ -193,7 +193,7 @@ impl Cluster {
             datagrams_to_proxy,
             datagrams_to_client,
         };
-        let (proxy, attach_no) = (conn.proxy, AttachNo(conn.attach_no));
+        let attach_no = AttachNo(conn.attach_no);
         let welcome = Welcome {
             ticket,
             ticket_bytes: bytes,
@@ -206,7 +206,7 @@ impl Cluster {
             admission: Box::new(admission),
             claims: ticket,
         };
-        self.with_shard(proxy, |shard, now, datagrams| {
+        self.with_shard(self.shard_of(number), |shard, now, datagrams| {
             shard.client_arrived(arrival, now, datagrams);
         });
     }
@@ -354,10 +354,10 @@ impl Cluster {
             .get(&conn.proxy)
             .is_some_and(|proxy| proxy.life == conn.life);
         if lives && conn.is_alive {
-            let (proxy, mut record) = (conn.proxy, Vec::new());
+            let mut record = Vec::new();
             message.encode(&mut record);
             let bytes = sealed(FrameType::Batch, &record, self.moment());
-            self.with_shard(proxy, |shard, now, datagrams| {
+            self.with_shard(self.shard_of(number), |shard, now, datagrams| {
                 shard.from_client(client_id(number), &bytes, now, datagrams);
             });
         }
@@ -414,7 +414,7 @@ impl Cluster {
             return;
         }
         let mut dice = self.dice.fork();
-        self.with_shard(node, |shard, now, datagrams| {
+        self.with_shard(self.shard_of(number), |shard, now, datagrams| {
             shard.datagram(address_of(number), &mut bytes, now, &mut dice, datagrams);
         });
     }

@@ -7,7 +7,7 @@ use gameserver::region::{Region, RegionConfig};
 use gameserver::world::{ArrivingPeer, Moment, Side, World};
 use net::link_core::{Clear, LinkCore, LinkLife};
 use protocol::frame::PeerClock;
-use protocol::ids::{Incarnation, Lane, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
+use protocol::ids::{Incarnation, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
 use protocol::message::family::BatchMessage;
 use protocol::node_handshake::LinkTerms;
 use proxy::edge::EdgeConfig;
@@ -30,10 +30,23 @@ impl Cluster {
         Proxy {
             life,
             phase: Phase::Down,
-            shard: Shard::new(shard_config(), std::sync::Arc::clone(&self.topology)),
+            shards: self.fresh_shards(),
             services: ServiceClaims::default(),
             stalled_until_us: 0,
         }
+    }
+
+    fn fresh_shards(&self) -> Vec<Shard<Clear>> {
+        let shard = |lane| {
+            let config = ShardConfig {
+                edge: EdgeConfig::default(),
+                messages_per_s: 200,
+                lane,
+                lanes: self.options.lanes,
+            };
+            Shard::new(config, std::sync::Arc::clone(&self.topology))
+        };
+        self.lanes().map(shard).collect()
     }
 
     pub(super) fn phase_of(&self, node: NodeNumber) -> Phase {
@@ -195,6 +208,7 @@ impl Cluster {
         }
         let now_us = self.now_us();
         self.trace.line(now_us, || format!("node {node} dies"));
+        let shards = self.fresh_shards();
         let life = match (self.servers.get_mut(&node), self.proxies.get_mut(&node)) {
             (Some(server), _) => {
                 server.life += 1;
@@ -213,7 +227,7 @@ impl Cluster {
                 proxy.life += 1;
                 proxy.phase = Phase::Down;
                 proxy.stalled_until_us = 0;
-                proxy.shard = Shard::new(shard_config(), std::sync::Arc::clone(&self.topology));
+                proxy.shards = shards;
                 proxy.life
             }
             (None, None) => return,
@@ -259,7 +273,10 @@ impl Cluster {
     pub(super) fn lane_at(&self, number: LinkNumber) -> LiveLane {
         let link = &self.links[number.0];
         LiveLane {
-            at: ProxyLane::first(link.dialer),
+            at: ProxyLane {
+                node: link.dialer,
+                lane: link.lane,
+            },
             incarnation: link.incarnation,
         }
     }
@@ -269,13 +286,13 @@ impl Cluster {
         let (node, other, id) = (link.node(end), link.node(end.other()), link.id());
         let initiator = link.incarnation;
         if PROXIES.contains(&node) {
-            self.with_shard(node, |shard, now, datagrams| {
+            self.with_shard(self.lane_at(number).at, |shard, now, datagrams| {
                 shard.link_up(id, other, link_core(now), now, datagrams);
             });
         } else if PROXIES.contains(&other) {
             let arriving = ArrivingLane {
                 lane: self.lane_at(number),
-                lanes: Lanes::ONE,
+                lanes: self.options.lanes,
             };
             self.with_world(node, |world, now| {
                 world.proxy_up(id, arriving, link_core(now), now);
@@ -300,7 +317,8 @@ impl Cluster {
         let link = &self.links[number.0];
         let (node, id) = (link.node(end), link.id());
         if PROXIES.contains(&node) {
-            self.with_shard(node, |shard, _, _| shard.link_broke(id, "eof"));
+            let at = self.lane_at(number).at;
+            self.with_shard(at, |shard, _, _| shard.link_broke(id, "eof"));
         } else {
             self.with_world(node, |world, now| world.broke(id, "eof", now));
         }
@@ -314,16 +332,6 @@ impl Cluster {
     pub(super) fn hold(&mut self, number: LinkNumber, end: End, ms: u64) {
         let until_us = (self.now_us() + ms * 1000).min(self.storm_end_us());
         self.links[number.0].hold(end, until_us);
-    }
-}
-
-/// The only shard of its proxy.
-fn shard_config() -> ShardConfig {
-    ShardConfig {
-        edge: EdgeConfig::default(),
-        messages_per_s: 200,
-        lane: Lane::FIRST,
-        lanes: Lanes::ONE,
     }
 }
 

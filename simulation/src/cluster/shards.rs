@@ -7,8 +7,9 @@ use net::link::LinkId;
 use net::link_core::{Clear, DownReason, Sealing as _};
 use protocol::Code;
 use protocol::frame::{Close, FrameType};
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{NodeNumber, ProxyLane, RegionNumber};
 use protocol::message::family::{BatchMessage, BatchReader, ProxyToClient, ProxyToServer, ServerToProxy};
+use proxy::edge::SessionView;
 use proxy::shard::{AttachVerdict, ClientId, Moment, Question, Shard, ShardEffect};
 use store::claims::ASK_AGAIN_MS;
 use store::{Announced, Serving, StoreRequest, StoreResult};
@@ -27,41 +28,44 @@ impl Cluster {
     /// Something happens in a shard that is up; then everything that comes of it.
     pub(super) fn with_shard(
         &mut self,
-        node: NodeNumber,
+        at: ProxyLane,
         act: impl FnOnce(&mut Shard<Clear>, Moment, &mut Datagrams),
     ) {
         let (now, mut datagrams) = (self.moment(), Vec::new());
-        let proxy = self.proxies.get_mut(&node);
-        let Some(proxy) = proxy.filter(|proxy| proxy.phase == Phase::Up) else {
+        let proxy = self.proxies.get_mut(&at.node);
+        let proxy = proxy.filter(|proxy| proxy.phase == Phase::Up);
+        let Some(shard) = proxy.and_then(|proxy| proxy.shard_mut(at.lane)) else {
             return;
         };
-        act(&mut proxy.shard, now, &mut datagrams);
-        self.after_shard(node, datagrams);
+        act(shard, now, &mut datagrams);
+        self.after_shard(at, datagrams);
     }
 
-    /// A look by the clock.
+    /// A look at all shards of a proxy, by the clock.
     pub(super) fn shard_tick(&mut self, node: NodeNumber, life: u32) {
         if self.proxies.get(&node).is_some_and(|proxy| proxy.life == life) {
-            self.with_shard(node, |_, _, _| {});
+            for lane in self.lanes() {
+                self.with_shard(ProxyLane { node, lane }, |_, _, _| {});
+            }
             self.schedule.after(SHARD_TICK_US, Event::ShardTick(node, life));
         }
     }
 
     /// The end of a round: what the shard wants is done, and what it said leaves.
-    fn after_shard(&mut self, node: NodeNumber, mut datagrams: Datagrams) {
+    fn after_shard(&mut self, at: ProxyLane, mut datagrams: Datagrams) {
         let (now, mut effects) = (self.moment(), Vec::new());
-        let Some(proxy) = self.proxies.get_mut(&node) else {
+        let Some((life, shard)) = self.live_shard(at) else {
             return;
         };
-        let life = proxy.life;
-        proxy.shard.settle(now, &mut datagrams);
-        proxy.shard.take_effects(&mut effects);
+        shard.settle(now, &mut datagrams);
+        shard.take_effects(&mut effects);
         for effect in effects.extract_if(.., |effect| matches!(effect, ShardEffect::Beat(..))) {
             if let ShardEffect::Beat(link, heartbeat) = effect {
-                proxy.shard.beat(link, heartbeat);
+                shard.beat(link, heartbeat);
             }
         }
-        let streams = self.lanes_out(node, now);
+        let sessions: Vec<SessionView> = shard.edge().session_views().collect();
+        let streams = self.lane_out(at, now);
         let said: Vec<(NodeNumber, ProxyToServer)> = streams
             .iter()
             .flat_map(|(number, bytes)| {
@@ -69,41 +73,48 @@ impl Cluster {
                 said(bytes).into_iter().map(move |message| (listener, message))
             })
             .collect();
-        if let Some(proxy) = self.proxies.get(&node) {
-            self.checks
-                .routes(node, life, proxy.shard.edge().session_views(), &effects, &said);
-        }
+        self.checks
+            .routes(at, life, sessions.into_iter(), &effects, &said);
         for (to, bytes) in datagrams {
             self.trace.bytes(&bytes);
             self.datagram_down(to, &bytes);
         }
-        self.clients_out(node, now);
+        self.clients_out(at, now);
         // Before what comes of the effects: a verdict makes the shard say more.
         for (number, bytes) in streams {
             self.leave(number, End::Listener, &bytes);
         }
         for effect in effects {
-            self.shard_effect(node, effect);
+            self.shard_effect(at, effect);
         }
     }
 
-    /// What a shard has said to game servers, lane by lane.
-    fn lanes_out(&mut self, node: NodeNumber, now: Moment) -> Vec<(LinkNumber, Vec<u8>)> {
+    /// A shard, and which life of its process this is.
+    fn live_shard(&mut self, at: ProxyLane) -> Option<(u32, &mut Shard<Clear>)> {
+        let proxy = self.proxies.get_mut(&at.node)?;
+        Some((proxy.life, proxy.shard_mut(at.lane)?))
+    }
+
+    /// What a shard has said to game servers, link by link.
+    fn lane_out(&mut self, at: ProxyLane, now: Moment) -> Vec<(LinkNumber, Vec<u8>)> {
         let mut streams = Vec::new();
         for number in self.link_numbers() {
-            let link = &self.links[number.0];
-            let (dialer, id) = (link.dialer, link.id());
-            let proxy = self.proxies.get_mut(&node).filter(|_| dialer == node);
-            let Some(proxy) = proxy else { continue };
+            if self.lane_at(number).at != at {
+                continue;
+            }
+            let id = self.links[number.0].id();
+            let Some((_, shard)) = self.live_shard(at) else {
+                break;
+            };
             let mut bytes = Vec::new();
             loop {
-                proxy.shard.flush_link(id, now);
-                let unsent = proxy.shard.link_unsent(id).len();
+                shard.flush_link(id, now);
+                let unsent = shard.link_unsent(id).len();
                 if unsent == 0 {
                     break;
                 }
-                bytes.extend_from_slice(proxy.shard.link_unsent(id));
-                proxy.shard.link_wrote(id, unsent);
+                bytes.extend_from_slice(shard.link_unsent(id));
+                shard.link_wrote(id, unsent);
             }
             if !bytes.is_empty() {
                 streams.push((number, bytes));
@@ -113,22 +124,22 @@ impl Cluster {
     }
 
     /// What a shard has said to devices.
-    fn clients_out(&mut self, node: NodeNumber, now: Moment) {
+    fn clients_out(&mut self, at: ProxyLane, now: Moment) {
         loop {
-            let mut ids = Vec::new();
-            let Some(proxy) = self.proxies.get_mut(&node) else {
+            let (mut ids, mut streams) = (Vec::new(), Vec::new());
+            let Some((_, shard)) = self.live_shard(at) else {
                 return;
             };
-            proxy.shard.flush_clients(now, &mut ids);
+            shard.flush_clients(now, &mut ids);
             if ids.is_empty() {
                 return;
             }
             for id in ids {
-                let Some(proxy) = self.proxies.get_mut(&node) else {
-                    return;
-                };
-                let bytes = proxy.shard.client_unsent(id).to_vec();
-                proxy.shard.client_wrote(id, bytes.len());
+                let bytes = shard.client_unsent(id).to_vec();
+                shard.client_wrote(id, bytes.len());
+                streams.push((id, bytes));
+            }
+            for (id, bytes) in streams {
                 self.tell_client(id, &bytes);
             }
         }
@@ -141,10 +152,11 @@ impl Cluster {
         }
     }
 
-    fn shard_effect(&mut self, node: NodeNumber, effect: ShardEffect) {
+    fn shard_effect(&mut self, at: ProxyLane, effect: ShardEffect) {
+        let node = at.node;
         let life = self.proxies.get(&node).map_or(0, |proxy| proxy.life);
         match effect {
-            ShardEffect::Ask(question) => self.shard_asks(node, &question),
+            ShardEffect::Ask(question) => self.shard_asks(at, &question),
             ShardEffect::ReadOwner(user, trusted) => {
                 let asker = Asker::Owner {
                     proxy: node,
@@ -168,16 +180,16 @@ impl Cluster {
         }
     }
 
-    fn shard_asks(&mut self, node: NodeNumber, question: &Question) {
+    fn shard_asks(&mut self, at: ProxyLane, question: &Question) {
         match *question {
-            Question::Service(claim) => self.shard_hears_serving(node, claim),
+            Question::Service(claim) => self.shard_hears_serving(at, claim),
             // Devices of the simulation sign what they say; the game server looks at it again.
-            Question::Attach(client, _) => self.with_shard(node, |shard, now, datagrams| {
+            Question::Attach(client, _) => self.with_shard(at, |shard, now, datagrams| {
                 shard.attach_verified(client, AttachVerdict::Genuine, now, datagrams);
             }),
             Question::Renewal(..) => self
                 .checks
-                .fail(format!("proxy {node} renews a ticket that outlives the run")),
+                .fail(format!("proxy {at} renews a ticket that outlives the run")),
         }
     }
 
@@ -207,7 +219,7 @@ impl Cluster {
     }
 
     /// What a game server's bytes say, one message after the other.
-    pub(super) fn shard_receives(&mut self, node: NodeNumber, id: LinkId, bytes: &[u8]) {
+    pub(super) fn shard_receives(&mut self, at: ProxyLane, id: LinkId, bytes: &[u8]) {
         let now = self.moment();
         let (mut clear, mut passed_on) = (Clear::default(), 0);
         clear.extend(bytes);
@@ -216,7 +228,7 @@ impl Cluster {
             if frame.frame_type != FrameType::Batch {
                 // A goodbye.
                 let goodbye = sealed(frame.frame_type, &frame.payload, now);
-                self.with_shard(node, |shard, now, datagrams| {
+                self.with_shard(at, |shard, now, datagrams| {
                     shard.from_server(id, &goodbye, now, datagrams);
                 });
                 continue;
@@ -226,13 +238,13 @@ impl Cluster {
             let mut start = 0;
             while let Ok(Some((family, body))) = reader.next_body() {
                 let end = whole.len() - reader.rest_bytes();
-                if let (Ok(message), Some(proxy)) =
-                    (ServerToProxy::parse(family, body), self.proxies.get(&node))
-                {
-                    self.checks.expect(&message, proxy.shard.edge().session_views());
+                let proxy = self.proxies.get(&at.node);
+                let shard = proxy.and_then(|proxy| proxy.shards.get(usize::from(at.lane.number())));
+                if let (Ok(message), Some(shard)) = (ServerToProxy::parse(family, body), shard) {
+                    self.checks.expect(&message, shard.edge().session_views());
                 }
                 let one = sealed(FrameType::Batch, &whole[start..end], now);
-                self.with_shard(node, |shard, now, datagrams| {
+                self.with_shard(at, |shard, now, datagrams| {
                     shard.from_server(id, &one, now, datagrams);
                 });
                 start = end;
@@ -240,25 +252,25 @@ impl Cluster {
         }
         if passed_on == 0 {
             self.checks
-                .fail(format!("proxy {node} hears less than a frame of a server"));
+                .fail(format!("proxy {at} hears less than a frame of a server"));
         }
     }
 
-    /// A server says what it serves: the store is asked, unless it has said so before.
-    fn shard_hears_serving(&mut self, node: NodeNumber, claim: Serving) {
-        let Some(proxy) = self.proxies.get_mut(&node) else {
+    /// A server says what it serves: the store is asked, unless it has said so before. All shards of a proxy ask as one.
+    fn shard_hears_serving(&mut self, at: ProxyLane, claim: Serving) {
+        let Some(proxy) = self.proxies.get_mut(&at.node) else {
             return;
         };
         let life = proxy.life;
         match proxy.services.announce(claim) {
-            Announced::Known => self.shard_told(node, claim),
-            Announced::Ask => self.ask_service(node, life, claim.region),
+            Announced::Known => self.shard_told(at, claim),
+            Announced::Ask => self.ask_service(at.node, life, claim.region),
             Announced::Waits => {}
         }
     }
 
-    fn shard_told(&mut self, node: NodeNumber, serving: Serving) {
-        self.with_shard(node, |shard, now, datagrams| {
+    fn shard_told(&mut self, at: ProxyLane, serving: Serving) {
+        self.with_shard(at, |shard, now, datagrams| {
             shard.service_confirmed(serving, now, datagrams);
         });
     }
@@ -281,7 +293,9 @@ impl Cluster {
         };
         let (life, verdict) = (proxy.life, proxy.services.answer(region, answer));
         if let Some(serving) = verdict.confirmed {
-            self.shard_told(node, serving);
+            for lane in self.lanes() {
+                self.shard_told(ProxyLane { node, lane }, serving);
+            }
         }
         if verdict.again {
             let again = Event::AskService(node, life, region);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use gameserver::region::Region;
 use gameserver::world::World;
 use net::link_core::Clear;
-use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{Incarnation, Lane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber, UserId, lane_of};
+use proxy::edge::SessionView;
 use proxy::shard::Shard;
 use store::ServiceClaims;
 use store::simulated::SimulatedStore;
@@ -50,6 +51,17 @@ pub(super) struct Server {
     pub(super) stalled_until_us: u64,
 }
 
+impl Proxy {
+    pub(super) fn shard_mut(&mut self, lane: Lane) -> Option<&mut Shard<Clear>> {
+        self.shards.get_mut(usize::from(lane.number()))
+    }
+
+    /// The sessions of all its shards.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionView> {
+        self.shards.iter().flat_map(|shard| shard.edge().session_views())
+    }
+}
+
 impl Server {
     /// The regions that it simulates just now.
     pub(super) fn regions(&self) -> impl Iterator<Item = &Region> {
@@ -61,11 +73,12 @@ impl Server {
     }
 }
 
-/// A proxy's process, of one shard.
+/// A proxy's process.
 pub(super) struct Proxy {
     pub(super) life: u32,
     pub(super) phase: Phase,
-    pub(super) shard: Shard<Clear>,
+    /// By lane.
+    pub(super) shards: Vec<Shard<Clear>>,
     pub(super) services: ServiceClaims,
     pub(super) stalled_until_us: u64,
 }
@@ -173,14 +186,15 @@ impl Cluster {
             };
             self.servers.insert(server, fresh);
             for &other in servers.iter().filter(|other| **other != server) {
-                self.links.push(Link::new(server, other));
+                self.links.push(Link::new(server, Lane::FIRST, other));
             }
         }
         for proxy in PROXIES {
             let fresh = self.proxy_process(0);
             self.proxies.insert(proxy, fresh);
-            for &server in &servers {
-                self.links.push(Link::new(proxy, server));
+            for lane in self.lanes() {
+                let links = servers.iter().map(|server| Link::new(proxy, lane, *server));
+                self.links.extend(links);
             }
         }
         for node in servers.into_iter().chain(PROXIES) {
@@ -188,11 +202,27 @@ impl Cluster {
             self.schedule.at(at_us, Event::Start(node, 0));
         }
         for index in 0..self.options.players {
-            let bot = Bot::new(protocol::ids::UserId(1 + u64::from(index)), self.dice.fork());
+            let bot = Bot::new(UserId(1 + u64::from(index)), self.dice.fork());
             self.bots.push(bot);
             let at_us = self.dice.below(50_000);
             self.schedule.at(at_us, Event::Bot(usize::from(index)));
         }
+    }
+
+    /// The lanes of each proxy.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> + use<> {
+        (0..self.options.lanes.count()).filter_map(Lane::new)
+    }
+
+    /// The lane of a proxy, and its shard, where a device's user is.
+    pub(super) fn shard_of(&self, conn: usize) -> ProxyLane {
+        let conn = &self.conns[conn];
+        self.shard_at(conn.proxy, self.bots[conn.bot].user)
+    }
+
+    pub(super) fn shard_at(&self, node: NodeNumber, user: UserId) -> ProxyLane {
+        let lane = lane_of(user, self.options.lanes);
+        ProxyLane { node, lane }
     }
 
     pub(super) fn now_us(&self) -> u64 {

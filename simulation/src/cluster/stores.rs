@@ -136,7 +136,7 @@ impl Cluster {
             } => {
                 if self.proxies.get(&proxy).is_some_and(|proxy| proxy.life == life) {
                     let answer = owner_answer(&result);
-                    self.with_shard(proxy, |shard, now, datagrams| {
+                    self.with_shard(self.shard_at(proxy, user), |shard, now, datagrams| {
                         shard.owner_answered(user, trusted, answer, now, datagrams);
                     });
                 }

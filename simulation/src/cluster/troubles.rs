@@ -116,7 +116,7 @@ impl Cluster {
             .get(&node)
             .is_some_and(|proxy| proxy.life == life && proxy.phase == Phase::Up);
         if lives {
-            self.with_shard(node, |shard, now, datagrams| {
+            self.with_shard(self.shard_of(number), |shard, now, datagrams| {
                 shard.client_broke(client_id(number), now, datagrams);
             });
         }

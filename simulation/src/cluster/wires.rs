@@ -2,6 +2,7 @@
 
 use net::link::LinkId;
 use net::link_core::{Clear, DownReason, LinkTime, Sealing as _};
+use protocol::Code;
 use protocol::frame::FrameType;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::message::family::{BatchMessage, BatchReader, ProxyToServer, ServerToProxy, ServerToServer};
@@ -233,7 +234,7 @@ impl Cluster {
             _ => {}
         }
         if self.proxies.contains_key(&to) {
-            self.shard_receives(to, id, bytes);
+            self.shard_receives(self.lane_at(way.link).at, id, bytes);
         } else {
             self.with_world(to, |world, now| world.receive(id, bytes, now));
         }
@@ -252,7 +253,11 @@ impl Cluster {
         let Some(end) = self.links[number.0].end_of(node) else {
             return;
         };
-        if self.links[number.0].is_up(end) {
+        let link = &mut self.links[number.0];
+        if !link.is_alive && reason == DownReason::Closed(Code::DuplicateLink) {
+            // A lane of the dialer's next start came up before the end of this one was noticed.
+            link.set_up(end, false);
+        } else if link.is_up(end) {
             self.checks
                 .fail(format!("server {node} ends an honest link: {reason:?}"));
         }
