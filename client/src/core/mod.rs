@@ -24,7 +24,7 @@ use std::mem::discriminant;
 
 use bytes::Bytes;
 use prost::Message as _;
-use protocol::cell::{ParsedSnapshot, UnreadSnapshot};
+use protocol::cell::{ParsedSnapshot, parse_head};
 use protocol::datagram::{
     BIND_PAYLOAD, ClientPath, ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramKind, DatagramOpener,
     DatagramSealer, Transport,
@@ -99,8 +99,8 @@ pub struct Core {
     datagrams: Option<Datagrams>,
     transport: Option<Transport>,
     receipts: Receipts,
-    inputs: VecDeque<Bytes>,
-    input_number: u64,
+    /// The newest input with those before it, as it goes out.
+    input: client::Input,
     input_at_ms: u64,
     /// The newest input acknowledged by any owner at any proxy.
     input_ack: u64,
@@ -173,7 +173,7 @@ impl Core {
     /// The number that the next input will have is one more than this.
     #[must_use]
     pub fn input_number(&self) -> u64 {
-        self.input_number
+        self.input.number
     }
 
     /// Commands that await acknowledgement.
@@ -204,11 +204,11 @@ impl Core {
 
     /// Sends an input of at most 64 bytes; longer ones are cut off by the proxy. Returns its number.
     pub fn send_input(&mut self, input: Bytes, now_ms: u64) -> u64 {
-        self.input_number += 1;
-        self.inputs.push_front(input);
-        self.inputs.truncate(limits::INPUTS_REPEATED_MAX);
+        self.input.number += 1;
+        self.input.inputs.truncate(limits::INPUTS_REPEATED_MAX - 1);
+        self.input.inputs.insert(0, input);
         self.flush_input(now_ms);
-        self.input_number
+        self.input.number
     }
 
     /// Sends a command; it is applied exactly once, in order.
@@ -251,8 +251,7 @@ impl Core {
             }
             DatagramKind::Data => {
                 datagrams.path.handle_snapshot(now_ms);
-                let plain = Bytes::copy_from_slice(opened.plain);
-                self.snapshot_bytes(plain, bytes, now_ms);
+                self.snapshot_bytes(opened.plain, bytes, now_ms);
             }
             DatagramKind::Bind | DatagramKind::Response => {}
         }
@@ -297,14 +296,9 @@ impl Core {
 
     fn flush_input(&mut self, now_ms: u64) {
         self.input_at_ms = now_ms;
-        let (snapshot_ack, snapshot_mask) = self.receipts.acknowledgement();
-        let input = client::Input {
-            number: self.input_number,
-            inputs: self.inputs.iter().cloned().collect(),
-            snapshot_ack,
-            snapshot_mask,
-            sent_at_ms: now_ms as u32,
-        };
+        let input = &mut self.input;
+        (input.snapshot_ack, input.snapshot_mask) = self.receipts.acknowledgement();
+        input.sent_at_ms = now_ms as u32;
         match &mut self.datagrams {
             Some(datagrams) if datagrams.path.transport() == Transport::Udp => {
                 let mut datagram = Vec::with_capacity(input.encoded_len() + DATAGRAM_OVERHEAD_BYTES);
@@ -318,7 +312,10 @@ impl Core {
                     self.effects.push(ClientEffect::Datagram(datagram));
                 }
             }
-            _ => self.stream(input),
+            _ => {
+                let input = input.clone();
+                self.stream(input);
+            }
         }
     }
 
@@ -334,21 +331,22 @@ impl Core {
         self.effects.push(ClientEffect::Stream(message.into()));
     }
 
-    fn snapshot_bytes(&mut self, plain: Bytes, bytes: usize, now_ms: u64) {
+    fn snapshot_bytes(&mut self, plain: &[u8], bytes: usize, now_ms: u64) {
         let Some(world) = &self.world else { return };
         let grid = &world.shape().grid;
         match self.reading {
             Reading::AtOnce => {
-                if let Ok(snapshot) = ParsedSnapshot::parse(plain, grid) {
+                if let Ok(snapshot) = ParsedSnapshot::parse(Bytes::copy_from_slice(plain), grid) {
                     self.snapshot(&snapshot, bytes, now_ms);
                 }
             }
             Reading::OnDemand => {
-                if let Ok(snapshot) = UnreadSnapshot::parse(plain, grid)
-                    && self.receipts.take(snapshot.head.number)
+                if let Ok(head) = parse_head(plain, grid)
+                    && self.receipts.take(head.number)
                 {
-                    self.news(&snapshot.head, bytes, now_ms);
-                    if self.unread.push(snapshot, now_ms) {
+                    let is_time = self.unread.push(plain, now_ms);
+                    self.news(&head, bytes, now_ms);
+                    if is_time {
                         self.catch_up();
                     }
                 }

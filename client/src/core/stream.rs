@@ -303,7 +303,7 @@ mod tests {
                 .append_cell(&encoder.finish_keyframe(cell, number))
                 .unwrap();
             for core in [&mut at_once, &mut on_demand] {
-                core.snapshot_bytes(Bytes::from(bytes.clone()), bytes.len(), u64::from(number) * 50);
+                core.snapshot_bytes(&bytes, bytes.len(), u64::from(number) * 50);
                 assert_eq!(
                     core.receipts.acknowledgement().0,
                     number.max(if number == 70 { 150 } else { 0 })

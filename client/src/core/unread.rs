@@ -1,7 +1,10 @@
 //! Snapshots that were taken and acknowledged, and whose cells nobody has looked at yet. Whoever drives thousands of
 //! clients looks at the world of each but seldom: to read many snapshots in one go costs a fraction of reading each alone.
 
-use protocol::cell::UnreadSnapshot;
+use std::ops::Range;
+
+use bytes::Bytes;
+use protocol::cell::ParsedSnapshot;
 
 use super::world::World;
 
@@ -18,29 +21,48 @@ pub enum Reading {
     OnDemand,
 }
 
-/// The snapshots in their order, each with the time at which it came.
+/// A snapshot, and when it came, milliseconds.
+#[derive(Debug)]
+struct Kept {
+    place: Range<usize>,
+    came_ms: u64,
+}
+
+/// The snapshots in their order, their bytes one behind the other.
 #[derive(Debug, Default)]
-pub(super) struct Unread(Vec<(UnreadSnapshot, u64)>);
+pub(super) struct Unread {
+    bytes: Vec<u8>,
+    snapshots: Vec<Kept>,
+}
 
 impl Unread {
     /// Keeps one more. Returns whether it is time to read them.
-    pub(super) fn push(&mut self, snapshot: UnreadSnapshot, now_ms: u64) -> bool {
-        self.0.push((snapshot, now_ms));
-        self.0.len() >= UNREAD_MAX
+    pub(super) fn push(&mut self, snapshot: &[u8], came_ms: u64) -> bool {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(snapshot);
+        let place = start..self.bytes.len();
+        self.snapshots.push(Kept { place, came_ms });
+        self.snapshots.len() >= UNREAD_MAX
     }
 
     /// Reads all of them into the world.
     pub(super) fn read_into(&mut self, world: &mut World) {
-        for (snapshot, came_ms) in self.0.drain(..) {
+        if self.snapshots.is_empty() {
+            return;
+        }
+        let bytes = Bytes::copy_from_slice(&self.bytes);
+        for Kept { place, came_ms } in self.snapshots.drain(..) {
             let grid = world.shape().grid;
-            if let Ok(snapshot) = snapshot.read(&grid) {
+            if let Ok(snapshot) = ParsedSnapshot::parse(bytes.slice(place), &grid) {
                 world.take(&snapshot, came_ms);
             }
         }
+        self.bytes.clear();
     }
 
     /// The world is another one now.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.bytes.clear();
+        self.snapshots.clear();
     }
 }

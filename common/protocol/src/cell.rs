@@ -16,7 +16,5 @@ pub use decoded::{Add, CellError, DecodedCell, Move, Remove, State};
 pub use encoder::{CellEncodeError, CellEncoder};
 pub use entity::{CellEntity, RemoveReason, StateBytes, StateTooLong};
 pub use motion::{CELL_SIZE_MAX, CellPoint, Motion, POINTS_PER_UNIT, PositionForm, heading, speed};
-pub use snapshot::{
-    CellDoesNotFit, ParsedSnapshot, SnapshotError, SnapshotHead, SnapshotWriter, UnreadSnapshot,
-};
+pub use snapshot::{CellDoesNotFit, ParsedSnapshot, SnapshotError, SnapshotHead, SnapshotWriter, parse_head};
 pub use state::{Applied, CellState, Change, Gap};

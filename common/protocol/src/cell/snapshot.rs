@@ -209,35 +209,17 @@ impl ParsedSnapshot {
     }
 }
 
-/// A snapshot with its head checked and its cells as they came: for whoever looks at the world more seldom than it is told
-/// of it.
-#[derive(Clone, Debug)]
-pub struct UnreadSnapshot {
-    /// The message without its cells.
-    pub head: Snapshot,
-    bytes: Bytes,
-}
-
-impl UnreadSnapshot {
-    /// Parses the head alone.
-    ///
-    /// # Errors
-    /// As [`ParsedSnapshot::parse`], but for what is wrong inside of a cell.
-    pub fn parse(bytes: Bytes, grid: &CellGrid) -> Result<Self, SnapshotError> {
-        check_counts(&bytes)?;
-        let head = Head::decode(bytes.clone()).map_err(|_| SnapshotError::Malformed)?;
-        let head = Snapshot::from(head);
-        check_head(&head, grid)?;
-        Ok(Self { head, bytes })
-    }
-
-    /// Parses the whole of it.
-    ///
-    /// # Errors
-    /// What is wrong inside of a cell.
-    pub fn read(self, grid: &CellGrid) -> Result<ParsedSnapshot, SnapshotError> {
-        ParsedSnapshot::parse(self.bytes, grid)
-    }
+/// The head of a snapshot alone, checked, without its cells: for whoever looks at the world more seldom than it is told of
+/// it, and keeps the bytes until then.
+///
+/// # Errors
+/// As [`ParsedSnapshot::parse`], but for what is wrong inside of a cell.
+pub fn parse_head(bytes: &[u8], grid: &CellGrid) -> Result<Snapshot, SnapshotError> {
+    check_counts(bytes)?;
+    let head = Head::decode(bytes).map_err(|_| SnapshotError::Malformed)?;
+    let head = Snapshot::from(head);
+    check_head(&head, grid)?;
+    Ok(head)
 }
 
 /// The fields of a snapshot but its cells, which count as unknown here and are passed over.
