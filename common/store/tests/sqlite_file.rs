@@ -91,9 +91,51 @@ fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
     raw(&path).pragma_update(None, "user_version", 9000).unwrap();
     let refused = refusal(&path);
     assert!(
-        refused.contains("schema version 9000") && refused.contains("up to 2"),
+        refused.contains("schema version 9000") && refused.contains("up to 3"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_world_that_was_seeded_as_a_whole_is_seeded_in_each_region() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let old = [
+        include_str!("../migrations/sqlite/0001_ground.sql"),
+        include_str!("../migrations/sqlite/0002_cluster_id.sql"),
+        "PRAGMA application_id = 0x524d5348; PRAGMA user_version = 2;
+         INSERT INTO region (region, node, epoch) VALUES (1, 1, 7), (2, 1, 8);
+         INSERT INTO holding (id, kind, region, x, y) VALUES (5, 3, 1, 0.5, 0.5);
+         UPDATE cluster SET world_seed = 99;",
+    ];
+    raw(&path).execute_batch(&old.concat()).unwrap();
+    let mode = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&path, mode).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let seed = |region, id| {
+        let holder = Holder::Ground {
+            region: RegionNumber(region),
+            x: 0.5,
+            y: 0.5,
+        };
+        let holdings = vec![Holding { id, kind: 3, holder }];
+        let request = StoreRequest::SeedHoldings {
+            region: RegionNumber(region),
+            seed: 100,
+            holdings,
+        };
+        store.execute(&[request]).remove(0)
+    };
+    assert_eq!(seed(1, 5), Ok(StoreReply::Seeded(99)));
+    assert_eq!(seed(2, 6), Ok(StoreReply::Seeded(99)));
+    assert_eq!(seed(3, 7), Ok(StoreReply::Seeded(100)), "nobody had served it");
+    let all = store
+        .execute(&[StoreRequest::AllHoldings { after: None }])
+        .remove(0);
+    let Ok(StoreReply::Holdings(all)) = all else {
+        panic!("{all:?}");
+    };
+    assert_eq!(all.iter().map(|holding| holding.id).collect::<Vec<_>>(), [5, 7]);
 }
 
 #[test]
