@@ -9,8 +9,10 @@ use net::link_core::{
 };
 use protocol::Code;
 use protocol::frame::{FrameDecoder, FrameOpener, FrameSealer, FrameType, PeerClock};
-use protocol::keys::{Direction, Prk, TrafficSecret};
-use protocol::limits::{FRAGMENT_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX, MESSAGE_BYTES_MAX};
+use protocol::keys::{Direction, Prk, TAG_BYTES, TrafficSecret};
+use protocol::limits::{
+    FRAGMENT_BYTES_MAX, FRAME_PAYLOAD_AGREED_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX, MESSAGE_BYTES_MAX,
+};
 use protocol::message::family::{BatchMessage as _, Class, ServerToServer};
 use protocol::message::fragment::Fragment;
 use protocol::message::{effect, handover, node, subscription};
@@ -243,7 +245,7 @@ fn who_does_not_read_is_too_slow_and_only_once() {
         here.waiting_bytes() <= WAITING_BYTES_MAX + 256 * 1024,
         "and memory stays bounded"
     );
-    while here.ended().is_none() {
+    for _ in 0..WAITING_BYTES_MAX / message.encoded_len() {
         here.push(&message);
     }
     assert_eq!(here.tick(at(2)), Err(DownReason::Closed(Code::SlowConsumer)));
@@ -265,6 +267,55 @@ fn silence_is_death_but_not_a_gap_in_ones_own_loop() {
     assert!(there.tick(at(10_999)).is_ok());
     assert_eq!(there.tick(at(11_000)), Err(DownReason::Dead));
     assert_eq!(there.into_last_words(at(11_000)), [], "nobody hears it");
+}
+
+#[test]
+fn whatever_is_heard_shows_that_the_peer_lives() {
+    let (mut here, mut there) = sealed_pair();
+    here.push(&commit(1));
+    assert_eq!(carry(&mut here, &mut there, usize::MAX, at(1_500)), [commit(1)]);
+    assert!(there.tick(at(3_499)).is_ok());
+    assert_eq!(there.tick(at(3_500)), Err(DownReason::Dead));
+}
+
+#[test]
+fn what_is_less_urgent_waits_though_a_frame_has_room_for_it() {
+    let (mut here, mut there) = clear_pair();
+    // Four of them fill a frame, but for a little.
+    let urgent: Vec<_> = (0..6).map(|n| effect(n, 14 * 1024)).collect();
+    let last = cells(1, 40);
+    here.push(&last);
+    urgent.iter().for_each(|message| here.push(message));
+    let heard = carry(&mut here, &mut there, usize::MAX, at(1));
+    assert_eq!(heard, [urgent, vec![last]].concat());
+}
+
+#[test]
+fn a_publisher_sees_what_it_has_said_and_when_all_of_it_has_left() {
+    let (mut here, mut there) = sealed_pair();
+    let (message, mut encoded) = (cells(1, 40), Vec::new());
+    message.encode(&mut encoded);
+    here.push(&message);
+    here.push_encoded(Class::Tick, &encoded);
+    assert_eq!(here.said_bytes(), 2 * encoded.len() as u64);
+    assert!(!here.is_drained());
+    here.flush(at(1));
+    assert!(!here.is_drained(), "the kernel has not taken it");
+    assert_eq!(carry(&mut here, &mut there, usize::MAX, at(1)).len(), 2);
+    assert!(here.is_drained());
+    assert_eq!(here.said_bytes(), 2 * encoded.len() as u64);
+}
+
+#[test]
+fn after_the_end_nothing_is_taken() {
+    let (mut here, _) = sealed_pair();
+    here.close(Code::Generic, at(1));
+    let mut encoded = Vec::new();
+    commit(1).encode(&mut encoded);
+    here.push(&commit(1));
+    here.push_encoded(Class::Handover, &encoded);
+    here.flush(at(1));
+    assert_eq!((here.waiting_bytes(), here.said_bytes()), (0, 0));
 }
 
 #[test]
@@ -300,6 +351,51 @@ fn a_peer_left_in_peace_gets_all_that_waits_and_then_the_goodbye() {
     }
     assert_eq!(there.next(at(2)), Err(DownReason::ClosedByPeer(Code::Draining)));
     assert_eq!(there.tick(at(2)), Err(DownReason::ClosedByPeer(Code::Draining)));
+}
+
+#[test]
+fn the_last_words_go_on_where_the_kernel_stopped() {
+    let (mut here, mut there) = sealed_pair();
+    here.push(&effect(1, 40));
+    here.flush(at(1));
+    there.receive(&here.unsent()[..50]);
+    here.wrote(50);
+    here.close(Code::SlowConsumer, at(1));
+    there.receive(&here.into_last_words(at(1)));
+    assert_eq!(there.next(at(2)), Ok(Some(Received::Message(effect(1, 40)))));
+    assert_eq!(
+        there.next(at(2)),
+        Err(DownReason::ClosedByPeer(Code::SlowConsumer))
+    );
+}
+
+#[test]
+fn a_frame_longer_than_agreed_ends_the_link() {
+    let plain_bytes = FRAME_PAYLOAD_BYTES_MAX as usize - TAG_BYTES;
+    let nearly = cells(1, plain_bytes - 100);
+    let message = cells(1, 2 * plain_bytes - 100 - nearly.encoded_len());
+    assert_eq!(message.encoded_len(), plain_bytes);
+    let expected = [
+        Ok(Some(Received::Message(message.clone()))),
+        Err(DownReason::Broken("oversized")),
+    ];
+    for (more, heard) in expected.into_iter().enumerate() {
+        // Whoever seals does not keep to what was agreed.
+        let prk = Prk::extract(&[1; 32], b"links");
+        let secret = TrafficSecret::new(&prk, Direction::InitiatorToResponder);
+        let mut sealer = FrameSealer::new(secret, FRAME_PAYLOAD_AGREED_BYTES_MAX, 0);
+        let mut bytes = Vec::new();
+        let write = |out: &mut Vec<u8>| {
+            message.encode(out);
+            out.extend(vec![0; more]);
+        };
+        sealer
+            .seal_with(FrameType::Batch, at(1).wall_ms, 1, &mut bytes, write)
+            .unwrap();
+        let (_, mut there) = sealed_pair();
+        there.receive(&bytes);
+        assert_eq!(there.next(at(1)), heard);
+    }
 }
 
 #[test]

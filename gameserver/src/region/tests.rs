@@ -7,6 +7,7 @@ mod hostile;
 mod lanes;
 mod limits;
 mod publication;
+mod rest;
 mod scene;
 mod sessions;
 mod soft_saves;

@@ -191,6 +191,33 @@ mod tests {
     }
 
     #[test]
+    fn over_a_new_link_nobody_stands_in_line() {
+        let mut credits = Credits::default();
+        let all = said(CREDIT_BYTES as u64);
+        assert_eq!(credits.left(PEER, A, 1, said(0)), CREDIT_BYTES);
+        assert_eq!(credits.left(PEER, A, 1, all), 0);
+        credits.forget(PEER);
+        assert_eq!(credits.left(PEER, RegionNumber(2), 2, said(0)), CREDIT_BYTES);
+    }
+
+    #[test]
+    fn who_found_crumbs_alone_is_first_in_the_next_period() {
+        let mut credits = Credits::default();
+        let (other, crumbs) = (RegionNumber(2), CREDIT_BYTES / CRUMBS - 1);
+        let all_but_crumbs = (CREDIT_BYTES - crumbs) as u64;
+        assert_eq!(credits.left(PEER, other, 1, said(0)), CREDIT_BYTES);
+        assert_eq!(credits.left(PEER, A, 1, said(all_but_crumbs)), crumbs);
+        let all = said(CREDIT_BYTES as u64);
+        assert_eq!(credits.left(PEER, other, 2, all), 0);
+        assert_eq!(credits.left(PEER, A, 2, all), CREDIT_BYTES);
+        assert_eq!(
+            credits.left(PEER, other, 2, all),
+            CREDIT_BYTES,
+            "its turn is over, and nothing was said"
+        );
+    }
+
+    #[test]
     fn who_stood_in_line_and_went_to_sleep_keeps_nobody_waiting() {
         let mut credits = Credits::default();
         let sleeper = RegionNumber(2);

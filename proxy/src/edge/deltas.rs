@@ -107,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn over_a_delta_that_is_too_long_to_keep_nothing_leads() {
+        let mut deltas = RecentDeltas::default();
+        deltas.push(1, 2, &[2]);
+        deltas.push(2, 3, &[0; DELTAS_BYTES_MAX + 1]);
+        deltas.push(3, 4, &[4]);
+        assert_eq!(since(&deltas, 1), None);
+        assert_eq!(since(&deltas, 2), None);
+        assert_eq!(since(&deltas, 3), Some(vec![vec![4]]));
+    }
+
+    #[test]
     fn memory_stays_within_the_stated_bytes_whatever_comes() {
         let mut deltas = RecentDeltas::default();
         let mut seq = 1;

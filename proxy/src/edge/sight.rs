@@ -318,6 +318,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_acknowledged_for_too_long_counts_as_lost() {
+        let mut sight = Sight::new(16_000, 0);
+        sight.look(CellIndex(5), &[CellIndex(5), CellIndex(6)]);
+        send(&mut sight, None, 10);
+        for seq in 1..=SNAPSHOTS_IN_FLIGHT_MAX {
+            assert_eq!(sight.cells[0].sent, Some(10), "{seq}");
+            sight.next_number();
+            sight.sent(1, None, seq);
+        }
+        assert_eq!(sight.cells[0].sent, None);
+    }
+
+    #[test]
+    fn what_was_sent_of_a_region_before_it_was_served_anew_is_forgotten() {
+        let mut sight = sight();
+        send(&mut sight, None, 10);
+        sight.restart(0, RegionEpoch(2));
+        sight.acknowledge(1, 0);
+        assert_eq!((sight.cells[0].have, sight.cells[0].sent), (None, None));
+        send(&mut sight, None, 3);
+        sight.acknowledge(2, 0b1);
+        assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(3), Some(3)));
+    }
+
+    #[test]
     fn a_lost_repair_is_repaired_again() {
         let mut sight = sight();
         send(&mut sight, None, 10);
@@ -341,6 +366,9 @@ mod tests {
         send(&mut sight, Some(10), 11);
         sight.acknowledge(1, 0);
         assert_eq!(sight.cells[0].sent, Some(11));
+        sight.acknowledge(2, 0b1);
+        sight.acknowledge(1, 0);
+        assert_eq!(sight.unacknowledged(), 0);
     }
 
     #[test]

@@ -151,6 +151,22 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_said_again_is_ever_dropped() {
+        let reliable: [ProxyToClient; 5] = [
+            client::World::default().into(),
+            client::Playing::default().into(),
+            client::CommandAck::default().into(),
+            client::Event::default().into(),
+            client::TicketRenewal::default().into(),
+        ];
+        for message in &reliable {
+            assert_eq!(need(message), Need::Reliable, "{message:?}");
+        }
+        assert_eq!(need(&snapshot(1)), Need::Soft);
+        assert_eq!(need(&client::Ping::default().into()), Need::Soft);
+    }
+
+    #[test]
     fn two_seconds_are_too_long_however_little_waits() {
         let mut queue = ClientQueue::default();
         queue.push(&snapshot(10), 0);

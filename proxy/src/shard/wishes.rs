@@ -74,3 +74,47 @@ fn by_region(topology: &Topology, cells: BTreeSet<CellIndex>) -> BTreeMap<Region
     }
     by_region
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::tests::TOPOLOGY;
+
+    /// Both regions are served, by the node of their number; what is said, and about which cells.
+    fn take(wishes: &mut Wishes) -> Vec<(NodeNumber, &'static str, Vec<u32>)> {
+        let topology = topology::parse("test.toml", TOPOLOGY)
+            .map_err(|_| "topology")
+            .unwrap();
+        let serving = |region: RegionNumber| Some((NodeNumber(region.0 as u16), RegionEpoch(1)));
+        let said = wishes.take(&topology, serving).into_iter();
+        let said = said.map(|(node, message)| match message {
+            ProxyToServer::Subscribe(wanted) => (node, "wanted", wanted.cells),
+            ProxyToServer::Unsubscribe(unwanted) => (node, "unwanted", unwanted.cells),
+            other => panic!("{other:?}"),
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn the_last_word_about_a_cell_counts_and_each_is_said_once() {
+        let (west, east) = (NodeNumber(1), NodeNumber(2));
+        let mut wishes = Wishes::default();
+        for cell in [9, 4, 1] {
+            wishes.watch(CellIndex(cell));
+        }
+        wishes.unwatch(CellIndex(1));
+        wishes.unwatch(CellIndex(2));
+        wishes.unwatch(CellIndex(8));
+        wishes.watch(CellIndex(8));
+        let said = take(&mut wishes);
+        assert_eq!(
+            said,
+            [
+                (west, "unwanted", vec![1, 2]),
+                (west, "wanted", vec![8, 9]),
+                (east, "wanted", vec![4])
+            ]
+        );
+        assert!(wishes.is_empty() && take(&mut wishes).is_empty());
+    }
+}

@@ -13,8 +13,8 @@ use crate::region::entity::Entities;
 /// The part of a tick's room that repays for a first keyframe that took more than there was, whatever else needs room:
 /// one in so many. Without it, nobody would come to see a new cell over a lane that is always full.
 const REPAID_SHARE: usize = 8;
-/// A missed cell that finds no room for so many ticks, though all of it was there for missed cells, is longer than the
-/// room ever gets. It starts over as a first keyframe, which may take more.
+/// A missed cell that finds no room for so many ticks with any is longer than the room, or than what own states leave of
+/// it. It starts over as a first keyframe: that takes more bytes, but is the only way for it to be shown at all.
 const BLOCKED_TICKS_MAX: u32 = 8;
 
 /// What the subscriber has of one cell.
@@ -231,5 +231,174 @@ impl Subscription {
             Has::Unwanted | Has::Newest => {}
         }
         Some(had)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::cell::{DecodedCell, Motion, StateBytes, UpdateKind};
+    use protocol::geometry::{CellGrid, Position, Rect};
+    use protocol::ids::{EntityId, OwnerEpoch};
+
+    use super::*;
+    use crate::region::entity::{Change, Entity, EntityKey};
+
+    /// Room for the delta of a cell with one entity, and for no other.
+    const ROOM: usize = 100;
+    const LONG: u32 = 0;
+
+    /// Four cells in a row, forty entities in the first and one in each other, and one who wants all of them.
+    struct Scene {
+        cells: Cells,
+        entities: Entities,
+        here: Vec<(u32, EntityKey)>,
+        subscription: Subscription,
+        tick: u64,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let grid = CellGrid::new([128, 32], 32).unwrap();
+            let rect = Rect {
+                min: [0, 0],
+                max: [128, 32],
+            };
+            let mut scene = Self {
+                cells: Cells::new(grid, rect),
+                entities: Entities::default(),
+                here: Vec::new(),
+                subscription: Subscription::new(4, 0),
+                tick: 0,
+            };
+            for cell in 0..4 {
+                for number in 0..if cell == LONG { 40 } else { 1 } {
+                    scene.enter(cell, number);
+                }
+                scene.subscription.subscribe(cell);
+            }
+            scene
+        }
+
+        fn enter(&mut self, cell: u32, number: u64) {
+            let entity = Entity {
+                id: EntityId(u64::from(cell) * 100 + number + 1),
+                kind: 1,
+                owner_epoch: OwnerEpoch(1),
+                at: Position {
+                    x: cell as f32 * 32.0 + 16.0,
+                    y: 16.0,
+                },
+                heading: 0,
+                speed: 0.0,
+                state: StateBytes::default(),
+                user: None,
+                cell: 0,
+                slot: 0,
+                sent: Motion::default(),
+                change: Change::default(),
+                input: None,
+            };
+            let key = self.cells.enter(entity, &mut self.entities).unwrap();
+            self.here.push((cell, key));
+        }
+
+        /// Everybody in a cell takes a step, to and fro.
+        fn everybody_moves(&mut self, cell: u32) {
+            let step = if self.tick.is_multiple_of(2) { 1.0 } else { -1.0 };
+            for (_, key) in self.here.iter().filter(|(of, _)| *of == cell) {
+                let at = self.entities.get(*key).unwrap().at;
+                let to = Position { x: at.x + step, ..at };
+                self.cells.walk(*key, to, &mut self.entities);
+            }
+        }
+
+        /// One tick with so much room, some of it taken by own states; the cells that are said.
+        fn tick(&mut self, room: usize, own_bytes: usize) -> Vec<(u32, UpdateKind)> {
+            self.tick += 1;
+            self.cells.encode(&mut self.entities);
+            self.subscription.open(room);
+            assert!(self.subscription.takes_own_state(UserId(1), own_bytes));
+            self.subscription.end_own_states();
+            let mut batches = Batches::default();
+            self.subscription
+                .publish(self.tick, &mut self.cells, &self.entities, &mut batches);
+            let (mut said, grid) = (Vec::new(), *self.cells.grid());
+            batches.take(|cells| {
+                said.extend(cells.into_iter().map(|bytes| {
+                    let update = DecodedCell::parse(bytes, &grid).unwrap();
+                    (update.cell.0, update.kind)
+                }));
+            });
+            said
+        }
+    }
+
+    #[test]
+    fn new_cells_are_shown_one_after_the_other_though_own_states_take_all_the_room() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.tick(0, 0), [], "nothing is said to who takes nothing");
+        let mut shown = Vec::new();
+        for _ in 0..200 {
+            let said = scene.tick(ROOM, ROOM);
+            assert!(
+                said.len() <= 1,
+                "what one takes is repaid before the next: {said:?}"
+            );
+            shown.extend(said);
+        }
+        assert_eq!(shown, [0, 1, 2, 3].map(|cell| (cell, UpdateKind::Keyframe)));
+    }
+
+    #[test]
+    fn what_does_not_fit_keeps_its_turn_and_what_is_shorter_waits_behind_it() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.tick(usize::MAX, 0).len(), 4);
+        scene.everybody_moves(LONG);
+        assert_eq!(scene.tick(0, 0), []);
+        for cell in 1..4 {
+            scene.everybody_moves(cell);
+        }
+        for _ in 0..2 * BLOCKED_TICKS_MAX {
+            assert_eq!(scene.tick(0, 0), []);
+        }
+        assert_eq!(scene.tick(ROOM, 0), [], "there is room for all but the first");
+        let in_turn = [0, 1, 2, 3].map(|cell| (cell, UpdateKind::Delta));
+        scene.everybody_moves(1);
+        assert_eq!(
+            scene.tick(20 * ROOM, 0),
+            in_turn,
+            "what is new is in it, and not said twice"
+        );
+    }
+
+    #[test]
+    fn a_missed_cell_that_never_finds_room_starts_over_with_a_keyframe_after_some_ticks() {
+        let mut scene = Scene::new();
+        scene.tick(usize::MAX, 0);
+        let rooms = [
+            (20 * ROOM, UpdateKind::Delta),
+            (20 * ROOM, UpdateKind::Delta),
+            (ROOM, UpdateKind::Keyframe),
+        ];
+        for (at_last, kind) in rooms {
+            for blocked in 0..BLOCKED_TICKS_MAX {
+                scene.everybody_moves(LONG);
+                assert_eq!(scene.tick(ROOM, 0), [], "missed {blocked} ticks ago");
+            }
+            scene.everybody_moves(LONG);
+            assert_eq!(scene.tick(at_last, 0), [(LONG, kind)]);
+        }
+        assert_eq!(scene.subscription.waiting(), 0);
+    }
+
+    #[test]
+    fn a_cell_counts_once_however_often_it_is_wanted() {
+        let mut scene = Scene::new();
+        scene.subscription.subscribe(1);
+        assert_eq!(scene.subscription.wanted(), 4);
+        for _ in 0..2 {
+            scene.subscription.unsubscribe(1);
+            assert_eq!(scene.subscription.wanted(), 3);
+        }
     }
 }

@@ -179,10 +179,15 @@ impl Bot {
 
     /// Acknowledges the events it has.
     pub(super) fn acknowledge(&self, scene: &mut Scene) {
+        let number = self.bodies.keys().next_back().copied().unwrap_or(0);
+        self.acknowledge_up_to(scene, number);
+    }
+
+    pub(super) fn acknowledge_up_to(&self, scene: &mut Scene, number: u64) {
         let ack = EventAck {
             user: self.user.0,
             owner_epoch: self.epoch.0,
-            number: self.bodies.keys().next_back().copied().unwrap_or(0),
+            number,
         };
         scene.proxy_says(self.node, PROXY, ack);
     }

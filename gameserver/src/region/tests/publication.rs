@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::cell::{DecodedCell, UpdateKind};
 use protocol::geometry::Position;
-use protocol::ids::UserId;
+use protocol::ids::{NodeNumber, UserId};
 use protocol::limits::{CELL_BYTES_MAX, CELL_ENTITIES_MAX, ENTITY_STATE_BYTES_MAX};
 use protocol::message::family::{BatchMessage as _, ServerToProxy};
 use protocol::message::subscription::Subscribe;
@@ -233,6 +233,36 @@ fn own_states_go_first_and_take_turns_when_there_is_room_for_some() {
         scene.tick();
         assert_eq!(scene.take_heard(output).len(), expected);
     }
+}
+
+#[test]
+fn a_lane_that_nobody_has_said_anything_to_yet_is_asked_for_its_room_too() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    for (lane, room, expected) in [(OTHER_PROXY, 0, 0), (PROXY, usize::MAX, 1)] {
+        scene.input(A, RegionInput::ProxyDown(lane));
+        scene.link_all();
+        scene.room.0.insert(Subscriber::Lane(lane.at), room);
+        let attach_no = scene.player(A, bot.user).bound.attach_no.0 + 1;
+        scene.input(A, RegionInput::Join(lane, join(5, 1, attach_no)));
+        scene.settle();
+        scene.heard.clear();
+        scene.tick();
+        assert_eq!(scene.take_heard(output).len(), expected);
+    }
+}
+
+#[test]
+fn who_is_gone_wants_nothing_any_more() {
+    let mut scene = Scene::four();
+    subscribe(&mut scene);
+    let wanted = |scene: &Scene| scene.regions[&A].state.publication.subscriptions();
+    let all = wanted(&scene);
+    scene.input(A, RegionInput::PeerDown(NodeNumber(2)));
+    let without_peer = wanted(&scene);
+    scene.input(A, RegionInput::ProxyDown(PROXY));
+    assert!(all > without_peer);
+    assert_eq!(wanted(&scene) + 16, without_peer);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) const A: RegionNumber = RegionNumber(1);
 pub(super) const B: RegionNumber = RegionNumber(2);
 /// Length of a tick, milliseconds.
 pub(super) const TICK_MS: u64 = 50;
+/// Far more rounds of messages and answers than anything takes.
+const ROUNDS_MAX: usize = 1_000;
 
 /// A lane of a proxy's start.
 pub(super) const fn lane(proxy: u16, number: u8, start: u64) -> LiveLane {
@@ -205,7 +207,7 @@ impl Scene {
 
     /// Carries effects, messages and answers until nothing moves.
     pub(super) fn settle(&mut self) {
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let mut moved = false;
             let numbers: Vec<_> = self.regions.keys().copied().collect();
             for number in numbers {
@@ -237,6 +239,7 @@ impl Scene {
                 return;
             }
         }
+        panic!("something is asked again and again");
     }
 
     fn carry_out(&mut self, number: RegionNumber, effect: RegionEffect) {

@@ -116,6 +116,7 @@ fn a_round_takes_write_slots_in_portions_and_only_when_its_turn_has_come() {
     let mut sizes = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     while let Some(turn) = turns.pop() {
+        assert!(sizes.len() < 3, "the round ends: {sizes:?}");
         let (next, portions) = by_hand.give(turn);
         sizes.push(portions.iter().map(Vec::len).sum::<usize>());
         seen.extend(portions.into_iter().flatten().map(|save| save.user.0));
@@ -124,6 +125,64 @@ fn a_round_takes_write_slots_in_portions_and_only_when_its_turn_has_come() {
     assert_eq!(sizes, [64, 64, 21]);
     assert_eq!(seen, (1..150).collect());
     assert_eq!(by_hand.holders(), 149);
+}
+
+#[test]
+fn whoever_is_beyond_the_margin_or_not_active_when_the_turn_comes_is_left_out() {
+    let mut scene = Scene::four();
+    for user in 1..=4 {
+        Bot::join(&mut scene, user, 20.0, 20.0);
+    }
+    scene.run(3_000);
+    let mut by_hand = ByHand { scene: &mut scene };
+    by_hand.mark(1..=4);
+    let (turns, _) = by_hand.tick();
+    let players = &mut by_hand.region().state.players;
+    players.get_mut(&UserId(4)).unwrap().phase = player::Phase::Unanswered;
+    // At the margin, and a little beyond it.
+    by_hand.scene.place(A, UserId(2), 129.0, 40.0);
+    by_hand.scene.place(A, UserId(3), 129.25, 40.0);
+    let (_, portions) = by_hand.give(turns[0]);
+    let users: Vec<u64> = portions.into_iter().flatten().map(|save| save.user.0).collect();
+    assert_eq!((turns.len(), users), (1, vec![1, 2]));
+    for user in [3, 4] {
+        let left = by_hand.scene.player(A, UserId(user));
+        assert!(left.write.is_none() && left.dirty_since_ms.is_some());
+    }
+}
+
+#[test]
+fn a_turn_that_is_not_given_is_asked_for_again() {
+    let mut scene = Scene::four();
+    Bot::join(&mut scene, 1, 20.0, 20.0);
+    scene.run(3_000);
+    let mut by_hand = ByHand { scene: &mut scene };
+    by_hand.mark([1]);
+    let (turns, _) = by_hand.tick();
+    let now = by_hand.scene.now;
+    let answer = RegionInput::Store(turns[0], Err(StoreError::Unavailable("away".to_owned())));
+    by_hand.region().handle(answer, now);
+    let again: Vec<_> = (0..5).flat_map(|_| by_hand.tick().0).collect();
+    assert_eq!(again.len(), 1);
+    let (_, portions) = by_hand.give(again[0]);
+    assert_eq!(portions.len(), 1);
+}
+
+#[test]
+fn a_save_that_fails_is_made_again() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    bot.live(&mut scene, 3_000);
+    let before = scene.row(bot.user).version;
+    let is_save: fn(&StoreRequest) -> bool = |request| matches!(request, StoreRequest::SavePlayers { .. });
+    scene.fault = Some((is_save, Fault::Unavailable));
+    let mut by_hand = ByHand { scene: &mut scene };
+    by_hand.mark([5]);
+    scene.run(500);
+    assert!(scene.fault.is_none() && scene.row(bot.user).version == before);
+    scene.run(2_000);
+    assert!(scene.row(bot.user).version > before);
+    assert_eq!(scene.regions[&A].status().unsaved, 0);
 }
 
 #[test]

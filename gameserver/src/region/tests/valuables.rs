@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use protocol::demo::{Command, Event, Refusal};
-use protocol::ids::UserId;
+use protocol::ids::{EventNumber, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::EventAck;
 use store::simulated::Fault;
@@ -313,6 +313,48 @@ fn what_was_said_softly_is_repeated_over_a_resume_with_no_number_left_out() {
         Bytes::from_static(b"while away"),
     ];
     assert_eq!(heard, [(1, bodies[0].clone()), (2, bodies[1].clone())]);
+}
+
+#[test]
+fn what_the_client_has_acknowledged_is_never_told_again() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    speak(&mut scene, bot.user.0);
+    for body in [b"one", b"two"] {
+        tell(&mut scene, 5, body);
+    }
+    scene.tick();
+    let two = (2, Bytes::from_static(b"two"));
+    assert_eq!(scene.take_heard(told).last(), Some(&two));
+    // Over a crash, once that is written …
+    bot.acknowledge_up_to(&mut scene, 1);
+    scene.run(3_000);
+    crash_and_join(&mut scene, 5);
+    assert_eq!(speak(&mut scene, 5), [two]);
+    // … and by a join that says so.
+    let again = VerifiedJoin {
+        acked_event: EventNumber(2),
+        ..join(5, 1, 2)
+    };
+    scene.input(A, RegionInput::Join(PROXY, again));
+    scene.settle();
+    assert_eq!(speak(&mut scene, 5), []);
+}
+
+#[test]
+fn a_new_login_hears_nothing_of_what_the_former_was_told() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    speak(&mut scene, bot.user.0);
+    tell(&mut scene, 5, b"before");
+    scene.tick();
+    scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    scene.heard.clear();
+    assert_eq!(speak(&mut scene, 5), []);
+    tell(&mut scene, 5, b"after");
+    scene.tick();
+    assert_eq!(scene.take_heard(told), [(1, Bytes::from_static(b"after"))]);
 }
 
 #[test]

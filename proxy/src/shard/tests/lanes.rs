@@ -57,6 +57,53 @@ fn a_server_is_believed_once_the_store_says_the_same() {
 }
 
 #[test]
+fn cells_of_who_does_not_serve_are_not_even_decoded() {
+    let mut scene = Scene::served();
+    let junk = |region_epoch| CellUpdates {
+        region: WEST.0,
+        region_epoch,
+        cells: vec![Bytes::from_static(&[0xff])],
+        ..CellUpdates::default()
+    };
+    for (node, region_epoch, label) in [
+        (A, REGION_EPOCH, "cell_malformed"),
+        (B, REGION_EPOCH, "cells_not_serving"),
+        (A, REGION_EPOCH - 1, "cells_not_serving"),
+        (A, REGION_EPOCH + 1, "cells_not_serving"),
+    ] {
+        scene.says(node, junk(region_epoch));
+        assert_eq!(
+            std::mem::take(&mut scene.counted),
+            [label],
+            "{node:?} {region_epoch}"
+        );
+    }
+}
+
+#[test]
+fn players_join_again_over_a_newer_link_and_the_older_ones_end_does_not_hold_them_up() {
+    let mut scene = Scene::served();
+    let id = scene.playing(1);
+    scene.link(A);
+    assert_eq!(scene.links_ended, [(A, DownReason::Closed(Code::DuplicateLink))]);
+    assert_eq!(
+        scene.shard.edge().suspended(),
+        1,
+        "what the older link carried may be lost"
+    );
+    scene.owned_by_a(1, 7);
+    let heard = scene.heard_by(A);
+    assert!(matches!(heard[..], [ProxyToServer::Join(_)]), "{heard:?}");
+    scene.joined(1);
+    scene.pass(1_000);
+    assert_eq!(scene.shard.edge().suspended(), 0);
+    scene.heard_by(A);
+    scene.client_says(id, &[input(1)]);
+    scene.round();
+    assert!(matches!(scene.heard_by(A)[..], [ProxyToServer::Inputs(_)]));
+}
+
+#[test]
 fn cells_in_view_are_asked_for_in_one_message_and_again_by_a_new_link_or_epoch() {
     let mut scene = Scene::served();
     scene.playing(1);
@@ -184,6 +231,12 @@ fn a_silent_server_is_dead_and_heartbeats_keep_one_alive() {
     scene.servers.get_mut(&B).unwrap().is_silent = true;
     scene.pass(5_000);
     assert_eq!(scene.links_ended, [(B, DownReason::Dead)]);
+    let now = scene.now;
+    let lives = scene.servers.get_mut(&A).unwrap().core.tick(now);
+    assert!(
+        lives.is_ok(),
+        "the shard lets its servers hear that it lives, too"
+    );
 }
 
 #[test]
