@@ -2,7 +2,7 @@
 
 use protocol::ids::{LiveLane, NodeNumber, ProxyLane, RegionNumber, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
-use store::StoreRequest;
+use store::{PlayerRow, StoreRequest};
 
 use crate::join_check::VerifiedJoin;
 
@@ -27,8 +27,8 @@ pub enum RegionEffect {
     PlayerPassed(UserId),
     /// Messages about this user do not belong to this region any more.
     PlayerGone(UserId),
-    /// Another region of this server is to serve the join.
-    ForwardJoin(RegionNumber, LiveLane, VerifiedJoin),
+    /// Another region of this server is to serve the join of a user with this row, or none.
+    ForwardJoin(RegionNumber, LiveLane, VerifiedJoin, Option<Box<PlayerRow>>),
     /// Another process serves the region now: this one can activate nobody any more, and has to end.
     Superseded,
     /// Something was refused: the label of a metric.

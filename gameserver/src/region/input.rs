@@ -2,7 +2,7 @@
 
 use protocol::ids::{LiveLane, NodeNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
-use store::{StoreError, StoreReply};
+use store::{PlayerRow, StoreError, StoreReply};
 
 use super::effect::StoreTicket;
 use crate::join_check::VerifiedJoin;
@@ -19,6 +19,8 @@ pub enum RegionInput {
     FromProxy(LiveLane, ProxyToServer),
     /// A join whose ticket and attach have been verified.
     Join(LiveLane, VerifiedJoin),
+    /// A join from another region of the own node, which has just read the user's row: there is this one, or none.
+    ForwardedJoin(LiveLane, VerifiedJoin, Option<Box<PlayerRow>>),
     /// A link to or from a peer is up (again); also once for the own node when its regions are there.
     PeerUp(NodeNumber),
     /// A link to or from a peer is gone.

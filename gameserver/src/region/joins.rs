@@ -27,8 +27,15 @@ const RETRY_MS: u32 = 500;
 const JOINING_MAX: usize = 4_096;
 
 impl RegionState {
-    /// `spawn`: what the game makes of a new user.
-    pub(super) fn join(&mut self, lane: LiveLane, join: VerifiedJoin, spawn: Spawn) {
+    /// `spawn`: what the game makes of a new user. `known`: the user's row, or that there is none, where another region has
+    /// just read it. Should that be over, the CAS that follows fails, and the row is read here.
+    pub(super) fn join(
+        &mut self,
+        lane: LiveLane,
+        join: VerifiedJoin,
+        spawn: Spawn,
+        known: Option<Option<Box<PlayerRow>>>,
+    ) {
         if self.players.contains_key(&join.user) {
             return self.rebind(lane, join);
         }
@@ -74,7 +81,11 @@ impl RegionState {
             left: false,
         };
         self.joining.insert(user, joining);
-        self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });
+        match known {
+            Some(Some(row)) => self.join_row(user, &row),
+            Some(None) => self.join_without_row(user),
+            None => self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user }),
+        }
     }
 
     /// The same user again, from here or from another proxy: the higher (generation, attach number) wins.
@@ -237,7 +248,7 @@ impl RegionState {
                 let epoch = row.owner.map_or(OwnerEpoch(0), |_| row.owner_epoch);
                 self.join_elsewhere(user, node, region, epoch);
             }
-            _ if region != self.config.number => self.forward_join(user, region),
+            _ if region != self.config.number => self.forward_join(user, region, Some(row)),
             _ if self.arrivals.is_due(user, row) => {
                 // A handover makes the user active, and must not be overtaken by a second activation.
                 self.read_row(user);
@@ -275,7 +286,7 @@ impl RegionState {
         if number == self.config.number {
             self.insert_player(user);
         } else if server == self.config.node {
-            self.forward_join(user, number);
+            self.forward_join(user, number, None);
         } else {
             self.join_elsewhere(user, server, number, OwnerEpoch(0));
         }
@@ -450,9 +461,10 @@ impl RegionState {
         self.tell_proxy(joining.lane, elsewhere);
     }
 
-    fn forward_join(&mut self, user: UserId, region: RegionNumber) {
+    fn forward_join(&mut self, user: UserId, region: RegionNumber, row: Option<&PlayerRow>) {
         if let Some(joining) = self.joining.remove(&user) {
-            let forward = RegionEffect::ForwardJoin(region, joining.lane, joining.join);
+            let row = row.cloned().map(Box::new);
+            let forward = RegionEffect::ForwardJoin(region, joining.lane, joining.join, row);
             self.effects.push(forward);
         }
     }

@@ -34,7 +34,7 @@ mod tampering;
 mod tests;
 
 use protocol::ids::{LiveLane, NodeNumber, RegionEpoch, RegionNumber};
-use store::{StoreError, StoreReply, StoreRequest};
+use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
 
 use crate::join_check::VerifiedJoin;
 use crate::logic::{Entered, GameLogic};
@@ -130,7 +130,8 @@ impl Region {
             RegionInput::ProxyUp(arriving) => self.state.proxy_up(arriving),
             RegionInput::ProxyDown(lane) => self.state.proxy_down(lane),
             RegionInput::FromProxy(lane, message) => self.state.proxy_says(lane, message),
-            RegionInput::Join(lane, join) => self.join(lane, join),
+            RegionInput::Join(lane, join) => self.join(lane, join, None),
+            RegionInput::ForwardedJoin(lane, join, row) => self.join(lane, join, Some(row)),
             RegionInput::PeerUp(node) => self.state.peer_up(node),
             RegionInput::PeerDown(node) => self.state.peer_down(node),
             RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),
@@ -223,7 +224,8 @@ impl Region {
         }
     }
 
-    fn join(&mut self, lane: LiveLane, join: VerifiedJoin) {
+    /// `known`: the user's row, or that there is none, when somebody has read it already.
+    fn join(&mut self, lane: LiveLane, join: VerifiedJoin, known: Option<Option<Box<PlayerRow>>>) {
         if !self.state.may_speak(lane, join.user) {
             return;
         }
@@ -231,7 +233,7 @@ impl Region {
             at: self.logic.spawn_point(&self.state.config.topology, join.user),
             kind: self.logic.kind_of_player(),
         };
-        self.state.join(lane, join, spawn);
+        self.state.join(lane, join, spawn, known);
     }
 
     /// The region's first holdings are made once, by whoever serves it first.

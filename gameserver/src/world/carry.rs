@@ -42,8 +42,8 @@ impl<S: Sealing> World<S> {
             RegionEffect::PlayerExpected(user) => self.directory.expected(user, from),
             RegionEffect::PlayerPassed(user) => self.directory.passed(user, from),
             RegionEffect::PlayerGone(user) => self.directory.gone(user, from),
-            RegionEffect::ForwardJoin(region, lane, join) => {
-                self.tell(region, RegionInput::Join(lane, join), now);
+            RegionEffect::ForwardJoin(region, lane, join, row) => {
+                self.tell(region, RegionInput::ForwardedJoin(lane, join, row), now);
             }
             RegionEffect::Superseded => self.effects.push(WorldEffect::Superseded(from)),
             RegionEffect::Count(label) => self.count(label),

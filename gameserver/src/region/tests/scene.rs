@@ -77,6 +77,8 @@ pub(super) struct Scene {
     pub(super) store: SimulatedStore,
     asked: BTreeMap<u64, (RegionNumber, RegionEpoch, StoreTicket)>,
     requests: u64,
+    /// How often a player's row was read.
+    pub(super) loads: usize,
     pub(super) now: Now,
     /// What proxies heard: from which server, which lane, what.
     pub(super) heard: Vec<(NodeNumber, ProxyLane, ServerToProxy)>,
@@ -116,6 +118,7 @@ impl Scene {
             store: SimulatedStore::new(FaultPlan::default()),
             asked: BTreeMap::new(),
             requests: 0,
+            loads: 0,
             now: Now {
                 mono_ms: 1_000,
                 wall_ms: 1_000_000,
@@ -269,6 +272,7 @@ impl Scene {
                         ..FaultPlan::default()
                     });
                 }
+                self.loads += usize::from(matches!(request, StoreRequest::LoadPlayer { .. }));
                 let epoch = self.regions[&number].epoch();
                 self.asked.insert(self.requests, (number, epoch, ticket));
                 self.store
@@ -281,7 +285,9 @@ impl Scene {
             }
             RegionEffect::PlayerPassed(user) => self.directories.get_mut(&node).unwrap().passed(user, number),
             RegionEffect::PlayerGone(user) => self.directories.get_mut(&node).unwrap().gone(user, number),
-            RegionEffect::ForwardJoin(to, proxy, join) => self.input(to, RegionInput::Join(proxy, join)),
+            RegionEffect::ForwardJoin(to, proxy, join, row) => {
+                self.input(to, RegionInput::ForwardedJoin(proxy, join, row));
+            }
             RegionEffect::Superseded => *self.counted.entry("superseded").or_default() += 1,
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,
         }

@@ -230,3 +230,46 @@ fn of_two_joins_that_wait_the_higher_one_stays_in_whatever_order_they_came() {
         );
     }
 }
+
+#[test]
+fn a_join_that_another_region_of_the_server_is_to_serve_has_its_row_read_once() {
+    let mut scene = Scene::new([1, 1, 1, 1]);
+    let wrong = |scene: &Scene, user| {
+        let at = crate::demo::DemoGame::default().spawn_point(&scene.topology, user);
+        let home = scene.topology.region_at(at).number;
+        (1..=4).map(RegionNumber).find(|region| *region != home).unwrap()
+    };
+    let (user, asked) = (UserId(5), wrong(&scene, UserId(5)));
+    scene.input(asked, RegionInput::Join(PROXY, join(5, 1, 1)));
+    scene.settle();
+    assert_eq!(
+        (scene.loads, scene.take_heard(joined).len()),
+        (1, 1),
+        "nobody's row"
+    );
+    let log_out = |scene: &mut Scene| {
+        let session = scene.player(scene.assert_owned_once(user), user).session_key();
+        let leave = Leave {
+            user: 5,
+            session: Some(session),
+            reason: LeaveReason::Logout as i32,
+        };
+        scene.proxy_says(NodeNumber(1), PROXY, leave);
+        scene.run(100);
+    };
+    log_out(&mut scene);
+    let old = scene.row(user);
+    assert_eq!(old.owner, None);
+    scene.loads = 0;
+    scene.input(asked, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    assert_eq!((scene.loads, scene.take_heard(joined).len()), (1, 1));
+    // A row that is over by the time it arrives is read again.
+    log_out(&mut scene);
+    scene.loads = 0;
+    let next = RegionInput::ForwardedJoin(PROXY, join(5, 3, 1), Some(Box::new(old)));
+    scene.input(asked, next);
+    scene.run(500);
+    assert_eq!((scene.loads, scene.take_heard(joined).len()), (1, 1));
+    scene.assert_owned_once(user);
+}
