@@ -11,6 +11,7 @@ use bytes::Bytes;
 use protocol::cell::{CellPoint, SnapshotHead, SnapshotWriter};
 use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 use protocol::ids::RegionNumber;
+use protocol::limits::SNAPSHOT_REGIONS_MAX;
 use protocol::message::client::RegionView;
 
 use super::section::{REGION_BYTES_MAX, Sections};
@@ -153,17 +154,17 @@ impl Composer {
         if seen.sent == Some(seq) && !keyframe_due {
             return;
         }
-        let region_cost = if self.names(region) { 0 } else { REGION_BYTES_MAX };
+        let Some(region_cost) = self.region_cost(region) else {
+            sight.cells[index].left_out += 1;
+            return;
+        };
         let room = bytes.left.saturating_sub(region_cost);
 
         let repair = seen.sent.filter(|sent| *sent < seq).and_then(|sent| {
-            let deltas = view.deltas_since(sent)?;
-            Some((
-                sent,
-                deltas
-                    .map(|bytes| SnapshotWriter::cell_cost(bytes.len()))
-                    .sum::<usize>(),
-            ))
+            let costs = view
+                .deltas_since(sent)?
+                .map(|bytes| SnapshotWriter::cell_cost(bytes.len()));
+            Some((sent, costs.sum::<usize>()))
         });
         // A keyframe that is only due, not needed, gives way to deltas when it does not fit.
         let keyframe = (keyframe_due || repair.is_none())
@@ -199,8 +200,13 @@ impl Composer {
         self.plan.push((index, piece));
     }
 
-    fn names(&self, region: RegionNumber) -> bool {
-        self.regions.iter().any(|named| named.region == region.0)
+    /// Bytes that naming a cell's region takes. `None`: no client takes a snapshot that names one more, so the cell's turn
+    /// comes, as if there had been no room.
+    fn region_cost(&self, region: RegionNumber) -> Option<usize> {
+        if self.regions.iter().any(|named| named.region == region.0) {
+            return Some(0);
+        }
+        (self.regions.len() < SNAPSHOT_REGIONS_MAX).then_some(REGION_BYTES_MAX)
     }
 }
 

@@ -4,7 +4,7 @@
 use protocol::cell::SnapshotWriter;
 use protocol::geometry::CellIndex;
 use protocol::ids::RegionEpoch;
-use protocol::limits::SNAPSHOT_CELLS_MAX;
+use protocol::limits::{SNAPSHOT_CELLS_MAX, SNAPSHOT_REGIONS_MAX};
 use protocol::message::client::RegionView;
 
 use super::map::FastMap;
@@ -94,7 +94,8 @@ impl Section {
         for seen in &sight.cells {
             let part = self.bring(seen, views, room, now_ms)?;
             self.parts.push(part);
-            if self.bytes() > room || self.count > SNAPSHOT_CELLS_MAX {
+            let is_over = self.count > SNAPSHOT_CELLS_MAX || self.regions.len() > SNAPSHOT_REGIONS_MAX;
+            if is_over || self.bytes() > room {
                 return None;
             }
         }

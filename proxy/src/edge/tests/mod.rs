@@ -76,24 +76,29 @@ pub(super) struct Table {
 impl Table {
     /// Both servers are up and serve their region.
     pub(super) fn new() -> Self {
-        let topology = Arc::new(
-            topology::parse("test.toml", TOPOLOGY)
-                .map_err(|_| "topology")
-                .unwrap(),
-        );
-        let edge = Edge::new(EdgeConfig::default(), Arc::clone(&topology));
-        let mut table = Self {
-            edge,
-            topology,
-            now_ms: 1_000,
-            effects: Vec::new(),
-            datagrams: Vec::new(),
-        };
+        let mut table = Self::of(TOPOLOGY);
         for (node, region) in [(A, WEST), (B, EAST)] {
             table.server_starts(node, region, REGION_EPOCH);
         }
         table.effects.clear();
         table
+    }
+
+    /// Nobody serves anything yet.
+    pub(super) fn of(topology: &str) -> Self {
+        let topology = Arc::new(
+            topology::parse("test.toml", topology)
+                .map_err(|_| "topology")
+                .unwrap(),
+        );
+        let edge = Edge::new(EdgeConfig::default(), Arc::clone(&topology));
+        Self {
+            edge,
+            topology,
+            now_ms: 1_000,
+            effects: Vec::new(),
+            datagrams: Vec::new(),
+        }
     }
 
     pub(super) fn server_starts(&mut self, node: NodeNumber, region: RegionNumber, region_epoch: u64) {

@@ -262,6 +262,42 @@ fn a_crowd_is_shown_from_the_nearest_on_within_the_datagram() {
     );
 }
 
+/// Regions of one cell each, and two rings of them in view.
+#[test]
+fn a_snapshot_names_no_more_regions_than_a_client_takes_and_all_of_them_are_seen_in_turn() {
+    let servers = ["\"a\""; 25].join(", ");
+    let text = TOPOLOGY
+        .replace("size = [256, 128]", "size = [160, 160]")
+        .replace("view_rings = 1", "view_rings = 2")
+        .replace("columns = 2\nrows = 1", "columns = 5\nrows = 5")
+        .replace("servers = [\"a\", \"b\"]", &format!("servers = [{servers}]"))
+        .replace(
+            "[[server]]\nname = \"b\"\nnumber = 2\npeer = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:0\"\n",
+            "",
+        );
+    let mut table = Table::of(&text);
+    for region in 1..=25 {
+        table.server_starts(A, RegionNumber(region), REGION_EPOCH);
+    }
+    // In the second row: four of the five are in view.
+    table.playing(7, 7);
+    let mut seen = std::collections::BTreeSet::new();
+    for tick in 1..=3_u32 {
+        for cell in 0..25 {
+            // Empty, so that bytes are not what runs out.
+            let update = keyframe(&table, CellIndex(cell), tick, 0);
+            table.cells(A, RegionNumber(cell + 1), u64::from(tick), vec![update]);
+        }
+        table.now_ms += 50;
+        table.tick_end(A, WEST, u64::from(tick));
+        // The client's own check, which refuses one that names more.
+        let snapshot = parsed(&table);
+        assert_eq!(snapshot.head.regions.len(), 16);
+        seen.extend(snapshot.cells.iter().map(|cell| cell.cell.0));
+    }
+    assert_eq!(seen.len(), 20);
+}
+
 #[test]
 fn the_byte_budget_holds_over_time_and_no_cell_starves() {
     for entities in [20, 50] {
