@@ -1,9 +1,11 @@
-//! What a shard wants to see and to see no more, collected over a round and said in one message per region.
+//! What a shard wants to see and to see no more, collected over a round and said in one message per region, or as few as
+//! hold all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::geometry::CellIndex;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::limits::SUBSCRIPTION_CELLS_MAX;
 use protocol::message::family::ProxyToServer;
 use protocol::message::subscription::{Subscribe, Unsubscribe};
 use topology::Topology;
@@ -65,14 +67,19 @@ impl Wishes {
     }
 }
 
-fn by_region(topology: &Topology, cells: BTreeSet<CellIndex>) -> BTreeMap<RegionNumber, Vec<u32>> {
+/// The cells of each region, no more at once than one message names.
+fn by_region(topology: &Topology, cells: BTreeSet<CellIndex>) -> Vec<(RegionNumber, Vec<u32>)> {
     let mut by_region: BTreeMap<RegionNumber, Vec<u32>> = BTreeMap::new();
     for cell in cells {
         if let Some(region) = topology.region_of_cell(cell) {
             by_region.entry(region).or_default().push(cell.0);
         }
     }
-    by_region
+    let messages = by_region.iter().flat_map(|(region, cells)| {
+        let parts = cells.chunks(SUBSCRIPTION_CELLS_MAX);
+        parts.map(move |part| (*region, part.to_vec()))
+    });
+    messages.collect()
 }
 
 #[cfg(test)]
@@ -82,7 +89,11 @@ mod tests {
 
     /// Both regions are served, by the node of their number; what is said, and about which cells.
     fn take(wishes: &mut Wishes) -> Vec<(NodeNumber, &'static str, Vec<u32>)> {
-        let topology = topology::parse("test.toml", TOPOLOGY)
+        take_in(TOPOLOGY, wishes)
+    }
+
+    fn take_in(topology: &str, wishes: &mut Wishes) -> Vec<(NodeNumber, &'static str, Vec<u32>)> {
+        let topology = topology::parse("test.toml", topology)
             .map_err(|_| "topology")
             .unwrap();
         let serving = |region: RegionNumber| Some((NodeNumber(region.0 as u16), RegionEpoch(1)));
@@ -116,5 +127,26 @@ mod tests {
             ]
         );
         assert!(wishes.is_empty() && take(&mut wishes).is_empty());
+    }
+
+    #[test]
+    fn more_cells_of_a_region_than_one_message_names_go_in_several() {
+        // 256 × 256 cells, half of them in the west.
+        let large = TOPOLOGY.replace("size = [256, 128]", "size = [8192, 8192]");
+        let mut wishes = Wishes::default();
+        let west = (0..256 * 256).filter(|cell| cell % 256 < 128);
+        let west: Vec<u32> = west.collect();
+        for cell in &west {
+            wishes.watch(CellIndex(*cell));
+        }
+        let said = take_in(&large, &mut wishes);
+        assert_eq!(said.len(), 2);
+        assert!(said.iter().all(|(node, what, cells)| {
+            (*node, *what) == (NodeNumber(1), "wanted") && cells.len() <= SUBSCRIPTION_CELLS_MAX
+        }));
+        assert_eq!(
+            said.into_iter().flat_map(|(.., cells)| cells).collect::<Vec<_>>(),
+            west
+        );
     }
 }

@@ -1,11 +1,17 @@
 //! Cells on their way to one subscriber, as many in a message as it takes well.
 
 use bytes::Bytes;
+use protocol::limits::CELL_UPDATES_MAX;
 
 /// Cells of one message, bytes: well below a frame. A cell that is longer is a message of its own.
 pub(super) const BATCH_BYTES_MAX: usize = 128 * 1024;
 /// What a cell costs beside its own bytes: tag and length.
 const CELL_HEAD_BYTES: usize = 4;
+
+/// The shortest update names its cell and its kind in two bytes each.
+const CELL_BYTES_MIN: usize = 4;
+// So a message never holds more cells than one may.
+const _: () = assert!(BATCH_BYTES_MAX / (CELL_HEAD_BYTES + CELL_BYTES_MIN) <= CELL_UPDATES_MAX);
 
 /// Bytes that a cell takes in a message.
 pub(super) fn cost(cell: &Bytes) -> usize {
