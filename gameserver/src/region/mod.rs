@@ -23,6 +23,7 @@ mod peers;
 mod persistence;
 mod player;
 mod publication;
+mod questions;
 mod rest;
 mod served;
 mod soft_round;
@@ -258,7 +259,7 @@ impl Region {
 
     fn store_answer(&mut self, ticket: StoreTicket, answer: Result<StoreReply, StoreError>) {
         let state = &mut self.state;
-        let Some(asked) = state.asked.remove(&ticket.0) else {
+        let Some(asked) = state.questions.answered(ticket) else {
             return state.count("store_answer_unknown");
         };
         match asked {
@@ -346,7 +347,7 @@ impl RegionState {
         self.repeat_questions();
         self.keep_departures();
         self.keep_arrivals();
-        self.fade_ghosts();
+        self.ghosts.fade(self.now.mono_ms);
         self.refresh_at_rim();
     }
 }

@@ -10,7 +10,6 @@ use store::{Announced, StoreReply, StoreRequest, StoreResult};
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
-use super::ghosts::Neighbour;
 use super::served::Served;
 use super::state::RegionState;
 
@@ -107,23 +106,7 @@ impl RegionState {
         if strip.is_empty() {
             return;
         }
-        if self
-            .ghosts
-            .neighbours
-            .get(&region)
-            .is_some_and(|neighbour| neighbour.epoch != served.epoch)
-        {
-            self.ghosts.forget(region);
-        }
-        let neighbour = self.ghosts.neighbours.entry(region).or_default();
-        if neighbour.epoch != served.epoch {
-            *neighbour = Neighbour {
-                epoch: served.epoch,
-                ..Neighbour::default()
-            };
-        }
-        neighbour.fades_at_ms = None;
-        neighbour.strip = strip.iter().copied().collect();
+        self.ghosts.watch(region, served.epoch, &strip);
         let subscribe = Subscribe {
             region: region.0,
             region_epoch: served.epoch.0,
@@ -146,29 +129,13 @@ impl RegionState {
 
     /// A peer's link is gone: its ghosts stand still for a while.
     pub(super) fn freeze_ghosts(&mut self, node: NodeNumber) {
-        let fades_at_ms = self.now.mono_ms + FADE_MS;
-        for (region, neighbour) in &mut self.ghosts.neighbours {
-            let serving = self.services.serving(*region);
-            if serving.is_some_and(|serving| serving.node == node) {
-                neighbour.fades_at_ms.get_or_insert(fades_at_ms);
-            }
-        }
-    }
-
-    pub(super) fn fade_ghosts(&mut self) {
-        let now_ms = self.now.mono_ms;
-        let due = |neighbour: &Neighbour| neighbour.fades_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
-        let neighbours = self.ghosts.neighbours.iter_mut();
-        let fading: Vec<_> = neighbours
-            .filter(|(_, neighbour)| due(neighbour))
-            .map(|(region, neighbour)| {
-                neighbour.fades_at_ms = None;
-                *region
-            })
-            .collect();
-        for region in fading {
-            self.ghosts.forget(region);
-        }
+        let services = &self.services;
+        let is_away = |region| {
+            services
+                .serving(region)
+                .is_some_and(|serving| serving.node == node)
+        };
+        self.ghosts.freeze(self.now.mono_ms + FADE_MS, is_away);
     }
 
     pub(super) fn update_ghosts(&mut self, node: NodeNumber, message: &CellUpdates) {

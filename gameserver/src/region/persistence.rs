@@ -12,27 +12,21 @@ use super::asked::Asked;
 use super::effect::RegionEffect;
 use super::entity::Entity;
 use super::player::{Phase, Player, Write};
+use super::questions::AGAIN_MS;
 use super::state::{Notice, RegionState};
 use crate::logic::Place;
 
-/// What failed is asked again after so long, milliseconds.
-const AGAIN_MS: u64 = 200;
 /// Holdings of players near a border are read again this often, seconds.
 const RIM_REFRESH_S: u64 = 4;
 
 impl RegionState {
     /// Asks again a little later what the store could not answer.
     pub(super) fn ask_later(&mut self, asked: Asked, request: StoreRequest) {
-        self.ask_again.push((self.now.mono_ms + AGAIN_MS, asked, request));
+        self.questions.put_later(asked, request, self.now.mono_ms);
     }
 
     pub(super) fn repeat_questions(&mut self) {
-        let now_ms = self.now.mono_ms;
-        let due: Vec<_> = self
-            .ask_again
-            .extract_if(.., |(at_ms, ..)| *at_ms <= now_ms)
-            .collect();
-        for (_, asked, request) in due {
+        for (asked, request) in self.questions.take_due(self.now.mono_ms) {
             if let Asked::Service(region) = asked
                 && !self.services.ask_again(region)
             {

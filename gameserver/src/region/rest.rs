@@ -40,12 +40,11 @@ impl RegionState {
     fn is_busy(&self) -> bool {
         let somebody_is_here = !self.players.is_empty() || !self.joining.is_empty();
         let somebody_passes = self.departures.len() + self.arrivals.len() + self.stubs.len() > 0;
-        let something_is_asked = !self.asked.is_empty() || !self.ask_again.is_empty();
         let something_is_owed =
             self.cells.has_changed() || self.publication.waiting() > 0 || !self.notices.is_empty();
         somebody_is_here
             || somebody_passes
-            || something_is_asked
+            || !self.questions.is_empty()
             || something_is_owed
             || self.draining
             || self.publication.is_watched_by_proxies()

@@ -12,7 +12,7 @@ use topology::Topology;
 
 use super::asked::Asked;
 use super::cells::Cells;
-use super::effect::{RegionEffect, StoreTicket};
+use super::effect::RegionEffect;
 use super::entity::Entities;
 use super::ghosts::Ghosts;
 use super::handover::arrival::Arrivals;
@@ -21,6 +21,7 @@ use super::input::Now;
 use super::joining::Joining;
 use super::player::Player;
 use super::publication::subscribers::Publication;
+use super::questions::Questions;
 use super::served::Stub;
 use super::soft_round::SoftRound;
 use crate::logic::CommandKind;
@@ -129,11 +130,8 @@ pub(super) struct RegionState {
     /// What lies in this region, and the entity that shows it.
     pub(super) ground: BTreeMap<u64, EntityId>,
     pub(super) ground_known: bool,
-    pub(super) asked: BTreeMap<u64, Asked>,
-    /// Questions that failed, to be asked again.
-    pub(super) ask_again: Vec<(u64, Asked, StoreRequest)>,
+    pub(super) questions: Questions,
     pub(super) round: SoftRound,
-    next_ticket: u64,
     pub(super) random: u64,
     pub(super) timers: BTreeMap<u64, Vec<u64>>,
     /// Entities with an input for the next tick.
@@ -185,10 +183,8 @@ impl RegionState {
             asks_own_service: false,
             ground: BTreeMap::new(),
             ground_known: false,
-            asked: BTreeMap::new(),
-            ask_again: Vec::new(),
+            questions: Questions::default(),
             round: SoftRound::default(),
-            next_ticket: 0,
             random: config.seed
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 ^ config.epoch.0,
@@ -225,10 +221,8 @@ impl RegionState {
     }
 
     pub(super) fn ask(&mut self, asked: Asked, request: StoreRequest) {
-        self.next_ticket += 1;
-        self.asked.insert(self.next_ticket, asked);
-        self.effects
-            .push(RegionEffect::Store(StoreTicket(self.next_ticket), request));
+        let ticket = self.questions.put(asked);
+        self.effects.push(RegionEffect::Store(ticket, request));
     }
 
     pub(super) fn serving_claim(&self) -> Serving {

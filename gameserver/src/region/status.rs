@@ -76,7 +76,7 @@ impl RegionState {
             cells_waiting: self.publication.waiting(),
             gems: self.ground.keys().copied().collect(),
             gems_known: self.ground_known,
-            store_waiting: self.asked.len() + self.ask_again.len(),
+            store_waiting: self.questions.len(),
             unsaved: unsaved
                 .filter(|player| player.dirty_since_ms.is_some() || !player.is_settled())
                 .count(),

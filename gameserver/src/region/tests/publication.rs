@@ -6,7 +6,7 @@ use protocol::cell::{DecodedCell, UpdateKind};
 use protocol::geometry::Position;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::limits::{CELL_BYTES_MAX, CELL_ENTITIES_MAX, ENTITY_STATE_BYTES_MAX};
-use protocol::message::family::{BatchMessage as _, ServerToProxy};
+use protocol::message::family::{BatchMessage as _, ServerToProxy, ServerToServer};
 use protocol::message::subscription::Subscribe;
 
 use super::super::*;
@@ -141,7 +141,7 @@ fn a_cell_full_of_the_largest_entities_is_seen_by_a_proxy_and_by_a_peer() {
     }
     assert_eq!(view.0[&crowded].len(), CELL_ENTITIES_MAX);
     assert!(view.is_whole(&mut scene));
-    let ghosts = &scene.regions[&B].state.ghosts.neighbours[&A].cells[&crowded];
+    let ghosts = scene.regions[&B].state.ghosts.cell(A, crowded).unwrap();
     assert_eq!(ghosts.len(), CELL_ENTITIES_MAX, "the peer sees all of them");
 }
 
@@ -344,4 +344,17 @@ fn whatever_room_there_is_nothing_missed_stays_missed() {
         view.update(&mut scene);
         assert!(view.is_whole(&mut scene), "seed {seed}");
     }
+}
+
+#[test]
+fn a_peer_that_comes_back_is_asked_for_its_strip_again() {
+    let mut scene = Scene::four();
+    scene.run(500);
+    scene.said.clear();
+    scene.input(B, RegionInput::PeerDown(NodeNumber(1)));
+    scene.input(B, RegionInput::PeerUp(NodeNumber(1)));
+    scene.settle();
+    let is_asked =
+        |message: &ServerToServer| matches!(message, ServerToServer::Subscribe(asked) if asked.region == A.0);
+    assert!(scene.said.iter().any(is_asked), "{:?}", scene.said);
 }
