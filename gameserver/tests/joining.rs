@@ -215,6 +215,7 @@ async fn a_drained_and_a_killed_server_find_their_player_again() {
             assert!(!cluster.data("gs-a").join("listen.json").exists());
         } else {
             // Soft state is written within a second; the status is a little older than that.
+            eventually("the status is there", || a.region("tick") != u64::MAX).await;
             let later = a.region("tick") + 40;
             let saved = || a.region("unsaved") == 0 && a.region("tick") >= later;
             eventually("everything is saved", saved).await;

@@ -222,7 +222,7 @@ fn subscribe(link: HandedLink, clock: Monotonic, received: &Arc<Received>) {
         }
     };
     // A subscriber without a thread hears nothing, which is told as updates that were lost.
-    let _ = drive::<ServerToProxy, ProxyToServer>(link, clock, hear);
+    let _ = drive::<ServerToProxy, ProxyToServer>(link, clock, drop, hear);
 }
 
 impl Drop for Links {

@@ -24,7 +24,7 @@ use node::authority_dir::{AuthorityDir, IssuedNode};
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
 use node::life::{Failure, Node};
-use node::ports::PortFinder;
+use node::ports::{PortFinder, is_free};
 use protocol::identity::Role;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -145,6 +145,14 @@ impl Cluster {
     }
 
     pub async fn start_with(&self, settings: GameServerSettings) -> Server {
+        // A server that was killed lets go of its listeners in its own time.
+        let own = self.topology.server_by_name(&settings.node.name).unwrap();
+        eventually("its ports are free", || {
+            [own.peer, own.proxy]
+                .iter()
+                .all(|at| is_free(*at, PortUse::Tcp).is_ok())
+        })
+        .await;
         let node = Node::in_process(settings.node.clone());
         // A run time of its own, so that it can be killed with all of its tasks and sockets.
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -113,8 +113,8 @@ impl Proxy {
                     Heard::Heartbeat(_) => Ok(()),
                 };
             };
-            let link = drive::<ServerToProxy, ProxyToServer>(link, clock, hear).unwrap();
-            let _ = events.send(Event::Up(server, link));
+            let up = |link| drop(events.send(Event::Up(server, link)));
+            drive::<ServerToProxy, ProxyToServer>(link, clock, up, hear).unwrap();
         };
         tokio::spawn(keep_linked(
             Arc::clone(&self.context),

@@ -220,11 +220,17 @@ impl Client {
         }
     }
 
-    /// BIND, CHALLENGE, RESPONSE.
+    /// BIND, CHALLENGE, RESPONSE. A BIND that overtakes its stream on the way to the shard is for nobody, so it is sent
+    /// again, as clients do.
     pub async fn bind(&mut self) {
-        self.send_datagram(DatagramKind::Bind, &BIND_PAYLOAD).await;
-        let token = self.datagram(DatagramKind::Challenge).await;
-        self.send_datagram(DatagramKind::Response, &token).await;
+        for _ in 0..20 {
+            self.send_datagram(DatagramKind::Bind, &BIND_PAYLOAD).await;
+            let challenge = self.datagram(DatagramKind::Challenge);
+            if let Ok(token) = tokio::time::timeout(Duration::from_millis(500), challenge).await {
+                return self.send_datagram(DatagramKind::Response, &token).await;
+            }
+        }
+        panic!("never: a challenge");
     }
 
     pub fn udp(&self) -> &UdpSocket {

@@ -55,7 +55,8 @@ impl GameServer {
                     let _ = said.send(Event::Said(node, message));
                 }
             };
-            let _ = sender.send(Event::Up(drive(link, clock, hear).unwrap()));
+            let up = |link| drop(sender.send(Event::Up(link)));
+            drive(link, clock, up, hear).unwrap();
         };
         let stop = CancellationToken::new();
         let admitting = admit_links(

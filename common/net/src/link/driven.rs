@@ -94,15 +94,16 @@ impl<Out> Clone for DrivenLink<Out> {
     }
 }
 
-/// Takes a link over.
+/// Takes a link over. `up` gets it before `hear` hears the first word.
 ///
 /// # Errors
 /// When the process has no thread or file descriptor left.
 pub fn drive<In, Out>(
     link: HandedLink,
     clock: Monotonic,
+    up: impl FnOnce(DrivenLink<Out>),
     hear: impl FnMut(Heard<In>) + Send + 'static,
-) -> io::Result<DrivenLink<Out>>
+) -> io::Result<()>
 where
     In: BatchMessage + 'static,
     Out: BatchMessage + From<Heartbeat> + Send + 'static,
@@ -118,6 +119,7 @@ where
         waker: poller.waker(),
     };
     let said = Arc::clone(&handle.said);
+    up(handle);
     std::thread::Builder::new()
         .name(format!("link-{}", link.id))
         .spawn(move || {
@@ -140,7 +142,7 @@ where
             };
             driver.run();
         })?;
-    Ok(handle)
+    Ok(())
 }
 
 fn now(clock: Monotonic) -> LinkTime {

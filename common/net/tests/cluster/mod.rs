@@ -214,8 +214,8 @@ where
                 Heard::Heartbeat(_) => Ok(()),
             };
         };
-        let driven = drive::<In, Out>(link, self.clock, hear).unwrap();
-        let _ = self.events.send(Event::Up(driven));
+        let up = |driven| drop(self.events.send(Event::Up(driven)));
+        drive::<In, Out>(link, self.clock, up, hear).unwrap();
     }
 }
 
