@@ -5,7 +5,7 @@ use protocol::ids::{AttemptId, OwnerEpoch, RegionNumber, UserId};
 /// One question under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The world's holdings are there.
+    /// The region's first holdings are there.
     Seed,
     /// Who serves a region that somebody claims to serve.
     Service(RegionNumber),
