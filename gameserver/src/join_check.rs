@@ -31,7 +31,7 @@ pub struct VerifiedJoin {
     pub acked_command: CommandNumber,
     /// Last event that the client says it has.
     pub acked_event: EventNumber,
-    /// The user's name.
+    /// What a player without a row is called. One that has a row is called what that says.
     pub name: String,
 }
 

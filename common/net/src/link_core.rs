@@ -21,7 +21,7 @@ use protocol::message::node::Heartbeat;
 use protocol::node_handshake::LinkTerms;
 
 pub use crate::down_reason::DownReason;
-use crate::link_state::{Heartbeats, Vitality};
+use crate::link_state::{Heartbeats, PeerTime, Vitality};
 use incoming::Incoming;
 pub use incoming::Received;
 use outgoing::Outgoing;
@@ -73,6 +73,7 @@ pub struct LinkCore<In, Out, S> {
     unsent: Vec<u8>,
     written: usize,
     beats: Heartbeats,
+    peer_time: PeerTime,
     life: LinkLife,
     drift_ms: i64,
     end: Option<DownReason>,
@@ -93,6 +94,7 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
             unsent: Vec::new(),
             written: 0,
             beats: Heartbeats::new(terms.heartbeat_ms.into(), terms.dead_ms.into(), now.mono_us),
+            peer_time: PeerTime::default(),
             life,
             drift_ms: 0,
             end: None,
@@ -239,6 +241,7 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
         self.counts.messages[0] += 1;
         if let Received::Heartbeat(heartbeat) = received {
             self.beats.handle_heartbeat(heartbeat, now.mono_us);
+            self.peer_time.handle_heartbeat(heartbeat.sent_at_us, now.mono_us);
         }
     }
 
@@ -318,6 +321,12 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
     #[must_use]
     pub fn round_trip_us(&self) -> Option<u64> {
         self.beats.round_trip_us()
+    }
+
+    /// How long ago the peer made something, by its monotonic clock, which its heartbeats carry, microseconds.
+    #[must_use]
+    pub fn age_us(&self, made_us: u64, now: LinkTime) -> u64 {
+        self.peer_time.age_us(made_us, now.mono_us)
     }
 
     /// How far the peer's wall clock has wandered since the handshake, milliseconds.

@@ -5,8 +5,10 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod heartbeat;
+mod peer_time;
 
 pub use heartbeat::{Heartbeats, Vitality};
+pub(crate) use peer_time::PeerTime;
 use protocol::{Entropy, entropy};
 
 /// First pause before dialing again, milliseconds.

@@ -56,10 +56,10 @@ fn clear_pair() -> (Core<Clear>, Core<Clear>) {
     (core(Clear::default()), core(Clear::default()))
 }
 
-fn effect(deadline: u64, bytes: usize) -> ServerToServer {
+fn effect(made_us: u64, bytes: usize) -> ServerToServer {
     effect::Effect {
-        deadline_ms: deadline,
-        body: vec![deadline as u8; bytes].into(),
+        made_us,
+        body: vec![made_us as u8; bytes].into(),
         ..Default::default()
     }
     .into()

@@ -54,8 +54,6 @@ impl RegionState {
             "peer_not_listed"
         } else if RegionEpoch(message.to_region_epoch) != self.config.epoch {
             "effect_stale_epoch"
-        } else if message.deadline_ms < self.now.wall_ms {
-            "effect_late"
         } else {
             let (source, target) = (EntityId(message.source_entity), EntityId(message.target_entity));
             if self.entities.key(target).is_some() {

@@ -432,7 +432,6 @@ impl RegionState {
 
     /// The effect on a foreign or own entity, for whoever simulates it.
     pub(super) fn send_effect(&mut self, source: EntityId, target: EntityId, body: bytes::Bytes) {
-        const DEADLINE_MS: u64 = 1_000;
         let Some(place) = crate::logic::Ctx::entity(self, target).map(|entity| entity.place) else {
             return;
         };
@@ -448,7 +447,7 @@ impl RegionState {
                     to_region_epoch: served.epoch.0,
                     source_entity: source.0,
                     target_entity: target.0,
-                    deadline_ms: self.now.wall_ms + DEADLINE_MS,
+                    made_us: self.now.mono_ms * 1000,
                     body,
                 };
                 self.effects

@@ -330,7 +330,8 @@ impl Player {
         }
     }
 
-    /// Takes over what a join says of the session. A new login starts all numbers again.
+    /// Takes over what a join says of the session, and nothing of who the player is: that is the row's to say. A new login
+    /// starts all numbers again.
     pub(super) fn bind(&mut self, lane: LiveLane, join: &VerifiedJoin) {
         if join.session_generation > self.bound.session_generation {
             self.last_input = 0;
@@ -347,7 +348,6 @@ impl Player {
         };
         self.session = join.session;
         self.client_pub = join.client_pub;
-        self.name.clone_from(&join.name);
         self.linkdead_since_ms = None;
         // It asks the store first, and drops what this region says until it has heard.
         self.proxy_trusts = false;

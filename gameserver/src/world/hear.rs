@@ -19,6 +19,9 @@ use crate::dispatch::Addressee;
 use crate::join_check::{JoinError, VerifiedJoin};
 use crate::region::RegionInput;
 
+/// How old an effect from another process may be: it is on what its maker saw, microseconds.
+const EFFECT_AGE_US_MAX: u64 = 1_000_000;
+
 impl<S: Sealing> World<S> {
     pub(super) fn hear(&mut self, id: LinkId, said: Said, now: Moment) {
         match said {
@@ -50,6 +53,11 @@ impl<S: Sealing> World<S> {
         match message {
             ServerToServer::GetTopology(asked) => self.speaks_of_topology(id, TopologyWord::Question(asked)),
             ServerToServer::Topology(offered) => self.speaks_of_topology(id, TopologyWord::Bundle(offered)),
+            ServerToServer::Effect(effect)
+                if self.links.age_us(id, effect.made_us, now) > EFFECT_AGE_US_MAX =>
+            {
+                self.count("effect_late");
+            }
             message => self.deliver(node, message, now),
         }
     }

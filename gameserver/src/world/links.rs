@@ -208,6 +208,12 @@ impl<S: Sealing> Links<S> {
         link.is_some_and(|link| either!(link, core => core.ended().is_some()))
     }
 
+    /// How long ago who speaks on a link made something, by that process's monotonic clock, microseconds.
+    pub(super) fn age_us(&self, id: LinkId, made_us: u64, now: LinkTime) -> u64 {
+        let link = self.links.get(&id);
+        link.map_or(0, |link| either!(link, core => core.age_us(made_us, now)))
+    }
+
     /// The next message on a link; nothing when it has ended.
     pub(super) fn next(&mut self, id: LinkId, now: LinkTime) -> Option<Said> {
         self.links.get_mut(&id)?.next(now).ok().flatten()

@@ -1,5 +1,7 @@
 //! A world, a store, and proxies and peers at the other end of its links, under a made-up clock.
 
+mod peers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use protocol::frame::PeerClock;
 use protocol::ids::{Incarnation, Lane, Lanes, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
 use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::player::Join;
-use protocol::message::subscription::{Serving, Subscribe, Unsubscribe};
+use protocol::message::subscription::{Subscribe, Unsubscribe};
 use protocol::node_handshake::LinkTerms;
 use store::simulated::SimulatedStore;
 use store::{StoreReply, StoreRequest};
@@ -28,6 +30,7 @@ const EDGE: NodeNumber = NodeNumber(101);
 const TICK_US: u64 = 50_000;
 
 type ProxyEnd = LinkCore<ServerToProxy, ProxyToServer, Clear>;
+type PeerEnd = LinkCore<ServerToServer, ServerToServer, Clear>;
 
 /// A row of square regions, each on the server named for it.
 fn row(servers: &[&str]) -> Arc<Topology> {
@@ -194,6 +197,27 @@ impl Scene {
         LinkCore::new(Clear::default(), self.life(), self.now)
     }
 
+    fn peer_up(&mut self, id: u64) -> PeerEnd {
+        let arriving = ArrivingPeer {
+            node: PEER,
+            side: Side::Accepted,
+            initiator: Incarnation(1),
+        };
+        let core = LinkCore::new(Clear::default(), self.life(), self.now);
+        self.world.peer_up(LinkId(id), arriving, core, self.now);
+        self.settle();
+        LinkCore::new(Clear::default(), self.life(), self.now)
+    }
+
+    /// What a peer has said by its own clocks arrives.
+    fn hear(&mut self, id: u64, end: &mut PeerEnd, theirs: Moment) {
+        end.flush(theirs);
+        let bytes = end.unsent().to_vec();
+        end.wrote(bytes.len());
+        self.world.receive(LinkId(id), &bytes, self.now);
+        self.settle();
+    }
+
     fn says(&mut self, id: u64, end: &mut ProxyEnd, message: impl Into<ProxyToServer>) {
         end.push(&message.into());
         end.flush(self.now);
@@ -281,36 +305,6 @@ fn a_lane_hears_which_regions_are_served_and_then_only_what_it_asked_for() {
     let heard = scene.hears(7, &mut proxy);
     assert!(cells_of(&heard) >= 3, "keyframes of all");
     assert!(ticks_of(&heard, 1) >= 3 && ticks_of(&heard, 2) == 0);
-}
-
-#[test]
-fn who_serves_a_region_concerns_those_that_border_it_and_nobody_else() {
-    let mut scene = Scene::of(row(&["a", "a", "a", "b", "b", "b", "a"]));
-    let arriving = ArrivingPeer {
-        node: PEER,
-        side: Side::Accepted,
-        initiator: Incarnation(1),
-    };
-    let core = LinkCore::new(Clear::default(), scene.life(), scene.now);
-    scene.world.peer_up(LinkId(3), arriving, core, scene.now);
-    let mut peer: LinkCore<ServerToServer, ServerToServer, Clear> =
-        LinkCore::new(Clear::default(), scene.life(), scene.now);
-    for region in [4, 5, 6] {
-        let serving = Serving {
-            region,
-            region_epoch: 1,
-        };
-        peer.push(&serving.into());
-    }
-    peer.flush(scene.now);
-    let bytes = peer.unsent().to_vec();
-    scene.world.receive(LinkId(3), &bytes, scene.now);
-    scene.settle();
-    assert_eq!(
-        scene.asked_about,
-        [4, 6],
-        "region 3 borders 4, region 7 borders 6"
-    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Joins, resumes, goodbyes.
 
+use prost::Message as _;
 use protocol::ids::{CommandNumber, RegionNumber, UserId};
 use protocol::message::family::ServerToProxy;
+use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
 use protocol::{Code, demo};
 
@@ -137,6 +139,37 @@ fn without_a_proxy_a_player_stays_for_the_grace_and_comes_back_where_it_was() {
     scene.settle();
     let (region, _, at) = scene.active(bot.user)[0];
     assert!(region == A && (at.x - 20.0).abs() < 0.1);
+}
+
+#[test]
+fn a_player_keeps_the_name_of_its_row_whatever_a_later_join_says() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let renamed = |generation, attach_no| VerifiedJoin {
+        name: "guest 5".into(),
+        ..join(5, generation, attach_no)
+    };
+    let called = |scene: &Scene| {
+        let row = PlayerState::decode(scene.row(bot.user).body.state).unwrap();
+        (scene.player(A, bot.user).name.clone(), row.name)
+    };
+    let ann = || ("ann".to_owned(), "ann".to_owned());
+    // A resume, one after the grace, and one after a crash.
+    scene.input(A, RegionInput::Join(OTHER_PROXY, renamed(1, 2)));
+    scene.run(1_500);
+    assert_eq!(called(&scene), ann());
+    scene.input(A, RegionInput::ProxyDown(OTHER_PROXY));
+    scene.run(31_000);
+    assert!(scene.active(bot.user).is_empty());
+    scene.input(A, RegionInput::Join(PROXY, renamed(1, 3)));
+    scene.run(1_500);
+    assert_eq!(called(&scene), ann());
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.input(A, RegionInput::Join(PROXY, renamed(2, 1)));
+    scene.run(1_500);
+    assert_eq!(called(&scene), ann());
 }
 
 #[test]
