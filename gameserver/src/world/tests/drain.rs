@@ -1,0 +1,148 @@
+//! A drain: nobody new is taken, and it is over when the store has everything of every region.
+
+use prost::Message as _;
+use protocol::demo::Input;
+use protocol::ids::{AttachNo, CommandNumber, EventNumber, SessionGeneration, SessionId, UserId};
+use protocol::message::handover::PlayerState;
+use protocol::message::player::{Inputs, Joined};
+
+use super::*;
+use crate::join_check::VerifiedJoin;
+
+/// Players that enter, and regions that they enter.
+const USERS: u64 = 1_000;
+const REGIONS: usize = 12;
+
+/// Many regions with many players, who have walked since anything was written, and stand still.
+fn crowded() -> Scene {
+    let mut scene = Scene::of(row(&["a"; REGIONS]));
+    let mut proxy = scene.proxy_up(7, 1);
+    scene.hears(7, &mut proxy);
+    for user in 1..=USERS {
+        join(&mut scene, user);
+    }
+    let epochs: Vec<(u64, u64)> = scene.hears(7, &mut proxy).iter().filter_map(joined).collect();
+    assert_eq!(epochs.len() as u64, USERS);
+    for (number, speed) in [(1, 255), (2, 0)] {
+        for &(user, owner_epoch) in &epochs {
+            let walk = Input { heading: 64, speed };
+            let inputs = Inputs {
+                user,
+                owner_epoch,
+                number,
+                inputs: vec![walk.encode().to_vec().into()],
+            };
+            scene.says(7, &mut proxy, inputs);
+        }
+        scene.pass(100);
+    }
+    scene
+}
+
+fn join(scene: &mut Scene, user: u64) {
+    let verified = VerifiedJoin {
+        user: UserId(user),
+        session: SessionId([1; 16]),
+        session_generation: SessionGeneration(1),
+        attach_no: AttachNo(1),
+        client_pub: [1; 32],
+        acked_command: CommandNumber(0),
+        acked_event: EventNumber(0),
+        name: "ann".into(),
+    };
+    let verdict = Ok((verified, RegionNumber(1)));
+    let now = scene.now;
+    scene
+        .world
+        .join_verified(LinkId(7), &Join::default(), verdict, now);
+    scene.settle();
+}
+
+fn joined(message: &ServerToProxy) -> Option<(u64, u64)> {
+    match message {
+        ServerToProxy::Joined(Joined {
+            user, owner_epoch, ..
+        }) => Some((*user, *owner_epoch)),
+        _ => None,
+    }
+}
+
+/// Every row is what its region has in memory.
+fn assert_written(scene: &Scene) {
+    let mut players = 0;
+    let mut regions = BTreeSet::new();
+    for row in scene.store.tables().players() {
+        let state = PlayerState::decode(row.body.state.clone()).unwrap();
+        for (number, slot) in scene.world.slots.iter() {
+            if let Some(player) = slot.region.player(row.user) {
+                regions.insert(number);
+                players += 1;
+                assert_eq!((state.x, state.y), (player.at.x, player.at.y));
+                assert_eq!((row.version, state.last_input), (player.version, 2));
+            }
+        }
+    }
+    assert_eq!((players, regions.len()), (USERS, REGIONS));
+}
+
+#[test]
+fn a_drain_wakes_regions_that_sleep_and_is_over_at_once_when_nothing_is_to_be_written() {
+    let mut scene = Scene::of(row(&["a"; 64]));
+    scene.pass(1_000);
+    assert_eq!(scene.pass(1_000), 0);
+    scene.world.drain(scene.now);
+    scene.settle();
+    assert!(scene.world.is_written_down());
+    assert_eq!(scene.pass(1_000), 64 * 20, "a draining region does not sleep");
+    assert!(scene.world.is_written_down());
+}
+
+#[test]
+fn a_drain_is_over_when_the_rows_of_all_players_in_all_regions_are_what_memory_has() {
+    let mut scene = crowded();
+    scene.world.drain(scene.now);
+    scene.settle();
+    assert!(!scene.world.is_written_down());
+    // Far less than the second between two rounds of ordinary times.
+    scene.pass(300);
+    assert!(scene.world.is_written_down());
+    assert_written(&scene);
+}
+
+#[test]
+fn a_drain_waits_for_every_answer_of_the_store() {
+    let mut scene = crowded();
+    scene.held = Some(Vec::new());
+    scene.world.drain(scene.now);
+    scene.pass(2_000);
+    assert!(!scene.world.is_written_down());
+    let asked = scene.held.take().unwrap();
+    let last = asked.len() - 1;
+    for (index, (id, request)) in asked.into_iter().enumerate() {
+        assert!(!scene.world.is_written_down(), "{index} of {last} are answered");
+        scene.answer(id, &request);
+        scene.settle();
+    }
+    scene.pass(300);
+    assert!(scene.world.is_written_down());
+    assert_written(&scene);
+}
+
+#[test]
+fn who_comes_while_a_world_drains_is_told_to_come_later() {
+    let mut scene = Scene::new();
+    let mut proxy = scene.proxy_up(7, 1);
+    scene.world.drain(scene.now);
+    scene.hears(7, &mut proxy);
+    join(&mut scene, 5);
+    let refused: Vec<u32> = scene
+        .hears(7, &mut proxy)
+        .iter()
+        .filter_map(|message| match message {
+            ServerToProxy::JoinRefused(refused) => Some(refused.code),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, [u32::from(Code::WorldRecovering.number())]);
+    assert_eq!(scene.store.tables().players().count(), 0);
+}
