@@ -11,6 +11,7 @@ use protocol::ids::{
     UserId,
 };
 use protocol::limits::{NAME_BYTES_MAX, NUMBER_MAX};
+use protocol::message::checked::SessionIdentity;
 use protocol::message::player::Join;
 use protocol::ticket::{RawTicket, TicketError};
 
@@ -33,6 +34,24 @@ pub struct VerifiedJoin {
     pub acked_event: EventNumber,
     /// What a player without a row is called. One that has a row is called what that says.
     pub name: String,
+}
+
+impl VerifiedJoin {
+    /// What decides which of two joins of a user is the newer one.
+    #[must_use]
+    pub fn order(&self) -> (SessionGeneration, AttachNo) {
+        (self.session_generation, self.attach_no)
+    }
+
+    /// The session that joins.
+    #[must_use]
+    pub fn identity(&self) -> SessionIdentity {
+        SessionIdentity {
+            id: self.session,
+            generation: self.session_generation,
+            attach_no: self.attach_no,
+        }
+    }
 }
 
 /// Why a join is not believed. Always the proxy's or its client's fault.

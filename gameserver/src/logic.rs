@@ -113,7 +113,8 @@ pub trait Ctx {
     fn nearby(&self, at: Position, radius: f32, found: &mut dyn FnMut(EntityView<'_>));
     /// An event for a user of this region; within a durable command, a durable event waits for the commit.
     fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability);
-    /// At most once: has the owner's logic called with `body`, wherever the target is simulated.
+    /// At most once: has the owner's logic called with `body`, wherever the target is simulated. More than
+    /// `EFFECT_BYTES_MAX` are ignored.
     fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes);
     /// Has [`GameLogic::timer`] called in so many ticks (at least one). Timers end with the process.
     fn after(&mut self, ticks: u64, token: u64);

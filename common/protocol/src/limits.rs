@@ -52,6 +52,8 @@ pub const COMMAND_BYTES_MAX: usize = 1024;
 pub const COMMAND_WINDOW: usize = 64;
 /// Body of one event, bytes.
 pub const EVENT_BYTES_MAX: usize = 1024;
+/// Bytes of what an entity does to another one across a border.
+pub const EFFECT_BYTES_MAX: usize = 1024;
 /// Durable events of a player that await acknowledgement.
 pub const EVENTS_PENDING_MAX: usize = 64;
 /// … and their bytes in all.

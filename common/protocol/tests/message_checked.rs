@@ -4,16 +4,19 @@
 
 use bytes::Bytes;
 use protocol::geometry::CellGrid;
-use protocol::ids::{InputNumber, OwnerEpoch, UserId};
+use protocol::ids::UserId;
 use protocol::limits::{
-    COMMAND_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX,
-    HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
+    COMMAND_BYTES_MAX, EFFECT_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
+    GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NUMBER_MAX,
+    OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
-    CheckError, CheckedCommand, CheckedEvent, CheckedInput, CheckedJoin, CheckedOutput, CheckedPlayer,
-    CheckedSubscription, InputRun, SessionIdentity, SnapshotAck, check_claims, check_passengers, node_number,
+    CheckError, CheckedAttach, CheckedClaims, CheckedCommand, CheckedEffect, CheckedEvent, CheckedInput,
+    CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedSubscription, InputRun,
+    SessionIdentity, SnapshotAck, node_number,
 };
-use protocol::message::handover::{Claim, Passenger, PendingEvent, PlayerState};
+use protocol::message::effect::Effect;
+use protocol::message::handover::{Claim, Commit, Passenger, PendingEvent, PlayerState, Prepare};
 use protocol::message::player::{self, SessionKey};
 use protocol::message::{client, subscription};
 
@@ -30,29 +33,20 @@ fn ms_1_at_most_three_inputs_of_64_bytes_with_numbers_from_one() {
     let run =
         |number, lengths: &[usize]| InputRun::check(number, lengths.iter().map(|l| bytes(*l)).collect());
     assert!(run(3, &[INPUT_BYTES_MAX, 0, 1]).is_ok());
-    assert!(run(0, &[]).unwrap().is_empty());
+    assert!(run(0, &[]).is_ok(), "it brings none");
     assert_eq!(run(4, &[0; 4]).unwrap_err().field(), "inputs");
     assert!(matches!(
         run(3, &[1, INPUT_BYTES_MAX + 1]),
         Err(CheckError::TooLong { .. })
     ));
-    assert_eq!(run(2, &[0; 3]), Err(CheckError::OutOfRange("number")));
-}
-
-#[test]
-fn ms_1_what_was_applied_is_not_applied_again_and_the_oldest_comes_first() {
-    let run = InputRun::check(9, vec![bytes(9), bytes(8), bytes(7)]).unwrap();
-    let after = |applied| -> Vec<(u64, usize)> {
-        run.after(InputNumber(applied))
-            .map(|(number, input)| (number.0, input.len()))
-            .collect()
-    };
-    assert_eq!(after(0), [(7, 7), (8, 8), (9, 9)]);
-    assert_eq!(after(7), [(8, 8), (9, 9)]);
-    assert_eq!(after(9), []);
-    let wire = run.to_wire(UserId(5), OwnerEpoch(6));
-    assert_eq!((wire.user, wire.owner_epoch), (5, 6));
-    assert_eq!(InputRun::try_from(wire), Ok(run));
+    assert_eq!(run(0, &[0]), Err(CheckError::Missing("number")));
+    assert!(run(NUMBER_MAX, &[0]).is_ok());
+    for lengths in [&[0][..], &[]] {
+        assert_eq!(
+            run(NUMBER_MAX + 1, lengths),
+            Err(CheckError::OutOfRange("number"))
+        );
+    }
 }
 
 #[test]
@@ -77,6 +71,7 @@ fn ms_3_commands_and_events_count_from_one_and_have_a_kilobyte() {
     };
     assert_eq!(command(1, 1, COMMAND_BYTES_MAX), Ok(()));
     assert_eq!(command(0, 1, 1), Err(CheckError::Missing("number")));
+    assert!(command(NUMBER_MAX + 1, 1, 1).is_err());
     assert_eq!(command(1, 2, 1), Err(CheckError::OutOfRange("class")));
     assert_eq!(command(1, 0, COMMAND_BYTES_MAX + 1).unwrap_err().field(), "body");
     let event = |number, length| {
@@ -89,22 +84,20 @@ fn ms_3_commands_and_events_count_from_one_and_have_a_kilobyte() {
 }
 
 #[test]
-fn ms_4_subscriptions_name_a_region_and_cells_of_the_world() {
+fn ms_4_subscriptions_name_a_region_and_so_many_cells() {
     let subscribe = |region, cells| {
         let message = subscription::Subscribe {
             region,
             region_epoch: 1,
             cells,
         };
-        CheckedSubscription::subscribe(&message, &grid()).map(|checked| checked.cells.len())
+        CheckedSubscription::try_from(&message).map(|checked| checked.cells.len())
     };
     assert_eq!(
         subscribe(1, vec![5; SUBSCRIPTION_CELLS_MAX]),
         Ok(SUBSCRIPTION_CELLS_MAX)
     );
     assert!(subscribe(1, vec![5; SUBSCRIPTION_CELLS_MAX + 1]).is_err());
-    assert_eq!(subscribe(1, vec![1023]), Ok(1));
-    assert_eq!(subscribe(1, vec![1024]), Err(CheckError::OutOfRange("cells")));
     assert_eq!(subscribe(0, vec![]), Err(CheckError::Missing("region")));
 }
 
@@ -124,20 +117,29 @@ fn ms_5_sessions_and_proofs_have_their_exact_lengths() {
         );
     }
     assert_eq!(SessionIdentity::check(None), Err(CheckError::Missing("session")));
-    let join = |ticket, attach, name| {
-        CheckedJoin::try_from(player::Join {
-            ticket: bytes(ticket),
-            attach: bytes(attach),
-            name: "n".repeat(name),
-            ..player::Join::default()
-        })
-        .map_err(CheckError::field)
-        .map(|_| ())
+    let leave = |length, reason| {
+        let message = player::Leave {
+            user: 5,
+            session: Some(key(length)),
+            reason,
+        };
+        CheckedLeave::try_from(message).map_err(CheckError::field)
     };
-    assert_eq!(join(180, 64, 32), Ok(()));
-    assert_eq!(join(179, 64, 32), Err("ticket"));
-    assert_eq!(join(180, 65, 32), Err("attach"));
-    assert_eq!(join(180, 64, 33), Err("name"));
+    assert_eq!(leave(16, 1).unwrap().session, session);
+    assert_eq!((leave(15, 1), leave(16, 2)), (Err("session_id"), Err("reason")));
+    let attach = |length, acked| {
+        let message = client::Attach {
+            signature: bytes(length),
+            acked_command: acked,
+            acked_event: acked,
+            ..client::Attach::default()
+        };
+        let checked = CheckedAttach::try_from(message);
+        checked.map_err(CheckError::field).map(|_| ())
+    };
+    assert_eq!(attach(64, NUMBER_MAX), Ok(()));
+    assert_eq!(attach(65, 0), Err("signature"));
+    assert_eq!(attach(64, NUMBER_MAX + 1), Err("acked_command"));
 }
 
 #[test]
@@ -247,42 +249,44 @@ fn ms_7_pending_events_are_few_small_and_in_order() {
 
 #[test]
 fn ms_8_a_group_is_bounded_and_names_everybody_once() {
-    let passenger = |user| Passenger {
-        user,
-        owner_epoch: 2,
-        version: 3,
-        state: Some(PlayerState {
+    let prepare = |users: Vec<u64>| {
+        let passengers = users.into_iter().map(|user| Passenger {
             user,
-            ..player_state()
-        }),
+            owner_epoch: 2,
+            version: 3,
+            state: None,
+        });
+        let message = Prepare {
+            from_region: 1,
+            passengers: passengers.collect(),
+            ..Prepare::default()
+        };
+        CheckedPrepare::try_from(&message).map(|checked| checked.claims.len())
     };
-    let group = |count: usize| (1..=count as u64).map(passenger).collect::<Vec<_>>();
-    assert_eq!(
-        check_passengers(group(HANDOVER_GROUP_MAX)).unwrap().len(),
-        HANDOVER_GROUP_MAX
-    );
-    let field = |passengers| check_passengers(passengers).unwrap_err().field();
-    assert_eq!(field(group(HANDOVER_GROUP_MAX + 1)), "users");
-    assert_eq!(field(vec![]), "users");
-    assert_eq!(field(vec![passenger(1), passenger(2), passenger(1)]), "user");
-    let someone_elses = Passenger {
-        user: 9,
-        ..passenger(1)
+    let group = |count: usize| (1..=count as u64).collect::<Vec<_>>();
+    assert_eq!(prepare(group(HANDOVER_GROUP_MAX)), Ok(HANDOVER_GROUP_MAX));
+    assert!(matches!(
+        prepare(group(HANDOVER_GROUP_MAX + 1)),
+        Err(CheckError::TooMany { .. })
+    ));
+    assert_eq!(prepare(vec![]), Err(CheckError::Missing("passengers")));
+    assert_eq!(prepare(vec![1, 2, 1]), Err(CheckError::OutOfRange("user")));
+    let claims = |users: &[u64]| {
+        let claim = |user: &u64| Claim {
+            user: *user,
+            owner_epoch: 2,
+            version: 3,
+        };
+        let message = Commit {
+            from_region: 1,
+            claims: users.iter().map(claim).collect(),
+            ..Commit::default()
+        };
+        CheckedClaims::try_from(&message).map(|checked| checked.claims)
     };
-    assert_eq!(field(vec![someone_elses]), "user");
-    let empty = Passenger {
-        state: None,
-        ..passenger(1)
-    };
-    assert_eq!(field(vec![empty]), "state");
-    let claim = |user| Claim {
-        user,
-        owner_epoch: 2,
-        version: 3,
-    };
-    assert_eq!(check_claims(&[claim(1), claim(2)]).unwrap()[1].user, UserId(2));
-    assert!(check_claims(&[claim(2), claim(2)]).is_err());
-    assert!(check_claims(&[]).is_err());
+    assert_eq!(claims(&[1, 2]).unwrap()[1].user, UserId(2));
+    assert_eq!(claims(&[2, 2]), Err(CheckError::OutOfRange("user")));
+    assert_eq!(claims(&[]), Err(CheckError::Missing("claims")));
 }
 
 #[test]
@@ -292,4 +296,18 @@ fn ms_9_node_numbers_are_1_to_1023() {
     for too_high in [1024, 65_537, u32::MAX] {
         assert_eq!(node_number("node", too_high), Err(CheckError::OutOfRange("node")));
     }
+}
+
+#[test]
+fn ms_10_an_effect_has_a_kilobyte() {
+    let effect = |length| {
+        let message = Effect {
+            from_region: 1,
+            body: bytes(length),
+            ..Effect::default()
+        };
+        CheckedEffect::try_from(message).map(|checked| checked.body.len())
+    };
+    assert_eq!(effect(EFFECT_BYTES_MAX), Ok(EFFECT_BYTES_MAX));
+    assert_eq!(effect(EFFECT_BYTES_MAX + 1).unwrap_err().field(), "body");
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use protocol::demo;
 use protocol::geometry::CellGrid;
 use protocol::message::checked::{
-    CheckedCellUpdates, CheckedCommand, CheckedEvent, CheckedInput, CheckedJoin, CheckedOutput,
-    CheckedPlayer, CheckedSubscription, InputRun, check_claims, check_passengers,
+    CheckedAttach, CheckedCellUpdates, CheckedClaims, CheckedCommand, CheckedEvent, CheckedInput,
+    CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedSubscription, UserWord,
 };
 use protocol::message::family::{
     BatchMessage, BatchReader, ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer,
@@ -52,11 +52,12 @@ fn messages<M: BatchMessage + PartialEq>(data: &[u8]) -> Vec<M> {
 
 fn check_from_proxy(message: ProxyToServer) {
     match message {
-        ProxyToServer::Join(join) => drop(CheckedJoin::try_from(join)),
-        ProxyToServer::Inputs(inputs) => drop(InputRun::try_from(inputs)),
-        ProxyToServer::Command(command) => drop(CheckedCommand::try_from(command)),
-        ProxyToServer::Subscribe(message) => drop(CheckedSubscription::subscribe(&message, &GRID)),
-        ProxyToServer::Unsubscribe(message) => drop(CheckedSubscription::unsubscribe(&message, &GRID)),
+        ProxyToServer::Inputs(inputs) => drop(UserWord::try_from(inputs)),
+        ProxyToServer::Command(command) => drop(UserWord::try_from(command)),
+        ProxyToServer::EventAck(ack) => drop(UserWord::try_from(ack)),
+        ProxyToServer::Leave(leave) => drop(CheckedLeave::try_from(leave)),
+        ProxyToServer::Subscribe(message) => drop(CheckedSubscription::try_from(&message)),
+        ProxyToServer::Unsubscribe(message) => drop(CheckedSubscription::try_from(&message)),
         _ => {}
     }
 }
@@ -72,11 +73,16 @@ fn check_from_server(message: ServerToProxy) {
 
 fn check_between_servers(message: ServerToServer) {
     match message {
-        ServerToServer::Commit(commit) => drop(check_claims(&commit.claims)),
+        ServerToServer::Commit(commit) => drop(CheckedClaims::try_from(&commit)),
         ServerToServer::Prepare(prepare) => {
-            for passenger in check_passengers(prepare.passengers).into_iter().flatten() {
-                let wire = PlayerState::from(passenger.player.clone());
-                assert_eq!(CheckedPlayer::try_from(wire).ok(), Some(passenger.player));
+            drop(CheckedPrepare::try_from(&prepare));
+            let states = prepare
+                .passengers
+                .into_iter()
+                .filter_map(|passenger| passenger.state);
+            for player in states.filter_map(|state| CheckedPlayer::try_from(state).ok()) {
+                let wire = PlayerState::from(player.clone());
+                assert_eq!(CheckedPlayer::try_from(wire).ok(), Some(player));
             }
         }
         _ => {}
@@ -85,6 +91,7 @@ fn check_between_servers(message: ServerToServer) {
 
 fn check_from_client(message: ClientToProxy) {
     match message {
+        ClientToProxy::Attach(attach) => drop(CheckedAttach::try_from(attach)),
         ClientToProxy::Input(input) => drop(CheckedInput::try_from(input)),
         ClientToProxy::Command(command) => drop(CheckedCommand::try_from(command)),
         _ => {}

@@ -2,102 +2,89 @@
 //! are told: acknowledgements of commands and events.
 
 use bytes::Bytes;
-use protocol::ids::{LiveLane, OwnerEpoch, UserId};
-use protocol::limits::{COMMAND_BYTES_MAX, COMMAND_WINDOW, INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX};
+use protocol::ids::{EventNumber, LiveLane, NodeNumber, OwnerEpoch, UserId};
+use protocol::message::checked::{CheckedCommand, InputRun, UserSays, UserWord};
 use protocol::message::family::ProxyToServer;
-use protocol::message::player::{Command, CommandAck, CommandClass, Elsewhere, Event, EventAck, Inputs};
-use sha2::{Digest as _, Sha256};
+use protocol::message::player::{CommandAck, CommandClass, Event};
 
-use super::handover::arrival::EarlyMessage;
-use super::player::{Phase, Player, QueuedCommand};
+use super::forwardings::Whereabouts;
+use super::player::{Phase, Player, QueuedCommand, Received};
 use super::publication::Subscriber;
 use super::state::RegionState;
+use super::words::ProxyWord;
 use crate::logic::{CommandKind, GameLogic};
 
-/// The hash chain over applied commands: `SHA256(h ‖ number u64 ‖ bytes)`.
-pub(super) fn chain(hash: &[u8; 32], number: u64, body: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(hash)
-        .chain_update(number.to_le_bytes())
-        .chain_update(body)
-        .finalize()
-        .into()
-}
-
 impl RegionState {
-    pub(super) fn inputs(&mut self, lane: LiveLane, message: Inputs) {
-        let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
-        let too_long = message.inputs.iter().any(|input| input.len() > INPUT_BYTES_MAX);
-        if too_long || message.inputs.len() > INPUTS_REPEATED_MAX || message.number > NUMBER_MAX {
-            return self.count("input_too_long");
-        }
+    /// A word of a user: for the player, if it is here, at this epoch and bound to this proxy.
+    pub(super) fn user_says(&mut self, lane: LiveLane, word: UserWord) {
+        let (user, epoch) = (word.user, word.owner_epoch);
         let Some(player) = self.bound_player(lane, user, epoch) else {
-            return self.early(lane, user, epoch, EarlyMessage::Inputs(message));
+            return self.early(lane, word);
         };
+        match word.says {
+            UserSays::Inputs(run) => self.inputs(user, run),
+            UserSays::Command(command) => {
+                if !matches!(player.phase, Phase::Frozen(_) | Phase::Leaving) {
+                    self.command(lane, (user, epoch), command);
+                }
+            }
+            UserSays::EventAck(number) => self.event_ack(user, number),
+        }
+    }
+
+    fn inputs(&mut self, user: UserId, run: InputRun) {
+        let player = self
+            .players
+            .get(&user)
+            .filter(|player| player.phase == Phase::Active);
         // The newest wins; those repeated behind it are older.
-        let (key, last, phase) = (player.key, player.last_input, player.phase);
-        let (Some(newest), Phase::Active) = (message.inputs.into_iter().next(), phase) else {
+        let (Some(player), Some(newest)) = (player, run.newest_first.into_iter().next()) else {
             return;
         };
+        let (key, last) = (player.key, player.last_input);
         let Some(entity) = self.entities.get_mut(key) else {
             return;
         };
         let waiting = entity.input.as_ref().map(|(number, _)| *number);
-        if message.number > last.max(waiting.unwrap_or(0)) {
-            entity.input = Some((message.number, newest));
+        if run.newest.0 > last.max(waiting.unwrap_or(0)) {
+            entity.input = Some((run.newest.0, newest));
             if waiting.is_none() {
                 self.with_input.push(key);
             }
         }
     }
 
-    pub(super) fn command(&mut self, lane: LiveLane, message: Command) {
-        let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
-        if message.body.len() > COMMAND_BYTES_MAX {
-            return self.count("command_too_long");
-        }
-        let kind = match CommandClass::try_from(message.class) {
-            Ok(CommandClass::Soft) => CommandKind::Soft,
-            Ok(CommandClass::Durable) => CommandKind::Durable,
-            Err(_) => return self.count("command_class_unknown"),
-        };
-        let Some(player) = self.bound_player(lane, user, epoch) else {
-            return self.early(lane, user, epoch, EarlyMessage::Command(message));
-        };
-        if matches!(player.phase, Phase::Frozen(_) | Phase::Leaving) {
+    fn command(&mut self, lane: LiveLane, (user, epoch): (UserId, OwnerEpoch), command: CheckedCommand) {
+        let Some(player) = self.players.get_mut(&user) else {
             return;
-        }
-        let expected = player.last_command + player.commands.len() as u64 + 1;
-        if message.number != expected || player.commands.len() >= COMMAND_WINDOW {
-            // Repeated, or a gap: either way the proxy learns where to go on.
-            let number = player.command_ack();
-            return self.acknowledge(lane, user, epoch, number);
-        }
-        let number = message.number;
-        player.commands.push_back(QueuedCommand {
-            number,
-            kind,
-            body: message.body,
-        });
-        if player.commands.len() == 1 {
-            self.with_commands.push_back(user);
+        };
+        let command = QueuedCommand {
+            number: command.number.0,
+            kind: match command.class {
+                CommandClass::Soft => CommandKind::Soft,
+                CommandClass::Durable => CommandKind::Durable,
+            },
+            body: command.body,
+        };
+        match player.commands.receive(command) {
+            Received::First => self.with_commands.push_back(user),
+            Received::Queued => {}
+            Received::Refused => {
+                let number = player.commands.ack();
+                self.acknowledge(lane, user, epoch, number);
+            }
         }
     }
 
-    pub(super) fn event_ack(&mut self, lane: LiveLane, message: &EventAck) {
-        let (user, epoch) = (UserId(message.user), OwnerEpoch(message.owner_epoch));
-        let now_ms = self.now.mono_ms;
-        if message.number > NUMBER_MAX {
-            return self.count("event_ack_too_large");
-        }
-        let Some(player) = self.bound_player(lane, user, epoch) else {
-            return self.early(lane, user, epoch, EarlyMessage::EventAck(*message));
+    fn event_ack(&mut self, user: UserId, number: EventNumber) {
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
         };
-        if message.number > player.events.last() {
+        if number.0 > player.events.last() {
             return self.count("event_ack_unissued");
         }
-        player.events.acknowledge(message.number);
-        player.dirty_since_ms.get_or_insert(now_ms);
+        player.events.acknowledge(number.0);
+        player.writes.mark(self.now.mono_ms);
     }
 
     /// The player, if it is here at this epoch and this proxy speaks for it. What comes from a wrong proxy or at an
@@ -115,7 +102,8 @@ impl RegionState {
     }
 
     /// A message for a player that is not here at that epoch: too old, too early, or for somebody else.
-    fn early(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch, message: EarlyMessage) {
+    fn early(&mut self, lane: LiveLane, word: UserWord) {
+        let (user, epoch) = (word.user, word.owner_epoch);
         let here = self
             .players
             .get(&user)
@@ -133,36 +121,24 @@ impl RegionState {
                 }
             }
             _ => {
-                if let Some(stub) = self.stubs.get(&user).copied()
-                    && stub.owner_epoch >= epoch
+                if let Some(at) = self.forwardings.get(user)
+                    && at.owner_epoch >= epoch
                 {
-                    return self.elsewhere(lane, user, &stub);
+                    return self.tell_proxy(lane, at.elsewhere(user));
                 }
-                self.keep_early(lane, user, epoch, message);
+                self.keep_early(lane, word);
             }
         }
     }
 
     /// The player is here, and a proxy believes to be bound to it and is not: it has to join again.
     fn disown(&mut self, lane: LiveLane, user: UserId, epoch: OwnerEpoch) {
-        let elsewhere = Elsewhere {
-            user: user.0,
-            node: 0,
-            region: self.config.number.0,
-            owner_epoch: epoch.0,
+        let here = Whereabouts {
+            node: NodeNumber(0),
+            region: self.config.number,
+            owner_epoch: epoch,
         };
-        self.tell_proxy(lane, elsewhere);
-    }
-
-    /// Messages that came before their player did.
-    pub(super) fn replay(&mut self, messages: Vec<(LiveLane, EarlyMessage)>) {
-        for (lane, message) in messages {
-            match message {
-                EarlyMessage::Inputs(message) => self.inputs(lane, message),
-                EarlyMessage::Command(message) => self.command(lane, message),
-                EarlyMessage::EventAck(message) => self.event_ack(lane, &message),
-            }
-        }
+        self.tell_proxy(lane, here.elsewhere(user));
     }
 
     /// Whether this lane is up and the one of this user: it is what makes one writer of each player at a proxy.
@@ -175,43 +151,31 @@ impl RegionState {
         speaks
     }
 
-    fn may_speak_of(&mut self, lane: LiveLane, message: &ProxyToServer) -> bool {
-        let user = match message {
-            ProxyToServer::Inputs(message) => message.user,
-            ProxyToServer::Command(message) => message.user,
-            ProxyToServer::EventAck(message) => message.user,
-            ProxyToServer::Leave(message) => message.user,
-            ProxyToServer::Join(_)
-            | ProxyToServer::Subscribe(_)
-            | ProxyToServer::Unsubscribe(_)
-            | ProxyToServer::Heartbeat(_)
-            | ProxyToServer::GetTopology(_)
-            | ProxyToServer::Topology(_) => {
-                let is_up = self.proxies.is_up(lane);
-                if !is_up {
-                    self.count("lane_not_up");
-                }
-                return is_up;
-            }
-        };
-        self.may_speak(lane, UserId(user))
+    fn is_up(&mut self, lane: LiveLane) -> bool {
+        let is_up = self.proxies.is_up(lane);
+        if !is_up {
+            self.count("lane_not_up");
+        }
+        is_up
     }
 
     pub(super) fn proxy_says(&mut self, lane: LiveLane, message: ProxyToServer) {
-        if !self.may_speak_of(lane, &message) {
+        let word = match ProxyWord::check(message) {
+            Ok(word) => word,
+            Err(label) => return self.count(label),
+        };
+        let may_speak = match word.user() {
+            Some(user) => self.may_speak(lane, user),
+            None => self.is_up(lane),
+        };
+        if !may_speak {
             return;
         }
-        match message {
-            ProxyToServer::Inputs(message) => self.inputs(lane, message),
-            ProxyToServer::Command(message) => self.command(lane, message),
-            ProxyToServer::EventAck(message) => self.event_ack(lane, &message),
-            ProxyToServer::Leave(message) => self.leave(lane, &message),
-            ProxyToServer::Subscribe(message) => self.subscribe(Subscriber::Lane(lane.at), &message),
-            ProxyToServer::Unsubscribe(message) => self.unsubscribe(Subscriber::Lane(lane.at), &message),
-            ProxyToServer::Join(_) => self.count("join_unverified"),
-            ProxyToServer::Heartbeat(_) | ProxyToServer::GetTopology(_) | ProxyToServer::Topology(_) => {
-                self.count("not_for_a_region");
-            }
+        match word {
+            ProxyWord::OfUser(word) => self.user_says(lane, word),
+            ProxyWord::Leave(leave) => self.leave(lane, leave),
+            ProxyWord::Subscribe(cells) => self.subscribe(Subscriber::Lane(lane.at), &cells),
+            ProxyWord::Unsubscribe(cells) => self.unsubscribe(Subscriber::Lane(lane.at), &cells),
         }
     }
 
@@ -235,7 +199,7 @@ impl RegionState {
                     continue;
                 }
                 player.last_input = player.last_input.max(number);
-                player.dirty_since_ms.get_or_insert(now_ms);
+                player.writes.mark(now_ms);
             }
             logic.input(self, id, &input);
         }
@@ -272,20 +236,18 @@ impl RegionState {
     fn next_command(&mut self, user: UserId) -> Option<QueuedCommand> {
         let player = self.players.get_mut(&user)?;
         let at = self.entities.get(player.key)?.at;
-        let next = player.commands.front()?;
+        let next = player.commands.next()?;
         let waits = match next.kind {
             CommandKind::Soft => false,
             // Beyond the margin the crossing comes first: a write under way would hold it up.
             CommandKind::Durable => {
-                player.events.is_full()
-                    || self.rect.distance(at) > self.margin
-                    || player.changes.len() >= store::limits::HOLDING_CHANGES_MAX
+                player.events.is_full() || self.rect.distance(at) > self.margin || !player.writes.has_room()
             }
         };
         if waits || player.phase != Phase::Active {
             return None;
         }
-        player.commands.pop_front()
+        player.commands.take_next()
     }
 
     fn apply_command(&mut self, user: UserId, command: &QueuedCommand, logic: &mut dyn GameLogic) {
@@ -293,11 +255,10 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
-        player.chain_hash = chain(&player.chain_hash, command.number, &command.body);
-        player.last_command = player.last_command.max(command.number);
-        player.dirty_since_ms.get_or_insert(now_ms);
+        player.commands.apply(command);
+        player.writes.mark(now_ms);
         if command.kind == CommandKind::Durable {
-            player.hold_command(command.number);
+            player.writes.owe_commit();
         }
         let entity = player.entity;
         self.commanding = Some((user, command.kind, command.number));
@@ -317,13 +278,11 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
-        let number = player.command_ack();
-        if number > player.told_command {
-            player.told_command = number;
-            if let Some(lane) = player.bound.lane {
-                let epoch = player.epoch;
-                self.acknowledge(lane, user, epoch, number);
-            }
+        if let Some(number) = player.commands.take_news()
+            && let Some(lane) = player.bound.lane
+        {
+            let epoch = player.epoch;
+            self.acknowledge(lane, user, epoch, number);
         }
     }
 
@@ -349,7 +308,7 @@ impl RegionState {
         if !player.proxy_trusts {
             return;
         }
-        let effects = &mut self.effects;
+        let out = &mut self.out;
         let session_generation = player.bound.session_generation.0;
         player.events.send(|number, body: Bytes| {
             let event = Event {
@@ -359,7 +318,7 @@ impl RegionState {
                 body,
                 session_generation,
             };
-            effects.push(super::RegionEffect::ToProxy(lane.at, event.into()));
+            out.push(super::RegionEffect::ToProxy(lane.at, event.into()));
         });
     }
 }

@@ -7,8 +7,6 @@ use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
 use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, INPUT_BYTES_MAX};
-use store::HoldingChange;
-use store::limits::HOLDING_CHANGES_MAX;
 
 use super::entity::{Change, Entity};
 use super::player::{Phase, Player};
@@ -34,7 +32,7 @@ impl RegionState {
             return Err(HoldingRefused::NotDurable);
         }
         let player = self.players.get_mut(&user).ok_or(HoldingRefused::NotThere)?;
-        if player.changes.len() >= HOLDING_CHANGES_MAX {
+        if !player.writes.has_room() {
             return Err(HoldingRefused::TooMany);
         }
         Ok(player)
@@ -107,7 +105,7 @@ impl Ctx for RegionState {
     fn entity(&self, id: EntityId) -> Option<EntityView<'_>> {
         let here = self.entities.key(id).and_then(|key| self.entities.get(key));
         here.map(view)
-            .or_else(|| self.ghosts.entity(self.cells.grid(), id))
+            .or_else(|| self.neighbourhood.ghosts().entity(self.cells.grid(), id))
     }
 
     fn walk(&mut self, id: EntityId, to: Position, heading: u8, speed: f32) {
@@ -124,7 +122,7 @@ impl Ctx for RegionState {
         };
         if let Some(entity) = self.entities.get_mut(key) {
             entity.heading = heading;
-            entity.speed = speed;
+            entity.speed = if speed.is_finite() { speed.max(0.0) } else { 0.0 };
         }
         self.cells.walk(key, to, &mut self.entities);
     }
@@ -153,7 +151,8 @@ impl Ctx for RegionState {
                 found(view(entity));
             }
         });
-        self.ghosts.nearby(self.cells.grid(), at, radius, found);
+        let ghosts = self.neighbourhood.ghosts();
+        ghosts.nearby(self.cells.grid(), at, radius, found);
     }
 
     fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability) {
@@ -172,8 +171,10 @@ impl Ctx for RegionState {
         }
         if durable {
             // It is told once it is committed: until then a crash could give its number to another event.
-            player.durable_applied |= player.phase != Phase::Leaving;
-            player.dirty_since_ms.get_or_insert(now_ms);
+            if player.phase != Phase::Leaving {
+                player.writes.owe_commit();
+            }
+            player.writes.mark(now_ms);
         }
         self.send_events(user);
     }
@@ -184,7 +185,7 @@ impl Ctx for RegionState {
 
     fn after(&mut self, ticks: u64, token: u64) {
         let at = self.tick.0.saturating_add(ticks.max(1));
-        self.timers.entry(at).or_default().push(token);
+        self.timers.set(at, token);
     }
 
     fn input(&mut self, entity: EntityId, input: Bytes) {
@@ -207,20 +208,23 @@ impl Ctx for RegionState {
     }
 
     fn take(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused> {
-        let entity = *self.ground.get(&holding).ok_or(HoldingRefused::NotThere)?;
+        if !self.ground.has(holding) {
+            return Err(HoldingRefused::NotThere);
+        }
         let region = self.config.number;
         let player = self.commanding(user)?;
         let Err(at) = player.holdings.binary_search(&holding) else {
             return Err(HoldingRefused::NotThere);
         };
         player.holdings.insert(at, holding);
-        player.changes.push(HoldingChange::Take { holding, region });
+        player.writes.take(holding, region);
         #[cfg(feature = "fault-injection")]
         if self.gem_stays() {
             return Ok(());
         }
-        self.ground.remove(&holding);
-        self.despawn(entity);
+        if let Some(entity) = self.ground.remove(holding) {
+            self.despawn(entity);
+        }
         Ok(())
     }
 
@@ -234,10 +238,11 @@ impl Ctx for RegionState {
             return Err(HoldingRefused::NotThere);
         }
         player.holdings.remove(at);
-        player.changes.push(HoldingChange::Give { holding, to });
-        if let Place::Ghost(region) = place {
-            self.receivers.insert(to, region);
-        }
+        let seen_in = match place {
+            Place::Here => None,
+            Place::Ghost(region) => Some(region),
+        };
+        player.writes.give(holding, to, seen_in);
         Ok(())
     }
 
@@ -259,7 +264,7 @@ impl Ctx for RegionState {
             && player.game != state
         {
             player.game = state;
-            player.dirty_since_ms.get_or_insert(now_ms);
+            player.writes.mark(now_ms);
         }
     }
 }

@@ -52,7 +52,8 @@ impl Region {
     /// The node that this region takes for the server of another one.
     #[must_use]
     pub fn knows_server_of(&self, region: RegionNumber) -> Option<NodeNumber> {
-        self.state.served(region).map(|served| served.node)
+        let serving = self.state.neighbourhood.serving(region);
+        serving.map(|serving| serving.node)
     }
 }
 
@@ -61,12 +62,12 @@ fn view<'a>(state: &'a RegionState, player: &'a Player) -> Option<PlayerView<'a>
         user: player.user,
         entity: player.entity,
         epoch: player.epoch,
-        version: player.version,
+        version: player.writes.version(),
         binding: player.bound.row(),
         at: state.entities.get(player.key)?.at,
         is_active: player.phase == Phase::Active,
         last_input: player.last_input,
-        last_command: player.last_command,
+        last_command: player.commands.last(),
         holdings: &player.holdings,
     })
 }

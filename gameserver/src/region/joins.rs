@@ -2,29 +2,25 @@
 //! it active by a CAS on that row only.
 
 use prost::Message as _;
-use protocol::geometry::Position;
-use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{LiveLane, OwnerEpoch, RegionNumber, UserId};
+use protocol::message::checked::CheckedPlayer;
 use protocol::message::handover::PlayerState;
-use protocol::message::player::{Elsewhere, JoinRefused, Joined, Superseded};
+use protocol::message::player::{JoinRefused, Joined, Superseded};
 use protocol::{Code, cell::Motion, cell::RemoveReason, cell::StateBytes};
-use store::{Binding, Holding, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
+use store::{Holding, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
 use super::entity::{Change, Entity};
-use super::joining::{Joining, Spawn};
-use super::player::{Phase, Player, session_key};
-use super::served::Stub;
+use super::forwardings::Whereabouts;
+use super::joining::{Joining, Spawn, Waiting};
+use super::player::{Phase, Player};
 use super::state::{Notice, RegionState};
 use crate::join_check::VerifiedJoin;
 use crate::logic::Ctx as _;
 
-/// A join gives up after so long, milliseconds.
-const JOIN_MS_MAX: u64 = 10_000;
 /// When a refused join may be tried again, milliseconds.
 const RETRY_MS: u32 = 500;
-/// Joins under way at one region.
-const JOINING_MAX: usize = 4_096;
 
 impl RegionState {
     /// `spawn`: what the game makes of a new user. `known`: the user's row, or that there is none, where another region has
@@ -41,46 +37,20 @@ impl RegionState {
         }
         // Where the user went from here may be long over, so the row is asked even then: two servers that each remember
         // a former crossing would send the proxy in a circle.
-        let order = (join.session_generation, join.attach_no);
-        if let Some(joining) = self.joining.get_mut(&join.user) {
-            let newer =
-                order > joining.order() || (order == joining.order() && lane.node() == joining.lane.node());
-            let refused = if newer {
-                (joining.lane, joining.join.clone())
-            } else {
-                (lane, join.clone())
-            };
-            if newer {
-                (joining.lane, joining.join, joining.left) = (lane, join, false);
-            }
-            if refused.0.node() != lane.node() || !newer {
-                self.refuse_join(refused.0, &refused.1, Code::Superseded);
-            }
-            return;
+        let join = match self.joins.come_again(lane, join) {
+            Ok(None) => return,
+            Ok(Some((lane, refused))) => return self.refuse_join(lane, &refused, Code::Superseded),
+            Err(join) => join,
+        };
+        if self.draining {
+            return self.refuse_join(lane, &join, Code::WorldRecovering);
         }
-        if self.draining || self.joining.len() >= JOINING_MAX {
-            return self.refuse_join(
-                lane,
-                &join,
-                if self.draining {
-                    Code::WorldRecovering
-                } else {
-                    Code::Busy
-                },
-            );
+        if self.joins.is_full() {
+            return self.refuse_join(lane, &join, Code::Busy);
         }
         let user = join.user;
-        let joining = Joining {
-            lane,
-            join,
-            since_ms: self.now.mono_ms,
-            spawn,
-            row: None,
-            activating: false,
-            after_crash: false,
-            left: false,
-        };
-        self.joining.insert(user, joining);
+        let joining = Joining::new(lane, join, spawn, self.now.mono_ms);
+        self.joins.begin(joining);
         match known {
             Some(Some(row)) => self.join_row(user, &row),
             Some(None) => self.join_without_row(user),
@@ -93,7 +63,7 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&join.user) else {
             return;
         };
-        let order = (join.session_generation, join.attach_no);
+        let order = join.order();
         let bound = player.bound;
         let same_again = order == bound.order() && bound.lane.is_none_or(|bound| bound.node() == lane.node());
         if order < bound.order() || (order == bound.order() && !same_again) {
@@ -112,7 +82,7 @@ impl RegionState {
         }
         player.bind(lane, &join);
         player.logout = false;
-        player.dirty_since_ms.get_or_insert(self.now.mono_ms);
+        player.writes.mark(self.now.mono_ms);
         if let (Some(old), session) = before
             && old.node() != lane.node()
         {
@@ -131,13 +101,12 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&join.user) else {
             return;
         };
-        let order = |join: &VerifiedJoin| (join.session_generation, join.attach_no);
         let Some((waiting_lane, waiting)) = player.waiting_join.take() else {
             player.waiting_join = Some((lane, join));
             return;
         };
         let same_node = waiting_lane.node() == lane.node();
-        let newer = order(&join) > order(&waiting) || (order(&join) == order(&waiting) && same_node);
+        let newer = join.order() > waiting.order() || (join.order() == waiting.order() && same_node);
         let (stays, goes) = if newer {
             ((lane, join), (waiting_lane, waiting))
         } else {
@@ -170,24 +139,21 @@ impl RegionState {
             region_epoch,
             home_cell,
             last_input: player.last_input,
-            last_command: player.command_ack(),
+            last_command: player.commands.ack(),
         };
         self.tell_proxy(lane, joined);
         self.send_events(user);
     }
 
     pub(super) fn join_answer(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
-        let Some(joining) = self.joining.get_mut(&user) else {
-            return;
+        let activating = match self.joins.answered(user, self.now.mono_ms) {
+            Waiting::Nobody => return,
+            Waiting::TooLong => return self.end_join(user, Code::Busy),
+            Waiting::Still { activating } => activating,
         };
-        let arrived = self.players.contains_key(&user) && !joining.activating;
-        joining.activating = false;
-        if self.now.mono_ms.saturating_sub(joining.since_ms) > JOIN_MS_MAX {
-            return self.end_join(user, Code::Busy);
-        }
-        if arrived {
+        if self.players.contains_key(&user) && !activating {
             // By a handover, while the row was read: what is here may be newer than any row.
-            let joining = self.joining.remove(&user);
+            let joining = self.joins.take(user);
             if let Some(joining) = joining.filter(|joining| !joining.left) {
                 self.rebind(joining.lane, joining.join);
             }
@@ -197,19 +163,17 @@ impl RegionState {
             Ok(StoreReply::Player(Some(row)) | StoreReply::Exists(row)) => self.join_row(user, &row),
             Ok(StoreReply::Player(None)) => self.join_without_row(user),
             Ok(StoreReply::Inserted(row) | StoreReply::Activated(row)) => {
-                if let Some(joining) = self.joining.get_mut(&user) {
-                    joining.row = Some(row);
-                }
+                self.joins.activated(row);
                 self.ask(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
             }
             Ok(StoreReply::NotServing(_)) => {
-                self.doubt_own_service();
+                self.doubt_itself();
                 self.end_join(user, Code::WorldRecovering);
             }
             // Somebody else moved first, or nobody knows: the row says how it stands.
             Ok(_) | Err(_) => {
                 if matches!(answer, Ok(StoreReply::Refused(_))) {
-                    self.doubt_own_service();
+                    self.doubt_itself();
                 }
                 self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
             }
@@ -218,12 +182,12 @@ impl RegionState {
 
     /// What the row says about who the player's owner is, or should be.
     fn join_row(&mut self, user: UserId, row: &PlayerRow) {
-        let Some(joining) = self.joining.get(&user) else {
+        let Some(joining) = self.joins.get(user) else {
             return;
         };
         if self.players.contains_key(&user) {
             // It arrived by a handover while the row was read.
-            if let Some(joining) = self.joining.remove(&user) {
+            if let Some(joining) = self.joins.take(user) {
                 self.rebind(joining.lane, joining.join);
             }
             return;
@@ -245,22 +209,22 @@ impl RegionState {
         let primary = self.config.topology.region(region).map(|region| region.server);
         match row.owner.or(primary) {
             Some(node) if node != me => {
-                let epoch = row.owner.map_or(OwnerEpoch(0), |_| row.owner_epoch);
-                self.join_elsewhere(user, node, region, epoch);
+                let at = Whereabouts {
+                    node,
+                    region,
+                    owner_epoch: row.owner.map_or(OwnerEpoch(0), |_| row.owner_epoch),
+                };
+                self.join_elsewhere(user, at);
             }
             _ if region != self.config.number => self.forward_join(user, region, Some(row)),
-            _ if self.arrivals.is_due(user, row) => {
+            _ if self.arrivals.is_due(row) => {
                 // A handover makes the user active, and must not be overtaken by a second activation.
                 self.read_row(user);
                 self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
             }
             _ => {
-                let binding = Binding {
-                    session_generation: joining.join.session_generation,
-                    attach_no: joining.join.attach_no,
-                    proxy: Some(joining.lane.node()),
-                };
-                let (serving, expected) = (self.serving_claim(), row.owner_epoch);
+                let binding = joining.binding();
+                let (serving, expected) = (self.config.serving(), row.owner_epoch);
                 let activate = StoreRequest::Activate {
                     user,
                     serving,
@@ -268,16 +232,13 @@ impl RegionState {
                     binding,
                 };
                 self.ask(Asked::Join(user), activate);
-                if let Some(joining) = self.joining.get_mut(&user) {
-                    joining.activating = true;
-                    joining.after_crash |= row.owner.is_some();
-                }
+                self.joins.activate(user, row.owner.is_some());
             }
         }
     }
 
     fn join_without_row(&mut self, user: UserId) {
-        let Some(joining) = self.joining.get(&user) else {
+        let Some(joining) = self.joins.get(user) else {
             return;
         };
         let spawn = joining.spawn;
@@ -288,7 +249,12 @@ impl RegionState {
         } else if server == self.config.node {
             self.forward_join(user, number, None);
         } else {
-            self.join_elsewhere(user, server, number, OwnerEpoch(0));
+            let at = Whereabouts {
+                node: server,
+                region: number,
+                owner_epoch: OwnerEpoch(0),
+            };
+            self.join_elsewhere(user, at);
         }
     }
 
@@ -296,7 +262,7 @@ impl RegionState {
         let Some(entity) = self.config.numbers.entity() else {
             return self.end_join(user, Code::Full);
         };
-        let Some(joining) = self.joining.get(&user) else {
+        let Some(joining) = self.joins.get(user) else {
             return;
         };
         let join = &joining.join;
@@ -307,18 +273,14 @@ impl RegionState {
             name: join.name.clone(),
             x: joining.spawn.at.x,
             y: joining.spawn.at.y,
-            session: Some(session_key(join.session, join.session_generation, join.attach_no)),
+            session: Some(join.identity().into()),
             client_pub: join.client_pub.to_vec().into(),
             chain_hash: vec![0; 32].into(),
             ..PlayerState::default()
         };
         let body = PlayerBody {
             home_cell: self.home_cell(joining.spawn.at),
-            binding: Binding {
-                session_generation: join.session_generation,
-                attach_no: join.attach_no,
-                proxy: Some(joining.lane.node()),
-            },
+            binding: joining.binding(),
             state: state.encode_to_vec().into(),
             ..PlayerBody::default()
         };
@@ -341,10 +303,9 @@ impl RegionState {
         let Ok(StoreReply::Holdings(holdings)) = answer else {
             return self.ask_later(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
         };
-        let Some(joining) = self.joining.remove(&user) else {
+        let Some((joining, Some(row))) = self.joins.take_activated(user) else {
             return;
         };
-        let Some(row) = joining.row else { return };
         if !self.activate(&row, &holdings) {
             self.count("activation_failed");
             return self.refuse_join(joining.lane, &joining.join, Code::Busy);
@@ -354,7 +315,7 @@ impl RegionState {
                 player.events.skip_forgotten();
             }
             player.bind(joining.lane, &joining.join);
-            player.dirty_since_ms = Some(self.now.mono_ms);
+            player.writes.mark(self.now.mono_ms);
         }
         self.welcome(user);
         if joining.left || !self.proxies.is_up(joining.lane) {
@@ -364,22 +325,19 @@ impl RegionState {
 
     /// Puts a player into the region from its row, which names this service as its owner.
     pub(super) fn activate(&mut self, row: &PlayerRow, holdings: &[Holding]) -> bool {
-        let Ok(state) = PlayerState::decode(row.body.state.clone()) else {
+        let decoded = PlayerState::decode(row.body.state.clone()).ok();
+        let Some(state) = decoded.and_then(|state| CheckedPlayer::try_from(state).ok()) else {
             return false;
         };
         if self.players.contains_key(&row.user) {
             self.drop_player(row.user, RemoveReason::Gone);
         }
         let mut news = Vec::new();
-        let at = Position {
-            x: state.x,
-            y: state.y,
-        };
         let entity = Entity {
             id: row.entity,
-            kind: state.kind as u16,
+            kind: state.kind,
             owner_epoch: row.owner_epoch,
-            at: self.within_reach(at),
+            at: self.within_reach(state.at),
             heading: (state.heading >> 8) as u8,
             speed: state.speed,
             state: StateBytes::default(),
@@ -396,7 +354,7 @@ impl RegionState {
         let mut holdings: Vec<u64> = holdings.iter().map(|holding| holding.id).collect();
         holdings.sort_unstable();
         for holding in &holdings {
-            if let Some(lying) = self.ground.remove(holding) {
+            if let Some(lying) = self.ground.remove(*holding) {
                 // A commit of the service before this one came after the ground had been read.
                 self.despawn(lying);
             }
@@ -407,9 +365,9 @@ impl RegionState {
         let lane = row.body.binding.proxy;
         let lane = lane.and_then(|node| self.proxies.lane_for(node, row.user));
         self.players
-            .insert(row.user, Player::restore(row, &state, (key, lane), holdings));
-        self.stubs.remove(&row.user);
-        self.effects.push(RegionEffect::PlayerHere(row.user));
+            .insert(row.user, Player::restore(row, state, (key, lane), holdings));
+        self.forwardings.remove(row.user);
+        self.out.push(RegionEffect::PlayerHere(row.user));
         self.notices.push_back(Notice::Entered(row.user));
         // Given while nobody simulated the player, or by somebody whose message was lost.
         self.notices.extend(news);
@@ -427,60 +385,36 @@ impl RegionState {
             session_generation: player.bound.session_generation,
             attach_no: player.bound.attach_no,
             client_pub: player.client_pub,
-            acked_command: protocol::ids::CommandNumber(player.told_command),
+            acked_command: protocol::ids::CommandNumber(player.commands.told()),
             acked_event: protocol::ids::EventNumber(0),
             name: player.name,
         };
         // A join that waited for this is the newer one.
         let waiting = player.waiting_join.take();
         let (lane, join) = waiting.unwrap_or((player.bound.lane.unwrap_or_default(), again));
-        let joining = Joining {
-            lane,
-            left: !self.proxies.is_up(lane),
-            join,
-            since_ms: self.now.mono_ms,
-            spawn: Spawn::default(),
-            row: None,
-            activating: false,
-            after_crash: true,
-        };
-        self.joining.insert(user, joining);
+        let mut joining = Joining::new(lane, join, Spawn::default(), self.now.mono_ms);
+        joining.left = !self.proxies.is_up(lane);
+        joining.after_crash = true;
+        self.joins.begin(joining);
         self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });
     }
 
-    fn join_elsewhere(&mut self, user: UserId, node: NodeNumber, region: RegionNumber, epoch: OwnerEpoch) {
-        let Some(joining) = self.joining.remove(&user) else {
-            return;
-        };
-        let elsewhere = Elsewhere {
-            user: user.0,
-            node: u32::from(node.0),
-            region: region.0,
-            owner_epoch: epoch.0,
-        };
-        self.tell_proxy(joining.lane, elsewhere);
-    }
-
-    fn forward_join(&mut self, user: UserId, region: RegionNumber, row: Option<&PlayerRow>) {
-        if let Some(joining) = self.joining.remove(&user) {
-            let row = row.cloned().map(Box::new);
-            let forward = RegionEffect::ForwardJoin(region, joining.lane, joining.join, row);
-            self.effects.push(forward);
+    fn join_elsewhere(&mut self, user: UserId, at: Whereabouts) {
+        if let Some(joining) = self.joins.take(user) {
+            self.tell_proxy(joining.lane, at.elsewhere(user));
         }
     }
 
-    pub(super) fn elsewhere(&mut self, lane: LiveLane, user: UserId, stub: &Stub) {
-        let elsewhere = Elsewhere {
-            user: user.0,
-            node: u32::from(stub.at.node.0),
-            region: stub.region.0,
-            owner_epoch: stub.owner_epoch.0,
-        };
-        self.tell_proxy(lane, elsewhere);
+    fn forward_join(&mut self, user: UserId, region: RegionNumber, row: Option<&PlayerRow>) {
+        if let Some(joining) = self.joins.take(user) {
+            let row = row.cloned().map(Box::new);
+            let forward = RegionEffect::ForwardJoin(region, joining.lane, joining.join, row);
+            self.out.push(forward);
+        }
     }
 
     fn end_join(&mut self, user: UserId, code: Code) {
-        if let Some(joining) = self.joining.remove(&user) {
+        if let Some(joining) = self.joins.take(user) {
             self.refuse_join(joining.lane, &joining.join, code);
         }
     }
@@ -489,7 +423,7 @@ impl RegionState {
         self.count("join_refused");
         let refused = JoinRefused {
             user: join.user.0,
-            session: Some(session_key(join.session, join.session_generation, join.attach_no)),
+            session: Some(join.identity().into()),
             code: u32::from(code.number()),
             retry_ms: RETRY_MS,
         };

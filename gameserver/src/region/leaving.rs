@@ -2,11 +2,12 @@
 
 use protocol::Code;
 use protocol::cell::RemoveReason;
-use protocol::ids::{LiveLane, OwnerEpoch, UserId};
-use protocol::message::player::{Leave, LeaveReason, SessionKey};
+use protocol::ids::{LiveLane, UserId};
+use protocol::message::checked::CheckedLeave;
+use protocol::message::player::LeaveReason;
 
 use super::effect::RegionEffect;
-use super::player::{Player, session_key};
+use super::player::Player;
 use super::publication::Subscriber;
 use super::state::{Notice, RegionState};
 
@@ -16,8 +17,8 @@ impl RegionState {
         let player = self.players.remove(&user)?;
         self.cells.leave(player.key, reason, &mut self.entities);
         self.notices.push_back(Notice::Left(user, player.entity));
-        if !self.stubs.contains_key(&user) {
-            self.effects.push(RegionEffect::PlayerGone(user));
+        if self.forwardings.get(user).is_none() {
+            self.out.push(RegionEffect::PlayerGone(user));
         }
         Some(player)
     }
@@ -25,18 +26,18 @@ impl RegionState {
     /// Nothing here is to answer for the user any more.
     pub(super) fn gone_for_good(&mut self, user: UserId) {
         let answers = self.players.contains_key(&user)
-            || self.stubs.contains_key(&user)
-            || self.joining.contains_key(&user)
+            || self.forwardings.get(user).is_some()
+            || self.joins.has(user)
             || self.arrivals.expects(user);
         if !answers {
-            self.effects.push(RegionEffect::PlayerGone(user));
+            self.out.push(RegionEffect::PlayerGone(user));
         }
     }
 
     /// Somebody else owns the player: what is here is a copy that counts for nothing.
     pub(super) fn fence(&mut self, user: UserId) {
         self.count("player_fenced");
-        self.doubt_own_service();
+        self.doubt_itself();
         if let Some(player) = self.drop_player(user, RemoveReason::Gone)
             && let Some((lane, join)) = player.waiting_join
         {
@@ -44,27 +45,22 @@ impl RegionState {
         }
     }
 
-    pub(super) fn leave(&mut self, lane: LiveLane, message: &Leave) {
-        let user = UserId(message.user);
-        let same = |key: SessionKey| message.session.as_ref() == Some(&key);
-        if let Some(joining) = self.joining.get_mut(&user) {
-            let join = &joining.join;
-            joining.left |= same(session_key(join.session, join.session_generation, join.attach_no));
+    pub(super) fn leave(&mut self, lane: LiveLane, left: CheckedLeave) {
+        let user = left.user;
+        if self.joins.leave(user, left.session) {
             return;
         }
         let Some(player) = self.players.get_mut(&user) else {
-            return self.unknown_user(lane, user, OwnerEpoch(0));
+            return self.unknown_user(lane, user);
         };
-        let bound = player.session_key();
-        if player.bound.lane != Some(lane) || !same(bound.clone()) {
+        let bound = player.identity();
+        if player.bound.lane != Some(lane) || left.session != bound {
             // A proxy that the player has left says goodbye to the session that it knew; or says it twice.
-            let over = |left: &SessionKey| {
-                (left.session_generation, left.attach_no) < (bound.session_generation, bound.attach_no)
-            };
-            let late = message.session.as_ref().is_some_and(over) || player.bound.lane.is_none();
+            let is_over = (left.session.generation, left.session.attach_no) < player.bound.order();
+            let late = is_over || player.bound.lane.is_none();
             return self.count(if late { "leave_late" } else { "leave_not_bound" });
         }
-        match message.reason() {
+        match left.reason {
             LeaveReason::Linkdead => self.linkdead(user),
             LeaveReason::Logout => player.logout = true,
         }
@@ -75,7 +71,7 @@ impl RegionState {
         if let Some(player) = self.players.get_mut(&user) {
             player.bound.lane = None;
             player.linkdead_since_ms.get_or_insert(now_ms);
-            player.dirty_since_ms.get_or_insert(now_ms);
+            player.writes.mark(now_ms);
         }
     }
 
@@ -90,8 +86,6 @@ impl RegionState {
         for user in users {
             self.linkdead(user);
         }
-        for joining in self.joining.values_mut() {
-            joining.left |= joining.lane == lane;
-        }
+        self.joins.lane_gone(lane);
     }
 }

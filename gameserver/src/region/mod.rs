@@ -11,28 +11,33 @@ mod effect;
 mod entity;
 #[cfg(feature = "fault-injection")]
 mod faults;
-mod ghosts;
+mod forwardings;
+mod ground;
 mod handover;
+mod holdings;
 mod input;
 mod inspect;
 mod joining;
 mod joins;
 mod leaving;
-mod neighbours;
+mod neighbourhood;
+mod outgoing;
 mod peers;
 mod persistence;
 mod player;
 mod publication;
 mod questions;
 mod rest;
-mod served;
 mod soft_round;
+mod sound;
 mod state;
 mod status;
 #[cfg(feature = "fault-injection")]
 mod tampering;
 #[cfg(test)]
 mod tests;
+mod timers;
+mod words;
 
 use protocol::ids::{LiveLane, NodeNumber, RegionEpoch, RegionNumber};
 use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
@@ -148,7 +153,8 @@ impl Region {
         self.state.panic_if_told();
         self.state.now = now;
         self.state.tick.0 += 1;
-        self.state.wake_up();
+        let tick_us = self.state.config.topology.world().tick_us();
+        self.state.timers.wake_up(self.state.tick.0, tick_us, now.mono_ms);
         let mut at_us = clock.now_us();
         for phase in 0..PHASES.len() {
             self.phase(phase, room);
@@ -156,13 +162,13 @@ impl Region {
             self.phases_us[phase] = end_us.saturating_sub(at_us);
             at_us = end_us;
         }
+        debug_assert!(self.state.is_sound(), "a player is in no two states");
     }
 
     /// What is to be done outside, in order.
     #[must_use]
     pub fn take_effects(&mut self) -> Vec<RegionEffect> {
-        let next = Vec::with_capacity(self.state.effects.len());
-        std::mem::replace(&mut self.state.effects, next)
+        self.state.out.take()
     }
 
     /// How the region is.
@@ -192,13 +198,8 @@ impl Region {
 
     fn run_logic(&mut self) {
         let tick = self.state.tick.0;
-        while let Some(due) = self
-            .state
-            .timers
-            .first_entry()
-            .filter(|timers| *timers.key() <= tick)
-        {
-            for token in due.remove() {
+        while let Some(tokens) = self.state.timers.take_due(tick) {
+            for token in tokens {
                 self.logic.timer(&mut self.state, token);
             }
         }
@@ -214,7 +215,7 @@ impl Region {
                 Notice::Served => logic.served(state),
                 Notice::LiesHere(holding) => {
                     if let Some(entity) = logic.lies_here(state, &holding) {
-                        state.ground.insert(holding.id, entity);
+                        state.ground.show(holding.id, entity);
                     }
                 }
                 Notice::Entered(user) => enter(state, logic, user),
@@ -259,12 +260,16 @@ impl Region {
 
     fn store_answer(&mut self, ticket: StoreTicket, answer: Result<StoreReply, StoreError>) {
         let state = &mut self.state;
-        let Some(asked) = state.questions.answered(ticket) else {
+        let Some(asked) = state.out.answered(ticket) else {
             return state.count("store_answer_unknown");
         };
         match asked {
             Asked::Seed => self.seeded(&answer),
-            Asked::Service(region) => state.service_answer(region, &answer),
+            Asked::Service(region) => {
+                let now_ms = state.now.mono_ms;
+                let out = &mut state.out;
+                state.neighbourhood.service_answer(region, &answer, now_ms, out);
+            }
             Asked::Ground => state.ground_answer(answer),
             Asked::Join(user) => state.join_answer(user, answer),
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),
@@ -347,7 +352,7 @@ impl RegionState {
         self.repeat_questions();
         self.keep_departures();
         self.keep_arrivals();
-        self.ghosts.fade(self.now.mono_ms);
+        self.neighbourhood.fade(self.now.mono_ms);
         self.refresh_at_rim();
     }
 }

@@ -1,18 +1,23 @@
 //! What other regions say, on this server or another: each message is believed as far as the topology and the epochs
 //! let its sender speak.
 
-use protocol::ids::{EntityId, NodeNumber, RegionEpoch, RegionNumber, UserId};
+use bytes::Bytes;
+use protocol::ids::{EntityId, NodeNumber, RegionNumber, UserId};
+use protocol::limits::EFFECT_BYTES_MAX;
+use protocol::message::checked::CheckedEffect;
 use protocol::message::effect::{Effect, Refresh};
 use protocol::message::family::ServerToServer;
+use store::Serving;
 
 use super::publication::Subscriber::Server;
 use super::state::{Notice, RegionState};
+use super::words::PeerWord;
+use crate::logic::{Ctx as _, Place};
 
 impl RegionState {
     pub(super) fn peer_up(&mut self, node: NodeNumber) {
-        self.peers.insert(node);
         self.announce(Server(node));
-        self.watch_peer(node);
+        self.neighbourhood.peer_up(node, &mut self.out);
         // What was given over the border meanwhile may not have been heard of, but only by who could be seen from there.
         // They are read in turn, as always: not all of them at once, and not before those who wait for the store.
         for player in self.players.values_mut() {
@@ -21,59 +26,83 @@ impl RegionState {
     }
 
     pub(super) fn peer_down(&mut self, node: NodeNumber) {
-        self.peers.remove(&node);
         self.publication.gone(Server(node));
-        self.freeze_ghosts(node);
+        self.neighbourhood.peer_down(node, self.now.mono_ms);
     }
 
     pub(super) fn peer_says(&mut self, node: NodeNumber, message: ServerToServer) {
-        match message {
-            ServerToServer::Serving(message) => self.neighbour_serves(node, &message),
-            ServerToServer::Subscribe(message) => self.subscribe(Server(node), &message),
-            ServerToServer::Unsubscribe(message) => self.unsubscribe(Server(node), &message),
-            ServerToServer::CellUpdates(message) => self.update_ghosts(node, &message),
-            ServerToServer::Prepare(message) => self.prepare(node, &message),
-            ServerToServer::Prepared(message) => self.prepared(node, &message),
-            ServerToServer::Refuse(message) => self.refused(node, &message),
-            ServerToServer::Commit(message) => self.commit(node, &message),
-            ServerToServer::Done(message) => self.done(node, &message),
-            ServerToServer::Effect(message) => self.effect_arrived(node, message),
-            ServerToServer::Refresh(message) => self.refresh_arrived(node, &message),
-            ServerToServer::Heartbeat(_) | ServerToServer::GetTopology(_) | ServerToServer::Topology(_) => {
-                self.count("not_for_a_region");
+        let word = match PeerWord::check(message) {
+            Ok(word) => word,
+            Err(label) => return self.count(label),
+        };
+        match word {
+            PeerWord::Serving(region, region_epoch) => {
+                let claim = Serving {
+                    node,
+                    region,
+                    region_epoch,
+                };
+                self.neighbourhood.announced(claim, &mut self.out);
+            }
+            PeerWord::Subscribe(cells) => self.subscribe(Server(node), &cells),
+            PeerWord::Unsubscribe(cells) => self.unsubscribe(Server(node), &cells),
+            PeerWord::Cells(cells) => self.neighbourhood.shows(node, cells, &mut self.out),
+            PeerWord::Prepare(prepare) => self.prepare(node, &prepare),
+            PeerWord::Prepared(prepared) => self.prepared(node, &prepared),
+            PeerWord::Refuse(attempt) => self.refused(node, attempt),
+            PeerWord::Commit(commit) => self.commit(node, &commit),
+            PeerWord::Done(done) => self.departures.done(node, &done, &mut self.out),
+            PeerWord::Effect(effect) => self.effect_arrived(node, effect),
+            PeerWord::Refresh(refresh) => self.refresh_arrived(node, &refresh),
+        }
+    }
+
+    /// The effect on a foreign or own entity, for whoever simulates it.
+    pub(super) fn send_effect(&mut self, source: EntityId, target: EntityId, body: Bytes) {
+        if body.len() > EFFECT_BYTES_MAX {
+            return self.count("effect_too_long");
+        }
+        let Some(place) = self.entity(target).map(|entity| entity.place) else {
+            return;
+        };
+        match place {
+            Place::Here => self.notices.push_back(Notice::Effect { source, target, body }),
+            Place::Ghost(region) => {
+                let Some(serving) = self.neighbourhood.serving(region) else {
+                    return;
+                };
+                let effect = Effect {
+                    from_region: self.config.number.0,
+                    to_region: region.0,
+                    to_region_epoch: serving.region_epoch.0,
+                    source_entity: source.0,
+                    target_entity: target.0,
+                    made_us: self.now.mono_ms * 1000,
+                    body,
+                };
+                self.tell_server(serving.node, effect);
             }
         }
     }
 
-    fn effect_arrived(&mut self, node: NodeNumber, message: Effect) {
-        let refused = if !self
-            .config
-            .topology
-            .may_serve(node, RegionNumber(message.from_region))
-        {
-            "peer_not_listed"
-        } else if RegionEpoch(message.to_region_epoch) != self.config.epoch {
-            "effect_stale_epoch"
-        } else {
-            let (source, target) = (EntityId(message.source_entity), EntityId(message.target_entity));
-            if self.entities.key(target).is_some() {
-                let body = message.body;
-                self.notices.push_back(Notice::Effect { source, target, body });
-            }
+    fn effect_arrived(&mut self, node: NodeNumber, effect: CheckedEffect) {
+        if !self.neighbourhood.is_listed(node, effect.from, &mut self.out) {
             return;
-        };
-        self.count(refused);
+        }
+        if effect.to_epoch != self.config.epoch {
+            return self.count("effect_stale_epoch");
+        }
+        let (source, target) = (effect.source, effect.target);
+        if self.entities.key(target).is_some() {
+            let body = effect.body;
+            self.notices.push_back(Notice::Effect { source, target, body });
+        }
     }
 
     fn refresh_arrived(&mut self, node: NodeNumber, message: &Refresh) {
-        if self
-            .config
-            .topology
-            .may_serve(node, RegionNumber(message.from_region))
-        {
-            self.tell_receiver(UserId(message.user));
-        } else {
-            self.count("peer_not_listed");
+        let from = RegionNumber(message.from_region);
+        if self.neighbourhood.is_listed(node, from, &mut self.out) {
+            self.tell_receiver(UserId(message.user), None);
         }
     }
 }

@@ -2,33 +2,21 @@
 //! higher version, so that no order of arrival can turn time back.
 
 use protocol::cell::RemoveReason;
-use protocol::ids::{EntityId, OwnerEpoch, UserId};
-use protocol::message::effect::Refresh;
+use protocol::ids::{OwnerEpoch, UserId};
 use store::limits::BATCH_ROWS_MAX;
-use store::request::DurableCommit;
-use store::{CommitOutcome, Holder, HoldingChange, SaveOutcome, StoreError, StoreReply, StoreRequest};
+use store::{CommitOutcome, SaveOutcome, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
-use super::effect::RegionEffect;
 use super::entity::Entity;
-use super::player::{Phase, Player, Write};
+use super::player::{Phase, Player};
 use super::questions::AGAIN_MS;
-use super::state::{Notice, RegionState};
-use crate::logic::Place;
-
-/// Holdings of players near a border are read again this often, seconds.
-const RIM_REFRESH_S: u64 = 4;
+use super::state::RegionState;
 
 impl RegionState {
-    /// Asks again a little later what the store could not answer.
-    pub(super) fn ask_later(&mut self, asked: Asked, request: StoreRequest) {
-        self.questions.put_later(asked, request, self.now.mono_ms);
-    }
-
     pub(super) fn repeat_questions(&mut self) {
-        for (asked, request) in self.questions.take_due(self.now.mono_ms) {
+        for (asked, request) in self.out.take_due(self.now.mono_ms) {
             if let Asked::Service(region) = asked
-                && !self.services.ask_again(region)
+                && !self.neighbourhood.asks_again(region)
             {
                 continue;
             }
@@ -47,21 +35,15 @@ impl RegionState {
         let mut commits = Vec::new();
         let mut asked = Vec::new();
         for player in self.players.values_mut() {
-            if !player.durable_applied || player.write.is_some() || player.phase != Phase::Active {
+            if !player.writes.is_commit_due() || player.phase != Phase::Active {
                 continue;
             }
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
-            player.begin_commit();
             let home_cell = self.cells.index(entity.cell);
-            let commit = DurableCommit {
-                save: player.capture(entity, home_cell),
-                changes: std::mem::take(&mut player.changes),
-            };
-            player.write = Some(Write::Commit(Box::new(commit.clone())));
             asked.push((player.user, player.epoch));
-            commits.push(commit);
+            commits.push(player.begin_commit(entity, home_cell));
         }
         if !commits.is_empty() {
             let owner = self.config.node;
@@ -85,14 +67,14 @@ impl RegionState {
                 Phase::Leaving => true,
                 Phase::Frozen(_) | Phase::Unanswered => false,
             };
-            if !goes || !player.is_settled() || player.write_again_ms.is_some_and(|at_ms| at_ms > now_ms) {
+            if !goes || !player.writes.is_settled() || !player.writes.may_try(now_ms) {
                 continue;
             }
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
             player.phase = Phase::Leaving;
-            player.write = Some(Write::Release);
+            player.writes.begin_release();
             let home_cell = self.cells.index(entity.cell);
             releases.push((player.epoch, player.capture(entity, home_cell)));
         }
@@ -124,13 +106,9 @@ impl RegionState {
 
     /// Whether a round that began then writes the player.
     fn is_saved_softly(&self, player: &Player, since_ms: u64) -> bool {
-        let is_marked = player
-            .dirty_since_ms
-            .is_some_and(|marked_ms| marked_ms <= since_ms);
         // Beyond the margin the handover writes the state: a save under way would only hold it up.
         let is_inside = |entity: &Entity| self.rect.distance(entity.at) <= self.margin;
-        is_marked
-            && player.is_settled()
+        player.writes.is_due(since_ms)
             && player.phase == Phase::Active
             && self.entities.get(player.key).is_some_and(is_inside)
     }
@@ -161,7 +139,7 @@ impl RegionState {
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
-            player.write = Some(Write::Save);
+            player.writes.begin_save();
             saves.push(player.capture(entity, self.cells.index(entity.cell)));
         }
         if !saves.is_empty() {
@@ -191,13 +169,13 @@ impl RegionState {
             let Some(player) = self.players.get_mut(&user).filter(|player| player.epoch == epoch) else {
                 continue;
             };
-            player.write = None;
+            player.writes.end();
             match outcomes.get(index) {
                 Some(SaveOutcome::Applied) => {}
                 Some(SaveOutcome::Fenced) => self.fence(user),
                 // The next save has a higher version whatever became of this one.
                 Some(SaveOutcome::Older) | None => {
-                    player.dirty_since_ms.get_or_insert(now_ms);
+                    player.writes.mark(now_ms);
                 }
             }
         }
@@ -245,20 +223,16 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
-        let Some(Write::Commit(commit)) = player.write.take() else {
+        let Some(receivers) = player.finish_commit() else {
             return;
         };
-        player.finish_commit();
         if player.phase == Phase::Unanswered {
             player.phase = Phase::Active;
         }
-        player.write_again_ms = None;
         self.acknowledge_commands(user);
         self.send_events(user);
-        for change in &commit.changes {
-            if let HoldingChange::Give { to, .. } = change {
-                self.tell_receiver(*to);
-            }
+        for (to, seen_in) in receivers {
+            self.tell_receiver(to, seen_in);
         }
         self.take_waiting_join(user);
     }
@@ -272,116 +246,16 @@ impl RegionState {
         if phase == Phase::Unanswered {
             player.phase = phase;
         }
-        let Some(Write::Commit(commit)) = &player.write else {
+        let Some(commit) = player.writes.commit() else {
             return;
         };
-        let (commits, epoch) = (vec![DurableCommit::clone(commit)], player.epoch);
-        player.write_again_ms = Some(now_ms + AGAIN_MS);
+        let (commits, epoch) = (vec![commit.clone()], player.epoch);
+        player.writes.try_again_at(now_ms + AGAIN_MS);
         let owner = self.config.node;
         self.ask_later(
             Asked::Commits(vec![(user, epoch)]),
             StoreRequest::CommitDurable { owner, commits },
         );
-    }
-
-    /// What the player's commands took from the ground may still lie there.
-    fn look_again(&mut self, user: UserId) {
-        let region = self.config.number;
-        let Some(player) = self.players.get(&user) else {
-            return;
-        };
-        let Some(Write::Commit(commit)) = &player.write else {
-            return;
-        };
-        if commit
-            .changes
-            .iter()
-            .any(|change| matches!(change, HoldingChange::Take { .. }))
-        {
-            self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
-        }
-    }
-
-    /// Holdings of a user changed in the store: the user's owner is to read them again.
-    pub(super) fn tell_receiver(&mut self, user: UserId) {
-        if self.players.contains_key(&user) {
-            return self.refresh(user);
-        }
-        if self.arrivals.refresh_again(user) {
-            return;
-        }
-        let stub = self.stubs.get(&user).map(|stub| (stub.region, stub.at.node));
-        let seen = self.receivers.remove(&user);
-        let at = seen.and_then(|region| self.served(region).map(|served| (region, served.node)));
-        if let Some((region, node)) = stub.or(at) {
-            let refresh = Refresh {
-                from_region: self.config.number.0,
-                to_region: region.0,
-                user: user.0,
-            };
-            self.tell_server(node, refresh);
-        }
-    }
-
-    /// A `Refresh` may be lost on its way over a border, so players there are looked after every few seconds, each in
-    /// its own tick.
-    pub(super) fn refresh_at_rim(&mut self) {
-        let period = u64::from(self.config.topology.world().tick_hz.max(1)) * RIM_REFRESH_S;
-        let turn = self.tick.0 % period;
-        let due = |player: &&mut Player| player.was_at_rim && player.user.0 % period == turn;
-        let mut users = Vec::new();
-        for player in self.players.values_mut().filter(due) {
-            player.was_at_rim = false;
-            users.push(player.user);
-        }
-        for user in users {
-            self.refresh(user);
-        }
-    }
-
-    pub(super) fn refresh(&mut self, user: UserId) {
-        let steps = self.players.get(&user).map_or(0, |player| player.commit_steps);
-        self.ask(Asked::Refresh(user, steps), StoreRequest::HoldingsOf { user });
-    }
-
-    /// Somebody changed what a player holds: what is new is shown and told.
-    pub(super) fn refresh_answer(
-        &mut self,
-        user: UserId,
-        steps: u64,
-        answer: Result<StoreReply, StoreError>,
-    ) {
-        let Some(player) = self.players.get_mut(&user) else {
-            return;
-        };
-        let Ok(StoreReply::Holdings(holdings)) = answer else {
-            let asked = Asked::Refresh(user, player.commit_steps);
-            return self.ask_later(asked, StoreRequest::HoldingsOf { user });
-        };
-        if player.commit_steps != steps {
-            // Read before a commit that has changed the holdings since: what was given away would come back.
-            return self.refresh(user);
-        }
-        if matches!(player.phase, Phase::Frozen(_)) {
-            // Whoever simulates the player next reads its holdings anyway.
-            return;
-        }
-        for holding in holdings {
-            if player.events.is_full() {
-                // Nothing is shown that cannot be told: once more, when the client has listened.
-                player.was_at_rim = true;
-                return;
-            }
-            let Err(at) = player.holdings.binary_search(&holding.id) else {
-                continue;
-            };
-            // Given away here, and the commit that says so still under way: memory is ahead of the store.
-            if player.gives_away(holding.id) {
-                continue;
-            }
-            player.holdings.insert(at, holding.id);
-            self.notices.push_back(Notice::Received(user, holding.id));
-        }
     }
 
     pub(super) fn release_answer(
@@ -394,7 +268,7 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user).filter(|player| player.epoch == epoch) else {
             return;
         };
-        player.write = None;
+        player.writes.end();
         let is_mine = match answer {
             Ok(StoreReply::Released) => false,
             Ok(StoreReply::Refused(rows)) => rows
@@ -402,14 +276,16 @@ impl RegionState {
                 .is_some_and(|row| row.owner == Some(self.config.node) && row.owner_epoch == epoch),
             // It may be written yet, so nobody may be welcomed on what is here: only asking again tells.
             _ => {
-                player.write_again_ms = Some(now_ms + AGAIN_MS);
+                player.writes.try_again_at(now_ms + AGAIN_MS);
                 return;
             }
         };
         if is_mine {
             player.phase = Phase::Active;
-            player.durable_applied |= player.events.awaits_commit();
-            player.write_again_ms = Some(now_ms + AGAIN_MS);
+            if player.events.awaits_commit() {
+                player.writes.owe_commit();
+            }
+            player.writes.try_again_at(now_ms + AGAIN_MS);
             return self.take_waiting_join(user);
         }
         self.counts.departed += 1;
@@ -427,48 +303,6 @@ impl RegionState {
             .and_then(|player| player.waiting_join.take());
         if let Some((lane, join)) = waiting {
             self.rebind(lane, join);
-        }
-    }
-
-    /// The effect on a foreign or own entity, for whoever simulates it.
-    pub(super) fn send_effect(&mut self, source: EntityId, target: EntityId, body: bytes::Bytes) {
-        let Some(place) = crate::logic::Ctx::entity(self, target).map(|entity| entity.place) else {
-            return;
-        };
-        match place {
-            Place::Here => self.notices.push_back(Notice::Effect { source, target, body }),
-            Place::Ghost(region) => {
-                let Some(served) = self.served(region) else {
-                    return;
-                };
-                let effect = protocol::message::effect::Effect {
-                    from_region: self.config.number.0,
-                    to_region: region.0,
-                    to_region_epoch: served.epoch.0,
-                    source_entity: source.0,
-                    target_entity: target.0,
-                    made_us: self.now.mono_ms * 1000,
-                    body,
-                };
-                self.effects
-                    .push(RegionEffect::ToServer(served.node, effect.into()));
-            }
-        }
-    }
-
-    /// What lies in this region, from the store.
-    pub(super) fn ground_answer(&mut self, answer: Result<StoreReply, StoreError>) {
-        let region = self.config.number;
-        let Ok(StoreReply::Holdings(holdings)) = answer else {
-            return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
-        };
-        self.ground_known = true;
-        for holding in holdings {
-            let lies_here = matches!(holding.holder, Holder::Ground { region: at, .. } if at == region);
-            if lies_here && !self.ground.contains_key(&holding.id) {
-                self.ground.insert(holding.id, EntityId(0));
-                self.notices.push_back(Notice::LiesHere(holding));
-            }
         }
     }
 }

@@ -60,10 +60,6 @@ impl Questions {
     pub(super) fn len(&self) -> usize {
         self.open.len() + self.failed.len()
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 #[cfg(test)]
@@ -78,12 +74,12 @@ mod tests {
         assert_eq!(questions.answered(second), Some(Asked::Seed));
         assert_eq!(questions.answered(second), None);
         assert_eq!(questions.answered(first), Some(Asked::Ground));
-        assert!(questions.is_empty());
+        assert_eq!(questions.len(), 0);
         questions.put_later(Asked::Ground, StoreRequest::NextGuest, 1_000);
         assert_eq!(questions.len(), 1);
         assert!(questions.take_due(999 + AGAIN_MS).is_empty());
         let due = questions.take_due(1_000 + AGAIN_MS);
         assert_eq!(due, [(Asked::Ground, StoreRequest::NextGuest)]);
-        assert!(questions.is_empty());
+        assert_eq!(questions.len(), 0);
     }
 }

@@ -28,3 +28,22 @@ impl SoftRound {
         (self.since_ms, self.next_ms) = (None, next_ms);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_has_its_time_and_the_next_one_a_time_after_it() {
+        let mut round = SoftRound::default();
+        assert!(round.is_time(0) && round.since_ms().is_none());
+        round.begin(500);
+        assert_eq!(
+            round.since_ms(),
+            Some(500),
+            "marks set later are the next round's"
+        );
+        round.end(1_500);
+        assert!(round.since_ms().is_none() && !round.is_time(1_499) && round.is_time(1_500));
+    }
+}

@@ -1,29 +1,31 @@
 //! Everything a region knows but the game's rules. The files beside this one each add the methods of one concern.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::geometry::{CellIndex, Position, Rect};
 use protocol::ids::{EntityId, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
-use store::{Holding, ServiceClaims, Serving, StoreRequest};
+use store::{Holding, Serving, StoreRequest};
 use topology::Topology;
 
 use super::asked::Asked;
 use super::cells::Cells;
 use super::effect::RegionEffect;
 use super::entity::Entities;
-use super::ghosts::Ghosts;
-use super::handover::arrival::Arrivals;
-use super::handover::departure::Departures;
+use super::forwardings::Forwardings;
+use super::ground::Ground;
+use super::handover::arrivals::Arrivals;
+use super::handover::departures::Departures;
 use super::input::Now;
-use super::joining::Joining;
+use super::joining::Joins;
+use super::neighbourhood::Neighbourhood;
+use super::outgoing::Outgoing;
 use super::player::Player;
 use super::publication::subscribers::Publication;
-use super::questions::Questions;
-use super::served::Stub;
 use super::soft_round::SoftRound;
+use super::timers::Timers;
 use crate::logic::CommandKind;
 use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ProxyLanes;
@@ -79,6 +81,15 @@ impl RegionConfig {
             fault: super::faults::Fault::None,
         }
     }
+
+    /// The service that this is, as the store has issued it.
+    pub(super) fn serving(&self) -> Serving {
+        Serving {
+            node: self.node,
+            region: self.number,
+            region_epoch: self.epoch,
+        }
+    }
 }
 
 /// Something that the game's rules are still to hear of.
@@ -115,39 +126,27 @@ pub(super) struct RegionState {
     pub(super) entities: Entities,
     pub(super) cells: Cells,
     pub(super) players: BTreeMap<UserId, Player>,
-    pub(super) joining: BTreeMap<UserId, Joining>,
+    pub(super) joins: Joins,
     pub(super) publication: Publication,
-    pub(super) ghosts: Ghosts,
+    pub(super) neighbourhood: Neighbourhood,
     pub(super) departures: Departures,
     pub(super) arrivals: Arrivals,
-    pub(super) stubs: BTreeMap<UserId, Stub>,
+    pub(super) forwardings: Forwardings,
     pub(super) proxies: ProxyLanes,
-    pub(super) peers: BTreeSet<NodeNumber>,
-    /// Who serves the other regions: what they announce, and what the store has confirmed.
-    pub(super) services: ServiceClaims,
-    /// Whether the store is being asked who serves this one.
-    pub(super) asks_own_service: bool,
-    /// What lies in this region, and the entity that shows it.
-    pub(super) ground: BTreeMap<u64, EntityId>,
-    pub(super) ground_known: bool,
-    pub(super) questions: Questions,
+    pub(super) ground: Ground,
     pub(super) round: SoftRound,
     pub(super) random: u64,
-    pub(super) timers: BTreeMap<u64, Vec<u64>>,
+    pub(super) timers: Timers,
     /// Entities with an input for the next tick.
     pub(super) with_input: Vec<super::entity::EntityKey>,
     /// Players with commands for the next tick.
     pub(super) with_commands: VecDeque<UserId>,
     /// The command that is being applied.
     pub(super) commanding: Option<(UserId, CommandKind, u64)>,
-    /// Where those stood who are given something, until the commit.
-    pub(super) receivers: BTreeMap<UserId, RegionNumber>,
     pub(super) notices: VecDeque<Notice>,
-    pub(super) effects: Vec<RegionEffect>,
+    pub(super) out: Outgoing,
     pub(super) counts: Counts,
     pub(super) draining: bool,
-    /// Since when nothing has called for a tick, milliseconds.
-    pub(super) asleep_since_ms: Option<u64>,
     pub(super) own: Vec<u8>,
     #[cfg(feature = "fault-injection")]
     pub(super) mischief: super::faults::Mischief,
@@ -171,33 +170,26 @@ impl RegionState {
             entities: Entities::default(),
             cells,
             players: BTreeMap::new(),
-            joining: BTreeMap::new(),
+            joins: Joins::default(),
             publication: Publication::new(cell_count),
-            ghosts: Ghosts::default(),
-            departures: Departures::default(),
-            arrivals: Arrivals::default(),
-            stubs: BTreeMap::new(),
+            neighbourhood: Neighbourhood::new(config.serving(), Arc::clone(&config.topology)),
+            departures: Departures::new(config.serving()),
+            arrivals: Arrivals::new(config.serving()),
+            forwardings: Forwardings::default(),
             proxies: ProxyLanes::default(),
-            peers: BTreeSet::new(),
-            services: ServiceClaims::default(),
-            asks_own_service: false,
-            ground: BTreeMap::new(),
-            ground_known: false,
-            questions: Questions::default(),
+            ground: Ground::new(config.number),
             round: SoftRound::default(),
             random: config.seed
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 ^ config.epoch.0,
-            timers: BTreeMap::new(),
+            timers: Timers::default(),
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,
-            receivers: BTreeMap::new(),
             notices: VecDeque::new(),
-            effects: Vec::new(),
+            out: Outgoing::default(),
             counts: Counts::default(),
             draining: false,
-            asleep_since_ms: None,
             own: Vec::new(),
             #[cfg(feature = "fault-injection")]
             mischief: super::faults::Mischief::default(),
@@ -206,31 +198,32 @@ impl RegionState {
     }
 
     pub(super) fn count(&mut self, label: &'static str) {
-        self.effects.push(RegionEffect::Count(label));
+        self.out.count(label);
     }
 
     /// To a lane, unless it has ended since: its successor of the same name is nobody that was spoken to.
     pub(super) fn tell_proxy(&mut self, lane: LiveLane, message: impl Into<ServerToProxy>) {
         if self.proxies.is_up(lane) {
-            self.effects.push(RegionEffect::ToProxy(lane.at, message.into()));
+            self.out.push(RegionEffect::ToProxy(lane.at, message.into()));
         }
     }
 
     pub(super) fn tell_server(&mut self, node: NodeNumber, message: impl Into<ServerToServer>) {
-        self.effects.push(RegionEffect::ToServer(node, message.into()));
+        self.out.tell_server(node, message);
     }
 
     pub(super) fn ask(&mut self, asked: Asked, request: StoreRequest) {
-        let ticket = self.questions.put(asked);
-        self.effects.push(RegionEffect::Store(ticket, request));
+        self.out.ask(asked, request);
     }
 
-    pub(super) fn serving_claim(&self) -> Serving {
-        Serving {
-            node: self.config.node,
-            region: self.config.number,
-            region_epoch: self.config.epoch,
-        }
+    /// Asks again a little later what the store could not answer.
+    pub(super) fn ask_later(&mut self, asked: Asked, request: StoreRequest) {
+        self.out.ask_later(asked, request, self.now.mono_ms);
+    }
+
+    /// The store refused what only the current service of a region may do.
+    pub(super) fn doubt_itself(&mut self) {
+        self.neighbourhood.doubt_itself(&mut self.out);
     }
 
     /// splitmix64: one step.

@@ -54,8 +54,8 @@ impl RegionState {
     fn skip(&mut self, user: UserId, number: u64) {
         let now_ms = self.now.mono_ms;
         if let Some(player) = self.players.get_mut(&user) {
-            player.last_command = number;
-            player.dirty_since_ms.get_or_insert(now_ms);
+            player.commands.skip(number);
+            player.writes.mark(now_ms);
         }
     }
 

@@ -8,7 +8,7 @@ mod lanes;
 mod limits;
 mod publication;
 mod rest;
-mod scene;
+pub(super) mod scene;
 mod sessions;
 mod soft_saves;
 mod speed;

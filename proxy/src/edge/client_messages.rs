@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use prost::Message as _;
 use protocol::datagram::ConnectionId;
-use protocol::limits;
+use protocol::ids::EventNumber;
+use protocol::message::checked::{CheckedCommand, CheckedInput};
 use protocol::message::client;
 use protocol::message::family::{ClientToProxy, ProxyToServer};
-use protocol::message::player::{self, CommandClass};
+use protocol::message::player;
 use protocol::{Code, Entropy};
 
 use super::Edge;
@@ -65,7 +66,7 @@ impl Edge {
         match message {
             ClientToProxy::Attach(attach) => self.attach(handle, attach, now_ms),
             ClientToProxy::Input(input) => self.input_by_tcp(handle, input, now_ms),
-            ClientToProxy::Command(command) => self.command(handle, &command, now_ms),
+            ClientToProxy::Command(command) => self.command(handle, command, now_ms),
             ClientToProxy::EventAck(ack) => self.event_ack(handle, ack),
             ClientToProxy::Logout(client::Logout {}) => self.logout(handle, now_ms),
             ClientToProxy::Ping(ping) => {
@@ -90,21 +91,15 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let too_large = input.number > limits::NUMBER_MAX
-            || input.inputs.len() > limits::INPUTS_REPEATED_MAX
-            || input
-                .inputs
-                .iter()
-                .any(|bytes| bytes.len() > limits::INPUT_BYTES_MAX);
-        if too_large {
-            self.effects.push(EdgeEffect::Refused("input_too_large"));
+        let Ok(input) = CheckedInput::try_from(input) else {
+            self.effects.push(EdgeEffect::Refused("input_malformed"));
             return;
-        }
+        };
         if !session.input_rate.take(1, now_ms) {
             self.effects.push(EdgeEffect::Refused("input_rate"));
             return;
         }
-        session.sight.acknowledge(input.snapshot_ack, input.snapshot_mask);
+        session.sight.acknowledge(input.ack);
         let new = session.inputs.take(input, now_ms);
         if let Some(owner) = session.route.playing().filter(|_| new)
             && let Some(message) = session.inputs.message(session.user, owner.epoch.0)
@@ -114,29 +109,28 @@ impl Edge {
         }
     }
 
-    fn command(&mut self, handle: SessionHandle, command: &client::Command, now_ms: u64) {
+    fn command(&mut self, handle: SessionHandle, command: client::Command, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let known = CommandClass::try_from(command.class).is_ok();
-        let allowed = known && command.body.len() <= limits::COMMAND_BYTES_MAX && session.attached.is_some();
-        if !allowed {
+        let checked = CheckedCommand::try_from(command).ok();
+        let Some(command) = checked.filter(|_| session.attached.is_some()) else {
             self.end(handle, Code::Protocol, now_ms);
             return;
-        }
+        };
         if !session.command_rate.take(1, now_ms) {
             self.end(handle, Code::RateLimited, now_ms);
             return;
         }
-        match session.commands.take(command, now_ms) {
+        match session.commands.take(&command, now_ms) {
             Taken::New => {
                 if let Some(owner) = session.route.playing() {
                     let message = player::Command {
                         user: session.user.0,
                         owner_epoch: owner.epoch.0,
-                        number: command.number,
-                        class: command.class,
-                        body: command.body.clone(),
+                        number: command.number.0,
+                        class: command.class.into(),
+                        body: command.body,
                     };
                     self.effects
                         .push(EdgeEffect::ToServer(owner.node, message.into()));
@@ -156,18 +150,18 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        if ack.number > limits::NUMBER_MAX {
-            self.effects.push(EdgeEffect::Refused("event_ack_too_large"));
+        let Ok(number) = EventNumber::try_from(ack) else {
+            self.effects.push(EdgeEffect::Refused("event_ack_malformed"));
             return;
-        }
+        };
         if let Some(attached) = &mut session.attached {
-            attached.acked_event = attached.acked_event.max(ack.number);
+            attached.acked_event = attached.acked_event.max(number.0);
         }
         if let Some(owner) = session.route.playing() {
             let message = player::EventAck {
                 user: session.user.0,
                 owner_epoch: owner.epoch.0,
-                number: ack.number,
+                number: number.0,
             };
             self.effects
                 .push(EdgeEffect::ToServer(owner.node, message.into()));

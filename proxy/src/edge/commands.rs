@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use protocol::ids::{CommandNumber, OwnerEpoch, UserId};
 use protocol::limits;
-use protocol::message::{client, player};
+use protocol::message::checked::CheckedCommand;
+use protocol::message::player;
 
 /// What became of a command that a client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +18,11 @@ pub(super) enum Taken {
     OutOfWindow,
 }
 
-#[derive(Debug)]
-struct Pending {
-    number: u64,
-    class: i32,
-    body: Bytes,
-}
-
 /// The commands of one session that await acknowledgement.
 #[derive(Debug, Default)]
 pub(super) struct CommandLog {
     acked: u64,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<CheckedCommand>,
     repeated_at_ms: u64,
     /// When the oldest open command became the oldest.
     waiting_since_ms: u64,
@@ -55,22 +48,18 @@ impl CommandLog {
     }
 
     /// Takes a command from the client.
-    pub(super) fn take(&mut self, command: &client::Command, now_ms: u64) -> Taken {
+    pub(super) fn take(&mut self, command: &CheckedCommand, now_ms: u64) -> Taken {
         let next = self.acked + self.pending.len() as u64 + 1;
-        if command.number < next {
+        if command.number.0 < next {
             return Taken::Repeated;
         }
-        if command.number > next || self.pending.len() >= limits::COMMAND_WINDOW {
+        if command.number.0 > next || self.pending.len() >= limits::COMMAND_WINDOW {
             return Taken::OutOfWindow;
         }
         if self.pending.is_empty() {
             self.waiting_since_ms = now_ms;
         }
-        self.pending.push_back(Pending {
-            number: command.number,
-            class: command.class,
-            body: command.body.clone(),
-        });
+        self.pending.push_back(command.clone());
         Taken::New
     }
 
@@ -78,7 +67,7 @@ impl CommandLog {
     /// open: it misses a command, and everything open must be repeated.
     pub(super) fn acknowledge(&mut self, number: CommandNumber, now_ms: u64) -> bool {
         if number.0 > self.acked {
-            while self.pending.front().is_some_and(|first| first.number <= number.0) {
+            while self.pending.front().is_some_and(|first| first.number <= number) {
                 self.pending.pop_front();
             }
             self.acked = number.0;
@@ -109,8 +98,8 @@ impl CommandLog {
         self.pending.iter().map(move |command| player::Command {
             user: user.0,
             owner_epoch: epoch.0,
-            number: command.number,
-            class: command.class,
+            number: command.number.0,
+            class: command.class.into(),
             body: command.body.clone(),
         })
     }
@@ -119,11 +108,13 @@ impl CommandLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use protocol::message::player::CommandClass;
 
-    fn command(number: u64) -> client::Command {
-        client::Command {
-            number,
-            class: 0,
+    fn command(number: u64) -> CheckedCommand {
+        CheckedCommand {
+            number: CommandNumber(number),
+            class: CommandClass::Soft,
             body: Bytes::from_static(b"x"),
         }
     }

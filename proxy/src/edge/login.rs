@@ -1,8 +1,9 @@
 //! Sessions come and go: admission after the handshake, the client's Attach, a user who logs in twice, and the end.
 
+use bytes::Bytes;
 use protocol::Code;
-use protocol::ids::{AttachNo, CommandNumber, NodeNumber, SessionGeneration, UserId};
-use protocol::limits;
+use protocol::ids::{AttachNo, NodeNumber, SessionGeneration, UserId};
+use protocol::message::checked::CheckedAttach;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::{client, player};
 
@@ -47,18 +48,19 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let sane = attach.acked_command <= limits::NUMBER_MAX && attach.acked_event <= limits::NUMBER_MAX;
-        let expected =
-            session.route.standing == Standing::Attaching && attach.attach_no == session.attach_no.0;
-        if !sane || !expected {
+        let is_expected = |attach: &CheckedAttach| {
+            session.route.standing == Standing::Attaching && attach.attach_no == session.attach_no
+        };
+        let checked = CheckedAttach::try_from(attach).ok();
+        let Some(attach) = checked.filter(is_expected) else {
             self.end(handle, Code::Protocol, now_ms);
             return;
-        }
-        session.commands = CommandLog::new(CommandNumber(attach.acked_command));
+        };
+        session.commands = CommandLog::new(attach.acked_command);
         session.attached = Some(Attached {
-            signature: attach.signature,
-            acked_command: CommandNumber(attach.acked_command),
-            acked_event: attach.acked_event,
+            signature: Bytes::copy_from_slice(&attach.signature),
+            acked_command: attach.acked_command,
+            acked_event: attach.acked_event.0,
         });
         self.join(handle, now_ms);
     }
@@ -101,7 +103,7 @@ impl Edge {
     }
 
     /// Owners refuse an expired ticket, and a session may outlive many.
-    pub(super) fn ticket_renewed(&mut self, handle: SessionHandle, ticket: bytes::Bytes) {
+    pub(super) fn ticket_renewed(&mut self, handle: SessionHandle, ticket: Bytes) {
         if let Some(session) = self.sessions.get_mut(handle.0) {
             session.ticket = ticket;
         }

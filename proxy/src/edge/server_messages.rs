@@ -3,7 +3,7 @@
 use protocol::Code;
 use protocol::geometry::CellIndex;
 use protocol::ids::{CommandNumber, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
-use protocol::limits;
+use protocol::message::checked::{CheckedEvent, CheckedOutput, node_number};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::{client, player, subscription};
 
@@ -61,18 +61,18 @@ impl Edge {
         let Some(handle) = self.trusted(node, output.user, output.owner_epoch) else {
             return;
         };
-        if output.own.len() > limits::OWN_STATE_BYTES_MAX || !self.grid.holds(CellIndex(output.home_cell)) {
+        let Ok(output) = CheckedOutput::check(output, &self.grid) else {
             self.effects.push(EdgeEffect::Refused("output_malformed"));
             return;
-        }
+        };
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
         session.owner_heard_ms = now_ms;
-        session.own.tick = output.tick;
-        session.own.input_ack = session.own.input_ack.max(output.input_ack);
+        session.own.tick = output.tick.0;
+        session.own.input_ack = session.own.input_ack.max(output.input_ack.0);
         session.own.bytes = output.own;
-        self.set_home(handle, CellIndex(output.home_cell), now_ms);
+        self.set_home(handle, output.home_cell, now_ms);
     }
 
     /// Looks at the cells around the home cell: those that came into view are watched, those that left are not.
@@ -132,13 +132,14 @@ impl Edge {
         if session.is_none_or(|session| session.generation.0 != event.session_generation) {
             return self.effects.push(EdgeEffect::Refused("event_other_login"));
         }
-        if event.body.len() <= limits::EVENT_BYTES_MAX {
-            let event = client::Event {
-                number: event.number,
-                body: event.body,
-            };
-            self.effects.push(EdgeEffect::ToClient(handle, event.into()));
-        }
+        let Ok(event) = CheckedEvent::try_from(event) else {
+            return self.effects.push(EdgeEffect::Refused("event_malformed"));
+        };
+        let event = client::Event {
+            number: event.number.0,
+            body: event.body,
+        };
+        self.effects.push(EdgeEffect::ToClient(handle, event.into()));
     }
 
     fn joined(&mut self, node: NodeNumber, joined: &player::Joined, now_ms: u64) {
@@ -185,8 +186,8 @@ impl Edge {
         let Some(handle) = self.by_user.get(&UserId(moved.user)).copied() else {
             return;
         };
-        let Ok(to) = u16::try_from(moved.node).map(NodeNumber) else {
-            return;
+        let Ok(to) = node_number("node", moved.node) else {
+            return self.effects.push(EdgeEffect::Refused("moved_malformed"));
         };
         let to = Owner {
             node: to,
@@ -233,10 +234,7 @@ impl Edge {
         let Some(handle) = self.by_user.get(&UserId(elsewhere.user)).copied() else {
             return;
         };
-        let named = u16::try_from(elsewhere.node)
-            .ok()
-            .filter(|node| *node > 0)
-            .map(NodeNumber);
+        let named = node_number("node", elsewhere.node).ok();
         let target = named
             .filter(|node| self.servers.link(*node) == LinkUp::Yes)
             .or_else(|| self.servers.reachable(RegionNumber(elsewhere.region)));

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{AttachNo, CommandNumber, EntityId, RegionNumber, SessionGeneration, SessionId, UserId};
 use protocol::limits;
-use protocol::message::{client, player};
+use protocol::message::checked::CheckedInput;
+use protocol::message::player;
 
 use super::commands::CommandLog;
 use super::input::Admission;
@@ -48,13 +49,14 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Takes a message's inputs; `false` when it brings nothing new. The caller has checked how many there are.
-    pub(super) fn take(&mut self, input: client::Input, now_ms: u64) -> bool {
-        if input.number <= self.number || input.inputs.is_empty() {
+    /// Takes a message's inputs; `false` when it brings nothing new.
+    pub(super) fn take(&mut self, input: CheckedInput, now_ms: u64) -> bool {
+        let run = input.run;
+        if run.newest.0 <= self.number || run.newest_first.is_empty() {
             return false;
         }
-        self.number = input.number;
-        self.newest_first = input.inputs;
+        self.number = run.newest.0;
+        self.newest_first = run.newest_first;
         self.sent_at_ms = input.sent_at_ms;
         self.received_at_ms = now_ms;
         true

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use protocol::geometry::CellIndex;
 use protocol::ids::RegionEpoch;
+use protocol::message::checked::SnapshotAck;
 
 use super::rate::Bucket;
 
@@ -185,8 +186,9 @@ impl Sight {
         self.flights.retain(|flight| usize::from(flight.index) != index);
     }
 
-    /// Takes an acknowledgement: the newest snapshot taken, and a bit for each of the 32 before it.
-    pub(super) fn acknowledge(&mut self, newest: u32, mask: u32) {
+    /// Takes an acknowledgement. What it does not name any more counts as lost.
+    pub(super) fn acknowledge(&mut self, ack: SnapshotAck) {
+        let newest = ack.latest;
         if newest <= self.acked || newest > self.number {
             return;
         }
@@ -198,8 +200,7 @@ impl Sight {
             .filter(|flight| flight.number <= newest)
         {
             self.flights.pop_front();
-            let behind = newest - flight.number;
-            let arrived = behind == 0 || (behind <= 32 && mask >> (behind - 1) & 1 == 1);
+            let arrived = ack.received(flight.number) == Some(true);
             self.settle(flight, if arrived { Arrival::Taken } else { Arrival::Lost });
         }
     }
@@ -235,6 +236,10 @@ enum Arrival {
 mod tests {
     use super::*;
 
+    fn ack(latest: u32, mask: u32) -> SnapshotAck {
+        SnapshotAck { latest, mask }
+    }
+
     fn sight() -> Sight {
         let mut sight = Sight::new(16_000, 0);
         sight.look(CellIndex(5), &[CellIndex(5)]);
@@ -252,7 +257,7 @@ mod tests {
         let mut sight = sight();
         send(&mut sight, None, 10);
         send(&mut sight, Some(10), 11);
-        sight.acknowledge(2, 0b1);
+        sight.acknowledge(ack(2, 0b1));
         assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(11), Some(11)));
         assert_eq!(sight.unacknowledged(), 0);
     }
@@ -264,16 +269,16 @@ mod tests {
         send(&mut sight, Some(10), 11);
         send(&mut sight, Some(11), 12);
         send(&mut sight, Some(12), 13);
-        sight.acknowledge(3, 0b10);
+        sight.acknowledge(ack(3, 0b10));
         assert_eq!(sight.cells[0].sent, Some(10), "2 was lost, 3 did not apply");
         send(&mut sight, Some(10), 14);
-        sight.acknowledge(4, 0b110);
+        sight.acknowledge(ack(4, 0b110));
         assert_eq!(
             sight.cells[0].sent,
             Some(14),
             "4 did not apply either, but that is repaired"
         );
-        sight.acknowledge(5, 0b1011);
+        sight.acknowledge(ack(5, 0b1011));
         assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(14), Some(14)));
     }
 
@@ -292,7 +297,7 @@ mod tests {
                 sight.sent(index, base, seq);
             }
             if number > round_trip {
-                sight.acknowledge(number - round_trip, u32::MAX);
+                sight.acknowledge(ack(number - round_trip, u32::MAX));
             }
         }
         assert_eq!(repeated, 0);
@@ -335,10 +340,10 @@ mod tests {
         let mut sight = sight();
         send(&mut sight, None, 10);
         sight.restart(0, RegionEpoch(2));
-        sight.acknowledge(1, 0);
+        sight.acknowledge(ack(1, 0));
         assert_eq!((sight.cells[0].have, sight.cells[0].sent), (None, None));
         send(&mut sight, None, 3);
-        sight.acknowledge(2, 0b1);
+        sight.acknowledge(ack(2, 0b1));
         assert_eq!((sight.cells[0].have, sight.cells[0].sent), (Some(3), Some(3)));
     }
 
@@ -348,11 +353,11 @@ mod tests {
         send(&mut sight, None, 10);
         send(&mut sight, Some(10), 11);
         send(&mut sight, Some(11), 12);
-        sight.acknowledge(3, 0b10);
+        sight.acknowledge(ack(3, 0b10));
         assert_eq!(sight.cells[0].sent, Some(10));
         send(&mut sight, Some(10), 12);
         send(&mut sight, Some(12), 13);
-        sight.acknowledge(5, 0b0110);
+        sight.acknowledge(ack(5, 0b0110));
         assert_eq!(sight.cells[0].sent, Some(10));
     }
 
@@ -360,14 +365,14 @@ mod tests {
     fn acknowledgements_from_the_future_or_the_past_change_nothing() {
         let mut sight = sight();
         send(&mut sight, None, 10);
-        sight.acknowledge(7, u32::MAX);
+        sight.acknowledge(ack(7, u32::MAX));
         assert_eq!(sight.cells[0].have, None);
-        sight.acknowledge(1, 0);
+        sight.acknowledge(ack(1, 0));
         send(&mut sight, Some(10), 11);
-        sight.acknowledge(1, 0);
+        sight.acknowledge(ack(1, 0));
         assert_eq!(sight.cells[0].sent, Some(11));
-        sight.acknowledge(2, 0b1);
-        sight.acknowledge(1, 0);
+        sight.acknowledge(ack(2, 0b1));
+        sight.acknowledge(ack(1, 0));
         assert_eq!(sight.unacknowledged(), 0);
     }
 
@@ -378,7 +383,7 @@ mod tests {
         let (entered, left) = sight.look(CellIndex(6), &[CellIndex(6)]);
         assert_eq!((entered, left), (vec![CellIndex(6)], vec![CellIndex(5)]));
         sight.look(CellIndex(5), &[CellIndex(5)]);
-        sight.acknowledge(1, 0);
+        sight.acknowledge(ack(1, 0));
         assert_eq!((sight.cells[0].have, sight.cells[0].sent), (None, None));
     }
 }

@@ -1,7 +1,7 @@
 //! Doubt: the CAS of a handover got no answer, or "no", which may be the answer to the repetition of a success. Only the
 //! row, or a second CAS that burns the epoch, says what became of it.
 
-use protocol::ids::{AttemptId, StateVersion, UserId};
+use protocol::ids::{AttemptId, UserId};
 use protocol::message::player::Moved;
 use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
 
@@ -16,13 +16,9 @@ impl RegionState {
         user: UserId,
         answer: Result<StoreReply, StoreError>,
     ) {
-        let Some(departure) = self.departures.attempts.get(&attempt) else {
+        let Some((epoch, to)) = self.departures.leaver(attempt, user) else {
             return;
         };
-        let Some(leaver) = departure.leavers.iter().find(|leaver| leaver.user == user) else {
-            return;
-        };
-        let (epoch, target, region) = (leaver.epoch, departure.target, departure.region);
         let row = match answer {
             Ok(StoreReply::Activated(row)) => return self.reclaimed(attempt, user, &row),
             Ok(StoreReply::Player(row)) => row,
@@ -35,8 +31,8 @@ impl RegionState {
             return self.lost(attempt, user);
         };
         let next = epoch.next().ok();
-        if row.owner == Some(target.node)
-            && row.region == region
+        if row.owner == Some(to.node)
+            && row.region == to.region
             && Some(row.owner_epoch) == next
             && row.attempt == attempt
         {
@@ -46,10 +42,10 @@ impl RegionState {
         if mine && row.owner_epoch == epoch {
             #[cfg(feature = "broken-rules")]
             if self.breaks(super::rule::HandoverRule::BurnTheEpoch) {
-                self.forget_leaver(attempt, user);
+                self.departures.forget(attempt, user);
                 return self.resume(user, attempt);
             }
-            let (serving, expected) = (self.serving_claim(), epoch);
+            let (serving, expected) = (self.config.serving(), epoch);
             let reclaim = StoreRequest::Reclaim {
                 user,
                 serving,
@@ -68,7 +64,7 @@ impl RegionState {
 
     /// The epoch that the lost CAS could still have given away is burnt: the player goes on here.
     fn reclaimed(&mut self, attempt: AttemptId, user: UserId, row: &PlayerRow) {
-        self.forget_leaver(attempt, user);
+        self.departures.forget(attempt, user);
         let (node, region) = (self.config.node, self.config.number);
         let Some(player) = self.players.get_mut(&user) else {
             return;
@@ -78,7 +74,7 @@ impl RegionState {
         player.proxy_trusts = false;
         // What was sent under the old epoch may come to a proxy that trusts the new one already.
         player.events.repeat();
-        player.version = StateVersion(player.version.0.max(row.version.0));
+        player.writes.rise(row.version);
         let (key, lane) = (player.key, player.bound.lane);
         let at = self.entities.get(key).map(|entity| entity.at);
         self.cells.renew(key, row.owner_epoch, &mut self.entities);
@@ -98,7 +94,7 @@ impl RegionState {
 
     /// Somebody else's by now: nothing here counts any more.
     fn lost(&mut self, attempt: AttemptId, user: UserId) {
-        self.forget_leaver(attempt, user);
+        self.departures.forget(attempt, user);
         self.fence(user);
     }
 }

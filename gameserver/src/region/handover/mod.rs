@@ -12,10 +12,10 @@
 //! What if a server dies in a handover? Before the CAS the row still says A, after it the row says B: whoever starts
 //! again reads it. An answer to the CAS that nobody got is a doubt, and only the row or a second CAS ends a doubt.
 
-pub(super) mod arrival;
+pub(super) mod arrivals;
 #[cfg(feature = "broken-rules")]
 mod broken_rules;
-pub(super) mod departure;
+pub(super) mod departures;
 mod doubt;
 #[cfg(feature = "broken-rules")]
 pub(super) mod rule;

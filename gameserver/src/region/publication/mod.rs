@@ -8,11 +8,9 @@ mod subscriber;
 pub(super) mod subscribers;
 mod subscription;
 
-use protocol::geometry::CellIndex;
-use protocol::ids::RegionNumber;
-use protocol::limits::SUBSCRIPTION_CELLS_MAX;
+use protocol::message::checked::CheckedSubscription;
 use protocol::message::family::{ServerToProxy, ServerToServer};
-use protocol::message::subscription::{CellUpdates, Serving, Subscribe, TickEnd, Unsubscribe};
+use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
 
 use super::effect::RegionEffect;
 use super::state::RegionState;
@@ -27,14 +25,13 @@ impl RegionState {
             region: self.config.number.0,
             region_epoch: self.config.epoch.0,
         };
-        self.effects.push(say(subscriber, serving));
+        self.out.push(say(subscriber, serving));
     }
 
-    pub(super) fn subscribe(&mut self, by: Subscriber, message: &Subscribe) {
-        let (region, epoch) = (message.region, message.region_epoch);
-        if self.may_subscribe(region, epoch, message.cells.len()) {
-            for &cell in &message.cells {
-                match self.cells.local(CellIndex(cell)) {
+    pub(super) fn subscribe(&mut self, by: Subscriber, to: &CheckedSubscription) {
+        if self.may_subscribe(to) {
+            for &cell in &to.cells {
+                match self.cells.local(cell) {
                     Some(local) => self.publication.subscribe(by, local),
                     None => return self.count("subscribe_foreign_cell"),
                 }
@@ -42,24 +39,21 @@ impl RegionState {
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, by: Subscriber, message: &Unsubscribe) {
-        let (region, epoch) = (message.region, message.region_epoch);
-        if self.may_subscribe(region, epoch, message.cells.len()) {
-            for &cell in &message.cells {
-                if let Some(local) = self.cells.local(CellIndex(cell)) {
+    pub(super) fn unsubscribe(&mut self, by: Subscriber, from: &CheckedSubscription) {
+        if self.may_subscribe(from) {
+            for &cell in &from.cells {
+                if let Some(local) = self.cells.local(cell) {
                     self.publication.unsubscribe(by, local);
                 }
             }
         }
     }
 
-    fn may_subscribe(&mut self, region: u32, epoch: u64, cells: usize) -> bool {
-        let refused = if RegionNumber(region) != self.config.number {
+    fn may_subscribe(&mut self, to: &CheckedSubscription) -> bool {
+        let refused = if to.region != self.config.number {
             "subscribe_foreign_region"
-        } else if epoch != self.config.epoch.0 {
+        } else if to.region_epoch != self.config.epoch {
             "subscribe_stale_epoch"
-        } else if cells > SUBSCRIPTION_CELLS_MAX {
-            "subscribe_too_many_cells"
         } else {
             return true;
         };
@@ -69,11 +63,11 @@ impl RegionState {
 
     /// The phase that tells of the cells, and that the tick is over.
     pub(super) fn publish(&mut self) {
-        let (config, effects) = (&self.config, &mut self.effects);
+        let (config, out) = (&self.config, &mut self.out);
         let (tick, wall_ms) = (self.tick.0, self.now.wall_ms);
         self.publication
             .publish(tick, &mut self.cells, &self.entities, |said| {
-                effects.push(match said {
+                out.push(match said {
                     Said::Cells(to, cells) => say(
                         to,
                         CellUpdates {

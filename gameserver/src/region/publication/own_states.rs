@@ -18,7 +18,7 @@ const OUTPUT_HEAD_BYTES: usize = 64;
 impl RegionState {
     pub(in crate::region) fn own_states(&mut self, logic: &dyn GameLogic, room: &mut dyn Room) {
         let mut own = std::mem::take(&mut self.own);
-        let mut effects = std::mem::take(&mut self.effects);
+        let mut out = std::mem::take(&mut self.out);
         let mut publication = std::mem::take(&mut self.publication);
         for turn in publication.open(room) {
             for player in self.players.values() {
@@ -46,10 +46,10 @@ impl RegionState {
                     home_cell: self.cells.index(entity.cell).0,
                     own: Bytes::copy_from_slice(&own),
                 };
-                effects.push(RegionEffect::ToProxy(bound.at, output.into()));
+                out.push(RegionEffect::ToProxy(bound.at, output.into()));
             }
         }
         publication.end_own_states();
-        (self.own, self.effects, self.publication) = (own, effects, publication);
+        (self.own, self.out, self.publication) = (own, out, publication);
     }
 }

@@ -10,7 +10,7 @@ use protocol::ids::*;
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::{Command, CommandClass, EventAck, Inputs};
 
-use super::super::commands::chain;
+use super::super::player::chain;
 use super::super::*;
 use super::scene::*;
 use crate::demo::DemoGame;

@@ -50,7 +50,7 @@ fn a_player_walks_from_region_to_region_and_is_never_in_both_or_in_none() {
                 (0, 0),
                 "nothing is left behind"
             );
-            assert!(region.state.stubs.is_empty());
+            assert!(region.state.forwardings.is_empty());
         }
     }
 }
@@ -144,7 +144,7 @@ fn commands_issued_all_the_way_are_applied_exactly_once_in_order() {
     bot.live(&mut scene, 500);
     let region = scene.assert_owned_once(bot.user);
     assert!(bot.epoch.0 & 0xff >= 3, "crossed to and fro");
-    assert_eq!(scene.player(region, bot.user).chain_hash, bot.chain);
+    assert_eq!(scene.player(region, bot.user).commands.chain_hash(), bot.chain);
     assert_eq!((bot.acked, bot.unacked.len()), (80, 0));
 }
 

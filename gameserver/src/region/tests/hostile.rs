@@ -2,7 +2,7 @@
 
 use protocol::ids::NodeNumber;
 use protocol::message::family::ServerToServer;
-use protocol::message::handover::Prepare;
+use protocol::message::handover::{Passenger, Prepare};
 use protocol::message::subscription::{CellUpdates, Serving};
 
 use super::super::*;
@@ -27,6 +27,10 @@ fn lies(region_epoch: u64) -> [ServerToServer; 3] {
         from_region: B.0,
         from_region_epoch: region_epoch,
         to_region: A.0,
+        passengers: vec![Passenger {
+            user: 99,
+            ..Passenger::default()
+        }],
         ..Prepare::default()
     };
     [serving.into(), cells.into(), prepare.into()]

@@ -1,20 +1,24 @@
 //! Proxies and peers that say more than they may: refused, counted, and nothing of it kept.
 
 use bytes::Bytes;
+use prost::Message as _;
 use protocol::Code;
 use protocol::cell::{CellEncoder, CellEntity, PositionForm};
-use protocol::geometry::CellIndex;
+use protocol::geometry::{CellIndex, Position};
 use protocol::ids::{EntityId, OwnerEpoch};
 use protocol::limits::{
-    COMMAND_BYTES_MAX, COMMAND_WINDOW, HANDOVER_GROUP_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX,
+    COMMAND_BYTES_MAX, COMMAND_WINDOW, EFFECT_BYTES_MAX, HANDOVER_GROUP_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX,
 };
-use protocol::message::handover::{Passenger, Prepare};
+use protocol::message::effect::Effect;
+use protocol::message::handover::{Passenger, PlayerState, Prepare};
 use protocol::message::player::{Command, EventAck, Inputs, Leave, LeaveReason, SessionKey};
 use protocol::message::subscription::{CellUpdates, Subscribe};
+use store::{PlayerSave, StoreRequest};
 
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
+use crate::logic::Ctx as _;
 
 fn counted(scene: &Scene, label: &str) -> usize {
     scene.counted.get(label).copied().unwrap_or(0)
@@ -35,7 +39,7 @@ fn commands_wait_in_a_bounded_queue_and_long_ones_do_not_wait_at_all() {
     let mut scene = Scene::four();
     let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
     scene.proxy_says(bot.node, PROXY, command(&bot, 1, COMMAND_BYTES_MAX + 1));
-    assert_eq!(counted(&scene, "command_too_long"), 1);
+    assert_eq!(counted(&scene, "command_malformed"), 1);
     for number in 1..=COMMAND_WINDOW as u64 + 10 {
         scene.proxy_says(bot.node, PROXY, command(&bot, number, 1));
     }
@@ -57,7 +61,7 @@ fn inputs_too_many_or_numbered_beyond_all_bounds_are_not_taken() {
     scene.tick();
     assert_eq!(
         (
-            counted(&scene, "input_too_long"),
+            counted(&scene, "inputs_malformed"),
             scene.player(A, bot.user).last_input
         ),
         (2, 0)
@@ -232,7 +236,7 @@ fn joins_beyond_the_room_for_them_are_told_to_come_again() {
     for user in 1..=4_100 {
         scene.input(A, RegionInput::Join(PROXY, join(user, 1, 1)));
     }
-    assert_eq!(scene.regions[&A].state.joining.len(), 4_096);
+    assert_eq!(scene.regions[&A].state.joins.len(), 4_096);
     scene.settle();
     let busy = scene.take_heard(refused);
     assert_eq!(busy, [Code::Busy.number(); 4]);
@@ -265,6 +269,62 @@ fn a_command_of_an_unknown_class_is_refused() {
         };
         scene.proxy_says(bot.node, PROXY, command);
     }
-    assert_eq!(counted(&scene, "command_class_unknown"), 2);
+    assert_eq!(counted(&scene, "command_malformed"), 2);
     assert!(scene.player(A, bot.user).commands.is_empty());
+}
+
+#[test]
+fn an_effect_is_short_whoever_makes_it() {
+    let mut scene = Scene::four();
+    let long = || Bytes::from(vec![0; EFFECT_BYTES_MAX + 1]);
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    let somebody = state.spawn(9, Position { x: 20.0, y: 20.0 }, &[]).unwrap();
+    state.effect(somebody, somebody, long());
+    scene.settle();
+    assert_eq!(counted(&scene, "effect_too_long"), 1);
+    let effect = Effect {
+        from_region: B.0,
+        to_region: A.0,
+        to_region_epoch: scene.regions[&A].epoch().0,
+        target_entity: somebody.0,
+        body: long(),
+        ..Effect::default()
+    };
+    let node = scene.topology.region(B).unwrap().server;
+    scene.input(A, RegionInput::FromPeer(node, effect.into()));
+    scene.settle();
+    assert_eq!(counted(&scene, "effect_malformed"), 1);
+}
+
+#[test]
+fn a_row_that_breaks_a_limit_refuses_its_player_and_nobody_else() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let other = Bot::join(&mut scene, 6, 21.0, 20.0);
+    let mut row = scene.row(bot.user);
+    let mut state = PlayerState::decode(row.body.state.clone()).unwrap();
+    state.client_pub = Bytes::from_static(b"short");
+    row.body.state = state.encode_to_vec().into();
+    row.version.0 += 1;
+    let save = StoreRequest::SavePlayers {
+        owner: row.owner.unwrap(),
+        saves: vec![PlayerSave {
+            user: row.user,
+            owner_epoch: row.owner_epoch,
+            version: row.version,
+            body: row.body,
+        }],
+    };
+    scene.store.apply(&save).unwrap();
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.heard.clear();
+    for user in [5, 6] {
+        scene.input(A, RegionInput::Join(PROXY, join(user, 1, 1)));
+    }
+    scene.run(1_000);
+    assert_eq!(counted(&scene, "activation_failed"), 1);
+    assert_eq!(scene.take_heard(refused), [Code::Busy.number()]);
+    assert_eq!(scene.assert_owned_once(other.user), A);
 }

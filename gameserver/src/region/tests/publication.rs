@@ -141,7 +141,12 @@ fn a_cell_full_of_the_largest_entities_is_seen_by_a_proxy_and_by_a_peer() {
     }
     assert_eq!(view.0[&crowded].len(), CELL_ENTITIES_MAX);
     assert!(view.is_whole(&mut scene));
-    let ghosts = scene.regions[&B].state.ghosts.cell(A, crowded).unwrap();
+    let ghosts = scene.regions[&B]
+        .state
+        .neighbourhood
+        .ghosts()
+        .cell(A, crowded)
+        .unwrap();
     assert_eq!(ghosts.len(), CELL_ENTITIES_MAX, "the peer sees all of them");
 }
 

@@ -88,7 +88,7 @@ fn a_region_that_remembers_a_crossing_stays_awake_until_it_forgets_it() {
     assert_eq!(scene.assert_owned_once(bot.user), B);
     assert!(!is_asleep(&mut scene));
     bot.live(&mut scene, 31_000);
-    assert!(scene.regions[&A].state.stubs.is_empty() && is_asleep(&mut scene));
+    assert!(scene.regions[&A].state.forwardings.is_empty() && is_asleep(&mut scene));
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::dispatch::{Addressee, Directory};
 use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ArrivingLane;
 
-pub(super) const PROXY: LiveLane = lane(101, 0, 1);
-pub(super) const OTHER_PROXY: LiveLane = lane(102, 0, 1);
+pub(in super::super) const PROXY: LiveLane = lane(101, 0, 1);
+pub(in super::super) const OTHER_PROXY: LiveLane = lane(102, 0, 1);
 pub(super) const A: RegionNumber = RegionNumber(1);
 pub(super) const B: RegionNumber = RegionNumber(2);
 /// Length of a tick, milliseconds.
@@ -43,7 +43,7 @@ pub(super) const fn lane(proxy: u16, number: u8, start: u64) -> LiveLane {
 }
 
 /// Two by two regions of 128 units; `servers` names who serves each.
-pub(super) fn world(servers: [u16; 4]) -> Arc<Topology> {
+pub(in super::super) fn world(servers: [u16; 4]) -> Arc<Topology> {
     let mut text =
         "[world]\nname = \"test\"\nsize = [256, 256]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\n\
                     tick_hz = 20\nhandover_margin = 1.0\n"
@@ -406,7 +406,7 @@ impl Scene {
     }
 }
 
-pub(super) fn join(user: u64, generation: u64, attach_no: u32) -> VerifiedJoin {
+pub(in super::super) fn join(user: u64, generation: u64, attach_no: u32) -> VerifiedJoin {
     VerifiedJoin {
         user: UserId(user),
         session: SessionId([generation as u8; 16]),

@@ -21,7 +21,7 @@ fn a_save_that_waits_for_its_turn_holds_up_no_crossing() {
     scene.fault = Some((is_soft, Fault::Slow(60_000)));
     let now_ms = scene.now.mono_ms;
     let state = &mut scene.regions.get_mut(&A).unwrap().state;
-    state.players.get_mut(&bot.user).unwrap().dirty_since_ms = Some(now_ms);
+    state.players.get_mut(&bot.user).unwrap().writes.mark(now_ms);
     bot.live(&mut scene, 2_000);
     assert!(scene.fault.is_none(), "a save waits");
     bot.walk(&mut scene, 0, 255);
@@ -82,14 +82,14 @@ impl ByHand<'_> {
 
     fn holders(&mut self) -> usize {
         let players = self.region().state.players.values();
-        players.filter(|player| player.write.is_some()).count()
+        players.filter(|player| !player.writes.is_settled()).count()
     }
 
     fn mark(&mut self, users: impl IntoIterator<Item = u64>) {
         let now_ms = self.scene.now.mono_ms;
         for user in users {
             let player = self.region().state.players.get_mut(&UserId(user)).unwrap();
-            player.dirty_since_ms = Some(now_ms);
+            player.writes.mark(now_ms);
         }
     }
 }
@@ -102,7 +102,7 @@ fn a_round_takes_write_slots_in_portions_and_only_when_its_turn_has_come() {
     }
     scene.run(3_000);
     let mut by_hand = ByHand { scene: &mut scene };
-    by_hand.mark(1..=150);
+    by_hand.mark(1..150);
     let mut turns = Vec::new();
     for _ in 0..40 {
         let (asked, portions) = by_hand.tick();
@@ -147,7 +147,7 @@ fn whoever_is_beyond_the_margin_or_not_active_when_the_turn_comes_is_left_out() 
     assert_eq!((turns.len(), users), (1, vec![1, 2]));
     for user in [3, 4] {
         let left = by_hand.scene.player(A, UserId(user));
-        assert!(left.write.is_none() && left.dirty_since_ms.is_some());
+        assert!(left.writes.is_settled() && left.writes.is_unsaved());
     }
 }
 
@@ -195,7 +195,7 @@ fn a_drain_goes_on_until_nothing_is_marked() {
     let now_ms = scene.now.mono_ms;
     let state = &mut scene.regions.get_mut(&A).unwrap().state;
     for player in state.players.values_mut() {
-        player.dirty_since_ms = Some(now_ms);
+        player.writes.mark(now_ms);
     }
     scene.input(A, RegionInput::Drain);
     scene.tick();

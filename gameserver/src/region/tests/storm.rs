@@ -182,7 +182,8 @@ fn judge(scene: &mut Scene, bots: &[Bot], seed: u64, crashes: Crashes) {
         );
         if crashes == Crashes::None {
             assert_eq!(
-                player.chain_hash, bot.chain,
+                player.commands.chain_hash(),
+                bot.chain,
                 "seed {seed}: each command once, in order"
             );
         }

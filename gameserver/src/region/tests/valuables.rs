@@ -104,7 +104,7 @@ fn a_commit_without_an_answer_is_settled_by_asking_the_same_again() {
             (1, [Event::Collected { gem }].as_slice()),
             "{fault:?}"
         );
-        assert_eq!(scene.player(A, bot.user).chain_hash, bot.chain);
+        assert_eq!(scene.player(A, bot.user).commands.chain_hash(), bot.chain);
         assert_conserved(&mut scene);
     }
 }

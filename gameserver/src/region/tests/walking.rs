@@ -83,7 +83,7 @@ fn soft_commands_are_applied_once_in_order_and_a_gap_is_never_skipped() {
     }
     bot.live(&mut scene, 50);
     assert_eq!(bot.acked, 3);
-    let before = scene.player(A, bot.user).chain_hash;
+    let before = scene.player(A, bot.user).commands.chain_hash();
     assert_eq!(before, bot.chain);
     let mut skipping = |number| {
         let command = protocol::message::player::Command {
@@ -100,7 +100,7 @@ fn soft_commands_are_applied_once_in_order_and_a_gap_is_never_skipped() {
             ServerToProxy::CommandAck(ack) => Some(ack.number),
             _ => None,
         });
-        (acks, scene.player(A, bot.user).chain_hash)
+        (acks, scene.player(A, bot.user).commands.chain_hash())
     };
     assert_eq!(
         skipping(5),

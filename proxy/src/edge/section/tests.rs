@@ -7,6 +7,7 @@ use protocol::cell::{
 };
 use protocol::geometry::CellGrid;
 use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber};
+use protocol::message::checked::SnapshotAck;
 use protocol::message::client::UpdateKind;
 
 use super::*;
@@ -175,7 +176,7 @@ impl Player {
         let recent = self.taken.iter().filter(|taken| number - **taken <= 32);
         let mask = recent.fold(0, |mask, taken| mask | 1 << (number - taken - 1));
         self.taken.push(number);
-        self.sight.acknowledge(number, mask);
+        self.sight.acknowledge(SnapshotAck { latest: number, mask });
     }
 
     fn sees(&self, world: &World) -> bool {

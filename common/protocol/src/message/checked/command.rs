@@ -79,3 +79,11 @@ impl TryFrom<player::Event> for CheckedEvent {
         Self::check(message.number, message.body)
     }
 }
+
+impl TryFrom<client::EventAck> for EventNumber {
+    type Error = CheckError;
+
+    fn try_from(message: client::EventAck) -> Result<Self, CheckError> {
+        field::number("number", message.number).map(Self)
+    }
+}

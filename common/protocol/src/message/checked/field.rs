@@ -3,6 +3,7 @@
 use super::error::CheckError;
 use crate::geometry::{CellGrid, CellIndex};
 use crate::ids::{NodeNumber, RegionNumber};
+use crate::limits::NUMBER_MAX;
 
 /// The highest node number: ten bits of every entity id.
 const NODE_NUMBER_MAX: u16 = 1023;
@@ -20,18 +21,25 @@ pub fn node_number(field: &'static str, value: u32) -> Result<NodeNumber, CheckE
 }
 
 /// A region's number, from 1.
-///
-/// # Errors
-/// `CheckError` naming `field`.
-pub fn region_number(field: &'static str, value: u32) -> Result<RegionNumber, CheckError> {
+pub(super) fn region_number(field: &'static str, value: u32) -> Result<RegionNumber, CheckError> {
     (value != 0)
         .then_some(RegionNumber(value))
         .ok_or(CheckError::Missing(field))
 }
 
-/// A number that counts from 1.
+/// A number of a session; 0: none.
+pub(super) fn number(field: &'static str, value: u64) -> Result<u64, CheckError> {
+    (value <= NUMBER_MAX)
+        .then_some(value)
+        .ok_or(CheckError::OutOfRange(field))
+}
+
+/// A number of a session that counts from 1.
 pub(super) fn counted(field: &'static str, value: u64) -> Result<u64, CheckError> {
-    (value != 0).then_some(value).ok_or(CheckError::Missing(field))
+    if value == 0 {
+        return Err(CheckError::Missing(field));
+    }
+    number(field, value)
 }
 
 /// A cell of the grid.

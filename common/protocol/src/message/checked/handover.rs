@@ -2,23 +2,11 @@
 
 use super::error::CheckError;
 use super::field;
-use super::player_state::CheckedPlayer;
-use crate::ids::{OwnerEpoch, StateVersion, UserId};
+use crate::ids::{AttemptId, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId};
 use crate::limits::HANDOVER_GROUP_MAX;
-use crate::message::handover::{Claim, Passenger};
+use crate::message::handover::{Claim, Commit, Done, Passenger, Prepare, Prepared};
 
-/// One player of a `Prepare`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckedPassenger {
-    /// The epoch the target will hold.
-    pub owner_epoch: OwnerEpoch,
-    /// Version of the state.
-    pub version: StateVersion,
-    /// The state, which also says who it is.
-    pub player: CheckedPlayer,
-}
-
-/// One player of a `Prepared`, `Commit` or `Done`.
+/// One player of a handover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckedClaim {
     /// Who.
@@ -29,52 +17,124 @@ pub struct CheckedClaim {
     pub version: StateVersion,
 }
 
-/// Checks the passengers of a `Prepare`.
-///
-/// # Errors
-/// `Missing` when there are none, or one without state; `TooMany` above [`HANDOVER_GROUP_MAX`]; `OutOfRange` for a user
-/// who is in it twice or whose state is another's; and all that a state can break.
-pub fn check_passengers(passengers: Vec<Passenger>) -> Result<Vec<CheckedPassenger>, CheckError> {
-    check_group(passengers.iter().map(|passenger| passenger.user))?;
-    passengers.into_iter().map(check_passenger).collect()
-}
-
-/// Checks the claims of a `Prepared`, `Commit` or `Done`.
-///
-/// # Errors
-/// As [`check_passengers`], without the states.
-pub fn check_claims(claims: &[Claim]) -> Result<Vec<CheckedClaim>, CheckError> {
-    check_group(claims.iter().map(|claim| claim.user))?;
-    let claims = claims.iter().map(|claim| CheckedClaim {
-        user: UserId(claim.user),
-        owner_epoch: OwnerEpoch(claim.owner_epoch),
-        version: StateVersion(claim.version),
-    });
-    Ok(claims.collect())
-}
-
-fn check_passenger(passenger: Passenger) -> Result<CheckedPassenger, CheckError> {
-    let state = passenger.state.ok_or(CheckError::Missing("state"))?;
-    if state.user != passenger.user {
-        return Err(CheckError::OutOfRange("user"));
+impl From<CheckedClaim> for Claim {
+    fn from(claim: CheckedClaim) -> Self {
+        Self {
+            user: claim.user.0,
+            owner_epoch: claim.owner_epoch.0,
+            version: claim.version.0,
+        }
     }
-    Ok(CheckedPassenger {
-        owner_epoch: OwnerEpoch(passenger.owner_epoch),
-        version: StateVersion(passenger.version),
-        player: state.try_into()?,
-    })
 }
 
-fn check_group(users: impl ExactSizeIterator<Item = u64>) -> Result<(), CheckError> {
-    if users.len() == 0 {
-        return Err(CheckError::Missing("users"));
+impl From<&Claim> for CheckedClaim {
+    fn from(claim: &Claim) -> Self {
+        Self {
+            user: UserId(claim.user),
+            owner_epoch: OwnerEpoch(claim.owner_epoch),
+            version: StateVersion(claim.version),
+        }
     }
-    field::count("users", users.len(), HANDOVER_GROUP_MAX)?;
-    let mut seen: Vec<u64> = users.collect();
+}
+
+impl From<&Passenger> for CheckedClaim {
+    fn from(passenger: &Passenger) -> Self {
+        Self {
+            user: UserId(passenger.user),
+            owner_epoch: OwnerEpoch(passenger.owner_epoch),
+            version: StateVersion(passenger.version),
+        }
+    }
+}
+
+/// A `Prepare`. The states in it are the row's to say, so nobody reads them here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedPrepare {
+    /// The region that the group leaves, and its epoch.
+    pub from: (RegionNumber, RegionEpoch),
+    /// The epoch of the region that it goes to.
+    pub to_epoch: RegionEpoch,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The group.
+    pub claims: Vec<CheckedClaim>,
+}
+
+impl TryFrom<&Prepare> for CheckedPrepare {
+    type Error = CheckError;
+
+    fn try_from(message: &Prepare) -> Result<Self, CheckError> {
+        Ok(Self {
+            from: (
+                field::region_number("from_region", message.from_region)?,
+                RegionEpoch(message.from_region_epoch),
+            ),
+            to_epoch: RegionEpoch(message.to_region_epoch),
+            attempt: AttemptId(message.attempt),
+            claims: check_group("passengers", &message.passengers)?,
+        })
+    }
+}
+
+/// A `Prepared`, `Commit` or `Done`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedClaims {
+    /// The region that says it.
+    pub from: RegionNumber,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The group, or who of it this is about.
+    pub claims: Vec<CheckedClaim>,
+}
+
+impl CheckedClaims {
+    fn check(from: u32, attempt: u64, claims: &[Claim]) -> Result<Self, CheckError> {
+        Ok(Self {
+            from: field::region_number("from_region", from)?,
+            attempt: AttemptId(attempt),
+            claims: check_group("claims", claims)?,
+        })
+    }
+}
+
+impl TryFrom<&Prepared> for CheckedClaims {
+    type Error = CheckError;
+
+    fn try_from(message: &Prepared) -> Result<Self, CheckError> {
+        Self::check(message.from_region, message.attempt, &message.claims)
+    }
+}
+
+impl TryFrom<&Commit> for CheckedClaims {
+    type Error = CheckError;
+
+    fn try_from(message: &Commit) -> Result<Self, CheckError> {
+        Self::check(message.from_region, message.attempt, &message.claims)
+    }
+}
+
+impl TryFrom<&Done> for CheckedClaims {
+    type Error = CheckError;
+
+    fn try_from(message: &Done) -> Result<Self, CheckError> {
+        Self::check(message.from_region, message.attempt, &message.claims)
+    }
+}
+
+fn check_group<'a, T>(field: &'static str, group: &'a [T]) -> Result<Vec<CheckedClaim>, CheckError>
+where
+    CheckedClaim: From<&'a T>,
+{
+    if group.is_empty() {
+        return Err(CheckError::Missing(field));
+    }
+    field::count(field, group.len(), HANDOVER_GROUP_MAX)?;
+    let claims: Vec<CheckedClaim> = group.iter().map(CheckedClaim::from).collect();
+    let mut seen: Vec<UserId> = claims.iter().map(|claim| claim.user).collect();
     seen.sort_unstable();
     let twice = seen.windows(2).any(|pair| pair.first() == pair.last());
     if twice {
         return Err(CheckError::OutOfRange("user"));
     }
-    Ok(())
+    Ok(claims)
 }

@@ -13,9 +13,6 @@ use crate::limits::{
 };
 use crate::message::handover::{self, PlayerState};
 
-/// A durable event that the client has not acknowledged yet.
-pub type PendingEvent = CheckedEvent;
-
 /// A player's state, within all limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedPlayer {
@@ -48,7 +45,7 @@ pub struct CheckedPlayer {
     /// Newest event issued.
     pub last_event: EventNumber,
     /// Events to be repeated until acknowledged, numbers ascending.
-    pub events: Vec<PendingEvent>,
+    pub events: Vec<CheckedEvent>,
     /// The game's own soft state.
     pub game: Bytes,
     /// Holdings that the client was told of.
@@ -129,7 +126,7 @@ fn check_speed(speed: f32) -> Result<f32, CheckError> {
 fn check_events(
     events: Vec<handover::PendingEvent>,
     last_event: u64,
-) -> Result<Vec<PendingEvent>, CheckError> {
+) -> Result<Vec<CheckedEvent>, CheckError> {
     field::count("events", events.len(), EVENTS_PENDING_MAX)?;
     let bytes = events
         .iter()

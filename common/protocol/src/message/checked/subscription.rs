@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::error::CheckError;
 use super::field;
-use crate::geometry::{CellGrid, CellIndex};
+use crate::geometry::CellIndex;
 use crate::ids::{RegionEpoch, RegionNumber, Tick};
 use crate::limits::{CELL_UPDATES_MAX, SUBSCRIPTION_CELLS_MAX};
 use crate::message::subscription::{CellUpdates, Subscribe, Unsubscribe};
@@ -16,34 +16,33 @@ pub struct CheckedSubscription {
     pub region: RegionNumber,
     /// The epoch that the subscriber believes in.
     pub region_epoch: RegionEpoch,
-    /// Cells of the grid.
+    /// The cells.
     pub cells: Vec<CellIndex>,
 }
 
+impl TryFrom<&Subscribe> for CheckedSubscription {
+    type Error = CheckError;
+
+    fn try_from(message: &Subscribe) -> Result<Self, CheckError> {
+        Self::check(message.region, message.region_epoch, &message.cells)
+    }
+}
+
+impl TryFrom<&Unsubscribe> for CheckedSubscription {
+    type Error = CheckError;
+
+    fn try_from(message: &Unsubscribe) -> Result<Self, CheckError> {
+        Self::check(message.region, message.region_epoch, &message.cells)
+    }
+}
+
 impl CheckedSubscription {
-    /// Checks a `Subscribe`.
-    ///
-    /// # Errors
-    /// `TooMany` above [`SUBSCRIPTION_CELLS_MAX`], `OutOfRange` for cells outside the grid.
-    pub fn subscribe(message: &Subscribe, grid: &CellGrid) -> Result<Self, CheckError> {
-        Self::check(message.region, message.region_epoch, &message.cells, grid)
-    }
-
-    /// Checks an `Unsubscribe`.
-    ///
-    /// # Errors
-    /// As [`subscribe`](Self::subscribe).
-    pub fn unsubscribe(message: &Unsubscribe, grid: &CellGrid) -> Result<Self, CheckError> {
-        Self::check(message.region, message.region_epoch, &message.cells, grid)
-    }
-
-    fn check(region: u32, region_epoch: u64, cells: &[u32], grid: &CellGrid) -> Result<Self, CheckError> {
+    fn check(region: u32, region_epoch: u64, cells: &[u32]) -> Result<Self, CheckError> {
         field::count("cells", cells.len(), SUBSCRIPTION_CELLS_MAX)?;
-        let cells = cells.iter().map(|cell| field::cell("cells", *cell, grid));
         Ok(Self {
             region: field::region_number("region", region)?,
             region_epoch: RegionEpoch(region_epoch),
-            cells: cells.collect::<Result<_, _>>()?,
+            cells: cells.iter().copied().map(CellIndex).collect(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What a player keeps, and in which order.
+//! Which events are kept, and in which order they are told.
 
 use super::*;
 
@@ -15,13 +15,13 @@ fn an_event_that_waits_for_a_commit_holds_back_those_after_it() {
     assert!(events.push(Bytes::new(), true));
     assert!(events.push(Bytes::new(), false));
     assert_eq!(sent(&mut events), [1]);
-    events.held.begin();
+    events.begin_commit();
     assert!(events.push(Bytes::new(), true));
     assert_eq!(sent(&mut events), [0_u64; 0]);
-    events.held.release();
+    events.finish_commit();
     assert_eq!(sent(&mut events), [2, 3]);
-    events.held.begin();
-    events.held.release();
+    events.begin_commit();
+    events.finish_commit();
     assert_eq!(sent(&mut events), [4]);
     events.repeat();
     assert_eq!(sent(&mut events), [1, 2, 3, 4], "all are repeated");
@@ -34,8 +34,8 @@ fn an_event_that_waits_for_a_commit_holds_back_those_after_it() {
 fn soft_events_give_way_to_newer_ones_and_durable_ones_to_none() {
     let mut events = Events::default();
     assert!(events.push(Bytes::new(), true));
-    events.held.begin();
-    events.held.release();
+    events.begin_commit();
+    events.finish_commit();
     for _ in 0..2 * EVENTS_PENDING_MAX {
         assert!(events.push(Bytes::new(), false));
     }

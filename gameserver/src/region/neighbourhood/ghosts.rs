@@ -32,7 +32,7 @@ struct Sighting {
 
 /// Everything seen of the neighbours.
 #[derive(Debug, Default)]
-pub(super) struct Ghosts {
+pub(in crate::region) struct Ghosts {
     neighbours: BTreeMap<RegionNumber, Neighbour>,
     /// By entity, so that nobody has to look through all strips for one.
     sightings: FixedMap<EntityId, Sighting>,
@@ -112,7 +112,7 @@ impl Ghosts {
     }
 
     /// Calls `found` with each ghost within `radius` units.
-    pub(super) fn nearby(
+    pub(in crate::region) fn nearby(
         &self,
         grid: &CellGrid,
         at: Position,
@@ -136,7 +136,7 @@ impl Ghosts {
         }
     }
 
-    pub(super) fn entity(&self, grid: &CellGrid, id: EntityId) -> Option<EntityView<'_>> {
+    pub(in crate::region) fn entity(&self, grid: &CellGrid, id: EntityId) -> Option<EntityView<'_>> {
         let seen = self.sightings.get(&id)?;
         let cell = self.neighbours.get(&seen.region)?.cells.get(&seen.cell)?;
         let entity = cell.get(seen.slot).filter(|entity| entity.id == id)?;
@@ -144,7 +144,7 @@ impl Ghosts {
     }
 
     /// When the next ghosts fade, milliseconds.
-    pub(super) fn fade_at_ms(&self) -> Option<u64> {
+    pub(in crate::region) fn fade_at_ms(&self) -> Option<u64> {
         self.neighbours
             .values()
             .filter_map(|neighbour| neighbour.fades_at_ms)
@@ -153,11 +153,11 @@ impl Ghosts {
 
     /// What is seen of a neighbour's cell.
     #[cfg(test)]
-    pub(super) fn cell(&self, region: RegionNumber, cell: CellIndex) -> Option<&CellState> {
+    pub(in crate::region) fn cell(&self, region: RegionNumber, cell: CellIndex) -> Option<&CellState> {
         self.neighbours.get(&region)?.cells.get(&cell)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::region) fn len(&self) -> usize {
         let cells = self
             .neighbours
             .values()

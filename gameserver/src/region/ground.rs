@@ -1,0 +1,97 @@
+//! The ground of a region: which holdings lie here, as the store says, and which entity shows each.
+
+use std::collections::BTreeMap;
+
+use protocol::ids::{EntityId, RegionNumber};
+use store::{Holder, Holding};
+
+/// What lies in a region.
+#[derive(Debug)]
+pub(super) struct Ground {
+    region: RegionNumber,
+    /// `None`: the game has not shown it.
+    shown: BTreeMap<u64, Option<EntityId>>,
+    is_known: bool,
+}
+
+impl Ground {
+    pub(super) fn new(region: RegionNumber) -> Self {
+        Self {
+            region,
+            shown: BTreeMap::new(),
+            is_known: false,
+        }
+    }
+
+    /// The store says what lies here. What was not known to is answered, to be shown.
+    pub(super) fn read(&mut self, holdings: Vec<Holding>) -> Vec<Holding> {
+        self.is_known = true;
+        let region = self.region;
+        let lies_here = |holder| matches!(holder, Holder::Ground { region: at, .. } if at == region);
+        let mut news = holdings;
+        news.retain(|holding| lies_here(holding.holder) && !self.shown.contains_key(&holding.id));
+        self.shown.extend(news.iter().map(|holding| (holding.id, None)));
+        news
+    }
+
+    /// An entity shows a holding that lies here.
+    pub(super) fn show(&mut self, holding: u64, entity: EntityId) {
+        self.shown.insert(holding, Some(entity));
+    }
+
+    pub(super) fn has(&self, holding: u64) -> bool {
+        self.shown.contains_key(&holding)
+    }
+
+    /// Somebody has picked it up: the entity that showed it.
+    pub(super) fn remove(&mut self, holding: u64) -> Option<EntityId> {
+        self.shown.remove(&holding).flatten()
+    }
+
+    /// What lies here, ascending.
+    pub(super) fn holdings(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.shown.keys().copied()
+    }
+
+    /// Whether the store has said what lies here.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ids::UserId;
+
+    const HERE: RegionNumber = RegionNumber(1);
+
+    fn lying(id: u64, region: RegionNumber) -> Holding {
+        let holder = Holder::Ground {
+            region,
+            x: 1.0,
+            y: 2.0,
+        };
+        Holding { id, kind: 1, holder }
+    }
+
+    #[test]
+    fn only_what_lies_here_is_shown_and_each_once() {
+        let mut ground = Ground::new(HERE);
+        assert!(!ground.is_known());
+        let held = Holding {
+            holder: Holder::User(UserId(5)),
+            ..lying(3, HERE)
+        };
+        let read = vec![lying(1, HERE), lying(2, RegionNumber(2)), held];
+        assert_eq!(ground.read(read.clone()), [lying(1, HERE)]);
+        assert!(ground.is_known() && ground.has(1) && !ground.has(2));
+        assert_eq!(ground.remove(1), None, "nobody has shown it yet");
+        assert_eq!(ground.read(read.clone()), [lying(1, HERE)], "it was put back");
+        ground.show(1, EntityId(9));
+        assert_eq!(ground.read(read), [], "it is shown");
+        assert_eq!(ground.holdings().collect::<Vec<_>>(), [1]);
+        assert_eq!(ground.remove(1), Some(EntityId(9)));
+        assert_eq!(ground.holdings().len(), 0);
+    }
+}

@@ -1,0 +1,121 @@
+//! What players hold and what lies here, when somebody else has changed it: the store is read again, what is new is shown
+//! and told, and whoever simulates the one who got it is to read as well.
+
+use protocol::ids::{RegionNumber, UserId};
+use protocol::message::effect::Refresh;
+use store::{HoldingChange, StoreError, StoreReply, StoreRequest};
+
+use super::asked::Asked;
+use super::player::{Phase, Player};
+use super::state::{Notice, RegionState};
+
+/// Holdings of players near a border are read again this often, seconds.
+const RIM_REFRESH_S: u64 = 4;
+
+impl RegionState {
+    /// Holdings of a user changed in the store: the user's owner is to read them again.
+    pub(super) fn tell_receiver(&mut self, user: UserId, seen_in: Option<RegionNumber>) {
+        if self.players.contains_key(&user) {
+            return self.refresh(user);
+        }
+        if self.arrivals.refresh_again(user) {
+            return;
+        }
+        let passed = self.forwardings.get(user).map(|at| (at.region, at.node));
+        let serving = seen_in.and_then(|region| self.neighbourhood.serving(region));
+        let seen = serving.map(|serving| (serving.region, serving.node));
+        if let Some((region, node)) = passed.or(seen) {
+            let refresh = Refresh {
+                from_region: self.config.number.0,
+                to_region: region.0,
+                user: user.0,
+            };
+            self.tell_server(node, refresh);
+        }
+    }
+
+    /// A `Refresh` may be lost on its way over a border, so players there are looked after every few seconds, each in
+    /// its own tick.
+    pub(super) fn refresh_at_rim(&mut self) {
+        let period = u64::from(self.config.topology.world().tick_hz.max(1)) * RIM_REFRESH_S;
+        let turn = self.tick.0 % period;
+        let due = |player: &&mut Player| player.was_at_rim && player.user.0 % period == turn;
+        let mut users = Vec::new();
+        for player in self.players.values_mut().filter(due) {
+            player.was_at_rim = false;
+            users.push(player.user);
+        }
+        for user in users {
+            self.refresh(user);
+        }
+    }
+
+    pub(super) fn refresh(&mut self, user: UserId) {
+        let steps = self
+            .players
+            .get(&user)
+            .map_or(0, |player| player.writes.commit_steps());
+        self.ask(Asked::Refresh(user, steps), StoreRequest::HoldingsOf { user });
+    }
+
+    /// Somebody changed what a player holds: what is new is shown and told.
+    pub(super) fn refresh_answer(
+        &mut self,
+        user: UserId,
+        steps: u64,
+        answer: Result<StoreReply, StoreError>,
+    ) {
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        let Ok(StoreReply::Holdings(holdings)) = answer else {
+            let asked = Asked::Refresh(user, player.writes.commit_steps());
+            return self.ask_later(asked, StoreRequest::HoldingsOf { user });
+        };
+        if player.writes.commit_steps() != steps {
+            // Read before a commit that has changed the holdings since: what was given away would come back.
+            return self.refresh(user);
+        }
+        if matches!(player.phase, Phase::Frozen(_)) {
+            // Whoever simulates the player next reads its holdings anyway.
+            return;
+        }
+        for holding in holdings {
+            if player.events.is_full() {
+                // Nothing is shown that cannot be told: once more, when the client has listened.
+                player.was_at_rim = true;
+                return;
+            }
+            let Err(at) = player.holdings.binary_search(&holding.id) else {
+                continue;
+            };
+            // Given away here, and the commit that says so still under way: memory is ahead of the store.
+            if player.writes.gives_away(holding.id) {
+                continue;
+            }
+            player.holdings.insert(at, holding.id);
+            self.notices.push_back(Notice::Received(user, holding.id));
+        }
+    }
+
+    /// What the player's commands took from the ground may still lie there.
+    pub(super) fn look_again(&mut self, user: UserId) {
+        let region = self.config.number;
+        let player = self.players.get(&user);
+        let commit = player.and_then(|player| player.writes.commit());
+        let takes = |change: &HoldingChange| matches!(change, HoldingChange::Take { .. });
+        if commit.is_some_and(|commit| commit.changes.iter().any(takes)) {
+            self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        }
+    }
+
+    /// What lies in this region, from the store.
+    pub(super) fn ground_answer(&mut self, answer: Result<StoreReply, StoreError>) {
+        let region = self.config.number;
+        let Ok(StoreReply::Holdings(holdings)) = answer else {
+            return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        };
+        let news = self.ground.read(holdings);
+        self.notices.extend(news.into_iter().map(Notice::LiesHere));
+    }
+}
