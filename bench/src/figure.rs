@@ -68,7 +68,7 @@ impl Figure {
             others: 0.0,
             machine: Machine::this(),
             commit: commit(),
-            command: format!("cargo run --release -p bench -- {arguments}"),
+            command: format!("cargo run --profile dist -p bench -- {arguments}"),
             measured_at: net::clock::wall_ms() / 1000,
         }
     }

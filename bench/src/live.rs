@@ -32,7 +32,7 @@ impl ProgramOptions {
         };
         ensure!(
             path.exists(),
-            "{} is missing: cargo build --release first, or name a program with --regionmesh",
+            "{} is missing: cargo build --profile dist first, or name a program with --regionmesh",
             path.display()
         );
         Ok(path)

@@ -85,7 +85,7 @@ async fn a_player_joins_walks_and_is_seen() {
     );
     let grid = cluster.topology.world().grid();
     let sees = |update: &bytes::Bytes| {
-        let cell = DecodedCell::parse(update.clone(), &grid).unwrap();
+        let cell = DecodedCell::parse(update, &grid).unwrap();
         let mut state = CellState::default();
         state.apply(&cell).is_ok()
             && state

@@ -131,7 +131,7 @@ async fn a_guest_logs_in_joins_says_where_it_goes_and_sees_the_world() {
     let grid = CellGrid::new([256, 128], 32).unwrap();
     let seen = loop {
         let plain = client.datagram(DatagramKind::Data).await;
-        let snapshot = ParsedSnapshot::parse(plain.into(), &grid).unwrap();
+        let snapshot = ParsedSnapshot::parse(&plain, &grid).unwrap();
         if !snapshot.cells.is_empty() {
             break snapshot;
         }

@@ -304,8 +304,7 @@ impl Stage {
     fn decoded(&mut self, updates: CellUpdates) -> anyhow::Result<EdgeInput> {
         let before = thread_cpu_ns();
         let cells = updates.cells.into_iter();
-        let cells =
-            cells.map(|bytes| DecodedCell::parse(bytes.clone(), &self.grid).map(|cell| (bytes, cell)));
+        let cells = cells.map(|bytes| DecodedCell::parse(&bytes, &self.grid).map(|cell| (bytes, cell)));
         let decoded = RegionCells {
             node: SERVER,
             region: RegionNumber(updates.region),

@@ -336,7 +336,7 @@ impl Core {
         let grid = &world.shape().grid;
         match self.reading {
             Reading::AtOnce => {
-                if let Ok(snapshot) = ParsedSnapshot::parse(Bytes::copy_from_slice(plain), grid) {
+                if let Ok(snapshot) = ParsedSnapshot::parse(plain, grid) {
                     self.snapshot(&snapshot, bytes, now_ms);
                 }
             }

@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use protocol::cell::ParsedSnapshot;
 
 use super::world::World;
@@ -50,10 +49,10 @@ impl Unread {
         if self.snapshots.is_empty() {
             return;
         }
-        let bytes = Bytes::copy_from_slice(&self.bytes);
         for Kept { place, came_ms } in self.snapshots.drain(..) {
             let grid = world.shape().grid;
-            if let Ok(snapshot) = ParsedSnapshot::parse(bytes.slice(place), &grid) {
+            let snapshot = self.bytes.get(place).unwrap_or_default();
+            if let Ok(snapshot) = ParsedSnapshot::parse(snapshot, &grid) {
                 world.take(&snapshot, came_ms);
             }
         }

@@ -3,6 +3,7 @@
 //! (`docs/protocol.md`, "Cells and snapshots").
 
 mod column;
+mod columns;
 mod decoded;
 mod encoder;
 mod entity;

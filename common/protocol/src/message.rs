@@ -1,4 +1,6 @@
 //! Messages inside frames: the families, their generated types, and the batch that carries them.
+//!
+//! The types in `generated/` are made of the files in `proto/` by a test, which also compares them.
 
 pub mod checked;
 pub mod family;
@@ -8,40 +10,40 @@ pub mod fragment;
 pub mod node {
     #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
-    include!(concat!(env!("OUT_DIR"), "/regionmesh.node.rs"));
+    include!("../generated/regionmesh.node.rs");
 }
 
 /// Families 0x40–0x4F: serving, subscribing, cell updates.
 pub mod subscription {
     #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
-    include!(concat!(env!("OUT_DIR"), "/regionmesh.subscription.rs"));
+    include!("../generated/regionmesh.subscription.rs");
 }
 
 /// Families 0x50–0x5F: joins, inputs, commands, outputs, routing.
 pub mod player {
     #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
-    include!(concat!(env!("OUT_DIR"), "/regionmesh.player.rs"));
+    include!("../generated/regionmesh.player.rs");
 }
 
 /// Families 0x60–0x6F: handover.
 pub mod handover {
     #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
-    include!(concat!(env!("OUT_DIR"), "/regionmesh.handover.rs"));
+    include!("../generated/regionmesh.handover.rs");
 }
 
 /// Families 0x70–0x7F: effects on foreign entities.
 pub mod effect {
     #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
-    include!(concat!(env!("OUT_DIR"), "/regionmesh.effect.rs"));
+    include!("../generated/regionmesh.effect.rs");
 }
 
 /// Families 0x90–0x9F: between a client and its proxy; also the bodies of datagrams and cells.
 pub mod client {
     #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
-    include!(concat!(env!("OUT_DIR"), "/regionmesh.client.rs"));
+    include!("../generated/regionmesh.client.rs");
 }

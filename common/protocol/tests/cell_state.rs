@@ -30,7 +30,7 @@ fn entity(id: u64) -> CellEntity {
 }
 
 fn decode(bytes: bytes::Bytes) -> DecodedCell {
-    DecodedCell::parse(bytes, &grid()).unwrap()
+    DecodedCell::parse(&bytes, &grid()).unwrap()
 }
 
 /// An owner's cell: what is true, and every delta that led there.

@@ -130,7 +130,7 @@ fn ce_1_protobuf_writes_the_same_bytes_and_they_decode_to_what_was_put() {
     let bytes = delta_with_all_columns();
     let update = CellUpdate::decode(bytes.clone()).unwrap();
     assert_eq!(update.encode_to_vec(), bytes);
-    let decoded = DecodedCell::parse(bytes, &grid()).unwrap();
+    let decoded = DecodedCell::parse(&bytes, &grid()).unwrap();
     assert_eq!((decoded.cell, decoded.seq, decoded.base_seq), (CELL, 10, 8));
     assert_eq!(decoded.adds[0].slot, 2);
     assert_eq!(decoded.adds[0].entity, entity(0x0102_0304_0506_0708));
@@ -187,7 +187,7 @@ fn ce_3_larger_cells_use_the_wide_form_on_both_sides() {
     };
     encoder.put_move(0, at, 1).unwrap();
     let bytes = encoder.finish_delta(CellIndex(3), 1, 2);
-    let decoded = DecodedCell::parse(bytes, &grid).unwrap();
+    let decoded = DecodedCell::parse(&bytes, &grid).unwrap();
     assert_eq!(decoded.moves[0].at, at);
 }
 
@@ -200,7 +200,7 @@ fn ce_4_slots_out_of_order_are_refused_when_written() {
     assert!(encoder.put_add(4096, &entity(2)).is_err());
     encoder.put_add(4095, &entity(2)).unwrap();
     let keyframe = encoder.finish_keyframe(CELL, 1);
-    let decoded = DecodedCell::parse(keyframe, &grid()).unwrap();
+    let decoded = DecodedCell::parse(&keyframe, &grid()).unwrap();
     assert_eq!(
         decoded.adds.iter().map(|add| add.slot).collect::<Vec<_>>(),
         [7, 4095]
@@ -297,11 +297,11 @@ fn ce_8_an_update_cut_anywhere_inside_a_column_is_refused_and_no_flip_panics() {
         );
     }
     for cut in 0..bytes.len() {
-        let _ = DecodedCell::parse(bytes.slice(..cut), &grid());
+        let _ = DecodedCell::parse(&bytes[..cut], &grid());
         for bit in 0..8 {
             let mut flipped = bytes.to_vec();
             flipped[cut] ^= 1 << bit;
-            if let Ok(decoded) = DecodedCell::parse(flipped.into(), &grid()) {
+            if let Ok(decoded) = DecodedCell::parse(&flipped, &grid()) {
                 assert!(decoded.adds.windows(2).all(|pair| pair[0].slot < pair[1].slot));
                 assert!(decoded.base_seq < decoded.seq && grid().holds(decoded.cell));
             }

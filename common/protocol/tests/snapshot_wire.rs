@@ -81,7 +81,7 @@ proptest! {
     #[test]
     fn ce_23_a_head_that_is_read_alone_is_the_same_and_refused_for_the_same(snapshot in any_snapshot(), home_cell in 0..1_030_u32) {
         let bytes = Bytes::from(Snapshot { home_cell, ..snapshot }.encode_to_vec());
-        let whole = ParsedSnapshot::parse(bytes.clone(), &grid());
+        let whole = ParsedSnapshot::parse(&bytes, &grid());
         match (parse_head(&bytes, &grid()), whole) {
             (Ok(head), Ok(whole)) => prop_assert_eq!(head, whole.head),
             (Ok(_), Err(error)) => prop_assert!(matches!(error, SnapshotError::Cell(_)), "{error}"),
@@ -132,19 +132,18 @@ fn ce_22_a_snapshot_holds_a_limited_number_of_cells() {
     }
     assert_eq!(writer.append_cell(&[0x10, 2]), Err(CellDoesNotFit));
     assert_eq!(writer.cell_bytes_left(), 0);
-    let parsed = ParsedSnapshot::parse(out.clone().into(), &grid()).unwrap();
+    let parsed = ParsedSnapshot::parse(&out, &grid()).unwrap();
     assert_eq!(parsed.cells.len(), SNAPSHOT_CELLS_MAX);
     out.extend_from_slice(&[0x7a, 2, 0x10, 2]);
     assert_eq!(
-        ParsedSnapshot::parse(out.into(), &grid()),
+        ParsedSnapshot::parse(&out, &grid()),
         Err(SnapshotError::TooManyCells)
     );
 }
 
 #[test]
 fn ce_22_regions_and_own_state_are_limited() {
-    let parse =
-        |snapshot: Snapshot| ParsedSnapshot::parse(snapshot.encode_to_vec().into(), &grid()).map(|_| ());
+    let parse = |snapshot: Snapshot| ParsedSnapshot::parse(&snapshot.encode_to_vec(), &grid()).map(|_| ());
     let regions = |count| Snapshot {
         regions: vec![RegionView::default(); count],
         ..Snapshot::default()
@@ -167,7 +166,7 @@ fn ce_22_regions_and_own_state_are_limited() {
 
 #[test]
 fn ce_23_bytes_that_are_no_snapshot_are_refused() {
-    let parse = |bytes: &[u8]| ParsedSnapshot::parse(Bytes::copy_from_slice(bytes), &grid());
+    let parse = |bytes: &[u8]| ParsedSnapshot::parse(bytes, &grid());
     assert_eq!(parse(&[]).unwrap().cells.len(), 0);
     for bytes in [
         [0x7a, 5, 0].as_slice(),

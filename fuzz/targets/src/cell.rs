@@ -1,6 +1,5 @@
 //! Cell updates and snapshots: what is accepted applies to a state, and the state's keyframe restores it.
 
-use bytes::Bytes;
 use protocol::cell::{
     CellEncoder, CellPoint, CellState, DecodedCell, ParsedSnapshot, PositionForm, UpdateKind,
 };
@@ -20,7 +19,7 @@ const WIDE: CellGrid = CellGrid {
 /// One encoded `CellUpdate`, in both forms of positions.
 pub(crate) fn cell(data: &[u8]) {
     for grid in [NARROW, WIDE] {
-        if let Ok(update) = DecodedCell::parse(Bytes::copy_from_slice(data), &grid) {
+        if let Ok(update) = DecodedCell::parse(data, &grid) {
             apply(&update, &grid);
         }
     }
@@ -39,13 +38,13 @@ fn apply(update: &DecodedCell, grid: &CellGrid) {
     assert!(partial.is_none_or(|bytes| bytes.len() <= 200));
     if update.kind == UpdateKind::Keyframe {
         let keyframe = state.encode_keyframe(update.cell, &mut encoder);
-        assert_eq!(DecodedCell::parse(keyframe, grid).as_ref(), Ok(update));
+        assert_eq!(DecodedCell::parse(&keyframe, grid).as_ref(), Ok(update));
     }
 }
 
 /// A whole `Snapshot`.
 pub(crate) fn snapshot(data: &[u8]) {
-    if let Ok(snapshot) = ParsedSnapshot::parse(Bytes::copy_from_slice(data), &NARROW) {
+    if let Ok(snapshot) = ParsedSnapshot::parse(data, &NARROW) {
         assert!(snapshot.head.cells.is_empty());
         for cell in &snapshot.cells {
             apply(cell, &NARROW);

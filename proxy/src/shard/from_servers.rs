@@ -123,7 +123,7 @@ impl<S: Sealing> Shard<S> {
         let grid = self.topology.world().grid();
         let mut cells = Vec::with_capacity(updates.cells.len());
         for bytes in updates.cells {
-            match DecodedCell::parse(bytes.clone(), &grid) {
+            match DecodedCell::parse(&bytes, &grid) {
                 Ok(decoded) => cells.push((bytes, decoded)),
                 Err(_) => self.count("cell_malformed"),
             }

@@ -65,7 +65,7 @@ impl Scene {
             regions: vec![region(1), region(2)],
             ..Snapshot::default()
         };
-        let parse = |bytes: &&bytes::Bytes| DecodedCell::parse(bytes::Bytes::clone(bytes), &grid).unwrap();
+        let parse = |bytes: &&bytes::Bytes| DecodedCell::parse(bytes, &grid).unwrap();
         let cells = updates.iter().map(parse).collect();
         self.world.take(&ParsedSnapshot { head, cells }, self.now_ms);
     }
@@ -232,7 +232,7 @@ fn a_region_served_anew_replaces_what_was_seen_of_it() {
         }],
         ..Snapshot::default()
     };
-    let cells = vec![DecodedCell::parse(after, &grid).unwrap()];
+    let cells = vec![DecodedCell::parse(&after, &grid).unwrap()];
     scene.world.take(&ParsedSnapshot { head, cells }, 0);
     assert_eq!((scene.cell_of(7), scene.cell_of(9)), (None, Some(WEST.0)));
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, recvmmsg, setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, recvmmsg, recvmsg, setsockopt, sockopt,
+};
 use nix::sys::time::TimeSpec;
 use protocol::limits::DATAGRAM_BYTES_MAX;
 
@@ -20,6 +22,7 @@ const SLOT_BYTES: usize = DATAGRAM_BYTES_MAX + 1;
 #[derive(Debug)]
 pub struct StampedBatch<const N: usize> {
     headers: MultiHeaders<()>,
+    control: Vec<u8>,
     slots: Box<[u8]>,
     received: Vec<(Option<u64>, usize)>,
 }
@@ -28,6 +31,7 @@ impl<const N: usize> Default for StampedBatch<N> {
     fn default() -> Self {
         Self {
             headers: MultiHeaders::preallocate(N, Some(cmsg_space!(TimeSpec))),
+            control: cmsg_space!(TimeSpec),
             slots: vec![0; SLOT_BYTES * N].into_boxed_slice(),
             received: Vec::with_capacity(N),
         }
@@ -64,25 +68,36 @@ impl BatchSocket {
     /// As the operating system says; never for what a peer causes.
     pub fn recv_stamped<const N: usize>(&self, batch: &mut StampedBatch<N>) -> io::Result<usize> {
         batch.received.clear();
+        let received = if N == 1 {
+            self.recv_one(batch)
+        } else {
+            self.recv_many(batch)
+        };
+        match received {
+            // An earlier datagram of ours found nobody: that is the sender's loss, and the queue stays good.
+            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => Ok(batch.received.len()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The plain call: a batch of one costs a fifth more.
+    fn recv_one<const N: usize>(&self, batch: &mut StampedBatch<N>) -> nix::Result<()> {
+        let mut vector = [IoSliceMut::new(&mut batch.slots)];
+        let control = Some(batch.control.as_mut_slice());
+        let message = recvmsg::<()>(self.as_raw_fd(), &mut vector, control, MsgFlags::MSG_DONTWAIT)?;
+        batch.received.push((stamp(&message), message.bytes));
+        Ok(())
+    }
+
+    fn recv_many<const N: usize>(&self, batch: &mut StampedBatch<N>) -> nix::Result<()> {
         let mut slots = batch.slots.chunks_exact_mut(SLOT_BYTES);
         let mut vectors: [[IoSliceMut<'_>; 1]; N] =
             std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
-        let results = recvmmsg(
-            self.as_raw_fd(),
-            &mut batch.headers,
-            vectors.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        );
-        match results {
-            Ok(messages) => batch
-                .received
-                .extend(messages.map(|message| (stamp(&message), message.bytes))),
-            // An earlier datagram of ours found nobody: that is the sender's loss, and the queue stays good.
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        Ok(batch.received.len())
+        let (headers, vectors) = (&mut batch.headers, vectors.iter_mut());
+        let messages = recvmmsg(self.as_raw_fd(), headers, vectors, MsgFlags::MSG_DONTWAIT, None)?;
+        let messages = messages.map(|message| (stamp(&message), message.bytes));
+        batch.received.extend(messages);
+        Ok(())
     }
 }
 

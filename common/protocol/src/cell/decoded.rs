@@ -1,9 +1,7 @@
 //! A cell update with every byte checked: parsed once per process and shared by all who view the cell.
 
-use bytes::Bytes;
-use prost::Message as _;
-
 use super::column::{SlotRefused, Slots, epoch_from_varint};
+use super::columns::Columns;
 use super::entity::{CellEntity, RemoveReason, StateBytes, StateTooLong};
 use super::motion::{CellPoint, Motion, PositionForm};
 use crate::geometry::{CellGrid, CellIndex};
@@ -126,9 +124,9 @@ impl DecodedCell {
     ///
     /// # Errors
     /// `CellError` names the first rule that is broken.
-    pub fn parse(bytes: Bytes, grid: &CellGrid) -> Result<Self, CellError> {
-        let update = CellUpdate::decode(bytes).map_err(|_| CellError::Malformed)?;
-        Self::check(&update, grid)
+    pub fn parse(bytes: &[u8], grid: &CellGrid) -> Result<Self, CellError> {
+        let columns = Columns::parse(bytes).ok_or(CellError::Malformed)?;
+        Self::check_columns(&columns, grid)
     }
 
     /// Checks a `CellUpdate` that protobuf has taken apart already.
@@ -136,10 +134,14 @@ impl DecodedCell {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub fn check(update: &CellUpdate, grid: &CellGrid) -> Result<Self, CellError> {
+        Self::check_columns(&update.into(), grid)
+    }
+
+    fn check_columns(update: &Columns<'_>, grid: &CellGrid) -> Result<Self, CellError> {
         let kind = UpdateKind::try_from(update.kind).map_err(|_| CellError::UnknownKind(update.kind))?;
         let cell = check_cell(u64::from(update.cell), grid)?;
         let base_seq = check_sequence(update, kind)?;
-        let changes = [&update.moves, &update.states, &update.removes];
+        let changes = [update.moves, update.states, update.removes];
         if kind != UpdateKind::Delta && changes.iter().any(|column| !column.is_empty()) {
             return Err(CellError::ColumnDenied);
         }
@@ -149,10 +151,10 @@ impl DecodedCell {
             kind,
             seq: update.seq,
             base_seq,
-            adds: column(&update.adds, |reader, slots| parse_add(reader, slots, form))?,
-            moves: column(&update.moves, |reader, slots| parse_move(reader, slots, form))?,
-            states: column(&update.states, parse_state)?,
-            removes: column(&update.removes, |reader, slots| parse_remove(reader, slots, grid))?,
+            adds: column(update.adds, |reader, slots| parse_add(reader, slots, form))?,
+            moves: column(update.moves, |reader, slots| parse_move(reader, slots, form))?,
+            states: column(update.states, parse_state)?,
+            removes: column(update.removes, |reader, slots| parse_remove(reader, slots, grid))?,
         })
     }
 }
@@ -166,7 +168,7 @@ fn check_cell(cell: u64, grid: &CellGrid) -> Result<CellIndex, CellError> {
 }
 
 /// The state the update starts from: 0 where it starts from nothing.
-fn check_sequence(update: &CellUpdate, kind: UpdateKind) -> Result<u32, CellError> {
+fn check_sequence(update: &Columns<'_>, kind: UpdateKind) -> Result<u32, CellError> {
     let (seq, base_seq) = (update.seq, update.base_seq);
     let refused = CellError::Sequence { base_seq, seq };
     match (kind, base_seq) {

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::columns::Field;
 use super::decoded::{CellError, DecodedCell};
 use crate::geometry::{CellGrid, CellIndex};
 use crate::limits::{OWN_STATE_BYTES_MAX, SNAPSHOT_CELLS_MAX, SNAPSHOT_REGIONS_MAX};
@@ -187,10 +188,12 @@ impl ParsedSnapshot {
     ///
     /// # Errors
     /// `SnapshotError` names the first rule that is broken; counts are compared before anything is allocated.
-    pub fn parse(bytes: Bytes, grid: &CellGrid) -> Result<Self, SnapshotError> {
-        check_counts(&bytes)?;
-        let head = Snapshot::decode(bytes).map_err(|_| SnapshotError::Malformed)?;
-        Self::check(head, grid)
+    pub fn parse(bytes: &[u8], grid: &CellGrid) -> Result<Self, SnapshotError> {
+        let head = parse_head(bytes, grid)?;
+        Ok(Self {
+            head,
+            cells: parse_cells(bytes, grid)?,
+        })
     }
 
     /// Checks a snapshot that protobuf has taken apart already.
@@ -280,10 +283,13 @@ fn check_counts(bytes: &[u8]) -> Result<(), SnapshotError> {
     let mut reader = Reader::new(bytes);
     let (mut cells, mut regions) = (0_usize, 0_usize);
     while !reader.is_empty() {
-        match skip_field(&mut reader).ok_or(SnapshotError::Malformed)? {
-            CELLS_FIELD => cells = cells.saturating_add(1),
-            REGIONS_FIELD => regions = regions.saturating_add(1),
-            _ => {}
+        match Field::next(&mut reader).ok_or(SnapshotError::Malformed)? {
+            Field::Bytes(CELLS_FIELD, _) => cells = cells.saturating_add(1),
+            Field::Bytes(REGIONS_FIELD, _) => regions = regions.saturating_add(1),
+            Field::Number(CELLS_FIELD, _) | Field::Fixed(CELLS_FIELD) => {
+                return Err(SnapshotError::Malformed);
+            }
+            Field::Number(..) | Field::Bytes(..) | Field::Fixed(_) => {}
         }
         if cells > SNAPSHOT_CELLS_MAX {
             return Err(SnapshotError::TooManyCells);
@@ -295,24 +301,14 @@ fn check_counts(bytes: &[u8]) -> Result<(), SnapshotError> {
     Ok(())
 }
 
-/// Passes over one field and returns its number; `None` when it is malformed, or one of the groups that proto3 has not.
-fn skip_field(reader: &mut Reader<'_>) -> Option<u64> {
-    let tag = reader.varint().ok()??;
-    match tag & 7 {
-        0 => {
-            reader.varint().ok()??;
+/// The cells of a snapshot whose fields have been counted.
+fn parse_cells(bytes: &[u8], grid: &CellGrid) -> Result<Vec<DecodedCell>, SnapshotError> {
+    let mut reader = Reader::new(bytes);
+    let mut cells = Vec::new();
+    while !reader.is_empty() {
+        if let Field::Bytes(CELLS_FIELD, cell) = Field::next(&mut reader).ok_or(SnapshotError::Malformed)? {
+            cells.push(DecodedCell::parse(cell, grid)?);
         }
-        1 => {
-            reader.bytes(8).ok()?;
-        }
-        2 => {
-            let length = usize::try_from(reader.varint().ok()??).ok()?;
-            reader.bytes(length).ok()?;
-        }
-        5 => {
-            reader.bytes(4).ok()?;
-        }
-        _ => return None,
     }
-    Some(tag >> 3)
+    Ok(cells)
 }

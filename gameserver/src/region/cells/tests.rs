@@ -190,7 +190,7 @@ impl Scene {
                 Some(changed) => changed.delta.clone(),
                 None => self.cells.catch_up(cell, seen.state.seq(), &self.entities),
             };
-            let update = DecodedCell::parse(bytes, &grid).unwrap();
+            let update = DecodedCell::parse(&bytes, &grid).unwrap();
             let (as_of, left) = (seen.as_of, &self.left);
             let told = |change: Told<'_>| {
                 let Told::Removed {
@@ -225,7 +225,7 @@ impl Scene {
         let grid = *self.cells.grid();
         let bytes = self.cells.keyframe(cell, &self.entities);
         let mut state = CellState::default();
-        state.apply(&DecodedCell::parse(bytes, &grid).unwrap()).unwrap();
+        state.apply(&DecodedCell::parse(&bytes, &grid).unwrap()).unwrap();
         state
     }
 }
@@ -259,7 +259,7 @@ fn who_is_too_far_behind_gets_the_whole_cell() {
     }
     let grid = *scene.cells.grid();
     let bytes = scene.cells.catch_up(0, have, &scene.entities);
-    let kind = DecodedCell::parse(bytes, &grid).unwrap().kind;
+    let kind = DecodedCell::parse(&bytes, &grid).unwrap().kind;
     assert_eq!(kind, protocol::cell::UpdateKind::Keyframe);
     scene.tick(0b1);
 }
@@ -290,7 +290,7 @@ fn those_with_the_same_state_share_the_bytes_and_a_long_delta_gives_way_to_the_w
     let bytes = scene.cells.catch_up(0, have, &scene.entities);
     let again = scene.cells.catch_up(0, have, &scene.entities);
     assert_eq!(bytes.as_ptr(), again.as_ptr(), "made once");
-    let merged = DecodedCell::parse(bytes, &grid).unwrap();
+    let merged = DecodedCell::parse(&bytes, &grid).unwrap();
     assert_eq!(
         (merged.base_seq, merged.seq, merged.moves.len()),
         (have, have + 2, 2)
@@ -300,6 +300,6 @@ fn those_with_the_same_state_share_the_bytes_and_a_long_delta_gives_way_to_the_w
     }
     scene.tick(0);
     let bytes = scene.cells.catch_up(0, have, &scene.entities);
-    let whole = DecodedCell::parse(bytes, &grid).unwrap();
+    let whole = DecodedCell::parse(&bytes, &grid).unwrap();
     assert_eq!(whole.kind, protocol::cell::UpdateKind::Keyframe, "nobody is left");
 }

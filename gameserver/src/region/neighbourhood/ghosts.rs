@@ -201,7 +201,7 @@ mod tests {
             state: Default::default(),
         };
         encoder.put_add(0, &entity).unwrap();
-        DecodedCell::parse(encoder.finish_keyframe(cell, 1), &grid).unwrap()
+        DecodedCell::parse(&encoder.finish_keyframe(cell, 1), &grid).unwrap()
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl Neighbourhood {
         let grid = self.topology.world().grid();
         let mut missing = Vec::new();
         for bytes in shown.cells {
-            let Ok(update) = DecodedCell::parse(bytes, &grid) else {
+            let Ok(update) = DecodedCell::parse(&bytes, &grid) else {
                 return out.count("cell_malformed");
             };
             if self.topology.region_of_cell(update.cell) != Some(region) {

@@ -325,7 +325,7 @@ mod tests {
             let (mut said, grid) = (Vec::new(), *self.cells.grid());
             batches.take(|cells| {
                 said.extend(cells.into_iter().map(|bytes| {
-                    let update = DecodedCell::parse(bytes, &grid).unwrap();
+                    let update = DecodedCell::parse(&bytes, &grid).unwrap();
                     (update.cell.0, update.kind)
                 }));
             });

@@ -309,7 +309,7 @@ fn a_first_keyframe_comes_over_a_lane_that_deltas_fill() {
             let updates = updates
                 .cells
                 .into_iter()
-                .map(|bytes| DecodedCell::parse(bytes, &grid).unwrap());
+                .map(|bytes| DecodedCell::parse(&bytes, &grid).unwrap());
             shown.extend(
                 updates
                     .filter(|update| update.kind == UpdateKind::Keyframe)

@@ -24,7 +24,7 @@ impl View {
                 continue;
             };
             for bytes in updates.cells {
-                let update = DecodedCell::parse(bytes, &grid).unwrap();
+                let update = DecodedCell::parse(&bytes, &grid).unwrap();
                 let state = self.0.entry(update.cell).or_default();
                 state.apply(&update).expect("no gap");
                 cells += 1;
@@ -51,7 +51,7 @@ impl View {
         (0..state.cells.len() as u32).all(|cell| {
             let bytes = state.cells.keyframe(cell, &state.entities);
             let mut newest = CellState::default();
-            newest.apply(&DecodedCell::parse(bytes, &grid).unwrap()).unwrap();
+            newest.apply(&DecodedCell::parse(&bytes, &grid).unwrap()).unwrap();
             let seen = self.0.get(&state.cells.index(cell));
             seen.is_some_and(|seen| seen.seq() == newest.seq() && seen.entities().eq(newest.entities()))
         })

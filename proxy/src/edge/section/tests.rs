@@ -102,7 +102,7 @@ impl World {
         self.tick += 1;
         let mut cells = Vec::new();
         for bytes in updates {
-            let decoded = DecodedCell::parse(bytes.clone(), &self.grid).unwrap();
+            let decoded = DecodedCell::parse(&bytes, &self.grid).unwrap();
             self.truth[decoded.cell.0 as usize].apply(&decoded).unwrap();
             cells.push((bytes, decoded));
         }

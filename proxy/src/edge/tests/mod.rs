@@ -218,7 +218,7 @@ impl Table {
     pub(super) fn cells(&mut self, node: NodeNumber, region: RegionNumber, tick: u64, cells: Vec<Bytes>) {
         let grid = self.topology.world().grid();
         let decoded = cells.into_iter().map(|bytes| {
-            let decoded = DecodedCell::parse(bytes.clone(), &grid).unwrap();
+            let decoded = DecodedCell::parse(&bytes, &grid).unwrap();
             (bytes, decoded)
         });
         let cells = RegionCells {

@@ -134,9 +134,7 @@ fn what_was_lost_is_repeated_so_that_the_client_ends_with_the_same_cell() {
             1 => keyframe(&table, HOME, 1, 4),
             _ => delta(&table, HOME, tick, (tick % 4) as u16, (tick % 30) as f32),
         };
-        truth
-            .apply(&DecodedCell::parse(update.clone(), &grid).unwrap())
-            .unwrap();
+        truth.apply(&DecodedCell::parse(&update, &grid).unwrap()).unwrap();
         table.cells(A, WEST, u64::from(tick), vec![update]);
         table.now_ms += 50;
         table.tick_end(A, WEST, u64::from(tick));
@@ -224,7 +222,7 @@ fn served_anew_starts_with_a_keyframe(seq_before: u32) {
     table.give(EdgeInput::Serving(A, serving));
     let bytes = keyframe(&table, HOME, 1, 3);
     let grid = table.topology.world().grid();
-    let decoded = DecodedCell::parse(bytes.clone(), &grid).unwrap();
+    let decoded = DecodedCell::parse(&bytes, &grid).unwrap();
     table.give(EdgeInput::Cells(RegionCells {
         node: A,
         region: WEST,
