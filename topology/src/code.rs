@@ -4,7 +4,7 @@
 use std::fmt;
 
 macro_rules! codes {
-    ($($name:ident = $number:literal, $title:literal, $explanation:literal;)*) => {
+    ($($name:ident = $number:literal, $title:literal, $why:literal, $remedy:literal;)*) => {
         /// A kind of mistake; displays as `RM` and four digits.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
@@ -23,11 +23,19 @@ macro_rules! codes {
                 }
             }
 
-            /// Why it is refused, and what to do.
+            /// Why it is refused.
             #[must_use]
-            pub const fn explanation(self) -> &'static str {
+            pub const fn why(self) -> &'static str {
                 match self {
-                    $(Self::$name => $explanation,)*
+                    $(Self::$name => $why,)*
+                }
+            }
+
+            /// What to do.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self {
+                    $(Self::$name => $remedy,)*
                 }
             }
         }
@@ -36,75 +44,110 @@ macro_rules! codes {
 
 codes! {
     Syntax = 1, "not TOML",
-        "The file is not valid TOML, so nothing else was checked. Common causes: a missing quote or bracket, a key given twice, a string without quotes.";
+        "The file is not valid TOML, so nothing else was checked.",
+        "Look at the place for a missing quote or bracket, a key given twice, or a string without quotes; save the file as UTF-8 text with line ends LF or CRLF.";
     UnknownKey = 2, "unknown key",
-        "Every key must be one the mesh knows: a mistyped key would otherwise be ignored in silence. Correct it or remove it.";
+        "Every key must be one the mesh knows: a mistyped key would otherwise be ignored in silence.",
+        "Correct the key, or remove it.";
     MissingKey = 3, "missing key",
-        "Every key but `standby` and `shards` must be written down, so that the file says everything about the mesh without knowing its defaults.";
+        "Every key but `standby` and `shards` must be written down, so that the file says everything about the mesh without knowing its defaults.",
+        "Add the key; the report shows an example.";
     WrongType = 4, "value of the wrong type",
-        "The value is of another type than the key takes: text needs quotes, numbers must not have them, a pair is written [a, b].";
+        "The value is of another type than the key takes.",
+        "Put text in quotes, write numbers without them, and a pair as [a, b].";
     OutOfRange = 5, "number out of range",
-        "The number is outside what the mesh can work with; the message names the range.";
+        "The number is outside what the mesh can work with.",
+        "Write a number in the range that the report names.";
     BadName = 6, "unusable name",
-        "Names appear in logs, metrics, file names and certificates: 1 to 32 letters, digits, '-', '_' or '.', beginning with a letter or digit.";
+        "Names appear in logs, metrics, file names and certificates.",
+        "Write 1 to 32 letters, digits, '-', '_' or '.', beginning with a letter or digit.";
     BadAddress = 7, "unusable address",
-        "An address is an IP address and a port, \"10.0.0.7:7000\" or \"[fd00::7]:7000\", that others can dial. A port of 0 stands for a free one, announced at start. Host names are not looked up.";
+        "Others dial the address, and host names are not looked up.",
+        "Write the IP address of one machine and a port, \"10.0.0.7:7000\" or \"[fd00::7]:7000\"; a port of 0 stands for a free one, announced at start.";
     EmptyWorld = 8, "empty world",
-        "A world must be at least one cell wide and one cell high.";
+        "A world must be at least one cell wide and one cell high.",
+        "Write the width and height of the world in units.";
     WorldOffGrid = 9, "world is not a whole number of cells",
-        "The world is published cell by cell, so both edges of its size must be multiples of `cell_size`.";
+        "The world is published cell by cell, so both edges of its size must be multiples of `cell_size`.",
+        "Write the size that the report names, or another `cell_size`.";
     TooManyCells = 10, "too many cells",
-        "Each node keeps a table with an entry per cell. Take larger cells or a smaller world.";
+        "Each node keeps a table with an entry per cell.",
+        "Take larger cells or a smaller world.";
     HandoverMargin = 11, "unusable handover margin",
-        "A player is handed over once it is more than `handover_margin` inside the other region. A negative margin makes no sense, and from half a cell on a region one cell wide would have no place that deep inside.";
+        "A player is handed over once it is more than `handover_margin` inside the other region. A negative margin makes no sense, and from half a cell on a region one cell wide would have no place that deep inside.",
+        "Write a number from 0 to less than half a cell; 1.0 suits most worlds.";
     TickRate = 12, "unusable tick rate",
-        "Regions tick 1 to 60 times a second: less is not a game, more leaves no time for a tick's work.";
+        "Regions tick 1 to 60 times a second: less is not a game, more leaves no time for a tick's work.",
+        "Write a whole number from 1 to 60; 20 suits most games.";
     DuplicateName = 13, "name used twice",
-        "Servers and proxies share one set of names, regions have their own; within each a name means one thing.";
+        "Servers and proxies share one set of names, regions have their own; within each a name means one thing.",
+        "Rename one of the two.";
     NodeNumberRange = 14, "node number out of range",
-        "A node number is ten bits of every entity id the node makes: 1 to 1023.";
+        "A node number is ten bits of every entity id the node makes.",
+        "Write a number from 1 to 1023.";
     DuplicateNodeNumber = 15, "node number used twice",
-        "Two nodes of one number would make entities of one id. Servers and proxies share one set of numbers; a number is never reused, not even after its node is gone.";
+        "Two nodes of one number would make entities of one id. Servers and proxies share one set of numbers.",
+        "Give each a number that no node has or had: a number is never used again, not even after its node is gone.";
     DuplicateRegionNumber = 16, "region number used twice",
-        "Rows in the store and messages on links name a region by its number, so each has its own.";
+        "Rows in the store and messages on links name a region by its number.",
+        "Give each region a number of its own.";
     DuplicateAddress = 17, "address used twice",
-        "Two listeners cannot have one port of one address. The UDP side of a proxy takes `shards` consecutive ports. Port 0 is exempt: it stands for a free one.";
+        "Two listeners cannot have one port of one address. The UDP side of a proxy takes `shards` consecutive ports.",
+        "Give each a port of its own, or port 0, which stands for a free one.";
     NoServer = 18, "no game server",
-        "Without a [[server]] nobody simulates the world.";
+        "Without a [[server]] nobody simulates the world.",
+        "Add a [[server]] table.";
     NoProxy = 19, "no proxy",
-        "Without a [[proxy]] nobody can enter the world.";
+        "Without a [[proxy]] nobody can enter the world.",
+        "Add a [[proxy]] table.";
     NoRegion = 20, "neither regions nor a grid",
-        "The world must be divided: by [[region]] tables, or evenly by one [grid].";
+        "The world must be divided into regions.",
+        "Add [[region]] tables, or cut it evenly by one [grid].";
     GridAndRegions = 21, "both regions and a grid",
-        "A [grid] divides the whole world, so there is nothing left for [[region]] tables. Keep one of the two.";
+        "A [grid] divides the whole world, so there is nothing left for [[region]] tables.",
+        "Keep one of the two.";
     GridServers = 22, "grid and its servers do not match",
-        "`servers` names the server of each region of the grid, row by row from the north-west: exactly columns × rows names; a name may stand more than once.";
+        "`servers` names the server of each region of the grid, row by row from the north-west.",
+        "Write exactly columns × rows names; a name may stand more than once.";
     GridTooFine = 23, "more grid columns or rows than cells",
-        "Regions are made of whole cells; a grid cannot have more columns than the world has cells from west to east, nor more rows than from north to south.";
+        "Regions are made of whole cells; a grid cannot have more columns than the world has cells from west to east, nor more rows than from north to south.",
+        "Take fewer columns or rows, or smaller cells.";
     EmptyRegion = 24, "empty region",
-        "`min` is the north-west corner and `max` the south-east one; `max` must be greater in both coordinates.";
+        "`min` is the north-west corner and `max` the south-east one.",
+        "Write a `max` that is greater than `min` in both coordinates.";
     RegionOutside = 25, "region outside the world",
-        "A region lies inside the world: from 0, 0 to `size`.";
+        "A region lies inside the world: from 0, 0 to `size`.",
+        "Move the region's edge inside, or enlarge the world.";
     RegionOffGrid = 26, "region edge off the cell grid",
-        "A cell belongs to one region, so the edges of regions are multiples of `cell_size`.";
+        "A cell belongs to one region, so the edges of regions are multiples of `cell_size`.",
+        "Move the edge to the corner of cells that the report names.";
     Overlap = 27, "regions overlap",
-        "Each place has exactly one owner. Move an edge of one of the two regions.";
+        "Each place has exactly one owner.",
+        "Move an edge of one of the two regions.";
     Gap = 28, "part of the world without a region",
-        "Each place has exactly one owner; a player who walked into the gap would have none. Add a region, or extend one over it.";
+        "Each place has exactly one owner; a player who walked into the gap would have none.",
+        "Add a region, or extend one over it.";
     RegionTooThin = 29, "region thinner than a border strip",
-        "Neighbours subscribe to a strip `border_cells` wide. A thinner region would be all border, and the strip would have to continue in the region behind it. Widen the region or lower `border_cells`.";
+        "Neighbours subscribe to a strip `border_cells` wide. A thinner region would be all border, and the strip would have to continue in the region behind it.",
+        "Widen the region, or lower `border_cells`.";
     RegionUnreachable = 30, "region that cannot be walked to",
-        "Players change regions by walking over a common edge. This region has no chain of common edges to the larger part of the world.";
+        "Players change regions by walking over a common edge. This region has no chain of common edges to the larger part of the world.",
+        "Connect it by a region that shares an edge with both.";
     UnknownServer = 31, "unknown server",
-        "A region, a standby list or a grid names a server for which there is no [[server]] table.";
+        "A region, a standby list or a grid names a server for which there is no [[server]] table.",
+        "Correct the name, or add the [[server]] table.";
     IdleServer = 32, "server without a region",
-        "The server is neither primary nor standby of any region: it would run and do nothing. Give it a region or remove it.";
+        "The server is neither primary nor standby of any region: it would run and do nothing.",
+        "Give it a region, or remove it.";
     StandbyIsPrimary = 33, "standby is the primary",
-        "A standby takes over when the primary is down, so it must be another server.";
+        "A standby takes over when the primary is down, so it must be another server.",
+        "Name another server, or leave it out.";
     DuplicateStandby = 34, "standby named twice",
-        "The list of standbys is an order of preference; each server stands in it once.";
+        "The list of standbys is an order of preference; each server stands in it once.",
+        "Name each standby once.";
     TooMany = 35, "more than the mesh takes",
-        "The number of nodes, regions or bytes is above a limit of the mesh; the message names it.";
+        "The number of nodes, regions or bytes is above a limit of the mesh.",
+        "Describe at most as many as the report names; a [grid] describes many regions in few bytes.";
 }
 
 impl Code {

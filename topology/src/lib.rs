@@ -19,5 +19,7 @@ pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyV
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
 pub use model::{PortUse, Proxy, Region, Server, Topology, WorldSpec};
-pub use raw::{ALL_KEYS, Key};
+pub use raw::{ALL_KEYS, Key, TextMistake, text_mistake};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};
+pub use suggest::nearest;
+pub use validate::undialable;

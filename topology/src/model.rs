@@ -117,6 +117,8 @@ pub struct Topology {
     servers: Vec<Server>,
     proxies: Vec<Proxy>,
     regions: Vec<Region>,
+    /// Columns and rows, when the regions are those of a `[grid]`.
+    grid: Option<[u32; 2]>,
     table: Table,
 }
 
@@ -134,8 +136,15 @@ impl Topology {
             servers,
             proxies,
             regions,
+            grid: None,
             table,
         }
+    }
+
+    /// The regions are those of a `[grid]` of so many columns and rows.
+    pub(crate) fn cut_by(mut self, columns: u32, rows: u32) -> Self {
+        self.grid = Some([columns, rows]);
+        self
     }
 
     /// The world as a whole.

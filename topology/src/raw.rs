@@ -3,6 +3,7 @@
 
 mod keys;
 mod table;
+mod text;
 mod value;
 
 use toml::de::{DeTable, DeValue};
@@ -13,6 +14,7 @@ use crate::limits::FILE_BYTES_MAX;
 
 pub use keys::{ALL as ALL_KEYS, Key};
 use table::TableReader;
+pub use text::{TextMistake, text_mistake};
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -89,6 +91,14 @@ pub(crate) fn read(text: &str, mistakes: &mut Vec<Diagnostic>) -> Option<RawTopo
             Diagnostic::new(Code::TooMany, message)
                 .at(&(0..0), "")
                 .help("divide the world by a [grid]"),
+        );
+        return None;
+    }
+    if let Some(mistake) = text_mistake(text) {
+        mistakes.push(
+            Diagnostic::new(Code::Syntax, mistake.message)
+                .at(&mistake.span, "here")
+                .help(mistake.help),
         );
         return None;
     }

@@ -145,8 +145,14 @@ pub fn check(file_name: &str, text: &str, colour: Colour) -> Checked {
 
 /// What is behind a code such as `RM0028`: why it is refused and what to do; `None` for a code that does not exist.
 #[must_use]
-pub fn explain(code: &str) -> Option<&'static str> {
-    Code::parse(code).map(Code::explanation)
+pub fn explain(code: &str) -> Option<String> {
+    let code = Code::parse(code)?;
+    Some(format!(
+        "{code}, {}.\n{}\n\nWhat to do: {}",
+        code.title(),
+        code.why(),
+        code.remedy()
+    ))
 }
 
 fn summary(file_name: &str, topology: &Topology) -> String {

@@ -1,7 +1,8 @@
 //! "Did you mean": the known word that is nearest to a mistyped one.
 
 /// The nearest of `known`, when it is near enough to be what was meant.
-pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (typed.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()

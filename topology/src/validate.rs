@@ -15,10 +15,12 @@ use protocol::geometry::Rect;
 use protocol::ids::{NodeNumber, RegionNumber};
 
 use crate::diagnostic::Diagnostic;
+use crate::limits::FILE_BYTES_MAX;
 use crate::raw::{RawProxy, RawRegion, RawServer, RawTopology};
-use crate::{Proxy, Region, Server, Topology, WorldSpec};
+use crate::{Code, Proxy, Region, Server, Topology, WorldSpec};
 
 use addresses::address;
+pub use addresses::undialable;
 
 /// Checks everything; a topology comes out when nothing was noted.
 pub(crate) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) -> Option<Topology> {
@@ -30,11 +32,24 @@ pub(crate) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) -> Option
     regions::check(&regions, &raw.world, mistakes);
     tiling::check(&regions, cells, mistakes);
     ownership::check(&regions, raw, mistakes);
-    if mistakes.is_empty() {
-        build(raw, &regions)
-    } else {
-        None
+    if !mistakes.is_empty() {
+        return None;
     }
+    let topology = build(raw, &regions)?;
+    mistakes.extend(too_long(&topology));
+    Some(topology)
+}
+
+/// Bundles hold the topology written out with every port filled in, which may be longer than what the operator wrote.
+fn too_long(topology: &Topology) -> Option<Diagnostic> {
+    let bytes = topology.clone().with_ports(&mut |_, _| u16::MAX).to_toml().len();
+    (bytes > FILE_BYTES_MAX).then(|| {
+        let message =
+            format!("written out, the topology has {bytes} bytes; at most {FILE_BYTES_MAX} fit a bundle");
+        Diagnostic::new(Code::TooMany, message)
+            .at(&(0..0), "")
+            .help("divide the world by a [grid], shorten names, or name fewer standbys")
+    })
 }
 
 fn build(raw: &RawTopology, regions: &[RawRegion]) -> Option<Topology> {
@@ -44,7 +59,12 @@ fn build(raw: &RawTopology, regions: &[RawRegion]) -> Option<Topology> {
         .iter()
         .map(|raw| region(raw, &servers))
         .collect::<Option<_>>()?;
-    Some(Topology::new(world(raw)?, servers, proxies, regions))
+    let topology = Topology::new(world(raw)?, servers, proxies, regions);
+    let Some(grid) = &raw.grid else {
+        return Some(topology);
+    };
+    let (columns, rows) = (grid.columns.as_ref()?.value, grid.rows.as_ref()?.value);
+    Some(topology.cut_by(columns, rows))
 }
 
 fn world(raw: &RawTopology) -> Option<WorldSpec> {

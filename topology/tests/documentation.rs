@@ -42,7 +42,10 @@ fn the_page_has_every_code_with_its_explanation_and_no_other() {
     let rows: Vec<_> = codes.lines().filter(|line| line.starts_with("| RM")).collect();
     let wanted: Vec<_> = Code::ALL
         .iter()
-        .map(|code| format!("| {code} | {} | {} |", code.title(), code.explanation()))
+        .map(|code| {
+            let (title, why, remedy) = (code.title(), code.why(), code.remedy());
+            format!("| {code} | {title} | {why} | {remedy} |")
+        })
         .collect();
     assert_eq!(rows, wanted);
 }

@@ -92,5 +92,42 @@ fn free_ports_are_filled_in_and_written_out() {
 fn a_grid_written_out_is_the_same_topology() {
     let (name, text) = example("four-by-four.toml");
     let topology = parse(&name, &text).unwrap();
-    assert_eq!(parse("again.toml", &topology.to_toml()).unwrap(), topology);
+    let written = topology.to_toml();
+    assert_eq!(parse("again.toml", &written).unwrap(), topology);
+    assert!(
+        written.contains("[grid]"),
+        "a grid stays as short as it was: {written}"
+    );
+}
+
+#[test]
+fn the_largest_grid_that_passes_the_check_fits_a_bundle_with_every_port() {
+    let names: Vec<String> = (1..=256)
+        .map(|n| format!("{:x<32}", format!("server-{n}")))
+        .collect();
+    let mut text =
+        "[world]\nname = \"w\"\nsize = [1024, 1024]\ncell_size = 1\nview_rings = 7\nborder_cells = 8\n\
+                    tick_hz = 60\nhandover_margin = 0.25\n"
+            .to_owned();
+    for (at, name) in names.iter().enumerate() {
+        let number = at + 1;
+        text += &format!(
+            "[[server]]\nname=\"{name}\"\nnumber={number}\npeer=\"127.0.0.1:0\"\nproxy=\"127.0.0.1:0\"\n"
+        );
+        let number = 257 + at;
+        let proxy = name.replace("server", "edge");
+        text += &format!("[[proxy]]\nname=\"{proxy}\"\nnumber={number}\nshards=4\ntcp=\"127.0.0.1:0\"\n");
+        text += "udp=\"127.0.0.1:0\"\nhttp=\"127.0.0.1:0\"\n";
+    }
+    let cells: Vec<_> = (0..1024).map(|at| format!("{:?}", names[at / 4])).collect();
+    text += &format!(
+        "[grid]\ncolumns = 32\nrows = 32\nservers = [{}]\n",
+        cells.join(",")
+    );
+    let filled = parse("largest.toml", &text)
+        .unwrap()
+        .with_ports(&mut |_, _| 65_535);
+    let written = filled.to_toml();
+    assert!(written.len() <= topology::limits::FILE_BYTES_MAX);
+    assert_eq!(parse("again.toml", &written).unwrap(), filled);
 }

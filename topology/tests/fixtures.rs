@@ -1,7 +1,7 @@
 //! Every kind of mistake in a file of its own, with the report an operator gets, to the letter. After a change of
 //! wording `BLESS=1 cargo test -p topology --test fixtures` writes the reports anew: read the difference before committing.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,14 +87,21 @@ fn every_mistake_says_where_and_what_to_do() {
 }
 
 #[test]
-fn every_code_is_explained_and_no_other() {
+fn every_code_is_explained_with_what_to_do_and_no_other() {
+    // What to do begins with a verb; a new one is entered here.
+    let verbs = [
+        "Add", "Connect", "Correct", "Describe", "Give", "Keep", "Look", "Move", "Name", "Put", "Rename",
+        "Take", "Widen", "Write",
+    ];
     for code in Code::ALL {
-        assert!(
-            explain(&code.to_string()).is_some_and(|text| text.len() > 40),
-            "{code}"
-        );
+        let (why, remedy) = (code.why(), code.remedy());
+        assert!(why.len() > 20 && why.ends_with('.'), "{code}: {why}");
+        let verb = remedy.split([' ', ',']).next().unwrap_or_default();
+        assert!(verbs.contains(&verb) && remedy.ends_with('.'), "{code}: {remedy}");
+        let text = explain(&code.to_string()).unwrap();
+        assert!(text.contains(why) && text.ends_with(remedy), "{text}");
     }
-    assert_eq!(explain("rm0028"), Some(Code::Gap.explanation()));
+    assert_eq!(explain("rm0028"), explain("RM0028"));
     assert_eq!(explain("RM0000"), None);
     assert_eq!(explain("gap"), None);
 }
@@ -112,6 +119,39 @@ fn a_file_too_long_for_a_bundle_is_not_looked_at() {
     let mistakes = parse("long.toml", &long).unwrap_err();
     assert_eq!(mistakes.diagnostics().len(), 1);
     assert_eq!(mistakes.diagnostics()[0].code, Code::TooMany);
+}
+
+/// As many regions as fit a file of this many bytes, densely written.
+fn dense(regions: usize) -> String {
+    let server = "s".repeat(32);
+    let head = format!(
+        "[world]\nname = \"w\"\nsize = [{regions}, 1]\ncell_size = 1\nview_rings = 1\nborder_cells = 1\ntick_hz = 1\n\
+         handover_margin = 0\n[[server]]\nname = \"{server}\"\nnumber = 1\npeer = \"[::1]:0\"\nproxy = \"[::1]:0\"\n\
+         [[proxy]]\nname = \"p\"\nnumber = 9\ntcp = \"[::1]:0\"\nudp = \"[::1]:0\"\nhttp = \"[::1]:0\"\n"
+    );
+    let region = |at: usize| {
+        let (name, number) = (format!("region-{at}"), at + 1);
+        format!("{{name=\"{name}\",number={number},min=[{at},0],max=[{number},1],server=\"{server}\"}}")
+    };
+    let list: Vec<_> = (0..regions).map(region).collect();
+    format!("region=[{}]\n{head}", list.join(","))
+}
+
+#[test]
+fn what_a_bundle_cannot_hold_written_out_is_refused_although_the_file_is_short() {
+    let text = dense(1024);
+    assert!(text.len() <= topology::limits::FILE_BYTES_MAX);
+    let mistakes = parse("dense.toml", &text).unwrap_err();
+    let [mistake] = mistakes.diagnostics() else {
+        panic!("{mistakes}");
+    };
+    assert_eq!(mistake.code, Code::TooMany);
+    assert!(
+        mistake.message.starts_with("written out, "),
+        "{}",
+        mistake.message
+    );
+    parse("fewer.toml", &dense(512)).unwrap();
 }
 
 #[test]

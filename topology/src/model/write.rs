@@ -35,7 +35,7 @@ impl Topology {
         self
     }
 
-    /// The topology as a file that parses to the same topology; a grid is written region by region.
+    /// The topology as a file that parses to the same topology.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = self.world_toml();
@@ -65,26 +65,37 @@ impl Topology {
                 format_args!("http = \"{}\"\nshards = {}\n", proxy.http, proxy.shards),
             );
         }
+        self.put_regions(&mut text);
+        text
+    }
+
+    fn put_regions(&self, text: &mut String) {
+        let name = |number| self.server(number).map_or("", |server| server.name.as_str());
+        if let Some([columns, rows]) = self.grid {
+            let servers: Vec<_> = self.regions.iter().map(|region| name(region.server)).collect();
+            return put(
+                text,
+                format_args!("\n[grid]\ncolumns = {columns}\nrows = {rows}\nservers = {servers:?}\n"),
+            );
+        }
         for region in &self.regions {
-            let name = |number| self.server(number).map_or("", |server| server.name.as_str());
             let standbys: Vec<_> = region.standbys.iter().map(|&number| name(number)).collect();
             put(
-                &mut text,
+                text,
                 format_args!(
                     "\n[[region]]\nname = \"{}\"\nnumber = {}\n",
                     region.name, region.number
                 ),
             );
             put(
-                &mut text,
+                text,
                 format_args!("min = {:?}\nmax = {:?}\n", region.rect.min, region.rect.max),
             );
             put(
-                &mut text,
+                text,
                 format_args!("server = \"{}\"\nstandby = {standbys:?}\n", name(region.server)),
             );
         }
-        text
     }
 
     fn world_toml(&self) -> String {

@@ -49,13 +49,27 @@ pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
 /// The address written like this, or why it cannot be one.
 pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     let address: SocketAddr = text.parse().map_err(|_| "not an IP address and a port")?;
-    if address.ip().is_unspecified() {
-        return Err("stands for every address of a machine, so nobody could dial it");
+    undialable(address.ip()).map_or(Ok(address), Err)
+}
+
+/// Why nobody can dial this address; `None` for one that may belong to a machine.
+#[must_use]
+pub fn undialable(ip: IpAddr) -> Option<&'static str> {
+    // An IPv4 address in the clothes of an IPv6 one is what it is.
+    let ip = ip.to_canonical();
+    if ip.is_unspecified() {
+        return Some("stands for every address of a machine, so nobody could dial it");
     }
-    if address.ip().is_multicast() {
-        return Err("a multicast address, nobody can dial it");
+    if ip.is_multicast() {
+        return Some("a multicast address, nobody can dial it");
     }
-    Ok(address)
+    match ip {
+        IpAddr::V4(ip) if ip.is_broadcast() => {
+            Some("stands for every machine of a network, nobody can dial it")
+        }
+        IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("stands for this network, so nobody could dial it"),
+        _ => None,
+    }
 }
 
 fn listeners(raw: &RawTopology) -> impl Iterator<Item = Listener<'_>> {
@@ -100,7 +114,7 @@ fn bound<'a>(listener: &Listener<'a>) -> Result<Option<Bound<'a>>, &'static str>
     let last = last.ok_or("its shards need ports above 65535")?;
     Ok(Some(Bound {
         transport: listener.transport,
-        ip: address.ip(),
+        ip: address.ip().to_canonical(),
         ports: address.port()..=last,
         written: listener.written,
     }))
