@@ -1,8 +1,11 @@
 //! `join.json`: all a client needs to know of a cluster before it knows anybody in it.
 
-use std::net::SocketAddr;
+use std::fs::File;
+use std::io::Read as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
+use protocol::Shown;
 use protocol::client_handshake::ClientTrust;
 use protocol::identity::{AuthorityKeys, AuthorityPublic};
 use protocol::ids::ClusterId;
@@ -11,10 +14,10 @@ use serde::{Deserialize, Serialize};
 /// The version of the format that this SDK reads.
 const VERSION: u32 = 1;
 /// A larger file is not a join file, bytes.
-const FILE_BYTES_MAX: u64 = 256 * 1024;
+const FILE_BYTES_MAX: usize = 256 * 1024;
 
 /// The file as written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JoinFile {
     /// Format, 1.
     pub version: u32,
@@ -25,21 +28,37 @@ pub struct JoinFile {
     /// Any of them will do.
     pub proxies: Vec<ProxyAddress>,
     /// Status pages of the nodes, in local clusters only.
-    #[serde(default)]
     pub observe: Vec<ObservedNode>,
 }
 
 /// Where a proxy takes players.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProxyAddress {
     /// Its name in the topology.
     pub name: String,
-    /// Its TCP address.
+    /// Its TCP address; a file may name the host, which is looked up when the file is read.
     pub tcp: SocketAddr,
 }
 
+/// The file before host names are looked up.
+#[derive(Deserialize)]
+struct Written {
+    version: u32,
+    cluster_id: String,
+    authority_public_key: String,
+    proxies: Vec<WrittenProxy>,
+    #[serde(default)]
+    observe: Vec<ObservedNode>,
+}
+
+#[derive(Deserialize)]
+struct WrittenProxy {
+    name: String,
+    tcp: String,
+}
+
 /// A node whose status may be read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedNode {
     /// Its name in the topology.
     pub name: String,
@@ -53,7 +72,7 @@ pub struct ObservedNode {
 #[derive(Debug, thiserror::Error)]
 pub enum JoinFileError {
     /// The file could not be read.
-    #[error("cannot read the join file {path}: {error}")]
+    #[error("cannot read the join file {}: {error}", Shown(path.display()))]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -61,15 +80,29 @@ pub enum JoinFileError {
         error: std::io::Error,
     },
     /// It is too large to be one.
-    #[error("{0} is too large to be a join file")]
-    TooLarge(PathBuf),
+    #[error("{} is larger than {FILE_BYTES_MAX} bytes, so it is no join file", Shown(.0))]
+    TooLarge(String),
     /// It is not JSON of this shape.
-    #[error("the join file {path} is malformed: {error}")]
+    #[error("{} is no join file: {error}", Shown(from))]
     Malformed {
-        /// Which file.
-        path: PathBuf,
+        /// The file or address it came from.
+        from: String,
         /// Where and what.
         error: serde_json::Error,
+    },
+    /// An address is neither `ADDRESS:PORT` nor `HOST:PORT`, or nobody knows the host.
+    #[error(
+        "the join file's proxy {} has the address `{}`, and it cannot be looked up: {error}",
+        Shown(name),
+        Shown(host)
+    )]
+    Resolve {
+        /// The proxy.
+        name: String,
+        /// Its address as written.
+        host: String,
+        /// What the system said.
+        error: std::io::Error,
     },
     /// It is of another version.
     #[error("the join file is of version {0}, this client reads version {VERSION}")]
@@ -80,7 +113,7 @@ pub enum JoinFileError {
 }
 
 impl JoinFile {
-    /// Reads a file.
+    /// Reads a file. Blocks while host names in it are looked up.
     ///
     /// # Errors
     /// `JoinFileError` names the file and what is wrong with it.
@@ -89,13 +122,34 @@ impl JoinFile {
             path: path.to_owned(),
             error,
         };
-        if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-            return Err(JoinFileError::TooLarge(path.to_owned()));
+        let mut text = Vec::new();
+        let file = File::open(path).map_err(unreadable)?;
+        let mut limited = file.take(FILE_BYTES_MAX as u64 + 1);
+        limited.read_to_end(&mut text).map_err(unreadable)?;
+        Self::parse(&path.to_string_lossy(), &text)
+    }
+
+    /// Reads the text of a file that came `from` somewhere. Blocks while host names in it are looked up.
+    ///
+    /// # Errors
+    /// `JoinFileError`; `Resolve` when no proxy at all can be looked up.
+    pub fn parse(from: &str, text: &[u8]) -> Result<Self, JoinFileError> {
+        if text.len() > FILE_BYTES_MAX {
+            return Err(JoinFileError::TooLarge(from.to_owned()));
         }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        serde_json::from_str(&text).map_err(|error| JoinFileError::Malformed {
-            path: path.to_owned(),
+        // Some editors put a mark before a text.
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+        let malformed = |error| JoinFileError::Malformed {
+            from: from.to_owned(),
             error,
+        };
+        let written: Written = serde_json::from_slice(text).map_err(malformed)?;
+        Ok(Self {
+            version: written.version,
+            cluster_id: written.cluster_id,
+            authority_public_key: written.authority_public_key,
+            proxies: looked_up(written.proxies)?,
+            observe: written.observe,
         })
     }
 
@@ -122,6 +176,34 @@ impl JoinFile {
     }
 }
 
+/// Any proxy will do, so one that cannot be looked up is left out while there are others.
+fn looked_up(written: Vec<WrittenProxy>) -> Result<Vec<ProxyAddress>, JoinFileError> {
+    let mut unknown = None;
+    let mut proxies = Vec::with_capacity(written.len());
+    for WrittenProxy { name, tcp } in written {
+        match address(&tcp) {
+            Ok(tcp) => proxies.push(ProxyAddress { name, tcp }),
+            Err(error) => {
+                let host = tcp;
+                unknown = Some(JoinFileError::Resolve { name, host, error });
+            }
+        }
+    }
+    match unknown {
+        Some(error) if proxies.is_empty() => Err(error),
+        _ => Ok(proxies),
+    }
+}
+
+/// One address of a host: of IPv4 where it has one, since a proxy listens on one address and most topologies name such.
+fn address(written: &str) -> std::io::Result<SocketAddr> {
+    let all: Vec<SocketAddr> = written.to_socket_addrs()?.collect();
+    let preferred = all.iter().find(|address| address.is_ipv4()).or(all.first());
+    preferred
+        .copied()
+        .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+}
+
 fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * N {
@@ -139,11 +221,41 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 mod tests {
     use super::*;
 
-    fn file() -> JoinFile {
-        let text = r#"{"version": 1, "cluster_id": "000102030405060708090a0b0c0d0e0f",
+    const TEXT: &str = r#"{"version": 1, "cluster_id": "000102030405060708090a0b0c0d0e0f",
             "authority_public_key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
             "proxies": [{"name": "edge-1", "tcp": "127.0.0.1:7000"}]}"#;
-        serde_json::from_str(text).unwrap()
+
+    fn file() -> JoinFile {
+        JoinFile::parse("join.json", TEXT.as_bytes()).unwrap()
+    }
+
+    fn with_hosts(hosts: [&str; 2]) -> Result<JoinFile, JoinFileError> {
+        let proxies = hosts
+            .map(|host| format!(r#"{{"name": "edge", "tcp": "{host}"}}"#))
+            .join(",");
+        let text = TEXT.replace(r#"{"name": "edge-1", "tcp": "127.0.0.1:7000"}"#, &proxies);
+        JoinFile::parse("join.json", text.as_bytes())
+    }
+
+    #[test]
+    fn a_mark_before_the_text_is_passed_over() {
+        let marked = format!("\u{feff}{TEXT}");
+        assert_eq!(JoinFile::parse("join.json", marked.as_bytes()).unwrap(), file());
+    }
+
+    #[test]
+    fn hosts_are_looked_up_and_one_that_nobody_knows_keeps_nobody_from_the_others() {
+        let join = with_hosts(["localhost:7000", "no port"]).unwrap();
+        assert!(join.addresses()[0].ip().is_loopback(), "{join:?}");
+        assert_eq!((join.proxies.len(), join.addresses()[0].port()), (1, 7000));
+        let error = with_hosts(["no port", "not\\u001bhere"]).unwrap_err().to_string();
+        assert!(error.contains("not\\u{1b}here"), "{error}");
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_join_file_can_have() {
+        let endless = JoinFile::read(Path::new("/dev/zero")).unwrap_err();
+        assert!(matches!(endless, JoinFileError::TooLarge(_)), "{endless}");
     }
 
     #[test]

@@ -15,14 +15,6 @@ pub(crate) enum JoinError {
     /// From an address.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// What the address gave is none.
-    #[error("{url} gave no join file: {error}")]
-    Malformed {
-        /// The address.
-        url: String,
-        /// Where and what.
-        error: serde_json::Error,
-    },
     /// Nobody to connect to.
     #[error("the join file names no proxy")]
     NoProxies,
@@ -32,6 +24,7 @@ impl JoinError {
     /// Whether it is the cluster that is missing, rather than the user's words that are wrong.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Http(HttpError::Io { .. } | HttpError::TimedOut(_)))
+            || matches!(self, Self::File(JoinFileError::Resolve { .. }))
     }
 }
 
@@ -42,10 +35,7 @@ impl JoinError {
 pub(crate) async fn read(file_or_url: &str) -> Result<JoinFile, JoinError> {
     let join = if file_or_url.contains("://") {
         let text = http::get(file_or_url).await?;
-        serde_json::from_slice(&text).map_err(|error| JoinError::Malformed {
-            url: file_or_url.to_owned(),
-            error,
-        })?
+        JoinFile::parse(file_or_url, &text)?
     } else {
         JoinFile::read(Path::new(file_or_url))?
     };

@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> ExitCode {
     match ended {
         Ok(verdict) => verdict.exit_code().into(),
         Err(error) => {
-            eprintln!("loadtest: {error}");
+            eprintln!("loadtest: {}", protocol::ShownLines(&error));
             error.exit_code().into()
         }
     }

@@ -1,5 +1,7 @@
 //! Why a run has no result, and the exit code that says so.
 
+use protocol::Shown;
+
 use crate::join::JoinError;
 use crate::report::Verdict;
 
@@ -47,7 +49,7 @@ pub(crate) enum RunError {
     #[error("cannot start: {0}")]
     Io(#[from] std::io::Error),
     /// The result could not be written.
-    #[error("cannot write {path}: {error}")]
+    #[error("cannot write {}: {error}", Shown(path.display()))]
     Output {
         /// Where to.
         path: std::path::PathBuf,

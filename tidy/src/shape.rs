@@ -65,6 +65,31 @@ fn function_name(chars: &[char], at: usize) -> Option<String> {
     (starts && !name.is_empty()).then_some(name)
 }
 
+/// Paths that a program prints as they are: one with escapes in its name would move the reader's cursor.
+#[must_use]
+pub fn raw_paths(sources: &[Source]) -> Vec<Complaint> {
+    let ours = [
+        "client/",
+        "common/",
+        "deploy/",
+        "gameserver/",
+        "loadtest/",
+        "proxy/",
+    ];
+    let product = sources
+        .iter()
+        .filter(|s| !s.test && ours.iter().any(|folder| s.path.starts_with(folder)));
+    let lines = product.flat_map(|s| s.product.lines().enumerate().map(move |(at, line)| (s, at, line)));
+    let raw = lines.filter(|(_, _, line)| line.contains(".display()") && !line.contains("Shown("));
+    raw.map(|(s, at, _)| {
+        Complaint::new(
+            format!("{}:{}", s.path, at + 1),
+            "print a path as `Shown(path.display())`, and hand one on as `to_string_lossy()`",
+        )
+    })
+    .collect()
+}
+
 /// Rust files that do not begin by saying why they exist.
 #[must_use]
 pub fn missing_headers(sources: &[Source]) -> Vec<Complaint> {
@@ -115,6 +140,21 @@ mod tests {
         let complaints = long_functions(&with(71));
         assert_eq!(complaints.len(), 1);
         assert_eq!(complaints[0].place, "a/src/x.rs:2");
+    }
+
+    #[test]
+    fn a_path_printed_raw_is_found_in_products_only() {
+        let at = |path, text| raw_paths(&[Source::new(path, text)]).len();
+        assert_eq!(at("common/x/src/y.rs", "print(path.display());"), 1);
+        assert_eq!(at("common/x/src/y.rs", "print(Shown(path.display()));"), 0);
+        assert_eq!(
+            at(
+                "common/x/src/y.rs",
+                "#[cfg(test)]\nmod tests { fn t() { path.display(); } }"
+            ),
+            0
+        );
+        assert_eq!(at("bench/src/y.rs", "print(path.display());"), 0);
     }
 
     #[test]

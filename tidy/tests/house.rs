@@ -81,6 +81,11 @@ fn every_file_says_why_it_exists() {
 }
 
 #[test]
+fn no_path_is_printed_raw() {
+    clean(&shape::raw_paths(&sources()));
+}
+
+#[test]
 fn no_test_is_ignored() {
     clean(&shape::ignored_tests(&sources()));
 }

@@ -13,6 +13,7 @@ use crate::cluster_file::{ClusterFile, ClusterFileError};
 use crate::data_dir::{BUNDLE_FILE, CERTIFICATE_FILE, VOUCHER_FILE};
 use crate::files::{self, Access, FileError, hex, parse_hex};
 use protocol::Entropy;
+use protocol::Shown;
 use protocol::entropy::array;
 use protocol::identity::{
     AuthorityKey, AuthorityKeys, CERTIFICATE_BYTES, DiskCertificate, NodePublic, Role, Validity,
@@ -47,7 +48,7 @@ pub enum AuthorityDirError {
     #[error(transparent)]
     Cluster(#[from] ClusterFileError),
     /// Key or state are not what they should be.
-    #[error("{}: {what}; restore the file, or start a new cluster in an empty directory", path.display())]
+    #[error("{}: {what}; restore the file, or start a new cluster in an empty directory", Shown(path.display()))]
     Content {
         /// The file.
         path: PathBuf,
@@ -148,7 +149,8 @@ impl AuthorityDir {
         }
         let state_path = path.join(STATE_FILE);
         let state = files::read(&state_path, STATE_BYTES_MAX, Access::Public)?;
-        let state = serde_json::from_slice(&state).map_err(|error| wrong(&state_path, &error.to_string()))?;
+        let state = serde_json::from_slice(files::unmarked(&state))
+            .map_err(|error| wrong(&state_path, &error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
             key,

@@ -1,6 +1,7 @@
 //! `cluster.json`: which cluster a directory belongs to, and whom its nodes trust.
 
 use crate::files::{self, Access, FileError, hex, parse_hex};
+use protocol::Shown;
 use protocol::identity::{AuthorityKeys, AuthorityPublic};
 use protocol::ids::ClusterId;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub enum ClusterFileError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Its content.
-    #[error("{}: {what}; restore the file that was made with the cluster", path.display())]
+    #[error("{}: {what}; restore the file that was made with the cluster", Shown(path.display()))]
     Content {
         /// The file.
         path: PathBuf,
@@ -58,7 +59,8 @@ impl ClusterFile {
             path: path.clone(),
             what,
         };
-        let raw: Raw = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let raw: Raw =
+            serde_json::from_slice(files::unmarked(&bytes)).map_err(|error| wrong(error.to_string()))?;
         if raw.version != VERSION {
             return Err(wrong(format!("version {} is not {VERSION}", raw.version)));
         }

@@ -11,9 +11,10 @@
 
 use crate::cluster_file::{ClusterFile, ClusterFileError};
 use crate::files::{self, Access, FileError};
+use protocol::Shown;
 use protocol::identity::{
-    CERTIFICATE_BYTES, CertificateError, Clock, DiskCertificate, Role, RoleVoucher, VOUCHER_BYTES,
-    VerifiedCertificate, VoucherError,
+    CERTIFICATE_BYTES, CertificateError, Clock, DiskCertificate, OutsideValidity, Role, RoleVoucher,
+    VOUCHER_BYTES, VerifiedCertificate, VoucherError,
 };
 use protocol::ids::{NodeNumber, NodeUuid};
 use protocol::limits::TOPOLOGY_BUNDLE_BYTES_MAX;
@@ -37,7 +38,7 @@ pub enum DataDirError {
     #[error(transparent)]
     Cluster(#[from] ClusterFileError),
     /// Its parts are of different clusters.
-    #[error("{} is the data directory of another cluster: {file} is not signed by the authority that cluster.json names; use the directory made for this cluster", path.display())]
+    #[error("{} is the data directory of another cluster: {file} is not signed by the authority that cluster.json names; use the directory made for this cluster", Shown(path.display()))]
     AnotherCluster {
         /// The directory.
         path: PathBuf,
@@ -45,31 +46,37 @@ pub enum DataDirError {
         file: &'static str,
     },
     /// The certificate cannot be used.
-    #[error("{}: {source}; have the operator issue a new certificate", path.display())]
+    #[error("{}: {source}; {remedy}", Shown(path.display()))]
     Certificate {
         /// The file.
         path: PathBuf,
         /// Why.
         source: CertificateError,
+        /// What to do.
+        remedy: String,
     },
     /// The voucher cannot be used.
-    #[error("{}: {source}; have the operator issue a new role voucher", path.display())]
+    #[error("{}: {source}; {remedy}", Shown(path.display()))]
     Voucher {
         /// The file.
         path: PathBuf,
         /// Why.
         source: VoucherError,
+        /// What to do.
+        remedy: String,
     },
     /// The bundle cannot be used.
-    #[error("{}: {source}; fetch a current topology bundle from the operator", path.display())]
+    #[error("{}: {source}; {remedy}", Shown(path.display()))]
     Bundle {
         /// The file.
         path: PathBuf,
         /// Why.
         source: BundleError,
+        /// What to do.
+        remedy: String,
     },
     /// The node is not who `--name` says, or may not do what the command line says.
-    #[error("{}: {what}; correct --name and --data, or the topology", path.display())]
+    #[error("{}: {what}; correct --name and --data, or the topology", Shown(path.display()))]
     NotThisNode {
         /// The directory.
         path: PathBuf,
@@ -102,13 +109,12 @@ impl DataDir {
     /// # Errors
     /// `DataDirError`: the first contradiction found; nothing has been said to any peer then.
     pub fn open(path: &Path, name: &str, role: Role, wall_ms: u64) -> Result<Self, DataDirError> {
-        let clock = Clock::of_node(wall_ms);
         let cluster = ClusterFile::read(path)?;
-        let (certificate, verified) = read_certificate(path, &cluster, clock)?;
-        let view = read_bundle(path, &cluster, clock)?;
+        let (certificate, verified) = read_certificate(path, &cluster, wall_ms)?;
+        let view = read_bundle(path, &cluster, wall_ms)?;
         let number = number_of(path, name, role, &verified, &view)?;
         let voucher = match role {
-            Role::Proxy => Some(read_voucher(path, &cluster, verified.uuid(), clock)?),
+            Role::Proxy => Some(read_voucher(path, &cluster, verified.uuid(), wall_ms)?),
             _ => None,
         };
         Ok(Self {
@@ -143,10 +149,24 @@ impl DataDir {
     }
 }
 
+/// What to do about a paper that does not count: what is wrong may be this host's clock.
+fn renew(paper: &str, outside: Option<OutsideValidity>, wall_ms: u64) -> String {
+    let now = crate::clock::utc(wall_ms);
+    match outside {
+        Some(OutsideValidity::NotYet) => {
+            format!("this host's clock is behind: it says {now}; set it right, and start the node again")
+        }
+        Some(OutsideValidity::Expired) => format!(
+            "have the operator issue a new {paper}; if this one is new, the host's clock is ahead: it says {now}"
+        ),
+        None => format!("have the operator issue a new {paper}"),
+    }
+}
+
 fn read_certificate(
     folder: &Path,
     cluster: &ClusterFile,
-    clock: Clock,
+    wall_ms: u64,
 ) -> Result<(DiskCertificate, VerifiedCertificate), DataDirError> {
     let path = folder.join(CERTIFICATE_FILE);
     let bytes = zeroize::Zeroizing::new(files::read(&path, CERTIFICATE_BYTES, Access::Secret)?);
@@ -155,29 +175,41 @@ fn read_certificate(
             path: folder.to_owned(),
             file: CERTIFICATE_FILE,
         },
-        source => DataDirError::Certificate {
-            path: path.clone(),
-            source,
-        },
+        source => {
+            let outside = match source {
+                CertificateError::OutsideValidity(outside) => Some(outside),
+                _ => None,
+            };
+            DataDirError::Certificate {
+                path: path.clone(),
+                source,
+                remedy: renew("certificate", outside, wall_ms),
+            }
+        }
     };
     let certificate = DiskCertificate::parse(&bytes).map_err(refused)?;
     let verified = certificate
         .wire()
-        .verify(&cluster.authorities, cluster.cluster_id, clock)
+        .verify(&cluster.authorities, cluster.cluster_id, Clock::of_node(wall_ms))
         .map_err(refused)?;
     Ok((certificate, verified))
 }
 
-fn read_bundle(folder: &Path, cluster: &ClusterFile, clock: Clock) -> Result<TopologyView, DataDirError> {
+fn read_bundle(folder: &Path, cluster: &ClusterFile, wall_ms: u64) -> Result<TopologyView, DataDirError> {
     let path = folder.join(BUNDLE_FILE);
     let bytes = files::read(&path, TOPOLOGY_BUNDLE_BYTES_MAX, Access::Public)?;
+    let clock = Clock::of_node(wall_ms);
     TopologyView::open(&bytes, &cluster.authorities, cluster.cluster_id, clock).map_err(|source| match source
     {
         BundleError::NotSigned | BundleError::WrongCluster => DataDirError::AnotherCluster {
             path: folder.to_owned(),
             file: BUNDLE_FILE,
         },
-        source => DataDirError::Bundle { path, source },
+        source => {
+            let outside = matches!(source, BundleError::Expired).then_some(OutsideValidity::Expired);
+            let remedy = renew("topology bundle", outside, wall_ms);
+            DataDirError::Bundle { path, source, remedy }
+        }
     })
 }
 
@@ -185,7 +217,7 @@ fn read_voucher(
     folder: &Path,
     cluster: &ClusterFile,
     uuid: NodeUuid,
-    clock: Clock,
+    wall_ms: u64,
 ) -> Result<RoleVoucher, DataDirError> {
     let path = folder.join(VOUCHER_FILE);
     let bytes = files::read(&path, VOUCHER_BYTES, Access::Public)?;
@@ -194,11 +226,19 @@ fn read_voucher(
             path: folder.to_owned(),
             file: VOUCHER_FILE,
         },
-        source => DataDirError::Voucher {
-            path: path.clone(),
-            source,
-        },
+        source => {
+            let outside = match source {
+                VoucherError::OutsideValidity(outside) => Some(outside),
+                _ => None,
+            };
+            DataDirError::Voucher {
+                path: path.clone(),
+                source,
+                remedy: renew("role voucher", outside, wall_ms),
+            }
+        }
     };
+    let clock = Clock::of_node(wall_ms);
     let voucher = RoleVoucher::parse(&bytes).map_err(refused)?;
     voucher
         .verify(&cluster.authorities, cluster.cluster_id, uuid, Role::Proxy, clock)

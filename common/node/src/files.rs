@@ -1,5 +1,6 @@
 //! Files of data directories: written whole or not at all, secrets for their owner only, read with a limit.
 
+use protocol::Shown;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}; {remedy}", path.display())]
+    #[error("cannot read {}: {source}; {remedy}", Shown(path.display()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum FileError {
         remedy: &'static str,
     },
     /// It cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", Shown(path.display()))]
     Write {
         /// The file.
         path: PathBuf,
@@ -27,7 +28,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// It holds a secret, and others than its owner may read it.
-    #[error("{} holds a secret key and can be read by others (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display())]
+    #[error("{} holds a secret key and can be read by others (mode {mode:04o}); run: chmod 600 {}", Shown(path.display()), Shown(path.display()))]
     ReadableByOthers {
         /// The file.
         path: PathBuf,
@@ -35,13 +36,60 @@ pub enum FileError {
         mode: u32,
     },
     /// It is longer than such a file can be.
-    #[error("{} is larger than {limit_bytes} bytes, so it is not what its name says", path.display())]
+    #[error("{} is larger than {limit_bytes} bytes, so it is not what its name says", Shown(path.display()))]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// The most it may have.
         limit_bytes: usize,
     },
+}
+
+/// Why a text that an operator wrote cannot be read; whoever asked for it names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// What the system says.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// It is longer than such a text may be.
+    #[error("it has more than {0} bytes, the most that such a file may have")]
+    TooLarge(usize),
+    /// It is in another encoding.
+    #[error("line {0} is not UTF-8; save the file as UTF-8")]
+    NotUtf8(usize),
+}
+
+impl TextError {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Read(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Reads a text of at most `limit_bytes`: never more than one byte beyond it, whatever the file is.
+///
+/// # Errors
+/// `TextError`, with what to do.
+pub fn read_text(path: &Path, limit_bytes: usize) -> Result<String, TextError> {
+    let bytes = read_limited(&File::open(path)?, limit_bytes)?.ok_or(TextError::TooLarge(limit_bytes))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        TextError::NotUtf8(1 + good.iter().filter(|byte| **byte == b'\n').count())
+    })
+}
+
+/// All of a file; `None` when it has more than `limit_bytes`.
+fn read_limited(file: &File, limit_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    file.take(limit_bytes as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= limit_bytes).then_some(bytes))
+}
+
+/// The bytes of a text without the mark that some editors put before it.
+#[must_use]
+pub fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
 /// Who may read a file.
@@ -74,17 +122,11 @@ pub fn read(path: &Path, limit_bytes: usize, access: Access) -> Result<Vec<u8>, 
             mode,
         });
     }
-    let mut bytes = Vec::new();
-    file.take(limit_bytes as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() > limit_bytes {
-        return Err(FileError::TooLarge {
-            path: path.to_owned(),
-            limit_bytes,
-        });
-    }
-    Ok(bytes)
+    let bytes = read_limited(&file, limit_bytes).map_err(failed)?;
+    bytes.ok_or_else(|| FileError::TooLarge {
+        path: path.to_owned(),
+        limit_bytes,
+    })
 }
 
 /// Writes a file so that a crash leaves the old one or the new one.
@@ -165,6 +207,36 @@ mod tests {
             fs::read_dir(folder.path().join("a")).unwrap().count(),
             1,
             "nothing is left behind"
+        );
+    }
+
+    #[test]
+    fn a_text_is_read_up_to_its_limit_and_never_further() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.toml");
+        let said = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            read_text(&path, 8).map_err(|error| error.to_string())
+        };
+        assert_eq!(said(b"12345678").unwrap(), "12345678");
+        assert!(said(b"123456789").unwrap_err().contains("more than 8 bytes"));
+        assert!(
+            said(b"a\nb\n\xff")
+                .unwrap_err()
+                .starts_with("line 3 is not UTF-8")
+        );
+        // Without an end: whoever reads all of it never comes back.
+        let endless = read_text(Path::new("/dev/zero"), 8).unwrap_err();
+        assert!(matches!(endless, TextError::TooLarge(8)), "{endless}");
+        assert!(
+            read_text(&folder.path().join("none"), 8)
+                .unwrap_err()
+                .is_missing()
+        );
+        assert!(read_text(folder.path(), 8).is_err_and(|error| !error.is_missing()));
+        assert_eq!(
+            (unmarked(b"\xef\xbb\xbf{}"), unmarked(b"{}")),
+            (&b"{}"[..], &b"{}"[..])
         );
     }
 

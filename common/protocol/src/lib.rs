@@ -21,8 +21,10 @@ pub mod keys;
 pub mod limits;
 pub mod message;
 pub mod node_handshake;
+pub mod shown;
 pub mod ticket;
 pub mod wire;
 
 pub use code::Code;
 pub use entropy::Entropy;
+pub use shown::{Shown, ShownLines};

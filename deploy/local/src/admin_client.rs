@@ -18,7 +18,11 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> 
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    stream.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer)?;
+    if answer.len() as u64 > ANSWER_BYTES_MAX {
+        let what = format!("{address}{path} answers more than {ANSWER_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
     split(&String::from_utf8_lossy(&answer)).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidData,

@@ -42,7 +42,7 @@ impl ChildSpec {
             .iter()
             .filter(|argument| !argument.starts_with("--parent="));
         let words = environment
-            .chain([quoted(&program.display().to_string())])
+            .chain([quoted(&program.to_string_lossy())])
             .chain(own.map(|argument| quoted(argument)));
         words.collect::<Vec<_>>().join(" ")
     }
@@ -53,6 +53,10 @@ fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,@+".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
+    }
+    if word.chars().any(char::is_control) {
+        let escaped: String = word.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+        return format!("$'{escaped}'");
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }

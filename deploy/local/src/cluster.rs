@@ -10,6 +10,7 @@ use crate::{Child, ChildSpec, admin_client, nodes};
 use nix::sys::signal::Signal;
 use node::files::FileError;
 use node::life::Exit;
+use protocol::Shown;
 use protocol::identity::Role;
 use serde_json::Value;
 use std::io;
@@ -36,7 +37,7 @@ pub enum ClusterError {
     #[error(transparent)]
     File(#[from] FileError),
     /// No such process can be started.
-    #[error("cannot start `{name}` from {}: {source}", program.display())]
+    #[error("cannot start `{name}` from {}: {source}", Shown(program.display()))]
     Spawn {
         /// The node.
         name: String,

@@ -8,6 +8,7 @@
 //! join.json          what players and the swarm need
 //! ```
 
+use protocol::Shown;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -30,19 +31,19 @@ pub enum DataRootError {
     /// Somebody else's.
     #[error(
         "{} is not the data directory of a local cluster (it has content, and no file {MARKER_FILE}); name a new or empty directory with --data",
-        .0.display()
+        Shown(.0.display())
     )]
     Foreign(PathBuf),
     /// A file of somebody else's is called as our marker is.
     #[error(
         "{} is not the data directory of a local cluster (its file {MARKER_FILE} was not written by Regionmesh); name a new or empty directory with --data",
-        .0.display()
+        Shown(.0.display())
     )]
     ForeignMarker(PathBuf),
     /// Another version's.
     #[error(
         "{} was made by another version of Regionmesh, whose data has version {version}; this one writes version 1. Use that one, or name another directory with --data",
-        path.display()
+        Shown(path.display())
     )]
     AnotherVersion {
         /// The directory.
@@ -51,10 +52,13 @@ pub enum DataRootError {
         version: u32,
     },
     /// A cluster runs in it.
-    #[error("a cluster is running in {}; end it first, or name another directory with --data", .0.display())]
+    #[error("a cluster is running in {}; end it first, or name another directory with --data", Shown(.0.display()))]
     InUse(PathBuf),
+    /// Children are told of it on their command lines, which are text here.
+    #[error("the path {} holds bytes that are not UTF-8; name another directory with --data", Shown(.0.display()))]
+    NotUtf8(PathBuf),
     /// The system refuses.
-    #[error("cannot use {} as data directory: {source}; name another one with --data", path.display())]
+    #[error("cannot use {} as data directory: {source}; name another one with --data", Shown(path.display()))]
     Io {
         /// The directory or a file in it.
         path: PathBuf,
@@ -77,9 +81,11 @@ impl DataRoot {
             path: path.to_owned(),
             source,
         };
+        is_text(path)?;
         fs::create_dir_all(path).map_err(failed)?;
         // Children get the path on their command lines and may run elsewhere.
         let path = &path.canonicalize().map_err(failed)?;
+        is_text(path)?;
         let marker = path.join(MARKER_FILE);
         if !marker.exists() && fs::read_dir(path).map_err(failed)?.next().is_some() {
             return Err(DataRootError::Foreign(path.clone()));
@@ -135,6 +141,13 @@ impl DataRoot {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+fn is_text(path: &Path) -> Result<(), DataRootError> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(DataRootError::NotUtf8(path.to_owned())),
     }
 }
 
@@ -200,6 +213,17 @@ mod tests {
                 MARKER_TEXT
             );
         }
+    }
+
+    #[test]
+    fn a_directory_whose_path_is_no_text_is_refused_and_left_alone() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff\x1b[2J"));
+        let error = DataRoot::open(&path).unwrap_err();
+        assert!(matches!(error, DataRootError::NotUtf8(_)), "{error}");
+        assert!(error.to_string().contains("\\u{1b}[2J holds bytes"), "{error}");
+        assert!(!path.exists());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use node::cluster_file::ClusterFile;
 use node::data_dir::{DataDir, DataDirError};
 use node::files::{self, Access, FileError};
 use node::ports::PortFinder;
+use protocol::Shown;
 use protocol::identity::Role;
 use protocol::ids::ClusterId;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,8 +37,8 @@ pub enum IssueError {
     /// A node's directory of some other cluster.
     #[error(
         "{} is the data directory of another cluster: its cluster.json names another one than {}; remove it, or name another directory with --data",
-        path.display(),
-        root.display()
+        Shown(path.display()),
+        Shown(root.display())
     )]
     AnotherCluster {
         /// The node's directory.
@@ -46,7 +47,7 @@ pub enum IssueError {
         root: PathBuf,
     },
     /// The topology of the last time.
-    #[error("{}: {reason}; restore the file, or begin anew with --fresh", path.display())]
+    #[error("{}: {reason}; restore the file, or begin anew with --fresh", Shown(path.display()))]
     Previous {
         /// The file.
         path: PathBuf,
@@ -56,7 +57,7 @@ pub enum IssueError {
     /// Players stand at places of another world.
     #[error(
         "{} holds the world `{held}` with other regions than the topology's `{given}`; use the old topology, another --data, or --fresh to begin anew",
-        root.display()
+        Shown(root.display())
     )]
     AnotherWorld {
         /// The data directory.
@@ -121,9 +122,9 @@ fn previous(root: &DataRoot) -> Result<Option<Topology>, IssueError> {
         path: path.clone(),
         reason,
     };
-    let text = match std::fs::read_to_string(&path) {
+    let text = match files::read_text(&path, topology::limits::FILE_BYTES_MAX) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.is_missing() => return Ok(None),
         Err(error) => return Err(wrong(error.to_string())),
     };
     let first = |mistakes: Mistakes| match mistakes.diagnostics().first() {

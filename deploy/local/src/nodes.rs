@@ -3,7 +3,9 @@
 use crate::issue::Issued;
 use crate::{Child, ChildSpec, Ended, admin_client, ports};
 use node::authority_dir::IssuedNode;
+use protocol::Shown;
 use protocol::identity::Role;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -64,7 +66,7 @@ impl LocalNode {
         }
         match admin_client::get(self.addresses.admin, "/readyz") {
             Ok((200, _)) => Progress::Ready,
-            Ok((_, reasons)) => Progress::Waiting(reasons.trim().replace('\n', ", ")),
+            Ok((_, reasons)) => Progress::Waiting(Shown(reasons.trim().replace('\n', ", ")).to_string()),
             Err(_) => Progress::Waiting("does not answer yet".to_owned()),
         }
     }
@@ -78,9 +80,9 @@ pub(crate) fn of(issued: &Issued, root: &Path, environment: &[(String, String)])
         let arguments = [
             role_name(node.role).to_owned(),
             format!("--name={}", node.name),
-            format!("--data={}", node.data.display()),
+            format!("--data={}", text(&node.data)),
             format!("--admin={admin}"),
-            format!("--store={}", root.join(STORE_FILE).display()),
+            format!("--store={}", text(&root.join(STORE_FILE))),
             format!("--parent={}", std::process::id()),
         ];
         LocalNode {
@@ -99,6 +101,11 @@ pub(crate) fn of(issued: &Issued, root: &Path, environment: &[(String, String)])
         }
     };
     issued.nodes.iter().map(node).collect()
+}
+
+/// A path below the data directory, which is UTF-8 or would not have been opened.
+fn text(path: &Path) -> Cow<'_, str> {
+    path.to_string_lossy()
 }
 
 fn role_name(role: Role) -> &'static str {

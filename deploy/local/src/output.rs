@@ -1,5 +1,6 @@
 //! Where the lines of children go: to the terminal behind the node's name, or to a file for each node.
 
+use protocol::ShownLines;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
@@ -96,13 +97,15 @@ impl Output {
     }
 }
 
-/// The next line without its end, at most `LINE_BYTES_MAX` of it; bytes that are no text are replaced.
+/// The next line without its end, at most `LINE_BYTES_MAX` of it; bytes that are no text are replaced, and what would act
+/// on a terminal is escaped.
 fn next_line(source: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     if source.take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)? == 0 {
         return Ok(None);
     }
-    Ok(Some(String::from_utf8_lossy(&bytes).trim_end().to_owned()))
+    let line = String::from_utf8_lossy(&bytes);
+    Ok(Some(ShownLines(line.trim_end()).to_string()))
 }
 
 /// One write for the whole line, so that lines of several children never mix.

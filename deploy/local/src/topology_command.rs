@@ -1,8 +1,11 @@
 //! `regionmesh topology check` and `explain`: prints what the topology crate finds.
 
 use crate::command_line::TopologyCommand;
-use node::life::Exit;
+use node::files;
+use node::life::{Exit, Failure};
+use protocol::{Shown, ShownLines};
 use std::io::{IsTerminal, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use topology::Colour;
 
@@ -22,17 +25,20 @@ pub(crate) fn colour(stream: &impl IsTerminal) -> Colour {
     }
 }
 
-fn check(file: &std::path::Path) -> ExitCode {
-    let text = match std::fs::read_to_string(file) {
+/// The text of a topology file: no more of it than a topology can have.
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
+    files::read_text(file, topology::limits::FILE_BYTES_MAX).map_err(|error| {
+        let file = Shown(file.display());
+        Failure::bad_input(format!("cannot read the topology file {file}: {error}"))
+    })
+}
+
+fn check(file: &Path) -> ExitCode {
+    let text = match read(file) {
         Ok(text) => text,
-        Err(error) => {
-            return refuse(&format!(
-                "cannot read the topology file {}: {error}",
-                file.display()
-            ));
-        }
+        Err(failure) => return refuse(&failure.message),
     };
-    let name = file.display().to_string();
+    let name = Shown(file.display()).to_string();
     let checked = topology::check(&name, &text, colour(&std::io::stderr()));
     if checked.exit_code == 0 {
         let _ = std::io::stdout().write_all(checked.report.as_bytes());
@@ -51,6 +57,6 @@ fn explain(code: &str) -> ExitCode {
 }
 
 fn refuse(sentence: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {sentence}");
+    let _ = writeln!(std::io::stderr(), "error: {}", ShownLines(sentence));
     Exit::BadInput.into()
 }

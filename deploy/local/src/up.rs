@@ -4,7 +4,8 @@ use crate::command_line::UpArguments;
 use anyhow::anyhow;
 use local_cluster::{Child, ChildSpec, Cluster, ClusterError, ClusterOptions, Ended, Output, Start};
 use nix::sys::signal::Signal;
-use node::life::{Exit, Failure, Shutdown, drain_on_signals};
+use node::life::{Exit, Shutdown, drain_on_signals};
+use protocol::Shown;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -52,13 +53,8 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
         .map_err(|error| anyhow!("cannot find the program that is running: {error}"))?;
     let mut options = ClusterOptions::new(program, arguments.data.clone());
     if let Some(file) = &arguments.topology {
-        options.topology_name = file.display().to_string();
-        options.topology = std::fs::read_to_string(file).map_err(|error| {
-            Failure::bad_input(format!(
-                "cannot read the topology file {}: {error}",
-                file.display()
-            ))
-        })?;
+        options.topology_name = Shown(file.display()).to_string();
+        options.topology = crate::topology_command::read(file)?;
     }
     options.start = if arguments.fresh {
         Start::Fresh
@@ -80,7 +76,7 @@ fn say_ready(cluster: &Cluster) {
         "ready: {} nodes; proxies: {}; join file: {}",
         cluster.addresses().count(),
         proxies.join(", "),
-        cluster.join_file().display()
+        Shown(cluster.join_file().display())
     ));
 }
 
@@ -91,7 +87,7 @@ fn start_swarm(cluster: &Cluster, arguments: &UpArguments) -> Result<Option<Chil
     }
     let mut command_line = vec![
         "loadtest".to_owned(),
-        format!("--join={}", cluster.join_file().display()),
+        format!("--join={}", cluster.join_file().to_string_lossy()),
         format!("--players={}", arguments.players),
         format!("--parent={}", std::process::id()),
     ];

@@ -87,6 +87,73 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_topology_without_an_end_is_read_no_further_than_a_topology_can_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless = refused(&folder.path().join("d"), &["--topology", "/dev/zero"]);
+    let (code, _, checked) = finish(&["topology", "check", "/dev/zero"]);
+    assert_eq!(code, 2);
+    for error in [endless, checked] {
+        assert!(
+            error.contains("cannot read the topology file /dev/zero: it has more than 131072 bytes"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn names_of_files_cannot_act_on_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let evil = "a\u{1b}[2J\u{1b}]0;owned\u{7}\nerror: b\u{202e}.toml";
+    let topology = folder.path().join(evil);
+    let name = topology.to_str().unwrap().to_owned();
+    let data = folder.path().join("d");
+    let data = data.to_str().unwrap();
+    let config = ["proxy", "--name=n", "--data=/x", "--config", &name];
+    let up = ["up", "--players=0", "--data", data, "--topology", &name];
+    let join = ["loadtest", "--players=1", "--join", &name];
+    let all: [&[&str]; 4] = [&["topology", "check", &name], &up, &config, &join];
+    for text in [
+        None,
+        Some("x = 1\n"),
+        Some("\u{1b}[2J = \"\u{9b}2J\"\n[node]\n\"\u{1b}[2J\" = 1\n"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&topology, text).unwrap();
+        }
+        for arguments in all {
+            let (code, out, error) = finish(arguments);
+            assert_eq!((code, out.as_str()), (2, ""), "{arguments:?} {error}");
+            let acts = |letter: char| letter.is_control() && letter != '\n' || letter == '\u{202e}';
+            assert!(!error.contains(acts), "{arguments:?} {error:?}");
+            assert!(
+                !error.contains("\nerror: b"),
+                "a name begins no line of its own: {error}"
+            );
+        }
+    }
+    let (code, _, error) = finish(&["up", "--players=0", "--for=1", "--data", "/dev/null/\u{1b}[2J"]);
+    assert!(code == 2 && !error.contains('\u{1b}'), "{error:?}");
+}
+
+#[test]
+fn a_path_that_is_no_text_is_refused_before_anything_is_made() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+    for (command, flag) in [("up", "--data"), ("proxy", "--data"), ("gameserver", "--store")] {
+        let output = std::process::Command::new(support::program())
+            .args([command, flag])
+            .arg(&data)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(flag) && error.contains("not UTF-8"), "{error}");
+    }
+    assert!(!data.exists());
+}
+
+#[test]
 fn a_system_error_is_said_once_and_more_bots_than_a_swarm_has_start_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

@@ -109,6 +109,22 @@ fn expired_papers_are_refused() {
 }
 
 #[test]
+fn a_clock_that_is_behind_is_told_of_and_no_new_paper_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = issue(folder.path(), 1, NOW_MS);
+    let message = refusal(&nodes[0].data, "gs-a", Role::GameServer, NOW_MS - DAY_MS);
+    let now = crate::clock::utc(NOW_MS - DAY_MS);
+    assert!(
+        message.contains(&format!("clock is behind: it says {now}")),
+        "{message}"
+    );
+    assert!(!message.contains("issue a new"), "{message}");
+    // A clock that is ahead looks like a paper that is over.
+    let message = refusal(&nodes[0].data, "gs-a", Role::GameServer, NOW_MS + 91 * DAY_MS);
+    assert!(message.contains("clock is ahead: it says "), "{message}");
+}
+
+#[test]
 fn a_key_file_that_others_can_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = issue(folder.path(), 1, NOW_MS);

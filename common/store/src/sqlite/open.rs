@@ -1,5 +1,6 @@
 //! Opening the file: private to its user, migrated by one process at a time, refused with a clear sentence.
 
+use protocol::Shown;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -32,7 +33,7 @@ const STATEMENTS_KEPT: usize = 64;
 
 /// Why a file could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open the store {}: {cause}", path.display())]
+#[error("cannot open the store {}: {cause}", Shown(path.display()))]
 pub struct OpenError {
     /// The file.
     pub path: PathBuf,
