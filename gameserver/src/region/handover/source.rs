@@ -1,6 +1,7 @@
 //! The source's side of a handover (A): freeze, prepare, commit by CAS, and what to do when no answer comes.
 
 use protocol::cell::RemoveReason;
+use protocol::geometry::Position;
 use protocol::ids::{AttemptId, NodeNumber, RegionNumber, UserId};
 use protocol::message::checked::CheckedClaims;
 use protocol::message::handover::{Passenger, Prepare};
@@ -44,12 +45,24 @@ impl RegionState {
             }
         }
         for (user, at) in crossing {
-            let region = self.config.topology.region_at(at).number;
+            let region = self.next_region(at);
             match self.neighbourhood.reachable(region) {
                 Some(to) => self.depart(user, to),
                 None => self.hold_inside(user),
             }
         }
+    }
+
+    /// Where a player goes who stands there. Whoever is faster than the next region is wide has walked over it within a
+    /// tick, and goes there all the same: only neighbours are known here.
+    fn next_region(&self, at: Position) -> RegionNumber {
+        let topology = &self.config.topology;
+        let region = topology.region_at(at).number;
+        if topology.neighbours(self.config.number).contains(&region) {
+            return region;
+        }
+        let nearest = self.rect.clamp(at, -self.margin - PUSH_BACK);
+        topology.region_at(nearest).number
     }
 
     /// Nobody serves the other side: the player gets no further than the margin, and its commands go on.

@@ -1,5 +1,7 @@
 //! Handovers, with everything that can happen to their messages.
 
+use std::sync::Arc;
+
 use protocol::demo;
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
@@ -53,6 +55,33 @@ fn a_player_walks_from_region_to_region_and_is_never_in_both_or_in_none() {
             assert!(region.state.forwardings.is_empty());
         }
     }
+}
+
+#[test]
+fn whoever_walks_faster_than_regions_are_wide_passes_through_every_one_of_them() {
+    // Six units in a tick, through regions of one.
+    let thin = world([1, 2, 3, 4]).to_toml();
+    let thin = thin
+        .replace("size = [256, 256]", "size = [8, 8]")
+        .replace("cell_size = 32", "cell_size = 1")
+        .replace("tick_hz = 20", "tick_hz = 1")
+        .replace("handover_margin = 1.0", "handover_margin = 0.25")
+        .replace("columns = 2\nrows = 2", "columns = 4\nrows = 1")
+        .replace("size = [8, 8]", "size = [4, 8]");
+    let mut scene = Scene::of(Arc::new(topology::parse("thin.toml", &thin).unwrap()));
+    let mut bot = Bot::join(&mut scene, 5, 0.5, 4.5);
+    bot.walk(&mut scene, EAST, 255);
+    let mut passed = vec![A];
+    for _ in 0..20 {
+        bot.live(&mut scene, 50);
+        if let [(region, ..)] = scene.active(bot.user)[..]
+            && !passed.contains(&region)
+        {
+            passed.push(region);
+        }
+    }
+    assert_eq!(passed, [1, 2, 3, 4].map(RegionNumber));
+    assert_eq!(scene.assert_owned_once(bot.user), RegionNumber(4));
 }
 
 #[test]

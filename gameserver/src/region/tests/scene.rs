@@ -111,8 +111,14 @@ impl Room for Rooms {
 
 impl Scene {
     pub(super) fn new(servers: [u16; 4]) -> Self {
+        Self::of(world(servers))
+    }
+
+    /// All regions of a world.
+    pub(super) fn of(topology: Arc<Topology>) -> Self {
+        let numbers: Vec<_> = topology.regions().iter().map(|region| region.number).collect();
         let mut scene = Self {
-            topology: world(servers),
+            topology,
             regions: BTreeMap::new(),
             directories: BTreeMap::new(),
             store: SimulatedStore::new(FaultPlan::default()),
@@ -135,8 +141,8 @@ impl Scene {
             incarnation: 0,
             room: Rooms::default(),
         };
-        for number in 1..=4 {
-            scene.start(RegionNumber(number));
+        for number in numbers {
+            scene.start(number);
         }
         scene.link_all();
         scene.settle();
