@@ -3,6 +3,7 @@
 //! Knows sockets, tokio and links; knows nothing of regions, players or who serves whom. What decides without IO
 //! (`link_core`, `link_state`) is pure; tasks around it own sockets and timers.
 
+pub mod accept_errors;
 pub mod clock;
 mod down_reason;
 pub mod entropy;

@@ -8,6 +8,7 @@ mod link_check;
 mod listener;
 mod readiness;
 mod routes;
+mod seats;
 mod state;
 
 pub use link_check::link_check;

@@ -1,16 +1,22 @@
 //! Configuration in layers: defaults < file < environment < flags; the origin of every value is remembered.
 //!
 //! A file is parsed strictly first, so that `"7000"` is no number and a mistake has a line and a column; then the
-//! `config` crate lays the layers over each other. Unknown keys are refused everywhere.
+//! `config` crate lays the layers over each other. Keys of another role are passed over, unknown ones refused, and all
+//! mistakes of all layers are told at once.
 
 mod error;
 mod file;
+pub mod known;
 mod layers;
+pub mod manual;
 mod print;
+mod shape;
+mod table;
 
 pub use error::{ConfigError, Mistake};
 pub use layers::{Flag, Origin, Sources, load};
 pub use print::print;
+pub use table::{Described, Field, Table, TableDescription};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +41,23 @@ pub struct Loaded<S> {
     pub settings: S,
     /// Dotted key to origin; what is missing here is a default.
     pub origins: std::collections::BTreeMap<String, Origin>,
+    /// What is of another role.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A setting of another role, which this process has no use for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its dotted key.
+    pub key: String,
+    /// Whose it is.
+    pub role: &'static str,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+fn unknown(key: &str) -> String {
+    format!("there is no setting `{}`", protocol::Shown(key))
 }
 
 /// For tests of settings: panics when the struct or a table in it would accept an unknown key or lacks a default.

@@ -16,5 +16,6 @@ pub mod ports;
 pub mod settings;
 pub mod telemetry;
 pub mod topology_in_force;
+pub mod utf8_path;
 
 pub use net::entropy::OsEntropy;

@@ -1,39 +1,26 @@
 //! The settings and flags that every node has, whatever its role: the table `[node]` of each configuration.
 
 use crate::config::{Flag, Mistake, Sources};
-use crate::telemetry::LogFormat;
-use serde::{Deserialize, Serialize};
+use crate::telemetry::{LevelError, LogFormat};
+use crate::utf8_path::Utf8Path;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// The table `[node]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NodeSettings {
-    /// The node's name in the topology.
-    pub name: String,
-    /// Its data directory: certificate, voucher, topology bundle.
-    pub data: PathBuf,
-    /// Where the admin endpoint listens; port 0 is a free port, announced. Loopback unless said otherwise.
-    pub admin: SocketAddr,
-    /// Log filter: `info`, or `info,net=debug`.
-    pub log_level: String,
-    /// Text for people, JSON for machines.
-    pub log_format: LogFormat,
-    /// How long a drain may take before the process ends all the same, milliseconds.
-    pub drain_timeout_ms: u64,
-}
-
-impl Default for NodeSettings {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            data: PathBuf::new(),
-            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
-            log_level: "info".to_owned(),
-            log_format: LogFormat::Text,
-            drain_timeout_ms: 10_000,
-        }
+crate::settings_table! {
+    /// The table `[node]`.
+    pub struct NodeSettings {
+        /// The node's name in the topology.
+        pub name: String = String::new(),
+        /// Its data directory: certificate, voucher, topology bundle.
+        pub data: PathBuf = PathBuf::new(),
+        /// Where the admin endpoint listens; port 0 is a free port, announced. Loopback unless said otherwise.
+        pub admin: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)),
+        /// Log filter: `info`, or `info,net=debug`.
+        pub log_level: String = "info".to_owned(),
+        /// `text` for people, `json` for machines.
+        pub log_format: LogFormat = LogFormat::Text,
+        /// How long a drain may take before the process ends all the same, milliseconds.
+        pub drain_timeout_ms: u64 = 10_000,
     }
 }
 
@@ -45,17 +32,20 @@ impl NodeSettings {
         if self.name.is_empty() {
             mistakes.push(Mistake::new(
                 "node.name",
-                "is missing; give --name, as the topology names this node",
+                "is missing",
+                "give --name, as the topology names this node",
             ));
         }
         if self.data.as_os_str().is_empty() {
             mistakes.push(Mistake::new(
                 "node.data",
-                "is missing; give --data, the directory with this node's certificate",
+                "is missing",
+                "give --data, the directory with this node's certificate",
             ));
         }
-        if let Err(error) = crate::telemetry::parse_level(&self.log_level) {
-            mistakes.push(Mistake::new("node.log_level", error.to_string()));
+        if crate::telemetry::parse_level(&self.log_level).is_err() {
+            let what = format!("is `{}`, which is no log filter", self.log_level);
+            mistakes.push(Mistake::new("node.log_level", what, LevelError::REMEDY));
         }
         mistakes
     }
@@ -68,7 +58,7 @@ pub struct NodeArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// This node's data directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = Utf8Path)]
     pub data: Option<PathBuf>,
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE")]
@@ -94,7 +84,7 @@ impl NodeArgs {
     /// The layers of the configuration, with `more` flags of the process's own.
     #[must_use]
     pub fn sources(&self, more: Vec<Flag>) -> Sources {
-        let path = |path: &PathBuf| path.display().to_string();
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         let given = [
             ("--name", "node.name", self.name.clone()),
             ("--data", "node.data", self.data.as_ref().map(path)),

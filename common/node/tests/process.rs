@@ -143,19 +143,16 @@ fn bad_input_ends_with_code_2_and_says_where_and_what() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = busy.local_addr().unwrap().to_string();
     let cases: [(&[&str], &str); 5] = [
-        (&["--config", file.to_str().unwrap()], "n.toml:2:20: "),
+        (&["--config", file.to_str().unwrap()], "n.toml:2:20\n"),
         (
             &["--config", "/nonexistent.toml"],
-            "cannot read the configuration file /nonexistent.toml",
+            "cannot read the configuration file: No such file or directory (os error 2)\n --> /nonexistent.toml",
         ),
         (
             &["--log-level", "loud"],
-            "--log-level: `node.log_level` `loud` is no log filter",
+            "error: `node.log_level` is `loud`, which is no log filter\n --> --log-level\n",
         ),
-        (
-            &["--log-format", "xml"],
-            "--log-format: `node.log_format` does not fit",
-        ),
+        (&["--log-format", "xml"], "\n --> --log-format\n"),
         (&["--admin", &taken], &format!("cannot listen on {taken}")),
     ];
     for (arguments, says) in cases {
@@ -169,11 +166,16 @@ fn bad_input_ends_with_code_2_and_says_where_and_what() {
         command
     });
     assert!(
-        code == 2 && error.contains("REGIONMESH_NODE__NAEM: there is no setting `node.naem`"),
+        code == 2
+            && error
+                .contains("there is no setting `node.naem`\n --> environment variable REGIONMESH_NODE__NAEM"),
         "{error}"
     );
     let (code, _, error) = finish({
         let mut command = command(&["--print-config"]);
+        // One ConfigMap for all nodes: what is of another role says nothing to this one.
+        command.env("REGIONMESH_GAME__CREATURES", "9000");
+        command.env("REGIONMESH_CLIENTS__SESSIONS_MAX", "5");
         for link in [
             "SERVICE_HOST",
             "PORT",
@@ -238,6 +240,46 @@ fn connections_that_say_nothing_do_not_keep_the_endpoint_from_others() {
         "they are closed after two seconds"
     );
     drop(silent);
+}
+
+#[test]
+fn idle_connections_of_others_make_room_for_a_new_one_at_once() {
+    let node = lingering("0", "10000");
+    // Kept alive and answered: nothing closes them for 20 s.
+    let ask = |stream: &mut TcpStream| {
+        write!(stream, "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut answer = [0; 1024];
+        let read = stream.read(&mut answer).unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "{read}");
+    };
+    let mut idle: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(node.admin).unwrap()).collect();
+    for stream in &mut idle {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        ask(stream);
+    }
+    assert_eq!(node.get("/livez"), (200, "alive\n".to_owned()));
+    // The first gave way, the last did not.
+    ask(&mut idle[63]);
+    assert_eq!(idle[0].read(&mut [0; 16]).unwrap_or(0), 0);
+}
+
+#[test]
+fn a_process_without_a_file_descriptor_left_still_answers() {
+    let script = format!(
+        "ulimit -n 64; exec {} --name n --data /x",
+        env!("CARGO_BIN_EXE_idle-node")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).stdout(Stdio::piped());
+    shell.env("REGIONMESH_IDLE__NO_FILES_LEFT", "true");
+    let node = Running::start(shell);
+    for _ in 0..20 {
+        assert_eq!(node.get("/livez"), (200, "alive\n".to_owned()));
+    }
+    let counted = "regionmesh_accept_errors_total{listener=\"admin\"} ";
+    assert!(node.get("/metrics").1.contains(counted));
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::args::{PLAYERS_MAX, parse_duration};
+use node::utf8_path::Utf8Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Proxy(proxy::server::ProxyArgs),
     /// Runs a swarm of bots against a cluster, measures, and checks that nothing is lost or doubled
     Loadtest(LoadtestArguments),
+    /// Prints the manual of all settings of game servers and proxies, as docs/settings.md has it
+    Settings,
     /// Checks topology files, and explains what is wrong with them
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -51,7 +54,7 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=PLAYERS_MAX))]
     pub(crate) players: u32,
     /// Where keys, world and players are kept from one start to the next
-    #[arg(long, value_name = "DIR", default_value = ".regionmesh")]
+    #[arg(long, value_name = "DIR", default_value = ".regionmesh", value_parser = Utf8Path)]
     pub(crate) data: PathBuf,
     /// Deletes what the data directory holds, and begins anew
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! The `regionmesh` binary: a local cluster of real processes, and each kind of process as a subcommand.
 
 mod command_line;
+mod settings_command;
 mod topology_command;
 mod up;
 
@@ -8,6 +9,7 @@ use clap::Parser as _;
 use command_line::{Arguments, Command, LoadtestArguments};
 use local_cluster::ClusterError;
 use node::life::{Exit, Failure, Shutdown, watch_parent};
+use protocol::ShownLines;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Command::Gameserver(arguments) => gameserver::server::run(&arguments).into(),
         Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
         Command::Loadtest(arguments) => run_swarm(&arguments),
+        Command::Settings => settings_command::run(),
         Command::Topology(command) => topology_command::run(&command),
     }
 }
@@ -41,7 +44,7 @@ fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
 /// Says an error in one line, and finds the exit code that it stands for. The texts of our errors tell their causes
 /// themselves, so the causes are not printed beside them.
 fn refuse(error: &anyhow::Error) -> Exit {
-    let _ = writeln!(std::io::stderr(), "error: {error}");
+    let _ = writeln!(std::io::stderr(), "error: {}", ShownLines(error));
     let of_cluster = error.downcast_ref::<ClusterError>().map(ClusterError::exit);
     let of_input = error.downcast_ref::<Failure>().map(|failure| failure.exit);
     of_cluster.or(of_input).unwrap_or(Exit::Failed)

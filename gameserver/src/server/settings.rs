@@ -4,77 +4,52 @@ use std::path::PathBuf;
 
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
-use serde::{Deserialize, Serialize};
+use node::utf8_path::Utf8Path;
 
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
 
-/// All settings of a game server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GameServerSettings {
-    /// What every node has.
-    pub node: NodeSettings,
-    /// Where players and holdings are kept.
-    pub store: StoreTable,
-    /// The demo game.
-    pub game: GameSettings,
-    /// Bounds and times.
-    pub limits: LimitSettings,
-}
-
-/// The table `[store]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreTable {
-    /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
-    pub path: PathBuf,
-    /// Requests that may wait for the store, bytes.
-    pub queue_bytes_max: usize,
-}
-
-impl Default for StoreTable {
-    fn default() -> Self {
-        Self {
-            path: PathBuf::new(),
-            queue_bytes_max: store::limits::QUEUE_BYTES_MAX,
-        }
+node::settings! {
+    /// All settings of a game server.
+    pub struct GameServerSettings {
+        /// What every node has.
+        pub node: NodeSettings,
+        /// Where players and holdings are kept.
+        pub store: StoreTable,
+        /// The demo game.
+        pub game: GameSettings,
+        /// Bounds and times.
+        pub limits: LimitSettings,
     }
 }
 
-/// The table `[game]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GameSettings {
-    /// Wandering creatures in each region.
-    pub creatures: u32,
-}
-
-impl Default for GameSettings {
-    fn default() -> Self {
-        Self { creatures: 16 }
+node::settings_table! {
+    /// The table `[store]`.
+    pub struct StoreTable {
+        /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
+        pub path: PathBuf = PathBuf::new(),
+        /// Requests that may wait for the store, bytes.
+        pub queue_bytes_max: usize = store::limits::QUEUE_BYTES_MAX,
     }
 }
 
-/// The table `[limits]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitSettings {
-    /// Players that this server should have at most, as it tells whoever balances.
-    pub players_max: u32,
-    /// How long a player without a proxy stays in the world, milliseconds.
-    pub linkdead_grace_ms: u64,
-    /// Soft state is saved this long after it changed, milliseconds.
-    pub soft_save_ms: u64,
+node::settings_table! {
+    /// The table `[game]`.
+    pub struct GameSettings {
+        /// Wandering creatures in each region.
+        pub creatures: u32 = 16,
+    }
 }
 
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            players_max: 4_000,
-            linkdead_grace_ms: 30_000,
-            soft_save_ms: 1_000,
-        }
+node::settings_table! {
+    /// The table `[limits]`.
+    pub struct LimitSettings {
+        /// Players that this server should have at most, as it tells whoever balances.
+        pub players_max: u32 = 4_000,
+        /// How long a player without a proxy stays in the world, milliseconds.
+        pub linkdead_grace_ms: u64 = 30_000,
+        /// Soft state is saved this long after it changed, milliseconds.
+        pub soft_save_ms: u64 = 1_000,
     }
 }
 
@@ -85,6 +60,7 @@ impl Settings for GameServerSettings {
             mistakes.push(Mistake::new(
                 "store.queue_bytes_max",
                 "is less than 1048576, which one batch of saves may need",
+                "write at least 1048576",
             ));
         }
         mistakes
@@ -110,7 +86,7 @@ pub struct Args {
     #[command(flatten)]
     pub node: NodeArgs,
     /// The store's SQLite file [default: store.sqlite beside the data directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Utf8Path)]
     pub store: Option<PathBuf>,
     /// Wandering creatures in each region
     #[arg(long, value_name = "COUNT")]
@@ -119,12 +95,15 @@ pub struct Args {
 
 impl Args {
     /// The flags beyond those that every node has.
-    pub(super) fn flags(&self) -> Vec<Flag> {
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
         let given = [
             (
                 "--store",
                 "store.path",
-                self.store.as_ref().map(|path| path.display().to_string()),
+                self.store
+                    .as_ref()
+                    .map(|path| path.to_string_lossy().into_owned()),
             ),
             (
                 "--creatures",
@@ -146,11 +125,13 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use node::config::known::assert_known;
     use node::config::{Sources, assert_strict, load};
 
     #[test]
     fn unknown_keys_are_refused_everywhere() {
         assert_strict::<GameServerSettings>();
+        assert_known::<GameServerSettings>(node::config::known::GAME_SERVER);
     }
 
     #[test]

@@ -3,11 +3,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
+use net::accept_errors::{AcceptErrors, Trouble};
 use net::panics::guest;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client_context::ClientContext;
@@ -15,9 +14,6 @@ use super::client_door;
 use super::handshake_permits::{HandshakePermit, HandshakePermits};
 use super::prefix::Network;
 use super::rate_limits::RateLimits;
-
-/// How long to leave the listener alone when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Of the connections of a second, one network may bring at most one in so many.
 const NETWORK_SHARE: u32 = 8;
@@ -64,15 +60,15 @@ impl DoorKeeper {
     }
 }
 
-/// Serves clients until `drain`. The clients' tasks go on in `peers`.
+/// Serves clients until the drain. The clients' tasks go on in `peers`.
 pub(super) async fn accept_clients(
     context: Arc<ClientContext>,
     listener: TcpListener,
     limits: DoorLimits,
+    mut errors: AcceptErrors,
     peers: TaskTracker,
-    drain: CancellationToken,
 ) {
-    let clock = context.clock;
+    let (clock, drain) = (context.clock, context.drain.clone());
     let mut door = DoorKeeper::new(limits, clock.now_ms());
     loop {
         let accepted = tokio::select! {
@@ -80,9 +76,14 @@ pub(super) async fn accept_clients(
             () = drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((io, address)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let (io, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if let Trouble::Lasting(pause) = errors.note(&error, clock.now_ms()) {
+                    tokio::time::sleep(pause).await;
+                }
+                continue;
+            }
         };
         // Closed at once rather than kept waiting: a client tries again, a flood finds nothing to hold on to.
         match door.admit(address.ip(), clock.now_ms()) {

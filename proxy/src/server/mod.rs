@@ -10,6 +10,7 @@ mod client_listener;
 mod client_login;
 mod control_task;
 mod datagrams;
+mod descriptors;
 mod directory;
 mod handshake_permits;
 mod lane_peers;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use net::accept_errors::AcceptErrors;
 use net::udp::{BatchSocket, Poller};
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
@@ -20,6 +21,7 @@ use super::build::{Built, build, build_with};
 use super::client_context::{ClientContext, ClientIds};
 use super::client_listener::{DoorLimits, accept_clients};
 use super::control_task::ControlTask;
+use super::descriptors::ClientRoom;
 use super::directory::ShardIndex;
 use super::mailbox::{Mailbox, News, Order};
 use super::rate_limits::RateLimits;
@@ -213,14 +215,15 @@ impl Starting {
         let (to_control, from_shards) = mpsc::unbounded_channel();
         let threads = self.start_shards(settings, &to_control)?;
         drop(to_control);
-        let clients = self.client_context(settings);
+        let room = self.client_room(settings);
+        let clients = self.client_context(settings, room);
         self.start_control(Arc::clone(&clients), from_shards);
         self.dial_servers();
-        self.tell_status(settings, &addresses);
+        self.tell_status(room, &addresses);
         self.links.close();
         let (links, stop_links) = (self.links.clone(), self.stop_links.clone());
         let shards = Arc::clone(&self.shards);
-        let (peers, store_threads) = self.listen(settings, Arc::clone(&clients));
+        let (peers, store_threads) = self.listen(settings, room, Arc::clone(&clients));
         Ok(Proxy {
             addresses,
             clients,
@@ -274,7 +277,14 @@ impl Starting {
         self.shards.iter().zip(sockets).map(spawn).collect()
     }
 
-    fn client_context(&self, settings: &ProxySettings) -> Arc<ClientContext> {
+    /// Links to every server, on every shard, are counted with what is open already.
+    fn client_room(&self, settings: &ProxySettings) -> ClientRoom {
+        let links = self.topology.servers().len() * self.shards.len();
+        let taken = node::telemetry::usage().open_fds + links as u64;
+        ClientRoom::of_process(&settings.clients, taken)
+    }
+
+    fn client_context(&self, settings: &ProxySettings, room: ClientRoom) -> Arc<ClientContext> {
         let (built, limits) = (&self.built, &settings.clients);
         let clock = built.links.clock;
         let logins = RateLimits::new(
@@ -301,7 +311,7 @@ impl Starting {
             links: Arc::clone(&built.links),
             refusals: Arc::clone(&self.refusals),
             logins: Mutex::new(logins),
-            sessions_max: limits.sessions_max as usize,
+            sessions_max: room.sessions_max as usize,
             advertise: settings.edge.advertise,
             ids: ClientIds::default(),
             drain: CancellationToken::new(),
@@ -348,13 +358,13 @@ impl Starting {
             .spawn(self.node.owners.task_until("dialer", stop, following));
     }
 
-    fn tell_status(&self, settings: &ProxySettings, addresses: &Addresses) {
+    fn tell_status(&self, room: ClientRoom, addresses: &Addresses) {
         let status = StatusTask {
             board: self.node.status.clone(),
             links: Arc::clone(&self.built.links),
             shards: Arc::clone(&self.shards),
             refusals: Arc::clone(&self.refusals),
-            sessions_max: settings.clients.sessions_max,
+            sessions_max: room.sessions_max,
             fixed: json!({
                 "number": self.built.own.number.0,
                 "listen": {"tcp": addresses.tcp, "udp": addresses.udp},
@@ -367,18 +377,25 @@ impl Starting {
         let probing = ready::probe_store(&self.node, store, self.built.own.number, stop);
         self.links.spawn(owners.task("store probe", probing));
         ready::check_links(&self.node.readiness, &self.shards, &self.built.topology);
+        ready::check_sessions(&self.node.readiness, &self.shards, room);
     }
 
-    fn listen(self, settings: &ProxySettings, context: Arc<ClientContext>) -> (TaskTracker, StoreThreads) {
+    fn listen(
+        self,
+        settings: &ProxySettings,
+        room: ClientRoom,
+        context: Arc<ClientContext>,
+    ) -> (TaskTracker, StoreThreads) {
         let limits = &settings.clients;
         let door = DoorLimits {
             accepts_per_s: limits.accepts_per_s,
-            handshakes_max: limits.handshakes_max,
+            handshakes_max: room.handshakes_max,
             exempt: limits.exempt_networks(),
         };
-        let (peers, drain) = (TaskTracker::new(), context.drain.clone());
-        let stop = drain.clone();
-        let accepting = accept_clients(context, self.built.tcp, door, peers.clone(), drain);
+        let (peers, stop) = (TaskTracker::new(), context.drain.clone());
+        let errors = AcceptErrors::of("clients");
+        ready::check_accepting(&self.node.readiness, errors.watch(), context.clock);
+        let accepting = accept_clients(context, self.built.tcp, door, errors, peers.clone());
         let owners = &self.node.owners;
         peers.spawn(owners.task_until("client listener", &stop, accepting));
         (peers, self.built.store_threads)

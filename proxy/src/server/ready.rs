@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use net::accept_errors::Watch;
+use net::clock::Monotonic;
 use node::admin::{Check, Readiness, link_check};
 use node::life::{Ended, Node, Owners, Patience, Pulse};
 use node::topology_in_force::TopologyInForce;
@@ -13,7 +15,8 @@ use store::probe::{ProbeNews, probe};
 use store::{StoreHandle, StorePulse};
 use tokio_util::sync::CancellationToken;
 
-use super::shard_handle::Shards;
+use super::descriptors::ClientRoom;
+use super::shard_handle::{Shards, counts};
 
 /// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
 pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> Box<dyn StorePulse> + use<> {
@@ -69,6 +72,30 @@ pub(super) fn check_links(readiness: &Readiness, shards: &Shards, topology: &Arc
     });
 }
 
+/// A full proxy is alive and takes nobody: whoever sends players looks for another one.
+pub(super) fn check_sessions(readiness: &Readiness, shards: &Shards, room: ClientRoom) {
+    let shards = Arc::clone(shards);
+    readiness.ask("sessions", move || {
+        sessions_check(counts(&shards).sessions, room.sessions_max as usize)
+    });
+}
+
+fn sessions_check(sessions: usize, most: usize) -> Check {
+    let figure = format!("{sessions} of {most}");
+    match sessions >= most {
+        true => Check::missing(format!("full: {figure}")),
+        false => Check::well(figure),
+    }
+}
+
+/// Without descriptors nobody can come in, however few are here.
+pub(super) fn check_accepting(readiness: &Readiness, watch: Watch, clock: Monotonic) {
+    readiness.ask("accepting", move || match watch.is_blocked(clock.now_ms()) {
+        true => Check::missing("connections cannot be accepted; the log says why"),
+        false => Check::well(""),
+    });
+}
+
 /// The game servers that every shard has a lane to.
 fn linked_to_all(shards: &Shards) -> BTreeSet<NodeNumber> {
     let each = shards.iter().map(|shard| {
@@ -76,4 +103,17 @@ fn linked_to_all(shards: &Shards) -> BTreeSet<NodeNumber> {
         lanes.iter().map(|lane| lane.node).collect::<BTreeSet<_>>()
     });
     each.reduce(|all, one| &all & &one).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_proxy_takes_nobody() {
+        assert_eq!(sessions_check(9, 10), Check::well("9 of 10"));
+        assert_eq!(sessions_check(10, 10), Check::missing("full: 10 of 10"));
+        // Handshakes that were under way may go beyond.
+        assert_eq!(sessions_check(11, 10), Check::missing("full: 11 of 10"));
+    }
 }

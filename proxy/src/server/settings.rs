@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
+use node::utf8_path::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::prefix::Network;
@@ -12,64 +13,49 @@ use super::prefix::Network;
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
 
-/// Everything that can be set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProxySettings {
-    /// What every node has.
-    pub node: NodeSettings,
-    /// Where players' owners are read and logins are counted.
-    pub store: StoreTable,
-    /// Listening for clients.
-    pub clients: ClientTable,
-    /// The edge shards.
-    pub edge: EdgeTable,
-    /// The auth role that lives in this proxy.
-    pub auth: AuthTable,
+node::settings! {
+    /// Everything that can be set.
+    pub struct ProxySettings {
+        /// What every node has.
+        pub node: NodeSettings,
+        /// Where players' owners are read and logins are counted.
+        pub store: StoreTable,
+        /// Listening for clients.
+        pub clients: ClientTable,
+        /// The edge shards.
+        pub edge: EdgeTable,
+        /// The auth role that lives in this proxy.
+        pub auth: AuthTable,
+    }
 }
 
-/// The table `[store]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreTable {
-    /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
-    pub path: PathBuf,
+node::settings_table! {
+    /// The table `[store]`.
+    pub struct StoreTable {
+        /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
+        pub path: PathBuf = PathBuf::new(),
+    }
 }
 
-/// The table `[clients]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientTable {
-    /// Sessions at this proxy; one more is told FULL.
-    pub sessions_max: u32,
-    /// Connections accepted per second.
-    pub accepts_per_s: u32,
-    /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
-    pub handshakes_max: u32,
-    /// New logins (not resumes) per second.
-    pub logins_per_s: u32,
-    /// New logins per second from one /24 (IPv4) or /48 (IPv6).
-    pub logins_per_prefix_per_s: u32,
-    /// Networks that the limits per prefix do not apply to.
-    pub exempt: Vec<String>,
-    /// Messages per second that one client may send over TCP.
-    pub messages_per_s: u32,
-    /// How long draining clients may take to leave by themselves, milliseconds.
-    pub drain_grace_ms: u64,
-}
-
-impl Default for ClientTable {
-    fn default() -> Self {
-        Self {
-            sessions_max: 20_000,
-            accepts_per_s: 5_000,
-            handshakes_max: protocol::limits::CLIENT_HANDSHAKES_PENDING_MAX as u32,
-            logins_per_s: 200,
-            logins_per_prefix_per_s: 10,
-            exempt: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
-            messages_per_s: 200,
-            drain_grace_ms: 3_000,
-        }
+node::settings_table! {
+    /// The table `[clients]`.
+    pub struct ClientTable {
+        /// Sessions at this proxy, as far as its limit of open files allows; one more is told FULL.
+        pub sessions_max: u32 = 20_000,
+        /// Connections accepted per second.
+        pub accepts_per_s: u32 = 5_000,
+        /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
+        pub handshakes_max: u32 = protocol::limits::CLIENT_HANDSHAKES_PENDING_MAX as u32,
+        /// New logins (not resumes) per second.
+        pub logins_per_s: u32 = 200,
+        /// New logins per second from one /24 (IPv4) or /48 (IPv6).
+        pub logins_per_prefix_per_s: u32 = 10,
+        /// Networks that the limits per prefix do not apply to.
+        pub exempt: Vec<String> = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
+        /// Messages per second that one client may send over TCP.
+        pub messages_per_s: u32 = 200,
+        /// How long draining clients may take to leave by themselves, milliseconds.
+        pub drain_grace_ms: u64 = 3_000,
     }
 }
 
@@ -83,25 +69,15 @@ impl ClientTable {
     }
 }
 
-/// The table `[edge]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EdgeTable {
-    /// Bytes of snapshots per second and player.
-    pub snapshot_bytes_per_s: u32,
-    /// With many sessions, clients' sockets are read this often, microseconds; oftener where the receive buffer is small.
-    pub sweep_us: u64,
-    /// The address that clients are told for datagrams, where it is not the one they connected to.
-    pub advertise: Option<IpAddr>,
-}
-
-impl Default for EdgeTable {
-    fn default() -> Self {
-        Self {
-            snapshot_bytes_per_s: 16 * 1024,
-            sweep_us: 4_000,
-            advertise: None,
-        }
+node::settings_table! {
+    /// The table `[edge]`.
+    pub struct EdgeTable {
+        /// Bytes of snapshots per second and player.
+        pub snapshot_bytes_per_s: u32 = 16 * 1024,
+        /// With many sessions, clients' sockets are read this often, microseconds; oftener where the receive buffer is small.
+        pub sweep_us: u64 = 4_000,
+        /// The address that clients are told for datagrams, where it is not the one they connected to.
+        pub advertise: Option<IpAddr> = None,
     }
 }
 
@@ -116,12 +92,12 @@ pub enum GuestPolicy {
     Refused,
 }
 
-/// The table `[auth]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthTable {
-    /// Guests.
-    pub guests: GuestPolicy,
+node::settings_table! {
+    /// The table `[auth]`.
+    pub struct AuthTable {
+        /// `allowed`: anybody with a proper name may play; `refused`: nobody without credentials.
+        pub guests: GuestPolicy = GuestPolicy::Allowed,
+    }
 }
 
 impl ProxySettings {
@@ -143,17 +119,18 @@ pub struct ProxyArgs {
     #[command(flatten)]
     pub node: NodeArgs,
     /// The store's SQLite file [default: store.sqlite beside the data directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Utf8Path)]
     pub store: Option<PathBuf>,
 }
 
 impl ProxyArgs {
     /// The flags beyond those that every node has.
-    pub(super) fn flags(&self) -> Vec<Flag> {
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
         let store = self.store.iter().map(|path| Flag {
             name: "--store",
             key: "store.path",
-            value: path.display().to_string(),
+            value: path.to_string_lossy().into_owned(),
         });
         store.collect()
     }
@@ -172,18 +149,20 @@ impl Settings for ProxySettings {
         mistakes.extend(
             zero.into_iter()
                 .filter(|(_, value)| *value == 0)
-                .map(|(key, _)| Mistake::new(key, "is 0: no client could ever play")),
+                .map(|(key, _)| Mistake::new(key, "is 0: no client could ever play", "write at least 1")),
         );
         if self.edge.snapshot_bytes_per_s < 1_024 {
             mistakes.push(Mistake::new(
                 "edge.snapshot_bytes_per_s",
                 "is below 1024, too little for a player to see anything",
+                "write at least 1024",
             ));
         }
         if self.edge.sweep_us > 25_000 {
             mistakes.push(Mistake::new(
                 "edge.sweep_us",
                 "is above 25000, longer than half a tick",
+                "write at most 25000",
             ));
         }
         let unreadable = self
@@ -192,9 +171,13 @@ impl Settings for ProxySettings {
             .iter()
             .filter(|text| Network::parse(text).is_none());
         mistakes.extend(unreadable.map(|text| {
-            let what = format!("holds `{text}`, which is no network such as 10.0.0.0/8");
-            Mistake::new("clients.exempt", what)
+            let what = format!("holds `{text}`, which is no network");
+            Mistake::new("clients.exempt", what, "write networks such as 10.0.0.0/8")
         }));
+        if let Some(why) = self.edge.advertise.and_then(topology::undialable) {
+            let remedy = "write the address under which clients reach this proxy, or leave it out";
+            mistakes.push(Mistake::new("edge.advertise", why, remedy));
+        }
         mistakes
     }
 }
@@ -206,11 +189,19 @@ mod tests {
     #[test]
     fn settings_are_strict_and_their_mistakes_are_all_told() {
         node::config::assert_strict::<ProxySettings>();
+        node::config::known::assert_known::<ProxySettings>(node::config::known::PROXY);
         let mut settings = ProxySettings::default();
         settings.clients.logins_per_s = 0;
         settings.clients.exempt.push("home".to_owned());
+        settings.edge.advertise = Some(IpAddr::from([255, 255, 255, 255]));
         let keys: Vec<String> = settings.check().into_iter().map(|mistake| mistake.key).collect();
-        for key in ["node.name", "node.data", "clients.logins_per_s", "clients.exempt"] {
+        for key in [
+            "node.name",
+            "node.data",
+            "clients.logins_per_s",
+            "clients.exempt",
+            "edge.advertise",
+        ] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");
         }
     }

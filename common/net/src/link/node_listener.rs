@@ -2,7 +2,6 @@
 //! deadline, and of too many the oldest give way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use protocol::identity::Role;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,11 +11,9 @@ use super::context::LinkContext;
 use super::handed::{HandedLink, LinkLease};
 use super::handshake;
 use super::permits::{HandshakePermit, HandshakePermits, share};
+use crate::accept_errors::{AcceptErrors, Trouble};
 use crate::panics::guest;
 use crate::sealed_stream::RawStream;
-
-/// How long to leave the listener alone when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a listener until `shutdown`: shakes hands and gives each connection away.
 pub async fn admit_links(
@@ -27,15 +24,21 @@ pub async fn admit_links(
     shutdown: CancellationToken,
 ) {
     let permits = HandshakePermits::default();
+    let mut errors = AcceptErrors::of("nodes");
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((io, address)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let (io, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if let Trouble::Lasting(pause) = errors.note(&error, context.clock.now_ms()) {
+                    tokio::time::sleep(pause).await;
+                }
+                continue;
+            }
         };
         let permit = permits.take(address.ip(), share(context.directory.nodes_listed()));
         tracing::debug!(%address, "accepted");

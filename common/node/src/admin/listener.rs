@@ -1,37 +1,53 @@
-//! Accepts admin connections, but only so many, and none for long: an open connection that says nothing must not
-//! take the endpoint from the operator.
+//! Accepts admin connections: only so many, none for long, and the newest always. An open connection that says nothing
+//! must not take the endpoint from the operator, and neither must a process that has no descriptor left.
 
+use super::seats::{Seat, Seats};
+use net::accept_errors::{AcceptErrors, Trouble};
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-/// Connections at a time; more wait in the backlog.
+/// Connections at a time; one more takes the place of the one that has been idle longest.
 const CONNECTIONS_MAX: usize = 64;
 /// A connection is closed this long after it was accepted; scrapers reconnect.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(20);
 /// … and sooner, when it has not said a word by then.
 const FIRST_WORD_MAX: Duration = Duration::from_secs(2);
-/// Pause after a failed accept, so that running out of descriptors does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors held open for connections that come when the process has none left.
+const RESERVED: usize = 4;
 
 /// A listener with a limit.
 pub(super) struct Guarded {
     listener: TcpListener,
-    permits: Arc<Semaphore>,
+    seats: Seats,
+    reserve: Vec<File>,
+    errors: AcceptErrors,
 }
 
 impl Guarded {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self {
+        let mut guarded = Self {
             listener,
-            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            seats: Seats::new(CONNECTIONS_MAX),
+            reserve: Vec::with_capacity(RESERVED),
+            errors: AcceptErrors::of("admin"),
+        };
+        guarded.refill();
+        guarded
+    }
+
+    /// Takes back what was given away, once there is something to take.
+    fn refill(&mut self) {
+        while self.reserve.len() < RESERVED
+            && let Ok(file) = File::open("/dev/null")
+        {
+            self.reserve.push(file);
         }
     }
 }
@@ -42,14 +58,21 @@ impl axum::serve::Listener for Guarded {
 
     async fn accept(&mut self) -> (Timed, SocketAddr) {
         loop {
-            let Ok(permit) = self.permits.clone().acquire_owned().await else {
-                continue;
-            };
             match self.listener.accept().await {
-                Ok((stream, address)) => return (Timed::new(stream, permit), address),
-                Err(error) => tracing::debug!(%error, "admin accept failed"),
+                Ok((stream, address)) => {
+                    self.refill();
+                    return (Timed::new(stream, self.seats.take()), address);
+                }
+                Err(error) => match self.errors.note(&error, crate::clock::now_ms()) {
+                    Trouble::Passing => {}
+                    // One of ours becomes the connection's.
+                    Trouble::Lasting(_) if self.reserve.pop().is_some() => {}
+                    Trouble::Lasting(pause) => {
+                        tokio::time::sleep(pause).await;
+                        self.refill();
+                    }
+                },
             }
-            tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
 
@@ -58,28 +81,31 @@ impl axum::serve::Listener for Guarded {
     }
 }
 
-/// A connection with a deadline.
+/// A connection with a deadline, which gives way when another needs its place.
 pub(super) struct Timed {
     stream: TcpStream,
     accepted_at: Instant,
     deadline: Pin<Box<Sleep>>,
     has_spoken: bool,
-    _permit: OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 impl Timed {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+    fn new(stream: TcpStream, seat: Seat) -> Self {
         let accepted_at = Instant::now();
         Self {
             stream,
             accepted_at,
             deadline: Box::pin(tokio::time::sleep_until(accepted_at + FIRST_WORD_MAX)),
             has_spoken: false,
-            _permit: permit,
+            seat,
         }
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.seat.poll_given_away(cx).is_ready() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         match self.deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
@@ -96,11 +122,14 @@ impl AsyncRead for Timed {
         self.check(cx)?;
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before && !std::mem::replace(&mut self.has_spoken, true) {
-            let age_max = self.accepted_at + CONNECTION_AGE_MAX;
-            self.deadline.as_mut().reset(age_max);
-            // Whoever waits for the rest is woken when that deadline is over, not the first.
-            self.check(cx)?;
+        if buf.filled().len() > before {
+            self.seat.begin_request();
+            if !std::mem::replace(&mut self.has_spoken, true) {
+                let age_max = self.accepted_at + CONNECTION_AGE_MAX;
+                self.deadline.as_mut().reset(age_max);
+                // Whoever waits for the rest is woken when that deadline is over, not the first.
+                self.check(cx)?;
+            }
         }
         read
     }
@@ -109,7 +138,11 @@ impl AsyncRead for Timed {
 impl AsyncWrite for Timed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.seat.end_request();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -15,6 +15,7 @@ struct IdleSettings {
 }
 
 /// How it drains: `linger_ms` after being asked to. What becomes of its one thread. How many lines it logs once it is ready.
+/// Whether it opens all files that it may.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Idle {
@@ -22,6 +23,7 @@ struct Idle {
     api_token: String,
     fate: Fate,
     log_lines: u64,
+    no_files_left: bool,
 }
 
 /// What becomes of the one thread that the node cannot do without.
@@ -91,6 +93,12 @@ fn main() -> ExitCode {
             let thread = node.owners.thread("idle", Patience::HOT, run);
             thread.map_err(Failure::failed)?;
             node.status.publish(serde_json::json!({"players": 0}));
+            let mut held = Vec::new();
+            while settings.idle.no_files_left
+                && let Ok(file) = std::fs::File::open("/dev/null")
+            {
+                held.push(file);
+            }
             println!("ready {}", node.admin);
             node.readiness.started();
             for number in 0..settings.idle.log_lines {

@@ -1,11 +1,15 @@
 //! The four layers and how they lie over each other. Each value keeps the origin of the topmost layer that has it.
 
+use super::error::{Located, Where};
 use super::file::{self, FileLayer};
-use super::{ConfigError, Loaded, Settings};
+use super::shape::Shape;
+use super::{ConfigError, Loaded, Mistake, PassedOver, Settings, known};
 use config::{Config, ConfigBuilder, FileFormat, builder::DefaultState};
+use protocol::Shown;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Every environment variable of ours begins with this; tables are separated from keys by two underscores.
 pub(crate) const ENVIRONMENT_PREFIX: &str = "REGIONMESH_";
@@ -24,7 +28,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::File(path, line) => write!(f, "{}:{line}", Shown(path.display())),
             Self::Environment(name) => write!(f, "environment variable {name}"),
             Self::Flag(name) => f.write_str(name),
         }
@@ -48,7 +52,7 @@ pub struct Sources {
     /// The file named by `--config`.
     pub file: Option<PathBuf>,
     /// Environment variables; those without our prefix are left out.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// Flags that were given.
     pub flags: Vec<Flag>,
 }
@@ -57,12 +61,9 @@ impl Sources {
     /// Reads the process's environment.
     #[must_use]
     pub fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
-        let variables = std::env::vars_os();
-        let environment =
-            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self {
             file,
-            environment: environment.collect(),
+            environment: std::env::vars_os().collect(),
             flags,
         }
     }
@@ -78,63 +79,148 @@ struct Override {
 /// Reads all layers, checks them, and lays them over each other.
 ///
 /// # Errors
-/// `ConfigError` with file, line and column, or with all mistakes of environment, flags and values.
+/// `ConfigError` with all mistakes of all layers.
 pub fn load<S: Settings>(sources: &Sources) -> Result<Loaded<S>, ConfigError> {
-    let file = sources
-        .file
-        .as_deref()
-        .map(|path| Ok((path, file::read::<S>(path)?)))
-        .transpose()?;
-    let overrides = overrides(sources);
-    let alone = |one: &Override| merge::<S>(file.as_ref(), std::slice::from_ref(one));
-    let complaints: Vec<String> = overrides
-        .iter()
-        .filter_map(|one| alone(one).err().map(|error| complaint(one, &error)))
-        .collect();
-    if !complaints.is_empty() {
-        return Err(ConfigError::Values(complaints));
-    }
-    let settings: S =
-        merge(file.as_ref(), &overrides).map_err(|error| ConfigError::Values(vec![error.to_string()]))?;
-    let loaded = Loaded {
-        settings,
-        origins: origins(file.as_ref(), overrides),
+    let shape = Shape::of::<S>();
+    let mut mistakes = Vec::new();
+    let file = match &sources.file {
+        Some(path) => file::read::<S>(path, &shape, &mut mistakes),
+        None => FileLayer {
+            is_read: true,
+            ..FileLayer::default()
+        },
     };
-    let mistakes: Vec<String> = loaded
-        .settings
-        .check()
+    let mut passed_over = of_other_roles(sources, &file);
+    let overrides = usable::<S>(
+        overrides(sources, &mut mistakes),
+        &shape,
+        &mut passed_over,
+        &mut mistakes,
+    );
+    let merged: Result<S, _> = merge(&file.good, &overrides);
+    let origins = origins(sources, &file, overrides);
+    match merged {
+        Ok(settings) => {
+            // Of a file that could not be read, anything may be in it that is missing here.
+            if file.is_read {
+                let wrong = not_yet_told(settings.check(), &mistakes);
+                mistakes.extend(wrong.into_iter().map(|mistake| located(mistake, &origins, &file)));
+            }
+            if mistakes.is_empty() {
+                return Ok(Loaded {
+                    settings,
+                    origins,
+                    passed_over,
+                });
+            }
+        }
+        Err(error) => mistakes.push(Located {
+            place: Where::Nowhere,
+            message: error.to_string(),
+            help: "correct the setting".to_owned(),
+        }),
+    }
+    Err(ConfigError {
+        file: file.text,
+        mistakes,
+    })
+}
+
+/// What was refused in a layer already may be what is wrong or missing now.
+fn not_yet_told(wrong: Vec<Mistake>, told: &[Located]) -> Vec<Mistake> {
+    let is_told = |key: &str| {
+        told.iter()
+            .any(|other| other.message.contains(&format!("`{key}`")))
+    };
+    wrong
         .into_iter()
-        .map(|m| located(&loaded, &m.key, &m.what))
-        .collect();
-    if mistakes.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(ConfigError::Values(mistakes))
-    }
+        .filter(|mistake| !is_told(&mistake.key))
+        .collect()
 }
 
-fn located<S>(loaded: &Loaded<S>, key: &str, what: &str) -> String {
-    match loaded.origins.get(key) {
-        Some(origin) => format!("{origin}: `{key}` {what}"),
-        None => format!("`{key}` {what}"),
-    }
-}
-
-fn complaint(one: &Override, error: &config::ConfigError) -> String {
-    let error = error.to_string();
-    let reason = match error.strip_prefix("unknown field") {
-        Some(_) => format!("there is no setting `{}`; correct or unset it ({error})", one.key),
-        None => format!("`{}` does not fit: {error}", one.key),
+fn located(mistake: Mistake, origins: &BTreeMap<String, Origin>, file: &FileLayer) -> Located {
+    let place = match (origins.get(&mistake.key), file.keys.get(&mistake.key)) {
+        (Some(Origin::File(..)), Some(span)) => Where::File(span.clone()),
+        (Some(origin), _) => Where::Layer(origin.clone()),
+        (None, _) => Where::Nowhere,
     };
-    format!("{}: {reason}", one.origin)
+    Located {
+        place,
+        message: format!("`{}` {}", mistake.key, mistake.what),
+        help: mistake.remedy,
+    }
 }
 
-fn overrides(sources: &Sources) -> Vec<Override> {
-    let mut environment: Vec<Override> = sources
-        .environment
-        .iter()
-        .filter_map(|(n, v)| from_environment(n, v))
-        .collect();
+fn of_other_roles(sources: &Sources, file: &FileLayer) -> Vec<PassedOver> {
+    let path = sources.file.clone().unwrap_or_default();
+    let of_file = file.passed_over.iter().map(|(key, role, line)| PassedOver {
+        key: key.clone(),
+        role,
+        origin: Origin::File(path.clone(), *line),
+    });
+    of_file.collect()
+}
+
+/// Those that this process has and that fit; the others are noted.
+fn usable<S: Settings>(
+    overrides: Vec<Override>,
+    shape: &Shape,
+    passed_over: &mut Vec<PassedOver>,
+    mistakes: &mut Vec<Located>,
+) -> Vec<Override> {
+    let mut usable = Vec::new();
+    for one in overrides {
+        let noted = |message, help| Located {
+            place: Where::Layer(one.origin.clone()),
+            message,
+            help,
+        };
+        if !shape.is_value(&one.key) {
+            match known::role_of(&one.key) {
+                Some(role) => passed_over.push(PassedOver {
+                    key: one.key,
+                    role,
+                    origin: one.origin,
+                }),
+                None => mistakes.push(noted(super::unknown(&one.key), shape.help(&one.key))),
+            }
+            continue;
+        }
+        match merge::<S>(&toml::Table::new(), std::slice::from_ref(&one)) {
+            Ok(_) => usable.push(one),
+            Err(error) => {
+                let message = format!("`{}` does not fit: {error}", one.key);
+                mistakes.push(noted(
+                    message,
+                    "write a value of the setting's type, or leave it out".to_owned(),
+                ));
+            }
+        }
+    }
+    usable
+}
+
+fn overrides(sources: &Sources, mistakes: &mut Vec<Located>) -> Vec<Override> {
+    let mut environment: Vec<Override> = Vec::new();
+    for (name, value) in &sources.environment {
+        // A name that is not UTF-8 is none of ours.
+        let Some(name) = name.to_str().filter(|name| is_ours(name)) else {
+            continue;
+        };
+        let origin = Origin::Environment(name.to_owned());
+        match value.to_str() {
+            Some(value) => environment.push(Override {
+                key: key_of(name),
+                value: value.to_owned(),
+                origin,
+            }),
+            None => mistakes.push(Located {
+                place: Where::Layer(origin),
+                message: format!("the value of `{}` is not UTF-8", key_of(name)),
+                help: "write it in UTF-8".to_owned(),
+            }),
+        }
+    }
     environment.sort_by(|a, b| a.key.cmp(&b.key));
     let flags = sources.flags.iter().map(|flag| Override {
         key: flag.key.to_owned(),
@@ -144,18 +230,14 @@ fn overrides(sources: &Sources) -> Vec<Override> {
     environment.into_iter().chain(flags).collect()
 }
 
+fn is_ours(name: &str) -> bool {
+    name.starts_with(ENVIRONMENT_PREFIX) && !is_service_link(name)
+}
+
 /// `REGIONMESH_NODE__LOG_LEVEL` is the key `node.log_level`.
-fn from_environment(name: &str, value: &str) -> Option<Override> {
-    let key = name
-        .strip_prefix(ENVIRONMENT_PREFIX)
-        .filter(|_| !is_service_link(name))?
-        .to_lowercase()
-        .replace("__", ".");
-    Some(Override {
-        key,
-        value: value.to_owned(),
-        origin: Origin::Environment(name.to_owned()),
-    })
+fn key_of(name: &str) -> String {
+    let key = name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(name);
+    key.to_lowercase().replace("__", ".")
 }
 
 /// Kubernetes tells every container of every service in variables named after it: `REGIONMESH_SERVICE_HOST`,
@@ -167,14 +249,11 @@ fn is_service_link(name: &str) -> bool {
     !name.contains("__") && (numbered || named)
 }
 
-fn merge<S: Settings>(
-    file: Option<&(&Path, FileLayer)>,
-    overrides: &[Override],
-) -> Result<S, config::ConfigError> {
-    let mut builder = Config::builder().add_source(Config::try_from(&S::default())?);
-    if let Some((_, layer)) = file {
-        builder = builder.add_source(config::File::from_str(&layer.text, FileFormat::Toml));
-    }
+fn merge<S: Settings>(file: &toml::Table, overrides: &[Override]) -> Result<S, config::ConfigError> {
+    let file = toml::to_string(file).unwrap_or_default();
+    let mut builder = Config::builder()
+        .add_source(Config::try_from(&S::default())?)
+        .add_source(config::File::from_str(&file, FileFormat::Toml));
     for one in overrides {
         builder = set(builder, one)?;
     }
@@ -204,14 +283,14 @@ fn set(
     }
 }
 
-fn origins(file: Option<&(&Path, FileLayer)>, overrides: Vec<Override>) -> BTreeMap<String, Origin> {
-    let mut origins = BTreeMap::new();
-    if let Some((path, layer)) = file {
-        let lines = layer.lines.iter();
-        origins.extend(lines.map(|(key, line)| (key.clone(), Origin::File(path.to_path_buf(), *line))));
-    }
-    origins.extend(overrides.into_iter().map(|one| (one.key, one.origin)));
-    origins
+fn origins(sources: &Sources, file: &FileLayer, overrides: Vec<Override>) -> BTreeMap<String, Origin> {
+    let path = sources.file.clone().unwrap_or_default();
+    let of_file = file
+        .keys
+        .iter()
+        .map(|(key, span)| (key.clone(), Origin::File(path.clone(), file.line_of(span))));
+    let above = overrides.into_iter().map(|one| (one.key, one.origin));
+    of_file.chain(above).collect()
 }
 
 #[cfg(test)]

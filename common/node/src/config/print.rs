@@ -3,7 +3,7 @@
 use super::{Loaded, Settings};
 use serde_json::Value;
 
-const SECRET_ENDINGS: &[&str] = &["password", "secret", "token", "_key"];
+pub(super) const SECRET_ENDINGS: &[&str] = &["password", "secret", "token", "_key"];
 
 /// One line per value: key, value as TOML writes it, and its origin behind `#`.
 #[must_use]
@@ -25,6 +25,13 @@ pub fn print<S: Settings>(loaded: &Loaded<S>) -> String {
             _ => format!("{key} = {shown}  # {origin}"),
         });
     });
+    let passed_over = loaded.passed_over.iter();
+    lines.extend(passed_over.map(|over| {
+        format!(
+            "# passed over: {} of a {}  # {}",
+            over.key, over.role, over.origin
+        )
+    }));
     lines.join("\n") + "\n"
 }
 

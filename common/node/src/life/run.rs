@@ -5,6 +5,7 @@ use crate::admin::{self, AdminState, Readiness, StatusBoard};
 use crate::config::{self, Flag, Settings};
 use crate::settings::{NodeArgs, NodeSettings};
 use crate::telemetry::{self, Metric};
+use protocol::ShownLines;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -74,7 +75,7 @@ where
             exit
         }
         Err(failure) => {
-            telemetry::last_words(&format!("error: {failure}\n"));
+            telemetry::last_words(&format!("error: {}\n", ShownLines(&failure)));
             failure.exit
         }
     }

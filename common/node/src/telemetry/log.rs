@@ -25,10 +25,14 @@ pub enum LogFormat {
 
 /// A filter that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no log filter; write error, warn, info, debug, trace or off, or add targets as in `info,net=debug`"
-)]
+#[error("`{0}` is no log filter; {remedy}", remedy = Self::REMEDY)]
 pub struct LevelError(String);
+
+impl LevelError {
+    /// What to do.
+    pub const REMEDY: &str =
+        "write error, warn, info, debug, trace or off, or add targets as in `info,net=debug`";
+}
 
 /// Reads a filter.
 ///

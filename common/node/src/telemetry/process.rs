@@ -17,6 +17,11 @@ pub const PROCESS_METRICS: &[Metric] = &[
         help: "Tasks of one connection that panicked and ended with it, by kind.",
     },
     Metric {
+        name: "regionmesh_accept_errors_total",
+        kind: Kind::Counter,
+        help: "Connections that could not be accepted, by listener.",
+    },
+    Metric {
         name: "process_cpu_seconds_total",
         kind: Kind::Gauge,
         help: "User and system processor time used, seconds.",

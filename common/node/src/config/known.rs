@@ -1,0 +1,65 @@
+//! The keys of every role, so that one environment, or one file, can be given to all nodes of a cluster: a node passes over
+//! what is of another role, and refuses what is of none. Each role's crate compares its list with its settings in a test.
+
+/// Keys of a game server's settings.
+pub const GAME_SERVER: &[&str] = &[
+    "node.name",
+    "node.data",
+    "node.admin",
+    "node.log_level",
+    "node.log_format",
+    "node.drain_timeout_ms",
+    "store.path",
+    "store.queue_bytes_max",
+    "game.creatures",
+    "limits.players_max",
+    "limits.linkdead_grace_ms",
+    "limits.soft_save_ms",
+];
+
+/// Keys of a proxy's settings.
+pub const PROXY: &[&str] = &[
+    "node.name",
+    "node.data",
+    "node.admin",
+    "node.log_level",
+    "node.log_format",
+    "node.drain_timeout_ms",
+    "store.path",
+    "clients.sessions_max",
+    "clients.accepts_per_s",
+    "clients.handshakes_max",
+    "clients.logins_per_s",
+    "clients.logins_per_prefix_per_s",
+    "clients.exempt",
+    "clients.messages_per_s",
+    "clients.drain_grace_ms",
+    "edge.snapshot_bytes_per_s",
+    "edge.sweep_us",
+    "edge.advertise",
+    "auth.guests",
+];
+
+/// Whose setting it is, of those that are listed here.
+pub(super) fn role_of(key: &str) -> Option<&'static str> {
+    let roles = [("game server", GAME_SERVER), ("proxy", PROXY)];
+    roles
+        .into_iter()
+        .find(|(_, keys)| keys.contains(&key))
+        .map(|(role, _)| role)
+}
+
+/// Whether some role has a table of this name.
+pub(super) fn is_table(name: &str) -> bool {
+    let of_table = |key: &&str| key.split_once('.').is_some_and(|(table, _)| table == name);
+    GAME_SERVER.iter().chain(PROXY).any(of_table)
+}
+
+/// For tests of a role: panics when its list differs from its settings.
+///
+/// # Panics
+/// When they differ.
+pub fn assert_known<S: super::Described>(list: &[&str]) {
+    let keys: Vec<String> = S::keys().collect();
+    assert_eq!(list, keys, "write the keys into common/node/src/config/known.rs");
+}
