@@ -151,7 +151,7 @@ impl Client {
                             Ok(incoming) => self.take(&incoming).err(),
                             Err(error) => Some(error),
                         },
-                        () = sleep_until(self.next_tick) => { self.tick(); None }
+                        () = sleep_until(self.next_tick) => self.tick().err(),
                     }
                 }
                 None => Some(ConnectionError::TimedOut),
@@ -182,11 +182,12 @@ impl Client {
         Ok(())
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), ConnectionError> {
         self.next_tick = Instant::now() + Duration::from_millis(TICK_MS);
         let now_ms = self.now_ms();
-        self.session.core.tick(now_ms);
+        self.session.tick(now_ms)?;
         self.carry_out();
+        Ok(())
     }
 
     /// Sends what the core wants sent. A connection that fails here is found out by the next wait.

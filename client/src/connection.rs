@@ -52,11 +52,14 @@ pub enum ConnectionError {
     #[error("the proxy sent a bad message: {0}")]
     Message(#[from] MessageError),
     /// The proxy does not let this client in.
-    #[error("refused: {}", .0.code.text())]
+    #[error("refused: {}", said(.0.code, &.0.reason))]
     Refused(Refusal),
     /// The proxy said goodbye.
-    #[error("closed: {}", .0.code.text())]
+    #[error("closed: {}", said(.0.code, &.0.reason))]
     Closed(Close),
+    /// The proxy says nothing any more.
+    #[error("nothing was heard from the proxy for {} s", limits::PROXY_SILENCE_MS_MAX / 1000)]
+    Silent,
     /// The proxy takes nothing any more.
     #[error("the proxy has not taken {STAGED_BYTES_MAX} bytes")]
     Stuck,
@@ -72,6 +75,8 @@ impl ConnectionError {
         match self {
             Self::Refused(refusal) => Some(refusal.code),
             Self::Closed(close) => Some(close.code),
+            // Ours, and no proxy will say anything else.
+            Self::Handshake(error @ ClientHandshakeError::LoginTooLong) => Some(error.code()),
             _ => None,
         }
     }
@@ -84,6 +89,14 @@ impl ConnectionError {
             Self::Closed(close) => &close.proxies,
             _ => &[],
         }
+    }
+}
+
+/// A code in words, and the reason where one was given.
+fn said(code: Code, reason: &str) -> String {
+    match reason {
+        "" => code.text().to_owned(),
+        reason => format!("{} ({reason})", code.text()),
     }
 }
 
@@ -225,12 +238,14 @@ impl Established {
     /// Drives the connection on the run time it was made on.
     pub(crate) async fn into_driven(self) -> Result<(Connection, Attachment), ConnectionError> {
         let udp = match self.datagram_path() {
-            Some(path) => Some(connect_udp(path).await?),
+            Some(path) => connect_udp(path).await,
             None => None,
         };
+        let mut attachment = self.attachment;
+        attachment.datagrams = attachment.datagrams.filter(|_| udp.is_some());
         let (reader, writer) = self.stream.into_sealed(self.opener, self.sealer);
         let connection = Connection { reader, writer, udp };
-        Ok((connection, self.attachment))
+        Ok((connection, attachment))
     }
 }
 
@@ -381,8 +396,25 @@ async fn receive(
     Ok(key.open(raw, expected, wall_ms())?.payload)
 }
 
-async fn connect_udp(path: DatagramPath) -> io::Result<UdpSocket> {
-    let udp = UdpSocket::bind(path.local_address()).await?;
-    udp.connect(path.proxy).await?;
-    Ok(udp)
+/// `None` where the system knows no way there, or allows none: then everything stays on the stream, which got through.
+async fn connect_udp(path: DatagramPath) -> Option<UdpSocket> {
+    let udp = UdpSocket::bind(path.local_address()).await.ok()?;
+    udp.connect(path.proxy).await.ok()?;
+    Some(udp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_datagrams_cannot_reach_is_one_without_datagrams() {
+        let cid = ConnectionId([1; 8]);
+        let path = |proxy: SocketAddr| DatagramPath { proxy, cid };
+        // Nobody may send to a broadcast address who has not asked to: EACCES, wherever this runs.
+        let broadcast = SocketAddr::from(([255; 4], 7_000));
+        assert!(connect_udp(path(broadcast)).await.is_none());
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 7_000));
+        assert!(connect_udp(path(loopback)).await.is_some());
+    }
 }

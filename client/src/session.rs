@@ -99,8 +99,8 @@ impl Session {
                     };
                     return Ok((session, established));
                 }
-                // A refusal for good is the same everywhere.
-                Err(error @ ConnectionError::Refused(_)) if !worth_another(&error) => return Err(error),
+                // What is for good is the same everywhere.
+                Err(error) if !worth_another(&error) => return Err(error),
                 Err(error) => failed = error,
             }
         }
@@ -178,6 +178,15 @@ impl Session {
         self.core.handle_datagram(datagram, now_ms);
     }
 
+    /// Moves time.
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Result<(), ConnectionError> {
+        self.core.tick(now_ms);
+        if self.core.is_forsaken() {
+            return Err(ConnectionError::Silent);
+        }
+        Ok(())
+    }
+
     fn renew(&mut self, renewal: &TicketRenewal) {
         if let Ok(ticket) = RawTicket::parse(&renewal.ticket) {
             self.ticket = ticket;
@@ -199,6 +208,36 @@ fn worth_another(error: &ConnectionError) -> bool {
                 | Code::RateLimited
                 | Code::WorldRecovering
                 | Code::SlowConsumer
+                | Code::TimedOut
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_comes_back_after_what_passes_and_not_after_what_is_for_good() {
+        let closed = |code: Code| ConnectionError::Closed(code.into());
+        for code in [
+            Code::TimedOut,
+            Code::Full,
+            Code::Draining,
+            Code::SlowConsumer,
+            Code::Busy,
+        ] {
+            assert!(worth_another(&closed(code)), "{code:?}");
+        }
+        for code in [
+            Code::Superseded,
+            Code::Kicked,
+            Code::TicketExpired,
+            Code::Protocol,
+            Code::Ok,
+        ] {
+            assert!(!worth_another(&closed(code)), "{code:?}");
+        }
+        assert!(worth_another(&ConnectionError::Silent));
     }
 }

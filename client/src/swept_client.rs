@@ -157,9 +157,9 @@ impl SweptClient {
             return Ok(());
         }
         self.next_tick_ms = now_ms + TICK_MS;
-        self.session.core.tick(now_ms);
         // Bytes may have come with the handshake, and half a frame may be waiting for too long.
-        self.take_frames(now_ms)
+        self.take_frames(now_ms)?;
+        self.session.tick(now_ms)
     }
 
     /// Sends what is to be sent: datagrams through `send`, the rest as far as the kernel takes it now.

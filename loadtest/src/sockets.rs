@@ -107,7 +107,10 @@ impl Sockets {
         let path = match self.sharing {
             Sharing::Own => {
                 let socket = BatchSocket::bind_plain(path.local_address())?;
-                socket.connect(path.proxy)?;
+                // No way there for datagrams: then everything stays on the stream, as with real clients.
+                if socket.connect(path.proxy).is_err() {
+                    return Ok(());
+                }
                 socket.stamp_arrivals()?;
                 Path::Own(socket)
             }
@@ -317,6 +320,21 @@ mod tests {
         );
         sockets.send(1, &datagram(2));
         assert_ne!(proxy.echo().1, first);
+    }
+
+    #[test]
+    fn a_bot_whose_datagrams_find_no_way_has_its_stream() {
+        let proxy = Proxy::new();
+        let mut sockets = Sockets::new(1, Sharing::Own).unwrap();
+        let stream = TcpStream::connect(proxy.tcp.local_addr().unwrap()).unwrap();
+        let path = DatagramPath {
+            proxy: SocketAddr::from(([255; 4], 7_000)),
+            ..proxy.path(1)
+        };
+        sockets.open(0, stream.as_fd(), Some(path)).unwrap();
+        sockets.send(0, &datagram(1));
+        let mut batch = StampedBatch::default();
+        assert_eq!(sockets.receive(0, &mut batch).unwrap(), 0);
     }
 
     #[test]

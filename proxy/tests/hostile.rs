@@ -89,12 +89,6 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
     assert_eq!(flooder.closed().await.code, Code::RateLimited);
 
     let key = ClientKey::generate(&mut OsEntropy);
-    let hidden = Credentials::Guest {
-        name: "a\u{202e}b".to_owned(),
-    };
-    let refused = Client::log_in(world.trust(), at, key, hidden, 1).await;
-    assert_eq!(refused.err().unwrap().code, Code::NameIllegal);
-    let key = ClientKey::generate(&mut OsEntropy);
     let stolen = Client::guest(world.trust(), at, "Ada")
         .await
         .welcome
@@ -110,6 +104,50 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
         "Bob",
         "the forger's join was never sent"
     );
+    proxy.drain().await;
+}
+
+// NA-4
+#[tokio::test(flavor = "multi_thread")]
+async fn na_4_a_name_that_is_refused_is_told_why_and_one_that_is_allowed_has_one_form() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let at = proxy.addresses().tcp;
+    let cases = [
+        (
+            "a\u{202e}b".to_owned(),
+            "a name may not have the character U+202E",
+        ),
+        ("\u{3164}".to_owned(), "a name may not have the character U+3164"),
+        (
+            "x".repeat(33),
+            "a name may have 32 bytes of UTF-8, and this one has 33",
+        ),
+        (
+            "x".repeat(255),
+            "a name may have 32 bytes of UTF-8, and this one has 255",
+        ),
+        (String::new(), "a name may not be empty"),
+    ];
+    for (name, reason) in cases {
+        let key = ClientKey::generate(&mut OsEntropy);
+        let refused = Client::log_in(world.trust(), at, key, Credentials::Guest { name }, 1).await;
+        let refusal = refused.err().unwrap();
+        assert_eq!(
+            (refusal.code, refusal.reason.as_str()),
+            (Code::NameIllegal, reason)
+        );
+    }
+    for (name, known_as) in [
+        ("Rene\u{301}", "Ren\u{e9}"),
+        ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+    ] {
+        let mut client = Client::guest(world.trust(), at, name).await;
+        client.attach().await;
+        assert_eq!(server.join(101).await.name, known_as);
+    }
     proxy.drain().await;
 }
 
@@ -318,7 +356,7 @@ async fn the_first_message_is_the_attach_and_it_comes_within_seconds_and_once() 
     // It keeps its path alive, and is sent away all the same.
     let mut idle = Client::guest(world.trust(), at, "Idle").await;
     idle.bind().await;
-    assert_eq!(idle.closed().await.code, Code::Protocol);
+    assert_eq!(idle.closed().await.code, Code::TimedOut);
     assert_eq!(proxy.refused("attach_late"), 1);
     proxy.drain().await;
 }

@@ -4,10 +4,13 @@
 
 mod world;
 
+use net::entropy::OsEntropy;
 use protocol::Code;
 use protocol::cell::{CellEncoder, CellEntity, CellPoint, Motion, ParsedSnapshot, PositionForm};
+use protocol::client_handshake::Credentials;
 use protocol::datagram::DatagramKind;
 use protocol::geometry::{CellGrid, CellIndex, Position};
+use protocol::identity::ClientKey;
 use protocol::ids::OwnerEpoch;
 use protocol::message::client::Logout;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
@@ -15,7 +18,7 @@ use protocol::message::player::{LeaveReason, Output};
 use protocol::message::subscription::{CellUpdates, TickEnd};
 use world::client::{Client, is_notice};
 use world::server::{GameServer, joined};
-use world::{A, ENTITY, HOME, WEST, World};
+use world::{A, ENTITY, HOME, WEST, World, eventually};
 
 fn keyframe(grid: &CellGrid, cell: CellIndex) -> bytes::Bytes {
     let origin = grid.origin(cell);
@@ -169,6 +172,40 @@ async fn a_session_goes_on_at_another_proxy_with_its_ticket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_house_lets_in_those_who_are_in_it_and_nobody_else() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let mut settings = world.settings("edge-1");
+    settings.clients.sessions_max = 1;
+    let (full, other) = (world.proxy_with(&settings).await, world.proxy("edge-2").await);
+    server.serve(101, world.region_epoch).await;
+    let at = full.addresses().tcp;
+    let mut ada = Client::guest(world.trust(), at, "Ada").await;
+    ada.attach().await;
+    server.join(101).await;
+    eventually("it counts", || full.sessions().sessions == 1).await;
+
+    let key = ClientKey::generate(&mut OsEntropy);
+    let bob = Credentials::Guest {
+        name: "Bob".to_owned(),
+    };
+    let refused = Client::log_in(world.trust(), at, key, bob, 1).await;
+    assert_eq!(refused.err().unwrap().code, Code::Full);
+    let eve = Client::guest(world.trust(), other.addresses().tcp, "Eve").await;
+    assert_eq!(eve.resume(at).await.err().unwrap().code, Code::Full);
+
+    // Her own connection is still open here, as far as the proxy knows.
+    let ticket = Credentials::Ticket(Box::new(ada.welcome.ticket.encode()));
+    let again = Client::log_in(world.trust(), at, ada.key.clone(), ticket, 2).await;
+    let mut again = again.unwrap();
+    assert_eq!(ada.closed().await.code, Code::Superseded);
+    again.attach().await;
+    assert_eq!(server.join(101).await.user, again.welcome.user.0);
+    full.drain().await;
+    other.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn players_of_a_dead_server_keep_their_connection_and_are_told() {
     let mut world = World::new().await;
     let mut server = world.server(A);
@@ -180,7 +217,7 @@ async fn players_of_a_dead_server_keep_their_connection_and_are_told() {
     client
         .heard("the notice", |m| is_notice(m, Code::WorldRecovering))
         .await;
-    world::eventually("suspended", || proxy.sessions().suspended == 1).await;
+    eventually("suspended", || proxy.sessions().suspended == 1).await;
     proxy.drain().await;
 }
 

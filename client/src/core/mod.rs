@@ -15,6 +15,7 @@ mod commands;
 mod entity;
 mod event;
 mod receipts;
+mod silence;
 mod stream;
 mod unread;
 mod world;
@@ -24,6 +25,7 @@ use std::mem::discriminant;
 
 use bytes::Bytes;
 use prost::Message as _;
+use protocol::awake::AwakeClock;
 use protocol::cell::{ParsedSnapshot, parse_head};
 use protocol::datagram::{
     BIND_PAYLOAD, ClientPath, ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramKind, DatagramOpener,
@@ -45,6 +47,7 @@ pub use world::{World, WorldShape};
 use clock::ServerClock;
 use commands::Commands;
 use receipts::Receipts;
+use silence::Silence;
 use unread::Unread;
 
 /// A core's clock is to be moved at least this often, milliseconds.
@@ -87,6 +90,7 @@ pub enum ClientEffect {
 struct Datagrams {
     sealer: DatagramSealer,
     opener: DatagramOpener,
+    /// On the clock of the time in which the driver ran.
     path: ClientPath,
 }
 
@@ -98,6 +102,8 @@ pub struct Core {
     unread: Unread,
     datagrams: Option<Datagrams>,
     transport: Option<Transport>,
+    awake: AwakeClock,
+    silence: Silence,
     receipts: Receipts,
     /// The newest input with those before it, as it goes out.
     input: client::Input,
@@ -131,8 +137,9 @@ impl Core {
         self.datagrams = attachment.datagrams.map(|keys| Datagrams {
             sealer: DatagramSealer::new(keys.to_proxy, ConnectionId(keys.cid), now_ms),
             opener: DatagramOpener::new(keys.to_client, ConnectionId(keys.cid), now_ms),
-            path: ClientPath::new(now_ms),
+            path: ClientPath::new(self.awake.now_ms()),
         });
+        self.silence.broken(self.awake.now_ms());
         self.stream(client::Attach {
             attach_no: attachment.attach_no.0,
             signature: Bytes::copy_from_slice(&attachment.signature),
@@ -236,6 +243,8 @@ impl Core {
         let Ok(opened) = datagrams.opener.open(datagram, now_ms) else {
             return;
         };
+        let awake_ms = self.awake.now_ms();
+        self.silence.broken(awake_ms);
         match opened.kind {
             DatagramKind::Challenge => {
                 let mut response = Vec::new();
@@ -244,23 +253,31 @@ impl Core {
                         .sealer
                         .seal_onto(DatagramKind::Response, opened.plain, &mut response, now_ms);
                 if sealed.is_ok() {
-                    datagrams.path.handle_challenge(now_ms);
+                    datagrams.path.handle_challenge(awake_ms);
                     self.effects.push(ClientEffect::Datagram(response));
                 }
                 self.note_transport();
             }
             DatagramKind::Data => {
-                datagrams.path.handle_snapshot(now_ms);
+                datagrams.path.handle_snapshot(awake_ms);
                 self.snapshot_bytes(opened.plain, bytes, now_ms);
             }
             DatagramKind::Bind | DatagramKind::Response => {}
         }
     }
 
-    /// Moves time: binds datagrams, falls back from them, keeps the path open.
+    /// Moves time: binds datagrams, falls back from them, keeps the path open, asks a silent proxy whether it is there.
     pub fn tick(&mut self, now_ms: u64) {
+        self.awake.advance(now_ms);
+        let awake_ms = self.awake.now_ms();
+        if self.silence.asks(awake_ms) {
+            self.stream(client::Ping {
+                sent_at_us: now_ms.saturating_mul(1_000),
+                echo_us: 0,
+            });
+        }
         if let Some(datagrams) = &mut self.datagrams
-            && datagrams.path.tick(now_ms)
+            && datagrams.path.tick(awake_ms)
         {
             let mut bind = Vec::new();
             if datagrams
@@ -275,6 +292,13 @@ impl Core {
         if now_ms.saturating_sub(self.input_at_ms) >= INPUT_SILENCE_MS && self.world.is_some() {
             self.flush_input(now_ms);
         }
+    }
+
+    /// Whether the proxy has said nothing for so long that the driver ends the connection and resumes elsewhere. What the
+    /// driver itself slept through does not count.
+    #[must_use]
+    pub fn is_forsaken(&self) -> bool {
+        self.silence.is_too_long(self.awake.now_ms())
     }
 
     /// Moves everything that must be sent into `out`.

@@ -15,6 +15,7 @@ use super::world::{World, WorldShape};
 impl Core {
     /// Takes a message from the stream.
     pub fn handle_message(&mut self, message: ProxyToClient, now_ms: u64) {
+        self.silence.broken(self.awake.now_ms());
         match message {
             ProxyToClient::World(world) => self.describe_world(&world),
             ProxyToClient::Snapshot(snapshot) => self.snapshot_message(snapshot, now_ms),
@@ -29,7 +30,7 @@ impl Core {
                 let code = u8::try_from(notice.code).map_or(Code::Generic, Code::from_number);
                 self.tell(ClientEvent::Notice(code, notice.text));
             }
-            // The driver keeps tickets and answers pings: they belong to the connection.
+            // The driver keeps tickets; of a ping it is enough that it came.
             ProxyToClient::TicketRenewal(_) | ProxyToClient::Ping(_) => {}
         }
     }

@@ -55,6 +55,7 @@ codes! {
     NameTaken = 16, "This name is taken.";
     NameIllegal = 17, "This name is not allowed.";
     PasswordTooWeak = 18, "This password is too weak.";
+    TimedOut = 19, "Nothing was heard for too long; come back.";
     Revoked = 32, "The node's certificate is revoked.";
     CertExpired = 33, "The node's certificate has expired.";
     NotInTopology = 34, "The node is not in the topology.";

@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod attach;
+pub mod awake;
 pub mod cell;
 pub mod client_handshake;
 pub mod code;
@@ -20,6 +21,7 @@ pub mod ids;
 pub mod keys;
 pub mod limits;
 pub mod message;
+pub mod name;
 pub mod node_handshake;
 pub mod shown;
 pub mod ticket;

@@ -24,6 +24,12 @@ pub const CLIENT_HANDSHAKE_MS_MAX: u64 = 5_000;
 pub const CLIENT_HELLO_MS_MAX: u64 = 2_000;
 /// From the welcome to the client's attach, milliseconds.
 pub const CLIENT_ATTACH_MS_MAX: u64 = 5_000;
+/// A client that has heard nothing for so long asks, milliseconds.
+pub const PROXY_ASKED_MS: u64 = 1_000;
+/// A client that has heard nothing for so long goes to another proxy, milliseconds.
+pub const PROXY_SILENCE_MS_MAX: u64 = 3_000;
+/// A proxy that has heard nothing of a client for so long ends the session there, milliseconds.
+pub const CLIENT_SILENCE_MS_MAX: u64 = 10_000;
 /// Client handshakes pending at one proxy.
 pub const CLIENT_HANDSHAKES_PENDING_MAX: usize = 2_000;
 /// Frames under one key of one direction before it is replaced.

@@ -135,6 +135,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Appends a string, `u8 length ‖ UTF-8`; one of more than 255 bytes is cut at a character.
+pub fn put_string(out: &mut Vec<u8>, text: &str) {
+    let end = text.floor_char_boundary(usize::from(u8::MAX));
+    let bytes = text.as_bytes().get(..end).unwrap_or_default();
+    out.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(bytes);
+}
+
 /// Appends an address, `u8 family (4, 6) | bytes | port u16`.
 pub fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {

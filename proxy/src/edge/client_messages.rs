@@ -45,7 +45,7 @@ impl Edge {
         };
         match session.path.open(from, datagram, now_ms, entropy, sink) {
             Ok(Arrived::Data(plain)) => {
-                session.heard_at_ms = now_ms;
+                session.heard_awake_ms = self.awake.now_ms();
                 // The message is small and its inputs outlive the datagram's buffer.
                 let Ok(input) = client::Input::decode(Bytes::copy_from_slice(plain)) else {
                     self.effects.push(EdgeEffect::Refused("datagram_malformed"));
@@ -61,7 +61,7 @@ impl Edge {
 
     pub(super) fn client_message(&mut self, handle: SessionHandle, message: ClientToProxy, now_ms: u64) {
         if let Some(session) = self.sessions.get_mut(handle.0) {
-            session.heard_at_ms = now_ms;
+            session.heard_awake_ms = self.awake.now_ms();
         }
         match message {
             ClientToProxy::Attach(attach) => self.attach(handle, attach, now_ms),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use protocol::Code;
 use protocol::ids::{AttachNo, NodeNumber, SessionGeneration, UserId};
+use protocol::limits::CLIENT_SILENCE_MS_MAX;
 use protocol::message::checked::CheckedAttach;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::{client, player};
@@ -14,8 +15,6 @@ use super::input::{Admission, SessionHandle};
 use super::route::Standing;
 use super::session::{Attached, Session};
 
-/// A client that says nothing for so long, not even its Attach, is dropped, milliseconds.
-const CLIENT_SILENCE_MS: u64 = 10_000;
 /// A logout is remembered for as long as a handover may be under way, milliseconds …
 const LOGOUT_MS: u64 = 10_000;
 /// … and so many at once: those beyond cost their region the linkdead grace.
@@ -34,7 +33,8 @@ impl Edge {
             self.leave(older, player::LeaveReason::Linkdead);
             self.end(older, Code::Superseded, now_ms);
         }
-        let session = Session::new(admission, self.config.snapshot_bytes_per_s, now_ms);
+        let mut session = Session::new(admission, self.config.snapshot_bytes_per_s, now_ms);
+        session.heard_awake_ms = self.awake.now_ms();
         let handle = SessionHandle(self.sessions.insert(session));
         self.by_user.insert(user, handle);
         self.by_cid.insert(cid, handle);
@@ -88,17 +88,18 @@ impl Edge {
         self.forget(handle, now_ms);
     }
 
-    /// Clients speak ten times a second. One that has not for so long is gone, though its connection may not know it.
+    /// Clients speak ten times a second. One that has not for so long is gone, though its connection may not know it; what is
+    /// told to it means that it may come back.
     pub(super) fn end_silent(&mut self, now_ms: u64) {
         let silent: Vec<SessionHandle> = self
             .sessions
             .iter()
-            .filter(|(_, session)| now_ms.saturating_sub(session.heard_at_ms) >= CLIENT_SILENCE_MS)
+            .filter(|(_, session)| self.awake.since(session.heard_awake_ms) >= CLIENT_SILENCE_MS_MAX)
             .map(|(key, _)| SessionHandle(key))
             .collect();
         for handle in silent {
             self.effects.push(EdgeEffect::Refused("client_silent"));
-            self.end(handle, Code::Generic, now_ms);
+            self.end(handle, Code::TimedOut, now_ms);
         }
     }
 

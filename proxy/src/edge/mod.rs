@@ -37,6 +37,7 @@ mod views;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use protocol::awake::AwakeClock;
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
 use protocol::message::player::SessionKey;
@@ -86,6 +87,8 @@ pub struct Edge {
     scratch: Vec<u8>,
     visible: Vec<CellIndex>,
     swept_ms: u64,
+    /// What clients' silence is measured by.
+    awake: AwakeClock,
     /// Who has logged out, by which session and when, milliseconds: a handover may have passed the leave by.
     logouts: BTreeMap<UserId, (SessionKey, u64)>,
     draining: bool,
@@ -112,6 +115,7 @@ impl Edge {
             scratch: Vec::new(),
             visible: Vec::new(),
             swept_ms: 0,
+            awake: AwakeClock::default(),
             logouts: BTreeMap::new(),
             draining: false,
             effects: Vec::new(),
@@ -138,6 +142,7 @@ impl Edge {
 
     /// Moves time: what was asked is asked again, and players whose owner is silent get their snapshot all the same.
     pub fn tick(&mut self, now_ms: u64, sink: &mut dyn DatagramSink) {
+        self.awake.advance(now_ms);
         self.retry(now_ms);
         self.compose_overdue(now_ms, sink);
         if now_ms.saturating_sub(self.swept_ms) >= 1_000 {
@@ -160,6 +165,12 @@ impl Edge {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Whether this user has a session here.
+    #[must_use]
+    pub fn has(&self, user: UserId) -> bool {
+        self.by_user.contains_key(&user)
     }
 
     /// Who serves a region, at which epoch, as the store last confirmed.

@@ -97,8 +97,8 @@ pub(super) struct Session {
     pub(super) recovering_told: bool,
     /// When the owner last said how its player is, or became the owner.
     pub(super) owner_heard_ms: u64,
-    /// When the client last said anything, by whatever transport.
-    pub(super) heard_at_ms: u64,
+    /// When the client last said anything, by whatever transport, on the shard's clock of the time in which it ran.
+    pub(super) heard_awake_ms: u64,
 }
 
 impl Session {
@@ -131,7 +131,7 @@ impl Session {
             composed_at_ms: now_ms,
             recovering_told: false,
             owner_heard_ms: now_ms,
-            heard_at_ms: now_ms,
+            heard_awake_ms: 0,
         }
     }
 

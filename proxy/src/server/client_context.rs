@@ -9,11 +9,12 @@ use net::link::LinkContext;
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::ProxyIdentity;
 use protocol::frame::HandshakeKey;
-use protocol::ids::{ClusterId, Lanes, NodeNumber, NodeUuid};
+use protocol::ids::{ClusterId, Lanes, NodeNumber, NodeUuid, UserId};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::AuthRole;
-use super::directory::ShardIndex;
+use super::directory::{ShardIndex, shard_of};
 use super::mailbox::Order;
 use super::other_proxies::other_proxies;
 use super::rate_limits::RateLimits;
@@ -72,6 +73,13 @@ impl ClientContext {
 
     pub(super) fn is_full(&self) -> bool {
         counts(&self.shards).sessions >= self.sessions_max
+    }
+
+    /// Whether a shard has a session of this user.
+    pub(super) async fn is_here(&self, user: UserId) -> bool {
+        let (answer, asked) = oneshot::channel();
+        self.tell(shard_of(user, self.lanes), Order::IsHere(user, answer));
+        asked.await.unwrap_or(false)
     }
 
     /// Counts a new login; `false` when there were too many.

@@ -113,6 +113,7 @@ async fn shake_hands(
             let refusal = Refusal {
                 code: away.code,
                 retry_ms: away.retry_ms,
+                reason: away.reason,
                 proxies: context.other_proxies(),
                 wall_ms: net::clock::wall_ms(),
             };
@@ -185,17 +186,22 @@ async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) ->
     if request.attach_no.0 == 0 {
         return Err(Code::Protocol.into());
     }
-    if context.is_full() {
+    let is_new = !matches!(request.credentials, Credentials::Ticket(_));
+    if is_new && context.is_full() {
         return Err(Code::Full.into());
     }
-    let is_new = !matches!(request.credentials, Credentials::Ticket(_));
     if is_new && !context.take_login(from) {
         return Err(TurnedAway {
-            code: Code::RateLimited,
             retry_ms: RATE_RETRY_MS,
+            ..Code::RateLimited.into()
         });
     }
-    context.auth.login(request, net::clock::wall_ms()).await
+    let granted = context.auth.login(request, net::clock::wall_ms()).await?;
+    // A player whose connection broke may have a session here yet, which gives way to this one and frees its place.
+    if !is_new && context.is_full() && !context.is_here(granted.claims.user).await {
+        return Err(Code::Full.into());
+    }
+    Ok(granted)
 }
 
 async fn welcome(

@@ -8,10 +8,10 @@ use net::link::HandedLink;
 use net::link_core::Sealed;
 use net::stream_socket::StreamSocket;
 use protocol::Code;
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, UserId};
 use protocol::message::subscription::Topology;
 use protocol::ticket::RawTicket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use topology::Topology as World;
 
 use super::directory::ShardIndex;
@@ -32,6 +32,8 @@ pub(super) enum Order {
     Link(Box<HandedLink>),
     /// A client was let in.
     Client(Box<HandedClient>),
+    /// Whether this user has a session.
+    IsHere(UserId, oneshot::Sender<bool>),
     /// The store says who serves a region.
     Serving(store::Serving),
     /// What the signature of an Attach is worth.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 /// Reasons that come up in ordinary play: crossings, closed connections, full houses. Everything else is something that no
 /// honest client or node does, and an alarm may stand on it.
 const EXPECTED: &[&str] = &[
+    "attach_late",
     "client_silent",
     "client_slow",
     "datagram_late",
@@ -15,6 +16,7 @@ const EXPECTED: &[&str] = &[
     "login_draining",
     "login_full",
     "login_rate",
+    "name_illegal",
     "output_early",
     "output_late",
     "server_not_linked",

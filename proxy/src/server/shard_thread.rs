@@ -214,6 +214,10 @@ impl Running {
                 }
             }
             Order::Client(client) => self.add_client(*client, now),
+            // Who asked may have gone away meanwhile.
+            Order::IsHere(user, answer) => {
+                let _ = answer.send(shard.edge().has(user));
+            }
             Order::Serving(serving) => shard.service_confirmed(serving, now, sink),
             Order::Attach(client, verdict) => shard.attach_verified(client, verdict, now, sink),
             Order::Ticket(client, ticket, others) => {

@@ -11,7 +11,7 @@ const HELD_MAX: usize = 2 * COMMAND_WINDOW;
 /// Where a client stands with its Attach.
 #[derive(Debug)]
 pub(super) enum Attaching {
-    /// It has until then, milliseconds.
+    /// It has until then, milliseconds in which the shard ran.
     Awaited(u64),
     /// Its signature is being verified.
     Asked(Attach, Vec<ClientToProxy>),
@@ -33,8 +33,8 @@ pub(super) enum Passage {
 }
 
 impl Attaching {
-    pub(super) fn new(now_ms: u64) -> Self {
-        Self::Awaited(now_ms + CLIENT_ATTACH_MS_MAX)
+    pub(super) fn new(awake_ms: u64) -> Self {
+        Self::Awaited(awake_ms + CLIENT_ATTACH_MS_MAX)
     }
 
     /// Takes a message from the client.
@@ -46,6 +46,8 @@ impl Attaching {
             }
             (Self::Awaited(_), _) => Passage::Refused("before_attach"),
             (_, ClientToProxy::Attach(_)) => Passage::Refused("attach_twice"),
+            // It asks whether anybody is there, and is told while it waits.
+            (Self::Asked(..), ping @ ClientToProxy::Ping(_)) => Passage::Passed(ping),
             (Self::Asked(_, held), _) if held.len() >= HELD_MAX => Passage::Refused("before_verdict"),
             (Self::Asked(_, held), message) => {
                 held.push(message);
@@ -56,8 +58,8 @@ impl Attaching {
     }
 
     /// Whether it should have come by now.
-    pub(super) fn is_late(&self, now_ms: u64) -> bool {
-        matches!(self, Self::Awaited(until_ms) if now_ms >= *until_ms)
+    pub(super) fn is_late(&self, awake_ms: u64) -> bool {
+        matches!(self, Self::Awaited(until_ms) if awake_ms >= *until_ms)
     }
 
     /// The signature is good: the Attach, and what came behind it. `None` when nobody had asked.
@@ -75,7 +77,7 @@ impl Attaching {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::message::client::Ping;
+    use protocol::message::client::{EventAck, Ping};
 
     fn ping(sent_at_us: u64) -> ClientToProxy {
         Ping {
@@ -83,6 +85,10 @@ mod tests {
             echo_us: 0,
         }
         .into()
+    }
+
+    fn word(number: u64) -> ClientToProxy {
+        EventAck { number }.into()
     }
 
     #[test]
@@ -111,13 +117,14 @@ mod tests {
         };
         attaching.take(attach.clone().into());
         for n in 0..HELD_MAX as u64 {
-            assert_eq!(attaching.take(ping(n)), Passage::Held);
+            assert_eq!(attaching.take(word(n)), Passage::Held);
         }
-        assert_eq!(attaching.take(ping(9)), Passage::Refused("before_verdict"));
+        assert_eq!(attaching.take(word(9)), Passage::Refused("before_verdict"));
+        assert_eq!(attaching.take(ping(9)), Passage::Passed(ping(9)), "it only asks");
         let (said, held) = attaching.verified().unwrap();
         assert_eq!((said, held.len()), (attach, HELD_MAX));
-        assert_eq!(held[1], ping(1));
+        assert_eq!(held[1], word(1));
         assert_eq!(attaching.verified(), None);
-        assert_eq!(attaching.take(ping(7)), Passage::Passed(ping(7)));
+        assert_eq!(attaching.take(word(7)), Passage::Passed(word(7)));
     }
 }

@@ -2,7 +2,7 @@
 
 use net::link_core::{LinkTime, Sealing};
 use protocol::Code;
-use protocol::frame::{Close, FrameType};
+use protocol::frame::{Close, FrameError, FrameType};
 use protocol::message::family::{BatchReader, ClientToProxy, ProxyToClient};
 use protocol::ticket::Ticket;
 
@@ -45,14 +45,14 @@ pub(super) struct Client<S> {
 }
 
 impl<S: Sealing> Client<S> {
-    pub(super) fn new(sealing: S, claims: Ticket, messages_per_s: u32, now: LinkTime) -> Self {
+    pub(super) fn new(sealing: S, claims: Ticket, messages_per_s: u32, awake_ms: u64, now: LinkTime) -> Self {
         Self {
             sealing,
             record: None,
             queue: ClientQueue::default(),
             unsent: Unsent::default(),
             rate: Bucket::new(messages_per_s, 2 * messages_per_s, now.mono_us / 1000),
-            attaching: Attaching::new(now.mono_us / 1000),
+            attaching: Attaching::new(awake_ms),
             session: None,
             renew_at_ms: Some(renew_at_ms(&claims)),
             claims,
@@ -75,7 +75,7 @@ impl<S: Sealing> Client<S> {
                 }
             }
             let frame = self.sealing.next_frame(now.mono_us / 1000);
-            let Some(frame) = frame.map_err(|error| ClientEnd::Refused(error.label(), Code::Protocol))?
+            let Some(frame) = frame.map_err(|error| ClientEnd::Refused(error.label(), code_of(&error)))?
             else {
                 return Ok(None);
             };
@@ -131,6 +131,14 @@ impl<S: Sealing> Client<S> {
         let say = |out: &mut Vec<u8>| out.extend_from_slice(&payload);
         let _ = self.sealing.seal(FrameType::Close, now, self.unsent.end(), say);
         self.unsent.into_rest()
+    }
+}
+
+/// A frame that does not come to its end is a matter of the way, and the client may come back; any other mistake is its own.
+fn code_of(error: &FrameError) -> Code {
+    match error {
+        FrameError::Incomplete => Code::TimedOut,
+        _ => Code::Protocol,
     }
 }
 

@@ -46,7 +46,8 @@ impl<S: Sealing> Shard<S> {
             admission,
             claims,
         } = arrival;
-        let client = Client::new(sealing, claims, self.config.messages_per_s, now);
+        let awake_ms = self.awake.now_ms();
+        let client = Client::new(sealing, claims, self.config.messages_per_s, awake_ms, now);
         self.clients.insert(id, client);
         // Everything before is carried out first: only this admission can be answered then.
         self.carry_out(now, sink);
@@ -256,8 +257,8 @@ impl<S: Sealing> Shard<S> {
             let Some(session) = client.session else {
                 continue;
             };
-            if client.attaching.is_late(now.mono_us / 1000) {
-                let late = ClientEnd::Refused("attach_late", Code::Protocol);
+            if client.attaching.is_late(self.awake.now_ms()) {
+                let late = ClientEnd::Refused("attach_late", Code::TimedOut);
                 self.end_client(id, late, now, sink);
             } else if client.renew_at_ms.is_some_and(|at_ms| now.wall_ms >= at_ms) {
                 client.renew_at_ms = None;

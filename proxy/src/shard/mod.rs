@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use net::link::{LinkId, LinkSight};
 use net::link_core::{LinkTime, Sealing};
+use protocol::awake::AwakeClock;
 use protocol::ids::{Lane, Lanes, NodeNumber};
 use protocol::message::family::ProxyToClient;
 use protocol::{Code, Entropy};
@@ -90,6 +91,8 @@ pub struct Shard<S> {
     wishes: Wishes,
     ticked_ms: u64,
     slow_ticked_ms: u64,
+    /// What the silence before an Attach is measured by.
+    awake: AwakeClock,
     wanted: Vec<EdgeEffect>,
     effects: Vec<ShardEffect>,
 }
@@ -113,6 +116,7 @@ impl<S: Sealing> Shard<S> {
             wishes: Wishes::default(),
             ticked_ms: 0,
             slow_ticked_ms: 0,
+            awake: AwakeClock::default(),
             wanted: Vec::new(),
             effects: Vec::new(),
         }
@@ -158,6 +162,7 @@ impl<S: Sealing> Shard<S> {
         let now_ms = now.mono_us / 1000;
         if now_ms >= self.tick_due_ms() {
             self.ticked_ms = now_ms;
+            self.awake.advance(now_ms);
             self.edge.tick(now_ms, sink);
         }
         if now_ms >= self.slow_ticked_ms + SLOW_TICK_MS {

@@ -82,6 +82,11 @@ impl Cluster {
                 }
                 self.bots[index].core.tick(now_ms);
                 self.after_bot(index);
+                if self.bots[index].core.is_forsaken()
+                    && let Some(conn) = self.bots[index].conn
+                {
+                    self.break_conn(conn);
+                }
             }
         }
         self.schedule.after(BOT_US, Event::Bot(index));

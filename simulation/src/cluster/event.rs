@@ -128,6 +128,14 @@ impl Event {
         }
     }
 
+    /// The connection whose proxy would have to do something.
+    pub(crate) fn heard_by_proxy(&self) -> Option<usize> {
+        match self {
+            Self::StreamUp(conn, _) | Self::ConnLostAtProxy(conn) => Some(*conn),
+            _ => None,
+        }
+    }
+
     /// The process that would have to do something: while it is frozen, nothing happens.
     pub(crate) fn node(&self, listener_or_dialer: impl Fn(&Way) -> NodeNumber) -> Option<NodeNumber> {
         match self {

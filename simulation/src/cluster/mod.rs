@@ -9,6 +9,8 @@ mod servers;
 mod shards;
 mod state;
 mod stores;
+#[cfg(test)]
+mod tests;
 mod troubles;
 mod wires;
 

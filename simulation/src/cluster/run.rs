@@ -63,11 +63,7 @@ pub fn run_with_lines(options: &Options, lines_max: usize) -> Result<Outcome, St
 fn run_lines(options: &Options, lines: Lines) -> Result<Outcome, String> {
     let mut cluster = Cluster::new(options, lines)?;
     let end_us = (options.storm_ms + options.calm_ms) * 1000;
-    while cluster.checks.broken().is_none()
-        && let Some((order, event)) = cluster.schedule.next(end_us)
-    {
-        cluster.step(order, event);
-    }
+    cluster.run_until(end_us);
     if cluster.checks.broken().is_none() {
         cluster.look_when_calm();
     }
@@ -83,8 +79,18 @@ fn run_lines(options: &Options, lines: Lines) -> Result<Outcome, String> {
 }
 
 impl Cluster {
+    /// Goes on until then, microseconds, or until something is broken.
+    pub(super) fn run_until(&mut self, end_us: u64) {
+        while self.checks.broken().is_none()
+            && let Some((order, event)) = self.schedule.next(end_us)
+        {
+            self.step(order, event);
+        }
+    }
+
     fn step(&mut self, order: u64, event: Event) {
-        if let Some(node) = event.node(|way| self.node_at(way)) {
+        let of_client = event.heard_by_proxy().map(|conn| self.conns[conn].proxy);
+        if let Some(node) = of_client.or_else(|| event.node(|way| self.node_at(way))) {
             let stalled_us = self.stalled_until_us(node);
             if stalled_us > self.now_us() {
                 return self.schedule.put_off(stalled_us, order, event);

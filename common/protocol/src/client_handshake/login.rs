@@ -3,6 +3,7 @@
 //! ```text
 //! C3 512  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | zeros to 496 }
 //! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes
+//!              a name is whatever fits its length byte: a login that is refused for its name is answered, not cut off
 //! sig_c = Ed25519(client key, "RMC/1 client\0" ‖ h3)
 //! ```
 
@@ -14,13 +15,15 @@ use super::error::ClientHandshakeError;
 use crate::identity::{ClientPublic, Clock, NodePublic};
 use crate::ids::{AttachNo, ClusterId, NodeUuid};
 use crate::keys::TAG_BYTES;
-use crate::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX};
+use crate::limits::PASSWORD_BYTES_MAX;
 use crate::ticket::{RawTicket, TICKET_BYTES, Ticket, TicketError};
 use crate::wire::Reader;
 
 /// Length of C3.
 pub const C3_BYTES: usize = 512;
 const PLAIN_BYTES: usize = C3_BYTES - TAG_BYTES;
+/// A name as it is sent, bytes.
+const SENT_NAME_BYTES_MAX: usize = u8::MAX as usize;
 const MODE_GUEST: u8 = 0;
 const MODE_PASSWORD: u8 = 1;
 const MODE_TICKET: u8 = 2;
@@ -30,12 +33,13 @@ const MODE_TICKET: u8 = 2;
 pub enum Credentials {
     /// A name and nothing else.
     Guest {
-        /// At most 32 bytes; whether it is allowed, the auth role says.
+        /// At most 255 bytes; whether it is allowed, the auth role says.
+        /// See [`PlayerName`](crate::name::PlayerName).
         name: String,
     },
     /// For the auth role; a proxy without one answers `AUTH_FAILED`.
     Password {
-        /// At most 32 bytes.
+        /// At most 255 bytes.
         name: String,
         /// At most 128 bytes.
         password: Zeroizing<String>,
@@ -96,9 +100,9 @@ impl LoginRequest {
         });
         plain.extend_from_slice(&self.client.to_bytes());
         match &self.credentials {
-            Credentials::Guest { name } => put_string(&mut plain, name, NAME_BYTES_MAX)?,
+            Credentials::Guest { name } => put_string(&mut plain, name, SENT_NAME_BYTES_MAX)?,
             Credentials::Password { name, password } => {
-                put_string(&mut plain, name, NAME_BYTES_MAX)?;
+                put_string(&mut plain, name, SENT_NAME_BYTES_MAX)?;
                 put_string(&mut plain, password, PASSWORD_BYTES_MAX)?;
             }
             Credentials::Ticket(ticket) => plain.extend_from_slice(ticket.as_slice()),
@@ -117,10 +121,10 @@ impl LoginRequest {
         let client = ClientPublic::parse(&reader.array()?).map_err(|_| malformed)?;
         let credentials = match mode {
             MODE_GUEST => Credentials::Guest {
-                name: string(&mut reader, NAME_BYTES_MAX)?,
+                name: string(&mut reader, SENT_NAME_BYTES_MAX)?,
             },
             MODE_PASSWORD => Credentials::Password {
-                name: string(&mut reader, NAME_BYTES_MAX)?,
+                name: string(&mut reader, SENT_NAME_BYTES_MAX)?,
                 password: Zeroizing::new(string(&mut reader, PASSWORD_BYTES_MAX)?),
             },
             MODE_TICKET => Credentials::Ticket(Box::new(reader.array()?)),
@@ -183,7 +187,6 @@ mod tests {
         let malformed = ClientHandshakeError::Malformed("C3");
         assert_eq!(refused(guest(), &|plain| plain[0] = 3), malformed);
         assert_eq!(refused(guest(), &|plain| plain[1..33].fill(0)), malformed);
-        assert_eq!(refused(guest(), &|plain| plain[33] = 33), malformed);
         assert_eq!(refused(guest(), &|plain| plain[34] = 0xff), malformed);
         assert_eq!(
             refused(guest(), &|plain| *plain.last_mut().unwrap() = 1),
@@ -207,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_password_fits_the_one_size() {
+    fn the_longest_name_and_password_fit_the_one_size() {
         let plain = plain(Credentials::Password {
-            name: "n".repeat(NAME_BYTES_MAX),
+            name: "n".repeat(SENT_NAME_BYTES_MAX),
             password: Zeroizing::new("p".repeat(PASSWORD_BYTES_MAX)),
         });
         assert_eq!(plain.len(), PLAIN_BYTES);

@@ -3,7 +3,8 @@
 //! ```text
 //! welcome  SEALED{ 0 u8 | user_id u64 | session_id 16 | session_generation u64 | ticket 180 | udp_cid 8 | udp address
 //!                  | count u8, addresses of other proxies | wall_ms u64 }
-//! refusal  SEALED{ code u8 | retry_ms u32 | count u8, addresses of other proxies | wall_ms u64 }
+//! refusal  SEALED{ code u8 | retry_ms u32 | reason (u8 length ‖ UTF-8) | count u8, addresses of other proxies
+//!                  | wall_ms u64 }
 //! address  4 u8 | ip 4 | port u16, or 6 u8 | ip 16 | port u16; a udp address of 0 u8 alone: no datagrams here
 //! ```
 
@@ -14,7 +15,7 @@ use crate::Code;
 use crate::ids::{SessionGeneration, SessionId, UserId};
 use crate::limits::PROXIES_NAMED_MAX;
 use crate::ticket::{RawTicket, TICKET_BYTES};
-use crate::wire::Reader;
+use crate::wire::{Reader, put_string};
 
 const MALFORMED: ClientHandshakeError = ClientHandshakeError::Malformed("P4");
 
@@ -46,6 +47,8 @@ pub struct Refusal {
     pub code: Code,
     /// When to try again, milliseconds; 0: not worth it, or at once elsewhere.
     pub retry_ms: u32,
+    /// For people; empty where the code says it all. At most 255 bytes are sent.
+    pub reason: String,
     /// Where to try instead; at most 16 are sent.
     pub proxies: Vec<SocketAddr>,
     /// The proxy's wall clock, Unix milliseconds.
@@ -105,6 +108,7 @@ impl Refusal {
         };
         let mut plain = vec![code.number()];
         plain.extend_from_slice(&self.retry_ms.to_le_bytes());
+        put_string(&mut plain, &self.reason);
         put_tail(&mut plain, &self.proxies, self.wall_ms);
         plain
     }
@@ -117,10 +121,12 @@ impl Answer {
             Code::Ok => Self::Welcome(Box::new(Welcome::parse(&mut reader)?)),
             code => {
                 let retry_ms = reader.u32()?;
+                let reason = reader.string()?.ok_or(MALFORMED)?.to_owned();
                 let (proxies, wall_ms) = tail(&mut reader)?;
                 Self::Refusal(Refusal {
                     code,
                     retry_ms,
+                    reason,
                     proxies,
                     wall_ms,
                 })
@@ -183,6 +189,7 @@ mod tests {
         Refusal {
             code: Code::Full,
             retry_ms: 9,
+            reason: "why".to_owned(),
             proxies: vec![
                 SocketAddr::from(([10, 0, 0, 1], 7000)),
                 SocketAddr::from(([7_u16; 8], 7001)),
@@ -211,9 +218,10 @@ mod tests {
             plain[at] = value;
             parsed(&plain)
         };
-        assert_eq!(changed(5, 17), Err(MALFORMED));
-        assert_eq!(changed(6, 0), Err(MALFORMED));
-        assert_eq!(changed(6, 5), Err(MALFORMED));
+        assert_eq!(changed(6, 0xff), Err(MALFORMED));
+        assert_eq!(changed(9, 17), Err(MALFORMED));
+        assert_eq!(changed(10, 0), Err(MALFORMED));
+        assert_eq!(changed(10, 5), Err(MALFORMED));
         assert_eq!(parsed(&[plain.as_slice(), &[0]].concat()), Err(MALFORMED));
         assert_eq!(changed(0, 200).unwrap().code, Code::Unknown(200));
         let no_ticket = vec![0; 260];

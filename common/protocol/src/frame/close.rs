@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::error::FrameError;
 use crate::code::Code;
 use crate::limits;
-use crate::wire::{Reader, put_address};
+use crate::wire::{Reader, put_address, put_string};
 
 /// The payload of a CLOSE frame: `code u8 | retry_ms u32 | reason (u8 length ‖ UTF-8) | count u8 | addresses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +39,7 @@ impl Close {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![self.code.number()];
         out.extend_from_slice(&self.retry_ms.to_le_bytes());
-        let reason = self.reason.as_bytes();
-        let end = self.reason.floor_char_boundary(usize::from(u8::MAX));
-        let reason = reason.get(..end).unwrap_or(reason);
-        out.push(u8::try_from(reason.len()).unwrap_or(u8::MAX));
-        out.extend_from_slice(reason);
+        put_string(&mut out, &self.reason);
         let named = self.proxies.len().min(limits::PROXIES_NAMED_MAX);
         out.push(u8::try_from(named).unwrap_or(u8::MAX));
         for proxy in self.proxies.iter().take(named) {

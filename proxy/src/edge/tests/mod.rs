@@ -2,6 +2,7 @@
 
 mod limits;
 mod ownership;
+mod silence;
 mod views;
 
 use std::sync::Arc;

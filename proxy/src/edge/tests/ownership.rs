@@ -204,27 +204,6 @@ fn a_dead_server_suspends_and_its_restart_brings_the_player_back_with_all_open_c
 }
 
 #[test]
-fn a_client_that_falls_silent_is_dropped_and_its_owner_told() {
-    let mut table = Table::new();
-    let handle = table.playing(7, 9);
-    for number in 1..=30 {
-        table.wait(1_000);
-        table.client(handle, input(number));
-    }
-    assert_eq!(table.edge.sessions(), 1);
-    table.take();
-    table.wait(9_000);
-    assert_eq!(table.edge.sessions(), 1);
-    table.wait(1_000);
-    assert_eq!(table.edge.sessions(), 0);
-    let sent = table.sent_to_servers();
-    assert!(matches!(&sent[..], [(A, ProxyToServer::Leave(leave))] if leave.user == USER.0));
-    table.admit(2);
-    table.wait(10_000);
-    assert_eq!(table.edge.sessions(), 0, "nor is one that never attaches kept");
-}
-
-#[test]
 fn suspended_players_keep_their_connection_and_their_picture() {
     let mut table = Table::new();
     table.playing(7, 9);

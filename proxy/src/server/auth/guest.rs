@@ -5,7 +5,7 @@ use protocol::client_handshake::LoginRequest;
 use protocol::entropy::array;
 use protocol::identity::Validity;
 use protocol::ids::{RegionNumber, SessionGeneration, SessionId, UserId};
-use protocol::limits::NAME_BYTES_MAX;
+use protocol::name::PlayerName;
 use protocol::ticket::{AccountKind, Ticket};
 use store::{StoreError, StoreReply, StoreRequest};
 
@@ -24,9 +24,7 @@ impl AuthRole {
         if self.guests == GuestPolicy::Refused {
             return Err(Code::AuthFailed.into());
         }
-        if !is_proper(name) {
-            return Err(Code::NameIllegal.into());
-        }
+        let name = PlayerName::parse(name)?;
         let user = self.next_guest().await?;
         let generation = self.raise_session(user).await?;
         let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
@@ -47,7 +45,7 @@ impl AuthRole {
         };
         let (claims, ticket) = self.renew(claims, None, wall_ms);
         Ok(Granted {
-            name: name.to_owned(),
+            name: name.into(),
             claims,
             ticket,
         })
@@ -71,46 +69,7 @@ impl AuthRole {
 fn store_failed(error: Option<&StoreError>) -> TurnedAway {
     tracing::warn!(?error, "a login failed: the store does not answer");
     TurnedAway {
-        code: Code::Busy,
         retry_ms: STORE_RETRY_MS,
-    }
-}
-
-/// 1 to 32 bytes that other players can read: no control characters, none that are invisible or turn text around, and no
-/// space at either end.
-fn is_proper(name: &str) -> bool {
-    let length = (1..=NAME_BYTES_MAX).contains(&name.len());
-    length && name.trim() == name && !name.chars().any(is_hidden)
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        || matches!(c, '\u{e0000}'..='\u{e0fff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_readable_and_short() {
-        for name in ["Ada", "Ægir the 2nd", "小明", "a"] {
-            assert!(is_proper(name), "{name}");
-        }
-        let long = "x".repeat(33);
-        for name in [
-            "",
-            " ",
-            " Ada",
-            "Ada\n",
-            "A\u{0}da",
-            "\u{202e}adA",
-            "A\u{200b}da",
-            long.as_str(),
-        ] {
-            assert!(!is_proper(name), "{name:?}");
-        }
+        ..Code::Busy.into()
     }
 }

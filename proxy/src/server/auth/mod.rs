@@ -12,6 +12,7 @@ use protocol::Code;
 use protocol::client_handshake::{Credentials, LoginRequest};
 use protocol::identity::NodeKey;
 use protocol::ids::{ClusterId, NodeUuid};
+use protocol::name::NameError;
 use protocol::ticket::{RawTicket, Ticket};
 use store::StoreHandle;
 
@@ -38,16 +39,31 @@ pub(super) struct Granted {
 }
 
 /// A login that is turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TurnedAway {
     pub(super) code: Code,
     /// When to try again, milliseconds; 0 where it is not worth it.
     pub(super) retry_ms: u32,
+    /// What to tell people beyond the code; empty where that says it all.
+    pub(super) reason: String,
 }
 
 impl From<Code> for TurnedAway {
     fn from(code: Code) -> Self {
-        Self { code, retry_ms: 0 }
+        Self {
+            code,
+            retry_ms: 0,
+            reason: String::new(),
+        }
+    }
+}
+
+impl From<NameError> for TurnedAway {
+    fn from(error: NameError) -> Self {
+        Self {
+            reason: error.to_string(),
+            ..Code::NameIllegal.into()
+        }
     }
 }
 

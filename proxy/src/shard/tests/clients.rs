@@ -28,14 +28,18 @@ fn a_client_joins_once_its_attach_is_verified_and_what_it_said_behind_it_follows
     let asked = Question::Attach(id, Box::new((claims(1, START_MS), attach(1))));
     assert_eq!(scene.questions, [asked]);
     assert_eq!(scene.heard_by(A), []);
-    assert_eq!(scene.clients[&id].heard.len(), 1, "not even a ping is answered");
+    let pinged = |scene: &Scene| matches!(scene.clients[&id].heard[1..], [ProxyToClient::Ping(_)]);
+    assert!(
+        pinged(&scene),
+        "whoever waits is told that somebody is there, and no more"
+    );
 
     scene
         .shard
         .attach_verified(id, AttachVerdict::Genuine, scene.now, &mut scene.datagrams);
     scene.round();
     assert!(matches!(scene.heard_by(A)[..], [ProxyToServer::Join(_)]));
-    assert!(matches!(scene.clients[&id].heard[1..], [ProxyToClient::Ping(_)]));
+    assert!(pinged(&scene));
     scene.joined(1);
     let playing = scene.clients[&id].heard.last();
     assert!(matches!(playing, Some(ProxyToClient::Playing(_))));
@@ -54,10 +58,49 @@ fn who_says_no_attach_in_time_or_anything_before_it_is_sent_away() {
         (Some(Code::Protocol), None)
     );
     scene.pass(6_000);
-    assert_eq!(goodbye(&scene, idle), Some(Code::Protocol));
+    assert_eq!(goodbye(&scene, idle), Some(Code::TimedOut));
     assert_eq!(
         (scene.count_of("before_attach"), scene.count_of("attach_late")),
         (1, 1)
+    );
+}
+
+// SI-3: who comes back finds ticket and body still there, so it is told to.
+#[test]
+fn si_3_a_frame_that_does_not_end_is_a_time_out_and_no_breach() {
+    let mut scene = Scene::served();
+    let id = scene.playing(1);
+    let mut bytes = Vec::new();
+    let say = |out: &mut Vec<u8>| ping(1).encode(out);
+    Clear::default()
+        .seal(FrameType::Batch, scene.now, &mut bytes, say)
+        .unwrap();
+    bytes.pop();
+    scene
+        .shard
+        .from_client(id, &bytes, scene.now, &mut scene.datagrams);
+    scene.pass(12_000);
+    assert_eq!(goodbye(&scene, id), Some(Code::TimedOut));
+}
+
+// SI-4
+#[test]
+fn si_4_a_shard_that_stood_still_turns_nobody_away() {
+    let mut scene = Scene::served();
+    let (idle, attaching) = (scene.playing(1), scene.arrive(2, 1));
+    // The lid of the proxy's host is closed for an hour. Its lanes are lost, for they are judged by the other end too.
+    scene.wait(3_600_000);
+    scene.wait(1_000);
+    assert_eq!((goodbye(&scene, idle), goodbye(&scene, attaching)), (None, None));
+    scene.attach(attaching, 1);
+    scene.client_says(idle, &[ping(1)]);
+    scene.pass(9_000);
+    assert_eq!(goodbye(&scene, idle), None);
+    scene.pass(2_000);
+    assert_eq!(
+        goodbye(&scene, idle),
+        Some(Code::TimedOut),
+        "and then it is silent itself"
     );
 }
 

@@ -268,7 +268,7 @@ impl Scene {
     /// Time passes, and servers show that they live.
     pub(super) fn pass(&mut self, ms: u64) {
         for _ in 0..ms / 500 {
-            self.wait(500);
+            (0..5).for_each(|_| self.wait(100));
             for node in [A, B] {
                 if self.servers.get(&node).is_some_and(|end| !end.is_silent) {
                     self.says(node, Heartbeat::default());

@@ -1,0 +1,75 @@
+//! Scripted runs: one thing happens, and what must come of it does.
+
+use protocol::ids::NodeNumber;
+
+use super::state::Cluster;
+use crate::bot::Presence;
+use crate::options::Options;
+use crate::trace::Lines;
+use crate::world::PROXIES;
+
+/// A run in which nothing happens but what the script says.
+fn quiet(seed: u64) -> Options {
+    Options {
+        players: 4,
+        storm_ms: 14_000,
+        faults: 0,
+        jitter_ms: 0,
+        store_jitter_ms: 0,
+        store_permille: 0,
+        ambushes: Vec::new(),
+        ..Options::of_seed(seed)
+    }
+}
+
+impl Cluster {
+    /// The devices that are connected to this proxy.
+    fn devices_at(&self, proxy: NodeNumber) -> Vec<usize> {
+        let is_there = |index: &usize| {
+            let bot = &self.bots[*index];
+            bot.presence == Presence::Online && bot.conn.is_some_and(|conn| self.conns[conn].proxy == proxy)
+        };
+        (0..self.bots.len()).filter(is_there).collect()
+    }
+
+    fn freeze(&mut self, proxy: NodeNumber, until_us: u64) {
+        if let Some(proxy) = self.proxies.get_mut(&proxy) {
+            proxy.stalled_until_us = until_us;
+        }
+    }
+}
+
+// SI-2
+#[test]
+fn players_of_a_frozen_proxy_play_on_at_another_within_seconds() {
+    let mut moved = 0;
+    for seed in 0..8 {
+        let mut cluster = Cluster::new(&quiet(seed), Lines::Dropped).unwrap();
+        cluster.run_until(4_000_000);
+        let [frozen, other] = PROXIES;
+        let players = cluster.devices_at(frozen);
+        moved += players.len();
+        cluster.freeze(frozen, 14_000_000);
+        cluster.run_until(6_500_000);
+        assert_eq!(
+            cluster.devices_at(frozen),
+            players,
+            "seed {seed}: not at the first hiccup"
+        );
+        cluster.run_until(9_000_000);
+        assert_eq!(cluster.checks.broken(), None, "seed {seed}");
+        let there = cluster.devices_at(other);
+        for player in players {
+            assert!(there.contains(&player), "seed {seed}: player {player} stays");
+            let news_ms = cluster.now_ms() - cluster.bots[player].snapshot_at_ms;
+            assert!(
+                news_ms < 400,
+                "seed {seed}: player {player} sees nothing for {news_ms} ms"
+            );
+        }
+        cluster.run_until(19_000_000);
+        cluster.look_when_calm();
+        assert_eq!(cluster.checks.broken(), None, "seed {seed}");
+    }
+    assert!(moved >= 8, "nobody was there");
+}
