@@ -26,7 +26,6 @@ use net::link::LinkId;
 use net::link_core::{LinkTime, Sealing};
 use protocol::Code;
 use protocol::ids::{NodeNumber, RegionNumber};
-use protocol::message::family::ServerToServer;
 use protocol::message::node::Heartbeat;
 use store::StoreResult;
 use topology::Topology;
@@ -35,6 +34,7 @@ use crate::dispatch::Directory;
 use crate::proxy_lanes::ArrivingLane;
 use crate::region::{Now, PhaseClock, Region, RegionInput, Room, StoreTicket, Subscriber};
 
+use carry::Local;
 use credits::Credits;
 pub use effect::{QuestionId, TopologyWord, WorldEffect};
 pub use links::{ArrivingPeer, LinkPeer, LinkReport, PeerLinkCore, ProxyLinkCore, Side};
@@ -63,7 +63,7 @@ pub struct World<S> {
     links: Links<S>,
     credits: Credits,
     /// From one region of this process to another.
-    local: VecDeque<ServerToServer>,
+    local: Vec<Local>,
     /// Regions that may want something.
     touched: VecDeque<RegionNumber>,
     questions: BTreeMap<QuestionId, Question>,
@@ -83,7 +83,7 @@ impl<S: Sealing> World<S> {
             directory: Directory::new(regions.iter().map(Region::number)),
             links: Links::new(),
             credits: Credits::default(),
-            local: VecDeque::new(),
+            local: Vec::new(),
             touched: VecDeque::new(),
             questions: BTreeMap::new(),
             next_question: 0,

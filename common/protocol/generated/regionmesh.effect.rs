@@ -28,4 +28,8 @@ pub struct Refresh {
     pub to_region: u32,
     #[prost(uint64, tag = "3")]
     pub user: u64,
+    /// Under which the user was handed to that region, as far as the sender knows; 0 when it only saw the user there. It is
+    /// passed on to where the user went under a later one, so that it never goes in a circle.
+    #[prost(uint64, tag = "4")]
+    pub owner_epoch: u64,
 }

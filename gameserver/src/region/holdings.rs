@@ -1,7 +1,7 @@
 //! What players hold and what lies here, when somebody else has changed it: the store is read again, what is new is shown
 //! and told, and whoever simulates the one who got it is to read as well.
 
-use protocol::ids::{RegionNumber, UserId};
+use protocol::ids::{OwnerEpoch, RegionNumber, UserId};
 use protocol::message::effect::Refresh;
 use store::{HoldingChange, StoreError, StoreReply, StoreRequest};
 
@@ -13,22 +13,26 @@ use super::state::{Notice, RegionState};
 const RIM_REFRESH_S: u64 = 4;
 
 impl RegionState {
-    /// Holdings of a user changed in the store: the user's owner is to read them again.
-    pub(super) fn tell_receiver(&mut self, user: UserId, seen_in: Option<RegionNumber>) {
+    /// Holdings of a user changed in the store: the user's owner is to read them again. `known`: under which epoch the user
+    /// was handed to this region, as far as who says so knows. Two regions between which the user went to and fro may each
+    /// remember the other, so where it went before that epoch is not where to look for it.
+    pub(super) fn tell_receiver(&mut self, user: UserId, known: OwnerEpoch, seen_in: Option<RegionNumber>) {
         if self.players.contains_key(&user) {
             return self.refresh(user);
         }
-        if self.arrivals.refresh_again(user) {
+        if self.joins.refresh_again(user) || self.arrivals.refresh_again(user) {
             return;
         }
-        let passed = self.forwardings.get(user).map(|at| (at.region, at.node));
+        let passed = self.forwardings.get(user).filter(|at| at.owner_epoch > known);
+        let passed = passed.map(|at| (at.region, at.node, at.owner_epoch));
         let serving = seen_in.and_then(|region| self.neighbourhood.serving(region));
-        let seen = serving.map(|serving| (serving.region, serving.node));
-        if let Some((region, node)) = passed.or(seen) {
+        let seen = serving.map(|serving| (serving.region, serving.node, known));
+        if let Some((region, node, owner_epoch)) = passed.or(seen) {
             let refresh = Refresh {
                 from_region: self.config.number.0,
                 to_region: region.0,
                 user: user.0,
+                owner_epoch: owner_epoch.0,
             };
             self.tell_server(node, refresh);
         }

@@ -44,6 +44,8 @@ pub(super) struct Joining {
     pub(super) after_crash: bool,
     /// The client is gone again.
     pub(super) left: bool,
+    /// Somebody changed the holdings meanwhile.
+    pub(super) refresh: bool,
     since_ms: u64,
     stage: Stage,
 }
@@ -56,6 +58,7 @@ impl Joining {
             spawn,
             after_crash: false,
             left: false,
+            refresh: false,
             since_ms: now_ms,
             stage: Stage::Reading,
         }
@@ -184,6 +187,12 @@ impl Joins {
             Stage::Reading | Stage::Activating => None,
         };
         Some((joining, row))
+    }
+
+    /// Has the holdings of a join read once more; whether there is one.
+    pub(super) fn refresh_again(&mut self, user: UserId) -> bool {
+        let joining = self.by_user.get_mut(&user);
+        joining.map(|joining| joining.refresh = true).is_some()
     }
 
     /// The client of this session is gone; whether its user is joining at all.

@@ -318,6 +318,9 @@ impl RegionState {
             player.writes.mark(self.now.mono_ms);
         }
         self.welcome(user);
+        if joining.refresh {
+            self.refresh(user);
+        }
         if joining.left || !self.proxies.is_up(joining.lane) {
             self.linkdead(user);
         }

@@ -82,6 +82,9 @@ pub const PHASES: [&str; 7] = [
     "inputs", "logic", "borders", "encode", "players", "publish", "store",
 ];
 
+/// What the game hears at once: of what it does then, of what it does upon that, and so on, so often.
+const ECHOES_MAX: usize = 8;
+
 /// One region and its game.
 pub struct Region {
     state: RegionState,
@@ -207,22 +210,32 @@ impl Region {
         self.tell_logic();
     }
 
-    /// Lets the game hear of what happened. What it does then may be more to hear of.
+    /// Lets the game hear of what happened. What it does then may be more to hear of; what goes on and on waits for the
+    /// next tick, or two entities that repay each other every blow would hold up all regions for ever.
     fn tell_logic(&mut self) {
-        while let Some(notice) = self.state.notices.pop_front() {
-            let (state, logic) = (&mut self.state, self.logic.as_mut());
-            match notice {
-                Notice::Served => logic.served(state),
-                Notice::LiesHere(holding) => {
-                    if let Some(entity) = logic.lies_here(state, &holding) {
-                        state.ground.show(holding.id, entity);
-                    }
-                }
-                Notice::Entered(user) => enter(state, logic, user),
-                Notice::Left(user, entity) => logic.left(state, user, entity),
-                Notice::Received(user, holding) => logic.received(state, user, holding),
-                Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
+        for _ in 0..ECHOES_MAX {
+            if self.state.notices.is_empty() {
+                return;
             }
+            for notice in std::mem::take(&mut self.state.notices) {
+                self.tell_logic_of(notice);
+            }
+        }
+    }
+
+    fn tell_logic_of(&mut self, notice: Notice) {
+        let (state, logic) = (&mut self.state, self.logic.as_mut());
+        match notice {
+            Notice::Served => logic.served(state),
+            Notice::LiesHere(holding) => {
+                if let Some(entity) = logic.lies_here(state, &holding) {
+                    state.ground.show(holding.id, entity);
+                }
+            }
+            Notice::Entered(user) => enter(state, logic, user),
+            Notice::Left(user, entity) => logic.left(state, user, entity),
+            Notice::Received(user, holding) => logic.received(state, user, holding),
+            Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
         }
     }
 

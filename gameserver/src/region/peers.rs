@@ -2,7 +2,7 @@
 //! let its sender speak.
 
 use bytes::Bytes;
-use protocol::ids::{EntityId, NodeNumber, RegionNumber, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::limits::EFFECT_BYTES_MAX;
 use protocol::message::checked::CheckedEffect;
 use protocol::message::effect::{Effect, Refresh};
@@ -102,7 +102,7 @@ impl RegionState {
     fn refresh_arrived(&mut self, node: NodeNumber, message: &Refresh) {
         let from = RegionNumber(message.from_region);
         if self.neighbourhood.is_listed(node, from, &mut self.out) {
-            self.tell_receiver(UserId(message.user), None);
+            self.tell_receiver(UserId(message.user), OwnerEpoch(message.owner_epoch), None);
         }
     }
 }

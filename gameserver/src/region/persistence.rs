@@ -232,7 +232,7 @@ impl RegionState {
         self.acknowledge_commands(user);
         self.send_events(user);
         for (to, seen_in) in receivers {
-            self.tell_receiver(to, seen_in);
+            self.tell_receiver(to, OwnerEpoch(0), seen_in);
         }
         self.take_waiting_join(user);
     }

@@ -3,6 +3,7 @@
 mod bot;
 mod crossing;
 mod doubt;
+mod gifts;
 mod hostile;
 mod lanes;
 mod limits;

@@ -10,20 +10,42 @@ use super::links::Side;
 use super::{Moment, Question, World};
 use crate::region::{RegionEffect, RegionInput, StoreTicket};
 
+/// So often regions of one process may answer each other's answers before anything else happens. They have said all after
+/// two or three; whatever goes on is a circle, and would hold up all regions for ever.
+const ANSWERS_MAX: usize = 16;
+
+/// From one region of this process to another.
+pub(super) enum Local {
+    Message(ServerToServer),
+    Input(RegionNumber, RegionInput),
+}
+
 impl<S: Sealing> World<S> {
-    /// Does what regions want until they want nothing more: what one says another hears at once.
+    /// Does what regions want until they want nothing more: what one says another hears at once. A circle is cut and
+    /// counted: what is lost with it is repeated, as what a link loses.
     pub(super) fn settle(&mut self, now: Moment) {
-        loop {
-            while let Some(number) = self.touched.pop_front() {
-                let effects = self.slots.get_mut(number).map(|slot| slot.region.take_effects());
-                for effect in effects.unwrap_or_default() {
-                    self.carry_out(number, effect, now);
+        self.carry_out_all(now);
+        for _ in 0..=ANSWERS_MAX {
+            for local in std::mem::take(&mut self.local) {
+                match local {
+                    Local::Message(message) => self.deliver(self.node, message, now),
+                    Local::Input(region, input) => self.tell(region, input, now),
                 }
+                self.carry_out_all(now);
             }
-            let Some(message) = self.local.pop_front() else {
-                return;
-            };
-            self.deliver(self.node, message, now);
+        }
+        if !self.local.is_empty() {
+            self.local.clear();
+            self.count("regions_in_circle");
+        }
+    }
+
+    fn carry_out_all(&mut self, now: Moment) {
+        while let Some(number) = self.touched.pop_front() {
+            let effects = self.slots.get_mut(number).map(|slot| slot.region.take_effects());
+            for effect in effects.unwrap_or_default() {
+                self.carry_out(number, effect, now);
+            }
         }
     }
 
@@ -34,7 +56,7 @@ impl<S: Sealing> World<S> {
                 None => self.count("proxy_not_linked"),
             },
             RegionEffect::ToServer(node, message) if node == self.node => {
-                self.local.push_back(message);
+                self.local.push(Local::Message(message));
             }
             RegionEffect::ToServer(node, message) => self.say_to_server(node, &message),
             RegionEffect::Store(ticket, request) => self.ask(from, ticket, request, now),
@@ -43,7 +65,8 @@ impl<S: Sealing> World<S> {
             RegionEffect::PlayerPassed(user) => self.directory.passed(user, from),
             RegionEffect::PlayerGone(user) => self.directory.gone(user, from),
             RegionEffect::ForwardJoin(region, lane, join, row) => {
-                self.tell(region, RegionInput::ForwardedJoin(lane, join, row), now);
+                let input = RegionInput::ForwardedJoin(lane, join, row);
+                self.local.push(Local::Input(region, input));
             }
             RegionEffect::Superseded => self.effects.push(WorldEffect::Superseded(from)),
             RegionEffect::Count(label) => self.count(label),

@@ -1,0 +1,107 @@
+//! News of a gift: who hears that what a user holds has changed, wherever the user has gone meanwhile.
+
+use protocol::ids::{NodeNumber, RegionNumber, UserId};
+use protocol::message::effect::Refresh;
+use protocol::message::family::ServerToServer;
+use store::StoreRequest;
+use store::simulated::Fault;
+
+use super::super::*;
+use super::bot::Bot;
+use super::scene::*;
+
+fn is_load(request: &StoreRequest) -> bool {
+    matches!(request, StoreRequest::LoadPlayer { .. })
+}
+
+/// Somebody has changed what the user holds, says a server that saw the user in this region.
+fn refresh(to: RegionNumber, user: UserId) -> RegionInput {
+    let refresh = Refresh {
+        from_region: 4,
+        to_region: to.0,
+        user: user.0,
+        owner_epoch: 0,
+    };
+    RegionInput::FromPeer(NodeNumber(4), refresh.into())
+}
+
+#[test]
+fn news_of_a_gift_go_in_no_circle_between_regions_that_a_player_went_to_and_fro() {
+    for servers in [[1, 1, 4, 4], [1, 2, 3, 4]] {
+        let mut scene = Scene::new(servers);
+        let mut bot = Bot::join(&mut scene, 5, 126.0, 40.0);
+        bot.walk(&mut scene, 0, 255);
+        bot.live(&mut scene, 1_000);
+        assert_eq!(scene.assert_owned_once(bot.user), B);
+        bot.walk(&mut scene, 128, 255);
+        scene.fault = Some((
+            |request| matches!(request, StoreRequest::PassPlayers { .. }),
+            Fault::Slow(200),
+        ));
+        while scene.regions[&B].status().frozen == 0 {
+            bot.live(&mut scene, 50);
+        }
+        // It is joined where it comes back to, and the store is slow to say that it may.
+        scene.fault = Some((is_load, Fault::Slow(400)));
+        scene.input(A, RegionInput::Join(PROXY, join(5, 1, 2)));
+        scene.settle();
+        scene.run(250);
+        let state = |region| &scene.regions[&region].state;
+        let remembers = |region| state(region).forwardings.get(bot.user).map(|at| at.region);
+        assert_eq!(
+            (remembers(A), remembers(B)),
+            (Some(B), Some(A)),
+            "each remembers the other"
+        );
+        assert!(state(A).joins.has(bot.user) && !state(A).arrivals.expects(bot.user));
+        scene.said.clear();
+        for region in [A, B] {
+            scene.input(region, refresh(region, bot.user));
+            scene.settle();
+        }
+        let said = scene
+            .said
+            .iter()
+            .filter(|message| matches!(message, ServerToServer::Refresh(_)));
+        assert_eq!(
+            said.count(),
+            1,
+            "on {servers:?}: from where it went to where it is"
+        );
+        scene.run(400);
+        assert_eq!(scene.assert_owned_once(bot.user), A);
+    }
+}
+
+#[test]
+fn holdings_are_read_again_when_they_change_while_a_join_reads_them() {
+    let mut scene = Scene::four();
+    let user = Bot::join(&mut scene, 5, 60.0, 40.0).user;
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.settle();
+    let now = scene.now;
+    let region = scene.regions.get_mut(&A).unwrap();
+    region.handle(RegionInput::Join(PROXY, join(5, 1, 1)), now);
+    let mut reads = 0;
+    loop {
+        let stored = |effect| match effect {
+            RegionEffect::Store(ticket, request) => Some((ticket, request)),
+            _ => None,
+        };
+        let Some((ticket, request)) = region.take_effects().into_iter().find_map(stored) else {
+            break;
+        };
+        let answer = scene.store.apply(&request);
+        if matches!(request, StoreRequest::HoldingsOf { .. }) {
+            reads += 1;
+            if reads == 1 {
+                region.handle(refresh(A, user), now);
+            }
+        }
+        region.handle(RegionInput::Store(ticket, answer), now);
+    }
+    assert!(region.state.players.contains_key(&user));
+    assert_eq!(reads, 2);
+}
