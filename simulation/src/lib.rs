@@ -11,11 +11,15 @@ mod links;
 mod matrix;
 pub mod model;
 mod options;
+mod progress;
 mod recorder;
 mod schedule;
+mod sweep;
 mod trace;
 mod world;
 
-pub use cluster::{Outcome, run, run_with_lines};
+pub use cluster::{Outcome, Patience, run, run_with_lines, run_within};
 pub use matrix::{Ambush, Coverage, Fault, Step, cells};
 pub use options::Options;
+pub use progress::Progress;
+pub use sweep::{BrokenSeed, RunningSweep, Sweep, Swept};

@@ -40,6 +40,15 @@ pub(crate) struct Way {
     pub(crate) to: End,
 }
 
+/// How a listener's kernel takes little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Throttle {
+    /// Nothing most of the time.
+    Stuck,
+    /// Everything, but its process has so many bytes for each tick alone.
+    Thin(usize),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) dialer: NodeNumber,
@@ -60,6 +69,7 @@ pub(crate) struct Link {
     held_until_us: [u64; 2],
     /// The listener's kernel takes little until this time.
     pub(crate) throttled_until_us: u64,
+    pub(crate) throttle: Throttle,
     /// Last arrival by end.
     last_us: [u64; 2],
 }
@@ -77,6 +87,7 @@ impl Link {
             cut_until_us: 0,
             held_until_us: [0; 2],
             throttled_until_us: 0,
+            throttle: Throttle::Stuck,
             last_us: [0; 2],
         }
     }

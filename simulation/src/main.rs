@@ -2,13 +2,21 @@
 //! through many seeds and prints the matrix of what was hit.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use simulation::{Coverage, Options, run, run_with_lines};
+use node::life::{Shutdown, drain_on_signals};
+use simulation::{Options, Progress, Sweep, Swept, run, run_with_lines};
+use tokio::runtime::Runtime;
 
 /// Events that a failure shows.
 const LINES: usize = 200;
+/// How often a sweep is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// After a signal, seeds under way have so long to end.
+const STOP: Duration = Duration::from_secs(5);
+/// How shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 #[derive(Parser)]
 #[command(about = "The whole cluster in one thread under a made-up clock, network and store")]
@@ -29,7 +37,8 @@ enum What {
         #[command(flatten)]
         run: RunArguments,
     },
-    /// Many seeds, one after the other; stops at the first that breaks something.
+    /// Many seeds; stops at the first that breaks something. Progress goes to the standard error stream; Ctrl-C ends it
+    /// and tells what was swept so far, a second one at once.
     Sweep {
         /// First seed.
         #[arg(long, default_value_t = 0)]
@@ -37,6 +46,9 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 1000)]
         seeds: u64,
+        /// How many at a time [default: one for each core].
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+        jobs: Option<u16>,
         /// Go on after a seed that breaks something.
         #[arg(long)]
         keep_going: bool,
@@ -67,38 +79,108 @@ fn one(given: &RunArguments, trace: Option<usize>) -> Result<ExitCode, String> {
     })
 }
 
-fn sweep(from: u64, seeds: u64, keep_going: bool) -> Result<ExitCode, String> {
-    let began = Instant::now();
-    let (mut coverage, mut events, mut broken) = (Coverage::default(), 0, 0);
-    for seed in from..from + seeds {
-        let outcome = run(&Options::of_seed(seed))?;
-        coverage.add(&outcome.coverage);
-        events += outcome.events;
-        if let Some(what) = &outcome.broken {
-            broken += 1;
+/// Sweeps until all is done, something breaks, or somebody asks to stop; tells what was swept in any case.
+fn sweep(sweep: &Sweep) -> Result<ExitCode, String> {
+    let shutdown = Shutdown::new();
+    let _signals =
+        listen_for_signals(&shutdown).map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let (began, running) = (Instant::now(), sweep.start()?);
+    let (mut progress, mut named) = (Progress::new(sweep.seeds), 0);
+    let mut stopped = None;
+    loop {
+        let is_done = running.wait(LOOK);
+        let swept = running.so_far();
+        for broken in swept.broken_seeds.iter().skip(named) {
+            progress.clear();
             println!(
-                "seed {seed} BROKEN: {}\n{}\n",
-                what.lines().next().unwrap_or_default(),
-                outcome.options.command()
+                "seed {} BROKEN: {}\n{}\n",
+                broken.seed, broken.what, broken.command
             );
-            if !keep_going {
-                println!("{}", run_with_lines(&outcome.options, LINES)?);
-                return Ok(ExitCode::FAILURE);
+            named += 1;
+        }
+        if is_done {
+            break;
+        }
+        progress.tell(&swept, began.elapsed());
+        if shutdown.is_draining() {
+            running.stop();
+            let since = *stopped.get_or_insert_with(Instant::now);
+            if shutdown.is_forced() || since.elapsed() > STOP {
+                break;
             }
         }
     }
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{coverage}");
-    println!(
-        "{seeds} seeds, {broken} broken, {events} events, {:.1} seeds/s, cells never hit: {:?}",
-        seeds as f64 / seconds,
-        coverage.missing()
-    );
-    Ok(if broken == 0 {
-        ExitCode::SUCCESS
+    progress.clear();
+    let swept = running.so_far();
+    tell(sweep, &swept, began.elapsed());
+    if let Some(broken) = swept.broken_seeds.first() {
+        if !sweep.keep_going {
+            println!("{}", story(broken.seed)?);
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(if stopped.is_some() {
+        ExitCode::from(INTERRUPTED)
     } else {
-        ExitCode::FAILURE
+        ExitCode::SUCCESS
     })
+}
+
+/// The last events of a seed. One that fails an assertion has told its story itself.
+fn story(seed: u64) -> Result<String, String> {
+    let options = Options::of_seed(seed);
+    let ran = std::panic::catch_unwind(|| run_with_lines(&options, LINES));
+    ran.map_or_else(|_| Ok(String::new()), |outcome| outcome.map(|it| it.to_string()))
+}
+
+/// What was swept, also of a sweep that was stopped.
+fn tell(sweep: &Sweep, swept: &Swept, elapsed: Duration) {
+    println!("{}", swept.coverage);
+    let overflow = swept.overflow.by_name();
+    let overflow: Vec<String> = overflow
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    println!("overflow: {}", overflow.join(", "));
+    println!(
+        "{} seeds from {}, {} broken, {} events, {} crossings, {:.1} seeds/s, cells never hit: {:?}",
+        swept.done,
+        sweep.from,
+        swept.broken,
+        swept.events,
+        swept.crossings,
+        swept.done as f64 / elapsed.as_secs_f64(),
+        swept.coverage.missing()
+    );
+    if swept.done < sweep.seeds {
+        println!(
+            "stopped before seed {}",
+            sweep.from + swept.done + swept.running.len() as u64
+        );
+    }
+    for (seed, since) in &swept.running {
+        println!(
+            "seed {seed} did not end within {} s\n{}",
+            since.as_secs(),
+            Options::of_seed(*seed).command()
+        );
+    }
+}
+
+/// Signals arrive in a run time of their own; the sweep looks at the shutdown now and then.
+fn listen_for_signals(shutdown: &Shutdown) -> std::io::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let guard = runtime.enter();
+    drain_on_signals(shutdown.clone())?;
+    drop(guard);
+    Ok(runtime)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn main() -> ExitCode {
@@ -108,8 +190,14 @@ fn main() -> ExitCode {
         What::Sweep {
             from,
             seeds,
+            jobs,
             keep_going,
-        } => sweep(from, seeds, keep_going),
+        } => sweep(&Sweep {
+            from,
+            seeds,
+            jobs: jobs.map_or_else(cores, usize::from),
+            keep_going,
+        }),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use gameserver::region::Overflow;
 use simulation::{Coverage, Options, Outcome, run, run_with_lines};
 
 const SEEDS: u64 = 1_500;
@@ -24,7 +25,7 @@ fn run_well(options: &Options) -> Outcome {
 fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
     let began = Instant::now();
     let next = AtomicU64::new(0);
-    let total = Mutex::new((Coverage::default(), 0, 0));
+    let total = Mutex::new((Coverage::default(), 0, 0, Overflow::default()));
     let threads = thread::available_parallelism()
         .map_or(2, std::num::NonZero::get)
         .min(4);
@@ -41,11 +42,12 @@ fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
                     total.0.add(&outcome.coverage);
                     total.1 += outcome.events;
                     total.2 += outcome.crossings;
+                    total.3 += outcome.overflow;
                 }
             });
         }
     });
-    let (coverage, events, crossings) = total.into_inner().unwrap();
+    let (coverage, events, crossings, overflow) = total.into_inner().unwrap();
     println!("{coverage}");
     println!(
         "{SEEDS} seeds, {events} events, {crossings} crossings, {:.1} seeds/s",
@@ -53,6 +55,10 @@ fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
     );
     assert_eq!(coverage.missing(), [], "cells of the matrix that no seed hits");
     assert!(crossings > 5 * SEEDS, "players hardly cross borders");
+    println!("{overflow:?}");
+    for (rule, count) in overflow.by_name() {
+        assert!(count > 0, "no storm brings it about: {rule}");
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
 pub use inspect::PlayerView;
 use joining::Spawn;
-pub use publication::{CREDIT_BYTES, NoLimit, Room, Subscriber};
+pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
 pub use rest::Rest;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
@@ -172,6 +172,12 @@ impl Region {
     #[must_use]
     pub fn take_effects(&mut self) -> Vec<RegionEffect> {
         self.state.out.take()
+    }
+
+    /// How often each rule for subscribers that cannot take everything came into play.
+    #[must_use]
+    pub fn overflow(&self) -> Overflow {
+        self.state.publication.overflow()
     }
 
     /// How the region is.

@@ -68,6 +68,7 @@ pub(super) struct Credits {
     /// What each is told in a period at most.
     pub(super) bytes: usize,
     accounts: BTreeMap<Subscriber, Account>,
+    in_line: u64,
 }
 
 impl Default for Credits {
@@ -75,6 +76,7 @@ impl Default for Credits {
         Self {
             bytes: CREDIT_BYTES,
             accounts: BTreeMap::new(),
+            in_line: 0,
         }
     }
 }
@@ -91,13 +93,23 @@ impl Credits {
         let account = self.accounts.entry(subscriber).or_default();
         let is_first = account.is_first(region, period);
         let left = account.left(period, said, self.bytes);
-        let left = if is_first { left } else { 0 };
+        let left = if is_first {
+            left
+        } else {
+            self.in_line += 1;
+            0
+        };
         if left == 0 || left < self.bytes / CRUMBS {
             account.stand_in_line(region, period);
         } else {
             account.line.pop_front_if(|(first, _)| *first == region);
         }
         left
+    }
+
+    /// How often a region had to let another one go first.
+    pub(super) fn in_line(&self) -> u64 {
+        self.in_line
     }
 
     /// The subscriber is gone.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::World;
 use super::links::LinkReport;
 use super::recent_times::TimesSummary;
-use crate::region::{Region, RegionStatus};
+use crate::region::{Overflow, Region, RegionStatus};
 
 /// A region at a glance, with how its ticks do.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -42,6 +42,19 @@ impl<S: Sealing> World<S> {
             is_awake: slot.is_awake(),
         };
         self.slots.iter().map(|(_, slot)| report(slot)).collect()
+    }
+
+    /// How often each rule for subscribers that cannot take everything came into play.
+    #[must_use]
+    pub fn overflow(&self) -> Overflow {
+        let mut all = Overflow {
+            in_line: self.credits.in_line(),
+            ..Overflow::default()
+        };
+        for region in self.regions() {
+            all += region.overflow();
+        }
+        all
     }
 
     /// All links that are up.

@@ -3,6 +3,7 @@
 mod calm;
 mod clients;
 mod event;
+mod patience;
 mod processes;
 mod run;
 mod servers;
@@ -14,4 +15,5 @@ mod tests;
 mod troubles;
 mod wires;
 
-pub use run::{Outcome, run, run_with_lines};
+pub use patience::Patience;
+pub use run::{Outcome, run, run_with_lines, run_within};

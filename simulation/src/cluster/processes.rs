@@ -219,7 +219,10 @@ impl Cluster {
                         .players()
                         .for_each(|player| self.checks.memory_lost(player.user));
                 }
-                (server.world, server.tick_at_us) = (None, None);
+                if let Some(world) = server.world.take() {
+                    self.overflow_before += world.overflow();
+                }
+                server.tick_at_us = None;
                 server.epochs.values_mut().for_each(|epoch| *epoch = None);
                 server.life
             }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use gameserver::region::Overflow;
+
 use super::event::Event;
+use super::patience::{Events, Patience};
 use super::state::Cluster;
 use crate::matrix::Coverage;
 use crate::options::Options;
@@ -19,6 +22,8 @@ pub struct Outcome {
     pub events: u64,
     /// Which ambushes struck.
     pub coverage: Coverage,
+    /// How often each rule for subscribers that cannot take everything came into play.
+    pub overflow: Overflow,
     /// Handovers that were completed.
     pub crossings: u64,
     /// What did not hold, if anything.
@@ -49,7 +54,15 @@ impl fmt::Display for Outcome {
 /// # Errors
 /// When the options make no world.
 pub fn run(options: &Options) -> Result<Outcome, String> {
-    run_lines(options, Lines::Dropped)
+    run_within(options, Patience::of(options))
+}
+
+/// Runs, with so many events at most.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(options: &Options, patience: Patience) -> Result<Outcome, String> {
+    run_lines(options, Lines::Dropped, patience)
 }
 
 /// Runs and keeps the last events as text, at most so many; what only repeats itself is left out.
@@ -57,12 +70,13 @@ pub fn run(options: &Options) -> Result<Outcome, String> {
 /// # Errors
 /// As [`run`].
 pub fn run_with_lines(options: &Options, lines_max: usize) -> Result<Outcome, String> {
-    run_lines(options, Lines::Kept(lines_max))
+    run_lines(options, Lines::Kept(lines_max), Patience::of(options))
 }
 
-fn run_lines(options: &Options, lines: Lines) -> Result<Outcome, String> {
+fn run_lines(options: &Options, lines: Lines, patience: Patience) -> Result<Outcome, String> {
     let mut cluster = Cluster::new(options, lines)?;
     let end_us = (options.storm_ms + options.calm_ms) * 1000;
+    cluster.patience = Events::new(patience);
     cluster.run_until(end_us);
     if cluster.checks.broken().is_none() {
         cluster.look_when_calm();
@@ -72,6 +86,7 @@ fn run_lines(options: &Options, lines: Lines) -> Result<Outcome, String> {
         hash: cluster.trace.hash(),
         events: cluster.events,
         crossings: cluster.crossings,
+        overflow: cluster.overflow(),
         coverage: cluster.coverage,
         broken: cluster.checks.broken().map(str::to_owned),
         lines: cluster.trace.lines(),
@@ -84,8 +99,20 @@ impl Cluster {
         while self.checks.broken().is_none()
             && let Some((order, event)) = self.schedule.next(end_us)
         {
-            self.step(order, event);
+            match self.patience.count(self.now_us()) {
+                Ok(()) => self.step(order, event),
+                Err(endless) => self.checks.fail(format!("{endless}: {event:?}")),
+            }
         }
+    }
+
+    /// Of the worlds that died and of those that live.
+    fn overflow(&self) -> Overflow {
+        let mut all = self.overflow_before;
+        for world in self.servers.values().filter_map(|server| server.world.as_ref()) {
+            all += world.overflow();
+        }
+        all
     }
 
     fn step(&mut self, order: u64, event: Event) {

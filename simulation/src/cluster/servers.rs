@@ -12,11 +12,11 @@ use store::StoreResult;
 
 use super::event::{Asker, Event};
 use super::state::{Cluster, Phase, Server, WALL_MS};
-use crate::links::Link;
+use crate::links::{Link, Throttle};
 use crate::world::{CLUSTER, uuid_of};
 
-/// Credits of a tick while a link is throttled, bytes: nothing; a few own states; a few deltas; most of what a tick says.
-const THIN_BYTES: [usize; 4] = [0, 200, 600, 2_000];
+/// Credits of a tick while a link is stuck, bytes: nothing; a few own states; a few deltas; most of what a tick says.
+const STUCK_BYTES: [usize; 4] = [0, 200, 600, 2_000];
 /// Ticks of one portion at most; less than this when the thread runs out of time.
 const PORTION_MAX: usize = 4;
 
@@ -59,11 +59,11 @@ impl Cluster {
     /// What each subscriber of a server takes in a tick: plenty, but little while one of its links is throttled.
     fn credit(&mut self, node: NodeNumber) -> usize {
         let now_us = self.now_us();
-        let is_thin = |link: &Link| link.listener == node && link.throttled_until_us > now_us;
-        if self.links.iter().any(is_thin) {
-            THIN_BYTES[self.dice.index(THIN_BYTES.len())]
-        } else {
-            CREDIT_BYTES
+        let is_throttled = |link: &&Link| link.listener == node && link.throttled_until_us > now_us;
+        match self.links.iter().find(is_throttled).map(|link| link.throttle) {
+            Some(Throttle::Thin(bytes)) => bytes,
+            Some(Throttle::Stuck) => STUCK_BYTES[self.dice.index(STUCK_BYTES.len())],
+            None => CREDIT_BYTES,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gameserver::region::Region;
+use gameserver::region::{Overflow, Region};
 use gameserver::world::World;
 use net::link_core::Clear;
 use protocol::ids::{Incarnation, Lane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber, UserId, lane_of};
@@ -15,6 +15,7 @@ use store::simulated::SimulatedStore;
 use topology::Topology;
 
 use super::event::{Event, Trouble};
+use super::patience::{Events, Patience};
 use crate::bot::Bot;
 use crate::checks::Checks;
 use crate::dice::Dice;
@@ -120,6 +121,9 @@ pub(crate) struct Cluster {
     pub(super) events: u64,
     pub(super) crossings: u64,
     pub(super) counts: BTreeMap<&'static str, u64>,
+    pub(super) patience: Events,
+    /// Of worlds that have died.
+    pub(super) overflow_before: Overflow,
 }
 
 impl Cluster {
@@ -149,6 +153,8 @@ impl Cluster {
             events: 0,
             crossings: 0,
             counts: BTreeMap::new(),
+            patience: Events::new(Patience::of(options)),
+            overflow_before: Overflow::default(),
             topology,
             dice,
         };

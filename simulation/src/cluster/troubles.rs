@@ -6,6 +6,10 @@ use super::clients::client_id;
 use super::event::{Event, Trouble};
 use super::state::{Cluster, Phase};
 use crate::bot::{Bot, Presence};
+use crate::links::{LinkNumber, Throttle};
+
+/// Credits of each tick while a link is thin, bytes: less than any cell; a cell or an own state; a few of them.
+const THIN_BYTES: [usize; 3] = [16, 80, 240];
 
 impl Cluster {
     pub(super) fn trouble_strikes(&mut self, trouble: Trouble) {
@@ -18,7 +22,7 @@ impl Cluster {
         match trouble {
             Trouble::Cut(link, ms) => self.cut(link, ms),
             Trouble::Hold(link, end, ms) => self.hold(link, end, ms),
-            Trouble::Throttle(link, ms) => self.links[link.0].throttled_until_us = until_us(ms, now_us),
+            Trouble::Throttle(link, ms) => self.throttle(link, until_us(ms, now_us)),
             Trouble::Stall(node, ms) => self.stall(node, until_us(ms.min(1_500), now_us)),
             Trouble::Crash(node, ms) => self.crash(node, ms),
             Trouble::Drain(node, ms) => self.drain(node, ms),
@@ -36,6 +40,13 @@ impl Cluster {
             Trouble::SecondLogin(bot) => self.second_login(bot),
             Trouble::Logout(bot) => self.logout(bot),
         }
+    }
+
+    fn throttle(&mut self, link: LinkNumber, until_us: u64) {
+        let thin = THIN_BYTES.get(self.dice.index(2 * THIN_BYTES.len()));
+        let link = &mut self.links[link.0];
+        link.throttle = thin.map_or(Throttle::Stuck, |bytes| Throttle::Thin(*bytes));
+        link.throttled_until_us = until_us;
     }
 
     fn stall(&mut self, node: NodeNumber, until_us: u64) {

@@ -10,7 +10,7 @@ use protocol::message::family::{BatchMessage, BatchReader, ProxyToServer, Server
 use super::event::{Event, Strike};
 use super::shards::sealed;
 use super::state::{Cluster, Phase};
-use crate::links::{End, LinkNumber, Way};
+use crate::links::{End, LinkNumber, Throttle, Way};
 use crate::matrix::{Fault, Step, peer_step, proxy_step, server_step};
 use crate::world::PROXIES;
 
@@ -105,8 +105,9 @@ impl Cluster {
     /// A throttled stream takes nothing from its listener most of the time: what must arrive waits, and what ticks say is
     /// left out meanwhile.
     fn is_stuck(&mut self, number: LinkNumber, end: End) -> bool {
-        let is_throttled = end == End::Listener && self.links[number.0].throttled_until_us > self.now_us();
-        is_throttled && self.dice.permille(STUCK_PERMILLE)
+        let link = &self.links[number.0];
+        let is_throttled = end == End::Listener && link.throttled_until_us > self.now_us();
+        is_throttled && link.throttle == Throttle::Stuck && self.dice.permille(STUCK_PERMILLE)
     }
 
     /// Bytes leave for this end. Lost when their sender has no link.

@@ -12,6 +12,29 @@ use crate::region::entity::{Change, Entities, Entity, EntityKey};
 /// length of state 1 each.
 const KEYFRAME_ENTITY_BYTES_MIN: usize = 17;
 
+/// What leads a subscriber that missed something to the last encoded state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::region) enum CaughtUp {
+    /// One delta from the state that it has.
+    Merged(Bytes),
+    /// The whole cell.
+    Whole(Bytes),
+}
+
+impl CaughtUp {
+    pub(in crate::region) fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Merged(bytes) | Self::Whole(bytes) => bytes,
+        }
+    }
+
+    pub(in crate::region) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Merged(bytes) | Self::Whole(bytes) => bytes,
+        }
+    }
+}
+
 /// A place in a cell's table.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -152,21 +175,21 @@ impl Cell {
         encoder: &mut CellEncoder,
         entities: &Entities,
         removed: &mut Vec<(u16, RemoveReason)>,
-    ) -> Bytes {
+    ) -> CaughtUp {
         debug_assert!(self.touched.is_empty() && self.removed.is_empty());
         if base == 0 || !self.removals.reach(base) {
-            return self.keyframe(encoder, entities);
+            return CaughtUp::Whole(self.keyframe(encoder, entities));
         }
         let merged = self.merge(base, encoder, entities, removed);
         // A keyframe cannot be shorter than this, so mostly it need not be made to see that.
         if merged.len() <= self.count * KEYFRAME_ENTITY_BYTES_MIN {
-            return merged;
+            return CaughtUp::Merged(merged);
         }
         let keyframe = self.keyframe(encoder, entities);
         if keyframe.len() < merged.len() {
-            keyframe
+            CaughtUp::Whole(keyframe)
         } else {
-            merged
+            CaughtUp::Merged(merged)
         }
     }
 

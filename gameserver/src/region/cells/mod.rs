@@ -15,6 +15,7 @@ use protocol::ids::OwnerEpoch;
 use protocol::limits::CELL_ENTITIES_MAX;
 
 use super::entity::{Change, Entities, Entity, EntityKey};
+pub(super) use cell::CaughtUp;
 use cell::Cell;
 
 /// How far from the edge a place counts as inside, units: less than a step of a published position.
@@ -44,7 +45,7 @@ pub(super) struct Cells {
     /// Cells that changed in the last encoding, with the bytes that say how.
     changed: Vec<Changed>,
     /// What was made since the last encoding for those who were skipped, by cell and the state they have.
-    caught_up: BTreeMap<(u32, u32), Bytes>,
+    caught_up: BTreeMap<(u32, u32), CaughtUp>,
     encoder: CellEncoder,
     /// Scratch space.
     removed: Vec<(u16, RemoveReason)>,
@@ -225,9 +226,9 @@ impl Cells {
 
     /// What leads a subscriber from state `base` to the last encoded one; made once for all who have that state. In the
     /// same tick as [`encode`](Self::encode), and after it.
-    pub(super) fn catch_up(&mut self, local: u32, base: u32, entities: &Entities) -> Bytes {
+    pub(super) fn catch_up(&mut self, local: u32, base: u32, entities: &Entities) -> CaughtUp {
         let Some(cell) = self.cells.get_mut(local as usize) else {
-            return Bytes::new();
+            return CaughtUp::Whole(Bytes::new());
         };
         let made = self.caught_up.entry((local, base));
         made.or_insert_with(|| cell.catch_up(base, &mut self.encoder, entities, &mut self.removed))

@@ -188,7 +188,10 @@ impl Scene {
             let next = fresh.filter(|changed| changed.seq == seen.state.seq() + 1);
             let bytes = match next {
                 Some(changed) => changed.delta.clone(),
-                None => self.cells.catch_up(cell, seen.state.seq(), &self.entities),
+                None => self
+                    .cells
+                    .catch_up(cell, seen.state.seq(), &self.entities)
+                    .into_bytes(),
             };
             let update = DecodedCell::parse(&bytes, &grid).unwrap();
             let (as_of, left) = (seen.as_of, &self.left);
@@ -258,7 +261,7 @@ fn who_is_too_far_behind_gets_the_whole_cell() {
         scene.tick(0);
     }
     let grid = *scene.cells.grid();
-    let bytes = scene.cells.catch_up(0, have, &scene.entities);
+    let bytes = scene.cells.catch_up(0, have, &scene.entities).into_bytes();
     let kind = DecodedCell::parse(&bytes, &grid).unwrap().kind;
     assert_eq!(kind, protocol::cell::UpdateKind::Keyframe);
     scene.tick(0b1);
@@ -287,8 +290,8 @@ fn those_with_the_same_state_share_the_bytes_and_a_long_delta_gives_way_to_the_w
     });
     scene.tick(0);
     let grid = *scene.cells.grid();
-    let bytes = scene.cells.catch_up(0, have, &scene.entities);
-    let again = scene.cells.catch_up(0, have, &scene.entities);
+    let bytes = scene.cells.catch_up(0, have, &scene.entities).into_bytes();
+    let again = scene.cells.catch_up(0, have, &scene.entities).into_bytes();
     assert_eq!(bytes.as_ptr(), again.as_ptr(), "made once");
     let merged = DecodedCell::parse(&bytes, &grid).unwrap();
     assert_eq!(
@@ -299,7 +302,7 @@ fn those_with_the_same_state_share_the_bytes_and_a_long_delta_gives_way_to_the_w
         scene.step(&Step::Leave { who: 0 });
     }
     scene.tick(0);
-    let bytes = scene.cells.catch_up(0, have, &scene.entities);
+    let bytes = scene.cells.catch_up(0, have, &scene.entities).into_bytes();
     let whole = DecodedCell::parse(&bytes, &grid).unwrap();
     assert_eq!(whole.kind, protocol::cell::UpdateKind::Keyframe, "nobody is left");
 }

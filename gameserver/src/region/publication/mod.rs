@@ -2,6 +2,7 @@
 //! room for (`docs/design/publication.md`).
 
 mod batches;
+mod overflow;
 mod own_states;
 mod room;
 mod subscriber;
@@ -14,6 +15,7 @@ use protocol::message::subscription::{CellUpdates, Serving, TickEnd};
 
 use super::effect::RegionEffect;
 use super::state::RegionState;
+pub use overflow::Overflow;
 pub use room::{CREDIT_BYTES, NoLimit, Room};
 pub use subscriber::Subscriber;
 use subscribers::Said;

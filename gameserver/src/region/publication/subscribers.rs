@@ -7,6 +7,7 @@ use bytes::Bytes;
 use protocol::ids::ProxyLane;
 
 use super::batches::Batches;
+use super::overflow::Overflow;
 use super::room::Room;
 use super::subscriber::Subscriber;
 use super::subscription::{Subscription, Turn};
@@ -28,6 +29,7 @@ pub(in crate::region) struct Publication {
     cells: usize,
     subscribers: BTreeMap<Subscriber, Subscription>,
     said: Batches,
+    overflow: Overflow,
 }
 
 impl Publication {
@@ -74,6 +76,11 @@ impl Publication {
         self.subscribers.values().map(Subscription::waiting).sum()
     }
 
+    /// How often each rule for those who cannot take everything came into play.
+    pub(in crate::region) fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
     /// A tick is about to be told; the turns in which players get their own states.
     pub(super) fn open(&mut self, room: &mut dyn Room) -> &'static [Turn] {
         let mut later = false;
@@ -113,6 +120,7 @@ impl Publication {
             if subscription.listens() {
                 subscription.publish(tick, cells, entities, &mut self.said);
                 self.said.take(|cells| say(Said::Cells(to, cells)));
+                self.overflow += subscription.take_overflow();
                 if let Subscriber::Lane(lane) = to {
                     say(Said::End(lane));
                 }

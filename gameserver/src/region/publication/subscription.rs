@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use protocol::ids::UserId;
 
 use super::batches::{Batches, cost};
-use crate::region::cells::{Cells, Changed};
+use super::overflow::Overflow;
+use crate::region::cells::{CaughtUp, Cells, Changed};
 use crate::region::entity::Entities;
 
 /// The part of a tick's room that repays for a first keyframe that took more than there was, whatever else needs room:
@@ -57,6 +58,7 @@ pub(super) struct Subscription {
     has_players: bool,
     start: Option<UserId>,
     stopped_at: Option<UserId>,
+    overflow: Overflow,
 }
 
 impl Subscription {
@@ -124,6 +126,7 @@ impl Subscription {
             self.left -= bytes;
         } else {
             self.stopped_at = Some(user);
+            self.overflow.own_left_out += 1;
         }
         fits
     }
@@ -132,8 +135,14 @@ impl Subscription {
         self.start = self.stopped_at.take();
     }
 
+    /// What came into play since this was asked last.
+    pub(super) fn take_overflow(&mut self) -> Overflow {
+        std::mem::take(&mut self.overflow)
+    }
+
     /// What it gets of the cells.
     pub(super) fn publish(&mut self, tick: u64, cells: &mut Cells, entities: &Entities, said: &mut Batches) {
+        self.overflow.skipped += u64::from(self.room == 0);
         let caught_up = self.catch_up(cells, entities, said);
         self.pass_on(tick, cells.changed(), said);
         for cell in caught_up {
@@ -153,12 +162,16 @@ impl Subscription {
                 continue;
             };
             // The first that does not fit keeps its turn: shorter ones behind it would take its room for ever.
-            let bytes = cells.catch_up(cell, base, entities);
-            let Some(left) = self.left.checked_sub(cost(&bytes)) else {
+            let caught_up = cells.catch_up(cell, base, entities);
+            let Some(left) = self.left.checked_sub(cost(caught_up.bytes())) else {
                 break;
             };
             self.left = left;
-            said.push(bytes);
+            match &caught_up {
+                CaughtUp::Merged(_) => self.overflow.merged += 1,
+                CaughtUp::Whole(_) => self.overflow.whole += 1,
+            }
+            said.push(caught_up.into_bytes());
             sent.push(cell);
         }
         let blocked = sent.is_empty() && !self.missed.is_empty() && self.room > 0;
@@ -167,6 +180,7 @@ impl Subscription {
             && let Some(&(_, cell)) = self.missed.first()
         {
             self.blocked_ticks = 0;
+            self.overflow.started_over += 1;
             self.set(cell, Has::Nothing);
         }
         sent
@@ -182,6 +196,7 @@ impl Subscription {
                 self.left = left;
                 said.push(changed.delta.clone());
             } else {
+                self.overflow.missed += 1;
                 let base = changed.seq.saturating_sub(1);
                 self.set(changed.cell, Has::Missed { base, since: tick });
             }
@@ -202,6 +217,7 @@ impl Subscription {
             self.next_first = cell + 1;
             let bytes = cells.keyframe(cell, entities);
             self.debt = cost(&bytes).saturating_sub(self.left);
+            self.overflow.overdrawn += u64::from(self.debt > 0);
             self.left = self.left.saturating_sub(cost(&bytes));
             said.push(bytes);
             self.set(cell, Has::Newest);
