@@ -211,6 +211,7 @@ impl<S: Sealing> World<S> {
             period,
         };
         if let Some(slot) = self.slots.get_mut(number) {
+            slot.late.record(late_us);
             slot.region.tick(region_time(now), clock, &mut room);
         }
         self.touched.push_back(number);

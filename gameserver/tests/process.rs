@@ -4,78 +4,31 @@
 
 mod servers;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use node::telemetry::undescribed;
-use serde_json::Value;
+use servers::process::{Process, command};
 use servers::{Cluster, eventually};
-
-/// Killed when the test is over, however that comes about.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn command(cluster: &Cluster, name: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gameserver"));
-    command
-        .args(["--name", name, "--data"])
-        .arg(cluster.data("gs-a"))
-        .args(more);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn ask(admin: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(admin).unwrap();
-    write!(
-        stream,
-        "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_serves_counts_and_drains() {
     let cluster = Cluster::new();
-    let mut process = Process(
-        command(&cluster, "gs-a", &["--creatures", "3"])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let mut line = String::new();
-    let mut out = BufReader::new(process.0.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
-    let admin: SocketAddr = line.trim().rsplit_once("admin=").unwrap().1.parse().unwrap();
+    let mut process = Process::start(command(&cluster, "gs-a", &["--creatures", "3"]).stderr(Stdio::null()));
     let server = &cluster.topology.servers()[0];
     assert_eq!(
-        line.trim(),
+        process.line,
         format!(
-            "listening peer={} proxy={} admin={admin}",
-            server.peer, server.proxy
+            "listening peer={} proxy={} admin={}",
+            server.peer, server.proxy, process.admin
         )
     );
-    let status = || serde_json::from_str::<Value>(&ask(admin, "GET /status")).unwrap();
     eventually("it is ready and ticks", || {
-        let status = status();
+        let status = process.status();
         let region = &status["regions"][0];
         status["ready"] == true && region["tick"].as_u64() > Some(0) && region["npcs"] == 3
     })
     .await;
-    let status = status();
+    let status = process.status();
     assert_eq!(
         (&status["name"], &status["role"], &status["number"]),
         (&"gs-a".into(), &"gameserver".into(), &1.into())
@@ -88,7 +41,7 @@ async fn a_process_serves_counts_and_drains() {
     for field in ["population", "spawned", "despawned", "frozen"] {
         assert!(region[field].is_u64(), "{field} in {region}");
     }
-    let metrics = ask(admin, "GET /metrics");
+    let metrics = process.ask("GET /metrics");
     for metric in [
         "regionmesh_gameserver_tick_seconds_bucket",
         "regionmesh_gameserver_tick_phase_seconds_bucket",
@@ -100,8 +53,8 @@ async fn a_process_serves_counts_and_drains() {
         "no HELP: {:?}",
         undescribed(&metrics)
     );
-    ask(admin, "POST /drain");
-    assert_eq!(process.0.wait().unwrap().code(), Some(0));
+    process.ask("POST /drain");
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -28,9 +28,23 @@ async fn a_server_names_who_is_not_linked_and_is_ready_when_its_store_answers() 
     assert!(report.is_ready(), "{verbose}");
     assert!(verbose.contains("[+] store: answered within"), "{verbose}");
     assert!(
-        verbose.contains("[!] links: 0 of 3; not linked: gs-b, edge-1, edge-2"),
+        verbose.contains("[!] links: 0 of 3; not linked: gs-b") && verbose.contains(", edge-1, edge-2\n"),
         "{verbose}"
     );
+    eventually("it says why gs-b is not", || {
+        let verbose = a.node.readiness.report().verbose();
+        verbose.contains("gs-b (cannot connect: Connection refused")
+    })
+    .await;
+    for check in [
+        "[+] clocks: nobody to compare with",
+        "[+] papers: certificate 89 d left, topology bundle 89 d left",
+        "[+] store queue: 0 KiB of ",
+        "[+] world: 1 of 1 regions know what lies in them",
+        "] ticks: ",
+    ] {
+        assert!(verbose.contains(check), "{check} in {verbose}");
+    }
     let _b = cluster.start("gs-b").await;
     let _proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
     eventually("both are linked", || {

@@ -18,6 +18,25 @@ pub enum DownReason {
 }
 
 impl DownReason {
+    /// The names that [`label`](Self::label) gives, but for those of frames that broke the protocol.
+    pub const LABELS: &[&str] = &[
+        "cert_expired",
+        "closed_by_peer",
+        "dead",
+        "draining",
+        "duplicate_link",
+        "eof",
+        "family_denied",
+        "io",
+        "malformed_message",
+        "not_in_topology",
+        "other_code",
+        "revoked",
+        "role_denied",
+        "slow_consumer",
+        "too_many_messages",
+    ];
+
     /// A fixed name for metrics.
     #[must_use]
     pub fn label(self) -> &'static str {

@@ -26,4 +26,4 @@ pub use meters::{LinkMeters, LinkSight};
 pub use node_link::{AddressSource, LinkTarget, keep_linked};
 pub use node_listener::admit_links;
 pub use peer::{LinkId, PeerDirectory, recheck};
-pub use stats::LinkStats;
+pub use stats::{ClockTrouble, LinkStats};

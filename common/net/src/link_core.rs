@@ -76,6 +76,7 @@ pub struct LinkCore<In, Out, S> {
     peer_time: PeerTime,
     life: LinkLife,
     drift_ms: i64,
+    ahead_ms: i64,
     end: Option<DownReason>,
     said_bytes: u64,
     counts: LinkCounts,
@@ -97,6 +98,7 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
             peer_time: PeerTime::default(),
             life,
             drift_ms: 0,
+            ahead_ms: 0,
             end: None,
             said_bytes: 0,
             counts: LinkCounts::default(),
@@ -227,6 +229,7 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
                     .life
                     .peer_clock
                     .drift_ms(frame.timestamp_ms, now.mono_us / 1000);
+                self.ahead_ms = (frame.timestamp_ms as i64).saturating_sub(now.wall_ms as i64);
                 self.incoming.open(frame.payload);
             }
             FrameType::Close => {
@@ -333,6 +336,12 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
     #[must_use]
     pub fn drift_ms(&self) -> i64 {
         self.drift_ms
+    }
+
+    /// How far the peer's wall clock was ahead of ours when it was last heard, milliseconds, transit included.
+    #[must_use]
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms
     }
 
     /// What went over it.

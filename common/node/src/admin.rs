@@ -4,26 +4,30 @@
 //! costs no tick. The threads that the node cannot do without are watched from here for the same reason. It has no authentication: it listens on loopback unless the operator says otherwise, and refuses
 //! changes asked for by web pages.
 
-mod link_check;
+mod bulletin;
+mod checks;
 mod listener;
 mod readiness;
 mod routes;
 mod seats;
 mod state;
 
-pub use link_check::link_check;
+pub use checks::{Papers, Wanted, clock_check, link_check};
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
 pub use state::{AdminState, CensusAnswer, StatusBoard};
 
 use crate::life::LOOK_EVERY;
+use bulletin::Bulletin;
 use listener::Guarded;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How often metrics are folded and the process is measured.
+/// How often metrics are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How often the log is told of checks that are not well.
+const BULLETIN: Duration = Duration::from_secs(1);
 
 /// Why the admin endpoint cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -102,9 +106,20 @@ async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken
         let mut interval = tokio::time::interval(UPKEEP);
         loop {
             interval.tick().await;
-            crate::telemetry::record_process();
+            crate::telemetry::tell_left_out();
             if let Some(metrics) = &metrics {
                 metrics.upkeep();
+            }
+        }
+    };
+    let telling = state.clone();
+    let tell = async move {
+        let mut bulletin = Bulletin::default();
+        let mut interval = tokio::time::interval(BULLETIN);
+        loop {
+            interval.tick().await;
+            for line in bulletin.look(&telling.report(), Instant::now()) {
+                line.log();
             }
         }
     };
@@ -113,6 +128,7 @@ async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken
         result = server.into_future() => if let Err(error) = result { tracing::error!(%error, "the admin endpoint ended") },
         () = upkeep => {}
         () = watch => {}
+        () = tell => {}
         () = stop.cancelled() => {}
     }
 }

@@ -1,16 +1,20 @@
 //! What a node says about itself: log lines and metrics. Both are set up once per process, first of all.
 
 mod links;
+mod live;
 mod log;
+mod log_limit;
 mod log_writer;
 mod metrics;
 mod process;
 
-pub use links::LINK_METRICS;
+pub use links::{LINK_METRICS, LinkName, put_link};
+pub use live::{LiveMetrics, Sheet};
+pub(crate) use log::tell_left_out;
 pub use log::{LevelError, LogControl, LogFormat, last_words, parse_level};
 pub use metrics::{Kind, Metric, Metrics, undescribed};
-pub(crate) use process::record as record_process;
-pub use process::{PROCESS_METRICS, ProcessUsage, usage};
+pub(crate) use process::tell as tell_process;
+pub use process::{PROCESS_METRICS, ProcessUsage, cpu_s, usage};
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -42,5 +46,13 @@ pub struct Telemetry {
 pub fn install(level: &str, format: LogFormat, tables: &[&[Metric]]) -> Result<Telemetry, TelemetryError> {
     let log = log::install(level, format)?;
     let metrics = metrics::install(&[&[PROCESS_METRICS], tables].concat())?;
+    start_at_zero();
     Ok(Telemetry { log, metrics })
+}
+
+/// What counts errors is there before the first one: an alarm on its growth would miss that one.
+fn start_at_zero() {
+    for name in [log_writer::DROPPED, log_limit::SUPPRESSED] {
+        ::metrics::counter!(name).increment(0);
+    }
 }

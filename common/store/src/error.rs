@@ -34,6 +34,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// All names that [`label`](Self::label) gives.
+    pub const LABELS: &[&str] = &[
+        "unavailable",
+        "unknown",
+        "full",
+        "corrupt",
+        "newer_schema",
+        "invalid",
+        "exhausted",
+    ];
+
     /// A fixed name for metrics.
     #[must_use]
     pub fn label(&self) -> &'static str {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::answer::{Answers, Reply, StoreAnswer};
-use crate::lane::{Lane, NoPulse, QueueBytes, Queued, StorePulse};
+use crate::lane::{Lane, QueueBytes, Queued, StorePulse};
 use crate::limits::QUEUE_BYTES_MAX;
 use crate::request::RequestClass;
 use crate::threads::{self, StoreThreads};
@@ -45,6 +45,24 @@ struct Front {
     queue: Arc<QueueBytes>,
 }
 
+/// What waits for a store.
+#[derive(Clone, Debug)]
+pub struct StoreQueue(Arc<QueueBytes>);
+
+impl StoreQueue {
+    /// Bytes that wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.waiting()
+    }
+
+    /// Bytes that may wait; what does not fit is refused.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.0.max()
+    }
+}
+
 /// One loop's way to the store.
 #[derive(Debug)]
 pub struct StorePort {
@@ -58,7 +76,7 @@ impl StoreHandle {
     /// # Errors
     /// The system does not let a thread start.
     pub fn spawn(store: &Arc<dyn Store>, settings: StoreSettings) -> io::Result<(Self, StoreThreads)> {
-        Self::spawn_watched(store, settings, |_| Box::new(NoPulse))
+        Self::spawn_watched(store, settings, |_| Box::new(|_| {}))
     }
 
     /// Starts the threads in front of `store`; each touches the pulse that `pulse` makes for its name.
@@ -68,7 +86,7 @@ impl StoreHandle {
     pub fn spawn_watched(
         store: &Arc<dyn Store>,
         settings: StoreSettings,
-        pulse: impl FnMut(&'static str) -> Box<dyn StorePulse>,
+        pulse: impl FnMut(&'static str) -> StorePulse,
     ) -> io::Result<(Self, StoreThreads)> {
         let front = Front {
             writes: Arc::default(),
@@ -106,6 +124,12 @@ impl StoreHandle {
     #[must_use]
     pub fn queue_bytes(&self) -> usize {
         self.front.queue.waiting()
+    }
+
+    /// A look at what waits that does not keep the store open.
+    #[must_use]
+    pub fn queue(&self) -> StoreQueue {
+        StoreQueue(Arc::clone(&self.front.queue))
     }
 
     fn send_all(&self, requests: impl IntoIterator<Item = (StoreRequest, Reply)>) {

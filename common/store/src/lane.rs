@@ -49,20 +49,15 @@ struct Held {
 }
 
 /// What a thread of the store shows of itself to whoever watches over it. It starts in a wait.
-pub trait StorePulse: Send {
-    /// The thread waits for something to do from here on.
-    fn begin_wait(&self);
-    /// It carries out a batch, another one with each call.
-    fn begin_work(&self);
-}
+pub type StorePulse = Box<dyn Fn(StoreTurn) + Send>;
 
-/// For those who watch over nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoPulse;
-
-impl StorePulse for NoPulse {
-    fn begin_wait(&self) {}
-    fn begin_work(&self) {}
+/// What a thread of the store does from here on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreTurn {
+    /// It waits for something to do.
+    Waits,
+    /// It carries out a batch, another one each time.
+    Works,
 }
 
 impl Lane {
@@ -89,10 +84,10 @@ impl Lane {
     }
 
     /// Waits for something to do, unless there is. Nothing comes when the lane is closed and empty.
-    pub(crate) fn receive(&self, has_work: bool, pulse: &dyn StorePulse, into: &mut Vec<Queued>) {
+    pub(crate) fn receive(&self, has_work: bool, pulse: &StorePulse, into: &mut Vec<Queued>) {
         let mut state = self.lock();
         if state.arrived.is_empty() && !has_work {
-            pulse.begin_wait();
+            pulse(StoreTurn::Waits);
             while state.arrived.is_empty() && !state.is_closed {
                 state.is_waited_for = true;
                 state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +118,10 @@ impl QueueBytes {
             waiting: AtomicUsize::new(0),
             max,
         }
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
     pub(crate) fn waiting(&self) -> usize {

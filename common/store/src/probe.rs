@@ -1,9 +1,8 @@
 //! Asks the store something for ever, so that a node knows whether it answers also while nobody plays. What is asked
-//! takes the lock of writers and changes nothing: a store that only reads is of no use to a login.
+//! takes the lock of writers and room on the disk, and changes nothing: a store that only reads is of no use to a login.
 
 use std::time::{Duration, Instant};
 
-use protocol::ids::NodeNumber;
 use tokio::time::{sleep, timeout};
 
 use crate::{StoreError, StoreHandle, StoreRequest};
@@ -27,15 +26,19 @@ pub enum ProbeNews {
     Fails(StoreError),
 }
 
-/// Asks in the name of `node` for ever, and tells of each answer and of each second without one.
-pub async fn probe(store: StoreHandle, node: NodeNumber, mut tell: impl FnMut(ProbeNews)) {
+impl ProbeNews {
+    /// Whether writes are taken.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        matches!(self, Self::Answers(_))
+    }
+}
+
+/// Asks for ever, and tells of each answer and of each second without one.
+pub async fn probe(store: StoreHandle, mut tell: impl FnMut(ProbeNews)) {
     loop {
-        let question = StoreRequest::CommitDurable {
-            owner: node,
-            commits: Vec::new(),
-        };
         let asked = Instant::now();
-        let mut answer = std::pin::pin!(store.ask(question));
+        let mut answer = std::pin::pin!(store.ask(StoreRequest::Probe));
         let mut silent_s = 0;
         let result = loop {
             match timeout(SILENCE, &mut answer).await {
@@ -73,7 +76,7 @@ mod tests {
             *asked += 1;
             let answer = |_: &StoreRequest| match *asked {
                 1 => Err(StoreError::Full("/data".to_owned())),
-                _ => Ok(StoreReply::Committed(Vec::new())),
+                _ => Ok(StoreReply::Probed),
             };
             requests.iter().map(answer).collect()
         }
@@ -88,7 +91,7 @@ mod tests {
         });
         let (handle, _threads) = StoreHandle::spawn(&store, StoreSettings::default()).unwrap();
         let (to, mut news) = tokio::sync::mpsc::unbounded_channel();
-        let probing = tokio::spawn(probe(handle, NodeNumber(1), move |one| drop(to.send(one))));
+        let probing = tokio::spawn(probe(handle, move |one| drop(to.send(one))));
         for seconds in [1, 2] {
             assert_eq!(news.recv().await, Some(ProbeNews::Silent(seconds)));
         }

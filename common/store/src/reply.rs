@@ -10,6 +10,8 @@ use crate::row::{OwnerRecord, PlayerRow, Serving};
 pub enum StoreReply {
     /// To `StartNode`: this process start, 22 bits.
     Started(Incarnation),
+    /// To `Probe`: written.
+    Probed,
     /// To `StoreGeneration` and `RaiseStoreGeneration`: the high 16 bits of epochs issued now.
     StoreGeneration(u16),
     /// To `ServeRegion`.

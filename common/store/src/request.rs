@@ -13,6 +13,9 @@ pub enum StoreRequest {
         /// The node.
         node: NodeNumber,
     },
+    /// Whether writes are taken: writes something that changes nothing, and need not be on disk at once. Answer:
+    /// [`Probed`](crate::StoreReply::Probed).
+    Probe,
     /// Answer: [`StoreGeneration`](crate::StoreReply::StoreGeneration).
     StoreGeneration,
     /// An operator has restored a backup: all epochs from now on are above all that were ever issued.

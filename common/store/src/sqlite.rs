@@ -64,8 +64,9 @@ enum Durability {
 
 impl Durability {
     fn of(requests: &[StoreRequest]) -> Self {
-        let is_soft = |request: &StoreRequest| request.class() == RequestClass::Soft;
-        if requests.iter().all(is_soft) {
+        let may_wait =
+            |request: &StoreRequest| request.class() == RequestClass::Soft || *request == StoreRequest::Probe;
+        if requests.iter().all(may_wait) {
             Self::Later
         } else {
             Self::AtOnce
@@ -85,12 +86,12 @@ impl Writer {
     /// Brings to disk what has been committed without.
     fn catch_up(&mut self) -> Result<(), StoreError> {
         // A write of nothing new: with it everything before it is synced.
-        const SYNC: &str = "PRAGMA synchronous = full; UPDATE cluster SET generation = generation";
+        let sync = format!("PRAGMA synchronous = full; {}", open::mark());
         let Some(connection) = self.connection.as_ref().filter(|_| self.is_ahead) else {
             return Ok(());
         };
         let _turn = self.lock.wait(WRITE_WITHIN).map_err(no_turn)?;
-        let synced = connection.execute_batch(SYNC);
+        let synced = connection.execute_batch(&sync);
         synced.map_err(|error| fault::before_commit(&error))?;
         (self.sync, self.is_ahead) = (Durability::AtOnce, false);
         Ok(())
@@ -254,6 +255,7 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
     rules::check(request).map_err(Failure::Request)?;
     match request {
         StoreRequest::StartNode { node } => cluster::start_node(connection, *node),
+        StoreRequest::Probe => cluster::probe(connection),
         StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(at.generation)),
         StoreRequest::RaiseStoreGeneration => cluster::raise_generation(connection),
         StoreRequest::ServeRegion { region, node, after } => {
@@ -347,7 +349,14 @@ mod tests {
         store.execute(&[soft.clone(), StoreRequest::NextGuest]);
         assert_eq!(standing(&store), (full, false), "one that is not soft syncs all");
         store.execute(&[soft]);
+        let log = || {
+            std::fs::metadata(dir.path().join("store.sqlite-wal"))
+                .unwrap()
+                .len()
+        };
+        let before = log();
         store.writer().catch_up().unwrap();
+        assert!(log() > before, "a commit that writes nothing syncs nothing");
         assert_eq!(standing(&store), (full, false));
     }
 }

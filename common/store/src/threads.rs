@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::answer::Wake;
 use crate::batch::BatchQueue;
-use crate::lane::{Asker, Lane, StorePulse};
+use crate::lane::{Asker, Lane, StorePulse, StoreTurn};
 use crate::request::RequestClass;
 use crate::{Store, StoreError, StoreReply, StoreRequest};
 
@@ -67,7 +67,7 @@ pub(crate) fn start(
     store: &Arc<dyn Store>,
     writes: &Arc<Lane>,
     reads: &Arc<Lane>,
-    mut pulse: impl FnMut(&'static str) -> Box<dyn StorePulse>,
+    mut pulse: impl FnMut(&'static str) -> StorePulse,
 ) -> io::Result<StoreThreads> {
     let (tell, broken) = watch::channel(None);
     let mut start = |name, lane: &Arc<Lane>| {
@@ -93,7 +93,7 @@ struct Work {
     store: Arc<dyn Store>,
     lane: Arc<Lane>,
     tell: watch::Sender<Option<&'static str>>,
-    pulse: Box<dyn StorePulse>,
+    pulse: StorePulse,
 }
 
 impl Work {
@@ -103,8 +103,8 @@ impl Work {
         loop {
             // Whatever came while the last batch ran is taken in before the next is chosen, or a turn would be given
             // while something urgent waits.
-            self.lane.receive(!waiting.is_empty(), &*self.pulse, &mut arrived);
-            self.pulse.begin_work();
+            self.lane.receive(!waiting.is_empty(), &self.pulse, &mut arrived);
+            (self.pulse)(StoreTurn::Works);
             for queued in arrived.drain(..) {
                 waiting.push(queued.request, queued.asker);
             }

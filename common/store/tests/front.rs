@@ -193,20 +193,10 @@ async fn a_panic_is_told_and_leaves_nobody_waiting() {
 
 /// What a thread shows, for a test to read.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<&'static str>>>);
-
-impl StorePulse for Seen {
-    fn begin_wait(&self) {
-        self.0.lock().unwrap().push("wait");
-    }
-
-    fn begin_work(&self) {
-        self.0.lock().unwrap().push("work");
-    }
-}
+struct Seen(Arc<Mutex<Vec<StoreTurn>>>);
 
 impl Seen {
-    fn until(&self, last: &str) -> Vec<&'static str> {
+    fn until(&self, last: StoreTurn) -> Vec<StoreTurn> {
         let began = Instant::now();
         loop {
             let seen = self.0.lock().unwrap().clone();
@@ -223,21 +213,23 @@ impl Seen {
 fn a_thread_shows_when_it_waits_and_when_it_works() {
     let store = Arc::new(Gated::default());
     let seen = Seen::default();
-    let for_writer = |name| -> Box<dyn StorePulse> {
-        if name == "store writer" {
-            Box::new(seen.clone())
-        } else {
-            Box::new(NoPulse)
-        }
+    let for_writer = |name| -> StorePulse {
+        let seen = seen.clone();
+        Box::new(move |turn| {
+            if name == "store writer" {
+                seen.0.lock().unwrap().push(turn);
+            }
+        })
     };
     let behind: Arc<dyn Store> = store.clone();
     let (handle, _threads) =
         StoreHandle::spawn_watched(&behind, StoreSettings::default(), for_writer).unwrap();
     let mut client = Loop::new(&handle);
-    seen.until("wait");
+    seen.until(StoreTurn::Waits);
     client.port.send(1, StoreRequest::NextGuest);
-    assert_eq!(seen.until("work"), ["wait", "work"]);
+    let (waits, works) = (StoreTurn::Waits, StoreTurn::Works);
+    assert_eq!(seen.until(works), [waits, works]);
     store.open();
     client.until(1);
-    assert_eq!(seen.until("wait"), ["wait", "work", "wait"]);
+    assert_eq!(seen.until(waits), [waits, works, waits]);
 }

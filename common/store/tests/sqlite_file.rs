@@ -171,6 +171,19 @@ fn a_full_disk_changes_nothing_and_says_so() {
 }
 
 #[test]
+fn a_probe_takes_room_on_the_disk_as_any_write_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("store.sqlite")).unwrap();
+    let log = || fs::metadata(dir.path().join("store.sqlite-wal")).unwrap().len();
+    let before = log();
+    for _ in 0..3 {
+        let probed = store.execute(&[StoreRequest::Probe]).remove(0);
+        assert_eq!(probed, Ok(StoreReply::Probed));
+    }
+    assert!(log() >= before + 3 * 4096, "{before} {}", log());
+}
+
+#[test]
 fn a_write_lock_held_too_long_is_unavailability_and_reads_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");

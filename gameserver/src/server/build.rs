@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::link::{LinkConfig, LinkContext};
+use node::admin::Papers;
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
 use node::life::{Failure, Owners};
@@ -33,6 +34,7 @@ pub(super) struct Built {
     /// The world as it stays until the next start; who may be a peer is asked of `in_force`.
     pub(super) topology: Arc<Topology>,
     pub(super) in_force: Arc<TopologyInForce>,
+    pub(super) papers: Papers,
     pub(super) context: Arc<LinkContext>,
     pub(super) peer_listener: TcpListener,
     pub(super) proxy_listener: TcpListener,
@@ -127,6 +129,7 @@ pub(super) async fn build(settings: &GameServerSettings, owners: &Owners) -> Res
     let in_force = Arc::new(TopologyInForce::of(&dir));
     let context = LinkContext::new(LinkConfig::default(), local, in_force.clone());
     Ok(Built {
+        papers: Papers::new(&dir, &in_force),
         number: dir.number,
         incarnation,
         topology,

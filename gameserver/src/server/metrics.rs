@@ -1,12 +1,12 @@
-//! Everything a game server counts, with what it means, and the handles that a region keeps.
+//! Everything a game server counts, with what it means. How single regions do is told at each scrape (`live_metrics`).
 
 use std::collections::BTreeMap;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use node::telemetry::{Kind, Metric};
-use protocol::ids::RegionNumber;
+use store::StoreError;
 
-use crate::region::{PHASES, RegionStatus};
+use crate::region::PHASES;
 use crate::world::{RegionReport, Ticked};
 
 /// HELP of the metrics of a game server.
@@ -14,47 +14,22 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "regionmesh_gameserver_tick_seconds",
         kind: Kind::Histogram,
-        help: "Length of a tick, by region.",
+        help: "Length of a region's tick.",
     },
     Metric {
         name: "regionmesh_gameserver_tick_phase_seconds",
         kind: Kind::Histogram,
-        help: "Length of a tick's phase, by region and phase.",
+        help: "Length of a phase of a region's tick, by phase.",
     },
     Metric {
         name: "regionmesh_gameserver_tick_late_seconds",
         kind: Kind::Histogram,
-        help: "How long after its time a tick began, by region.",
+        help: "How long after its time a region's tick began.",
     },
     Metric {
         name: "regionmesh_gameserver_ticks_skipped_total",
         kind: Kind::Counter,
-        help: "Ticks left out because the server was more than a period late, by region.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_players",
-        kind: Kind::Gauge,
-        help: "Users simulated, by region.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_population",
-        kind: Kind::Gauge,
-        help: "Entities simulated, by region.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_ghosts",
-        kind: Kind::Gauge,
-        help: "Entities of neighbours seen, by region.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_frozen",
-        kind: Kind::Gauge,
-        help: "Players in a handover that is not committed, by region.",
-    },
-    Metric {
-        name: "regionmesh_gameserver_unsaved",
-        kind: Kind::Gauge,
-        help: "Players whose state has changed since it was written, by region.",
+        help: "Ticks left out because the server was more than a period late.",
     },
     Metric {
         name: "regionmesh_gameserver_refused_total",
@@ -66,54 +41,7 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Counter,
         help: "Questions that the store did not answer, by reason.",
     },
-    Metric {
-        name: "regionmesh_gameserver_store_queue_bytes",
-        kind: Kind::Gauge,
-        help: "Requests that wait for the store, bytes.",
-    },
 ];
-
-/// What one region writes to; looked up once.
-struct RegionMetrics {
-    tick: Histogram,
-    phases: Vec<Histogram>,
-    late: Histogram,
-    skipped: Counter,
-    players: Gauge,
-    population: Gauge,
-    ghosts: Gauge,
-    frozen: Gauge,
-    unsaved: Gauge,
-}
-
-impl RegionMetrics {
-    fn new(region: RegionNumber) -> Self {
-        let region = region.to_string();
-        let phase = |phase: &'static str| histogram!("regionmesh_gameserver_tick_phase_seconds", "region" => region.clone(), "phase" => phase);
-        Self {
-            tick: histogram!("regionmesh_gameserver_tick_seconds", "region" => region.clone()),
-            phases: PHASES.into_iter().map(phase).collect(),
-            late: histogram!("regionmesh_gameserver_tick_late_seconds", "region" => region.clone()),
-            skipped: counter!("regionmesh_gameserver_ticks_skipped_total", "region" => region.clone()),
-            players: gauge!("regionmesh_gameserver_players", "region" => region.clone()),
-            population: gauge!("regionmesh_gameserver_population", "region" => region.clone()),
-            ghosts: gauge!("regionmesh_gameserver_ghosts", "region" => region.clone()),
-            frozen: gauge!("regionmesh_gameserver_frozen", "region" => region.clone()),
-            unsaved: gauge!("regionmesh_gameserver_unsaved", "region" => region.clone()),
-        }
-    }
-
-    fn note(&self, status: &RegionStatus) {
-        for (histogram, (_, us)) in self.phases.iter().zip(&status.phases_us) {
-            histogram.record(*us as f64 / 1e6);
-        }
-        self.players.set(status.players as f64);
-        self.population.set(status.population as f64);
-        self.ghosts.set(status.ghosts as f64);
-        self.frozen.set(status.frozen as f64);
-        self.unsaved.set(status.unsaved as f64);
-    }
-}
 
 /// Reasons that come up in ordinary play: crossings, links that come and go, a store that is slow. Everything else is
 /// something that no honest node does, and an alarm may stand on it.
@@ -150,23 +78,92 @@ fn class(reason: &str) -> &'static str {
     }
 }
 
-/// What the world thread writes to.
-#[derive(Default)]
+/// Reasons that no honest node gives.
+const HOSTILE: &[&str] = &[
+    "cells_foreign",
+    "cells_malformed",
+    "cells_not_serving",
+    "cells_too_many",
+    "command_class_unknown",
+    "command_too_long",
+    "commit_too_many",
+    "done_unexpected",
+    "effect_late",
+    "effect_stale_epoch",
+    "event_ack_too_large",
+    "event_ack_unissued",
+    "first_holdings_invalid",
+    "input_too_long",
+    "join_attach",
+    "join_name",
+    "join_number",
+    "join_other_user",
+    "join_ticket",
+    "join_unverified",
+    "lane_older_start",
+    "lane_other_count",
+    "leave_not_bound",
+    "not_for_a_region",
+    "peer_not_listed",
+    "peer_stale_epoch",
+    "player_stale_epoch",
+    "player_wrong_lane",
+    "player_wrong_proxy",
+    "prepared_unexpected",
+    "prepared_unknown",
+    "serving_not_listed",
+    "serving_unissued",
+    "store_answer_unknown",
+    "subscribe_foreign_cell",
+    "subscribe_foreign_region",
+    "subscribe_stale_epoch",
+    "subscribe_too_many_cells",
+    "topology",
+];
+
+fn refusals(reason: &'static str) -> Counter {
+    counter!("regionmesh_gameserver_refused_total", "reason" => reason, "class" => class(reason))
+}
+
+/// What the world thread writes to, for all of its regions together: of each it would be more than a scrape can carry.
 pub(super) struct WorldMetrics {
-    regions: BTreeMap<RegionNumber, RegionMetrics>,
+    tick: Histogram,
+    phases: Vec<Histogram>,
+    late: Histogram,
+    skipped: Counter,
     refused: BTreeMap<&'static str, u64>,
     told: BTreeMap<&'static str, u64>,
+}
+
+impl Default for WorldMetrics {
+    fn default() -> Self {
+        for reason in EXPECTED.iter().chain(HOSTILE) {
+            refusals(reason).increment(0);
+        }
+        for reason in StoreError::LABELS {
+            store_errors(reason).increment(0);
+        }
+        let skipped = counter!("regionmesh_gameserver_ticks_skipped_total");
+        skipped.increment(0);
+        let phase =
+            |phase: &'static str| histogram!("regionmesh_gameserver_tick_phase_seconds", "phase" => phase);
+        Self {
+            tick: histogram!("regionmesh_gameserver_tick_seconds"),
+            phases: PHASES.into_iter().map(phase).collect(),
+            late: histogram!("regionmesh_gameserver_tick_late_seconds"),
+            skipped,
+            refused: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
 }
 
 impl WorldMetrics {
     /// A region has ticked.
     pub(super) fn ticked(&mut self, ticked: &Ticked) {
-        let region = self.region(ticked.region);
-        region.tick.record(ticked.length_us as f64 / 1e6);
-        region.late.record(ticked.late_us as f64 / 1e6);
-        if ticked.skipped > 0 {
-            region.skipped.increment(ticked.skipped);
-        }
+        self.tick.record(ticked.length_us as f64 / 1e6);
+        self.late.record(ticked.late_us as f64 / 1e6);
+        self.skipped.increment(ticked.skipped);
     }
 
     /// Something was refused.
@@ -179,32 +176,66 @@ impl WorldMetrics {
         &self.refused
     }
 
-    /// Tells how the regions that tick are, and what was refused meanwhile.
+    /// Tells how long the phases of the regions that tick are, and what was refused meanwhile.
     pub(super) fn report(&mut self, regions: &[RegionReport]) {
         for report in regions.iter().filter(|report| report.is_awake) {
-            self.region(RegionNumber(report.status.region))
-                .note(&report.status);
+            for (histogram, (_, us)) in self.phases.iter().zip(&report.status.phases_us) {
+                histogram.record(*us as f64 / 1e6);
+            }
         }
         for (reason, count) in &self.refused {
             let told = self.told.entry(reason).or_default();
-            let counter = counter!(
-                "regionmesh_gameserver_refused_total",
-                "reason" => *reason,
-                "class" => class(reason)
-            );
-            counter.increment(count - *told);
+            refusals(reason).increment(count - *told);
             *told = *count;
         }
-    }
-
-    fn region(&mut self, number: RegionNumber) -> &mut RegionMetrics {
-        self.regions
-            .entry(number)
-            .or_insert_with(|| RegionMetrics::new(number))
     }
 }
 
 /// The store did not answer a question.
 pub(super) fn store_error(reason: &'static str) {
-    counter!("regionmesh_gameserver_store_errors_total", "reason" => reason).increment(1);
+    store_errors(reason).increment(1);
+}
+
+fn store_errors(reason: &'static str) -> Counter {
+    counter!("regionmesh_gameserver_store_errors_total", "reason" => reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// Everything that stands between `count("` and `"` in the sources.
+    fn counted(folder: &Path, into: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                counted(&path, into);
+            } else {
+                let text = std::fs::read_to_string(path).unwrap();
+                let reasons = text.split(concat!("count(", "\"")).skip(1);
+                into.extend(reasons.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_class_and_is_counted_from_zero_on() {
+        let mut reasons = BTreeSet::new();
+        counted(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut reasons);
+        assert!(reasons.len() > 30, "{reasons:?}");
+        let listed: BTreeSet<&str> = EXPECTED.iter().chain(HOSTILE).copied().collect();
+        assert_eq!(
+            listed.len(),
+            EXPECTED.len() + HOSTILE.len(),
+            "one is listed twice"
+        );
+        for reason in reasons {
+            assert!(
+                listed.contains(&*reason),
+                "list `{reason}` in EXPECTED or HOSTILE"
+            );
+        }
+    }
 }

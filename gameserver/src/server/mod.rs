@@ -4,6 +4,7 @@
 mod build;
 mod census;
 mod control_task;
+mod live_metrics;
 mod metrics;
 mod ready;
 mod report;

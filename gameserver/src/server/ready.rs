@@ -1,83 +1,250 @@
-//! What a game server is asked before it counts as ready: does the store answer; who is linked is a note. That the
-//! world ticks is watched where its thread is started.
+//! What a game server is asked before it counts as ready: does the store take writes, is the world seeded, do its regions
+//! tick in time, do clocks agree, are its papers good. Who is linked is a note: it lives on without. That the world's
+//! thread comes round is watched where it is started.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use node::admin::{Check, Readiness, link_check};
-use node::life::{Ended, Node, Owners, Patience, Pulse};
+use net::link::LinkContext;
+use node::admin::{Check, Readiness, Wanted, clock_check, link_check};
+use node::life::{Ended, Owners, Patience};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
-use store::probe::{ProbeNews, probe};
-use store::{StoreHandle, StorePulse};
+use store::probe::probe;
+use store::{StoreHandle, StorePulse, StoreTurn};
 use tokio_util::sync::CancellationToken;
+use topology::Topology;
 
 use super::report::WorldReports;
-use crate::world::LinkPeer;
+use crate::world::{LinkPeer, LinkReport, RegionReport};
+
+/// A tick that is overdue for so long, microseconds, is not about to come.
+const OVERDUE_US: u64 = 1_000_000;
 
 /// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
-pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> Box<dyn StorePulse> + use<> {
+pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> StorePulse + use<> {
     let owners = owners.clone();
-    move |name| Box::new(WatchedStore(owners.watch(name, Patience::STORE)))
-}
-
-struct WatchedStore(Pulse);
-
-impl StorePulse for WatchedStore {
-    fn begin_wait(&self) {
-        self.0.begin_wait();
-    }
-
-    fn begin_work(&self) {
-        self.0.begin_work();
+    move |name| {
+        let pulse = owners.watch(name, Patience::STORE);
+        Box::new(move |turn| match turn {
+            StoreTurn::Waits => pulse.begin_wait(),
+            StoreTurn::Works => pulse.begin_work(),
+        })
     }
 }
 
-/// Asks the store until `stop`. Until it has answered, the node is not ready.
+/// Asks the store until `stop`. Until it has answered, and while more waits for it than it may, the node is not ready.
 pub(super) fn probe_store(
-    node: &Node,
+    readiness: &Readiness,
     store: StoreHandle,
-    number: NodeNumber,
     stop: &CancellationToken,
 ) -> impl Future<Output = Ended> + use<> {
-    let (readiness, stop) = (node.readiness.clone(), stop.clone());
+    let (readiness, stop, queue) = (readiness.clone(), stop.clone(), store.queue());
     readiness.set("store", Check::missing("has not answered yet"));
-    let tell = move |news: ProbeNews| {
-        let check = match news {
-            ProbeNews::Answers(_) => Check::well(news.to_string()),
-            ProbeNews::Silent(_) | ProbeNews::Fails(_) => Check::missing(news.to_string()),
-        };
-        readiness.set("store", check);
+    readiness.ask("store queue", move || {
+        let kib = |bytes: u64| format!("{} KiB", bytes >> 10);
+        Check::filled(queue.bytes() as u64, queue.bytes_max() as u64, kib)
+    });
+    let tell = move |news: store::probe::ProbeNews| {
+        readiness.set("store", Check::needed(news.is_well(), news.to_string()));
     };
-    let probing = probe(store, number, tell);
+    let probing = probe(store, tell);
     async move {
         stop.run_until_cancelled(probing).await;
         Ended::by(&stop)
     }
 }
 
-/// Players come through proxies and go to neighbours; who is missing is told, and the regions live on without.
-pub(super) fn check_links(
-    readiness: &Readiness,
-    reports: &WorldReports,
-    in_force: &Arc<TopologyInForce>,
-    own: NodeNumber,
-) {
-    let (reports, in_force) = (Arc::clone(reports), Arc::clone(in_force));
-    readiness.ask("links", move || {
-        let view = in_force.view();
+/// What is asked of the world's last report.
+pub(super) struct WorldChecks {
+    pub(super) reports: WorldReports,
+    pub(super) context: Arc<LinkContext>,
+    pub(super) in_force: Arc<TopologyInForce>,
+    pub(super) own: NodeNumber,
+    /// Of a tick, microseconds.
+    pub(super) period_us: u64,
+}
+
+type Ask = fn(&WorldChecks) -> Check;
+
+impl WorldChecks {
+    /// Has `/readyz` ask.
+    pub(super) fn watch(self, readiness: &Readiness) {
+        let this = Arc::new(self);
+        let checks: [(&str, Ask); 4] = [
+            ("links", Self::links),
+            ("clocks", Self::clocks),
+            ("world", Self::world),
+            ("ticks", Self::ticks),
+        ];
+        for (name, check) in checks {
+            let this = Arc::clone(&this);
+            readiness.ask(name, move || check(&this));
+        }
+    }
+
+    fn links(&self) -> Check {
+        let view = self.in_force.view();
         let topology = view.topology();
-        let proxies = topology.proxies().iter();
-        let proxies = proxies.map(|proxy| (proxy.number, proxy.name.clone()));
-        let peers = topology.peers_of(own).into_iter();
-        let peers = peers.filter_map(|number| topology.server(number));
-        let peers = peers.map(|server| (server.number, server.name.clone()));
-        let wanted = proxies.chain(peers).collect();
-        let up = reports.load();
-        let up = up.links.iter().map(|(_, link)| match link.peer {
-            LinkPeer::Proxy(lane) => lane.node(),
-            LinkPeer::Server(_, number) => number,
-        });
+        let peers = topology.peers_of(self.own).into_iter();
+        let why_not = |number| self.context.stats.why_unreached(view.node(number)?.uuid);
+        let wanted = |number| {
+            let name = name_of(topology, number)?;
+            let why_not = why_not(number);
+            Some((number, Wanted { name, why_not }))
+        };
+        let proxies = topology.proxies().iter().map(|proxy| proxy.number);
+        let wanted = proxies.chain(peers).filter_map(wanted).collect();
+        let report = self.reports.load();
+        let up = report.links.iter().map(|(_, link)| node_of(link));
         link_check(&wanted, &up.collect(), Check::noted)
-    });
+    }
+
+    fn clocks(&self) -> Check {
+        let view = self.in_force.view();
+        let report = self.reports.load();
+        let ahead = report.links.iter().filter_map(|(_, link)| {
+            let name = name_of(view.topology(), node_of(link))?;
+            Some((name, link.sight.ahead_ms))
+        });
+        let context = &self.context;
+        clock_check(ahead, context.stats.clock_trouble(), context.clock.now_ms())
+    }
+
+    fn world(&self) -> Check {
+        world_check(&self.reports.load().regions)
+    }
+
+    fn ticks(&self) -> Check {
+        tick_check(&self.reports.load().regions, self.period_us)
+    }
+}
+
+fn node_of(link: &LinkReport) -> NodeNumber {
+    match link.peer {
+        LinkPeer::Proxy(lane) => lane.node(),
+        LinkPeer::Server(_, number) => number,
+    }
+}
+
+fn name_of(topology: &Topology, number: NodeNumber) -> Option<String> {
+    let server = topology.server(number).map(|server| &server.name);
+    server
+        .or_else(|| topology.proxy(number).map(|proxy| &proxy.name))
+        .cloned()
+}
+
+/// A region that does not know what lies in it is an empty shell.
+fn world_check(regions: &[RegionReport]) -> Check {
+    let unknown = |region: &&RegionReport| !region.status.gems_known;
+    let count = regions.iter().filter(unknown).count();
+    let all = regions.len();
+    match regions.iter().find(unknown) {
+        None if all == 0 => Check::missing("no region has been heard of yet"),
+        None => Check::well(format!("{all} of {all} regions know what lies in them")),
+        Some(first) => Check::missing(format!(
+            "{} of {all} regions know what lies in them; region {} waits for the store, or its first holdings are refused",
+            all - count,
+            first.status.region
+        )),
+    }
+}
+
+/// Whether ticks come, and take less than the time that there is for them.
+fn tick_check(regions: &[RegionReport], period_us: u64) -> Check {
+    let awake = regions.iter().filter(|region| region.is_awake);
+    let Some(slowest) = awake.clone().max_by_key(|region| region.tick_us.p99) else {
+        return Check::well("all regions sleep");
+    };
+    let ms = |us: u64| format!("{:.1} ms", us as f64 / 1e3);
+    let overdue = awake.clone().max_by_key(|region| region.overdue_us);
+    if let Some(overdue) = overdue.filter(|region| region.overdue_us >= OVERDUE_US) {
+        return Check::missing(format!(
+            "stand still: the one of region {} is overdue by {}",
+            overdue.status.region,
+            ms(overdue.overdue_us)
+        ));
+    }
+    let latest = awake.max_by_key(|region| region.late_us.p50);
+    if let Some(latest) = latest.filter(|region| u64::from(region.late_us.p50) >= period_us) {
+        return Check::noted(format!(
+            "come late: half of those of region {} by more than {}; this server has more to do than it can",
+            latest.status.region,
+            ms(latest.late_us.p50.into())
+        ));
+    }
+    let figure = format!(
+        "region {} takes {} of {}",
+        slowest.status.region,
+        ms(slowest.tick_us.p99.into()),
+        ms(period_us)
+    );
+    if u64::from(slowest.tick_us.p99) >= period_us {
+        Check::noted(figure)
+    } else {
+        Check::well(figure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::TimesSummary;
+    use node::admin::Verdict;
+
+    fn region(number: u32) -> RegionReport {
+        let mut region = RegionReport {
+            is_awake: true,
+            ..RegionReport::default()
+        };
+        region.status.region = number;
+        region.status.gems_known = true;
+        region
+    }
+
+    #[test]
+    fn a_world_is_missing_until_every_region_knows_what_lies_in_it() {
+        assert_eq!(world_check(&[]).verdict, Verdict::Missing);
+        let mut regions = [region(1), region(2), region(3)];
+        assert_eq!(
+            world_check(&regions),
+            Check::well("3 of 3 regions know what lies in them")
+        );
+        regions[1].status.gems_known = false;
+        let check = world_check(&regions);
+        assert_eq!(check.verdict, Verdict::Missing);
+        assert!(check.figure.starts_with("2 of 3 regions know") && check.figure.contains("region 2 "));
+    }
+
+    #[test]
+    fn ticks_that_stand_still_keep_players_out_and_slow_ones_are_noted() {
+        let check = |change: fn(&mut RegionReport)| {
+            let mut regions = [region(1), region(2)];
+            change(&mut regions[1]);
+            tick_check(&regions, 50_000)
+        };
+        let times = |p50, p99| TimesSummary { p50, p99, max: p99 };
+        assert_eq!(
+            check(|region| region.tick_us.p99 = 4_200),
+            Check::well("region 2 takes 4.2 ms of 50.0 ms")
+        );
+        assert_eq!(
+            check(|region| region.tick_us.p99 = 61_000).verdict,
+            Verdict::Noted
+        );
+        let late = check(|region| region.late_us.p50 = 70_000);
+        assert_eq!(late.verdict, Verdict::Noted);
+        assert!(
+            late.figure.starts_with("come late: half of those of region 2"),
+            "{late:?}"
+        );
+        assert_eq!(
+            check(|region| region.overdue_us = 3_000_000),
+            Check::missing("stand still: the one of region 2 is overdue by 3000.0 ms")
+        );
+        let mut asleep = region(1);
+        asleep.is_awake = false;
+        (asleep.overdue_us, asleep.tick_us) = (9_000_000, times(1, 99_000));
+        assert_eq!(tick_check(&[asleep], 50_000), Check::well("all regions sleep"));
+    }
 }

@@ -28,8 +28,9 @@ use tokio_util::task::TaskTracker;
 use super::build::{Built, OpenStore, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
+use super::live_metrics;
 use super::metrics::METRICS;
-use super::ready;
+use super::ready::{self, WorldChecks};
 use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};
 use super::status::StatusTask;
@@ -55,6 +56,7 @@ pub fn run(args: &Args) -> Exit {
 /// # Errors
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failure> {
+    net::panics::expect_guests(&["node"]);
     node.readiness
         .starting("opening the store and taking over the regions");
     let built = build(&settings, &node.owners).await?;
@@ -114,9 +116,9 @@ impl Running {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let census = CensusTask::new(&node.status, built.store.handle.clone());
-        ready::check_links(&node.readiness, &reports, &built.in_force, built.number);
+        watch_world(&built, &reports, node);
         let status = status_task(&built, &addresses, reports, settings, node);
-        let probing = ready::probe_store(node, built.store.handle.clone(), built.number, &stop);
+        let probing = ready::probe_store(&node.readiness, built.store.handle.clone(), &stop);
         tasks.spawn(node.owners.task("store probe", probing));
         let meeting = Meeting {
             gossip: Arc::clone(&gossip),
@@ -199,6 +201,20 @@ impl Running {
             }
         }
     }
+}
+
+/// What `/readyz` and each scrape ask of the world's reports.
+fn watch_world(built: &Built, reports: &WorldReports, node: &Node) {
+    let checks = WorldChecks {
+        reports: Arc::clone(reports),
+        context: Arc::clone(&built.context),
+        in_force: Arc::clone(&built.in_force),
+        own: built.number,
+        period_us: built.topology.world().tick_us(),
+    };
+    checks.watch(&node.readiness);
+    built.papers.clone().watch(&node.readiness);
+    live_metrics::tell(&node.live, reports, &built.in_force, built.store.handle.queue());
 }
 
 fn status_task(

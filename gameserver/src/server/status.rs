@@ -39,7 +39,7 @@ struct CpuMeter {
 impl CpuMeter {
     /// Thousandths of a core since the last call.
     fn permille(&mut self) -> u32 {
-        let (cpu_s, at_us) = (node::telemetry::usage().cpu_s, node::clock::now_us());
+        let (cpu_s, at_us) = (node::telemetry::cpu_s(), node::clock::now_us());
         let elapsed_s = at_us.saturating_sub(self.at_us).max(1) as f64 / 1e6;
         let permille = (cpu_s - self.cpu_s) / elapsed_s * 1000.0;
         (self.cpu_s, self.at_us) = (cpu_s, at_us);
@@ -52,7 +52,7 @@ impl StatusTask {
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut interval = tokio::time::interval(INTERVAL);
         let mut meter = CpuMeter {
-            cpu_s: node::telemetry::usage().cpu_s,
+            cpu_s: node::telemetry::cpu_s(),
             at_us: node::clock::now_us(),
         };
         loop {
@@ -63,7 +63,6 @@ impl StatusTask {
             let report = self.reports.load_full();
             self.context.loads.set_own(self.load(&report, meter.permille()));
             self.status.publish(self.status(&report));
-            metrics::gauge!("regionmesh_gameserver_store_queue_bytes").set(self.store.queue_bytes() as f64);
         }
     }
 

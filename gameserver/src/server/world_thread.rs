@@ -226,7 +226,7 @@ impl Running {
             return;
         }
         tracing::info!(link = %id, peer = %peer.number, %lane, "link up");
-        self.meters.up(id, peer.number);
+        self.meters.up(id);
         let entry = Socket {
             socket,
             peer,
@@ -376,7 +376,7 @@ impl Running {
             && (self.parts.world.is_written_down() || now.mono_us >= until_us)
         {
             self.draining = Draining::Told;
-            let reports = self.parts.world.region_reports();
+            let reports = self.parts.world.region_reports(now);
             let unsaved = reports.iter().map(|report| report.status.unsaved).sum();
             self.tell(News::WrittenDown(unsaved));
         }
@@ -389,13 +389,13 @@ impl Running {
         }
         self.report_at_us = now_us + REPORT_EVERY_US;
         let report = WorldReport {
-            regions: self.parts.world.region_reports(),
+            regions: self.parts.world.region_reports(self.now()),
             links: self.parts.world.link_reports(),
             users: self.parts.world.users(),
             refused: self.metrics.refused().clone(),
         };
         for (id, link) in &report.links {
-            self.meters.note(*id, &link.sight);
+            self.meters.note(*id, &link.sight.counts);
         }
         self.metrics.report(&report.regions);
         self.players = report.players();

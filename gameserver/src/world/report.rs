@@ -4,9 +4,9 @@ use net::link::LinkId;
 use net::link_core::Sealing;
 use serde::Serialize;
 
-use super::World;
 use super::links::LinkReport;
 use super::recent_times::TimesSummary;
+use super::{Moment, World};
 use crate::region::{Overflow, Region, RegionStatus};
 
 /// A region at a glance, with how its ticks do.
@@ -17,6 +17,10 @@ pub struct RegionReport {
     pub status: RegionStatus,
     /// Lengths of the last ticks, microseconds.
     pub tick_us: TimesSummary,
+    /// How long after their time they began, microseconds.
+    pub late_us: TimesSummary,
+    /// For how long the next one has been due, microseconds.
+    pub overdue_us: u64,
     /// From question to answer of the store, microseconds.
     pub store_us: TimesSummary,
     /// Ticks left out because their time was over.
@@ -33,10 +37,12 @@ impl<S: Sealing> World<S> {
 
     /// How all regions are, ascending.
     #[must_use]
-    pub fn region_reports(&self) -> Vec<RegionReport> {
+    pub fn region_reports(&self, now: Moment) -> Vec<RegionReport> {
         let report = |slot: &super::slots::Slot| RegionReport {
             status: slot.region.status(),
             tick_us: slot.ticks.summary(),
+            late_us: slot.late.summary(),
+            overdue_us: slot.overdue_us(now.mono_us),
             store_us: slot.store.summary(),
             ticks_skipped: slot.skipped,
             is_awake: slot.is_awake(),

@@ -16,6 +16,7 @@ pub(super) struct Slot {
     due_us: Option<u64>,
     is_asleep: bool,
     pub(super) ticks: RecentTimes,
+    pub(super) late: RecentTimes,
     pub(super) store: RecentTimes,
     pub(super) skipped: u64,
 }
@@ -23,6 +24,11 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn is_awake(&self) -> bool {
         !self.is_asleep
+    }
+
+    /// For how long its next tick has been due, microseconds.
+    pub(super) fn overdue_us(&self, now_us: u64) -> u64 {
+        self.due_us.map_or(0, |due_us| now_us.saturating_sub(due_us))
     }
 }
 
@@ -48,6 +54,7 @@ impl Slots {
             due_us: None,
             is_asleep: false,
             ticks: RecentTimes::default(),
+            late: RecentTimes::default(),
             store: RecentTimes::default(),
             skipped: 0,
         };
@@ -86,8 +93,7 @@ impl Slots {
 
     /// How late a region's tick is, microseconds.
     pub(super) fn late_us(&self, number: RegionNumber, now_us: u64) -> u64 {
-        let due_us = self.slots.get(&number).and_then(|slot| slot.due_us);
-        due_us.map_or(0, |due_us| now_us.saturating_sub(due_us))
+        self.slots.get(&number).map_or(0, |slot| slot.overdue_us(now_us))
     }
 
     /// A region has ticked, and took so long: when again, or whether it falls asleep. Ticks whose time is over are left

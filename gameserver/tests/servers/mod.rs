@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod process;
 pub mod proxy;
 
 use std::net::IpAddr;

@@ -21,7 +21,41 @@ pub struct SessionView {
     pub is_playing: bool,
 }
 
+/// Sessions that have waited for their place in the world for too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub count: usize,
+    /// The longest of them, milliseconds.
+    pub longest_ms: u64,
+}
+
+/// A join or a crossing to another server takes less; a server that starts again takes longer, and that is worth telling.
+const WAITING_MS: u64 = 3_000;
+
 impl Edge {
+    /// Who has attached, and has had no owner that is known and up for three seconds.
+    #[must_use]
+    pub fn waiting(&self, now_ms: u64) -> Waiting {
+        let mut waiting = Waiting::default();
+        for session in self.sessions.values() {
+            let waited_ms = now_ms.saturating_sub(session.placed_ms);
+            if session.attached.is_some() && waited_ms >= WAITING_MS {
+                waiting.count += 1;
+                waiting.longest_ms = waiting.longest_ms.max(waited_ms);
+            }
+        }
+        waiting
+    }
+
+    pub(super) fn note_places(&mut self, now_ms: u64) {
+        for session in self.sessions.values_mut() {
+            if session.route.playing().is_some() {
+                session.placed_ms = now_ms;
+            }
+        }
+    }
+
     /// All sessions.
     pub fn session_views(&self) -> impl Iterator<Item = SessionView> {
         self.sessions.iter().map(|(key, session)| SessionView {

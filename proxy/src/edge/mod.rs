@@ -46,7 +46,7 @@ use topology::Topology;
 
 pub use effect::{DatagramSink, EdgeEffect};
 pub use input::{Admission, EdgeInput, OwnerAnswer, SessionHandle};
-pub use inspect::SessionView;
+pub use inspect::{SessionView, Waiting};
 pub use views::RegionCells;
 
 use closed_paths::ClosedPaths;
@@ -149,6 +149,7 @@ impl Edge {
             self.swept_ms = now_ms;
             self.closed_paths.tick(now_ms);
             self.end_silent(now_ms);
+            self.note_places(now_ms);
             self.sweep_logouts(now_ms);
             self.composer.sweep(now_ms);
             let dropped = self.views.sweep(now_ms);

@@ -97,6 +97,8 @@ pub(super) struct Session {
     pub(super) recovering_told: bool,
     /// When the owner last said how its player is, or became the owner.
     pub(super) owner_heard_ms: u64,
+    /// When it last had its place in the world, looked at each second.
+    pub(super) placed_ms: u64,
     /// When the client last said anything, by whatever transport, on the shard's clock of the time in which it ran.
     pub(super) heard_awake_ms: u64,
 }
@@ -131,6 +133,7 @@ impl Session {
             composed_at_ms: now_ms,
             recovering_told: false,
             owner_heard_ms: now_ms,
+            placed_ms: now_ms,
             heard_awake_ms: 0,
         }
     }

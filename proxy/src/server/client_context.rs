@@ -98,7 +98,8 @@ impl ClientContext {
     /// Where else a client may go.
     pub(super) fn other_proxies(&self) -> Vec<SocketAddr> {
         let view = self.topology.view();
-        other_proxies(view.topology(), self.own.number, &self.links.loads.proxies())
+        let loads = self.links.loads.proxies(self.clock.now_ms());
+        other_proxies(view.topology(), self.own.number, &loads)
     }
 
     /// Where a client that reached us at `reached` sends its datagrams.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use net::link::{HandedLink, LinkContext, LinkId, LinkLease, LinkMeters, LinkSight, PeerDirectory, recheck};
-use net::link_core::{DownReason, LinkCore, Sealed};
+use net::link::{HandedLink, LinkContext, LinkId, LinkLease, LinkMeters, PeerDirectory, recheck};
+use net::link_core::{DownReason, LinkCore, LinkCounts, Sealed};
 use protocol::Code;
 use protocol::ids::{NodeNumber, TopologyVersion};
 use protocol::message::node::Heartbeat;
@@ -38,7 +38,7 @@ impl LanePeers {
         let (id, node) = (link.id, link.peer.number);
         streams.add(id.0, link.socket).ok()?;
         tracing::info!(link = %id, peer = %node, lane = %link.lane, "link up");
-        self.meters.up(id, node);
+        self.meters.up(id);
         let peer = LanePeer {
             peer: link.peer,
             asked: TopologyVersion(0),
@@ -97,8 +97,8 @@ impl LanePeers {
         desk.news.question(theirs).map(TopologyWord::Question)
     }
 
-    /// How a lane is now.
-    pub(super) fn note(&mut self, id: LinkId, sight: &LinkSight) {
-        self.meters.note(id, sight);
+    /// What has gone over a lane by now.
+    pub(super) fn note(&mut self, id: LinkId, counts: &LinkCounts) {
+        self.meters.note(id, counts);
     }
 }

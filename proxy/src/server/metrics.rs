@@ -1,29 +1,10 @@
-//! Every metric that a proxy counts beside those of its links, with what it means.
+//! Every metric that a proxy counts beside those of its links, with what it means. How its sessions and links do just now
+//! is told at each scrape (`live_metrics`).
 
 use node::telemetry::{Kind, Metric};
 
 /// The table.
 pub(super) const METRICS: &[Metric] = &[
-    Metric {
-        name: "regionmesh_proxy_sessions",
-        kind: Kind::Gauge,
-        help: "Sessions at this proxy.",
-    },
-    Metric {
-        name: "regionmesh_proxy_playing",
-        kind: Kind::Gauge,
-        help: "Sessions whose player's owner is known and up.",
-    },
-    Metric {
-        name: "regionmesh_proxy_suspended",
-        kind: Kind::Gauge,
-        help: "Sessions that wait for their part of the world.",
-    },
-    Metric {
-        name: "regionmesh_proxy_watched_cells",
-        kind: Kind::Gauge,
-        help: "Cells that this proxy subscribes to.",
-    },
     Metric {
         name: "regionmesh_proxy_refused_total",
         kind: Kind::Counter,

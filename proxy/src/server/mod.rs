@@ -14,6 +14,7 @@ mod descriptors;
 mod directory;
 mod handshake_permits;
 mod lane_peers;
+mod live_metrics;
 mod mailbox;
 mod metrics;
 mod other_proxies;

@@ -22,7 +22,7 @@ pub(super) fn other_proxies(
         .proxies()
         .iter()
         .filter(|proxy| proxy.number != own && proxy.tcp.port() != 0);
-    // One that nobody has heard of comes last: it may be down.
+    // One that nobody hears of comes last: it may be down, or draining.
     let mut ranked: Vec<_> = others
         .map(|proxy| (load_of(proxy.number).unwrap_or(u64::MAX), proxy.number, proxy.tcp))
         .collect();

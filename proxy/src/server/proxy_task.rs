@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use net::accept_errors::AcceptErrors;
 use net::udp::{BatchSocket, Poller};
+use node::admin::Papers;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
 use protocol::Code;
@@ -23,9 +24,10 @@ use super::client_listener::{DoorLimits, accept_clients};
 use super::control_task::ControlTask;
 use super::descriptors::ClientRoom;
 use super::directory::ShardIndex;
+use super::live_metrics;
 use super::mailbox::{Mailbox, News, Order};
 use super::rate_limits::RateLimits;
-use super::ready;
+use super::ready::{self, ShardChecks};
 use super::refusals::Refusals;
 use super::server_dialer;
 use super::services::Services;
@@ -374,10 +376,17 @@ impl Starting {
         self.links
             .spawn(owners.task_until("status", stop, status.run(stop.clone())));
         let store = self.built.store.clone();
-        let probing = ready::probe_store(&self.node, store, self.built.own.number, stop);
+        let probing = ready::probe_store(&self.node.readiness, store, stop);
         self.links.spawn(owners.task("store probe", probing));
-        ready::check_links(&self.node.readiness, &self.shards, &self.built.topology);
-        ready::check_sessions(&self.node.readiness, &self.shards, room);
+        ready::check_room(&self.node.readiness, &self.shards, room);
+        let checks = ShardChecks {
+            shards: Arc::clone(&self.shards),
+            links: Arc::clone(&self.built.links),
+            topology: Arc::clone(&self.built.topology),
+        };
+        checks.watch(&self.node.readiness);
+        Papers::new(&self.built.data, &self.built.topology).watch(&self.node.readiness);
+        live_metrics::tell(&self.node.live, &self.shards, &self.built.topology);
     }
 
     fn listen(

@@ -1,5 +1,6 @@
-//! What a proxy is asked before players are sent to it: does the store answer, is a game server linked. Its shards are
-//! watched where they are started.
+//! What a proxy is asked before players are sent to it: does the store take writes, is a game server linked, do clocks
+//! agree, are its papers good. Players who find no place in the world are a note. Its shards are watched where they are
+//! started.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -7,80 +8,64 @@ use std::sync::Arc;
 
 use net::accept_errors::Watch;
 use net::clock::Monotonic;
-use node::admin::{Check, Readiness, link_check};
-use node::life::{Ended, Node, Owners, Patience, Pulse};
+use net::link::LinkContext;
+use node::admin::{Check, Readiness, Wanted, clock_check, link_check};
+use node::life::{Ended, Owners, Patience};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
 use store::probe::{ProbeNews, probe};
-use store::{StoreHandle, StorePulse};
+use store::{StoreHandle, StorePulse, StoreTurn};
 use tokio_util::sync::CancellationToken;
 
 use super::descriptors::ClientRoom;
 use super::shard_handle::{Shards, counts};
 
 /// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
-pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> Box<dyn StorePulse> + use<> {
+pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> StorePulse + use<> {
     let owners = owners.clone();
-    move |name| Box::new(WatchedStore(owners.watch(name, Patience::STORE)))
-}
-
-struct WatchedStore(Pulse);
-
-impl StorePulse for WatchedStore {
-    fn begin_wait(&self) {
-        self.0.begin_wait();
-    }
-
-    fn begin_work(&self) {
-        self.0.begin_work();
+    move |name| {
+        let pulse = owners.watch(name, Patience::STORE);
+        Box::new(move |turn| match turn {
+            StoreTurn::Waits => pulse.begin_wait(),
+            StoreTurn::Works => pulse.begin_work(),
+        })
     }
 }
 
 /// Asks the store until `stop`. Until it has answered, the node is not ready.
 pub(super) fn probe_store(
-    node: &Node,
+    readiness: &Readiness,
     store: StoreHandle,
-    number: NodeNumber,
     stop: &CancellationToken,
 ) -> impl Future<Output = Ended> + use<> {
-    let (readiness, stop) = (node.readiness.clone(), stop.clone());
+    let (readiness, stop) = (readiness.clone(), stop.clone());
     readiness.set("store", Check::missing("has not answered yet"));
     let tell = move |news: ProbeNews| {
-        let check = match news {
-            ProbeNews::Answers(_) => Check::well(news.to_string()),
-            ProbeNews::Silent(_) | ProbeNews::Fails(_) => Check::missing(news.to_string()),
-        };
-        readiness.set("store", check);
+        readiness.set("store", Check::needed(news.is_well(), news.to_string()));
     };
-    let probing = probe(store, number, tell);
+    let probing = probe(store, tell);
     async move {
         stop.run_until_cancelled(probing).await;
         Ended::by(&stop)
     }
 }
 
-/// Without any game server nobody can play here. One counts as linked when every shard has its lane to it.
-pub(super) fn check_links(readiness: &Readiness, shards: &Shards, topology: &Arc<TopologyInForce>) {
-    let (shards, topology) = (Arc::clone(shards), Arc::clone(topology));
-    readiness.ask("links", move || {
-        let view = topology.view();
-        let servers = view.topology().servers().iter();
-        let wanted = servers
-            .map(|server| (server.number, server.name.clone()))
-            .collect();
-        link_check(&wanted, &linked_to_all(&shards), Check::missing)
-    });
+/// What is asked of the shards.
+pub(super) struct ShardChecks {
+    pub(super) shards: Shards,
+    pub(super) links: Arc<LinkContext>,
+    pub(super) topology: Arc<TopologyInForce>,
 }
 
 /// A full proxy is alive and takes nobody: whoever sends players looks for another one.
-pub(super) fn check_sessions(readiness: &Readiness, shards: &Shards, room: ClientRoom) {
+pub(super) fn check_room(readiness: &Readiness, shards: &Shards, room: ClientRoom) {
     let shards = Arc::clone(shards);
-    readiness.ask("sessions", move || {
-        sessions_check(counts(&shards).sessions, room.sessions_max as usize)
+    readiness.ask("room", move || {
+        room_check(counts(&shards).sessions, room.sessions_max as usize)
     });
 }
 
-fn sessions_check(sessions: usize, most: usize) -> Check {
+fn room_check(sessions: usize, most: usize) -> Check {
     let figure = format!("{sessions} of {most}");
     match sessions >= most {
         true => Check::missing(format!("full: {figure}")),
@@ -96,13 +81,70 @@ pub(super) fn check_accepting(readiness: &Readiness, watch: Watch, clock: Monoto
     });
 }
 
-/// The game servers that every shard has a lane to.
-fn linked_to_all(shards: &Shards) -> BTreeSet<NodeNumber> {
-    let each = shards.iter().map(|shard| {
-        let lanes = shard.gauges.lanes();
-        lanes.iter().map(|lane| lane.node).collect::<BTreeSet<_>>()
-    });
-    each.reduce(|all, one| &all & &one).unwrap_or_default()
+type Ask = fn(&ShardChecks) -> Check;
+
+impl ShardChecks {
+    /// Has `/readyz` ask.
+    pub(super) fn watch(self, readiness: &Readiness) {
+        let this = Arc::new(self);
+        let checks: [(&str, Ask); 3] = [
+            ("links", Self::links),
+            ("clocks", Self::clocks),
+            ("sessions", Self::sessions),
+        ];
+        for (name, check) in checks {
+            let this = Arc::clone(&this);
+            readiness.ask(name, move || check(&this));
+        }
+    }
+
+    /// Without any game server nobody can play here. One counts as linked when every shard has its lane to it.
+    fn links(&self) -> Check {
+        let view = self.topology.view();
+        let why_not = |number| self.links.stats.why_unreached(view.node(number)?.uuid);
+        let servers = view.topology().servers().iter();
+        let wanted = servers.map(|server| {
+            let (name, why_not) = (server.name.clone(), why_not(server.number));
+            (server.number, Wanted { name, why_not })
+        });
+        link_check(&wanted.collect(), &self.linked_to_all(), Check::missing)
+    }
+
+    /// The game servers that every shard has a lane to.
+    fn linked_to_all(&self) -> BTreeSet<NodeNumber> {
+        let each = self.shards.iter().map(|shard| {
+            let lanes = shard.gauges.lanes();
+            lanes.iter().map(|lane| lane.node).collect::<BTreeSet<_>>()
+        });
+        each.reduce(|all, one| &all & &one).unwrap_or_default()
+    }
+
+    fn clocks(&self) -> Check {
+        let view = self.topology.view();
+        let lanes = self.shards.iter().flat_map(|shard| shard.gauges.lanes());
+        let ahead = lanes.filter_map(|lane| {
+            let server = view.topology().server(lane.node)?;
+            Some((server.name.clone(), lane.sight.ahead_ms))
+        });
+        clock_check(ahead, self.links.stats.clock_trouble(), self.links.clock.now_ms())
+    }
+
+    /// Players who wait for a place: their server is away, or nobody serves their region, or it does not answer.
+    fn sessions(&self) -> Check {
+        let all = counts(&self.shards).sessions;
+        let waiting = self.shards.iter().map(|shard| shard.gauges.waiting());
+        let (count, longest_ms) = waiting.fold((0, 0), |(count, longest_ms), shard| {
+            (count + shard.count, longest_ms.max(shard.longest_ms))
+        });
+        if count == 0 {
+            return Check::well(format!("{all} of {all} are served"));
+        }
+        Check::noted(format!(
+            "{} of {all} are served; the others have no place in the world, one of them for {} s: look at the game server of their region",
+            all.saturating_sub(count),
+            longest_ms / 1000
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -111,9 +153,9 @@ mod tests {
 
     #[test]
     fn a_full_proxy_takes_nobody() {
-        assert_eq!(sessions_check(9, 10), Check::well("9 of 10"));
-        assert_eq!(sessions_check(10, 10), Check::missing("full: 10 of 10"));
+        assert_eq!(room_check(9, 10), Check::well("9 of 10"));
+        assert_eq!(room_check(10, 10), Check::missing("full: 10 of 10"));
         // Handshakes that were under way may go beyond.
-        assert_eq!(sessions_check(11, 10), Check::missing("full: 11 of 10"));
+        assert_eq!(room_check(11, 10), Check::missing("full: 11 of 10"));
     }
 }

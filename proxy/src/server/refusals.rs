@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use metrics::Counter;
+use protocol::datagram::DatagramError;
+use protocol::frame::FrameError;
+
 /// Reasons that come up in ordinary play: crossings, closed connections, full houses. Everything else is something that no
 /// honest client or node does, and an alarm may stand on it.
 const EXPECTED: &[&str] = &[
@@ -24,6 +28,48 @@ const EXPECTED: &[&str] = &[
     "ticket_expired",
 ];
 
+/// Reasons that no honest client or node gives.
+const HOSTILE: &[&str] = &[
+    "accept_rate",
+    "ack_other_login",
+    "attach_late",
+    "attach_signature",
+    "attach_twice",
+    "before_attach",
+    "before_verdict",
+    "cell_malformed",
+    "cells_malformed",
+    "cells_not_serving",
+    "client_frame_type",
+    "client_message",
+    "client_rate",
+    "datagram_malformed",
+    "datagram_unknown_cid",
+    "event_ack_too_large",
+    "event_other_login",
+    "handshake",
+    "handshake_frame",
+    "handshakes_pending",
+    "handshakes_pending_of_network",
+    "input_rate",
+    "input_too_large",
+    "login_refused",
+    "moved_not_next",
+    "moved_not_owner",
+    "name_illegal",
+    "not_for_a_user",
+    "output_malformed",
+    "output_not_owner",
+    "owner_epoch_unissued",
+    "serving_denied",
+    "serving_unissued",
+    "superseded_not_owner",
+    "tick_end_not_serving",
+    "ticket_invalid",
+    "topology_refused",
+    "wrong_lane",
+];
+
 /// The class that a reason is counted under.
 fn class(reason: &str) -> &'static str {
     if EXPECTED.contains(&reason) {
@@ -34,14 +80,27 @@ fn class(reason: &str) -> &'static str {
 }
 
 /// Counts of one proxy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let opened = DatagramError::LABELS.iter().chain(FrameError::LABELS);
+        for reason in EXPECTED.iter().chain(HOSTILE).chain(opened) {
+            counter(reason).increment(0);
+        }
+        Self(Mutex::default())
+    }
+}
+
+fn counter(reason: &'static str) -> Counter {
+    metrics::counter!("regionmesh_proxy_refused_total", "reason" => reason, "class" => class(reason))
+}
 
 impl Refusals {
     /// Something was refused `times` times.
     pub(super) fn add(&self, reason: &'static str, times: u64) {
-        metrics::counter!("regionmesh_proxy_refused_total", "reason" => reason, "class" => class(reason))
-            .increment(times);
+        counter(reason).increment(times);
         *self
             .0
             .lock()
@@ -79,6 +138,48 @@ impl LocalRefusals {
     pub(super) fn tell(&mut self, refusals: &Refusals) {
         for (reason, times) in self.0.drain(..) {
             refusals.add(reason, times);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// Everything that stands between `count("` or `Refused("` and `"` in the sources.
+    fn counted(folder: &Path, into: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                counted(&path, into);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            for said in [concat!("count(", "\""), concat!("Refused(", "\"")] {
+                let reasons = text.split(said).skip(1);
+                into.extend(reasons.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_class_and_is_counted_from_zero_on() {
+        let mut reasons = BTreeSet::new();
+        counted(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut reasons);
+        assert!(reasons.len() > 30, "{reasons:?}");
+        let listed: BTreeSet<&str> = EXPECTED.iter().chain(HOSTILE).copied().collect();
+        assert_eq!(
+            listed.len(),
+            EXPECTED.len() + HOSTILE.len(),
+            "one is listed twice"
+        );
+        for reason in reasons {
+            assert!(
+                listed.contains(&*reason),
+                "list `{reason}` in EXPECTED or HOSTILE"
+            );
         }
     }
 }

@@ -28,6 +28,7 @@ pub fn run(args: &ProxyArgs) -> Exit {
 /// # Errors
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
+    net::panics::expect_guests(&["attach", "client", "renewal", "topology"]);
     node.readiness.starting("opening the store");
     let proxy = Proxy::start(&settings, &node).await?;
     announce(&settings.node.data, proxy.addresses(), &node)?;

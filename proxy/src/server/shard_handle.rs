@@ -1,20 +1,21 @@
 //! A shard as the rest of the proxy sees it: where its datagrams go, its mailbox, and how it does.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use net::link::LinkSight;
 use protocol::ids::NodeNumber;
 
 use super::directory::ShardIndex;
 use super::mailbox::{Mailbox, Order};
+use crate::edge::Waiting;
 
 /// A lane to a game server at a glance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaneReport {
     pub(super) node: NodeNumber,
-    pub(super) queued_bytes: usize,
-    pub(super) round_trip_us: Option<u64>,
+    pub(super) sight: LinkSight,
 }
 
 /// How a shard does; written by its thread, read by anybody.
@@ -24,6 +25,8 @@ pub(super) struct ShardGauges {
     playing: AtomicUsize,
     suspended: AtomicUsize,
     watched: AtomicUsize,
+    waiting: AtomicUsize,
+    waiting_longest_ms: AtomicU64,
     lanes: Mutex<Vec<LaneReport>>,
 }
 
@@ -47,6 +50,20 @@ impl ShardGauges {
         self.playing.store(playing, Ordering::Relaxed);
         self.suspended.store(suspended, Ordering::Relaxed);
         self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_waiting(&self, waiting: Waiting) {
+        self.waiting.store(waiting.count, Ordering::Relaxed);
+        self.waiting_longest_ms
+            .store(waiting.longest_ms, Ordering::Relaxed);
+    }
+
+    /// Sessions that have waited for their place for too long.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting {
+            count: self.waiting.load(Ordering::Relaxed),
+            longest_ms: self.waiting_longest_ms.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) fn set_lanes(&self, lanes: impl Iterator<Item = LaneReport>) {

@@ -24,6 +24,7 @@ use super::shard_desk::ShardDesk;
 use super::shard_handle::{LaneReport, ShardGauges};
 use super::shard_meters::ShardMeters;
 use super::streams::Streams;
+use crate::edge::Waiting;
 use crate::shard::{Cadence, ClientId, Mode, Moment, Shard, ShardEffect};
 
 /// Bytes of one read.
@@ -66,6 +67,7 @@ impl ShardThread {
         let ran = Running::new(self).and_then(|running| running.run(pulse));
         gauges.set_sessions(0);
         gauges.set_standing(0, 0, 0);
+        gauges.set_waiting(Waiting::default());
         gauges.set_lanes(std::iter::empty());
         match ran {
             Ok(()) => Ended::AsAsked,
@@ -452,12 +454,11 @@ impl Running {
     }
 
     fn tell_lanes(&self) {
-        self.gauges
-            .set_lanes(self.shard.link_sights().map(|(_, node, sight)| LaneReport {
-                node,
-                queued_bytes: sight.waiting_bytes,
-                round_trip_us: sight.round_trip_us,
-            }));
+        self.gauges.set_lanes(
+            self.shard
+                .link_sights()
+                .map(|(_, node, sight)| LaneReport { node, sight }),
+        );
     }
 
     fn note(&mut self, now: Moment) {
@@ -470,9 +471,10 @@ impl Running {
             let edge = self.shard.edge();
             self.gauges
                 .set_standing(edge.playing(), edge.suspended(), edge.watched());
+            self.gauges.set_waiting(edge.waiting(now.mono_us / 1000));
             self.tell_lanes();
             for (id, _, sight) in self.shard.link_sights() {
-                self.peers.note(id, &sight);
+                self.peers.note(id, &sight.counts);
             }
         }
     }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use net::link::LinkContext;
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
 use node::admin::StatusBoard;
 use protocol::message::node::Load;
 use serde_json::{Value, json};
@@ -51,10 +49,6 @@ impl StatusTask {
             ..Load::default()
         });
         let watched: usize = self.shards.iter().map(|shard| shard.gauges.watched()).sum();
-        metrics::gauge!("regionmesh_proxy_sessions").set(counts.sessions as f64);
-        metrics::gauge!("regionmesh_proxy_playing").set(counts.playing as f64);
-        metrics::gauge!("regionmesh_proxy_suspended").set(counts.suspended as f64);
-        metrics::gauge!("regionmesh_proxy_watched_cells").set(watched as f64);
         self.board.publish(self.status(counts, watched));
     }
 
@@ -65,8 +59,8 @@ impl StatusTask {
                 json!({
                     "node": report.node.0,
                     "lane": lane,
-                    "queued_bytes": report.queued_bytes,
-                    "round_trip_us": report.round_trip_us,
+                    "queued_bytes": report.sight.waiting_bytes,
+                    "round_trip_us": report.sight.round_trip_us,
                 })
             })
         });
@@ -90,29 +84,21 @@ impl StatusTask {
 
 /// Processor time since the last look, in thousandths of one core.
 struct CpuShare {
-    cpu_us: i64,
+    cpu_s: f64,
     at: Instant,
 }
 
 impl CpuShare {
     fn start() -> Self {
         Self {
-            cpu_us: cpu_us(),
+            cpu_s: node::telemetry::cpu_s(),
             at: Instant::now(),
         }
     }
 
     fn permille(&mut self) -> u32 {
         let before = std::mem::replace(self, Self::start());
-        let elapsed_us = self.at.duration_since(before.at).as_micros().max(1);
-        let used_us = u128::try_from(self.cpu_us - before.cpu_us).unwrap_or(0);
-        u32::try_from(used_us * 1000 / elapsed_us).unwrap_or(u32::MAX)
+        let elapsed_s = self.at.duration_since(before.at).as_secs_f64().max(1e-6);
+        ((self.cpu_s - before.cpu_s) / elapsed_s * 1000.0) as u32
     }
-}
-
-/// User and system time of this process.
-fn cpu_us() -> i64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
-        usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
-    })
 }

@@ -124,6 +124,7 @@ impl<S: Sealing> ServerLinks<S> {
                 waiting_bytes: core.waiting_bytes(),
                 round_trip_us: core.round_trip_us(),
                 drift_ms: core.drift_ms(),
+                ahead_ms: core.ahead_ms(),
                 counts: core.counts(),
             };
             (*id, *node, sight)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Code;
+use protocol::frame::FrameError;
 use protocol::identity::Role;
 use protocol::ids::NodeUuid;
 use protocol::limits::NODE_HANDSHAKE_MS_MAX;
@@ -17,6 +18,7 @@ use protocol::node_handshake::{
 use super::context::LinkContext;
 
 use super::peer::RolePolicy;
+use super::stats::ClockTrouble;
 use crate::clock;
 use crate::down_reason::code_label;
 use crate::entropy::OsEntropy;
@@ -58,6 +60,17 @@ impl AdmissionError {
             Self::Stream(error) => error.label(),
             Self::TooLate => "too_late",
             Self::KeyWork(_) => "key_work",
+        }
+    }
+
+    /// Counts it, and remembers it when the clocks are to blame.
+    pub(super) fn count(&self, context: &LinkContext) {
+        context.stats.count_refused(self.label());
+        if let Self::Handshake(HandshakeError::Frame(FrameError::Clock(differ_ms))) = self {
+            context.stats.note_clocks(ClockTrouble {
+                differ_ms: *differ_ms,
+                at_ms: context.clock.now_ms(),
+            });
         }
     }
 }

@@ -10,8 +10,8 @@ use protocol::message::node::{Heartbeat, Load, NodeLoad};
 
 /// Nodes remembered at most: as many as there can be node numbers.
 const NODES_MAX: usize = 1023;
-/// A load not renewed for this long is no longer passed on, milliseconds.
-const FRESH_MS: u64 = 5_000;
+/// A load not renewed for this long says nothing any more, milliseconds: four heartbeats.
+const FRESH_MS: u64 = 2_000;
 
 /// What is known of another node's load.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,10 +55,15 @@ impl LoadBoard {
         self.with(|board| board.direct.get(&node).copied())
     }
 
-    /// The proxies' loads, as game servers pass them on.
+    /// The proxies' loads, as game servers pass them on. One that none of them has passed on lately is dead, draining or
+    /// cut off.
     #[must_use]
-    pub fn proxies(&self) -> Vec<(NodeNumber, PeerLoad)> {
-        self.with(|board| board.hearsay.iter().map(|(node, load)| (*node, *load)).collect())
+    pub fn proxies(&self, now_ms: u64) -> Vec<(NodeNumber, PeerLoad)> {
+        let is_fresh = |load: &PeerLoad| now_ms.saturating_sub(load.at_ms) <= FRESH_MS;
+        self.with(|board| {
+            let fresh = board.hearsay.iter().filter(|(_, load)| is_fresh(load));
+            fresh.map(|(node, load)| (*node, *load)).collect()
+        })
     }
 
     /// Takes what a peer says.
@@ -130,7 +135,7 @@ mod tests {
         let mut passed_on = Heartbeat::default();
         server.fill(&mut passed_on, &[NodeNumber(101), NodeNumber(102)], 1_500);
         edge_2.handle_heartbeat(NodeNumber(1), &passed_on, 9);
-        let known = edge_2.proxies();
+        let known = edge_2.proxies(2_009);
         assert_eq!(
             known,
             [(
@@ -144,8 +149,21 @@ mod tests {
         );
 
         let mut stale = Heartbeat::default();
-        server.fill(&mut stale, &[NodeNumber(101)], 6_001);
+        server.fill(&mut stale, &[NodeNumber(101)], 3_001);
         assert_eq!(stale.proxies, []);
+        assert_eq!(edge_2.proxies(2_010), [], "nobody passes it on any more");
+    }
+
+    #[test]
+    fn a_proxy_that_drains_is_not_passed_on() {
+        let (edge, server) = (LoadBoard::default(), LoadBoard::default());
+        edge.start_draining();
+        let mut told = Heartbeat::default();
+        edge.fill(&mut told, &[], 0);
+        server.handle_heartbeat(NodeNumber(101), &told, 0);
+        let mut passed_on = Heartbeat::default();
+        server.fill(&mut passed_on, &[NodeNumber(101)], 1);
+        assert_eq!(passed_on.proxies, []);
     }
 
     #[test]
@@ -158,6 +176,6 @@ mod tests {
             ..Heartbeat::default()
         };
         board.handle_heartbeat(NodeNumber(1), &heartbeat, 0);
-        assert_eq!(board.proxies(), []);
+        assert_eq!(board.proxies(0), []);
     }
 }

@@ -21,6 +21,10 @@ use crate::sealed_stream::{RawStream, StreamError};
 /// A connection that does not come about within this is given up.
 const CONNECT: Duration = Duration::from_secs(1);
 
+/// Who refuses a handshake does so without a word; its own `/readyz` and counters say why.
+const SILENT_END: &str =
+    "it ended the handshake without a word: clocks too far apart, or it does not know this node";
+
 /// Where a peer listens just now; `None` while nobody knows. Asked before each dial.
 pub type AddressSource = Arc<dyn Fn() -> Option<SocketAddr> + Send + Sync>;
 
@@ -50,7 +54,7 @@ pub async fn keep_linked(
         let redial_at = Instant::from_std(context.clock.at_us(redial_at_ms * 1000));
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
             () = sleep_until(redial_at) => {}
         }
         state.handle_dial();
@@ -60,6 +64,7 @@ pub async fn keep_linked(
                     let (lease, ended) = LinkLease::new();
                     if let Ok(link) = HandedLink::new(&context, admitted, lease) {
                         state.handle_up(context.clock.now_ms());
+                        context.stats.forget_unreached(target.responder);
                         hand_over(link);
                         let _ = ended.await;
                     }
@@ -69,16 +74,23 @@ pub async fn keep_linked(
         };
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
             () = linked => {}
         }
         state.handle_lost(context.clock.now_ms(), &mut OsEntropy);
     }
+    context.stats.forget_unreached(target.responder);
 }
 
 fn note_failure(context: &LinkContext, target: &LinkTarget, error: &AdmissionError) {
+    let why = match error {
+        AdmissionError::Stream(StreamError::Io(error)) => format!("cannot connect: {error}"),
+        AdmissionError::Stream(StreamError::Eof) => SILENT_END.to_owned(),
+        error => error.to_string(),
+    };
+    context.stats.note_unreached(target.responder, why);
     if !matches!(error, AdmissionError::Stream(StreamError::Io(_))) {
-        context.stats.count_refused(error.label());
+        error.count(context);
     }
     tracing::debug!(responder = ?target.responder, %error, "no link");
 }

@@ -76,7 +76,7 @@ async fn admit(
             }
         }
         Err(error) => {
-            context.stats.count_refused(error.label());
+            error.count(context);
             tracing::debug!(%error, "no link");
         }
     }

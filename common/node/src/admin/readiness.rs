@@ -41,6 +41,26 @@ impl Check {
         Self::new(Verdict::Missing, figure)
     }
 
+    /// As it should be, or the node takes no work because of it.
+    pub fn needed(is_well: bool, figure: impl Into<String>) -> Self {
+        match is_well {
+            true => Self::well(figure),
+            false => Self::missing(figure),
+        }
+    }
+
+    /// Of something that may be full: from four fifths of `max` on worth telling, and from nineteen twentieths on the node
+    /// takes no work. `unit` is how figures are told.
+    pub fn filled(now: u64, max: u64, unit: impl Fn(u64) -> String) -> Self {
+        let figure = format!("{} of {}", unit(now), unit(max));
+        let hundredths = u128::from(now) * 100 / u128::from(max.max(1));
+        match hundredths {
+            0..80 => Self::well(figure),
+            80..95 => Self::noted(figure),
+            _ => Self::missing(figure),
+        }
+    }
+
     fn new(verdict: Verdict, figure: impl Into<String>) -> Self {
         Self {
             verdict,
@@ -130,6 +150,11 @@ impl ReadyReport {
     /// One more check.
     pub fn add(&mut self, name: impl Into<String>, check: Check) {
         self.0.push((name.into(), check));
+    }
+
+    /// Each with its name, in order.
+    pub(super) fn checks(&self) -> &[(String, Check)] {
+        &self.0
     }
 
     /// Whether nothing is missing.

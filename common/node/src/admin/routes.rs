@@ -36,11 +36,8 @@ async fn refuse_pages(request: Request, next: Next) -> Response {
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {
-    let text = state
-        .metrics
-        .as_ref()
-        .map(crate::telemetry::Metrics::render)
-        .unwrap_or_default();
+    let counted = state.metrics.as_ref().map(crate::telemetry::Metrics::render);
+    let text = counted.unwrap_or_default() + &state.live.render();
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

@@ -1,8 +1,9 @@
 //! What the admin endpoint shows: snapshots that others put there, so that asking never waits for anybody.
 
+use super::checks::memory_check;
 use super::readiness::{Check, Readiness, ReadyReport};
 use crate::life::{Owners, Shutdown, Standing};
-use crate::telemetry::{LogControl, Metrics};
+use crate::telemetry::{LiveMetrics, LogControl, Metrics};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::fmt;
@@ -27,8 +28,10 @@ pub struct AdminState {
     pub shutdown: Shutdown,
     /// Changes the log level.
     pub log: LogControl,
-    /// Renders the metrics; none in processes without a recorder.
+    /// Renders what is counted; none in processes without a recorder.
     pub metrics: Option<Metrics>,
+    /// Renders what is asked for at each scrape.
+    pub live: LiveMetrics,
 }
 
 impl AdminState {
@@ -60,6 +63,7 @@ impl AdminState {
     #[must_use]
     pub fn report(&self) -> ReadyReport {
         let mut report = self.readiness.report();
+        report.add("memory", memory_check());
         if let Some(fatal) = self.owners.fatal() {
             report.add("lost", Check::missing(fatal.to_string()));
         }

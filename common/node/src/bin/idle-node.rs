@@ -14,8 +14,8 @@ struct IdleSettings {
     idle: Idle,
 }
 
-/// How it drains: `linger_ms` after being asked to. What becomes of its one thread. How many lines it logs once it is ready.
-/// Whether it opens all files that it may.
+/// How it drains: `linger_ms` after being asked to. What becomes of its one thread. How many lines it logs once it is ready, of level debug,
+/// and how many warnings of one kind. Whether it opens all files that it may.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Idle {
@@ -24,6 +24,7 @@ struct Idle {
     fate: Fate,
     log_lines: u64,
     no_files_left: bool,
+    warnings: u64,
 }
 
 /// What becomes of the one thread that the node cannot do without.
@@ -102,7 +103,10 @@ fn main() -> ExitCode {
             println!("ready {}", node.admin);
             node.readiness.started();
             for number in 0..settings.idle.log_lines {
-                tracing::info!(number, "a line that somebody may read, or nobody");
+                tracing::debug!(number, "a line that somebody may read, or nobody");
+            }
+            for number in 0..settings.idle.warnings {
+                tracing::warn!(number, "a warning that comes again and again");
             }
             node.status
                 .publish(serde_json::json!({"players": 0, "logged": settings.idle.log_lines}));

@@ -4,7 +4,7 @@ use super::{Exit, Failure, Owners, Shutdown, drain_on_signals, watch_parent};
 use crate::admin::{self, AdminState, Readiness, StatusBoard};
 use crate::config::{self, Flag, Settings};
 use crate::settings::{NodeArgs, NodeSettings};
-use crate::telemetry::{self, Metric};
+use crate::telemetry::{self, LiveMetrics, Metric};
 use protocol::ShownLines;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -32,6 +32,8 @@ pub struct Node {
     pub readiness: Readiness,
     /// To be given the role's part of `/status`.
     pub status: StatusBoard,
+    /// To be told whom to ask for figures at each scrape.
+    pub live: LiveMetrics,
     /// The threads and tasks that the node cannot do without: whoever starts one lists it here.
     pub owners: Owners,
     /// When to drain and when to stop.
@@ -47,6 +49,7 @@ impl Node {
             settings,
             readiness: Readiness::default(),
             status: StatusBoard::default(),
+            live: LiveMetrics::default(),
             owners: Owners::default(),
             shutdown: Shutdown::new(),
         }
@@ -111,10 +114,13 @@ where
         shutdown: shutdown.clone(),
         log: telemetry.log,
         metrics: Some(telemetry.metrics),
+        live: LiveMetrics::default(),
     };
-    let (readiness, status, owners) = (
+    telemetry::tell_process(&state.live, process.role);
+    let (readiness, status, live, owners) = (
         state.readiness.clone(),
         state.status.clone(),
+        state.live.clone(),
         state.owners.clone(),
     );
     let admin = admin::start(settings.admin, state)?;
@@ -124,6 +130,7 @@ where
         admin: admin.address(),
         readiness,
         status,
+        live,
         owners,
         shutdown,
     };

@@ -2,12 +2,13 @@
 //! waits for whoever reads.
 
 use super::TelemetryError;
+use super::log_limit::LogLimit;
 use super::log_writer::LogWriter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::Write as _;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, Instant};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
@@ -75,6 +76,8 @@ impl LogControl {
 
 /// The log of this process, once it is set up.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
+/// What it takes of each kind of line.
+static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::default);
 /// How long the end of the process waits for whoever reads the log.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -87,6 +90,18 @@ pub fn last_words(line: &str) {
     };
     writer.push(line.as_bytes());
     writer.flush(LAST_WORDS);
+}
+
+/// Tells of lines that were left out because too many of their kind had come. To be called every few seconds.
+pub(crate) fn tell_left_out() {
+    for left_out in LIMIT.over(Instant::now()) {
+        // In the log's own form. One for each kind and span: it needs no limit of its own.
+        tracing::warn!(
+            lines = left_out.lines,
+            said = left_out.said,
+            "log lines of one kind were left out"
+        );
+    }
 }
 
 /// As the hook of the standard library, but it does not wait for standard error.
@@ -114,6 +129,8 @@ pub(super) fn install(level: &str, format: LogFormat) -> Result<LogControl, Tele
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let limit: &'static LogLimit = &LIMIT;
+    let lines = lines.with_filter(limit);
     let registry = tracing_subscriber::registry().with(filter).with(lines);
     registry
         .try_init()

@@ -29,6 +29,17 @@ pub enum DatagramError {
 }
 
 impl DatagramError {
+    /// All names that [`label`](Self::label) gives.
+    pub const LABELS: &[&str] = &[
+        "too_short",
+        "too_long",
+        "unknown_kind",
+        "unknown_connection",
+        "replayed",
+        "phase",
+        "not_authentic",
+    ];
+
     /// A label for metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -52,6 +52,23 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// All names that [`label`](Self::label) gives.
+    pub const LABELS: &[&str] = &[
+        "oversized",
+        "truncated",
+        "type",
+        "phase",
+        "replayed",
+        "reordered",
+        "key_overused",
+        "hmac",
+        "tag",
+        "clock",
+        "incomplete",
+        "too_long",
+        "phases_exhausted",
+    ];
+
     /// A fixed name for metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

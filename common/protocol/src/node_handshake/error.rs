@@ -59,6 +59,25 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// All names that [`label`](Self::label) gives.
+    pub const LABELS: &[&str] = &[
+        "malformed",
+        "version",
+        "wrong_cluster",
+        "wrong_node",
+        "own_identity",
+        "weak_key",
+        "not_authentic",
+        "certificate",
+        "signature",
+        "terms",
+        "denied",
+        "refused",
+        "too_late",
+        "lane",
+        "over",
+    ];
+
     /// A fixed name for metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

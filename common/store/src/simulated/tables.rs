@@ -83,6 +83,7 @@ impl Tables {
         rules::check(request)?;
         match request {
             StoreRequest::StartNode { node } => self.start_node(*node),
+            StoreRequest::Probe => Ok(StoreReply::Probed),
             StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(self.generation)),
             StoreRequest::RaiseStoreGeneration => self.raise_generation(),
             StoreRequest::ServeRegion { region, node, after } => self.serve_region(*region, *node, *after),

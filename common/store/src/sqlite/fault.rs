@@ -62,7 +62,11 @@ pub(super) fn before_commit(error: &rusqlite::Error) -> StoreError {
 /// An error of COMMIT itself. SQLite rolls back after some and not after others, and none of them says which of the log
 /// has reached the disk.
 pub(super) fn at_commit(error: &rusqlite::Error) -> StoreError {
-    StoreError::Unknown(error.to_string())
+    let what = match primary_code(error) {
+        Some(SQLITE_FULL) => format!("{error}; free some space on the disk of the data directory"),
+        _ => error.to_string(),
+    };
+    StoreError::Unknown(what)
 }
 
 /// Somebody else writes for longer than a batch may wait.

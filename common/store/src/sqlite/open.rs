@@ -31,6 +31,11 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all that there are.
 const STATEMENTS_KEPT: usize = 64;
 
+/// The statement that marks a file as ours. It writes whether or not the mark is there.
+pub(super) fn mark() -> String {
+    format!("PRAGMA application_id = {APPLICATION_ID}")
+}
+
 /// Why a file could not be opened as a store.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot open the store {}: {cause}", Shown(path.display()))]
@@ -157,7 +162,7 @@ fn migrate(writer: &Connection) -> Result<(), StoreError> {
     if missing.is_empty() {
         return Ok(());
     }
-    let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};");
+    let marks = format!("{}; PRAGMA user_version = {known};", mark());
     let all = format!("BEGIN IMMEDIATE; {} {marks} COMMIT;", missing.concat());
     before_commit(writer.execute_batch(&all))
 }

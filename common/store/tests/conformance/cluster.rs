@@ -5,6 +5,12 @@ use store::*;
 
 use crate::scene::*;
 
+pub(crate) fn a_probe_is_answered_and_changes_nothing(scene: &Scene) {
+    let before = scene.ask(StoreRequest::StoreGeneration);
+    assert_eq!(scene.ask(StoreRequest::Probe), StoreReply::Probed);
+    assert_eq!(scene.ask(StoreRequest::StoreGeneration), before);
+}
+
 pub(crate) fn starts_are_unique_and_grow(scene: &Scene) {
     for start in 1..=3 {
         assert_eq!(

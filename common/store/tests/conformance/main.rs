@@ -26,6 +26,7 @@ macro_rules! conformance {
 
 conformance! {
     cluster:
+        a_probe_is_answered_and_changes_nothing,
         starts_are_unique_and_grow,
         region_epochs_grow_with_each_service,
         a_late_request_to_serve_takes_no_region,

@@ -276,7 +276,7 @@ fn a_report_shows_no_line_that_may_hold_a_secret() {
 #[test]
 fn bytes_that_are_no_text_are_refused_where_they_are_ours_and_passed_over_elsewhere() {
     use std::os::unix::ffi::OsStringExt as _;
-    let raw = |bytes: &[u8]| std::ffi::OsString::from_vec(bytes.to_vec());
+    let raw = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     let mut all = case(None, &[], &[NAME]);
     all.sources.environment = vec![
         (raw(b"LC_NAME"), raw(b"\xff")),
