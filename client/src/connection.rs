@@ -17,7 +17,7 @@ use protocol::datagram::ConnectionId;
 use protocol::frame::{
     Close, Frame, FrameError, FrameOpener, FrameSealer, FrameType, HEADER_BYTES, HandshakeKey,
 };
-use protocol::identity::ClientKey;
+use protocol::identity::{CertificateError, ClientKey, VoucherError};
 use protocol::ids::AttachNo;
 use protocol::keys::TAG_BYTES;
 use protocol::limits;
@@ -40,7 +40,7 @@ pub enum ConnectionError {
     #[error("the proxy did not finish the handshake within {} s", limits::CLIENT_HANDSHAKE_MS_MAX / 1000)]
     TimedOut,
     /// The peer is not the proxy it should be, or the bytes were changed on the way.
-    #[error("the handshake failed: {0}")]
+    #[error("the handshake failed: {0}{}", remedy(.0))]
     Handshake(#[from] ClientHandshakeError),
     /// The stream broke the rules, or ended.
     #[error("the connection ended: {0}")]
@@ -81,6 +81,12 @@ impl ConnectionError {
         }
     }
 
+    /// Whether the proxy's papers have expired, or are not valid yet, by this machine's clock. Whoever waits waits in vain.
+    #[must_use]
+    pub fn is_about_papers(&self) -> bool {
+        matches!(self, Self::Handshake(error) if is_of_validity(*error))
+    }
+
     /// Where else the proxy said to go.
     #[must_use]
     pub fn proxies(&self) -> &[SocketAddr] {
@@ -97,6 +103,22 @@ fn said(code: Code, reason: &str) -> String {
     match reason {
         "" => code.text().to_owned(),
         reason => format!("{} ({reason})", code.text()),
+    }
+}
+
+fn is_of_validity(error: ClientHandshakeError) -> bool {
+    matches!(
+        error,
+        ClientHandshakeError::Certificate(CertificateError::OutsideValidity(_))
+            | ClientHandshakeError::Voucher(VoucherError::OutsideValidity(_))
+    )
+}
+
+fn remedy(error: &ClientHandshakeError) -> &'static str {
+    if is_of_validity(*error) {
+        "; set this machine's clock if it is wrong, or have the operator issue the proxy new papers"
+    } else {
+        ""
     }
 }
 

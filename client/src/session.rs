@@ -121,7 +121,9 @@ impl Session {
                 Ok(established) => return Ok(established),
                 Err(error) => error,
             };
-            if !worth_another(&error) || self.clock.now_ms() >= give_up_ms {
+            // No proxy gets new papers while somebody waits.
+            let is_vain = !worth_another(&error) || error.is_about_papers();
+            if is_vain || self.clock.now_ms() >= give_up_ms {
                 return Err(error);
             }
             let jitter_ms = rand::rng().random_range(0..=pause_ms / 2);
@@ -132,7 +134,7 @@ impl Session {
 
     /// Tries every proxy once, beginning with the one after that which was lost.
     async fn try_all(&mut self) -> Result<Established, ConnectionError> {
-        let mut failed = ConnectionError::TimedOut;
+        let mut failed = None;
         for proxy in self.proxies.after(self.proxy) {
             self.attach_no = AttachNo(self.attach_no.0 + 1);
             let dial = Dial {
@@ -150,11 +152,11 @@ impl Session {
                     self.ticket = established.welcome.ticket;
                     return Ok(established);
                 }
-                Err(error) if worth_another(&error) => failed = error,
+                Err(error) if worth_another(&error) => failed = Some(hopeful(failed, error)),
                 Err(error) => return Err(error),
             }
         }
-        Err(failed)
+        Err(failed.unwrap_or(ConnectionError::TimedOut))
     }
 
     /// Takes a frame of the stream.
@@ -196,6 +198,14 @@ impl Session {
     }
 }
 
+/// Of two proxies' failures the one that another try may mend: only when no proxy has good papers is waiting in vain.
+fn hopeful(before: Option<ConnectionError>, error: ConnectionError) -> ConnectionError {
+    match before {
+        Some(before) if error.is_about_papers() => before,
+        _ => error,
+    }
+}
+
 /// Whether another proxy, or another time, could help.
 fn worth_another(error: &ConnectionError) -> bool {
     match error.code() {
@@ -216,6 +226,8 @@ fn worth_another(error: &ConnectionError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::client_handshake::ClientHandshakeError;
+    use protocol::identity::{OutsideValidity, VoucherError};
 
     #[test]
     fn a_client_comes_back_after_what_passes_and_not_after_what_is_for_good() {
@@ -239,5 +251,24 @@ mod tests {
             assert!(!worth_another(&closed(code)), "{code:?}");
         }
         assert!(worth_another(&ConnectionError::Silent));
+    }
+
+    #[test]
+    fn waiting_is_in_vain_only_when_no_proxy_has_good_papers_and_it_is_said_what_to_do() {
+        let expired = || {
+            let voucher = VoucherError::OutsideValidity(OutsideValidity::Expired);
+            ConnectionError::from(ClientHandshakeError::Voucher(voucher))
+        };
+        assert!(expired().is_about_papers() && worth_another(&expired()));
+        assert_eq!(
+            expired().to_string(),
+            "the handshake failed: the proxy's role voucher: the voucher is expired; \
+             set this machine's clock if it is wrong, or have the operator issue the proxy new papers"
+        );
+        assert!(hopeful(Some(expired()), expired()).is_about_papers());
+        assert!(!hopeful(Some(ConnectionError::TimedOut), expired()).is_about_papers());
+        assert!(!hopeful(Some(expired()), ConnectionError::TimedOut).is_about_papers());
+        let forged = ConnectionError::from(ClientHandshakeError::ProxySignature);
+        assert!(!forged.is_about_papers());
     }
 }
