@@ -40,7 +40,7 @@ pub enum ConnectionError {
     #[error("the proxy did not finish the handshake within {} s", limits::CLIENT_HANDSHAKE_MS_MAX / 1000)]
     TimedOut,
     /// The peer is not the proxy it should be, or the bytes were changed on the way.
-    #[error("the handshake failed: {0}{}", remedy(.0))]
+    #[error("the handshake failed: {0}{remedy}", remedy = remedy(.0))]
     Handshake(#[from] ClientHandshakeError),
     /// The stream broke the rules, or ended.
     #[error("the connection ended: {0}")]

@@ -27,7 +27,7 @@ use net::link_core::{LinkTime, Sealing};
 use protocol::Code;
 use protocol::ids::{NodeNumber, RegionNumber};
 use protocol::message::node::Heartbeat;
-use store::StoreResult;
+use store::{Holding, StoreResult};
 use topology::Topology;
 
 use crate::dispatch::Directory;
@@ -171,6 +171,12 @@ impl<S: Sealing> World<S> {
     /// Ends a link; the peer is told why.
     pub fn close(&mut self, id: LinkId, code: Code, now: Moment) {
         self.end_link(id, code, now);
+        self.settle(now);
+    }
+
+    /// Holdings of somebody who is gone lie in a region now.
+    pub fn fallen(&mut self, region: RegionNumber, holdings: Vec<Holding>, now: Moment) {
+        self.tell(region, RegionInput::Fallen(holdings), now);
         self.settle(now);
     }
 

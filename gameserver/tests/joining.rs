@@ -235,3 +235,70 @@ async fn a_drained_and_a_killed_server_find_their_player_again() {
         last = again;
     }
 }
+
+/// Where a server that does not serve a player's region sends its proxy.
+async fn sent_on(proxy: &mut Proxy, server: NodeNumber) -> (u32, u32) {
+    let elsewhere = |message: &ServerToProxy| match message {
+        ServerToProxy::Elsewhere(elsewhere) => Some((elsewhere.node, elsewhere.region)),
+        _ => None,
+    };
+    proxy.hear(server, "the proxy is sent on", elsewhere).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_is_let_in_by_who_serves_its_region_now_though_its_row_names_another() {
+    let mut cluster = Cluster::new();
+    let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let user = user_at(&cluster.topology, |at| at.x < 32.0);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let mut client = Client::new(user, &proxy.dir);
+    let before = client.enter(&mut proxy, A).await;
+    // Nobody writes down that the player is A's no more.
+    a.kill();
+    b.kill();
+    drop(proxy);
+
+    cluster.swap_servers();
+    let (_a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    client.attach_no += 1;
+    proxy.say(A, client.join(&proxy.dir));
+    let (node, region) = sent_on(&mut proxy, A).await;
+    assert!(node == 0 || node == u32::from(B.0), "never back to A: {node}");
+    assert_eq!(region, before.region);
+    let after = client.enter(&mut proxy, B).await;
+    assert_eq!((after.region, after.entity), (before.region, before.entity));
+    assert!(after.owner_epoch > before.owner_epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_taken_over_from_another_server_once_that_one_serves_it_no_more() {
+    let mut cluster = Cluster::new();
+    let a = cluster.start("gs-a").await;
+    cluster.swap_servers();
+    let b = cluster.launch(cluster.settings("gs-b")).await;
+    eventually("it waits", || {
+        let reasons = b.node.readiness.reasons().join(", ");
+        reasons.contains("gs-a still serves region")
+    })
+    .await;
+    // With the new map it serves the other one, and this one is free.
+    a.drain().await.unwrap();
+    let _a = cluster.start("gs-a").await;
+    eventually("it has started", || b.node.readiness.reasons().is_empty()).await;
+    b.drain().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_waits_for_another_one_ends_when_it_is_asked_to() {
+    let mut cluster = Cluster::new();
+    let _a = cluster.start("gs-a").await;
+    cluster.swap_servers();
+    let b = cluster.launch(cluster.settings("gs-b")).await;
+    eventually("it waits", || {
+        let reasons = b.node.readiness.reasons().join(", ");
+        reasons.contains("gs-a still serves region")
+    })
+    .await;
+    b.drain().await.unwrap();
+}

@@ -66,6 +66,7 @@ pub(crate) fn code_label(code: Code) -> &'static str {
         Code::CertExpired => "cert_expired",
         Code::NotInTopology => "not_in_topology",
         Code::RoleDenied => "role_denied",
+        Code::OtherStore => "other_store",
         Code::DuplicateLink => "duplicate_link",
         Code::SlowConsumer => "slow_consumer",
         Code::Draining => "draining",

@@ -17,6 +17,7 @@ mod node_listener;
 mod peer;
 mod permits;
 mod stats;
+mod store_peers;
 
 pub use context::{LinkConfig, LinkContext};
 pub use driven::{DrivenLink, Heard, drive};
@@ -27,3 +28,4 @@ pub use node_link::{AddressSource, LinkTarget, keep_linked};
 pub use node_listener::admit_links;
 pub use peer::{LinkId, PeerDirectory, recheck};
 pub use stats::{ClockTrouble, LinkStats};
+pub use store_peers::{StorePeers, StoresMet};

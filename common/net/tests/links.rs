@@ -220,6 +220,24 @@ async fn nobody_gets_in_who_is_not_who_it_must_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_on_another_store_is_noticed_on_both_sides_and_nobody_else_is_hurt() {
+    let cluster = Cluster::new();
+    let server = cluster.node(SERVER, Role::GameServer);
+    let (address, mut events) = cluster.serve(&server).await;
+    let proxy = cluster.node(PROXY, Role::Proxy);
+    let _dialing = cluster.dial(&proxy, address);
+    events.up().await;
+    let stray = cluster.stray(PROXY + 1, Role::Proxy);
+    let _straying = cluster.dial(&stray, address);
+    let met = |context: &net::link::LinkContext| context.store_peers.met(context.clock.now_ms());
+    eventually("the stray is told", || met(&stray).others == [uuid(SERVER)]).await;
+    eventually("the server knows", || met(&server).others == [uuid(PROXY + 1)]).await;
+    assert_eq!((met(&server).ours, met(&stray).ours), (1, 0));
+    assert_eq!((met(&proxy).ours, met(&proxy).others.len()), (1, 0));
+    assert!(server.stats.refused("other_store") > 0 && stray.stats.refused("other_store") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_live_link_ends_when_its_peer_is_revoked_or_its_certificate_expires() {
     let cluster = Cluster::new();
     let server = cluster.node(SERVER, Role::GameServer);

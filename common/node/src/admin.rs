@@ -11,10 +11,12 @@ mod readiness;
 mod routes;
 mod seats;
 mod state;
+mod store_check;
 
 pub use checks::{Papers, Wanted, clock_check, link_check};
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
 pub use state::{AdminState, CensusAnswer, StatusBoard};
+pub use store_check::world_check;
 
 use crate::life::LOOK_EVERY;
 use bulletin::Bulletin;

@@ -5,9 +5,14 @@
 //! node.cert         certificate with the node's secret key       mode 0600
 //! role.voucher      a proxy's role, for players                  public, proxies only
 //! topology.bundle   the newest topology this node has accepted   public
+//! node.lock         held by the process that runs on it          public
 //! ```
 //!
 //! Everything is checked against everything else before the node speaks to anybody; each refusal is one sentence.
+
+mod held;
+
+pub use held::{HeldDir, LOCK_FILE};
 
 use crate::cluster_file::{ClusterFile, ClusterFileError};
 use crate::files::{self, Access, FileError};
@@ -74,6 +79,17 @@ pub enum DataDirError {
         source: BundleError,
         /// What to do.
         remedy: String,
+    },
+    /// Another process runs on it.
+    #[error(
+        "{}: process {pid} runs on this data directory; end it first, or have the operator issue papers for a node of its own",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Which process, as it wrote itself.
+        pid: String,
     },
     /// The node is not who `--name` says, or may not do what the command line says.
     #[error("{}: {what}; correct --name and --data, or the topology", Shown(path.display()))]

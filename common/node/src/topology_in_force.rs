@@ -90,6 +90,15 @@ impl PeerDirectory for TopologyInForce {
         }
     }
 
+    fn name(&self, uuid: NodeUuid) -> String {
+        let view = self.view.load();
+        let number = view.number_of(uuid);
+        let topology = view.topology();
+        let server = number.and_then(|number| Some(&topology.server(number)?.name));
+        let name = server.or_else(|| number.and_then(|number| Some(&topology.proxy(number)?.name)));
+        name.map_or_else(|| uuid.to_string(), Clone::clone)
+    }
+
     fn topology_version(&self) -> TopologyVersion {
         self.view.load().version()
     }

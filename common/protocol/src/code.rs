@@ -62,6 +62,7 @@ codes! {
     RoleDenied = 35, "The node's role does not allow this.";
     TopologyStale = 36, "The topology is too old.";
     StaleEpoch = 37, "The epoch is lower than one already seen.";
+    OtherStore = 38, "The node works on another store.";
     DuplicateLink = 39, "A newer link between the same two nodes took over.";
     SlowConsumer = 40, "The consumer is too slow.";
 }

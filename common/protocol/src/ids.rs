@@ -32,6 +32,21 @@ macro_rules! bytes16 {
             }
         }
 
+        impl $name {
+            /// Reads what `Display` writes, 32 hexadecimal digits.
+            #[must_use]
+            pub fn from_hex(text: &str) -> Option<Self> {
+                let mut bytes = [0; 16];
+                if text.len() != 32 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                    return None;
+                }
+                for (byte, at) in bytes.iter_mut().zip((0_usize..).step_by(2)) {
+                    *byte = u8::from_str_radix(text.get(at..at.checked_add(2)?)?, 16).ok()?;
+                }
+                Some(Self(bytes))
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({self})", stringify!($name))
@@ -43,6 +58,10 @@ macro_rules! bytes16 {
 bytes16!(
     /// One cluster: one authority, one world. Signatures of one cluster mean nothing in another.
     ClusterId
+);
+bytes16!(
+    /// One world: everything that a store holds, from its making on. A copy of the store is the same world.
+    WorldId
 );
 bytes16!(
     /// A node's identity for good, as its certificate names it.

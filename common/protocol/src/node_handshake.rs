@@ -24,6 +24,7 @@ mod responder;
 mod rogue;
 mod schedule;
 mod standing;
+mod store;
 mod version;
 mod welcome;
 
@@ -35,4 +36,5 @@ pub use initiator::{Initiator, InitiatorStep};
 pub use local::LocalNode;
 pub use policy::{PeerPolicy, PeerStanding};
 pub use responder::{Responder, ResponderStep};
+pub use store::StoreIdentity;
 pub use version::{VERSION, VERSION_MIN};

@@ -13,6 +13,7 @@ pub mod handle;
 pub mod holding;
 mod lane;
 pub mod limits;
+pub mod mark;
 pub mod probe;
 pub mod reply;
 pub mod request;
@@ -30,8 +31,10 @@ pub use holding::{Holder, Holding, HoldingChange};
 pub use lane::{StorePulse, StoreTurn};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};
 pub use request::StoreRequest;
-pub use row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving};
+pub use row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving, StaleGuest};
 pub use threads::StoreThreads;
+
+pub use protocol::node_handshake::StoreIdentity;
 
 /// What a request ends in.
 pub type StoreResult = Result<StoreReply, StoreError>;
@@ -50,4 +53,9 @@ pub trait Store: Send + Sync {
     ///
     /// [`StoreError::Unknown`] means that a request may or may not have taken effect, now or later.
     fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult>;
+
+    /// Which store this is: the same for all who share it, and for nobody who works on a copy. Does not block.
+    fn identity(&self) -> StoreIdentity {
+        StoreIdentity::default()
+    }
 }

@@ -14,5 +14,9 @@ pub const CENSUS_ROWS_MAX: usize = 4096;
 pub const STORE_GENERATION_MAX: u16 = 0x7fff;
 /// Users from here on are guests, whose rows may be deleted.
 pub const GUEST_USER_FIRST: u64 = 1 << 40;
+/// Rows that one look for stale guests reads at most, stale or not.
+pub const GUESTS_LOOKED_AT_MAX: usize = 4096;
+/// Holdings that go back to the ground in one transaction; a single guest may hold more.
+pub const FORGOTTEN_HOLDINGS_MAX: usize = 256;
 /// Requests waiting at one process, bytes.
 pub const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;

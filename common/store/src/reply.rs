@@ -3,7 +3,7 @@
 use protocol::ids::{CommandNumber, Incarnation, RegionEpoch, SessionGeneration, UserId};
 
 use crate::holding::Holding;
-use crate::row::{OwnerRecord, PlayerRow, Serving};
+use crate::row::{OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
 
 /// The answer to one request; each says which.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub enum StoreReply {
     Serving(RegionEpoch),
     /// To `ReadService`, and to a `ServeRegion` that comes too late: the newest service, whoever began it; `None` when the region was never served.
     Service(Option<Serving>),
+    /// To `ReadHolder`; `None` when the region was never served.
+    Holder(Option<RegionHolder>),
     /// To `LoadPlayer`.
     Player(Option<PlayerRow>),
     /// To `ReadOwner`.
@@ -26,7 +28,7 @@ pub enum StoreReply {
     Inserted(PlayerRow),
     /// To `InsertPlayer`: somebody was there before.
     Exists(PlayerRow),
-    /// To `InsertPlayer`: the row's owner does not serve the region now; this is the epoch of who does.
+    /// To `InsertPlayer` and `ForgetGuests`: the row's owner, or who asks, does not serve the region now; this is the epoch of who does.
     NotServing(Option<RegionEpoch>),
     /// To `Activate` and `Reclaim`: the row as it is now.
     Activated(PlayerRow),
@@ -57,8 +59,27 @@ pub enum StoreReply {
     HoldingCounts(Vec<HoldingCount>),
     /// To `ReadChains`, in the order asked.
     Chains(Vec<Chain>),
-    /// To `DeleteStaleGuests`: how many.
-    Deleted(u64),
+    /// To `StaleGuests`.
+    StaleGuests {
+        /// Who.
+        guests: Vec<StaleGuest>,
+        /// What to ask for next: users above this one; `None` when all were looked at.
+        next: Option<UserId>,
+    },
+    /// To `ForgetGuests`.
+    Forgotten {
+        /// How many are gone.
+        guests: u64,
+        /// What lies on the ground of the region now, ascending by id.
+        holdings: Vec<Holding>,
+    },
+    /// To `ForgetSessions`.
+    SessionsForgotten {
+        /// How many.
+        sessions: u64,
+        /// What to ask for next: users above this one; `None` when all were looked at.
+        next: Option<UserId>,
+    },
 }
 
 /// What became of one soft save.

@@ -37,6 +37,12 @@ pub enum StoreRequest {
         /// The region.
         region: RegionNumber,
     },
+    /// Who serves a region, and whether its node has been started since. Answer:
+    /// [`Holder`](crate::StoreReply::Holder).
+    ReadHolder {
+        /// The region.
+        region: RegionNumber,
+    },
     /// Answer: [`Player`](crate::StoreReply::Player).
     LoadPlayer {
         /// Whose row.
@@ -175,12 +181,48 @@ pub enum StoreRequest {
         /// At most [`CENSUS_ROWS_MAX`](crate::limits::CENSUS_ROWS_MAX).
         users: Vec<UserId>,
     },
-    /// Deletes up to [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX) guests that nobody owns, that hold nothing and
-    /// were last written longer ago than this, by the store's clock. Answer: [`Deleted`](crate::StoreReply::Deleted).
-    DeleteStaleGuests {
+    /// A portion of the guests that nobody owns, or whose owner's service has ended, and that were last written longer ago
+    /// than this, by the store's clock. Answer: [`StaleGuests`](crate::StoreReply::StaleGuests), ascending, at most
+    /// [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX).
+    StaleGuests {
         /// Milliseconds.
         idle_ms: u64,
+        /// Only users above this one; `None` from the start.
+        after: Option<UserId>,
     },
+    /// Guests have left for good: what they hold lies on the ground of a region that is served, and their rows and sessions are
+    /// gone. Each must still be stale, at its epoch. Answer: [`Forgotten`](crate::StoreReply::Forgotten), or
+    /// [`NotServing`](crate::StoreReply::NotServing) when the service is not current.
+    ForgetGuests {
+        /// Where their holdings go.
+        serving: Serving,
+        /// Milliseconds, as they were asked for.
+        idle_ms: u64,
+        /// At most [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX). Those beyond
+        /// [`FORGOTTEN_HOLDINGS_MAX`](crate::limits::FORGOTTEN_HOLDINGS_MAX) holdings stay.
+        guests: Vec<ForgottenGuest>,
+    },
+    /// A portion of the sessions of guests that have no row: those older than this are forgotten. Answer:
+    /// [`SessionsForgotten`](crate::StoreReply::SessionsForgotten).
+    ForgetSessions {
+        /// Milliseconds.
+        idle_ms: u64,
+        /// Only users above this one; `None` from the start.
+        after: Option<UserId>,
+    },
+}
+
+/// A guest to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForgottenGuest {
+    /// Who.
+    pub user: UserId,
+    /// The epoch at which it was found stale.
+    pub owner_epoch: OwnerEpoch,
+    /// Where its holdings go, world units.
+    pub x: f32,
+    /// World units.
+    pub y: f32,
 }
 
 /// A player's durable commands of one tick.
@@ -212,6 +254,8 @@ impl StoreRequest {
         match self {
             Self::StoreGeneration
             | Self::ReadService { .. }
+            | Self::ReadHolder { .. }
+            | Self::StaleGuests { .. }
             | Self::LoadPlayer { .. }
             | Self::ReadOwner { .. }
             | Self::ReadSession { .. }
@@ -221,7 +265,9 @@ impl StoreRequest {
             | Self::CountHoldings
             | Self::ReadChains { .. } => RequestClass::Read,
             Self::SoftTurn => RequestClass::Turn,
-            Self::SavePlayers { .. } | Self::DeleteStaleGuests { .. } => RequestClass::Soft,
+            Self::SavePlayers { .. } | Self::ForgetGuests { .. } | Self::ForgetSessions { .. } => {
+                RequestClass::Soft
+            }
             _ => RequestClass::Urgent,
         }
     }
@@ -232,6 +278,7 @@ impl StoreRequest {
         match self {
             Self::SavePlayers { saves, .. } => saves.len().max(1),
             Self::PassPlayers { passengers, .. } => passengers.len().max(1),
+            Self::ForgetGuests { guests, .. } => guests.len().max(1),
             Self::CommitDurable { commits, .. } => commits
                 .iter()
                 .map(|commit| commit.changes.len().saturating_add(1))
@@ -254,6 +301,7 @@ impl StoreRequest {
             Self::InsertPlayer { row } => row.body.state.len(),
             Self::SeedHoldings { holdings, .. } => size_of_val(holdings.as_slice()),
             Self::ReadChains { users } => size_of_val(users.as_slice()),
+            Self::ForgetGuests { guests, .. } => size_of_val(guests.as_slice()),
             _ => 0,
         };
         let changes = match self {

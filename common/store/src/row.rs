@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
-    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch,
-    RegionNumber, SessionGeneration, StateVersion, UserId,
+    AttachNo, AttemptId, CommandNumber, EntityId, Incarnation, InputNumber, NodeNumber, OwnerEpoch,
+    RegionEpoch, RegionNumber, SessionGeneration, StateVersion, UserId,
 };
 
 /// A player as the store knows it: its owner, and its state at the last write.
@@ -101,6 +101,30 @@ pub struct Serving {
     pub region: RegionNumber,
     /// The epoch that the store issued for this service.
     pub region_epoch: RegionEpoch,
+}
+
+/// Who serves a region, and with which of its starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegionHolder {
+    /// The newest service.
+    pub service: Serving,
+    /// The newest start of its node when the service began.
+    pub since: Incarnation,
+    /// The node's newest start. A higher one: the process that served has ended.
+    pub newest: Incarnation,
+}
+
+/// A guest that left long ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleGuest {
+    /// Who.
+    pub user: UserId,
+    /// The region it stood in.
+    pub region: RegionNumber,
+    /// The cell it stood in.
+    pub home_cell: CellIndex,
+    /// The epoch of its last owner.
+    pub owner_epoch: OwnerEpoch,
 }
 
 impl PlayerRow {

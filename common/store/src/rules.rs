@@ -11,8 +11,8 @@ use crate::holding::{Holder, Holding, HoldingChange};
 use crate::limits::{
     BATCH_ROWS_MAX, CENSUS_ROWS_MAX, HOLDING_CHANGES_MAX, SEED_HOLDINGS_MAX, STATE_BYTES_MAX,
 };
-use crate::request::{DurableCommit, StoreRequest};
-use crate::row::{PlayerBody, PlayerSave};
+use crate::request::{DurableCommit, ForgottenGuest, StoreRequest};
+use crate::row::{PlayerBody, PlayerSave, Serving};
 
 /// Starts that a new generation skips, and guests: a restored backup does not know how many were given out.
 pub(crate) const STARTS_SKIPPED: u64 = 1 << 12;
@@ -123,6 +123,7 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
         StoreRequest::Release { save: last, .. } | StoreRequest::RebindSession { save: last, .. } => {
             save(last)
         }
+        StoreRequest::ForgetGuests { guests, serving, .. } => forgotten(guests, *serving),
         StoreRequest::SeedHoldings { holdings, .. } => seed(holdings),
         StoreRequest::ReadChains { users } => holds(
             users.len() <= CENSUS_ROWS_MAX,
@@ -164,6 +165,19 @@ fn body(body: &PlayerBody) -> Result<(), StoreError> {
     number(body.binding.session_generation.0, "session generation")?;
     number(body.last_input.0, "input number")?;
     number(body.last_command.0, "command number")
+}
+
+fn forgotten(guests: &[ForgottenGuest], serving: Serving) -> Result<(), StoreError> {
+    holds(
+        guests.len() <= BATCH_ROWS_MAX,
+        "more than 64 guests in one request",
+    )?;
+    number(serving.region_epoch.0, "region epoch")?;
+    guests.iter().try_for_each(|guest| {
+        number(guest.user.0, "user")?;
+        number(guest.owner_epoch.0, "owner epoch")?;
+        place(guest.x, guest.y)
+    })
 }
 
 fn seed(holdings: &[Holding]) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod faults;
+mod guests;
 mod tables;
 mod valuables;
 

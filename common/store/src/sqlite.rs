@@ -3,30 +3,43 @@
 //! One connection writes and one reads, so that neither waits for the other. The writers of all processes queue for one
 //! file lock, and not in SQLite's polling.
 
+pub mod backup;
 mod cluster;
 mod columns;
 mod durable;
 mod fault;
+mod guests;
 mod holdings;
+mod keeper;
+mod node_lock;
 mod open;
+mod place;
 mod players;
 mod savepoint;
+mod standing;
 mod statement;
 mod transaction;
 mod writer_lock;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use protocol::ids::ClusterId;
+use protocol::ids::{ClusterId, NodeNumber};
+use protocol::node_handshake::StoreIdentity;
 use rusqlite::Connection;
 
+use crate::mark::StoreMark;
 use crate::request::RequestClass;
 use crate::{Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 use fault::Failure;
+use keeper::{Keeper, Rounds};
+use node_lock::NodeLock;
 pub use open::{OpenCause, OpenError};
 use players::Moment;
+use standing::Standing;
+pub use standing::{Accept, Behind, Mismatch};
 use transaction::Ended;
 use writer_lock::{NoTurn, WriterLock};
 
@@ -36,9 +49,27 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// A store in a file. Any number of processes may have it open.
 #[derive(Debug)]
 pub struct SqliteStore {
+    /// Makes its last round first.
+    keeper: Option<Keeper>,
     path: PathBuf,
+    identity: StoreIdentity,
     writer: Mutex<Writer>,
     reader: Mutex<Option<Connection>>,
+    /// Ends last: nobody takes this node for gone while it may still write.
+    node: Option<NodeLock>,
+}
+
+/// Who opens a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership<'a> {
+    /// Whose store it has to be.
+    pub cluster: ClusterId,
+    /// Which node.
+    pub node: NodeNumber,
+    /// The node's data directory, where it remembers its store.
+    pub data: &'a Path,
+    /// What it does about a store that is not as it remembers it.
+    pub accept: Accept,
 }
 
 #[derive(Debug)]
@@ -125,24 +156,42 @@ impl Store for SqliteStore {
         }
         results
     }
+
+    fn identity(&self) -> StoreIdentity {
+        self.identity
+    }
 }
 
 impl SqliteStore {
-    /// Opens the store of one cluster, as [`open`](Self::open) does. A new store is that cluster's from then on.
+    /// Opens the store of a cluster for one of its nodes, as [`open`](Self::open) does. A new store is that cluster's from
+    /// then on. While the node has it open, no other process of that node gets it, and a keeper merges its log and has the node
+    /// remember how far it was; a store that is not as the node remembers it is refused.
     ///
     /// # Errors
-    /// [`OpenError`], also when the store is another cluster's.
-    pub fn open_for(path: &Path, cluster: ClusterId) -> Result<Self, OpenError> {
-        let store = Self::open(path)?;
-        let claimed = match store.writer().connection.as_ref() {
-            Some(writer) => open::claim(writer, cluster),
-            None => Ok(()),
-        };
-        claimed.map_err(|cause| OpenError {
-            path: path.to_owned(),
-            cause,
-        })?;
-        Ok(store)
+    /// [`OpenError`], also when the store is another cluster's or not as remembered.
+    pub fn open_as(path: &Path, member: &Membership<'_>) -> Result<Self, OpenError> {
+        of_path(path, || {
+            place::check(path)?;
+            let node = NodeLock::hold(path, member.node)?.ok_or(OpenCause::NodeRuns(member.node))?;
+            let mark = match (StoreMark::read(member.data), member.accept) {
+                (Ok(mark), _) => mark,
+                (Err(_), Accept::Whatever) => None,
+                (Err(error), Accept::Remembered) => return Err(error.into()),
+            };
+            let look = || standing::check(path, mark.as_ref(), member.accept);
+            let claim = |writer: &Connection, standing| {
+                open::claim(writer, member.cluster)?;
+                if let Standing::SetBack(above) = standing {
+                    standing::raise_above(writer, above)?;
+                }
+                Ok(())
+            };
+            let (lock, writer) = open::open(path, look, claim)?;
+            let mut store = Self::of(path, lock, writer)?;
+            let rounds = Rounds::new(path, member.data, store.identity.world)?;
+            (store.keeper, store.node) = (Some(Keeper::start(rounds)?), Some(node));
+            Ok(store)
+        })
     }
 
     /// Opens the store in `path`, creating the file (mode 0600) and its tables where missing. The directory must
@@ -151,9 +200,21 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] names the file and what is wrong with it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let (lock, writer) = open::open(path)?;
+        of_path(path, || {
+            let (lock, writer) = open::open(path, || Ok(()), |_, ()| Ok(()))?;
+            Self::of(path, lock, writer)
+        })
+    }
+
+    fn of(path: &Path, lock: WriterLock, writer: Connection) -> Result<Self, OpenCause> {
+        let identity = StoreIdentity {
+            world: open::world(&writer)?,
+            copy: place::copy(path)?,
+        };
         Ok(Self {
+            keeper: None,
             path: path.to_owned(),
+            identity,
             writer: Mutex::new(Writer {
                 lock,
                 connection: Some(writer),
@@ -161,7 +222,24 @@ impl SqliteStore {
                 is_ahead: false,
             }),
             reader: Mutex::new(None),
+            node: None,
         })
+    }
+
+    /// Whether a process of this node works on the store.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn has(&self, node: NodeNumber) -> io::Result<bool> {
+        node_lock::is_held(&self.path, node)
+    }
+
+    /// Which nodes have processes that work on the store at `path`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn nodes_at(path: &Path) -> io::Result<Vec<NodeNumber>> {
+        node_lock::holders(path)
     }
 
     /// Refuses to grow the file beyond `pages` of 4 KiB, as a full disk would, until the next failure: for tests.
@@ -178,7 +256,8 @@ impl SqliteStore {
     }
 
     /// Brings everything to disk and closes all connections. The last process to do so merges the log into the file.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        drop(self.keeper.take());
         if let Err(error) = self.writer().catch_up() {
             tracing::warn!(%error, "the last soft saves are not on disk before the next sync");
         }
@@ -251,6 +330,13 @@ impl SqliteStore {
     }
 }
 
+fn of_path<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenCause>) -> Result<T, OpenError> {
+    open().map_err(|cause| OpenError {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
 fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Result<StoreReply, Failure> {
     rules::check(request).map_err(Failure::Request)?;
     match request {
@@ -264,6 +350,7 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::ReadService { region } => {
             Ok(StoreReply::Service(cluster::service(connection, *region)?))
         }
+        StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(cluster::holder(connection, *region)?)),
         StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user)?)),
         StoreRequest::ReadOwner { user } => Ok(StoreReply::Owner(players::owner(connection, *user)?)),
         StoreRequest::InsertPlayer { row } => players::insert(connection, row, at),
@@ -285,24 +372,14 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
             expected,
         } => players::reclaim(connection, *user, *serving, *expected, at),
         StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
-        StoreRequest::SavePlayers { owner, saves } => {
-            let mut outcomes = Vec::with_capacity(saves.len());
-            for save in saves {
-                outcomes.push(players::save(connection, *owner, save, at)?);
-            }
-            Ok(StoreReply::Saved(outcomes))
-        }
+        StoreRequest::SavePlayers { owner, saves } => players::save_all(connection, *owner, saves, at),
         StoreRequest::CommitDurable { owner, commits } => {
-            let mut outcomes = Vec::with_capacity(commits.len());
-            for commit in commits {
-                outcomes.push(durable::commit(connection, *owner, commit, at)?);
-            }
-            Ok(StoreReply::Committed(outcomes))
+            durable::commit_all(connection, *owner, commits, at)
         }
         StoreRequest::Release { owner, save } => players::release(connection, *owner, save, at),
         StoreRequest::RebindSession { owner, save } => players::rebind(connection, *owner, save, at),
         StoreRequest::NextGuest => cluster::next_guest(connection),
-        StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at.generation),
+        StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
         StoreRequest::SeedHoldings {
             region,
@@ -314,9 +391,14 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::AllHoldings { after } => holdings::page(connection, *after),
         StoreRequest::CountHoldings => holdings::counts(connection),
         StoreRequest::ReadChains { users } => players::chains(connection, users),
-        StoreRequest::DeleteStaleGuests { idle_ms } => {
-            let idle_ms = i64::try_from(*idle_ms).unwrap_or(i64::MAX);
-            cluster::delete_stale_guests(connection, at.now_ms.saturating_sub(idle_ms))
+        StoreRequest::StaleGuests { idle_ms, after } => guests::stale(connection, *idle_ms, *after, at),
+        StoreRequest::ForgetGuests {
+            serving,
+            idle_ms,
+            guests,
+        } => guests::forget(connection, *serving, *idle_ms, guests, at),
+        StoreRequest::ForgetSessions { idle_ms, after } => {
+            guests::forget_sessions(connection, *idle_ms, *after, at)
         }
     }
 }

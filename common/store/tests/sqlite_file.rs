@@ -8,7 +8,7 @@ use std::thread;
 
 use protocol::ids::*;
 use rusqlite::Connection;
-use store::sqlite::SqliteStore;
+use store::sqlite::{Accept, Membership, SqliteStore};
 use store::*;
 
 fn raw(path: &Path) -> Connection {
@@ -40,11 +40,59 @@ fn all_files_of_the_store_are_private_to_their_user() {
 fn a_store_belongs_to_the_cluster_that_opened_it_first() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.sqlite");
-    let (ours, theirs) = (ClusterId([1; 16]), ClusterId([2; 16]));
-    SqliteStore::open_for(&path, ours).unwrap().close();
-    let refused = SqliteStore::open_for(&path, theirs).unwrap_err().to_string();
+    let open = |cluster, data: &tempfile::TempDir| {
+        let member = Membership {
+            cluster: ClusterId([cluster; 16]),
+            node: NodeNumber(1),
+            data: data.path(),
+            accept: Accept::Remembered,
+        };
+        SqliteStore::open_as(&path, &member)
+    };
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    open(1, &ours).unwrap().close();
+    let refused = open(2, &theirs).unwrap_err().to_string();
     assert!(refused.contains("store of another cluster"), "{refused}");
-    SqliteStore::open_for(&path, ours).unwrap().close();
+    open(1, &ours).unwrap().close();
+}
+
+#[test]
+fn a_world_keeps_its_id_and_a_copy_of_it_is_told_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store.sqlite"), dir.path().join("copy.sqlite"));
+    let identity = |path: &Path| {
+        let store = SqliteStore::open(path).unwrap();
+        let identity = store.identity();
+        store.close();
+        identity
+    };
+    let first = identity(&path);
+    assert_ne!(first.world, WorldId::default());
+    assert_eq!(identity(&path), first, "opening it again changes nothing");
+    fs::copy(&path, &copy).unwrap();
+    let copied = identity(&copy);
+    assert_eq!(copied.world, first.world);
+    assert_ne!(copied.copy, first.copy);
+    let other = identity(&dir.path().join("other.sqlite"));
+    assert_ne!(other.world, first.world);
+}
+
+#[test]
+fn what_does_not_last_or_cannot_be_shared_is_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, what) in [
+        (Path::new(":memory:"), "in memory or a URI"),
+        (Path::new("file:world.db?mode=memory"), "in memory or a URI"),
+        (Path::new("/dev/null"), "a device"),
+        (dir.path(), "a directory"),
+    ] {
+        let refused = refusal(path);
+        assert!(
+            refused.contains(what) && refused.contains("store.path"),
+            "{refused}"
+        );
+    }
+    assert!(!Path::new(":memory:").exists() && !Path::new("file:world.db?mode=memory").exists());
 }
 
 #[test]
@@ -91,7 +139,7 @@ fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
     raw(&path).pragma_update(None, "user_version", 9000).unwrap();
     let refused = refusal(&path);
     assert!(
-        refused.contains("schema version 9000") && refused.contains("up to 3"),
+        refused.contains("schema version 9000") && refused.contains("up to 7"),
         "{refused}"
     );
 }

@@ -34,6 +34,9 @@ pub(crate) enum Command {
     Loadtest(LoadtestArguments),
     /// Prints the manual of all settings of game servers and proxies, as docs/settings.md has it
     Settings,
+    /// Backs the store up while nodes work on it, looks at its health, and restores it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Checks topology files, and explains what is wrong with them
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -59,6 +62,9 @@ pub(crate) struct UpArguments {
     /// Deletes what the data directory holds, and begins anew
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Takes the world as it is, also when its nodes remember another one or a later state of it
+    #[arg(long)]
+    pub(crate) accept_store: bool,
     /// Ends after this long, such as 30s or 5m; with bots, after they have measured this long
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
@@ -71,6 +77,47 @@ pub(crate) struct LoadtestArguments {
     /// Ends this process when the process with this id, which must be its parent, ends
     #[arg(long, value_name = "PID", hide = true)]
     pub(crate) parent: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Writes a copy of the store as it is now; nodes may work on it meanwhile
+    Backup(BackupArguments),
+    /// Reads all of a store or a backup, and says what it holds; exit code 1 when it is damaged
+    Check(CheckStoreArguments),
+    /// Puts a backup in the place of a store that no node works on; what was there is kept beside it
+    ///
+    /// All numbers from then on lie above those of the backup and of the store that was there. Nodes that have seen a later
+    /// generation refuse the store, and say which to give with --above.
+    Restore(RestoreArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The store's file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: PathBuf,
+    /// Where the copy goes; it replaces nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckStoreArguments {
+    /// The store's file, or a backup
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// The backup; it stays as it is
+    pub(crate) backup: PathBuf,
+    /// The store's file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: PathBuf,
+    /// A generation that some node has seen
+    #[arg(long, value_name = "GENERATION", default_value_t = 0)]
+    pub(crate) above: u16,
 }
 
 #[derive(Debug, Subcommand)]

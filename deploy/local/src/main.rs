@@ -2,6 +2,7 @@
 
 mod command_line;
 mod settings_command;
+mod store_command;
 mod topology_command;
 mod up;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
         Command::Loadtest(arguments) => run_swarm(&arguments),
         Command::Settings => settings_command::run(),
+        Command::Store(command) => store_command::run(&command),
         Command::Topology(command) => topology_command::run(&command),
     }
 }

@@ -54,6 +54,7 @@ fn node_flags() -> Vec<Flag> {
 fn server_flags() -> Vec<Flag> {
     let args = gameserver::server::Args {
         store: Some("x".into()),
+        accept_store: true,
         creatures: Some(0),
         ..gameserver::server::Args::default()
     };
@@ -63,6 +64,7 @@ fn server_flags() -> Vec<Flag> {
 fn proxy_flags() -> Vec<Flag> {
     let args = ProxyArgs {
         store: Some("x".into()),
+        accept_store: true,
         ..ProxyArgs::default()
     };
     args.flags()

@@ -61,6 +61,10 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
     } else {
         Start::GoOn
     };
+    if arguments.accept_store {
+        let accept = ("REGIONMESH_STORE__ACCEPT".to_owned(), "true".to_owned());
+        options.environment.push(accept);
+    }
     options.output = Output::Terminal;
     options.shutdown = shutdown.clone();
     Ok(options)

@@ -26,6 +26,11 @@ impl Ground {
     /// The store says what lies here. What was not known to is answered, to be shown.
     pub(super) fn read(&mut self, holdings: Vec<Holding>) -> Vec<Holding> {
         self.is_known = true;
+        self.fall(holdings)
+    }
+
+    /// Holdings lie here now. What was not known to is answered, to be shown.
+    pub(super) fn fall(&mut self, holdings: Vec<Holding>) -> Vec<Holding> {
         let region = self.region;
         let lies_here = |holder| matches!(holder, Holder::Ground { region: at, .. } if at == region);
         let mut news = holdings;

@@ -3,7 +3,7 @@
 
 use protocol::ids::{OwnerEpoch, RegionNumber, UserId};
 use protocol::message::effect::Refresh;
-use store::{HoldingChange, StoreError, StoreReply, StoreRequest};
+use store::{Holding, HoldingChange, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
 use super::player::{Phase, Player};
@@ -120,6 +120,12 @@ impl RegionState {
             return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
         };
         let news = self.ground.read(holdings);
+        self.notices.extend(news.into_iter().map(Notice::LiesHere));
+    }
+
+    /// Holdings lie here now that nobody had heard of.
+    pub(super) fn fallen(&mut self, holdings: Vec<Holding>) {
+        let news = self.ground.fall(holdings);
         self.notices.extend(news.into_iter().map(Notice::LiesHere));
     }
 }

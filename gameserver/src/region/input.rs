@@ -2,7 +2,7 @@
 
 use protocol::ids::{LiveLane, NodeNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
-use store::{PlayerRow, StoreError, StoreReply};
+use store::{Holding, PlayerRow, StoreError, StoreReply};
 
 use super::effect::StoreTicket;
 use crate::join_check::VerifiedJoin;
@@ -29,6 +29,8 @@ pub enum RegionInput {
     FromPeer(NodeNumber, ServerToServer),
     /// The answer to [`RegionEffect::Store`](super::RegionEffect::Store) of the same ticket.
     Store(StoreTicket, Result<StoreReply, StoreError>),
+    /// Holdings of somebody who is gone lie here now, as the store says.
+    Fallen(Vec<Holding>),
     /// Take nobody new, write everything down.
     Drain,
 }

@@ -2,7 +2,7 @@
 //! it active by a CAS on that row only.
 
 use prost::Message as _;
-use protocol::ids::{LiveLane, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::checked::CheckedPlayer;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{JoinRefused, Joined, Superseded};
@@ -192,7 +192,6 @@ impl RegionState {
             }
             return;
         }
-        let me = self.config.node;
         let bound = row.body.binding.order();
         if joining.order() < bound {
             return self.end_join(user, Code::Superseded);
@@ -206,34 +205,29 @@ impl RegionState {
                 .region_of_cell(row.body.home_cell)
                 .unwrap_or(row.region),
         };
-        let primary = self.config.topology.region(region).map(|region| region.server);
-        match row.owner.or(primary) {
-            Some(node) if node != me => {
-                let at = Whereabouts {
-                    node,
-                    region,
-                    owner_epoch: row.owner.map_or(OwnerEpoch(0), |_| row.owner_epoch),
-                };
-                self.join_elsewhere(user, at);
+        // Whoever serves the region has the player: an owner whose service there is over is nobody any more.
+        if region != self.config.number {
+            if self.is_of_this_process(region) {
+                self.forward_join(user, region, Some(row));
+            } else {
+                let epoch = row.owner.map_or(OwnerEpoch(0), |_| row.owner_epoch);
+                self.join_elsewhere(user, row.owner, region, epoch);
             }
-            _ if region != self.config.number => self.forward_join(user, region, Some(row)),
-            _ if self.arrivals.is_due(row) => {
-                // A handover makes the user active, and must not be overtaken by a second activation.
-                self.read_row(user);
-                self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
-            }
-            _ => {
-                let binding = joining.binding();
-                let (serving, expected) = (self.config.serving(), row.owner_epoch);
-                let activate = StoreRequest::Activate {
-                    user,
-                    serving,
-                    expected,
-                    binding,
-                };
-                self.ask(Asked::Join(user), activate);
-                self.joins.activate(user, row.owner.is_some());
-            }
+        } else if self.arrivals.is_due(row) {
+            // A handover makes the user active, and must not be overtaken by a second activation.
+            self.read_row(user);
+            self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
+        } else {
+            let binding = joining.binding();
+            let (serving, expected) = (self.config.serving(), row.owner_epoch);
+            let activate = StoreRequest::Activate {
+                user,
+                serving,
+                expected,
+                binding,
+            };
+            self.ask(Asked::Join(user), activate);
+            self.joins.activate(user, row.owner.is_some());
         }
     }
 
@@ -243,18 +237,13 @@ impl RegionState {
         };
         let spawn = joining.spawn;
         let region = self.config.topology.region_at(spawn.at);
-        let (number, server) = (region.number, region.server);
+        let number = region.number;
         if number == self.config.number {
             self.insert_player(user);
-        } else if server == self.config.node {
+        } else if self.is_of_this_process(number) {
             self.forward_join(user, number, None);
         } else {
-            let at = Whereabouts {
-                node: server,
-                region: number,
-                owner_epoch: OwnerEpoch(0),
-            };
-            self.join_elsewhere(user, at);
+            self.join_elsewhere(user, None, number, OwnerEpoch(0));
         }
     }
 
@@ -402,10 +391,31 @@ impl RegionState {
         self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });
     }
 
-    fn join_elsewhere(&mut self, user: UserId, at: Whereabouts) {
+    /// Sends the proxy to who serves the region, as far as it is known here; then to the row's owner, or to whomever the proxy
+    /// itself knows. Never to who is merely listed: after a change of the map that may be nobody.
+    fn join_elsewhere(
+        &mut self,
+        user: UserId,
+        owner: Option<NodeNumber>,
+        region: RegionNumber,
+        owner_epoch: OwnerEpoch,
+    ) {
+        let served = self.neighbourhood.serving(region).map(|serving| serving.node);
+        let others = served.or(owner).filter(|node| *node != self.config.node);
+        let at = Whereabouts {
+            node: others.unwrap_or_default(),
+            region,
+            owner_epoch,
+        };
         if let Some(joining) = self.joins.take(user) {
             self.tell_proxy(joining.lane, at.elsewhere(user));
         }
+    }
+
+    /// A process serves all regions that its topology lists it for first, and no others.
+    fn is_of_this_process(&self, region: RegionNumber) -> bool {
+        let region = self.config.topology.region(region);
+        region.is_some_and(|region| region.server == self.config.node)
     }
 
     fn forward_join(&mut self, user: UserId, region: RegionNumber, row: Option<&PlayerRow>) {

@@ -145,6 +145,7 @@ impl Region {
             RegionInput::PeerDown(node) => self.state.peer_down(node),
             RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
+            RegionInput::Fallen(holdings) => self.state.fallen(holdings),
             RegionInput::Drain => self.state.draining = true,
         }
         self.tell_logic();

@@ -7,25 +7,23 @@ use std::sync::Arc;
 use net::link::{LinkConfig, LinkContext};
 use node::admin::Papers;
 use node::clock::wall_ms;
-use node::data_dir::DataDir;
-use node::life::{Failure, Owners};
+use node::data_dir::{DataDir, HeldDir};
+use node::life::{Failure, Node, Owners};
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
-use protocol::ids::{ClusterId, Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{Incarnation, NodeNumber};
 use protocol::node_handshake::LocalNode;
-use store::sqlite::SqliteStore;
-use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings, StoreThreads};
+use store::sqlite::{Membership, SqliteStore};
+use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
 use tokio::net::TcpListener;
 use topology::Topology;
 
 use super::ready::store_watch;
 use super::settings::GameServerSettings;
+use super::take_over::TakeOver;
 use crate::demo::DemoGame;
 use crate::process_numbers::ProcessNumbers;
 use crate::region::{Region, RegionConfig};
-
-/// How often somebody else may begin to serve a region between our reading of it and our taking it.
-const SERVE_TRIES_MAX: usize = 8;
 
 /// Everything that runs, before it runs.
 pub(super) struct Built {
@@ -40,6 +38,8 @@ pub(super) struct Built {
     pub(super) proxy_listener: TcpListener,
     pub(super) regions: Vec<Region>,
     pub(super) store: OpenStore,
+    /// No other process gets the data directory meanwhile.
+    pub(super) held: HeldDir,
 }
 
 /// The store and the threads in front of it.
@@ -50,13 +50,21 @@ pub(super) struct OpenStore {
 }
 
 impl OpenStore {
-    async fn open(
-        settings: &GameServerSettings,
-        owners: &Owners,
-        cluster: ClusterId,
-    ) -> Result<Self, Failure> {
-        let path = settings.store_path();
-        let opening = move || SqliteStore::open_for(&path, cluster);
+    async fn open(settings: &GameServerSettings, owners: &Owners, dir: &DataDir) -> Result<Self, Failure> {
+        let (path, data, accept) = (settings.store_path(), dir.path().to_owned(), settings.accept());
+        let (cluster, node) = (dir.cluster.cluster_id, dir.number);
+        let opening = move || {
+            let data = data.as_path();
+            SqliteStore::open_as(
+                &path,
+                &Membership {
+                    cluster,
+                    node,
+                    data,
+                    accept,
+                },
+            )
+        };
         let opened = tokio::task::spawn_blocking(opening)
             .await
             .map_err(Failure::failed)?;
@@ -79,7 +87,19 @@ impl OpenStore {
         })
     }
 
-    async fn ask(&self, request: StoreRequest) -> Result<StoreReply, Failure> {
+    fn identity(&self) -> StoreIdentity {
+        self.file.identity()
+    }
+
+    /// Whether a process of this node works on the store. One that cannot be asked for is taken to.
+    pub(super) fn has(&self, node: NodeNumber) -> bool {
+        self.file.has(node).unwrap_or_else(|error| {
+            tracing::warn!(%node, %error, "it is not known whether this node runs");
+            true
+        })
+    }
+
+    pub(super) async fn ask(&self, request: StoreRequest) -> Result<StoreReply, Failure> {
         let answer = self.handle.ask(request).await;
         answer
             .map_err(|error| Failure::unreachable(format!("the store does not let this node start: {error}")))
@@ -111,21 +131,31 @@ impl OpenStore {
 }
 
 /// Builds a game server.
-pub(super) async fn build(settings: &GameServerSettings, owners: &Owners) -> Result<Built, Failure> {
-    let node = &settings.node;
-    let dir = DataDir::open(&node.data, &node.name, Role::GameServer, wall_ms())?;
+pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<Built, Failure> {
+    let own = &settings.node;
+    let dir = DataDir::open(&own.data, &own.name, Role::GameServer, wall_ms())?;
+    let held = dir.hold()?;
     let topology = Arc::new(dir.view.topology().clone());
     let server = topology
         .server(dir.number)
         .ok_or_else(|| Failure::bad_input("the topology does not list this node"))?;
     let peer_listener = bind(server.peer).await?;
     let proxy_listener = bind(server.proxy).await?;
-    let store = OpenStore::open(settings, owners, dir.cluster.cluster_id).await?;
+    let store = OpenStore::open(settings, &node.owners, &dir).await?;
     let incarnation = start_node(&store, dir.number).await?;
-    let regions = serve_regions(settings, &store, &dir, incarnation, &topology).await?;
+    let regions = {
+        let take_over = TakeOver {
+            store: &store,
+            node: dir.number,
+            topology: &topology,
+            readiness: &node.readiness,
+        };
+        serve_regions(settings, &take_over, &dir, incarnation, &topology).await?
+    };
     let authorities = dir.cluster.authorities;
     let local = LocalNode::new(&dir.certificate, dir.cluster.cluster_id, authorities, incarnation);
-    let local = local.map_err(Failure::bad_input)?;
+    let mut local = local.map_err(Failure::bad_input)?;
+    local.store = store.identity();
     let in_force = Arc::new(TopologyInForce::of(&dir));
     let context = LinkContext::new(LinkConfig::default(), local, in_force.clone());
     Ok(Built {
@@ -139,6 +169,7 @@ pub(super) async fn build(settings: &GameServerSettings, owners: &Owners) -> Res
         proxy_listener,
         regions,
         store,
+        held,
     })
 }
 
@@ -159,7 +190,7 @@ async fn start_node(store: &OpenStore, node: NodeNumber) -> Result<Incarnation, 
 
 async fn serve_regions(
     settings: &GameServerSettings,
-    store: &OpenStore,
+    take_over: &TakeOver<'_>,
     dir: &DataDir,
     incarnation: Incarnation,
     topology: &Arc<Topology>,
@@ -179,7 +210,7 @@ async fn serve_regions(
             fault: fault()?,
             ..RegionConfig::new(
                 number,
-                serve(store, dir.number, number).await?,
+                take_over.region(number).await?,
                 process.clone(),
                 topology.clone(),
             )
@@ -197,29 +228,12 @@ fn fault() -> Result<crate::region::Fault, Failure> {
     name.parse().map_err(Failure::bad_input)
 }
 
-async fn serve(store: &OpenStore, node: NodeNumber, region: RegionNumber) -> Result<RegionEpoch, Failure> {
-    let mut reply = store.ask(StoreRequest::ReadService { region }).await?;
-    for _ in 0..SERVE_TRIES_MAX {
-        let after = match reply {
-            StoreReply::Serving(epoch) => return Ok(epoch),
-            StoreReply::Service(newest) => newest.map(|service| service.region_epoch),
-            other => return Err(unexpected(&other)),
-        };
-        reply = store
-            .ask(StoreRequest::ServeRegion { region, node, after })
-            .await?;
-    }
-    Err(Failure::failed(format!(
-        "other processes keep taking region {region} over; let only one of this name run"
-    )))
-}
-
 /// The same on every server of a cluster, and another in every cluster.
 fn world_seed(dir: &DataDir) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = dir.cluster.cluster_id.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-fn unexpected(reply: &StoreReply) -> Failure {
+pub(super) fn unexpected(reply: &StoreReply) -> Failure {
     Failure::failed(format!("the store gave an answer to another question: {reply:?}"))
 }

@@ -4,6 +4,7 @@
 mod build;
 mod census;
 mod control_task;
+mod guest_task;
 mod live_metrics;
 mod metrics;
 mod ready;
@@ -11,6 +12,7 @@ mod report;
 mod run;
 mod settings;
 mod status;
+mod take_over;
 mod topology_gossip;
 mod world_mailbox;
 mod world_thread;

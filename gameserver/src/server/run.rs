@@ -11,7 +11,8 @@ use std::time::Duration;
 use net::clock::Monotonic;
 use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
 use net::udp::Poller;
-use node::admin::Check;
+use node::admin::{Check, world_check};
+use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
 use node::listen_file;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use super::build::{Built, OpenStore, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
+use super::guest_task::GuestTask;
 use super::live_metrics;
 use super::metrics::METRICS;
 use super::ready::{self, WorldChecks};
@@ -59,7 +61,11 @@ pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failu
     net::panics::expect_guests(&["node"]);
     node.readiness
         .starting("opening the store and taking over the regions");
-    let built = build(&settings, &node.owners).await?;
+    let built = tokio::select! {
+        built = build(&settings, &node) => built?,
+        // It may be waiting for another server.
+        () = node.shutdown.draining() => return Ok(()),
+    };
     let running = Running::start(built, &settings, &node)?;
     node.readiness.started();
     running.until_drained(&settings, &node).await
@@ -77,6 +83,7 @@ struct Running {
     world: OwnerThread,
     tasks: TaskTracker,
     stop: CancellationToken,
+    _held: HeldDir,
     /// However this ends, no task stays, and not the thread either.
     _no_task_stays: DropGuard,
     _no_thread_stays: EndsThread,
@@ -96,6 +103,7 @@ impl Running {
         let reports = WorldReports::default();
         let waker = poller.waker();
         let clock = built.context.clock;
+        let guests = guest_task(&built, &mailbox, settings);
         let regions = std::mem::take(&mut built.regions);
         let world = WorldThread {
             world: World::new(built.number, Arc::clone(&built.topology), regions, now(clock)),
@@ -129,6 +137,7 @@ impl Running {
         };
         meeting.spawn("status", status.run(stop.clone()));
         meeting.spawn("census", census.run(stop.clone()));
+        meeting.spawn("guests", guests.run(stop.clone()));
         meeting.listen(built.proxy_listener, Door::Proxies, &[Role::Proxy]);
         meeting.listen(
             built.peer_listener,
@@ -142,6 +151,7 @@ impl Running {
             control: ControlTask::new(heard, mailbox.clone(), gossip),
             context: built.context,
             store: built.store,
+            _held: built.held,
             _no_thread_stays: EndsThread(mailbox.clone()),
             mailbox,
             world: thread.map_err(Failure::failed)?,
@@ -215,6 +225,20 @@ fn watch_world(built: &Built, reports: &WorldReports, node: &Node) {
     checks.watch(&node.readiness);
     built.papers.clone().watch(&node.readiness);
     live_metrics::tell(&node.live, reports, &built.in_force, built.store.handle.queue());
+    let stores = world_check(Arc::clone(&built.context));
+    node.readiness.ask("stores", stores);
+}
+
+fn guest_task(built: &Built, mailbox: &Mailbox, settings: &GameServerSettings) -> GuestTask {
+    let served = built.regions.iter();
+    GuestTask {
+        store: built.store.handle.clone(),
+        mailbox: mailbox.clone(),
+        topology: Arc::clone(&built.topology),
+        node: built.number,
+        served: served.map(|region| (region.number(), region.epoch())).collect(),
+        idle_ms: settings.limits.guest_idle_ms,
+    }
 }
 
 fn status_task(

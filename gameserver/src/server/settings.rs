@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
+use protocol::limits::TICKET_LIFETIME_MS_MAX;
+use store::sqlite::Accept;
 
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
@@ -28,6 +30,8 @@ node::settings_table! {
     pub struct StoreTable {
         /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
         pub path: PathBuf = PathBuf::new(),
+        /// Takes the store as it is, also when it is not as this node remembers it. For one start.
+        pub accept: bool = false,
         /// Requests that may wait for the store, bytes.
         pub queue_bytes_max: usize = store::limits::QUEUE_BYTES_MAX,
     }
@@ -50,8 +54,13 @@ node::settings_table! {
         pub linkdead_grace_ms: u64 = 30_000,
         /// Soft state is saved this long after it changed, milliseconds.
         pub soft_save_ms: u64 = 1_000,
+        /// Guests that nobody simulates are forgotten after so long, and what they hold goes back to the ground, milliseconds; 0: never.
+        pub guest_idle_ms: u64 = 3_600_000,
     }
 }
+
+/// A guest may come back as long as its last ticket lives, and a little longer by the clocks of others.
+const GUEST_IDLE_MS_MIN: u64 = TICKET_LIFETIME_MS_MAX + 300_000;
 
 impl Settings for GameServerSettings {
     fn check(&self) -> Vec<Mistake> {
@@ -63,11 +72,27 @@ impl Settings for GameServerSettings {
                 "write at least 1048576",
             ));
         }
+        if (1..GUEST_IDLE_MS_MIN).contains(&self.limits.guest_idle_ms) {
+            mistakes.push(Mistake::new(
+                "limits.guest_idle_ms",
+                "forgets guests while they may still come back",
+                format!("{GUEST_IDLE_MS_MIN} at least, or 0 to keep them for ever"),
+            ));
+        }
         mistakes
     }
 }
 
 impl GameServerSettings {
+    /// What is done about a store that is not as this node remembers it.
+    pub(super) fn accept(&self) -> Accept {
+        if self.store.accept {
+            Accept::Whatever
+        } else {
+            Accept::Remembered
+        }
+    }
+
     /// The store's file.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
@@ -88,6 +113,9 @@ pub struct Args {
     /// The store's SQLite file [default: store.sqlite beside the data directory]
     #[arg(long, value_name = "FILE", value_parser = Utf8Path)]
     pub store: Option<PathBuf>,
+    /// Takes the store as it is, also when it is empty, older or another world than this node has served
+    #[arg(long)]
+    pub accept_store: bool,
     /// Wandering creatures in each region
     #[arg(long, value_name = "COUNT")]
     pub creatures: Option<u32>,
@@ -104,6 +132,11 @@ impl Args {
                 self.store
                     .as_ref()
                     .map(|path| path.to_string_lossy().into_owned()),
+            ),
+            (
+                "--accept-store",
+                "store.accept",
+                self.accept_store.then(|| "true".to_owned()),
             ),
             (
                 "--creatures",
@@ -138,6 +171,7 @@ mod tests {
     fn flags_reach_their_settings_and_mistakes_are_told() {
         let args = Args {
             store: Some("/somewhere/s.sqlite".into()),
+            accept_store: true,
             creatures: Some(3),
             ..Args::default()
         };
@@ -156,12 +190,27 @@ mod tests {
             .unwrap()
             .settings;
         assert_eq!(loaded.game.creatures, 3);
+        assert_eq!(loaded.accept(), Accept::Whatever);
+        assert_eq!(GameServerSettings::default().accept(), Accept::Remembered);
         assert_eq!(loaded.store_path(), PathBuf::from("/somewhere/s.sqlite"));
         flags.push(given("limits.inbox_bytes_max", "5"));
         let error = load::<GameServerSettings>(&sources(flags))
             .unwrap_err()
             .to_string();
         assert!(error.contains("limits.inbox_bytes_max"), "{error}");
+    }
+
+    #[test]
+    fn guests_are_kept_while_they_may_come_back_or_for_ever() {
+        let mistakes = |guest_idle_ms| {
+            let mut settings = GameServerSettings::default();
+            settings.limits.guest_idle_ms = guest_idle_ms;
+            let mistakes = settings.check().into_iter();
+            mistakes
+                .filter(|mistake| mistake.key == "limits.guest_idle_ms")
+                .count()
+        };
+        assert_eq!([0, 1, 1_199_999, 1_200_000].map(mistakes), [0, 1, 1, 0]);
     }
 
     #[test]

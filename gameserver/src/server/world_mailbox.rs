@@ -5,6 +5,7 @@ use net::link::{HandedLink, LinkId};
 use protocol::ids::{NodeUuid, RegionNumber};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
+use store::Holding;
 
 use crate::join_check::{JoinError, VerifiedJoin};
 use crate::world::Side;
@@ -33,6 +34,8 @@ pub(super) enum Order {
     Verified(Box<Verdict>),
     /// The topology in force has changed: every peer is looked at again.
     Recheck,
+    /// Holdings of guests that are forgotten lie in a region now.
+    Fallen(RegionNumber, Vec<Holding>),
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.

@@ -199,6 +199,7 @@ impl Running {
                     self.parts.world.drain(now);
                     self.draining = Draining::Writing(now.mono_us + self.parts.drain_ms * 1000);
                 }
+                Order::Fallen(region, holdings) => self.parts.world.fallen(region, holdings, now),
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),
                 Order::Abandoned => self.abandoned = true,

@@ -28,6 +28,7 @@ use node::life::{Failure, Node};
 use node::ports::{PortFinder, is_free};
 use protocol::identity::Role;
 use serde_json::Value;
+use store::sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -119,6 +120,17 @@ impl Cluster {
             .unwrap();
     }
 
+    /// Issues a map in which the servers have changed places.
+    pub fn swap_servers(&mut self) {
+        let named = |name: &str| format!("server = \"{name}\"");
+        let toml = self.topology.to_toml().replace(&named("gs-a"), &named("gs-x"));
+        let toml = toml
+            .replace(&named("gs-b"), &named("gs-a"))
+            .replace(&named("gs-x"), &named("gs-b"));
+        self.topology = topology::parse("topology", &toml).unwrap();
+        self.issue();
+    }
+
     pub fn data(&self, name: &str) -> PathBuf {
         self.nodes
             .iter()
@@ -146,8 +158,24 @@ impl Cluster {
     }
 
     pub async fn start_with(&self, settings: GameServerSettings) -> Server {
-        // A server that was killed lets go of its listeners in its own time.
+        let server = self.launch(settings).await;
+        eventually("the server has started", || {
+            assert!(!server.task.is_finished(), "it has ended instead");
+            server.node.readiness.reasons().is_empty()
+        })
+        .await;
+        server
+    }
+
+    /// Starts a server, which may not be ready for long.
+    pub async fn launch(&self, settings: GameServerSettings) -> Server {
+        // A server that was killed lets go of its store and its listeners in its own time.
         let own = self.topology.server_by_name(&settings.node.name).unwrap();
+        let store = settings.store_path();
+        eventually("the store is free", || {
+            !SqliteStore::nodes_at(&store).unwrap().contains(&own.number)
+        })
+        .await;
         eventually("its ports are free", || {
             [own.peer, own.proxy]
                 .iter()
@@ -161,17 +189,11 @@ impl Cluster {
             .enable_all()
             .build()
             .unwrap();
-        let server = Server {
+        Server {
             task: runtime.spawn(serve(settings, node.clone())),
             runtime: Some(runtime),
             node,
-        };
-        eventually("the server has started", || {
-            assert!(!server.task.is_finished(), "it has ended instead");
-            server.node.readiness.reasons().is_empty()
-        })
-        .await;
-        server
+        }
     }
 }
 

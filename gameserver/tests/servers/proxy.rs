@@ -15,6 +15,8 @@ use protocol::identity::Role;
 use protocol::ids::{Incarnation, NodeNumber, NodeUuid, TopologyVersion};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::node_handshake::{Lane, LocalNode, PeerStanding};
+use store::Store;
+use store::sqlite::SqliteStore;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use topology::{Standing, TopologyView};
@@ -62,14 +64,18 @@ pub struct Proxy {
 impl Proxy {
     /// With the identity of a data directory, whoever that is.
     pub fn new(dir: DataDir) -> Self {
-        let local = LocalNode::new(
+        let mut local = LocalNode::new(
             &dir.certificate,
             dir.cluster.cluster_id,
             dir.cluster.authorities,
             Incarnation(1),
-        );
+        )
+        .unwrap();
+        // All nodes of the cluster share the file beside their directories.
+        let path = dir.path().with_file_name("store.sqlite");
+        local.store = SqliteStore::open(&path).unwrap().identity();
         let directory = Arc::new(Directory(dir.view.clone()));
-        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), directory);
+        let context = LinkContext::new(LinkConfig::default(), local, directory);
         let (to_events, events) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use net::link::{LinkConfig, LinkContext};
 use net::udp::BatchSocket;
-use node::data_dir::DataDir;
+use node::data_dir::{DataDir, HeldDir};
 use node::life::{Failure, Owners};
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::{ProxyIdentity, Versions};
@@ -14,8 +14,8 @@ use protocol::frame::HandshakeKey;
 use protocol::identity::{AuthorityKeys, Clock, Role};
 use protocol::ids::Lanes;
 use protocol::node_handshake::LocalNode;
-use store::sqlite::SqliteStore;
-use store::{Store, StoreHandle, StoreReply, StoreRequest, StoreSettings, StoreThreads};
+use store::sqlite::{Membership, SqliteStore};
+use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
 use tokio::net::TcpListener;
 use topology::Proxy as ProxyEntry;
 
@@ -30,6 +30,8 @@ pub(super) struct Built {
     pub(super) links: Arc<LinkContext>,
     pub(super) doors: Vec<Arc<Door>>,
     pub(super) data: DataDir,
+    /// No other process gets the data directory meanwhile.
+    pub(super) held: HeldDir,
     pub(super) store: StoreHandle,
     pub(super) store_threads: StoreThreads,
     pub(super) tcp: TcpListener,
@@ -41,8 +43,21 @@ pub(super) struct Built {
 /// Builds a proxy on the store that the settings name.
 pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<Built, Failure> {
     let data = open_data(settings)?;
-    let (path, cluster) = (settings.store_path(), data.cluster.cluster_id);
-    let opening = tokio::task::spawn_blocking(move || SqliteStore::open_for(&path, cluster));
+    let held = data.hold()?;
+    let (path, folder, accept) = (settings.store_path(), data.path().to_owned(), settings.accept());
+    let (cluster, node) = (data.cluster.cluster_id, data.number);
+    let opening = tokio::task::spawn_blocking(move || {
+        let data = folder.as_path();
+        SqliteStore::open_as(
+            &path,
+            &Membership {
+                cluster,
+                node,
+                data,
+                accept,
+            },
+        )
+    });
     let store = opening.await.map_err(Failure::failed)?.map_err(|error| {
         if error.may_pass() {
             Failure::unreachable(error)
@@ -51,7 +66,7 @@ pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<B
         }
     })?;
     let store: Arc<dyn Store> = Arc::new(store);
-    build_of(data, owners, &store).await
+    build_of(data, held, owners, &store).await
 }
 
 /// Builds a proxy on this store.
@@ -60,7 +75,9 @@ pub(super) async fn build_with(
     owners: &Owners,
     store: &Arc<dyn Store>,
 ) -> Result<Built, Failure> {
-    build_of(open_data(settings)?, owners, store).await
+    let data = open_data(settings)?;
+    let held = data.hold()?;
+    build_of(data, held, owners, store).await
 }
 
 fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
@@ -68,12 +85,18 @@ fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
     Ok(DataDir::open(path, name, Role::Proxy, net::clock::wall_ms())?)
 }
 
-async fn build_of(data: DataDir, owners: &Owners, store: &Arc<dyn Store>) -> Result<Built, Failure> {
+async fn build_of(
+    data: DataDir,
+    held: HeldDir,
+    owners: &Owners,
+    store: &Arc<dyn Store>,
+) -> Result<Built, Failure> {
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
     let tcp = bind_tcp(entry.tcp).await?;
     let lanes = lanes(entry.shards)?;
     let udp = bind_udp(&entry)?;
+    let identity = store.identity();
     let started = StoreHandle::spawn_watched(store, StoreSettings::default(), store_watch(owners));
     let (store, store_threads) = started.map_err(Failure::failed)?;
     let own = OwnNode {
@@ -82,7 +105,8 @@ async fn build_of(data: DataDir, owners: &Owners, store: &Arc<dyn Store>) -> Res
         uuid: data.uuid(),
     };
     let topology = Arc::new(TopologyInForce::of(&data));
-    let links = link_context(&data, &store, &topology, lanes).await?;
+    let local = local_node(&data, &store, identity, lanes).await?;
+    let links = LinkContext::new(LinkConfig::default(), local, topology.clone());
     let doors = doors(&data)?;
     Ok(Built {
         own,
@@ -90,6 +114,7 @@ async fn build_of(data: DataDir, owners: &Owners, store: &Arc<dyn Store>) -> Res
         links: Arc::new(links),
         doors,
         data,
+        held,
         store,
         store_threads,
         tcp,
@@ -104,12 +129,13 @@ fn lanes(shards: u16) -> Result<Lanes, Failure> {
     lanes.ok_or_else(|| Failure::bad_input(format!("a proxy cannot have {shards} shards")))
 }
 
-async fn link_context(
+/// This start of the proxy, as its peers will know it.
+async fn local_node(
     data: &DataDir,
     store: &StoreHandle,
-    topology: &Arc<TopologyInForce>,
+    identity: StoreIdentity,
     lanes: Lanes,
-) -> Result<LinkContext, Failure> {
+) -> Result<LocalNode, Failure> {
     let incarnation = match store.ask(StoreRequest::StartNode { node: data.number }).await {
         Ok(StoreReply::Started(incarnation)) => incarnation,
         other => {
@@ -126,8 +152,8 @@ async fn link_context(
     );
     let mut local = local.map_err(Failure::bad_input)?;
     local.lanes = lanes;
-    let directory = Arc::clone(topology);
-    Ok(LinkContext::new(LinkConfig::default(), local, directory))
+    local.store = identity;
+    Ok(local)
 }
 
 /// While authority keys are rotated, clients know the old or the new one; we answer under those that vouch for us.

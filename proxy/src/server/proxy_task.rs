@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use net::accept_errors::AcceptErrors;
 use net::udp::{BatchSocket, Poller};
-use node::admin::Papers;
+use node::admin::{Papers, world_check};
+use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
 use protocol::Code;
@@ -64,6 +65,7 @@ pub struct Proxy {
     shards: Shards,
     threads: Vec<OwnerThread>,
     store_threads: StoreThreads,
+    _held: HeldDir,
     drain_grace: Duration,
 }
 
@@ -225,7 +227,7 @@ impl Starting {
         self.links.close();
         let (links, stop_links) = (self.links.clone(), self.stop_links.clone());
         let shards = Arc::clone(&self.shards);
-        let (peers, store_threads) = self.listen(settings, room, Arc::clone(&clients));
+        let (peers, store_threads, held) = self.listen(settings, room, Arc::clone(&clients));
         Ok(Proxy {
             addresses,
             clients,
@@ -235,6 +237,7 @@ impl Starting {
             shards,
             threads,
             store_threads,
+            _held: held,
             drain_grace: Duration::from_millis(settings.clients.drain_grace_ms),
         })
     }
@@ -379,6 +382,8 @@ impl Starting {
         let probing = ready::probe_store(&self.node.readiness, store, stop);
         self.links.spawn(owners.task("store probe", probing));
         ready::check_room(&self.node.readiness, &self.shards, room);
+        let stores = world_check(Arc::clone(&self.built.links));
+        self.node.readiness.ask("stores", stores);
         let checks = ShardChecks {
             shards: Arc::clone(&self.shards),
             links: Arc::clone(&self.built.links),
@@ -394,7 +399,7 @@ impl Starting {
         settings: &ProxySettings,
         room: ClientRoom,
         context: Arc<ClientContext>,
-    ) -> (TaskTracker, StoreThreads) {
+    ) -> (TaskTracker, StoreThreads, HeldDir) {
         let limits = &settings.clients;
         let door = DoorLimits {
             accepts_per_s: limits.accepts_per_s,
@@ -407,6 +412,6 @@ impl Starting {
         let accepting = accept_clients(context, self.built.tcp, door, errors, peers.clone());
         let owners = &self.node.owners;
         peers.spawn(owners.task_until("client listener", &stop, accepting));
-        (peers, self.built.store_threads)
+        (peers, self.built.store_threads, self.built.held)
     }
 }

@@ -76,7 +76,7 @@ impl Services {
                 self.refusals.count("serving_unissued");
                 tracing::warn!(
                     node = %refused.node, %region, region_epoch = refused.region_epoch.0,
-                    "a game server announced a service that the store does not know"
+                    "a game server announced a service that this proxy's store does not know: either somebody else has taken the region over since, or the server works on another store; then name the same file with `store.path` on both"
                 );
             }
             if !verdict.again {

@@ -7,6 +7,7 @@ use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
 use serde::{Deserialize, Serialize};
+use store::sqlite::Accept;
 
 use super::prefix::Network;
 
@@ -34,6 +35,8 @@ node::settings_table! {
     pub struct StoreTable {
         /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
         pub path: PathBuf = PathBuf::new(),
+        /// Takes the store as it is, also when it is not as this node remembers it. For one start.
+        pub accept: bool = false,
     }
 }
 
@@ -101,6 +104,15 @@ node::settings_table! {
 }
 
 impl ProxySettings {
+    /// What is done about a store that is not as this node remembers it.
+    pub(super) fn accept(&self) -> Accept {
+        if self.store.accept {
+            Accept::Whatever
+        } else {
+            Accept::Remembered
+        }
+    }
+
     /// The store's file.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
@@ -121,6 +133,9 @@ pub struct ProxyArgs {
     /// The store's SQLite file [default: store.sqlite beside the data directory]
     #[arg(long, value_name = "FILE", value_parser = Utf8Path)]
     pub store: Option<PathBuf>,
+    /// Takes the store as it is, also when it is empty, older or another world than this node has served
+    #[arg(long)]
+    pub accept_store: bool,
 }
 
 impl ProxyArgs {
@@ -132,7 +147,12 @@ impl ProxyArgs {
             key: "store.path",
             value: path.to_string_lossy().into_owned(),
         });
-        store.collect()
+        let accept = self.accept_store.then(|| Flag {
+            name: "--accept-store",
+            key: "store.accept",
+            value: "true".to_owned(),
+        });
+        store.chain(accept).collect()
     }
 }
 

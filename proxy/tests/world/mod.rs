@@ -164,7 +164,7 @@ impl World {
             .unwrap();
         let (_, listener) = self.listeners.remove(at);
         let name = if node == A { "gs-a" } else { "gs-b" };
-        GameServer::start(&self.data(name), name, listener)
+        GameServer::start(&self.data(name), name, listener, self.store.identity())
     }
 
     pub fn trust(&self) -> protocol::client_handshake::ClientTrust {

@@ -14,7 +14,7 @@ use protocol::ids::{Incarnation, Lane, NodeNumber, ProxyLane, UserId, lane_of};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::player::{Join, Joined, SessionKey};
 use protocol::message::subscription::Serving;
-use protocol::node_handshake::LocalNode;
+use protocol::node_handshake::{LocalNode, StoreIdentity};
 use protocol::ticket::RawTicket;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -35,17 +35,19 @@ pub struct GameServer {
 }
 
 impl GameServer {
-    pub fn start(data: &Path, name: &str, listener: TcpListener) -> Self {
+    pub fn start(data: &Path, name: &str, listener: TcpListener, store: StoreIdentity) -> Self {
         let data = DataDir::open(data, name, Role::GameServer, net::clock::wall_ms()).unwrap();
         let cluster = &data.cluster;
-        let local = LocalNode::new(
+        let mut local = LocalNode::new(
             &data.certificate,
             cluster.cluster_id,
             cluster.authorities,
             Incarnation(1),
-        );
+        )
+        .unwrap();
+        local.store = store;
         let directory = Arc::new(TopologyInForce::of(&data));
-        let context = LinkContext::new(LinkConfig::default(), local.unwrap(), directory);
+        let context = LinkContext::new(LinkConfig::default(), local, directory);
         let (sender, events) = mpsc::unbounded_channel();
         let clock = context.clock;
         let hand_over = move |link: HandedLink| {

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::ids::NodeUuid;
 use protocol::limits;
-use protocol::node_handshake::LocalNode;
+use protocol::node_handshake::{LocalNode, StoreIdentity};
 
 use super::load_board::LoadBoard;
 use super::peer::{LinkId, PeerDirectory};
 use super::stats::LinkStats;
+use super::store_peers::StorePeers;
 use crate::clock::Monotonic;
 
 /// Settings of all links of a process. Both sides of a link use the responder's.
@@ -43,6 +44,8 @@ pub struct LinkContext {
     pub loads: LoadBoard,
     /// Counters.
     pub stats: LinkStats,
+    /// Who works on our store, and who on another one.
+    pub store_peers: StorePeers,
     /// The process's monotonic clock.
     pub clock: Monotonic,
     local: LocalNode,
@@ -58,6 +61,7 @@ impl LinkContext {
             directory,
             loads: LoadBoard::default(),
             stats: LinkStats::default(),
+            store_peers: StorePeers::default(),
             clock: Monotonic::default(),
             local,
             ids: AtomicU64::new(0),
@@ -73,6 +77,12 @@ impl LinkContext {
     #[must_use]
     pub fn uuid(&self) -> NodeUuid {
         self.local.uuid()
+    }
+
+    /// The store that we work on.
+    #[must_use]
+    pub fn store(&self) -> StoreIdentity {
+        self.local.store
     }
 
     /// Our side of a handshake, with the topology we have now.

@@ -113,7 +113,8 @@ pub(super) async fn initiate(
         }
     })
     .await
-    .map(|node| Admitted { stream, node })
+    .inspect_err(|error| note_other_store(context, error, responder))
+    .map(|node| admitted(context, stream, node))
 }
 
 fn start(
@@ -167,7 +168,36 @@ pub(super) async fn respond(
         }
     })
     .await
-    .map(|node| Admitted { stream, node })
+    .inspect_err(|error| {
+        if let AdmissionError::NotWanted { peer, .. } = error {
+            note_other_store(context, error, *peer);
+        }
+    })
+    .map(|node| admitted(context, stream, node))
+}
+
+fn admitted(context: &LinkContext, stream: RawStream, node: Box<EstablishedNode>) -> Admitted {
+    context.store_peers.same(node.peer.uuid);
+    Admitted { stream, node }
+}
+
+/// Both sides hear of it, and each says it: whoever reads only one of the two logs has to find it there.
+fn note_other_store(context: &LinkContext, error: &AdmissionError, peer: NodeUuid) {
+    let other = matches!(
+        error,
+        AdmissionError::Handshake(HandshakeError::Refused(Code::OtherStore))
+            | AdmissionError::NotWanted {
+                code: Code::OtherStore,
+                ..
+            }
+    );
+    if other && context.store_peers.other(peer, context.clock.now_ms()) {
+        let (peer, store) = (context.directory.name(peer), context.store());
+        tracing::warn!(
+            %peer, %store,
+            "no link: the peer works on another store than this node, a new one or a copy; name the same file with `store.path` on both, and start the one again that is wrong"
+        );
+    }
 }
 
 async fn within_deadline<T>(

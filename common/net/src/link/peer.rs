@@ -22,6 +22,11 @@ pub trait PeerDirectory: Send + Sync {
     /// What the topology says of this node.
     fn standing(&self, uuid: NodeUuid) -> PeerStanding;
 
+    /// What people call this node.
+    fn name(&self, uuid: NodeUuid) -> String {
+        uuid.to_string()
+    }
+
     /// Its version.
     fn topology_version(&self) -> TopologyVersion;
 

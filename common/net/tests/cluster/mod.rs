@@ -89,6 +89,22 @@ impl Cluster {
         lifetime_ms: i64,
         incarnation: u64,
     ) -> Arc<LinkContext> {
+        let local = self.local(number, role, lifetime_ms, incarnation);
+        Arc::new(LinkContext::new(config, local, self.directory.clone()))
+    }
+
+    /// A listed node that works on another store than all others.
+    pub fn stray(&self, number: u8, role: Role) -> Arc<LinkContext> {
+        let mut local = self.local(number, role, 3_600_000, 1);
+        local.store.copy = 1;
+        Arc::new(LinkContext::new(
+            LinkConfig::default(),
+            local,
+            self.directory.clone(),
+        ))
+    }
+
+    fn local(&self, number: u8, role: Role, lifetime_ms: i64, incarnation: u64) -> LocalNode {
         let now = net::clock::wall_ms() as i64;
         let validity = Validity {
             from_ms: now - 3_600_000,
@@ -99,8 +115,7 @@ impl Cluster {
             .issue(CLUSTER, uuid(number), validity, &[number; 32]);
         self.list(number, role, certificate.node_key().public());
         let authorities = AuthorityKeys::new(self.authority.public());
-        let local = LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(incarnation)).unwrap();
-        Arc::new(LinkContext::new(config, local, self.directory.clone()))
+        LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(incarnation)).unwrap()
     }
 
     pub fn list(&self, number: u8, role: Role, public: NodePublic) {

@@ -10,11 +10,13 @@ pub const GAME_SERVER: &[&str] = &[
     "node.log_format",
     "node.drain_timeout_ms",
     "store.path",
+    "store.accept",
     "store.queue_bytes_max",
     "game.creatures",
     "limits.players_max",
     "limits.linkdead_grace_ms",
     "limits.soft_save_ms",
+    "limits.guest_idle_ms",
 ];
 
 /// Keys of a proxy's settings.
@@ -26,6 +28,7 @@ pub const PROXY: &[&str] = &[
     "node.log_format",
     "node.drain_timeout_ms",
     "store.path",
+    "store.accept",
     "clients.sessions_max",
     "clients.accepts_per_s",
     "clients.handshakes_max",

@@ -156,6 +156,19 @@ fn parts_of_another_cluster_are_refused_by_name() {
 }
 
 #[test]
+fn a_directory_is_one_process_s_until_it_lets_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = issue(folder.path(), 1, NOW_MS).remove(0).data;
+    let open = || DataDir::open(&data, "gs-a", Role::GameServer, NOW_MS).unwrap();
+    let held = open().hold().unwrap();
+    let refused = open().hold().unwrap_err().to_string();
+    let process = format!("process {} runs on this data directory", std::process::id());
+    assert!(refused.contains(&process), "{refused}");
+    drop(held);
+    open().hold().unwrap();
+}
+
+#[test]
 fn a_directory_of_another_node_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = issue(folder.path(), 1, NOW_MS);

@@ -1,7 +1,7 @@
 //! M2, responder to initiator: a clear head, then the responder's identity, sealed.
 //!
 //! `ver u8 | rsv 3 | eph_r 32 | random_r 32 | SEALED{ cert_r 133 | sig_r 64 | topology_version u64 | incarnation u64 |
-//! max_frame u32 | heartbeat_ms u16 | dead_ms u16 }`
+//! world 16 | copy u64 | max_frame u32 | heartbeat_ms u16 | dead_ms u16 }`
 
 use super::error::HandshakeError;
 use super::established::LinkTerms;
@@ -15,7 +15,7 @@ pub(super) const ANSWER_HEAD_BYTES: usize = 68;
 const ANSWER_SEALED_BYTES: usize = Proof::BYTES + 8;
 /// Length of M2.
 const ANSWER_BYTES: usize = ANSWER_HEAD_BYTES + ANSWER_SEALED_BYTES + TAG_BYTES;
-const _: () = assert!(ANSWER_BYTES == 305);
+const _: () = assert!(ANSWER_BYTES == 329);
 
 /// The clear head of M2.
 #[derive(Clone, Debug, PartialEq, Eq)]

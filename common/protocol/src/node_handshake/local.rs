@@ -1,5 +1,6 @@
 //! Who we are, as a handshake needs it: our certificate and key, and whom we trust.
 
+use super::store::StoreIdentity;
 use crate::identity::{
     AuthorityKeys, AuthorityPublic, CertificateError, Clock, DiskCertificate, NodeKey, WireCertificate,
 };
@@ -18,6 +19,8 @@ pub struct LocalNode {
     pub(super) incarnation: Incarnation,
     /// How many lanes this process dials each peer on. One, unless it says otherwise.
     pub lanes: Lanes,
+    /// The store that this node works on: peers on another one are refused. None, unless it says otherwise.
+    pub store: StoreIdentity,
     /// Told to peers, so that the older side can ask for the newer topology. Keep it up to date.
     pub topology_version: TopologyVersion,
 }
@@ -47,6 +50,7 @@ impl LocalNode {
             key: certificate.node_key(),
             incarnation,
             lanes: Lanes::ONE,
+            store: StoreIdentity::default(),
             topology_version: TopologyVersion::default(),
         })
     }

@@ -1,9 +1,10 @@
 //! What each side says of itself, sealed: the whole of M3, and the beginning of M2's sealed part.
 //!
-//! `cert 133 | sig 64 | topology_version u64 | incarnation u64`
+//! `cert 133 | sig 64 | topology_version u64 | incarnation u64 | world 16 | copy u64`
 
 use super::error::HandshakeError;
 use super::local::{LocalNode, any_time};
+use super::store::StoreIdentity;
 use crate::identity::{CERTIFICATE_BYTES, VerifiedCertificate, WireCertificate};
 use crate::ids::{Incarnation, TopologyVersion};
 use crate::keys::sha256;
@@ -37,11 +38,12 @@ pub(super) struct Proof {
     pub(super) signature: [u8; 64],
     pub(super) topology_version: TopologyVersion,
     pub(super) incarnation: Incarnation,
+    pub(super) store: StoreIdentity,
 }
 
 impl Proof {
     /// Length of the plaintext.
-    pub(super) const BYTES: usize = CERTIFICATE_BYTES + 64 + 8 + 8;
+    pub(super) const BYTES: usize = CERTIFICATE_BYTES + 64 + 8 + 8 + StoreIdentity::BYTES;
 
     /// Our own claim over everything said so far.
     pub(super) fn sign(local: &LocalNode, signer: Signer, transcript: &[u8; 32]) -> Self {
@@ -50,6 +52,7 @@ impl Proof {
             signature: local.key.sign(&signer.message(transcript, &local.certificate)),
             topology_version: local.topology_version,
             incarnation: local.incarnation,
+            store: local.store,
         }
     }
 
@@ -79,6 +82,7 @@ impl Proof {
         out.extend_from_slice(&self.signature);
         out.extend_from_slice(&self.topology_version.0.to_le_bytes());
         out.extend_from_slice(&self.incarnation.0.to_le_bytes());
+        self.store.encode(&mut out);
         out
     }
 
@@ -88,6 +92,7 @@ impl Proof {
             signature: reader.array()?,
             topology_version: TopologyVersion(reader.u64()?),
             incarnation: Incarnation(reader.u64()?),
+            store: StoreIdentity::read(reader)?,
         })
     }
 

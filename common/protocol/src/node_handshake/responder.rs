@@ -197,6 +197,10 @@ impl Responder {
 
         // From here on the peer has proved who it is: what is wrong now is told.
         let verdict = judge(&proof, awaits.place.lanes, certificate, policy, wall_ms)
+            .and_then(|peer| match proof.store == self.local.store {
+                true => Ok(peer),
+                false => Err(Code::OtherStore),
+            })
             .and_then(|peer| policy.admit(&peer, awaits.place.lane).map(|()| peer));
         let secret = |direction| awaits.secret.traffic(&transcript, direction);
         let mut sealer = FrameSealer::new(

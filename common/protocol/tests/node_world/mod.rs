@@ -25,6 +25,12 @@ pub const DIALER: NodeUuid = NodeUuid([0xd1; 16]);
 /// The game server that listens.
 pub const LISTENER: NodeUuid = NodeUuid([0x15; 16]);
 
+/// The store that both work on.
+pub const STORE: StoreIdentity = StoreIdentity {
+    world: WorldId([0x3d; 16]),
+    copy: 0x0102_0304_0506_0708,
+};
+
 pub fn authority() -> AuthorityKey {
     AuthorityKey::from_seed(&[1; 32])
 }
@@ -54,6 +60,7 @@ pub fn node_with(certificate: &DiskCertificate) -> LocalNode {
     let authorities = AuthorityKeys::new(authority().public());
     let mut node = LocalNode::new(certificate, CLUSTER, authorities, Incarnation(7)).unwrap();
     node.topology_version = TopologyVersion(3);
+    node.store = STORE;
     node
 }
 

@@ -9,10 +9,10 @@ use protocol::ids::{
 };
 
 use super::valuables::Valuables;
-use crate::limits::{BATCH_ROWS_MAX, GUEST_USER_FIRST, STORE_GENERATION_MAX};
+use crate::limits::{GUEST_USER_FIRST, STORE_GENERATION_MAX};
 use crate::reply::{Chain, SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
-use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+use crate::row::{Binding, PlayerRow, PlayerSave, RegionHolder, Serving};
 use crate::{CommitOutcome, StoreError, StoreResult, rules};
 
 /// Everything a store keeps.
@@ -22,10 +22,12 @@ pub struct Tables {
     next_guest: u64,
     starts: BTreeMap<NodeNumber, u64>,
     regions: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
-    sessions: BTreeMap<UserId, u64>,
-    players: BTreeMap<UserId, Kept>,
-    valuables: Valuables,
-    now_ms: u64,
+    /// The newest start of the node that serves a region when its service began.
+    since: BTreeMap<RegionNumber, u64>,
+    pub(super) sessions: BTreeMap<UserId, Session>,
+    pub(super) players: BTreeMap<UserId, Kept>,
+    pub(super) valuables: Valuables,
+    pub(super) now_ms: u64,
     left_out: Option<Condition>,
 }
 
@@ -38,10 +40,17 @@ pub enum Condition {
     Version,
 }
 
+/// A user's session, and when it was raised last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Session {
+    generation: u64,
+    pub(super) raised_ms: u64,
+}
+
 #[derive(Clone, Debug)]
-struct Kept {
-    row: PlayerRow,
-    written_ms: u64,
+pub(super) struct Kept {
+    pub(super) row: PlayerRow,
+    pub(super) written_ms: u64,
 }
 
 impl Default for Tables {
@@ -51,6 +60,7 @@ impl Default for Tables {
             next_guest: GUEST_USER_FIRST,
             starts: BTreeMap::new(),
             regions: BTreeMap::new(),
+            since: BTreeMap::new(),
             sessions: BTreeMap::new(),
             players: BTreeMap::new(),
             valuables: Valuables::default(),
@@ -88,6 +98,7 @@ impl Tables {
             StoreRequest::RaiseStoreGeneration => self.raise_generation(),
             StoreRequest::ServeRegion { region, node, after } => self.serve_region(*region, *node, *after),
             StoreRequest::ReadService { region } => Ok(StoreReply::Service(self.service(*region))),
+            StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(self.holder(*region))),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
             StoreRequest::ReadOwner { user } => {
                 Ok(StoreReply::Owner(self.row(*user).map(PlayerRow::owner_record)))
@@ -122,7 +133,7 @@ impl Tables {
             StoreRequest::NextGuest => Ok(self.next_guest()),
             StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
             StoreRequest::ReadSession { user } => Ok(StoreReply::Session(SessionGeneration(
-                self.sessions.get(user).copied().unwrap_or(0),
+                self.sessions.get(user).map_or(0, |session| session.generation),
             ))),
             StoreRequest::SeedHoldings {
                 region,
@@ -134,7 +145,13 @@ impl Tables {
             StoreRequest::AllHoldings { after } => Ok(self.valuables.page(*after)),
             StoreRequest::CountHoldings => Ok(self.valuables.counts()),
             StoreRequest::ReadChains { users } => Ok(self.chains(users)),
-            StoreRequest::DeleteStaleGuests { idle_ms } => Ok(self.delete_stale_guests(*idle_ms)),
+            StoreRequest::StaleGuests { idle_ms, after } => Ok(self.stale_guests(*idle_ms, *after)),
+            StoreRequest::ForgetGuests {
+                serving,
+                idle_ms,
+                guests,
+            } => Ok(self.forget_guests(*serving, *idle_ms, guests)),
+            StoreRequest::ForgetSessions { idle_ms, after } => Ok(self.forget_sessions(*idle_ms, *after)),
         }
     }
 
@@ -146,7 +163,7 @@ impl Tables {
         StoreReply::Refused(self.row(user).cloned().into_iter().collect())
     }
 
-    fn service(&self, region: RegionNumber) -> Option<Serving> {
+    pub(super) fn service(&self, region: RegionNumber) -> Option<Serving> {
         let (node, region_epoch) = *self.regions.get(&region)?;
         Some(Serving {
             node,
@@ -155,12 +172,25 @@ impl Tables {
         })
     }
 
-    fn is_serving(&self, serving: Serving) -> bool {
+    fn newest_start(&self, node: NodeNumber) -> u64 {
+        self.starts.get(&node).copied().unwrap_or(0)
+    }
+
+    fn holder(&self, region: RegionNumber) -> Option<RegionHolder> {
+        let service = self.service(region)?;
+        Some(RegionHolder {
+            service,
+            since: Incarnation(self.since.get(&region).copied().unwrap_or(0)),
+            newest: Incarnation(self.newest_start(service.node)),
+        })
+    }
+
+    pub(super) fn is_serving(&self, serving: Serving) -> bool {
         self.service(serving.region) == Some(serving)
     }
 
     fn start_node(&mut self, node: NodeNumber) -> StoreResult {
-        let start = self.starts.get(&node).copied().unwrap_or(0) + 1;
+        let start = self.newest_start(node) + 1;
         if start > protocol::ids::EntityId::START_MAX {
             return Err(StoreError::Invalid(
                 "a node has used up its starts: give it a new number",
@@ -195,6 +225,7 @@ impl Tables {
         }
         let epoch = rules::region_epoch_after(current, self.generation)?;
         self.regions.insert(region, (node, epoch));
+        self.since.insert(region, self.newest_start(node));
         Ok(StoreReply::Serving(epoch))
     }
 
@@ -394,9 +425,10 @@ impl Tables {
     }
 
     fn raise_session(&mut self, user: UserId) -> StoreReply {
-        let session = self.sessions.entry(user).or_insert(0);
-        *session = rules::session_after(*session, self.generation);
-        StoreReply::Session(SessionGeneration(*session))
+        let session = self.sessions.entry(user).or_default();
+        session.generation = rules::session_after(session.generation, self.generation);
+        session.raised_ms = self.now_ms;
+        StoreReply::Session(SessionGeneration(session.generation))
     }
 
     fn chains(&self, users: &[UserId]) -> StoreReply {
@@ -407,27 +439,6 @@ impl Tables {
             chain_hash: row.body.chain_hash,
         });
         StoreReply::Chains(chains.collect())
-    }
-
-    fn delete_stale_guests(&mut self, idle_ms: u64) -> StoreReply {
-        let stale = |kept: &&Kept| {
-            let served = self.regions.get(&kept.row.region).map(|(_, epoch)| *epoch);
-            kept.row.user.0 >= GUEST_USER_FIRST
-                && (kept.row.owner.is_none() || Some(kept.row.region_epoch) < served)
-                && kept.written_ms.saturating_add(idle_ms) <= self.now_ms
-                && !self.valuables.holds_any(kept.row.user)
-        };
-        let users: Vec<UserId> = self
-            .players
-            .values()
-            .filter(stale)
-            .take(BATCH_ROWS_MAX)
-            .map(|kept| kept.row.user)
-            .collect();
-        for user in &users {
-            self.players.remove(user);
-        }
-        StoreReply::Deleted(users.len() as u64)
     }
 }
 

@@ -87,6 +87,24 @@ impl Valuables {
         Ok(())
     }
 
+    /// Up to `room` of what a user holds falls to the ground.
+    pub(super) fn fall(
+        &mut self,
+        user: UserId,
+        (region, x, y): (RegionNumber, f32, f32),
+        room: usize,
+    ) -> Vec<Holding> {
+        let held = self
+            .by_id
+            .values_mut()
+            .filter(|holding| holding.holder == Holder::User(user));
+        let fallen = held.take(room).map(|holding| {
+            holding.holder = Holder::Ground { region, x, y };
+            *holding
+        });
+        fallen.collect()
+    }
+
     pub(super) fn holds_any(&self, user: UserId) -> bool {
         self.by_id
             .values()

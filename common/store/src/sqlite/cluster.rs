@@ -7,9 +7,10 @@ use rusqlite::Connection;
 
 use super::fault::Failure;
 use super::open;
+use super::players::Moment;
 use super::statement::query;
-use crate::limits::{BATCH_ROWS_MAX, GUEST_USER_FIRST, STORE_GENERATION_MAX};
-use crate::{Serving, StoreError, StoreReply, rules};
+use crate::limits::STORE_GENERATION_MAX;
+use crate::{RegionHolder, Serving, StoreError, StoreReply, rules};
 
 pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u16> {
     query(connection, "SELECT generation FROM cluster").one(|row| row.small("store generation"))
@@ -65,8 +66,10 @@ pub(super) fn serve_region(
         return Ok(StoreReply::Service(newest));
     }
     let epoch = rules::region_epoch_after(current, generation)?;
-    const SERVE: &str = "INSERT INTO region (region, node, epoch) VALUES (?1, ?2, ?3)
-        ON CONFLICT (region) DO UPDATE SET node = excluded.node, epoch = excluded.epoch
+    const SERVE: &str = "INSERT INTO region (region, node, epoch, since_start)
+        VALUES (?1, ?2, ?3, coalesce((SELECT start FROM node_start WHERE node = ?2), 0))
+        ON CONFLICT (region) DO UPDATE
+        SET node = excluded.node, epoch = excluded.epoch, since_start = excluded.since_start
         WHERE excluded.epoch > region.epoch";
     query(connection, SERVE)
         .bind(region.0)
@@ -96,6 +99,25 @@ pub(super) fn service(connection: &Connection, region: RegionNumber) -> rusqlite
         })
 }
 
+pub(super) fn holder(
+    connection: &Connection,
+    region: RegionNumber,
+) -> rusqlite::Result<Option<RegionHolder>> {
+    const HOLDER: &str = "SELECT r.node, r.epoch, r.since_start, coalesce(s.start, 0)
+        FROM region r LEFT JOIN node_start s ON s.node = r.node WHERE r.region = ?1";
+    query(connection, HOLDER).bind(region.0).row(|row| {
+        Ok(RegionHolder {
+            service: Serving {
+                node: NodeNumber(row.small("node number")?),
+                region,
+                region_epoch: RegionEpoch(row.number()?),
+            },
+            since: Incarnation(row.number()?),
+            newest: Incarnation(row.number()?),
+        })
+    })
+}
+
 pub(super) fn next_guest(connection: &Connection) -> Result<StoreReply, Failure> {
     const NEXT: &str = "UPDATE cluster SET next_guest = next_guest + 1 RETURNING next_guest - 1";
     let guest = query(connection, NEXT).one(|row| row.number())?;
@@ -105,14 +127,15 @@ pub(super) fn next_guest(connection: &Connection) -> Result<StoreReply, Failure>
 pub(super) fn raise_session(
     connection: &Connection,
     user: UserId,
-    generation: u16,
+    at: Moment,
 ) -> Result<StoreReply, Failure> {
-    const RAISE: &str = "INSERT INTO session (user, generation) VALUES (?1, ?2)
-        ON CONFLICT (user) DO UPDATE SET generation = max(session.generation + 1, excluded.generation)
-        RETURNING generation";
+    const RAISE: &str = "INSERT INTO session (user, generation, raised_ms) VALUES (?1, ?2, ?3)
+        ON CONFLICT (user) DO UPDATE SET generation = max(session.generation + 1, excluded.generation),
+        raised_ms = excluded.raised_ms RETURNING generation";
     let raised = query(connection, RAISE)
         .number(user.0)
-        .number(rules::session_after(0, generation))
+        .number(rules::session_after(0, at.generation))
+        .bind(at.now_ms)
         .one(|row| row.number())?;
     Ok(StoreReply::Session(SessionGeneration(raised)))
 }
@@ -122,19 +145,4 @@ pub(super) fn read_session(connection: &Connection, user: UserId) -> Result<Stor
         .number(user.0)
         .row(|row| row.number())?;
     Ok(StoreReply::Session(SessionGeneration(generation.unwrap_or(0))))
-}
-
-/// A guest whom nobody owns, or whose owner was restarted since, and who holds nothing.
-pub(super) fn delete_stale_guests(connection: &Connection, before_ms: i64) -> Result<StoreReply, Failure> {
-    const DELETE: &str = "DELETE FROM player WHERE user IN (
-        SELECT p.user FROM player p WHERE p.user >= ?1 AND p.written_ms <= ?2
-        AND (p.owner IS NULL OR p.region_epoch < (SELECT epoch FROM region r WHERE r.region = p.region))
-        AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.user = p.user)
-        ORDER BY p.user LIMIT ?3)";
-    let done = query(connection, DELETE)
-        .number(GUEST_USER_FIRST)
-        .bind(before_ms)
-        .bind(BATCH_ROWS_MAX as i64)
-        .run()?;
-    Ok(StoreReply::Deleted(done as u64))
 }

@@ -7,12 +7,23 @@ use super::fault::Failure;
 use super::players::{self, Moment, Standing};
 use super::savepoint::{Step, all_or_nothing};
 use super::statement::query;
+use crate::StoreReply;
 use crate::holding::HoldingChange;
 use crate::reply::CommitOutcome;
 use crate::request::DurableCommit;
 use crate::row::PlayerSave;
 
-pub(super) fn commit(
+pub(super) fn commit_all(
+    connection: &Connection,
+    owner: NodeNumber,
+    commits: &[DurableCommit],
+    at: Moment,
+) -> Result<StoreReply, Failure> {
+    let committed = commits.iter().map(|one| commit(connection, owner, one, at));
+    committed.collect::<Result<_, _>>().map(StoreReply::Committed)
+}
+
+fn commit(
     connection: &Connection,
     owner: NodeNumber,
     commit: &DurableCommit,

@@ -7,19 +7,26 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::ids::ClusterId;
+use protocol::ids::{ClusterId, NodeNumber, WorldId};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault;
+use super::standing::Mismatch;
 use super::statement::query;
 use super::writer_lock::{NoTurn, WriterLock};
+use super::{fault, place};
 use crate::StoreError;
+use crate::mark::MarkError;
 
 /// What brought the tables to where they are, in order. Only ever added to.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_ground.sql"),
     include_str!("../../migrations/sqlite/0002_cluster_id.sql"),
     include_str!("../../migrations/sqlite/0003_seeded.sql"),
+    include_str!("../../migrations/sqlite/0004_world.sql"),
+    include_str!("../../migrations/sqlite/0005_progress.sql"),
+    include_str!("../../migrations/sqlite/0006_holder.sql"),
+    include_str!("../../migrations/sqlite/0007_session_age.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.
@@ -30,6 +37,8 @@ const OPENING_WITHIN: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all that there are.
 const STATEMENTS_KEPT: usize = 64;
+/// A log of so many pages is merged by whoever commits; before that a keeper does, beside everybody's work.
+const LOG_PAGES_MAX: i64 = 4_096;
 
 /// The statement that marks a file as ours. It writes whether or not the mark is there.
 pub(super) fn mark() -> String {
@@ -71,6 +80,30 @@ pub enum OpenCause {
     /// A database that no store has made.
     #[error("this is a database of something else; name another file with `store.path`")]
     NotAStore,
+    /// No file that lasts and that other processes can open.
+    #[error("this is {0}; name a file on a local disk with `store.path`")]
+    NotAFile(&'static str),
+    /// A process of the same node is there already.
+    #[error(
+        "another process of node {0} works on it: end that one first; where it is not this node, one has a copy of the other's data directory and needs papers of its own"
+    )]
+    NodeRuns(NodeNumber),
+    /// Nobody knows what the node remembers.
+    #[error("{0}; to take this store as it is, start with --accept-store")]
+    Mark(#[from] MarkError),
+    /// It is not the store that the node remembers.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// A node has to bring its tables up to date first.
+    #[error(
+        "its schema version is {found}, and this program works with {known}: start a node on it once, which brings it up to date"
+    )]
+    OlderSchema {
+        /// Version in the file.
+        found: i64,
+        /// Version of this program.
+        known: i64,
+    },
     /// The store of another cluster: its epochs mean nothing here, and ours would break it.
     #[error(
         "this is the store of another cluster; name this cluster's with `store.path`, or a new file to begin anew"
@@ -79,23 +112,24 @@ pub enum OpenCause {
 }
 
 /// Opens the file and brings its tables up to date: the lock to write it, and a connection.
-pub(super) fn open(path: &Path) -> Result<(WriterLock, Connection), OpenError> {
-    connect(path).map_err(|cause| OpenError {
-        path: path.to_owned(),
-        cause,
-    })
-}
-
-fn connect(path: &Path) -> Result<(WriterLock, Connection), OpenCause> {
-    create_private(path)?;
+/// `first` looks at it before anything is done, and `last` has a word afterwards, both while nobody else writes.
+pub(super) fn open<T>(
+    path: &Path,
+    first: impl FnOnce() -> Result<T, OpenCause>,
+    last: impl FnOnce(&Connection, T) -> Result<(), OpenCause>,
+) -> Result<(WriterLock, Connection), OpenCause> {
+    place::check(path)?;
     let mut lock = WriterLock::open(path)?;
     // Several processes start at once, and migrations are not safe against each other.
     let turn = lock.wait(OPENING_WITHIN).map_err(|error| match error {
         NoTurn::TooLong => OpenCause::Store(fault::held_too_long()),
         NoTurn::File(error) => OpenCause::File(error),
     })?;
+    let found = first()?;
+    create_private(path)?;
     let writer = before_commit(to_write(path))?;
     prepare(&writer)?;
+    last(&writer, found)?;
     drop(turn);
     Ok((lock, writer))
 }
@@ -105,6 +139,14 @@ pub(super) fn to_write(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
+    Ok(connection)
+}
+
+/// A connection of its own to look, which leaves the log as it is, also when it is closed last.
+pub(super) fn to_look(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
@@ -122,7 +164,7 @@ fn connection(path: &Path, how: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 /// SQLite gives its other files the permissions of this one.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
     OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -142,7 +184,7 @@ fn prepare(writer: &Connection) -> Result<(), OpenCause> {
 }
 
 /// Whether somebody else has made this database.
-fn is_foreign(writer: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn is_foreign(writer: &Connection) -> rusqlite::Result<bool> {
     const TABLES: &str =
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let tables: i64 = query(writer, TABLES).one(|row| row.take())?;
@@ -150,8 +192,28 @@ fn is_foreign(writer: &Connection) -> rusqlite::Result<bool> {
     Ok(mark != APPLICATION_ID && (tables > 0 || mark != 0))
 }
 
+/// How many migrations the file has seen.
+pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Refuses the tables of a newer program, and those that lack what can be looked at.
+pub(super) fn is_current(connection: &Connection) -> Result<(), OpenCause> {
+    let (found, known) = (
+        before_commit(schema_version(connection))?,
+        MIGRATIONS.len() as i64,
+    );
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known }.into());
+    }
+    if found < known {
+        return Err(OpenCause::OlderSchema { found, known });
+    }
+    Ok(())
+}
+
 fn migrate(writer: &Connection) -> Result<(), StoreError> {
-    let found: i64 = before_commit(writer.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+    let found = before_commit(schema_version(writer))?;
     let known = MIGRATIONS.len() as i64;
     let missing = usize::try_from(found)
         .ok()
@@ -178,6 +240,14 @@ pub(super) fn claim(writer: &Connection, cluster: ClusterId) -> Result<(), OpenC
     (id == cluster.0).then_some(()).ok_or(OpenCause::OtherCluster)
 }
 
-fn before_commit<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
+/// Which world it holds.
+pub(super) fn world(connection: &Connection) -> Result<WorldId, StoreError> {
+    let id = query(connection, "SELECT world_id FROM cluster").one(|row| row.take::<Vec<u8>>());
+    let id = <[u8; 16]>::try_from(before_commit(id)?);
+    id.map(WorldId)
+        .map_err(|_| StoreError::Corrupt("the id of the world is missing".to_owned()))
+}
+
+pub(super) fn before_commit<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
     result.map_err(|error| fault::before_commit(&error))
 }

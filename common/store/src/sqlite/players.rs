@@ -276,7 +276,17 @@ pub(super) fn write_newer(
     Ok(done == 1)
 }
 
-pub(super) fn save(
+pub(super) fn save_all(
+    connection: &Connection,
+    owner: NodeNumber,
+    saves: &[PlayerSave],
+    at: Moment,
+) -> Result<StoreReply, Failure> {
+    let saved = saves.iter().map(|one| save(connection, owner, one, at));
+    saved.collect::<Result<_, _>>().map(StoreReply::Saved)
+}
+
+fn save(
     connection: &Connection,
     owner: NodeNumber,
     save: &PlayerSave,

@@ -4,7 +4,6 @@
 //! Waiting for a file lock has no time-out, so a thread of its own waits where somebody else has it. When it gets the
 //! lock too late, it lets go of it at once.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,6 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::place;
 
 /// One process's place in the queue for one store. Locks of two openings exclude each other, within a process too.
 #[derive(Debug)]
@@ -57,14 +58,12 @@ pub(super) enum NoTurn {
 impl WriterLock {
     /// The lock of the store at `path`: a file of that name with `.lock` at its end, private to its user.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut name = OsString::from(path);
-        name.push(".lock");
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(name)?;
+            .open(place::beside(path, ".lock"))?;
         let shared = Shared {
             file,
             state: Mutex::default(),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use protocol::ids::*;
-use store::request::DurableCommit;
+use store::request::{DurableCommit, ForgottenGuest};
 use store::*;
 
 use crate::scene::*;
@@ -71,7 +71,7 @@ impl Draw {
                 save: self.save(step),
             },
             12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
-            12 if self.version == 1 => StoreRequest::DeleteStaleGuests { idle_ms: 0 },
+            12 if self.version == 1 => self.forgetting(),
             12 => StoreRequest::RaiseSession { user },
             _ if self.version == 0 => StoreRequest::ReadService {
                 region: self.region(),
@@ -108,6 +108,24 @@ impl Draw {
                 user,
                 serving,
                 expected: save.owner_epoch,
+            },
+        }
+    }
+
+    fn forgetting(self) -> StoreRequest {
+        let after = (self.user > 1).then(|| self.user());
+        match self.session {
+            0 => StoreRequest::StaleGuests { idle_ms: 0, after },
+            1 => StoreRequest::ForgetSessions { idle_ms: 0, after },
+            _ => StoreRequest::ForgetGuests {
+                serving: self.serving(),
+                idle_ms: 0,
+                guests: vec![ForgottenGuest {
+                    user: self.user(),
+                    owner_epoch: OwnerEpoch(1 << 48 | u64::from(self.epoch + 1)),
+                    x: 0.5,
+                    y: 0.25,
+                }],
             },
         }
     }

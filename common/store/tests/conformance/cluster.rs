@@ -120,43 +120,33 @@ pub(crate) fn sessions_and_guests_count_up(scene: &Scene) {
     );
 }
 
-pub(crate) fn stale_guests_go_and_nobody_else(scene: &Scene) {
-    let west = scene.serve(A, WEST);
-    scene.seed(1);
-    let guest = |number: u64| UserId((1 << 40) + number);
-    for user in [ANN, guest(1), guest(2), guest(3)] {
-        let row = scene.spawn(user, west);
-        if user == guest(2) {
-            let take = HoldingChange::Take {
-                holding: 0,
-                region: WEST,
-            };
-            assert_eq!(scene.commit(A, save(&row, 2), &[take]), CommitOutcome::Applied);
-        }
-        if user != guest(3) {
-            scene.ask(StoreRequest::Release {
-                owner: A,
-                save: save(&row, 2),
-            });
-        }
-    }
-    let delete = |idle_ms| StoreRequest::DeleteStaleGuests { idle_ms };
+pub(crate) fn a_holder_is_told_with_the_starts_of_its_node(scene: &Scene) {
+    let holder = || scene.ask(StoreRequest::ReadHolder { region: WEST });
+    assert_eq!(holder(), StoreReply::Holder(None));
+    scene.ask(StoreRequest::StartNode { node: A });
+    let service = scene.serve(A, WEST);
+    let since = |since, newest| {
+        StoreReply::Holder(Some(RegionHolder {
+            service,
+            since: Incarnation(since),
+            newest: Incarnation(newest),
+        }))
+    };
+    assert_eq!(holder(), since(1, 1));
+    scene.ask(StoreRequest::StartNode { node: B });
+    assert_eq!(holder(), since(1, 1));
+    scene.ask(StoreRequest::StartNode { node: A });
+    assert_eq!(holder(), since(1, 2), "the process that served has ended");
+    let service = scene.serve(B, WEST);
+    let StoreReply::Holder(Some(holder)) = holder() else {
+        panic!()
+    };
     assert_eq!(
-        scene.ask(delete(3_600_000)),
-        StoreReply::Deleted(0),
-        "nobody is that old"
+        (holder.service, holder.since, holder.newest),
+        (service, Incarnation(1), Incarnation(1))
     );
-    assert_eq!(
-        scene.ask(delete(0)),
-        StoreReply::Deleted(1),
-        "one is owned, one holds a gem, one is no guest"
-    );
-    assert_eq!(scene.load(guest(1)), None);
-    scene.serve(A, WEST);
-    assert_eq!(
-        scene.ask(delete(0)),
-        StoreReply::Deleted(1),
-        "the owner of this one was restarted"
-    );
-    assert_eq!(scene.load(guest(3)), None);
+}
+
+pub(crate) fn all_who_share_a_store_see_one_identity(scene: &Scene) {
+    assert_eq!(scene.store.identity(), scene.other.identity());
 }

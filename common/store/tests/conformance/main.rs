@@ -6,6 +6,7 @@
 mod alike;
 mod cluster;
 mod durable;
+mod guests;
 mod ownership;
 mod races;
 mod saves;
@@ -33,7 +34,13 @@ conformance! {
         the_newest_service_of_a_region_can_be_read,
         a_raised_generation_lifts_every_kind_of_epoch,
         sessions_and_guests_count_up,
-        stale_guests_go_and_nobody_else;
+        a_holder_is_told_with_the_starts_of_its_node,
+        all_who_share_a_store_see_one_identity;
+    guests:
+        stale_guests_go_with_their_sessions_and_nobody_else,
+        what_a_forgotten_guest_holds_lies_on_the_ground_and_the_sum_stays,
+        portions_of_guests_and_of_holdings_are_bounded_and_end,
+        sessions_of_guests_that_never_came_are_forgotten;
     ownership:
         a_player_is_inserted_once_and_only_by_who_serves_its_region,
         activation_needs_the_expected_epoch_the_current_service_and_no_newer_session,

@@ -1,11 +1,12 @@
 //! Joins, resumes, goodbyes.
 
 use prost::Message as _;
-use protocol::ids::{CommandNumber, RegionNumber, UserId};
+use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
 use protocol::{Code, demo};
+use store::{Holder, Holding};
 
 use super::super::*;
 use super::bot::Bot;
@@ -80,6 +81,57 @@ fn a_join_at_the_wrong_server_hears_where_to_go() {
     scene.input(A, RegionInput::Join(PROXY, join(south_east.unwrap(), 1, 1)));
     scene.settle();
     assert_eq!(scene.take_heard(elsewhere), [(4, 4)]);
+}
+
+#[test]
+fn who_serves_a_region_has_its_players_whatever_node_their_rows_name() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let before = scene.row(bot.user);
+    // The map has changed while all were down: another server has the region, and nobody has told the row.
+    scene.stop(A);
+    scene.topology = world([2, 2, 3, 4]);
+    scene.start(A);
+    scene.link_all();
+    assert_eq!(scene.row(bot.user).owner, Some(NodeNumber(1)));
+    scene.heard.clear();
+    scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    assert_eq!(scene.take_heard(joined).len(), 1);
+    let after = scene.row(bot.user);
+    assert_eq!((after.owner, after.entity), (Some(NodeNumber(2)), before.entity));
+    assert_eq!(scene.assert_owned_once(bot.user), A);
+}
+
+#[test]
+fn holdings_of_who_is_forgotten_lie_here_once_and_can_be_taken() {
+    let mut scene = Scene::four();
+    let before = scene.regions[&A].state.ground.holdings().len();
+    let fallen = Holding {
+        id: 9_999_999,
+        kind: 1,
+        holder: Holder::Ground {
+            region: A,
+            x: 20.0,
+            y: 20.0,
+        },
+    };
+    let elsewhere = Holding {
+        id: 9_999_998,
+        holder: Holder::Ground {
+            region: B,
+            x: 20.0,
+            y: 20.0,
+        },
+        ..fallen
+    };
+    for _ in 0..2 {
+        scene.input(A, RegionInput::Fallen(vec![fallen, elsewhere]));
+        scene.settle();
+    }
+    let ground = &scene.regions[&A].state.ground;
+    assert_eq!(ground.holdings().len(), before + 1);
+    assert!(ground.has(fallen.id) && !ground.has(elsewhere.id));
 }
 
 #[test]

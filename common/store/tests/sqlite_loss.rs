@@ -1,0 +1,361 @@
+//! Files that were lost, exchanged or set back: what a node remembers outside of its store shows it, and what is refused
+//! stays as it was found.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use protocol::ids::*;
+use store::mark::{MARK_FILE, StoreMark};
+use store::sqlite::{Accept, Membership, SqliteStore, backup};
+use store::*;
+use tempfile::TempDir;
+
+const CLUSTER: ClusterId = ClusterId([1; 16]);
+const A: NodeNumber = NodeNumber(1);
+const B: NodeNumber = NodeNumber(2);
+
+/// A machine's folder: a store, and the data directories of its nodes.
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for node in [A, B] {
+            fs::create_dir(dir.path().join(node.to_string())).unwrap();
+        }
+        Self(dir)
+    }
+
+    /// What a machine has after all its processes were killed: the files as they are now.
+    fn killed(&self) -> Self {
+        let copy = Self::new();
+        for (path, bytes) in self.files() {
+            fs::write(copy.0.path().join(path), bytes).unwrap();
+        }
+        copy
+    }
+
+    /// The store's own files and the marks, by path; a log without content is none.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let own = ["store", "store-wal"].map(PathBuf::from);
+        let marks = [A, B].map(|node| Path::new(&node.to_string()).join(MARK_FILE));
+        let read = |path: PathBuf| Some((path.clone(), fs::read(self.0.path().join(path)).ok()?));
+        let all = own.into_iter().chain(marks).filter_map(read);
+        all.filter(|(_, bytes)| !bytes.is_empty()).collect()
+    }
+
+    fn store(&self) -> PathBuf {
+        self.0.path().join("store")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.path().join("store-wal")
+    }
+
+    fn data(&self, node: NodeNumber) -> PathBuf {
+        self.0.path().join(node.to_string())
+    }
+
+    fn mark(&self, node: NodeNumber) -> Option<StoreMark> {
+        StoreMark::read(&self.data(node)).unwrap()
+    }
+
+    fn open(&self, node: NodeNumber, accept: Accept) -> Result<SqliteStore, String> {
+        let data = self.data(node);
+        let member = Membership {
+            cluster: CLUSTER,
+            node,
+            data: &data,
+            accept,
+        };
+        SqliteStore::open_as(&self.store(), &member).map_err(|error| error.to_string())
+    }
+
+    fn start(&self, node: NodeNumber) -> SqliteStore {
+        self.open(node, Accept::Remembered).unwrap()
+    }
+
+    /// Why a node does not start here; nothing is changed by its trying.
+    fn refusal(&self, node: NodeNumber) -> String {
+        let before = self.files();
+        let refused = self.open(node, Accept::Remembered).unwrap_err();
+        assert!(
+            self.files() == before,
+            "what is refused stays as it was: {refused}"
+        );
+        refused
+    }
+}
+
+fn guest(store: &SqliteStore) -> u64 {
+    match store.execute(&[StoreRequest::NextGuest]).remove(0) {
+        Ok(StoreReply::Guest(user)) => user.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn generation(store: &SqliteStore) -> StoreReply {
+    store.execute(&[StoreRequest::StoreGeneration]).remove(0).unwrap()
+}
+
+#[test]
+fn after_a_kill_everything_is_there_and_a_node_goes_on() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let first = guest(&store);
+    let killed = machine.killed();
+    let again = killed.start(A);
+    assert_eq!(guest(&again), first + 1);
+    assert!(killed.mark(A).unwrap().progress > machine.mark(A).unwrap().progress);
+    again.close();
+    let again = killed.start(A);
+    assert_eq!(guest(&again), first + 2, "nor after an end as it should be");
+    assert_eq!(generation(&again), StoreReply::StoreGeneration(1));
+}
+
+#[test]
+fn a_lost_or_emptied_log_is_noticed_though_it_held_nothing_but_the_last_moments() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    guest(&store);
+    let (lost, emptied) = (machine.killed(), machine.killed());
+    fs::remove_file(lost.log()).unwrap();
+    fs::write(emptied.log(), "").unwrap();
+    for machine in [&lost, &emptied] {
+        let refused = machine.refusal(A);
+        assert!(
+            refused.contains("older state of world") && refused.contains("--accept-store"),
+            "{refused}"
+        );
+    }
+    let insisted = lost.open(A, Accept::Whatever).unwrap();
+    assert_eq!(
+        generation(&insisted),
+        StoreReply::StoreGeneration(2),
+        "what was given out since may have reached somebody"
+    );
+    insisted.close();
+    lost.start(A).close();
+}
+
+#[test]
+fn a_log_of_another_time_is_noticed_before_it_is_merged() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    guest(&store);
+    let old_log = fs::read(machine.log()).unwrap();
+    for _ in 0..50 {
+        guest(&store);
+    }
+    // Another node's start makes a round: what was in the log is in the file now.
+    let other = machine.start(B);
+    guest(&store);
+    let mixed = machine.killed();
+    fs::write(mixed.log(), old_log).unwrap();
+    let refused = mixed.refusal(B);
+    assert!(refused.contains("older state of world"), "{refused}");
+    drop(other);
+}
+
+#[test]
+fn a_store_that_is_gone_is_not_begun_anew_without_a_word() {
+    let machine = Machine::new();
+    machine.start(A).close();
+    let world = machine.mark(A).unwrap().world;
+    let (gone, header) = (machine.killed(), machine.killed());
+    fs::remove_file(gone.store()).unwrap();
+    let refused = gone.refusal(A);
+    assert!(
+        refused.contains("no world in it") && refused.contains(&world.to_string()),
+        "{refused}"
+    );
+    assert!(!gone.store().exists());
+    // What a copy of a young world's file alone was: a header and nothing else.
+    fs::remove_file(header.store()).unwrap();
+    let fresh = rusqlite::Connection::open(header.store()).unwrap();
+    fresh.pragma_update(None, "journal_mode", "wal").unwrap();
+    drop(fresh);
+    let refused = header.refusal(A);
+    assert!(refused.contains("no world in it"), "{refused}");
+
+    let begun = gone.open(A, Accept::Whatever).unwrap();
+    assert_ne!(begun.identity().world, world);
+    begun.close();
+    gone.start(A).close();
+}
+
+#[test]
+fn another_world_is_refused_until_somebody_insists() {
+    let (ours, theirs) = (Machine::new(), Machine::new());
+    ours.start(A).close();
+    let world = theirs.start(B).identity().world;
+    fs::copy(theirs.store(), ours.store()).unwrap();
+    let _ = fs::remove_file(ours.log());
+    let refused = ours.refusal(A);
+    assert!(refused.contains(&format!("it holds world {world}")), "{refused}");
+    let gone_over = ours.open(A, Accept::Whatever).unwrap();
+    assert_eq!(gone_over.identity().world, world);
+    assert_eq!(generation(&gone_over), StoreReply::StoreGeneration(1));
+}
+
+#[test]
+fn a_damaged_mark_is_told_and_can_be_insisted_on() {
+    let machine = Machine::new();
+    machine.start(A).close();
+    fs::write(machine.data(A).join(MARK_FILE), "scratched").unwrap();
+    let refused = machine.refusal(A);
+    assert!(refused.contains("store.mark is damaged"), "{refused}");
+    machine.open(A, Accept::Whatever).unwrap().close();
+    assert!(machine.mark(A).is_some());
+}
+
+#[test]
+fn a_second_process_of_a_node_is_refused_and_other_nodes_are_not() {
+    let machine = Machine::new();
+    let first = machine.start(A);
+    let refused = machine.refusal(A);
+    assert!(
+        refused.contains("another process of node 1 works on it"),
+        "{refused}"
+    );
+    let other = machine.start(B);
+    assert_eq!(SqliteStore::nodes_at(&machine.store()).unwrap(), [A, B]);
+    first.close();
+    assert_eq!(SqliteStore::nodes_at(&machine.store()).unwrap(), [B]);
+    machine.start(A).close();
+    drop(other);
+}
+
+#[test]
+fn a_long_log_is_merged_while_the_store_is_used() {
+    const HOLDINGS: u64 = 20_000;
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let holding = |id| Holding {
+        id,
+        kind: 1,
+        holder: Holder::User(UserId(id)),
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let file_bytes = || fs::metadata(machine.store()).unwrap().len();
+    let before = machine.mark(A).unwrap().progress;
+    for region in 0.. {
+        let seed = StoreRequest::SeedHoldings {
+            region: RegionNumber(region),
+            seed: 1,
+            holdings: (0..HOLDINGS)
+                .map(|id| holding(u64::from(region) << 32 | id))
+                .collect(),
+        };
+        store.execute(&[seed]).remove(0).unwrap();
+        if fs::metadata(machine.log()).unwrap().len() > 5 << 20 {
+            break;
+        }
+    }
+    while file_bytes() < 4 << 20 {
+        assert!(Instant::now() < deadline, "the log was not merged");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    while machine.mark(A).unwrap().progress == before {
+        assert!(Instant::now() < deadline, "it was not noted how far the store is");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_backup_of_a_running_store_is_whole_and_replaces_nothing() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let first = guest(&store);
+    let to = machine.0.path().join("backup");
+    let made = backup::backup(&machine.store(), &to).unwrap();
+    assert_eq!(made.world, store.identity().world);
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+    guest(&store);
+    let again = backup::backup(&machine.store(), &to).unwrap_err().to_string();
+    assert!(again.contains("replaces nothing"), "{again}");
+    let looked = backup::check(&machine.store()).unwrap();
+    assert_eq!((looked.nodes, looked.complaints), (vec![A], Vec::new()));
+    assert_eq!(looked.cluster, Some(CLUSTER));
+    let copy = SqliteStore::open(&to).unwrap();
+    assert_eq!(guest(&copy), first + 1);
+    assert!(!machine.0.path().join("backup.part").exists());
+}
+
+#[test]
+fn a_restored_backup_counts_on_above_everything_and_every_node_takes_it() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let other = machine.start(B);
+    let serve = StoreRequest::ServeRegion {
+        region: RegionNumber(1),
+        node: A,
+        after: None,
+    };
+    assert!(store.execute(&[serve]).remove(0).is_ok());
+    let to = machine.0.path().join("backup");
+    backup::backup(&machine.store(), &to).unwrap();
+    let later = guest(&store);
+    let running = backup::restore(&to, &machine.store(), 0).unwrap_err().to_string();
+    assert!(
+        running.contains("nodes work on") && running.contains("1, 2"),
+        "{running}"
+    );
+    store.close();
+    other.close();
+
+    let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
+    assert_eq!(report.generation, 2);
+    assert!(kept.unwrap().exists(), "what was there is not thrown away");
+    let restored = machine.start(A);
+    assert!(guest(&restored) > later, "no number comes twice");
+    let read = StoreRequest::ReadService {
+        region: RegionNumber(1),
+    };
+    assert_eq!(restored.execute(&[read]), [Ok(StoreReply::Service(None))]);
+    machine.start(B).close();
+    restored.close();
+
+    // The same backup once more: not the same numbers once more.
+    let (report, _) = backup::restore(&to, &machine.store(), 0).unwrap();
+    assert_eq!(report.generation, 3);
+    machine.start(A).close();
+    fs::remove_file(machine.store()).unwrap();
+    // Nothing is left to tell how far it was, but the nodes' marks.
+    let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
+    assert_eq!((report.generation, kept), (2, None));
+    let refused = machine.refusal(A);
+    assert!(
+        refused.contains("1 restore(s)") && refused.contains("--above 3"),
+        "{refused}"
+    );
+    let (report, _) = backup::restore(&to, &machine.store(), 3).unwrap();
+    assert_eq!(report.generation, 4);
+    machine.start(A).close();
+}
+
+#[test]
+fn a_damaged_backup_is_not_put_in_place() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let to = machine.0.path().join("backup");
+    backup::backup(&machine.store(), &to).unwrap();
+    store.close();
+    let mut bytes = fs::read(&to).unwrap();
+    bytes[4_096..8_192].fill(0x5a);
+    fs::write(&to, bytes).unwrap();
+    let before = machine.files();
+    let refused = backup::restore(&to, &machine.store(), 0).unwrap_err().to_string();
+    assert!(refused.contains("damaged"), "{refused}");
+    assert!(machine.files() == before);
+    let (ours, theirs) = (machine, Machine::new());
+    theirs.start(B).close();
+    let other = backup::restore(&theirs.store(), &ours.store(), 0)
+        .unwrap_err()
+        .to_string();
+    assert!(other.contains("the store holds world"), "{other}");
+}

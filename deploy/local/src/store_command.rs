@@ -1,0 +1,102 @@
+//! `regionmesh store`: backup, check and restore of the store's file.
+
+use crate::command_line::{CheckStoreArguments, StoreCommand};
+use node::life::Exit;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::sqlite::backup::{self, BackupError, StoreReport};
+
+pub(crate) fn run(command: &StoreCommand) -> ExitCode {
+    let said = match command {
+        StoreCommand::Backup(arguments) => backup::backup(&arguments.store, &arguments.to)
+            .map(|report| format!("{}: backup of {}\n", arguments.to.display(), describe(&report)))
+            .map_err(|error| refusal(&error)),
+        StoreCommand::Check(arguments) => check(arguments),
+        StoreCommand::Restore(arguments) => {
+            backup::restore(&arguments.backup, &arguments.store, arguments.above)
+                .map(|(report, kept)| restored(&arguments.store, &report, kept.as_deref()))
+                .map_err(|error| refusal(&error))
+        }
+    };
+    let (exit, written) = match said {
+        Ok(text) => (Exit::Ok, std::io::stdout().write_all(text.as_bytes())),
+        Err((exit, text)) => (exit, writeln!(std::io::stderr(), "error: {text}")),
+    };
+    // Whoever closed the stream does not want to know.
+    let _ = written;
+    exit.into()
+}
+
+fn check(arguments: &CheckStoreArguments) -> Result<String, (Exit, String)> {
+    let report = backup::check(&arguments.file).map_err(|error| (Exit::BadInput, error.to_string()))?;
+    let text = format!("{}: {}\n", arguments.file.display(), describe(&report));
+    if report.complaints.is_empty() {
+        return Ok(text);
+    }
+    let complaints = report.complaints.join("\n  ");
+    Err((
+        Exit::Failed,
+        format!(
+            "{text}  {complaints}\nThe store is damaged: end the nodes, and restore a backup with `regionmesh store restore`"
+        ),
+    ))
+}
+
+fn restored(store: &Path, report: &StoreReport, kept: Option<&Path>) -> String {
+    let mut text = format!("{}: {}\n", store.display(), describe(report));
+    if let Some(kept) = kept {
+        let _ = writeln!(
+            text,
+            "What was there is kept in {} until you delete it.",
+            kept.display()
+        );
+    }
+    text
+}
+
+fn refusal(error: &BackupError) -> (Exit, String) {
+    let exit = match error {
+        BackupError::Damaged { .. } => Exit::Failed,
+        _ => Exit::BadInput,
+    };
+    (exit, error.to_string())
+}
+
+fn describe(report: &StoreReport) -> String {
+    let nobody = || "nobody".to_owned();
+    let nodes: Vec<String> = report.nodes.iter().map(ToString::to_string).collect();
+    format!(
+        "world {} of cluster {}, generation {}, progress {} ({}); {} players, {} of them guests; {} holdings held, {} on the ground; \
+         in use by {}",
+        report.world,
+        report.cluster.map_or_else(nobody, |cluster| cluster.to_string()),
+        report.generation,
+        report.progress,
+        age(report.progress_ms),
+        report.players,
+        report.guests,
+        report.held,
+        report.on_ground,
+        list_or(&nodes, "nobody"),
+    )
+}
+
+fn list_or(names: &[String], nobody: &str) -> impl Display {
+    if names.is_empty() {
+        nobody.to_owned()
+    } else {
+        format!("nodes {}", names.join(", "))
+    }
+}
+
+fn age(at_ms: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    match at_ms {
+        0 => "never".to_owned(),
+        at_ms => format!("{} s ago", now_ms.saturating_sub(at_ms) / 1000),
+    }
+}
