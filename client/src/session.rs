@@ -71,7 +71,7 @@ impl Session {
     ) -> Result<(Self, Established), ConnectionError> {
         let key = ClientKey::generate(&mut OsEntropy);
         let clock = Monotonic::default();
-        let mut failed = ConnectionError::TimedOut;
+        let mut failed = None;
         for &proxy in &options.proxies {
             let dial = Dial {
                 proxy,
@@ -101,10 +101,10 @@ impl Session {
                 }
                 // What is for good is the same everywhere.
                 Err(error) if !worth_another(&error) => return Err(error),
-                Err(error) => failed = error,
+                Err(error) => failed = Some(more_telling(failed, error)),
             }
         }
-        Err(failed)
+        Err(failed.unwrap_or(ConnectionError::TimedOut))
     }
 
     /// The connection is lost: decides whether the session goes on, and brings it to another proxy if so.
@@ -150,9 +150,10 @@ impl Session {
                 Ok(established) => {
                     self.proxy = proxy;
                     self.ticket = established.welcome.ticket;
+                    self.user = established.welcome.user;
                     return Ok(established);
                 }
-                Err(error) if worth_another(&error) => failed = Some(hopeful(failed, error)),
+                Err(error) if worth_another(&error) => failed = Some(more_telling(failed, error)),
                 Err(error) => return Err(error),
             }
         }
@@ -198,11 +199,17 @@ impl Session {
     }
 }
 
-/// Of two proxies' failures the one that another try may mend: only when no proxy has good papers is waiting in vain.
-fn hopeful(before: Option<ConnectionError>, error: ConnectionError) -> ConnectionError {
+/// Of two proxies that did not let the player in, the word of the one that said why; expired papers count least, since
+/// only when no proxy has good ones is waiting in vain.
+fn more_telling(before: Option<ConnectionError>, now: ConnectionError) -> ConnectionError {
+    let weight = |error: &ConnectionError| match error.code() {
+        Some(_) => 2,
+        None if error.is_about_papers() => 0,
+        None => 1,
+    };
     match before {
-        Some(before) if error.is_about_papers() => before,
-        _ => error,
+        Some(before) if weight(&before) > weight(&now) => before,
+        _ => now,
     }
 }
 
@@ -265,10 +272,24 @@ mod tests {
             "the handshake failed: the proxy's role voucher: the voucher is expired; \
              set this machine's clock if it is wrong, or have the operator issue the proxy new papers"
         );
-        assert!(hopeful(Some(expired()), expired()).is_about_papers());
-        assert!(!hopeful(Some(ConnectionError::TimedOut), expired()).is_about_papers());
-        assert!(!hopeful(Some(expired()), ConnectionError::TimedOut).is_about_papers());
+        assert!(more_telling(Some(expired()), expired()).is_about_papers());
+        assert!(!more_telling(Some(ConnectionError::TimedOut), expired()).is_about_papers());
+        assert!(!more_telling(Some(expired()), ConnectionError::TimedOut).is_about_papers());
         let forged = ConnectionError::from(ClientHandshakeError::ProxySignature);
         assert!(!forged.is_about_papers());
+    }
+
+    #[test]
+    fn a_refusal_says_more_than_silence() {
+        let said = |code: Code| ConnectionError::Closed(code.into());
+        let silence = || ConnectionError::TimedOut;
+        for (before, now, code) in [
+            (silence(), said(Code::Busy), Some(Code::Busy)),
+            (said(Code::Busy), silence(), Some(Code::Busy)),
+            (said(Code::Busy), said(Code::Full), Some(Code::Full)),
+            (silence(), silence(), None),
+        ] {
+            assert_eq!(more_telling(Some(before), now).code(), code);
+        }
     }
 }

@@ -41,6 +41,7 @@ async fn a_process_serves_counts_and_drains() {
     for field in ["population", "spawned", "despawned", "frozen"] {
         assert!(region[field].is_u64(), "{field} in {region}");
     }
+    assert_eq!(process.ask("GET /census?players=7"), r#"{"players":[]}"#);
     let metrics = process.ask("GET /metrics");
     for metric in [
         "regionmesh_gameserver_tick_seconds_bucket",

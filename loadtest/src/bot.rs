@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use client::{ClientEvent, SnapshotNews, Transport, World};
+use client::{ClientEvent, SnapshotNews, World};
 use protocol::demo::{Event, Input, KIND_GEM, OwnState};
 use protocol::ids::{OwnerEpoch, UserId};
 use rand::SeedableRng as _;
@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use crate::args::Behaviour;
 use crate::ledger::Ledger;
 use crate::places::{Places, Servers};
+use crate::pulse::Pulse;
 use crate::purse::Purse;
 use crate::tally::Tally;
 use crate::trade::{Givers, Order, Surroundings, Trader};
@@ -30,6 +31,8 @@ pub(crate) struct Rules {
     pub(crate) input_period_us: u64,
     pub(crate) command_every_us: u64,
     pub(crate) servers: Servers,
+    /// Whether the bots ask for datagrams.
+    pub(crate) datagrams: bool,
 }
 
 /// What the bots are to do just now.
@@ -76,6 +79,7 @@ struct LastOwn {
 /// One bot.
 pub(crate) struct Bot {
     pub(crate) user: UserId,
+    pub(crate) pulse: Pulse,
     rng: StdRng,
     walker: Option<Walker>,
     trader: Trader,
@@ -84,9 +88,10 @@ pub(crate) struct Bot {
     last: Option<LastOwn>,
     unacked: VecDeque<(u64, u64)>,
     crossings: BTreeMap<(u32, u32), u32>,
-    transport: Option<Transport>,
     open_commands: u64,
     stood_us: Option<u64>,
+    /// What the proxy has said last of how things are.
+    last_notice: Option<String>,
 }
 
 impl Bot {
@@ -96,6 +101,7 @@ impl Bot {
         let trader = Trader::new(rules.command_every_us, now_us, &mut rng);
         Self {
             user,
+            pulse: Pulse::new(index, user, rules.datagrams, now_us),
             rng,
             walker: None,
             trader,
@@ -104,9 +110,9 @@ impl Bot {
             last: None,
             unacked: VecDeque::new(),
             crossings: BTreeMap::new(),
-            transport: None,
             open_commands: 0,
             stood_us: None,
+            last_notice: None,
         }
     }
 
@@ -115,13 +121,19 @@ impl Bot {
         self.walker.as_ref().is_some_and(Walker::is_home)
     }
 
+    /// What the proxy has said since the last time that this was asked.
+    pub(crate) fn take_notice(&mut self) -> Option<String> {
+        self.last_notice.take()
+    }
+
     /// Whether it is in the world.
     pub(crate) fn is_up(&self) -> bool {
         self.last.is_some()
     }
 
     /// A new measurement begins: what came before does not count.
-    pub(crate) fn begin_measuring(&mut self) {
+    pub(crate) fn begin_measuring(&mut self, now_us: u64) {
+        self.pulse.begin_measuring(now_us);
         self.crossings.clear();
         self.purse.begin_measuring();
     }
@@ -139,18 +151,18 @@ impl Bot {
                     return self.purse.handle(&event);
                 }
             }
-            ClientEvent::Transport(now) => {
-                let fell_back = self.transport == Some(Transport::Udp) && *now == Transport::Tcp;
-                tally.udp_fallbacks += u64::from(fell_back);
-                self.transport = Some(*now);
-            }
+            ClientEvent::Transport(now) => self.pulse.transport(*now, tally),
             ClientEvent::Resumed { .. } => {
                 tally.resumes += 1;
-                // The new connection begins without datagrams; that is no fall-back.
-                self.transport = None;
+                self.pulse.resumed(now_us);
             }
-            ClientEvent::Notice(..) => tally.notices += 1,
-            ClientEvent::Playing { .. } => {}
+            ClientEvent::Notice(_, text) => {
+                tally.notices += 1;
+                self.last_notice = Some(text.clone());
+            }
+            ClientEvent::Playing {
+                region, owner_epoch, ..
+            } => self.pulse.playing(region.0, *owner_epoch, tally),
         }
         false
     }
@@ -171,10 +183,11 @@ impl Bot {
         };
         tally.own_states += 1;
         tally.own_states_moving += u64::from(own.walk.speed > 0);
+        let gap_us = self.pulse.own_state(own.region.0, now_us, tally);
         if let Some(last) = self.last {
-            let gap_us = now_us.saturating_sub(last.at_us);
-            tally.own_gap_us.record(gap_us);
-            if last.epoch != news.owner_epoch {
+            if let Some(gap_us) = gap_us
+                && last.epoch != news.owner_epoch
+            {
                 tally.crossing_gap_us.record(gap_us);
             }
             if last.own.region != own.region {
@@ -294,6 +307,7 @@ mod tests {
             input_period_us: 50 * MS,
             command_every_us: 0,
             servers: Servers::new(),
+            datagrams: true,
         }
     }
 
@@ -345,24 +359,8 @@ mod tests {
         assert_eq!(tally.crossing_gap_us.ms(1.0).round(), 120.0);
         let crossings = bot.record(0).crossings;
         assert_eq!(crossings, BTreeMap::from([((1, 2), 1), ((2, 1), 1)]));
-        bot.begin_measuring();
+        bot.begin_measuring(300 * MS);
         assert!(bot.record(0).crossings.is_empty());
-    }
-
-    #[test]
-    fn only_a_fall_back_from_datagrams_counts() {
-        let (mut bot, mut tally) = bot();
-        for (event, fallbacks) in [
-            (ClientEvent::Transport(Transport::Tcp), 0),
-            (ClientEvent::Transport(Transport::Udp), 0),
-            (ClientEvent::Transport(Transport::Tcp), 1),
-            (ClientEvent::Transport(Transport::Udp), 1),
-            (ClientEvent::Resumed { attach_no: 2 }, 1),
-            (ClientEvent::Transport(Transport::Tcp), 1),
-        ] {
-            bot.handle(&event, 0, &mut tally);
-            assert_eq!(tally.udp_fallbacks, fallbacks);
-        }
     }
 
     #[test]

@@ -1,24 +1,33 @@
-//! The cluster's own count, read from the nodes' status pages: who simulates how many, what the store says was
-//! applied for whom, and who holds what.
+//! The cluster's own count, read from the nodes' status pages: who simulates whom, what the store says was applied for
+//! whom, and who holds what. Others may play in the same world: players are asked for by name, and only one's own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use client::{JoinFile, ObservedNode};
 use protocol::ids::UserId;
 use serde::Deserialize;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::http::{self, HttpError};
 use crate::ledger::Applied;
 use crate::places::Servers;
 
 /// Users named in one question.
-const USERS_PER_QUESTION: usize = 500;
+const USERS_PER_QUESTION: usize = 1_000;
+/// How long the first count may fail before it counts as impossible.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two tries of the first one.
+const FIRST_AGAIN: Duration = Duration::from_millis(200);
 
 /// Why there is no census.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CensusError {
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error("{node}: {error}")]
+    Node { node: String, error: Box<CensusError> },
     #[error("{url} gave no status of the expected shape: {error}")]
     Malformed { url: String, error: serde_json::Error },
     #[error("no game server of the cluster answers")]
@@ -42,6 +51,9 @@ pub(crate) struct NodeStatus {
     pub(crate) players: u64,
     #[serde(default)]
     pub(crate) regions: Vec<RegionCount>,
+    /// What keeps it from being ready.
+    #[serde(default)]
+    pub(crate) not_ready: Vec<String>,
 }
 
 /// What a region says of itself.
@@ -69,21 +81,39 @@ pub(crate) struct GemRow {
     pub(crate) region: Option<u32>,
 }
 
+/// Where a player is simulated, or about to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    pub(crate) region: u32,
+    /// Whether nothing of it is under way: no crossing, no join, nothing that the store has not got.
+    pub(crate) is_settled: bool,
+}
+
 /// The whole count.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Census {
     pub(crate) regions: Vec<RegionCount>,
+    /// Servers that show no region.
+    pub(crate) servers_empty: u32,
     pub(crate) gems: Vec<GemRow>,
+    /// Of the users asked for.
     pub(crate) chains: BTreeMap<UserId, Applied>,
+    /// Of the users asked for, those who are simulated; more than one place is a mistake.
+    pub(crate) players: BTreeMap<UserId, Vec<Whereabouts>>,
 }
 
 impl Census {
-    /// Players simulated anywhere.
-    pub(crate) fn players(&self) -> u64 {
+    /// Players simulated anywhere, whoever they are.
+    pub(crate) fn all_players(&self) -> u64 {
         self.regions.iter().map(|region| region.players).sum()
     }
 
-    /// Whether nothing is under way anywhere. Questions to the store don't count: regions read all the time, and whoever
+    /// Whether every server shows what it serves, and every region what lies in it.
+    fn shows_all(&self) -> bool {
+        self.servers_empty == 0 && self.regions.iter().all(|region| region.gems_known)
+    }
+
+    /// Whether nothing is under way anywhere, of nobody. Questions to the store don't count: regions read all the time, and whoever
     /// awaits a write counts as unsaved.
     pub(crate) fn is_quiet(&self) -> bool {
         self.regions.iter().all(|region| {
@@ -95,6 +125,18 @@ impl Census {
 #[derive(Deserialize)]
 struct ChainPage {
     chains: Vec<ChainRow>,
+}
+
+#[derive(Deserialize)]
+struct PlayerPage {
+    players: Vec<PlayerRow>,
+}
+
+#[derive(Deserialize)]
+struct PlayerRow {
+    user: u64,
+    region: u32,
+    settled: bool,
 }
 
 #[derive(Deserialize)]
@@ -130,22 +172,34 @@ impl Observer {
 
     /// The status of every node that answers, under its name in the join file.
     pub(crate) async fn look(&self) -> Vec<NodeStatus> {
-        let mut seen = Vec::new();
+        let mut asked = JoinSet::new();
         for node in &self.nodes {
-            match self.status(node).await {
-                Ok(status) => seen.push(status),
-                Err(error) => tracing::debug!(node = node.name, %error, "no status"),
-            }
+            let node = node.clone();
+            asked.spawn(async move {
+                let answer = status(&node).await;
+                if let Err(error) = &answer {
+                    tracing::debug!(node = node.name, %error, "no status");
+                }
+                answer.ok()
+            });
         }
+        let mut seen: Vec<NodeStatus> = asked.join_all().await.into_iter().flatten().collect();
+        seen.sort_by(|one, other| one.name.cmp(&other.name));
         seen
     }
 
-    async fn status(&self, node: &ObservedNode) -> Result<NodeStatus, CensusError> {
-        let page = http::get(&node.status_url).await?;
-        let mut status: NodeStatus = parse(&node.status_url, &page)?;
-        status.name.clone_from(&node.name);
-        status.role.clone_from(&node.role);
-        Ok(status)
+    /// What nodes say of themselves that keeps players out; empty when all is well with those that answer.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let seen = self.look().await;
+        let silent = self
+            .nodes
+            .iter()
+            .filter(|node| !seen.iter().any(|one| one.name == node.name));
+        let silent = silent.map(|node| format!("{} does not answer", node.name));
+        let unready = seen.iter().filter(|node| !node.not_ready.is_empty());
+        let unready =
+            unready.map(|node| format!("{} is not ready: {}", node.name, node.not_ready.join(", ")));
+        silent.chain(unready).collect()
     }
 
     /// Who serves which region.
@@ -160,31 +214,92 @@ impl Observer {
         regions.collect()
     }
 
-    /// Counts everything; the chains of these users.
+    /// The count before anybody comes. What cannot be counted then would be told when the run is over, and its result lost.
+    /// A server that has just started shows its regions a moment later.
+    ///
+    /// # Errors
+    /// Some node has not answered properly for seconds.
+    pub(crate) async fn first_census(&self) -> Result<Census, CensusError> {
+        let until = Instant::now() + FIRST_PATIENCE;
+        loop {
+            let counted = self.census(&[]).await;
+            let is_whole = counted.as_ref().is_ok_and(Census::shows_all);
+            if is_whole || Instant::now() >= until {
+                return counted;
+            }
+            tokio::time::sleep(FIRST_AGAIN).await;
+        }
+    }
+
+    /// Counts everything; chains and whereabouts of these users.
     pub(crate) async fn census(&self, users: &[UserId]) -> Result<Census, CensusError> {
         let mut census = Census::default();
-        let servers = self.nodes.iter().filter(|node| node.role == "gameserver");
-        let mut answers = None;
-        for node in servers {
-            census.regions.extend(self.status(node).await?.regions);
-            answers = Some(node);
+        let servers = || self.nodes.iter().filter(|node| node.role == "gameserver");
+        for node in servers() {
+            let counted = status(node).await.map_err(|error| error.of(node))?;
+            census.servers_empty += u32::from(counted.regions.is_empty());
+            census.regions.extend(counted.regions);
+            for users in users.chunks(USERS_PER_QUESTION) {
+                let found = players(node, users).await.map_err(|error| error.of(node))?;
+                for row in found {
+                    let at = Whereabouts {
+                        region: row.region,
+                        is_settled: row.settled,
+                    };
+                    census.players.entry(UserId(row.user)).or_default().push(at);
+                }
+            }
         }
         census.regions.sort_by_key(|region| region.region);
-        let base = answers.ok_or(CensusError::Nobody)?;
-        let base = base.status_url.replace("/status", "/census");
-        census.gems = gems(&base).await?;
-        for users in users.chunks(USERS_PER_QUESTION) {
-            let named: Vec<String> = users.iter().map(|user| user.0.to_string()).collect();
-            let url = format!("{base}?chains={}", named.join(","));
-            let page: ChainPage = parse(&base, &http::get(&url).await?)?;
-            let rows = page
-                .chains
-                .into_iter()
-                .filter_map(|row| Some((UserId(row.user), row.applied()?)));
-            census.chains.extend(rows);
-        }
+        let node = servers().next_back().ok_or(CensusError::Nobody)?;
+        let stored = async {
+            let base = census_url(node);
+            let gems = gems(&base).await?;
+            let mut chains = BTreeMap::new();
+            for users in users.chunks(USERS_PER_QUESTION) {
+                let url = format!("{base}?chains={}", named(users));
+                let page: ChainPage = parse(&base, &http::get(&url).await?)?;
+                let rows = page.chains.into_iter();
+                chains.extend(rows.filter_map(|row| Some((UserId(row.user), row.applied()?))));
+            }
+            Ok((gems, chains))
+        };
+        (census.gems, census.chains) = stored.await.map_err(|error: CensusError| error.of(node))?;
         Ok(census)
     }
+}
+
+impl CensusError {
+    fn of(self, node: &ObservedNode) -> Self {
+        Self::Node {
+            node: node.name.clone(),
+            error: Box::new(self),
+        }
+    }
+}
+
+async fn status(node: &ObservedNode) -> Result<NodeStatus, CensusError> {
+    let page = http::get(&node.status_url).await?;
+    let mut status: NodeStatus = parse(&node.status_url, &page)?;
+    status.name.clone_from(&node.name);
+    status.role.clone_from(&node.role);
+    Ok(status)
+}
+
+fn census_url(node: &ObservedNode) -> String {
+    node.status_url.replace("/status", "/census")
+}
+
+fn named(users: &[UserId]) -> String {
+    let named: Vec<String> = users.iter().map(|user| user.0.to_string()).collect();
+    named.join(",")
+}
+
+async fn players(node: &ObservedNode, users: &[UserId]) -> Result<Vec<PlayerRow>, CensusError> {
+    let base = census_url(node);
+    let url = format!("{base}?players={}", named(users));
+    let page: PlayerPage = parse(&base, &http::get(&url).await?)?;
+    Ok(page.players)
 }
 
 async fn gems(base: &str) -> Result<Vec<GemRow>, CensusError> {
@@ -247,6 +362,22 @@ mod tests {
         let chains: ChainPage = parse("u", page.as_bytes()).unwrap();
         assert_eq!(chains.chains[0].applied().unwrap().chain_hash, [15; 32]);
         assert!(parse::<NodeStatus>("u", b"[").is_err());
+    }
+
+    #[test]
+    fn a_server_that_shows_nothing_yet_is_waited_for() {
+        let known = RegionCount {
+            gems_known: true,
+            ..RegionCount::default()
+        };
+        let census = |regions, servers_empty| Census {
+            regions,
+            servers_empty,
+            ..Census::default()
+        };
+        assert!(census(vec![known.clone()], 0).shows_all());
+        assert!(!census(vec![known], 1).shows_all());
+        assert!(!census(vec![RegionCount::default()], 0).shows_all());
     }
 
     #[test]

@@ -12,7 +12,7 @@ const ANSWER_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// As much of a status line is told, characters.
 const STATUS_CHARS_MAX: usize = 80;
 /// How long an answer may take, seconds.
-const DEADLINE_S: u64 = 5;
+const DEADLINE_S: u64 = 2;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -1,17 +1,22 @@
 //! The swarm: any number of bots that play the demo game as clients do, measure what they get, and count whether
 //! anything was lost or doubled. [`run`] is the whole of it; `regionmesh loadtest` and the binary beside it call it.
 
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod absences;
 pub mod args;
 #[cfg(test)]
 mod border_swarm;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod bot;
 mod census;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod count;
 mod http;
 mod join;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod ledger;
 mod logins;
+mod node_watch;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod nodes;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -20,6 +25,8 @@ mod oracle;
 mod places;
 mod preflight;
 mod process;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod pulse;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod purse;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -30,6 +37,7 @@ mod run;
 mod run_error;
 mod seat;
 mod sockets;
+mod swarm;
 mod swarm_thread;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod tally;
@@ -40,7 +48,12 @@ mod timetable;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod trade;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod verdict;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod walk;
+#[cfg(test)]
+mod walk_worlds;
+mod words;
 
 use std::process::ExitCode;
 

@@ -32,7 +32,7 @@ pub(crate) enum Arrival {
     LoggedIn(u32, Box<SweptClient>),
     LoginFailed(u32, ConnectionError),
     Recovered(u32, Box<Seat>),
-    Gone(u32, Box<Seat>),
+    Gone(u32, Box<Seat>, ConnectionError),
 }
 
 /// Starts the thread that does errands; it ends when nobody can send any more.
@@ -81,7 +81,7 @@ async fn recover(place: u32, mut seat: Box<Seat>, error: ConnectionError) -> Arr
         Ok(()) => Arrival::Recovered(place, seat),
         Err(error) => {
             tracing::info!(bot = seat.index, %error, "a session is over");
-            Arrival::Gone(place, seat)
+            Arrival::Gone(place, seat, error)
         }
     }
 }

@@ -20,11 +20,13 @@ pub(crate) struct NodeUse {
     pub(crate) cpu_s: f64,
     /// At the end.
     pub(crate) rss_bytes: u64,
-    /// After a third of the run.
-    pub(crate) rss_third_bytes: u64,
-    pub(crate) memory_flat: bool,
+    /// After a third of the run; `None` when that was not seen, as of a process that was restarted since.
+    pub(crate) rss_third_bytes: Option<u64>,
+    pub(crate) memory_flat: Option<bool>,
     pub(crate) players: u64,
     pub(crate) restarts: u32,
+    /// Looks that it did not answer.
+    pub(crate) unanswered: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +44,10 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// Takes a look at the nodes; the first one is where counting begins.
     pub(crate) fn look(&mut self, statuses: &[NodeStatus]) {
+        for (name, (node, _)) in &mut self.uses {
+            let answered = statuses.iter().any(|status| status.name == *name);
+            node.unanswered += u32::from(!answered);
+        }
         for status in statuses {
             let seen = Seen {
                 pid: status.pid,
@@ -51,7 +57,6 @@ impl Nodes {
                 let first = NodeUse {
                     name: status.name.clone(),
                     role: status.role.clone(),
-                    memory_flat: true,
                     ..NodeUse::default()
                 };
                 (first, seen)
@@ -61,7 +66,7 @@ impl Nodes {
             } else {
                 node.cpu_s += status.cpu_s;
                 node.restarts += 1;
-                node.rss_third_bytes = 0;
+                node.rss_third_bytes = None;
             }
             *last = seen;
             node.rss_bytes = status.rss_bytes;
@@ -72,15 +77,16 @@ impl Nodes {
     /// A third of the run is over: memory is compared with what it is now.
     pub(crate) fn third(&mut self) {
         for (node, _) in self.uses.values_mut() {
-            node.rss_third_bytes = node.rss_bytes;
+            node.rss_third_bytes = Some(node.rss_bytes);
         }
     }
 
     /// The processes, judged. One that was restarted since a third of the run has nothing to be compared with.
     pub(crate) fn finish(self) -> Vec<NodeUse> {
         let nodes = self.uses.into_values().map(|(mut node, _)| {
-            let allowed = node.rss_third_bytes as f64 * GROWTH_MAX + GROWTH_BYTES;
-            node.memory_flat = node.rss_third_bytes == 0 || node.rss_bytes as f64 <= allowed;
+            let allowed = |third: u64| third as f64 * GROWTH_MAX + GROWTH_BYTES;
+            let is_flat = |third| node.rss_bytes as f64 <= allowed(third);
+            node.memory_flat = node.rss_third_bytes.map(is_flat);
             node.cpu_s = (node.cpu_s * 1_000.0).round() / 1_000.0;
             node
         });
@@ -114,8 +120,8 @@ mod tests {
 
     #[test]
     fn memory_is_flat_within_a_tenth_and_eight_mebibytes() {
-        assert!(run(100 * MIB, 118 * MIB).memory_flat);
-        assert!(!run(100 * MIB, 119 * MIB).memory_flat);
+        assert_eq!(run(100 * MIB, 118 * MIB).memory_flat, Some(true));
+        assert_eq!(run(100 * MIB, 119 * MIB).memory_flat, Some(false));
         assert_eq!(run(MIB, MIB).cpu_s, 2.5);
     }
 
@@ -127,6 +133,15 @@ mod tests {
         nodes.third();
         nodes.look(&[status(2, 0.5, 100 * MIB)]);
         let node = nodes.finish().remove(0);
-        assert_eq!((node.cpu_s, node.restarts, node.memory_flat), (1.5, 1, true));
+        assert_eq!((node.cpu_s, node.restarts, node.memory_flat), (1.5, 1, None));
+        assert_eq!(node.unanswered, 0);
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_is_counted() {
+        let mut nodes = Nodes::default();
+        nodes.look(&[status(1, 10.0, MIB)]);
+        nodes.look(&[]);
+        assert_eq!(nodes.finish().remove(0).unanswered, 1);
     }
 }

@@ -1,6 +1,8 @@
-//! The judge: compares what every bot was told with what the cluster's store and regions say.
+//! The judge: compares what every bot was told with what the cluster's store and regions say. It judges the swarm's own
+//! players; gems it judges of the whole world, since none may be lost or doubled whoever plays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use protocol::ids::UserId;
 use serde::Serialize;
@@ -38,14 +40,16 @@ pub(crate) struct GemCount {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Share {
     pub(crate) total: u64,
-    pub(crate) min_per_player: u64,
+    pub(crate) min_per_player: Option<u64>,
 }
 
-/// Players and creatures, counted and compared.
+/// The swarm's own players, and creatures, counted and compared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct PopulationCount {
     pub(crate) players_expected: u64,
     pub(crate) players: u64,
+    /// Players simulated beside these: somebody else's, and bodies of sessions that are over.
+    pub(crate) others: u64,
     /// Entities that are there and should not be, or the other way round.
     pub(crate) entities_wrong: u64,
 }
@@ -68,12 +72,196 @@ impl Findings {
     }
 }
 
-/// Judges. `before`: the count before the first bot came; `after`: when all stood still.
-pub(crate) fn judge(records: &[Record], before: &Census, after: &Census) -> Findings {
-    let mut findings = Findings::default();
+/// One thing that is not as it should be. While others play, a count may see something under way; what two counts see
+/// alike is not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wrong {
+    /// In the store before, and not any more.
+    GemLost(u64),
+    /// In the store, and not before.
+    GemNew(u64),
+    /// In the store more than once.
+    GemTwice(u64),
+    /// Regions show it where the store does not have it, or do not show it where it lies.
+    GemShown {
+        gem: u64,
+        lies_in: Option<u32>,
+        shown_in: Vec<u32>,
+    },
+    /// A bot was told of other gems than the store has for it.
+    Purse {
+        user: UserId,
+        told: Vec<u64>,
+        rows: Vec<u64>,
+    },
+    /// One of the swarm's players whom no region simulates.
+    Missing(UserId),
+    /// One whom several do.
+    Doubled { user: UserId, regions: Vec<u32> },
+    /// A region whose entities are not its players and what was made less what was taken away: so many too many.
+    Balance { region: u32, surplus: i64 },
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GemLost(gem) => write!(f, "gem {gem} was in the store, and is not any more"),
+            Self::GemNew(gem) => write!(f, "gem {gem} is in the store, and was not"),
+            Self::GemTwice(gem) => write!(f, "gem {gem} is in the store more than once"),
+            Self::GemShown {
+                gem,
+                lies_in: Some(region),
+                shown_in,
+            } => write!(
+                f,
+                "gem {gem} lies in region {region} by the store, and regions {shown_in:?} show it"
+            ),
+            Self::GemShown { gem, shown_in, .. } => write!(
+                f,
+                "gem {gem} lies nowhere by the store, and regions {shown_in:?} show it"
+            ),
+            Self::Purse { user, told, rows } => write!(
+                f,
+                "gems of user {}: was told {told:?}, the store says {rows:?}",
+                user.0
+            ),
+            Self::Missing(user) => write!(f, "user {} is simulated nowhere", user.0),
+            Self::Doubled { user, regions } => {
+                write!(f, "user {} is simulated in regions {regions:?}", user.0)
+            }
+            Self::Balance { region, surplus } => write!(
+                f,
+                "region {region} has {surplus} entities more than its players and what was made less what was taken away"
+            ),
+        }
+    }
+}
+
+/// What looks wrong at one count. `before`: the count before the first bot came.
+pub(crate) fn look(records: &[Record], before: &Census, now: &Census) -> BTreeSet<Wrong> {
+    let mut wrongs = BTreeSet::new();
+    gems_in_store(before, now, &mut wrongs);
+    gems_shown(now, &mut wrongs);
+    purses(records, now, &mut wrongs);
+    population(records, now, &mut wrongs);
+    wrongs
+}
+
+fn gems_in_store(before: &Census, now: &Census, wrongs: &mut BTreeSet<Wrong>) {
+    let ids = |census: &Census| census.gems.iter().map(|gem| gem.id).collect::<BTreeSet<u64>>();
+    let (earlier, later) = (ids(before), ids(now));
+    wrongs.extend(earlier.difference(&later).copied().map(Wrong::GemLost));
+    wrongs.extend(later.difference(&earlier).copied().map(Wrong::GemNew));
+    let mut seen = BTreeSet::new();
+    let twice = now.gems.iter().filter(|gem| !seen.insert(gem.id));
+    wrongs.extend(twice.map(|gem| Wrong::GemTwice(gem.id)));
+}
+
+fn gems_shown(now: &Census, wrongs: &mut BTreeSet<Wrong>) {
+    let mut places: BTreeMap<u64, (Option<u32>, Vec<u32>)> = BTreeMap::new();
+    for gem in &now.gems {
+        if let (None, Some(region)) = (gem.user, gem.region) {
+            places.entry(gem.id).or_default().0 = Some(region);
+        }
+    }
+    for region in &now.regions {
+        for gem in &region.gems {
+            places.entry(*gem).or_default().1.push(region.region);
+        }
+    }
+    let wrong = places.into_iter().filter(|(_, (lies_in, shown_in))| {
+        let agree = matches!((lies_in, &shown_in[..]), (Some(lies), [shown]) if lies == shown);
+        !agree
+    });
+    wrongs.extend(wrong.map(|(gem, (lies_in, shown_in))| Wrong::GemShown {
+        gem,
+        lies_in,
+        shown_in,
+    }));
+}
+
+fn purses(records: &[Record], now: &Census, wrongs: &mut BTreeSet<Wrong>) {
+    let mut rows: BTreeMap<UserId, BTreeSet<u64>> = BTreeMap::new();
+    for gem in &now.gems {
+        if let Some(user) = gem.user {
+            rows.entry(UserId(user)).or_default().insert(gem.id);
+        }
+    }
+    let nothing = BTreeSet::new();
+    for record in records.iter().filter(|record| !record.is_gone) {
+        let rows = rows.get(&record.user).unwrap_or(&nothing);
+        if rows != record.purse.held() {
+            wrongs.insert(Wrong::Purse {
+                user: record.user,
+                told: record.purse.held().iter().copied().collect(),
+                rows: rows.iter().copied().collect(),
+            });
+        }
+    }
+}
+
+fn population(records: &[Record], now: &Census, wrongs: &mut BTreeSet<Wrong>) {
+    for record in records {
+        let places = now.players.get(&record.user).map_or(&[][..], Vec::as_slice);
+        match places {
+            // Bodies of sessions that are over linger for the grace time, and are then no more.
+            [] if record.is_gone => {}
+            [] => {
+                wrongs.insert(Wrong::Missing(record.user));
+            }
+            [_] => {}
+            [..] => {
+                let regions = places.iter().map(|place| place.region).collect();
+                let user = record.user;
+                wrongs.insert(Wrong::Doubled { user, regions });
+            }
+        }
+    }
+    for region in &now.regions {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let (made, taken) = (signed(region.spawned), signed(region.despawned));
+        let balance = signed(region.players) + made - taken.min(made + signed(region.players));
+        let surplus = signed(region.population) - balance;
+        if surplus != 0 {
+            let region = region.region;
+            wrongs.insert(Wrong::Balance { region, surplus });
+        }
+    }
+}
+
+/// Judges, when everything of the swarm has come to rest. `wrongs`: what stayed wrong from count to count.
+pub(crate) fn judge(
+    records: &[Record],
+    before: &Census,
+    after: &Census,
+    wrongs: &BTreeSet<Wrong>,
+) -> Findings {
+    let mut findings = Findings {
+        gems: gem_count(records, before, after),
+        population: population_count(records, after),
+        ..Findings::default()
+    };
     commands(records, after, &mut findings);
-    gems(records, before, after, &mut findings);
-    population(records, before, after, &mut findings);
+    for wrong in wrongs {
+        match wrong {
+            Wrong::GemLost(_) => findings.gems.lost += 1,
+            Wrong::GemNew(_) | Wrong::GemTwice(_) | Wrong::GemShown { .. } => findings.gems.doubled += 1,
+            Wrong::Purse { .. } => findings.gems.players_wrong += 1,
+            Wrong::Missing(_) => findings.population.entities_wrong += 1,
+            Wrong::Doubled { regions, .. } => {
+                findings.population.entities_wrong += regions.len().saturating_sub(1) as u64;
+            }
+            Wrong::Balance { surplus, .. } => findings.population.entities_wrong += surplus.unsigned_abs(),
+        }
+        findings.complain(wrong.to_string());
+    }
+    for record in records.iter().filter(|record| record.purse.contradictions > 0) {
+        let times = record.purse.contradictions;
+        findings.complain(format!(
+            "user {} was told {times} times of a gem what cannot be",
+            record.user.0
+        ));
+    }
     findings
 }
 
@@ -97,95 +285,43 @@ fn commands(records: &[Record], after: &Census, findings: &mut Findings) {
     }
 }
 
-fn gems(records: &[Record], before: &Census, after: &Census, findings: &mut Findings) {
-    let ids = |census: &Census| census.gems.iter().map(|gem| gem.id).collect::<BTreeSet<u64>>();
-    let (earlier, later) = (ids(before), ids(after));
-    let mut of_user: BTreeMap<UserId, BTreeSet<u64>> = BTreeMap::new();
-    let mut on_ground = BTreeSet::new();
-    for gem in &after.gems {
-        match gem.user {
-            Some(user) => {
-                of_user.entry(UserId(user)).or_default().insert(gem.id);
-            }
-            None => {
-                on_ground.insert(gem.id);
-            }
-        }
-    }
-    let count = &mut findings.gems;
-    (count.total_before, count.total_after) = (before.gems.len() as u64, after.gems.len() as u64);
-    count.held = of_user.values().map(|gems| gems.len() as u64).sum();
-    count.on_ground = on_ground.len() as u64;
-    count.lost = earlier.difference(&later).count() as u64;
-    let twice_in_store = after.gems.len() - later.len();
-    count.doubled =
-        (later.difference(&earlier).count() + twice_in_store + shown_wrong(after, &on_ground)) as u64;
+fn gem_count(records: &[Record], before: &Census, after: &Census) -> GemCount {
     let purses = || records.iter().map(|record| &record.purse);
-    count.contradictions = purses().map(|purse| u64::from(purse.contradictions)).sum();
-    count.collected = purses().map(|purse| u64::from(purse.collected)).sum();
-    count.gives = purses().map(|purse| u64::from(purse.gives)).sum();
     let across = || purses().map(|purse| u64::from(purse.gives_across));
-    count.gives_across_border = Share {
-        total: across().sum(),
-        min_per_player: across().min().unwrap_or(0),
-    };
-    let nothing = BTreeSet::new();
-    for record in records.iter().filter(|record| !record.is_gone) {
-        let rows = of_user.get(&record.user).unwrap_or(&nothing);
-        if rows != record.purse.held() {
-            findings.gems.players_wrong += 1;
-            findings.complain(format!(
-                "gems of user {}: was told {:?}, the store says {rows:?}",
-                record.user.0,
-                record.purse.held()
-            ));
-        }
+    let held = after.gems.iter().filter(|gem| gem.user.is_some()).count();
+    GemCount {
+        total_before: before.gems.len() as u64,
+        total_after: after.gems.len() as u64,
+        held: held as u64,
+        on_ground: (after.gems.len() - held) as u64,
+        contradictions: purses().map(|purse| u64::from(purse.contradictions)).sum(),
+        collected: purses().map(|purse| u64::from(purse.collected)).sum(),
+        gives: purses().map(|purse| u64::from(purse.gives)).sum(),
+        gives_across_border: Share {
+            total: across().sum(),
+            min_per_player: across().min(),
+        },
+        ..GemCount::default()
     }
 }
 
-/// Gems that regions show and the store has not on the ground, the other way round, and those shown in two regions.
-fn shown_wrong(after: &Census, on_ground: &BTreeSet<u64>) -> usize {
-    let shown: Vec<u64> = after
-        .regions
-        .iter()
-        .flat_map(|region| region.gems.iter().copied())
-        .collect();
-    let distinct: BTreeSet<u64> = shown.iter().copied().collect();
-    distinct.symmetric_difference(on_ground).count() + shown.len() - distinct.len()
-}
-
-fn population(records: &[Record], before: &Census, after: &Census, findings: &mut Findings) {
-    let here = records.iter().filter(|record| !record.is_gone).count() as u64;
-    // Those whose session ended linger for the grace time; they may be counted or not.
-    let lingering = records.iter().filter(|record| record.is_gone).count() as u64;
-    let expected = before.players() + here;
-    findings.population.players_expected = expected;
-    findings.population.players = after.players();
-    let surplus = after.players().saturating_sub(expected);
-    let missing = expected.saturating_sub(after.players());
-    if missing > 0 || surplus > lingering {
-        let players = after.players();
-        findings.population.entities_wrong += missing.max(surplus.saturating_sub(lingering));
-        findings.complain(format!(
-            "{players} players are simulated, {expected} are expected"
-        ));
-    }
-    for region in &after.regions {
-        let balance = region.players + region.spawned - region.despawned.min(region.spawned + region.players);
-        if balance != region.population {
-            findings.population.entities_wrong += balance.abs_diff(region.population);
-            findings.complain(format!(
-                "region {}: {} entities, but {} players and {} made less {} taken away",
-                region.region, region.population, region.players, region.spawned, region.despawned
-            ));
-        }
+fn population_count(records: &[Record], after: &Census) -> PopulationCount {
+    let here = records.iter().filter(|record| !record.is_gone);
+    let expected = here.clone().count() as u64;
+    let simulated = |record: &&Record| after.players.contains_key(&record.user);
+    let players = here.filter(simulated).count() as u64;
+    PopulationCount {
+        players_expected: expected,
+        players,
+        others: after.all_players().saturating_sub(players),
+        entities_wrong: 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::census::{GemRow, RegionCount};
+    use crate::census::{GemRow, RegionCount, Whereabouts};
     use protocol::demo::Event;
 
     fn held(id: u64, user: u64) -> GemRow {
@@ -204,14 +340,15 @@ mod tests {
         }
     }
 
-    /// One region with two creatures, and what lies there.
-    fn census(gems: Vec<GemRow>, players: u64) -> Census {
+    /// One region with two creatures, what lies there, and these players; anybody else's are `others`.
+    fn census(gems: Vec<GemRow>, users: &[u64], others: u64) -> Census {
         let on_ground: Vec<u64> = gems
             .iter()
             .filter(|gem| gem.user.is_none())
             .map(|gem| gem.id)
             .collect();
         let spawned = 2 + on_ground.len() as u64;
+        let players = users.len() as u64 + others;
         let region = RegionCount {
             region: 1,
             players,
@@ -221,10 +358,16 @@ mod tests {
             gems_known: true,
             ..RegionCount::default()
         };
+        let here = Whereabouts {
+            region: 1,
+            is_settled: true,
+        };
         Census {
             regions: vec![region],
             gems,
             chains: BTreeMap::new(),
+            servers_empty: 0,
+            players: users.iter().map(|user| (UserId(*user), vec![here])).collect(),
         }
     }
 
@@ -239,50 +382,78 @@ mod tests {
         record
     }
 
+    fn judged(records: &[Record], before: &Census, after: &Census) -> Findings {
+        judge(records, before, after, &look(records, before, after))
+    }
+
     #[test]
-    fn all_is_well_when_rows_and_bots_agree() {
+    fn all_is_well_when_rows_and_bots_agree_whoever_else_plays() {
         let records = [record(7, &[1]), record(8, &[])];
-        let findings = judge(
-            &records,
-            &census(vec![lying(1), lying(2)], 0),
-            &census(vec![held(1, 7), lying(2)], 2),
-        );
-        assert_eq!(findings.complaints, Vec::<String>::new());
-        let gems = &findings.gems;
-        assert_eq!((gems.lost, gems.doubled, gems.players_wrong), (0, 0, 0));
-        assert_eq!((gems.held, gems.on_ground, gems.collected), (1, 1, 1));
-        assert_eq!(findings.population.entities_wrong, 0);
+        for others in [0, 5] {
+            let findings = judged(
+                &records,
+                &census(vec![lying(1), lying(2), lying(3)], &[], 73),
+                &census(vec![held(1, 7), lying(2), held(3, 99)], &[7, 8], others),
+            );
+            assert_eq!(findings.complaints, Vec::<String>::new());
+            let gems = &findings.gems;
+            assert_eq!((gems.lost, gems.doubled, gems.players_wrong), (0, 0, 0));
+            assert_eq!((gems.held, gems.on_ground, gems.collected), (2, 1, 1));
+            let population = &findings.population;
+            assert_eq!((population.entities_wrong, population.others), (0, others));
+        }
     }
 
     #[test]
     fn a_gem_lost_doubled_or_in_wrong_hands_is_found() {
-        let before = census(vec![lying(1), lying(2)], 0);
-        let lost = judge(&[record(7, &[])], &before, &census(vec![lying(2)], 1));
+        let before = census(vec![lying(1), lying(2)], &[], 0);
+        let lost = judged(&[record(7, &[])], &before, &census(vec![lying(2)], &[7], 0));
         assert_eq!((lost.gems.lost, lost.gems.doubled), (1, 0));
-        let doubled = census(vec![lying(1), lying(2), held(3, 7)], 1);
-        let doubled = judge(&[record(7, &[3])], &before, &doubled);
+        let doubled = census(vec![lying(1), lying(2), held(3, 7)], &[7], 0);
+        let doubled = judged(&[record(7, &[3])], &before, &doubled);
         assert_eq!((doubled.gems.lost, doubled.gems.doubled), (0, 1));
-        let wrong = judge(
+        let wrong = judged(
             &[record(7, &[1]), record(8, &[])],
             &before,
-            &census(vec![held(1, 8), lying(2)], 2),
+            &census(vec![held(1, 8), lying(2)], &[7, 8], 0),
         );
         assert_eq!(wrong.gems.players_wrong, 2);
-        let mut shown = census(vec![held(1, 7), lying(2)], 1);
+        let mut shown = census(vec![held(1, 7), lying(2)], &[7], 0);
         shown.regions[0].gems.push(1);
-        assert_eq!(judge(&[record(7, &[1])], &before, &shown).gems.doubled, 1);
+        let findings = judged(&[record(7, &[1])], &before, &shown);
+        assert_eq!(findings.gems.doubled, 1);
+        assert_eq!(
+            findings.complaints,
+            ["gem 1 lies nowhere by the store, and regions [1] show it"]
+        );
+        let mut unseen = census(vec![lying(1), lying(2)], &[7], 0);
+        unseen.regions[0].gems.clear();
+        assert_eq!(judged(&[record(7, &[])], &before, &unseen).gems.doubled, 2);
     }
 
     #[test]
-    fn missing_and_surplus_players_and_entities_are_found() {
-        let nothing = census(Vec::new(), 0);
-        let records = [record(7, &[]), record(8, &[])];
-        for (players, wrong) in [(1, 1), (2, 0), (3, 1)] {
-            let findings = judge(&records, &nothing, &census(Vec::new(), players));
-            assert_eq!(findings.population.entities_wrong, wrong, "{players}");
+    fn missing_and_doubled_players_and_entities_are_found() {
+        let nothing = census(Vec::new(), &[], 0);
+        let mut records = [record(7, &[]), record(8, &[])];
+        let missing = judged(&records, &nothing, &census(Vec::new(), &[7], 1));
+        assert_eq!(missing.population.entities_wrong, 1);
+        assert_eq!(missing.complaints, ["user 8 is simulated nowhere"]);
+        let mut doubled = census(Vec::new(), &[7, 8], 1);
+        let elsewhere = Whereabouts {
+            region: 2,
+            is_settled: true,
+        };
+        doubled.players.entry(UserId(8)).or_default().push(elsewhere);
+        let doubled = judged(&records, &nothing, &doubled);
+        assert_eq!(doubled.population.entities_wrong, 1);
+        assert_eq!(doubled.complaints, ["user 8 is simulated in regions [1, 2]"]);
+        let mut surplus = census(Vec::new(), &[7, 8], 0);
+        surplus.regions[0].population += 1;
+        assert_eq!(judged(&records, &nothing, &surplus).population.entities_wrong, 1);
+        records[1].is_gone = true;
+        for users in [&[7][..], &[7, 8]] {
+            let lingering = judged(&records, &nothing, &census(Vec::new(), users, 0));
+            assert_eq!(lingering.complaints, Vec::<String>::new(), "{users:?}");
         }
-        let mut doubled = census(Vec::new(), 2);
-        doubled.regions[0].population += 1;
-        assert_eq!(judge(&records, &nothing, &doubled).population.entities_wrong, 1);
     }
 }

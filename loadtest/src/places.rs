@@ -1,6 +1,6 @@
 //! Where in the world there is something to do: borders between servers, and corners where regions meet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use client::WorldShape;
 use protocol::geometry::Position;
@@ -34,6 +34,7 @@ struct Stretch {
 pub(crate) struct Places {
     borders: Vec<Stretch>,
     corners: Vec<Position>,
+    regions: BTreeSet<u32>,
     size: Position,
     cell_size: f32,
 }
@@ -52,6 +53,12 @@ impl Places {
         let mut places = Self {
             size: point(grid.columns as f32 * size, grid.rows as f32 * size),
             cell_size: size,
+            regions: shape
+                .regions
+                .iter()
+                .copied()
+                .filter(|region| *region != 0)
+                .collect(),
             ..Self::default()
         };
         for row in 0..grid.rows {
@@ -80,6 +87,11 @@ impl Places {
         }
         places.shorten();
         places
+    }
+
+    /// All regions of the world.
+    pub(crate) fn regions(&self) -> BTreeSet<u32> {
+        self.regions.clone()
     }
 
     /// Joins a stretch to the one that ends where it begins.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::args::Args;
+use crate::bot::Record;
 use crate::nodes::NodeUse;
 use crate::oracle::Findings;
 use crate::places::Servers;
@@ -52,17 +53,25 @@ fn can_be_written(path: &Path) -> std::io::Result<()> {
 }
 
 /// A result with every number that there can be, and one node.
-fn example(args: &Args) -> Value {
+pub(crate) fn example(args: &Args) -> Value {
+    let mut findings = Findings::default();
+    findings.gems.gives_across_border.min_per_player = Some(0);
     report::measured(&Outcome {
         args,
         seconds: 1.0,
-        tally: &Tally::default(),
-        records: &[],
+        tally: &Tally::of_one(),
+        records: &[Record::default()],
         servers: &Servers::new(),
-        findings: Some(Findings::default()),
+        findings: Some(findings),
         uncounted: None,
+        not_judged: None,
+        silent_regions: Vec::new(),
         generator: crate::process::Usage::default(),
-        nodes: vec![NodeUse::default()],
+        nodes: vec![NodeUse {
+            rss_third_bytes: Some(0),
+            memory_flat: Some(true),
+            ..NodeUse::default()
+        }],
     })
 }
 
@@ -114,6 +123,9 @@ mod tests {
         for name in [
             "ack_ms.p99",
             "commands.soft.lost",
+            "crossing_gap_ms.p99",
+            "gems.gives_across_border.min_per_player",
+            "continuity.stalls",
             "nodes.11.memory_flat",
             "generator.saturated",
         ] {
@@ -133,6 +145,36 @@ mod tests {
             assert!(
                 text.starts_with(&format!("`{name}` is no number")) && text.contains(", ack_ms.p999, "),
                 "{text}"
+            );
+        }
+    }
+
+    fn names(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    into.insert(name.clone());
+                    names(value, into);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| names(value, into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_page_explains_every_figure() {
+        let page = include_str!("../../docs/loadtest.md");
+        let args = Args::try_parse_from(["loadtest", "--join", "j"]).unwrap();
+        let mut result = example(&args);
+        result["silent_regions"] = serde_json::json!(crate::pulse::Silences::example());
+        let mut all = std::collections::BTreeSet::new();
+        names(&result, &mut all);
+        assert!(all.len() > 60, "{all:?}");
+        for name in all {
+            assert!(
+                page.contains(&format!("`{name}`")),
+                "docs/loadtest.md lacks `{name}`"
             );
         }
     }

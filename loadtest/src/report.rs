@@ -3,50 +3,25 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::args::{Args, Faults};
+use crate::args::Args;
 use crate::bot::Record;
 use crate::nodes::NodeUse;
 use crate::oracle::Findings;
 use crate::places::Servers;
 use crate::process::Usage;
-use crate::tally::Tally;
-use crate::threshold::{Judged, Threshold};
+use crate::pulse::SilentRegion;
+use crate::tally::{Spread, Tally};
+use crate::threshold::Judged;
+use crate::verdict::{self, Evidence, Verdict};
 
 /// Name and version of the document's format.
 pub const SCHEMA: &str = "regionmesh.loadtest/1";
 /// Inputs may leave so late at most (p99) before the generator counts as saturated, milliseconds.
 const LATE_MS_MAX: f64 = 20.0;
-/// And so few of the inputs that should have left, as a part.
-const INPUTS_MIN: f64 = 0.95;
-/// Shorter runs say nothing about memory, seconds.
-const MEMORY_RUN_S_MIN: f64 = 30.0;
-
-/// What the run means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Everything holds.
-    Ok,
-    /// A threshold or the oracle is broken.
-    Failed,
-    /// The generator could not keep up: the numbers say nothing about the cluster.
-    Invalid,
-}
-
-impl Verdict {
-    /// The process's exit code.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Failed => 99,
-            Self::Invalid => 4,
-        }
-    }
-}
+/// What is judged by looking at the cluster's own pages alone.
+const OBSERVED: &str = "commands, gems, population and the nodes' memory";
 
 /// Everything a report is made of.
 pub(crate) struct Outcome<'a> {
@@ -55,10 +30,13 @@ pub(crate) struct Outcome<'a> {
     pub(crate) tally: &'a Tally,
     pub(crate) records: &'a [Record],
     pub(crate) servers: &'a Servers,
-    /// `None`: nothing could be observed, so nothing was judged.
+    /// `None`: the cluster was not counted.
     pub(crate) findings: Option<Findings>,
-    /// Why the cluster could not be counted, though it may be observed.
+    /// Why it could not be, though it should have been.
     pub(crate) uncounted: Option<String>,
+    /// Why nobody tried: known since before the first bot came.
+    pub(crate) not_judged: Option<String>,
+    pub(crate) silent_regions: Vec<SilentRegion>,
     pub(crate) generator: Usage,
     pub(crate) nodes: Vec<NodeUse>,
 }
@@ -73,24 +51,18 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(outcome: &Outcome<'_>) -> Self {
         let mut json = measured(outcome);
-        let saturated = json["generator"]["saturated"] == Value::Bool(true);
         let mut judged: Vec<Judged> = Vec::new();
-        let built_in = built_in(outcome);
-        for threshold in built_in.iter().chain(&outcome.args.thresholds) {
+        let findings = outcome.findings.as_ref();
+        let conditions = verdict::conditions(outcome.args, outcome.seconds, findings, &outcome.nodes);
+        for threshold in conditions.iter().chain(&outcome.args.thresholds) {
             judged.push(threshold.judge(&json));
         }
-        let broken = judged.iter().any(|judged| !judged.ok) || outcome.uncounted.is_some();
-        let oracle_broken = outcome
-            .findings
-            .as_ref()
-            .is_some_and(|findings| !findings.complaints.is_empty());
-        let verdict = match (broken, saturated) {
-            // What is lost is lost, however slow the generator was.
-            (true, true) if oracle_broken => Verdict::Failed,
-            (_, true) => Verdict::Invalid,
-            (true, false) => Verdict::Failed,
-            (false, false) => Verdict::Ok,
+        let evidence = Evidence {
+            is_broken: judged.iter().any(|judged| !judged.ok) || outcome.uncounted.is_some(),
+            is_lossy: findings.is_some_and(|findings| !findings.complaints.is_empty()),
+            is_late: json["generator"]["saturated"] == Value::Bool(true),
         };
+        let verdict = evidence.verdict();
         json["thresholds"] = json!(judged);
         json["verdict"] = json!(verdict);
         Self {
@@ -122,6 +94,7 @@ impl Report {
             "resumes",
             "disconnects",
             "udp_fallbacks",
+            "continuity",
             "generator",
             "uncounted",
         ];
@@ -133,13 +106,27 @@ impl Report {
         for node in self.json["nodes"].as_array().into_iter().flatten() {
             let _ = writeln!(out, "{:26} {}", "node", readable(node));
         }
+        for region in self.json["silent_regions"].as_array().into_iter().flatten() {
+            let _ = writeln!(out, "{:26} {}", "SILENT", readable(region));
+        }
+        for incident in self.json["incidents"].as_array().into_iter().flatten() {
+            let _ = writeln!(out, "{:26} {}", "INCIDENT", readable(incident));
+        }
         for complaint in self.json["complaints"].as_array().into_iter().flatten() {
             let _ = writeln!(out, "{:26} {}", "WRONG", readable(complaint));
         }
         for judged in self.judged.iter().filter(|judged| !judged.ok) {
             let _ = writeln!(out, "{:26} {judged}", "BROKEN");
         }
-        let _ = write!(out, "{:26} {}", "verdict", readable(&self.json["verdict"]));
+        let verdict = readable(&self.json["verdict"]);
+        let _ = match self.json["not_judged"].as_str() {
+            Some(why) => write!(
+                out,
+                "{:26} {verdict}, without a word on {OBSERVED}: {why}",
+                "verdict"
+            ),
+            None => write!(out, "{:26} {verdict}", "verdict"),
+        };
         out
     }
 }
@@ -155,6 +142,7 @@ fn readable(value: &Value) -> String {
             fields.collect::<Vec<_>>().join(", ")
         }
         Value::String(text) => text.clone(),
+        Value::Null => "not measured".to_owned(),
         other => other.to_string(),
     }
 }
@@ -167,8 +155,9 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
     let input_hz = each(tally.inputs);
     // A player tick is an input and the snapshot that comes for it.
     let player_ticks = tally.inputs.max(1) as f64;
-    let late_ms = tally.late_us.ms(0.99);
-    let saturated = late_ms > LATE_MS_MAX || input_hz < f64::from(args.input_hz) * INPUTS_MIN;
+    // What was not sent because there was no connection to send it by is not the generator's fault.
+    let late_ms = tally.late_us.measured(|late| late.ms(0.99));
+    let saturated = late_ms.is_some_and(|late_ms| late_ms > LATE_MS_MAX);
     let findings = outcome.findings.clone();
     let complaints = findings.as_ref().map(|findings| findings.complaints.clone());
     json!({
@@ -179,7 +168,10 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
         "seconds": round(outcome.seconds),
         "input_hz": input_hz,
         "snapshot_hz": each(tally.snapshots),
-        "visible": {"mean": round(tally.visible.mean()), "p10": tally.visible.quantile(0.1)},
+        "visible": {
+            "mean": tally.visible.measured(|seen| round(seen.mean())),
+            "p10": tally.visible.measured(|seen| seen.quantile(0.1)),
+        },
         "ack_ms": quantiles(&tally.ack_us, &[("p50", 0.5), ("p99", 0.99), ("p999", 0.999)]),
         "own_state_gap_ms": quantiles(&tally.own_gap_us, &[("p99", 0.99), ("max", 1.0)]),
         "crossings": tally.crossings,
@@ -190,10 +182,21 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
         "population": findings.as_ref().map(|findings| findings.population.clone()),
         "complaints": complaints.unwrap_or_default(),
         "uncounted": outcome.uncounted,
+        "not_judged": outcome.not_judged,
+        "continuity": {
+            "connections_lost": tally.connections_lost,
+            "stalls": tally.stalls,
+            "bodies_lost": tally.bodies_lost,
+            "identities_changed": tally.identities_changed,
+            "silent_regions": outcome.silent_regions.len(),
+        },
+        "silent_regions": outcome.silent_regions,
+        "incidents": tally.incidents,
         "resumes": tally.resumes,
         "disconnects": tally.disconnects,
         "udp_fallbacks": tally.udp_fallbacks,
-        "moving_share": round(tally.own_states_moving as f64 / tally.own_states.max(1) as f64),
+        "moving_share": (tally.own_states > 0)
+            .then(|| round(tally.own_states_moving as f64 / tally.own_states as f64)),
         "bytes_per_player_s": {"up": each(tally.up_bytes), "down": each(tally.down_bytes)},
         "generator": {
             "cpu_s": round(outcome.generator.cpu_s),
@@ -203,16 +206,17 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
             "sockets": args.sockets(),
             "late_ms_p99": late_ms,
             "window_full": tally.window_full,
+            "pauses": tally.pauses,
             "saturated": saturated,
         },
         "nodes": outcome.nodes,
     })
 }
 
-fn quantiles(spread: &crate::tally::Spread, parts: &[(&str, f64)]) -> Value {
+fn quantiles(spread: &Spread, parts: &[(&str, f64)]) -> Value {
     let values = parts
         .iter()
-        .map(|(name, part)| ((*name).to_owned(), json!(spread.ms(*part))));
+        .map(|(name, part)| ((*name).to_owned(), json!(spread.measured(|all| all.ms(*part)))));
     Value::Object(values.collect())
 }
 
@@ -237,41 +241,8 @@ fn between_servers(outcome: &Outcome<'_>) -> Value {
         .collect();
     json!({
         "total": each.iter().sum::<u64>(),
-        "min_per_player": each.iter().min().copied().unwrap_or(0),
+        "min_per_player": each.iter().min(),
     })
-}
-
-/// What must hold in every run.
-fn built_in(outcome: &Outcome<'_>) -> Vec<Threshold> {
-    let mut names: Vec<&str> = Vec::new();
-    if outcome.findings.is_some() {
-        names.extend([
-            "commands.durable.lost",
-            "commands.durable.duplicated",
-            "commands.durable.reordered",
-            "commands.soft.duplicated",
-            "commands.soft.reordered",
-            "commands.unexplained",
-            "gems.lost",
-            "gems.doubled",
-            "gems.players_wrong",
-            "gems.contradictions",
-            "population.entities_wrong",
-        ]);
-        if outcome.args.faults != Faults::Servers {
-            names.push("commands.soft.lost");
-        }
-    }
-    let mut thresholds: Vec<Threshold> = names.iter().map(|name| Threshold::at_most(name, 0.0)).collect();
-    if outcome.seconds >= MEMORY_RUN_S_MIN {
-        for (place, _) in outcome.nodes.iter().enumerate() {
-            thresholds.push(Threshold {
-                comparison: crate::threshold::Comparison::Equal,
-                ..Threshold::at_most(&format!("nodes.{place}.memory_flat"), 1.0)
-            });
-        }
-    }
-    thresholds
 }
 
 #[cfg(test)]
@@ -298,6 +269,8 @@ mod tests {
             servers,
             findings: Some(Findings::default()),
             uncounted: None,
+            not_judged: None,
+            silent_regions: Vec::new(),
             generator: Usage {
                 cpu_s: 0.01,
                 wake_ups: 40,
@@ -340,54 +313,88 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_the_schema_is_there() {
-        let (args, tally, servers) = (args(""), tally(), Servers::new());
-        let json = Report::new(&outcome(&args, &tally, &[], &servers)).json;
-        for path in [
-            "players",
-            "seconds",
-            "input_hz",
-            "snapshot_hz",
-            "visible.mean",
-            "visible.p10",
-            "ack_ms.p50",
-            "ack_ms.p99",
-            "ack_ms.p999",
-            "own_state_gap_ms.p99",
-            "own_state_gap_ms.max",
-            "crossings",
-            "crossings_between_servers.total",
-            "crossings_between_servers.min_per_player",
-            "crossing_gap_ms.p50",
-            "crossing_gap_ms.p99",
-            "crossing_gap_ms.max",
-            "commands.durable.sent",
-            "commands.durable.applied",
-            "commands.durable.lost",
-            "commands.durable.duplicated",
-            "commands.durable.reordered",
-            "commands.soft.sent",
-            "gems.lost",
-            "resumes",
-            "disconnects",
-            "udp_fallbacks",
-            "moving_share",
-            "bytes_per_player_s.up",
-            "bytes_per_player_s.down",
-            "generator.cpu_s",
-            "generator.cpu_us_per_player_tick",
-            "generator.wake_ups_per_player_tick",
-            "generator.threads",
-            "generator.sockets",
-            "generator.late_ms_p99",
-            "generator.saturated",
-            "nodes",
-            "thresholds",
-            "verdict",
+    fn what_was_not_measured_is_null_and_breaks_what_is_demanded_of_it() {
+        let tally = Tally {
+            inputs: 400,
+            snapshots: 396,
+            ..Tally::default()
+        };
+        for (name, is_met) in [
+            ("crossing_gap_ms.p99<=50", false),
+            ("own_state_gap_ms.max<=1000", false),
+            ("visible.p10>=0", false),
+            ("moving_share<=1", false),
+            ("crossings_between_servers.min_per_player>=0", false),
+            ("generator.late_ms_p99<=5", false),
+            ("crossings<=0", true),
         ] {
-            let found = path.split('.').try_fold(&json, |value, name| value.get(name));
-            assert!(found.is_some_and(|value| !value.is_null()), "{path}");
+            let (args, servers) = (args(&format!("--threshold {name}")), Servers::new());
+            let report = Report::new(&outcome(&args, &tally, &[], &servers));
+            assert_eq!(report.verdict == Verdict::Ok, is_met, "{name}");
+            assert_eq!(report.json["crossing_gap_ms"]["p99"], Value::Null);
+            assert!(report.table().contains("p99 not measured"), "{}", report.table());
         }
+    }
+
+    #[test]
+    fn a_cluster_that_serves_nobody_is_not_the_generators_fault() {
+        let (args, servers) = (args(""), Servers::new());
+        let mut tally = tally();
+        (tally.inputs, tally.snapshots) = (3, 0);
+        let report = Report::new(&outcome(&args, &tally, &[], &servers));
+        assert_eq!(report.verdict, Verdict::Failed);
+        assert!(
+            report
+                .table()
+                .contains("BROKEN                     snapshot_hz is 0")
+        );
+    }
+
+    #[test]
+    fn breaks_in_what_a_player_gets_fail_the_run() {
+        let (args, servers) = (args(""), Servers::new());
+        for break_it in [
+            (|tally: &mut Tally| tally.disconnects = 1) as fn(&mut Tally),
+            |tally| tally.connections_lost = 1,
+            |tally| tally.identities_changed = 1,
+            |tally| tally.bodies_lost = 1,
+            |tally| tally.stalls = 1,
+        ] {
+            let mut tally = tally();
+            break_it(&mut tally);
+            tally.note("it happened to bot-3".to_owned());
+            let report = Report::new(&outcome(&args, &tally, &[], &servers));
+            assert_eq!(report.verdict, Verdict::Failed);
+            assert!(
+                report
+                    .table()
+                    .contains("INCIDENT                   it happened to bot-3\n")
+            );
+        }
+        let tally = tally();
+        let mut silent = outcome(&args, &tally, &[], &servers);
+        silent.silent_regions.push(SilentRegion {
+            region: 2,
+            server: Some("gs-b".to_owned()),
+            seconds: 1.5,
+            players: 4,
+        });
+        let report = Report::new(&silent);
+        assert_eq!(report.verdict, Verdict::Failed);
+        assert!(report.table().contains("server gs-b"), "{}", report.table());
+    }
+
+    #[test]
+    fn a_verdict_says_what_it_did_not_judge() {
+        let (args, tally, servers) = (args(""), tally(), Servers::new());
+        let mut blind = outcome(&args, &tally, &[], &servers);
+        (blind.findings, blind.not_judged) = (None, Some("the join file names no status pages".to_owned()));
+        let report = Report::new(&blind);
+        assert_eq!(report.verdict, Verdict::Ok);
+        assert!(report.table().ends_with(
+            "ok, without a word on commands, gems, population and the nodes' memory: the join file names no status pages"
+        ));
+        assert_eq!(report.json["commands"], Value::Null);
     }
 
     #[test]
@@ -424,12 +431,12 @@ mod tests {
     #[test]
     fn a_generator_that_is_late_makes_the_run_invalid_but_hides_no_loss() {
         let (args, mut tally, servers) = (args("--threshold ack_ms.p99<=50"), tally(), Servers::new());
-        tally.inputs = 100;
+        for _ in 0..3 {
+            tally.late_us.record(30_000);
+        }
+        tally.stalls = 1;
         let report = Report::new(&outcome(&args, &tally, &[], &servers));
-        assert_eq!(
-            (report.verdict, report.verdict.exit_code()),
-            (Verdict::Invalid, 4)
-        );
+        assert_eq!(report.verdict, Verdict::Invalid);
         let mut lossy = outcome(&args, &tally, &[], &servers);
         let mut findings = Findings::default();
         findings.commands.durable.lost = 1;

@@ -2,40 +2,45 @@
 //! be counted, and go.
 
 use std::io::Write as _;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use client::{ConnectOptions, Credentials};
 use protocol::ids::UserId;
-use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
 use crate::bot::{Activity, Record, Rules};
 use crate::census::{Census, Observer};
+use crate::count::{Count, Progress};
 use crate::join;
-use crate::logins;
-use crate::nodes::Nodes;
-use crate::oracle;
+use crate::node_watch::NodeWatch;
+use crate::nodes::NodeUse;
+use crate::oracle::{self, Findings};
 use crate::preflight;
 use crate::process::{self, Usage};
+use crate::pulse::Silences;
 use crate::ramp::Ramp;
 use crate::report::{Outcome, Report};
 use crate::run_error::RunError;
-use crate::sockets::Sharing;
-use crate::swarm_thread::{self, Look, Share, Word};
+use crate::swarm::Swarm;
+use crate::swarm_thread;
 use crate::tally::Tally;
-use crate::timetable::Beats;
-use crate::trade::Givers;
+use crate::words::{Look, Word};
 
-/// How long the cluster may take to become quiet once all bots stand.
+/// How long the swarm's players may take to come to rest once all bots stand.
 const QUIET: Duration = Duration::from_secs(30);
 /// Between two looks at the nodes' processes.
 const NODES_EVERY_S: u64 = 5;
+const SECOND: Duration = Duration::from_secs(1);
 
-struct Swarm {
-    words: Vec<mpsc::UnboundedSender<Word>>,
-    threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
+/// What there is before the first bot.
+struct Prepared {
+    observer: Observer,
+    rules: Arc<Rules>,
+    options: ConnectOptions,
+    /// The count before anybody came; or why there will be none.
+    before: Result<Census, String>,
 }
 
 struct Run<'a> {
@@ -43,50 +48,94 @@ struct Run<'a> {
     swarm: Swarm,
     observer: Observer,
     interrupt: CancellationToken,
-    second: u64,
+    before: Result<Census, String>,
+    began: Instant,
+    /// When the bots were looked at last.
+    looked: Instant,
 }
 
-/// Runs the whole of it. `interrupt` ends measuring early; the bots are counted all the same.
-pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Report, RunError> {
+/// What came of the measured time.
+struct Measured {
+    tally: Tally,
+    seconds: f64,
+    silences: Silences,
+    generator: Usage,
+    nodes: Vec<NodeUse>,
+}
+
+async fn prepare(args: &Args) -> Result<Prepared, RunError> {
     preflight::check(args)?;
     let join = join::read(&args.join).await?;
+    let trust = join.trust()?;
     let observer = Observer::new(&join);
     process::raise_file_limit();
+    let before = if observer.sees_nothing() {
+        Err("the join file names no status pages (`observe`)".to_owned())
+    } else {
+        let counted = observer.first_census().await;
+        Ok(counted.map_err(RunError::Uncountable)?)
+    };
     let rules = Arc::new(Rules {
         behaviour: args.behaviour,
         seed: args.seed,
         input_period_us: args.input_period_us(),
         command_every_us: (args.command_every * 1e6) as u64,
         servers: observer.servers().await,
+        datagrams: args.transport == crate::args::Transport::Udp,
     });
-    let before = observer.census(&[]).await;
     let options = ConnectOptions {
         proxies: join.addresses(),
-        trust: join.trust()?,
+        trust,
         credentials: Credentials::Guest { name: String::new() },
         datagrams: swarm_thread::datagrams(args.transport),
     };
+    Ok(Prepared {
+        observer,
+        rules,
+        options,
+        before,
+    })
+}
+
+/// Runs the whole of it. `interrupt` ends measuring early; the bots are counted all the same.
+pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Report, RunError> {
+    let Prepared {
+        observer,
+        rules,
+        options,
+        before,
+    } = prepare(args).await?;
+    let now = Instant::now();
     let mut run = Run {
         args,
         swarm: Swarm::start(args, &rules, &options)?,
         observer,
         interrupt,
-        second: 0,
+        before,
+        began: now,
+        looked: now,
     };
+    if let Err(why) = &run.before {
+        tell_blind(why);
+    }
     let measured = run.play().await;
-    let counted = match &measured {
+    let (records, counted) = match &measured {
         Ok(_) => run.count().await,
-        Err(_) => (Vec::new(), Ok(Census::default())),
+        Err(_) => (Vec::new(), Err(String::new())),
     };
     let stopped = run.swarm.stop().await;
-    let (tally, seconds, generator, nodes) = measured?;
+    let Measured {
+        tally,
+        seconds,
+        silences,
+        generator,
+        nodes,
+    } = measured?;
     stopped?;
-    let (records, after) = counted;
-    let observed = !run.observer.sees_nothing();
-    let (findings, uncounted) = match (before, after) {
-        (Ok(before), Ok(after)) => (Some(oracle::judge(&records, &before, &after)), None),
-        (Err(error), _) => (None, observed.then(|| error.to_string())),
-        (_, Err(reason)) => (None, observed.then_some(reason)),
+    let not_judged = run.before.err();
+    let (findings, uncounted) = match counted {
+        Ok(findings) => (Some(findings), None),
+        Err(why) => (None, not_judged.is_none().then_some(why)),
     };
     Ok(Report::new(&Outcome {
         args,
@@ -96,138 +145,56 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
         servers: &rules.servers,
         findings,
         uncounted,
+        not_judged,
+        silent_regions: silences.finish(&rules.servers),
         generator,
-        nodes: nodes.finish(),
+        nodes,
     }))
 }
 
-impl Swarm {
-    fn start(args: &Args, rules: &Arc<Rules>, options: &ConnectOptions) -> std::io::Result<Self> {
-        let mut swarm = Self {
-            words: Vec::new(),
-            threads: Vec::new(),
-        };
-        let givers = Arc::new(RwLock::new(Givers::new()));
-        let began = Instant::now();
-        let (errands, logins) = logins::start()?;
-        swarm.threads.push(logins);
-        let threads = args.threads();
-        for thread in 0..threads {
-            let (to, words) = mpsc::unbounded_channel();
-            let share = Share {
-                indices: (thread..args.players).step_by(threads as usize).collect(),
-                players: args.players,
-                beats: Beats::new(args.input_period_us(), thread, threads),
-                sharing: Sharing::part(args.sockets, thread, threads),
-                rules: Arc::clone(rules),
-                options: options.clone(),
-                givers: Arc::clone(&givers),
-                began,
-                login_every_us: 1_000_000 / u64::from(args.logins.max(1)),
-                words,
-                errands: errands.clone(),
-            };
-            let name = format!("bots-{thread}");
-            let builder = std::thread::Builder::new().name(name);
-            swarm
-                .threads
-                .push(builder.spawn(move || swarm_thread::run(share))?);
-            swarm.words.push(to);
-        }
-        Ok(swarm)
-    }
-
-    fn tell(&self, word: impl Fn() -> Word) {
-        for words in &self.words {
-            let _ = words.send(word());
-        }
-    }
-
-    async fn look(&self) -> Look {
-        let mut all = Look::default();
-        for words in &self.words {
-            let (reply, answer) = oneshot::channel();
-            let _ = words.send(Word::Look(reply));
-            if let Ok(look) = answer.await {
-                all.up += look.up;
-                all.home += look.home;
-                all.logins_failed += look.logins_failed;
-                all.last_failure = look.last_failure.or(all.last_failure);
-                all.tally.add(&look.tally);
-            }
-        }
-        all
-    }
-
-    async fn report(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        for words in &self.words {
-            let (reply, answer) = oneshot::channel();
-            let _ = words.send(Word::Report(reply));
-            records.extend(answer.await.unwrap_or_default());
-        }
-        records
-    }
-
-    /// Waits until all threads have ended. An error if one of them did not do its part.
-    async fn stop(&mut self) -> Result<(), RunError> {
-        self.tell(|| Word::Stop);
-        let threads = std::mem::take(&mut self.threads);
-        let join = move || {
-            for thread in threads {
-                let name = thread.thread().name().unwrap_or_default().to_owned();
-                match thread.join() {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        return Err(RunError::Thread {
-                            name,
-                            why: error.to_string(),
-                        });
-                    }
-                    Err(_) => {
-                        return Err(RunError::Thread {
-                            name,
-                            why: "it panicked".to_owned(),
-                        });
-                    }
-                }
-            }
-            Ok(())
-        };
-        tokio::task::spawn_blocking(join)
-            .await
-            .map_err(std::io::Error::from)?
-    }
-}
-
 impl Run<'_> {
-    async fn play(&mut self) -> Result<(Tally, f64, Usage, Nodes), RunError> {
+    async fn play(&mut self) -> Result<Measured, RunError> {
         self.ramp().await?;
         self.walk_home().await;
-        let mut nodes = Nodes::default();
-        self.look_at(&mut nodes).await;
+        let mut nodes = NodeWatch::begin(&self.observer).await;
         self.swarm.tell(|| Word::Measure);
         let (began, before) = (Instant::now(), Usage::now());
-        let mut tally = Tally::default();
-        let third = self.args.duration.map_or(u64::MAX, |whole| whole.as_secs() / 3);
-        let mut second = 0;
-        while self.second_passes("playing", began, Some(&mut tally)).await {
-            second += 1;
-            if second % NODES_EVERY_S == 0 || second == third {
-                self.look_at(&mut nodes).await;
+        self.looked = began;
+        let (mut tally, mut silences) = (Tally::default(), Silences::default());
+        let whole = self.args.duration.unwrap_or(Duration::MAX);
+        let mut third = Some(whole / 3);
+        loop {
+            let second = began.elapsed().as_secs() + 1;
+            let next = Duration::from_secs(second).min(whole);
+            self.pause(next.saturating_sub(began.elapsed())).await;
+            let is_over = began.elapsed() >= whole || self.interrupt.is_cancelled();
+            let look = match is_over {
+                true => self.swarm.end_measuring().await,
+                false => self.swarm.look().await,
+            };
+            self.live("playing", &look);
+            tally.add(&look.tally);
+            silences.look(&look.presence);
+            nodes.take().await;
+            if is_over {
+                break;
             }
-            if second == third {
+            if second.is_multiple_of(NODES_EVERY_S) {
+                nodes.ask();
+            }
+            if third.take_if(|third| began.elapsed() >= *third).is_some() {
                 nodes.third();
             }
         }
         let seconds = began.elapsed().as_secs_f64();
         let generator = Usage::now().since(before);
-        self.look_at(&mut nodes).await;
-        Ok((tally, seconds, generator, nodes))
-    }
-
-    async fn look_at(&self, nodes: &mut Nodes) {
-        nodes.look(&self.observer.look().await);
+        Ok(Measured {
+            tally,
+            seconds,
+            silences,
+            generator,
+            nodes: nodes.finish().await,
+        })
     }
 
     /// Until all are in the world.
@@ -236,13 +203,32 @@ impl Run<'_> {
         let mut ramp = Ramp::new(self.args.players);
         loop {
             let look = self.pause_and_look().await;
-            self.live("coming", &look, 1.0);
-            if ramp.look(look.up, look.last_failure, began.elapsed())? {
-                return Ok(());
+            self.check_sight(&look).await;
+            self.live("coming", &look);
+            match ramp.look(look.up, look.last_failure, began.elapsed()) {
+                Ok(true) => return Ok(()),
+                Ok(false) if self.interrupt.is_cancelled() => return ramp.cut_short(),
+                Ok(false) => {}
+                // A refusal is short; the nodes themselves know more.
+                Err(error) => return Err(error.explained(&self.observer.complaints().await)),
             }
-            if self.interrupt.is_cancelled() {
-                return ramp.cut_short();
-            }
+        }
+    }
+
+    /// A world of which the join file shows a part only cannot be counted.
+    async fn check_sight(&mut self, look: &Look) {
+        let shows = |census: &Census, region: &u32| census.regions.iter().any(|one| one.region == *region);
+        let Ok(before) = &self.before else { return };
+        if look.regions.iter().all(|region| shows(before, region)) {
+            return;
+        }
+        let served = self.observer.servers().await;
+        let unseen = look.regions.iter().filter(|region| !served.contains_key(region));
+        let unseen: Vec<u32> = unseen.copied().collect();
+        if !unseen.is_empty() {
+            let why = format!("nobody that the join file's `observe` names serves regions {unseen:?}");
+            tell_blind(&why);
+            self.before = Err(why);
         }
     }
 
@@ -258,7 +244,7 @@ impl Run<'_> {
                 ));
                 return;
             }
-            self.live(&format!("home {}", look.home), &look, 1.0);
+            self.live(&format!("home {}", look.home), &look);
             if self.interrupt.is_cancelled() {
                 return;
             }
@@ -266,40 +252,26 @@ impl Run<'_> {
     }
 
     async fn pause_and_look(&mut self) -> Look {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            () = self.interrupt.cancelled() => {}
-        }
-        self.second += 1;
+        self.pause(SECOND).await;
         self.swarm.look().await
     }
 
-    /// Lets a second of measuring pass, or what is left of it; `false` when it is over.
-    async fn second_passes(&mut self, what: &str, began: Instant, total: Option<&mut Tally>) -> bool {
-        let whole = self.args.duration.unwrap_or(Duration::MAX);
-        let left = whole.saturating_sub(began.elapsed());
-        let pause = left.min(Duration::from_secs(1));
-        let paused = Instant::now();
+    async fn pause(&self, time: Duration) {
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(time) => {}
             () = self.interrupt.cancelled() => {}
         }
-        self.second += 1;
-        let look = self.swarm.look().await;
-        self.live(what, &look, paused.elapsed().as_secs_f64());
-        if let Some(total) = total {
-            total.add(&look.tally);
-        }
-        left > pause && !self.interrupt.is_cancelled()
     }
 
-    /// The line of this second.
-    fn live(&self, what: &str, look: &Look, seconds: f64) {
+    /// The line of this look. It may have come late: what it counts is of the time since the one before.
+    fn live(&mut self, what: &str, look: &Look) {
+        let now = Instant::now();
+        let seconds = now.duration_since(std::mem::replace(&mut self.looked, now));
         let (tally, up) = (&look.tally, f64::from(look.up.max(1)));
-        let per_s = |count: u64| count as f64 / seconds.max(0.001);
+        let per_s = |count: u64| count as f64 / seconds.as_secs_f64().max(0.001);
         say(&format!(
             "{:4} s {what}: up {}, inputs/s {:.0}, snapshots/s {:.0}, visible {:.1}, ack p50 {:.0} ms p99 {:.0} ms, crossings/s {:.0}, B/s per player up {:.0} down {:.0}{}",
-            self.second,
+            self.began.elapsed().as_secs(),
             look.up,
             per_s(tally.inputs),
             per_s(tally.snapshots),
@@ -309,64 +281,67 @@ impl Run<'_> {
             per_s(tally.crossings),
             per_s(tally.up_bytes) / up,
             per_s(tally.down_bytes) / up,
-            match &look.last_failure {
-                Some(failure) => format!(", logins failed {} ({failure})", look.logins_failed),
-                None => String::new(),
-            },
+            trouble(look),
         ));
     }
 
-    /// Has everybody stand still, and counts until two counts a second apart agree.
-    async fn count(&mut self) -> (Vec<Record>, Result<Census, String>) {
+    /// Has everybody stand still, and counts until what is seen may be believed.
+    async fn count(&mut self) -> (Vec<Record>, Result<Findings, String>) {
         self.swarm.tell(|| Word::Act(Activity::Stand));
         let began = Instant::now();
-        let mut last: Option<Census> = None;
         let mut why = String::new();
+        let before = match &self.before {
+            Ok(before) => before,
+            Err(why) => return (self.swarm.report().await, Err(why.clone())),
+        };
+        let mut count = Count::new(before);
         while began.elapsed() < QUIET {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(SECOND).await;
             let records = self.swarm.report().await;
-            let busy = records.iter().filter(|record| !record.is_quiet).count();
             let users: Vec<UserId> = records.iter().map(|record| record.user).collect();
-            let census = match self.observer.census(&users).await {
-                Ok(census) => census,
-                Err(error) if self.observer.sees_nothing() => return (records, Err(error.to_string())),
-                Err(error) => {
-                    why = error.to_string();
-                    continue;
-                }
-            };
-            if busy > 0 || !census.is_quiet() {
-                why = format!("{busy} bots await something; regions: {}", unrest(&census));
-                last = None;
-            } else if last.as_ref() == Some(&census) {
-                return (records, Ok(census));
-            } else {
-                "two counts differ".clone_into(&mut why);
-                last = Some(census);
+            match self.observer.census(&users).await {
+                Ok(census) => match count.look(&records, &census) {
+                    Progress::Done(wrongs) => {
+                        let findings = oracle::judge(&records, before, &census, &wrongs);
+                        return (records, Ok(findings));
+                    }
+                    Progress::Wait(reason) => why = reason,
+                },
+                Err(error) => why = error.to_string(),
             }
-            self.second += 1;
-            say(&format!("{:4} s counting: {why}", self.second));
+            say(&format!("{:4} s counting: {why}", self.began.elapsed().as_secs()));
         }
         let records = self.swarm.report().await;
+        let seconds = QUIET.as_secs();
         (
             records,
             Err(format!(
-                "the cluster did not become quiet within {} s: {why}",
-                QUIET.as_secs()
+                "the swarm's players did not come to rest within {seconds} s: {why}"
             )),
         )
     }
 }
 
-/// What is still under way.
-fn unrest(census: &Census) -> String {
-    let busy = census.regions.iter().map(|region| {
-        format!(
-            "{}: frozen {}, handovers {}, joining {}, unsaved {}",
-            region.region, region.frozen, region.handovers, region.joining, region.unsaved
-        )
-    });
-    busy.collect::<Vec<_>>().join("; ")
+/// What keeps bots from playing just now; nothing when nothing does.
+fn trouble(look: &Look) -> String {
+    let mut words = String::new();
+    if look.silent > 0 {
+        words += &format!(", without news for a second {}", look.silent);
+    }
+    if look.logins_failed > 0 {
+        words += &format!(", logins failed {}", look.logins_failed);
+    }
+    if let Some(heard) = &look.last_failure {
+        words += &format!(", last heard: {heard}");
+    }
+    words
+}
+
+/// Said before anybody plays rather than when the run is over.
+fn tell_blind(why: &str) {
+    say(&format!(
+        "commands, gems, population and the nodes' memory will not be judged: {why}"
+    ));
 }
 
 fn say(line: &str) {

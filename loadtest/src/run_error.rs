@@ -2,8 +2,9 @@
 
 use protocol::Shown;
 
+use crate::census::CensusError;
 use crate::join::JoinError;
-use crate::report::Verdict;
+use crate::verdict::Verdict;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,11 @@ pub(crate) enum RunError {
     /// It is of no use.
     #[error(transparent)]
     Trust(#[from] client::JoinFileError),
+    /// Its own pages cannot be read.
+    #[error(
+        "the cluster cannot be counted: {0}; without `observe` in the join file bots play all the same, and what they do is not counted"
+    )]
+    Uncountable(CensusError),
     /// Nobody lets anybody in.
     #[error("no bot could log in: {0}")]
     Unreachable(String),
@@ -59,10 +65,21 @@ pub(crate) enum RunError {
 }
 
 impl RunError {
+    /// The same, with what the nodes say of themselves.
+    pub(crate) fn explained(mut self, nodes: &[String]) -> Self {
+        if let Self::Unreachable(why) | Self::LeftOut { why, .. } = &mut self {
+            for node in nodes {
+                why.push_str("; ");
+                why.push_str(node);
+            }
+        }
+        self
+    }
+
     /// 3 when the cluster cannot be reached, 99 when it does not let all bots in, 4 when the generator failed, 2 when the user must do something.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable(_) => 3,
+            Self::Unreachable(_) | Self::Uncountable(_) => 3,
             Self::LeftOut { .. } => Verdict::Failed.exit_code(),
             Self::Thread { .. } => Verdict::Invalid.exit_code(),
             Self::Join(error) if error.is_unreachable() => 3,

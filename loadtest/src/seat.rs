@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use client::{ClientEvent, ConnectionError, Scratch, SweptClient, Traffic};
 use net::udp::StampedBatch;
+use protocol::ids::UserId;
 
 use crate::bot::{Activity, Bot, Rules};
 use crate::places::Places;
@@ -21,6 +22,8 @@ const LOOK_EVERY_US: u64 = 1_000_000;
 const READ_EVERY_US: u64 = 50_000;
 /// Reads of one visit at most.
 const READS_MAX: usize = 64;
+/// Inputs of one bot that count as owed at most.
+const OWED_MAX: usize = 1_000;
 
 /// Everything of a visit that is the same for all seats of a thread.
 pub(crate) struct Visit<'a> {
@@ -233,24 +236,37 @@ impl Seat {
         tally.up_bytes += traffic.up_bytes - self.traffic.up_bytes;
         tally.down_bytes += traffic.down_bytes - self.traffic.down_bytes;
         self.traffic = traffic;
-        if now_us >= self.next_look_us
-            && let Some(world) = self.client.world()
-        {
-            self.next_look_us = now_us + LOOK_EVERY_US;
+        if now_us < self.next_look_us {
+            return;
+        }
+        self.next_look_us = now_us + LOOK_EVERY_US;
+        self.bot.pulse.look(now_us, tally);
+        if let Some(world) = self.client.world() {
             self.bot.look(world, now_ms, tally);
         }
     }
 
     /// A new measurement begins: what came before does not count.
-    pub(crate) fn begin_measuring(&mut self) {
+    pub(crate) fn begin_measuring(&mut self, now_us: u64) {
         self.traffic = self.client.traffic();
-        self.bot.begin_measuring();
+        self.bot.begin_measuring(now_us);
     }
 
-    /// The client is back after a lost connection: what could not be sent meanwhile is not made up for.
-    pub(crate) fn recovered(&mut self, period_us: u64, now_us: u64) {
+    /// A measurement ends: what is owed counts as late as it is by now.
+    pub(crate) fn end_measuring(&mut self, period_us: u64, now_us: u64, tally: &mut Tally) {
+        self.bot.pulse.end_measuring(now_us, tally);
+        let owed = (self.next_input_us..now_us).step_by(period_us.max(1) as usize);
+        for due_us in owed.take(OWED_MAX) {
+            tally.late_us.record(now_us - due_us);
+        }
+    }
+
+    /// The client is back after a lost connection: what could not be sent meanwhile is not made up for. Returns whom it
+    /// plays as now.
+    pub(crate) fn recovered(&mut self, period_us: u64, now_us: u64) -> UserId {
         self.next_input_us = next_at_phase(now_us.max(self.next_input_us), self.next_input_us, period_us);
         self.next_read_us = self.next_input_us;
+        self.client.user()
     }
 }
 

@@ -2,6 +2,7 @@
 //! the streams that have something, and answers what the run asks. Nothing wakes it for a single packet, and nothing in it
 //! waits.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -9,16 +10,18 @@ use std::time::{Duration, Instant};
 use client::{ConnectOptions, ConnectionError, Credentials, Datagrams, Scratch, SweptClient};
 use net::clock::wall_us;
 use net::udp::{BATCH_DATAGRAMS, StampedBatch};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use crate::absences::Absences;
 use crate::bot::{Activity, Bot, Record, Rules};
 use crate::logins::{Arrival, Errand};
 use crate::places::Places;
+use crate::pulse::{Pulse, STALL_US};
 use crate::seat::{Seat, Visit};
 use crate::sockets::{OWN_DATAGRAMS, Sharing, Sockets, Waiting};
-use crate::tally::Tally;
 use crate::timetable::{Beats, Timetable, next_at_phase};
 use crate::trade::Givers;
+use crate::words::{Look, Word};
 
 /// Logins of one thread under way at once.
 const LOGINS_MAX: usize = 64;
@@ -26,34 +29,12 @@ const LOGINS_MAX: usize = 64;
 const LOGIN_AGAIN_US: u64 = 1_000_000;
 /// For the last words of the clients.
 const GOODBYE: Duration = Duration::from_millis(300);
+/// A thread that has not come round for so long stood still, and hears of nothing, microseconds.
+const PAUSE_US: u64 = 500_000;
 /// Full batches from one shared socket in one sweep.
 const BATCHES_MAX: usize = 32;
 /// Looks at all sockets in one sweep: what comes faster waits until arrivals and words had their turn.
 const LOOKS_MAX: usize = 8;
-
-/// What the run tells a thread.
-pub(crate) enum Word {
-    /// What counts begins now.
-    Measure,
-    /// What has been counted since the last time.
-    Look(oneshot::Sender<Look>),
-    /// Do this from now on.
-    Act(Activity),
-    /// Everything that the bots have done.
-    Report(oneshot::Sender<Vec<Record>>),
-    /// Log out and end.
-    Stop,
-}
-
-/// A thread's share at a glance.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Look {
-    pub(crate) up: u32,
-    pub(crate) home: u32,
-    pub(crate) logins_failed: u64,
-    pub(crate) last_failure: Option<String>,
-    pub(crate) tally: Tally,
-}
 
 /// What a thread needs to know.
 pub(crate) struct Share {
@@ -94,6 +75,9 @@ struct Thread {
     wall_offset_us: u64,
     departures: Vec<u64>,
     beat_us: u64,
+    /// When it came round last.
+    awake_us: u64,
+    absences: Absences,
     /// Those whose session ended for good.
     gone: Vec<Record>,
     logins: Vec<Login>,
@@ -132,6 +116,8 @@ impl Thread {
             wall_offset_us: 0,
             departures: Vec::new(),
             beat_us: 0,
+            awake_us: 0,
+            absences: Absences::default(),
             gone: Vec::new(),
             logins,
             logging_in: 0,
@@ -181,7 +167,20 @@ impl Thread {
         if let Some(rest_us) = beat_us.checked_sub(now_us) {
             std::thread::sleep(Duration::from_micros(rest_us));
         }
-        self.wall_offset_us = wall_us().saturating_sub(self.now_us());
+        let now_us = self.now_us();
+        self.wall_offset_us = wall_us().saturating_sub(now_us);
+        let before_us = std::mem::replace(&mut self.awake_us, now_us);
+        if now_us - before_us >= PAUSE_US {
+            self.look.tally.pauses += 1;
+            self.pulses_mut().for_each(|pulse| pulse.excuse(now_us));
+        }
+    }
+
+    /// Of everybody, here or on the way.
+    fn pulses_mut(&mut self) -> impl Iterator<Item = &mut Pulse> {
+        let seats = self.seats.iter_mut().flatten();
+        let here = seats.map(|seat| &mut seat.bot.pulse);
+        here.chain(self.absences.pulses_mut())
     }
 
     fn act_on_time(&mut self) {
@@ -288,8 +287,11 @@ impl Thread {
     fn obey(&mut self, word: Word) {
         match word {
             Word::Measure => {
+                let now_us = self.now_us();
                 self.look.tally.clear();
-                self.seats_mut().for_each(Seat::begin_measuring);
+                self.seats_mut().for_each(|seat| seat.begin_measuring(now_us));
+                let absent = self.absences.pulses_mut();
+                absent.for_each(|pulse| pulse.begin_measuring(now_us));
                 if let Ok(mut givers) = self.share.givers.write() {
                     givers.values_mut().for_each(|given| *given = 0);
                 }
@@ -297,11 +299,21 @@ impl Thread {
             Word::Look(reply) => {
                 let _ = reply.send(self.look_now());
             }
+            Word::EndMeasuring(reply) => {
+                let (now_us, period_us) = (self.now_us(), self.share.rules.input_period_us);
+                let tally = &mut self.look.tally;
+                for seat in self.seats.iter_mut().flatten() {
+                    seat.end_measuring(period_us, now_us, tally);
+                }
+                self.absences.end_measuring(now_us, tally);
+                let _ = reply.send(self.look_now());
+            }
             Word::Act(activity) => self.activity = activity,
             Word::Report(reply) => {
                 let now_us = self.now_us();
                 let here = self.seats().map(|seat| seat.bot.record(now_us));
-                let _ = reply.send(here.chain(self.gone.iter().cloned()).collect());
+                let elsewhere = self.gone.iter().cloned().chain(self.absences.records());
+                let _ = reply.send(here.chain(elsewhere).collect());
             }
             Word::Stop => {}
         }
@@ -318,6 +330,17 @@ impl Thread {
     fn look_now(&mut self) -> Look {
         self.look.up = self.seats().filter(|seat| seat.bot.is_up()).count() as u32;
         self.look.home = self.seats().filter(|seat| seat.bot.is_home()).count() as u32;
+        let notice = self.seats_mut().filter_map(|seat| seat.bot.take_notice()).last();
+        self.look.last_failure = self.look.last_failure.take().or(notice);
+        let now_us = self.now_us();
+        let mut presence = BTreeMap::new();
+        self.seats()
+            .for_each(|seat| seat.bot.pulse.count(now_us, &mut presence));
+        self.absences.count(now_us, &mut presence);
+        let is_silent = |pulse: &&mut Pulse| pulse.silent_us(now_us) >= STALL_US;
+        self.look.silent = self.pulses_mut().filter(is_silent).count() as u32;
+        self.look.presence = presence;
+        self.look.regions = self.places.as_ref().map(Places::regions).unwrap_or_default();
         let look = self.look.clone();
         self.look.tally.clear();
         self.look.last_failure = None;
@@ -366,20 +389,36 @@ impl Thread {
                 self.again(place, now_us);
             }
             Arrival::Recovered(place, mut seat) => {
-                seat.recovered(self.share.rules.input_period_us, now_us);
+                let user = seat.recovered(self.share.rules.input_period_us, now_us);
+                self.absences.back(place);
+                if user != seat.bot.user {
+                    self.look.tally.changed_identity(seat.bot.pulse.name(), user);
+                }
                 self.sit_down(place, seat);
             }
-            Arrival::Gone(place, seat) => {
+            Arrival::Gone(place, seat, error) => {
                 self.look.tally.disconnects += 1;
+                let name = seat.bot.pulse.name();
+                self.look
+                    .tally
+                    .note(format!("the session of {name} is over: {error}"));
+                self.absences.give_up(place);
                 self.gone.push(seat.bot.record(now_us).gone());
                 self.again(place, now_us);
             }
         }
     }
 
-    fn seat(&self, place: u32, client: SweptClient, now_us: u64) -> Seat {
-        let (share, index, user) = (&self.share, self.index(place), client.user());
-        let bot = Bot::new(index, user, &share.rules, now_us);
+    fn seat(&mut self, place: u32, client: SweptClient, now_us: u64) -> Seat {
+        let (index, user) = (self.index(place), client.user());
+        let mut bot = Bot::new(index, user, &self.share.rules, now_us);
+        if let Some(before) = self.absences.back(place) {
+            bot.pulse.go_on_from(&before.pulse);
+            if before.user != user {
+                self.look.tally.changed_identity(before.pulse.name(), user);
+            }
+        }
+        let share = &self.share;
         if let Ok(mut givers) = share.givers.write() {
             givers.insert(user, 0);
         }
@@ -412,7 +451,11 @@ impl Thread {
         let Some(seat) = self.seats.get_mut(place as usize).and_then(Option::take) else {
             return;
         };
-        tracing::debug!(bot = seat.index, %error, "a connection is lost");
+        self.look.tally.connections_lost += 1;
+        let incident = format!("{} lost its connection: {error}", seat.bot.pulse.name());
+        self.look.last_failure = Some(incident.clone());
+        self.look.tally.note(incident);
+        self.absences.leave(place, &seat.bot);
         self.sockets.close(place);
         let back = self.arrivals.0.clone();
         let errand = Errand::Recover {

@@ -1,9 +1,12 @@
 //! Numbers that bots add up while they play, kept per thread and merged at the end.
 
 use hdrhistogram::Histogram;
+use protocol::ids::UserId;
 
 /// Longest time that is told apart from longer ones, microseconds.
 const TIME_US_MAX: u64 = 120_000_000;
+/// Incidents that are spelled out; the others are counted alone.
+const INCIDENTS_MAX: usize = 20;
 
 /// A distribution of times in microseconds, or of counts.
 #[derive(Clone, Debug)]
@@ -32,13 +35,17 @@ impl Spread {
         let _ = self.0.add(&other.0);
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> u64 {
         self.0.len()
     }
 
     pub(crate) fn mean(&self) -> f64 {
         self.0.mean()
+    }
+
+    /// `None` when nothing was measured, which is not the same as 0.
+    pub(crate) fn measured<T>(&self, figure: impl FnOnce(&Self) -> T) -> Option<T> {
+        (self.len() > 0).then(|| figure(self))
     }
 
     /// The value below which `part` of all lie; 0 when there are none.
@@ -75,16 +82,60 @@ pub(crate) struct Tally {
     pub(crate) own_states_moving: u64,
     pub(crate) crossings: u64,
     pub(crate) resumes: u64,
+    /// Sessions that ended though nobody wanted them to.
     pub(crate) disconnects: u64,
+    /// Connections that were lost, be it to be resumed.
+    pub(crate) connections_lost: u64,
+    /// Players who came back as another user.
+    pub(crate) identities_changed: u64,
+    /// Players made anew from the store where they were.
+    pub(crate) bodies_lost: u64,
+    /// Breaks of a second or more in a player's own states.
+    pub(crate) stalls: u64,
     pub(crate) udp_fallbacks: u64,
     pub(crate) notices: u64,
     pub(crate) up_bytes: u64,
     pub(crate) down_bytes: u64,
     /// Commands that found the window full.
     pub(crate) window_full: u64,
+    /// Times that a thread of the generator stood still.
+    pub(crate) pauses: u64,
+    /// What should not have happened, in words; the first few.
+    pub(crate) incidents: Vec<String>,
 }
 
 impl Tally {
+    /// With one of each figure, so that none is missing.
+    pub(crate) fn of_one() -> Self {
+        let mut tally = Self {
+            own_states: 1,
+            ..Self::default()
+        };
+        for spread in [
+            &mut tally.ack_us,
+            &mut tally.own_gap_us,
+            &mut tally.crossing_gap_us,
+            &mut tally.late_us,
+            &mut tally.visible,
+        ] {
+            spread.record(1);
+        }
+        tally
+    }
+
+    /// Something that should not have happened.
+    pub(crate) fn note(&mut self, incident: String) {
+        if self.incidents.len() < INCIDENTS_MAX {
+            self.incidents.push(incident);
+        }
+    }
+
+    /// A bot has come back as another user.
+    pub(crate) fn changed_identity(&mut self, before: &str, now: UserId) {
+        self.identities_changed += 1;
+        self.note(format!("{before} came back as user {}", now.0));
+    }
+
     /// Adds another thread's.
     pub(crate) fn add(&mut self, other: &Self) {
         for (mine, others) in [
@@ -104,14 +155,21 @@ impl Tally {
             (&mut self.crossings, other.crossings),
             (&mut self.resumes, other.resumes),
             (&mut self.disconnects, other.disconnects),
+            (&mut self.connections_lost, other.connections_lost),
+            (&mut self.identities_changed, other.identities_changed),
+            (&mut self.bodies_lost, other.bodies_lost),
+            (&mut self.stalls, other.stalls),
             (&mut self.udp_fallbacks, other.udp_fallbacks),
             (&mut self.notices, other.notices),
             (&mut self.up_bytes, other.up_bytes),
             (&mut self.down_bytes, other.down_bytes),
             (&mut self.window_full, other.window_full),
+            (&mut self.pauses, other.pauses),
         ] {
             *mine += others;
         }
+        let room = INCIDENTS_MAX.saturating_sub(self.incidents.len());
+        self.incidents.extend(other.incidents.iter().take(room).cloned());
     }
 
     /// Begins anew without giving memory back.
@@ -151,6 +209,7 @@ mod tests {
             all.add(&one);
         }
         assert_eq!((all.inputs, all.ack_us.len()), (6, 3));
+        assert_eq!(all.own_gap_us.measured(Spread::mean), None);
         assert_eq!(all.ack_us.ms(0.5).round(), 20.0);
         all.clear();
         assert_eq!((all.inputs, all.ack_us.len(), all.ack_us.ms(0.99)), (0, 0, 0.0));

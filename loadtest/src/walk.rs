@@ -25,6 +25,10 @@ const STAR_RADIUS: f32 = 40.0;
 const STAR_HALF_US: u64 = 10_000_000;
 /// So near to a point counts as there, units.
 const THERE: f32 = 1.0;
+/// So near to the rim of the world one can get, units; what lies beyond is never reached.
+const RIM: f32 = 1.0 / 64.0;
+/// A crowd keeps so far from the edge of its cell, units; in small cells a quarter of them.
+const CROWD_MARGIN: f32 = 2.0;
 
 /// What a bot does at home.
 #[derive(Clone, Debug)]
@@ -69,8 +73,7 @@ impl Walker {
             },
             Behaviour::Crowd => {
                 let (origin, size) = places.crowd_cell();
-                let within = |rng: &mut StdRng| rng.random_range(2.0..size - 2.0);
-                let home = point(origin.x + within(rng), origin.y + within(rng));
+                let home = in_cell(origin, size, rng);
                 (Course::Crowd { origin, size }, home)
             }
             Behaviour::Star => {
@@ -85,6 +88,7 @@ impl Walker {
             Course::Corner { angle } => on_circle(home, CORNER_RADIUS, *angle),
             _ => home,
         };
+        let target = places.inside(target, RIM);
         Self {
             at_home: matches!(course, Course::Wander),
             course,
@@ -96,6 +100,11 @@ impl Walker {
     /// Whether the bot has arrived where its behaviour begins.
     pub(crate) fn is_home(&self) -> bool {
         self.at_home
+    }
+
+    #[cfg(test)]
+    pub(crate) fn target(&self) -> Position {
+        self.target
     }
 
     /// The input for now. An errand comes before everything else.
@@ -117,6 +126,7 @@ impl Walker {
             self.at_home = true;
         }
         self.choose(at, places, now_us, rng);
+        self.target = places.inside(self.target, RIM);
         if distance(at, self.target) <= THERE / 2.0 {
             return Input::default();
         }
@@ -148,13 +158,14 @@ impl Walker {
                 self.target = places.inside(to, 2.0);
             }
             Course::Crowd { origin, size } if there => {
-                let mut within = || rng.random_range(2.0..*size - 2.0);
-                self.target = point(origin.x + within(), origin.y + within());
+                self.target = in_cell(*origin, *size, rng);
             }
             Course::Border { crossing, reach } => {
                 let across =
                     (at.x - crossing.at.x) * crossing.normal.x + (at.y - crossing.at.y) * crossing.normal.y;
-                if across * reach.signum() >= reach.abs() {
+                // The world may end before the turn.
+                let at_rim = distance(at, self.target) <= THERE / 2.0;
+                if across * reach.signum() >= reach.abs() || at_rim {
                     *reach = -rng.random_range(BORDER_REACH).copysign(*reach);
                 }
                 // The target lies beyond the turn, so that the bot arrives there at full speed.
@@ -175,6 +186,13 @@ impl Walker {
             Course::Wander | Course::Crowd { .. } | Course::Corner { .. } => {}
         }
     }
+}
+
+/// Anywhere in a cell but at its edges.
+fn in_cell(origin: Position, size: f32, rng: &mut StdRng) -> Position {
+    let margin = CROWD_MARGIN.min(size / 4.0);
+    let mut within = || rng.random_range(margin..size - margin);
+    point(origin.x + within(), origin.y + within())
 }
 
 fn on_circle(centre: Position, radius: f32, angle: f32) -> Position {

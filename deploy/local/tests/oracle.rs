@@ -32,7 +32,10 @@ fn play(fault: &str) -> (i32, Value) {
 
 /// The sum over both classes of commands.
 fn commands(result: &Value, what: &str) -> u64 {
-    let of = |class: &str| result["commands"][class][what].as_u64().unwrap();
+    let of = |class: &str| {
+        let count = result["commands"][class][what].as_u64();
+        count.unwrap_or_else(|| panic!("not counted: {result:#}"))
+    };
     of("durable") + of("soft")
 }
 

@@ -1,6 +1,8 @@
 //! A look at the players of a region from outside, for those who check from step to step that none is lost or doubled.
 //! Reads only.
 
+use std::collections::BTreeSet;
+
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
 use store::Binding;
@@ -34,7 +36,36 @@ pub struct PlayerView<'a> {
     pub holdings: &'a [u64],
 }
 
+/// A user in a region: for a census of certain users, who may share the world with any others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Who.
+    pub user: UserId,
+    /// Where.
+    pub region: RegionNumber,
+    /// Whether nothing of the player is under way: no handover, no join, nothing that the store has not got.
+    pub is_settled: bool,
+}
+
 impl Region {
+    /// Those of these users who are here, or about to be by a join.
+    pub fn whereabouts(&self, asked: &BTreeSet<UserId>) -> impl Iterator<Item = Whereabouts> {
+        let (state, region) = (&self.state, self.state.config.number);
+        let here = state.players.values().map(|player| {
+            let is_saved = !player.writes.is_unsaved();
+            (player.user, player.phase == Phase::Active && is_saved)
+        });
+        let coming = state.joins.users().map(|user| (user, false));
+        let coming = coming.filter(|(user, _)| !state.players.contains_key(user));
+        here.chain(coming)
+            .filter(|(user, _)| asked.contains(user))
+            .map(move |(user, is_settled)| Whereabouts {
+                user,
+                region,
+                is_settled,
+            })
+    }
+
     /// All players, ascending by user.
     pub fn players(&self) -> impl Iterator<Item = PlayerView<'_>> {
         self.state

@@ -100,6 +100,10 @@ impl Joins {
         self.by_user.len() >= JOINING_MAX
     }
 
+    pub(super) fn users(&self) -> impl Iterator<Item = UserId> {
+        self.by_user.keys().copied()
+    }
+
     pub(super) fn begin(&mut self, joining: Joining) {
         self.by_user.insert(joining.join.user, joining);
     }

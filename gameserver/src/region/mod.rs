@@ -53,7 +53,7 @@ pub use faults::Fault;
 #[cfg(feature = "broken-rules")]
 pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
-pub use inspect::PlayerView;
+pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;
 pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
 pub use rest::Rest;

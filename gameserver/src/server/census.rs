@@ -1,5 +1,8 @@
-//! The census: what the store says was applied for whom, and who holds what. Whoever counts whether anything was lost
-//! or doubled compares it with what players were told.
+//! The census: what the store says was applied for whom, who holds what, and which region simulates whom. Whoever counts
+//! whether anything was lost or doubled compares it with what players were told.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use node::admin::StatusBoard;
 use protocol::ids::UserId;
@@ -9,24 +12,38 @@ use store::{Holder, Holding, StoreHandle, StoreReply, StoreRequest};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::world_mailbox::{Mailbox, Order, Search};
+use crate::region::Whereabouts;
+
 /// Questions that may wait.
 const QUESTIONS_MAX: usize = 16;
+/// How long the world may take to say who is here.
+const WORLD_PATIENCE: Duration = Duration::from_secs(2);
 
 struct Question {
     query: String,
     answer: oneshot::Sender<Result<Value, String>>,
 }
 
-/// Answers `/census` from the store: `?chains=7,9` the command chains of these users, `?holdings=ID` all holdings above
-/// this id, a page at a time; `?holdings=` from the first one.
+/// Whom a question is for, and what it asks.
+#[derive(Debug, PartialEq)]
+enum Asked {
+    Store(StoreRequest),
+    World(BTreeSet<UserId>),
+}
+
+/// Answers `/census`. From the store: `?chains=7,9` the command chains of these users, `?holdings=ID` all holdings above
+/// this id, a page at a time; `?holdings=` from the first one. From the world: `?players=7,9` which of these users are in
+/// which region of this server.
 pub(super) struct CensusTask {
     store: StoreHandle,
+    world: Mailbox,
     questions: mpsc::Receiver<Question>,
 }
 
 impl CensusTask {
     /// From now on questions asked of `board` wait for the task.
-    pub(super) fn new(board: &StatusBoard, store: StoreHandle) -> Self {
+    pub(super) fn new(board: &StatusBoard, store: StoreHandle, world: Mailbox) -> Self {
         // The board outlives the store, which closes when the last handle is gone: it gets a channel instead of one.
         let (to, questions) = mpsc::channel(QUESTIONS_MAX);
         board.answer_census(move |query| {
@@ -40,7 +57,11 @@ impl CensusTask {
                     .unwrap_or_else(|_| Err("the server stops".to_owned()))
             })
         });
-        Self { store, questions }
+        Self {
+            store,
+            world,
+            questions,
+        }
     }
 
     /// Runs until `stop`.
@@ -58,32 +79,63 @@ impl CensusTask {
     }
 
     async fn answer(&self, query: &str) -> Result<Value, String> {
-        let reply = self.store.ask(request(query)?).await;
-        let reply = reply.map_err(|error| error.to_string())?;
-        answer(reply).ok_or_else(|| "the store gave another answer".to_owned())
+        match asked(query)? {
+            Asked::Store(request) => {
+                let reply = self.store.ask(request).await;
+                let reply = reply.map_err(|error| error.to_string())?;
+                answer(reply).ok_or_else(|| "the store gave another answer".to_owned())
+            }
+            Asked::World(users) => self.find(users).await,
+        }
+    }
+
+    async fn find(&self, users: BTreeSet<UserId>) -> Result<Value, String> {
+        let (found, answer) = oneshot::channel();
+        self.world.send(Order::Find(Box::new(Search { users, found })));
+        match tokio::time::timeout(WORLD_PATIENCE, answer).await {
+            Ok(Ok(players)) => Ok(whereabouts(&players)),
+            Ok(Err(_)) => Err("the server stops".to_owned()),
+            Err(_) => Err("the world does not answer: its thread is busy or stuck".to_owned()),
+        }
     }
 }
 
-fn request(query: &str) -> Result<StoreRequest, String> {
-    let usage = || "ask for ?chains=USER,USER or ?holdings=AFTER".to_owned();
+fn asked(query: &str) -> Result<Asked, String> {
+    let usage = || "ask for ?chains=USER,USER or ?players=USER,USER or ?holdings=AFTER".to_owned();
+    let users = |named: &str| -> Result<Vec<UserId>, String> {
+        let users = named.split(',').take(CENSUS_ROWS_MAX);
+        let users: Result<_, _> = users.map(|user| user.parse().map(UserId)).collect();
+        users.map_err(|_| usage())
+    };
     match query.split_once('=') {
-        Some(("chains", users)) => {
-            let users: Result<Vec<UserId>, _> = users
-                .split(',')
-                .take(CENSUS_ROWS_MAX)
-                .map(|user| user.parse().map(UserId))
-                .collect();
-            users
-                .map(|users| StoreRequest::ReadChains { users })
-                .map_err(|_| usage())
+        Some(("chains", named)) => {
+            let users = users(named)?;
+            Ok(Asked::Store(StoreRequest::ReadChains { users }))
         }
-        Some(("holdings", "")) => Ok(StoreRequest::AllHoldings { after: None }),
-        Some(("holdings", after)) => match after.parse() {
-            Ok(after) => Ok(StoreRequest::AllHoldings { after: Some(after) }),
-            Err(_) => Err(usage()),
-        },
+        Some(("players", named)) => Ok(Asked::World(users(named)?.into_iter().collect())),
+        Some(("holdings", after)) => {
+            let after = match after {
+                "" => None,
+                after => Some(after.parse().map_err(|_| usage())?),
+            };
+            Ok(Asked::Store(StoreRequest::AllHoldings { after }))
+        }
         _ => Err(usage()),
     }
+}
+
+fn whereabouts(players: &[Whereabouts]) -> Value {
+    let players: Vec<Value> = players
+        .iter()
+        .map(|player| {
+            json!({
+                "user": player.user.0,
+                "region": player.region.0,
+                "settled": player.is_settled,
+            })
+        })
+        .collect();
+    json!({ "players": players })
 }
 
 fn answer(reply: StoreReply) -> Option<Value> {
@@ -128,17 +180,23 @@ mod tests {
     #[test]
     fn questions_are_understood_or_refused_with_the_usage() {
         let users = vec![UserId(7), UserId(9)];
-        assert_eq!(request("chains=7,9"), Ok(StoreRequest::ReadChains { users }));
-        assert_eq!(
-            request("holdings="),
-            Ok(StoreRequest::AllHoldings { after: None })
-        );
-        assert_eq!(
-            request("holdings=5"),
-            Ok(StoreRequest::AllHoldings { after: Some(5) })
-        );
-        for nonsense in ["", "chains", "chains=", "chains=x", "holdings=-1", "gems=1"] {
-            assert!(request(nonsense).unwrap_err().contains("?chains="), "{nonsense}");
+        let of_store = |request| Ok(Asked::Store(request));
+        assert_eq!(asked("chains=7,9"), of_store(StoreRequest::ReadChains { users }));
+        for (query, after) in [("holdings=", None), ("holdings=5", Some(5))] {
+            assert_eq!(asked(query), of_store(StoreRequest::AllHoldings { after }));
+        }
+        let users = BTreeSet::from([UserId(7), UserId(9)]);
+        assert_eq!(asked("players=9,7,9"), Ok(Asked::World(users)));
+        for nonsense in [
+            "",
+            "chains",
+            "chains=",
+            "chains=x",
+            "holdings=-1",
+            "players=",
+            "gems=1",
+        ] {
+            assert!(asked(nonsense).unwrap_err().contains("?chains="), "{nonsense}");
         }
     }
 
@@ -172,5 +230,14 @@ mod tests {
         assert_eq!(holdings["holdings"][1], json!({"id": 2, "kind": 3, "region": 4}));
         assert_eq!(holdings["last_page"], true);
         assert_eq!(answer(StoreReply::Passed), None);
+        let here = Whereabouts {
+            user: UserId(7),
+            region: RegionNumber(4),
+            is_settled: true,
+        };
+        assert_eq!(
+            whereabouts(&[here]),
+            json!({"players": [{"user": 7, "region": 4, "settled": true}]})
+        );
     }
 }

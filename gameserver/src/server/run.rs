@@ -123,7 +123,7 @@ impl Running {
             .thread("world", Patience::HOT, |pulse| world.run(pulse));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let census = CensusTask::new(&node.status, built.store.handle.clone());
+        let census = CensusTask::new(&node.status, built.store.handle.clone(), mailbox.clone());
         watch_world(&built, &reports, node);
         let status = status_task(&built, &addresses, reports, settings, node);
         let probing = ready::probe_store(&node.readiness, built.store.handle.clone(), &stop);

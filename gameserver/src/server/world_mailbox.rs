@@ -1,13 +1,17 @@
 //! What control and the world thread say to each other. Each side's words are taken all at once, a sweep's worth at a
 //! time; neither ever waits for the other.
 
+use std::collections::BTreeSet;
+
 use net::link::{HandedLink, LinkId};
-use protocol::ids::{NodeUuid, RegionNumber};
+use protocol::ids::{NodeUuid, RegionNumber, UserId};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
 use store::Holding;
+use tokio::sync::oneshot;
 
 use crate::join_check::{JoinError, VerifiedJoin};
+use crate::region::Whereabouts;
 use crate::world::Side;
 
 /// Which listener or dialer a link came from.
@@ -26,6 +30,12 @@ pub(super) struct Verdict {
     pub(super) said: Result<(VerifiedJoin, RegionNumber), JoinError>,
 }
 
+/// Which of these users are here, for a census.
+pub(super) struct Search {
+    pub(super) users: BTreeSet<UserId>,
+    pub(super) found: oneshot::Sender<Vec<Whereabouts>>,
+}
+
 /// What control says.
 pub(super) enum Order {
     /// A link is up; the thread alone owns it from now on.
@@ -36,6 +46,8 @@ pub(super) enum Order {
     Recheck,
     /// Holdings of guests that are forgotten lie in a region now.
     Fallen(RegionNumber, Vec<Holding>),
+    /// Somebody counts players.
+    Find(Box<Search>),
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.

@@ -195,6 +195,10 @@ impl Running {
                     self.parts.world.join_verified(link, &join, said, now);
                 }
                 Order::Recheck => self.recheck(now),
+                Order::Find(search) => {
+                    // Who asked may have stopped waiting.
+                    let _ = search.found.send(self.parts.world.whereabouts(&search.users));
+                }
                 Order::Drain => {
                     self.parts.world.drain(now);
                     self.draining = Draining::Writing(now.mono_us + self.parts.drain_ms * 1000);

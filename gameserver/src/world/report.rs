@@ -1,13 +1,16 @@
 //! What a world tells of itself, for whoever asks: a snapshot, so that asking costs no tick.
 
+use std::collections::BTreeSet;
+
 use net::link::LinkId;
 use net::link_core::Sealing;
+use protocol::ids::UserId;
 use serde::Serialize;
 
 use super::links::LinkReport;
 use super::recent_times::TimesSummary;
 use super::{Moment, World};
-use crate::region::{Overflow, Region, RegionStatus};
+use crate::region::{Overflow, Region, RegionStatus, Whereabouts};
 
 /// A region at a glance, with how its ticks do.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -61,6 +64,14 @@ impl<S: Sealing> World<S> {
             all += region.overflow();
         }
         all
+    }
+
+    /// Where each of these users is; who is in two regions is named twice.
+    #[must_use]
+    pub fn whereabouts(&self, asked: &BTreeSet<UserId>) -> Vec<Whereabouts> {
+        self.regions()
+            .flat_map(|region| region.whereabouts(asked))
+            .collect()
     }
 
     /// All links that are up.

@@ -1,12 +1,16 @@
 //! One region walks: inputs, commands, cells and outputs.
 
+use std::collections::BTreeSet;
+
 use protocol::demo;
+use protocol::ids::{RegionNumber, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::Inputs;
 
 use super::bot::Bot;
 use super::scene::*;
 use super::view::{View, subscribe};
+use crate::region::RegionInput;
 
 #[test]
 fn a_player_walks_and_every_cell_it_crosses_is_seen_without_a_gap() {
@@ -126,4 +130,32 @@ fn what_somebody_else_says_about_a_player_is_refused_and_counted() {
     assert_eq!(scene.counted["player_wrong_proxy"], 1);
     assert_eq!(scene.counted["player_stale_epoch"], 1);
     assert_eq!(scene.player(A, bot.user).last_input, 0);
+}
+
+#[test]
+fn a_census_finds_those_it_asks_for_and_tells_whether_something_of_them_is_under_way() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    Bot::join(&mut scene, 6, 24.0, 20.0);
+    let asked = BTreeSet::from([UserId(5), UserId(99)]);
+    let found = |scene: &Scene| -> Vec<(u64, RegionNumber, bool)> {
+        let regions = scene.regions.values();
+        let found = regions.flat_map(|region| region.whereabouts(&asked).collect::<Vec<_>>());
+        found
+            .map(|one| (one.user.0, one.region, one.is_settled))
+            .collect()
+    };
+    bot.live(&mut scene, 3_000);
+    assert_eq!(found(&scene), [(5, A, true)]);
+    // The first is written at once; the second waits for the next round.
+    for emote in [1, 2] {
+        bot.command(&mut scene, &demo::Command::Emote(emote));
+        bot.live(&mut scene, 50);
+    }
+    assert_eq!(found(&scene), [(5, A, false)], "the store has not got it yet");
+    bot.live(&mut scene, 3_000);
+    assert_eq!(found(&scene), [(5, A, true)]);
+    let (region, newcomer) = (scene.regions.get_mut(&A).unwrap(), join(99, 1, 1));
+    region.handle(RegionInput::Join(PROXY, newcomer), scene.now);
+    assert_eq!(found(&scene), [(5, A, true), (99, A, false)], "it joins");
 }
