@@ -146,13 +146,13 @@ fn bad_input_ends_with_code_2_and_says_where_and_what() {
         (&["--config", file.to_str().unwrap()], "n.toml:2:20\n"),
         (
             &["--config", "/nonexistent.toml"],
-            "cannot read the configuration file: No such file or directory (os error 2)\n --> /nonexistent.toml",
+            "cannot read the configuration file: No such file or directory (os error 2)\n--> /nonexistent.toml",
         ),
         (
             &["--log-level", "loud"],
-            "error: `node.log_level` is `loud`, which is no log filter\n --> --log-level\n",
+            "error: `node.log_level` is `loud`, which is no log filter\n--> --log-level\n",
         ),
-        (&["--log-format", "xml"], "\n --> --log-format\n"),
+        (&["--log-format", "xml"], "\n--> --log-format\n"),
         (&["--admin", &taken], &format!("cannot listen on {taken}")),
     ];
     for (arguments, says) in cases {
@@ -168,7 +168,7 @@ fn bad_input_ends_with_code_2_and_says_where_and_what() {
     assert!(
         code == 2
             && error
-                .contains("there is no setting `node.naem`\n --> environment variable REGIONMESH_NODE__NAEM"),
+                .contains("there is no setting `node.naem`\n--> environment variable REGIONMESH_NODE__NAEM"),
         "{error}"
     );
     let (code, _, error) = finish({

@@ -75,6 +75,11 @@ pub(super) fn read<S: Settings>(path: &Path, shape: &Shape, mistakes: &mut Vec<L
         settings: std::marker::PhantomData,
     };
     reader.table("", document.get_ref(), &values);
+    // In the order of the file, which tables do not keep.
+    mistakes.sort_by_key(|mistake| match &mistake.place {
+        Where::File(span) => span.start,
+        _ => usize::MAX,
+    });
     layer
 }
 

@@ -152,27 +152,24 @@ fn the_environment_is_refused_with_all_its_mistakes_at_once() {
         ("REGIONMESH_EDGE__PROT", "1"),
         ("REGIONMESH_EDGE__PORT", "70x"),
         ("REGIONMESH_EDGE__RATIO", "1.25"),
-        ("REGIONMESH_NAEM", "x"),
+        ("REGIONMESH_NAM", "x"),
     ];
     let message = refusal(&case(None, &wrong, &[NAME]));
     assert_eq!(
         message,
         "3 mistakes in the configuration
 
-error: `edge.port` does not fit: invalid digit found in string
- --> environment variable REGIONMESH_EDGE__PORT
-  |
-  = help: write a value of the setting's type, or leave it out
+error: `edge.port` does not fit: invalid type: string \"70x\", expected an integer for key `edge.port`
+--> environment variable REGIONMESH_EDGE__PORT
+ = help: write a value of the setting's type, or leave it out
 
 error: there is no setting `edge.prot`
- --> environment variable REGIONMESH_EDGE__PROT
-  |
-  = help: did you mean `edge.port`?
+--> environment variable REGIONMESH_EDGE__PROT
+ = help: did you mean `edge.port`?
 
-error: there is no setting `naem`
- --> environment variable REGIONMESH_NAEM
-  |
-  = help: did you mean `name`?"
+error: there is no setting `nam`
+--> environment variable REGIONMESH_NAM
+ = help: did you mean `name`?"
     );
     for value in ["10.7", "-1", "70000", ""] {
         let message = refusal(&case(None, &[("REGIONMESH_EDGE__PORT", value)], &[NAME]));
@@ -187,7 +184,7 @@ fn wrong_values_are_all_named_with_their_origin() {
     assert!(message.contains("node.toml:2:1\n"), "{message}");
     assert!(message.contains("2 | port = 80\n  | ^^^^\n"), "{message}");
     assert!(
-        message.ends_with("error: `name` is missing\n  |\n  = help: give --name"),
+        message.ends_with("error: `name` is missing\n |\n = help: give --name"),
         "{message}"
     );
 }
@@ -212,7 +209,7 @@ fn mistakes_of_all_layers_are_told_at_once_and_none_of_them_twice() {
         assert_eq!(message.matches(place).count(), 1, "{place}: {message}");
     }
     assert!(
-        message.contains("error: `name` is missing\n --> environment variable REGIONMESH_NAME\n"),
+        message.contains("error: `name` is missing\n--> environment variable REGIONMESH_NAME\n"),
         "{message}"
     );
     assert_eq!(message.matches("= help: ").count(), 7, "{message}");
@@ -288,7 +285,7 @@ fn bytes_that_are_no_text_are_refused_where_they_are_ours_and_passed_over_elsewh
         .push((raw(b"REGIONMESH_NAME"), raw(b"\xff")));
     let message = refusal(&all);
     assert!(
-        message.contains("the value of `name` is not UTF-8\n --> environment variable REGIONMESH_NAME"),
+        message.contains("the value of `name` is not UTF-8\n--> environment variable REGIONMESH_NAME"),
         "{message}"
     );
 }
