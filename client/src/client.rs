@@ -1,6 +1,7 @@
 //! The client as a game uses it: connect, send, wait for what happens next; a lost connection resumes by itself.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,12 +15,17 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Connection, ConnectionError, Established, Incoming};
 use crate::core::{ClientEffect, ClientEvent, CommandError, Reading, TICK_MS, World};
-use crate::session::{ConnectOptions, Session, Traffic};
+use crate::session::{ConnectOptions, Returned, Session, Traffic};
+
+/// A session on its way back, kept from one wait to the next.
+type ComingBack = Pin<Box<dyn Future<Output = Result<Returned, ConnectionError>> + Send>>;
 
 /// One player's client. Nothing runs in the background: [`next_event`](Self::next_event) does the work while it waits.
 pub struct Client {
     session: Session,
     connection: Option<Connection>,
+    /// While there is none.
+    comeback: Option<ComingBack>,
     effects: Vec<ClientEffect>,
     datagram: Box<[u8; limits::DATAGRAM_BYTES_MAX]>,
     next_tick: Instant,
@@ -36,6 +42,7 @@ impl Client {
         let mut client = Self {
             session,
             connection: None,
+            comeback: None,
             effects: Vec::new(),
             datagram: Box::new([0; limits::DATAGRAM_BYTES_MAX]),
             next_tick: Instant::now(),
@@ -132,7 +139,8 @@ impl Client {
         self.session.core.next_event()
     }
 
-    /// Waits for what happens next, resuming at any proxy when the connection is lost. May be dropped and called again.
+    /// Waits for what happens next, resuming at any proxy when the connection is lost. May be dropped and called again, also
+    /// while it resumes: it goes on where it was.
     ///
     /// # Errors
     /// The session is over: its last connection's error. Every further call gives an error as well.
@@ -143,6 +151,12 @@ impl Client {
             }
             if self.ended {
                 return Err(ConnectionError::Closed(Code::Generic.into()));
+            }
+            if let Some(comeback) = &mut self.comeback {
+                let returned = comeback.as_mut().await;
+                self.comeback = None;
+                self.returned(returned).await?;
+                continue;
             }
             let lost = match &mut self.connection {
                 Some(connection) => {
@@ -157,7 +171,7 @@ impl Client {
                 None => Some(ConnectionError::TimedOut),
             };
             if let Some(error) = lost {
-                self.lost(error).await?;
+                self.lost(error)?;
             }
         }
     }
@@ -224,13 +238,30 @@ impl Client {
         Ok(())
     }
 
-    async fn lost(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
+    fn lost(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
         self.connection = None;
-        let resumed = match self.session.resume(error).await {
-            Ok(established) => self.drive(established).await,
+        match self.session.leave(error) {
+            Ok(comeback) => {
+                self.comeback = Some(Box::pin(comeback.run()));
+                Ok(())
+            }
+            Err(error) => self.over(error),
+        }
+    }
+
+    async fn returned(&mut self, returned: Result<Returned, ConnectionError>) -> Result<(), ConnectionError> {
+        let driven = match returned {
+            Ok(returned) => {
+                let established = self.session.come_back(returned);
+                self.drive(established).await
+            }
             Err(error) => Err(error),
         };
-        self.ended = resumed.is_err();
-        resumed
+        driven.or_else(|error| self.over(error))
+    }
+
+    fn over(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
+        self.ended = true;
+        Err(error)
     }
 }

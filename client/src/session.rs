@@ -107,57 +107,31 @@ impl Session {
         Err(failed.unwrap_or(ConnectionError::TimedOut))
     }
 
-    /// The connection is lost: decides whether the session goes on, and brings it to another proxy if so.
-    pub(crate) async fn resume(&mut self, error: ConnectionError) -> Result<Established, ConnectionError> {
+    /// The connection is lost: decides whether the session goes on, and if so, what brings it to another proxy.
+    pub(crate) fn leave(&mut self, error: ConnectionError) -> Result<Comeback, ConnectionError> {
         self.core.detached();
         self.proxies.learn(error.proxies().iter().copied());
         if !worth_another(&error) {
             return Err(error);
         }
-        let give_up_ms = self.clock.now_ms() + RESUME_MS_MAX;
-        let mut pause_ms = RETRY_MS;
-        loop {
-            let error = match self.try_all().await {
-                Ok(established) => return Ok(established),
-                Err(error) => error,
-            };
-            // No proxy gets new papers while somebody waits.
-            let is_vain = !worth_another(&error) || error.is_about_papers();
-            if is_vain || self.clock.now_ms() >= give_up_ms {
-                return Err(error);
-            }
-            let jitter_ms = rand::rng().random_range(0..=pause_ms / 2);
-            tokio::time::sleep(Duration::from_millis(pause_ms + jitter_ms)).await;
-            pause_ms = (pause_ms * 2).min(1_000);
-        }
+        Ok(Comeback {
+            proxies: self.proxies.after(self.proxy),
+            trust: self.trust,
+            datagrams: self.datagrams,
+            key: self.key.clone(),
+            clock: self.clock,
+            ticket: self.ticket,
+            attach_no: self.attach_no,
+        })
     }
 
-    /// Tries every proxy once, beginning with the one after that which was lost.
-    async fn try_all(&mut self) -> Result<Established, ConnectionError> {
-        let mut failed = None;
-        for proxy in self.proxies.after(self.proxy) {
-            self.attach_no = AttachNo(self.attach_no.0 + 1);
-            let dial = Dial {
-                proxy,
-                trust: self.trust,
-                key: &self.key,
-                credentials: Credentials::Ticket(Box::new(self.ticket.encode())),
-                attach_no: self.attach_no,
-                clock: self.clock,
-                datagrams: self.datagrams,
-            };
-            match Established::dial(dial).await {
-                Ok(established) => {
-                    self.proxy = proxy;
-                    self.ticket = established.welcome.ticket;
-                    self.user = established.welcome.user;
-                    return Ok(established);
-                }
-                Err(error) if worth_another(&error) => failed = Some(more_telling(failed, error)),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(failed.unwrap_or(ConnectionError::TimedOut))
+    /// The session is at another proxy, or at the same one again.
+    pub(crate) fn come_back(&mut self, returned: Returned) -> Established {
+        self.proxy = returned.proxy;
+        self.attach_no = returned.established.attachment.attach_no;
+        self.ticket = returned.established.welcome.ticket;
+        self.user = returned.established.welcome.user;
+        returned.established
     }
 
     /// Takes a frame of the stream.
@@ -210,6 +184,70 @@ fn more_telling(before: Option<ConnectionError>, now: ConnectionError) -> Connec
     match before {
         Some(before) if weight(&before) > weight(&now) => before,
         _ => now,
+    }
+}
+
+/// A session on its way to another proxy. It has all that it needs with it, so whoever waits for it may look elsewhere
+/// meanwhile: a handshake takes longer than a game waits between two inputs.
+pub(crate) struct Comeback {
+    /// In the order in which they are tried, beginning with the one after that which was lost.
+    proxies: Vec<SocketAddr>,
+    trust: ClientTrust,
+    datagrams: Datagrams,
+    key: ClientKey,
+    clock: Monotonic,
+    ticket: RawTicket,
+    attach_no: AttachNo,
+}
+
+/// A session that got there.
+pub(crate) struct Returned {
+    established: Established,
+    proxy: SocketAddr,
+}
+
+impl Comeback {
+    /// Tries all proxies over and over, until the player is gone anyway.
+    pub(crate) async fn run(mut self) -> Result<Returned, ConnectionError> {
+        let give_up_ms = self.clock.now_ms() + RESUME_MS_MAX;
+        let mut pause_ms = RETRY_MS;
+        loop {
+            let error = match self.try_all().await {
+                Ok(returned) => return Ok(returned),
+                Err(error) => error,
+            };
+            // No proxy gets new papers while somebody waits.
+            let is_vain = !worth_another(&error) || error.is_about_papers();
+            if is_vain || self.clock.now_ms() >= give_up_ms {
+                return Err(error);
+            }
+            let jitter_ms = rand::rng().random_range(0..=pause_ms / 2);
+            tokio::time::sleep(Duration::from_millis(pause_ms + jitter_ms)).await;
+            pause_ms = (pause_ms * 2).min(1_000);
+        }
+    }
+
+    /// Tries every proxy once.
+    async fn try_all(&mut self) -> Result<Returned, ConnectionError> {
+        let mut failed = None;
+        for &proxy in &self.proxies {
+            self.attach_no = AttachNo(self.attach_no.0 + 1);
+            let dial = Dial {
+                proxy,
+                trust: self.trust,
+                key: &self.key,
+                credentials: Credentials::Ticket(Box::new(self.ticket.encode())),
+                attach_no: self.attach_no,
+                clock: self.clock,
+                datagrams: self.datagrams,
+            };
+            match Established::dial(dial).await {
+                Ok(established) => return Ok(Returned { established, proxy }),
+                Err(error) if worth_another(&error) => failed = Some(more_telling(failed, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failed.unwrap_or(ConnectionError::TimedOut))
     }
 }
 

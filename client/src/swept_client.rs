@@ -67,7 +67,8 @@ impl SweptClient {
     /// # Errors
     /// The session is over.
     pub async fn recover(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
-        let established = self.session.resume(error).await?;
+        let returned = self.session.leave(error)?.run().await?;
+        let established = self.session.come_back(returned);
         (self.path, self.stream) = attach(&mut self.session, established)?;
         Ok(())
     }

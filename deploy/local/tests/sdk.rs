@@ -10,6 +10,7 @@ use client::{
     Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile, Transport,
 };
 use local_cluster::{Cluster, ClusterOptions};
+use nix::sys::signal::Signal;
 use protocol::Code;
 use protocol::demo::{Input, OwnState};
 use support::{PATIENCE, program, start};
@@ -98,6 +99,38 @@ async fn a_game_plays_by_datagram_resumes_elsewhere_and_leaves() {
         client.next_event().await,
         Err(ConnectionError::Closed(_))
     ));
+}
+
+// SI-2, and what comes of SI-3: the proxy wakes up and finds that its player has gone elsewhere.
+#[tokio::test]
+async fn a_game_at_a_frozen_proxy_goes_on_at_another_however_often_it_looks_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions::new(program(), folder.path().join("d")));
+    let mut client = connect(&cluster, "walker", Datagrams::Allowed).await;
+    walk_until(&mut client, |_, event, _| acknowledges(event, 0)).await;
+    let before = client.proxy();
+    let name = cluster
+        .addresses()
+        .find(|node| node.listener("tcp") == Some(before))
+        .map(|node| node.name.clone())
+        .unwrap();
+    cluster.signal(&name, Signal::SIGSTOP).unwrap();
+    // No handshake is over within a millisecond: what it has come to must not be lost each time.
+    let resume = async {
+        loop {
+            let event = timeout(Duration::from_millis(1), client.next_event()).await;
+            if let Ok(event) = event
+                && matches!(event.unwrap(), ClientEvent::Resumed { .. })
+            {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, resume).await.expect("not in time");
+    assert_ne!(client.proxy(), before);
+    let last = client.send_input(Input::default().encode().to_vec());
+    cluster.signal(&name, Signal::SIGCONT).unwrap();
+    walk_until(&mut client, |_, event, _| acknowledges(event, last)).await;
 }
 
 #[tokio::test]
