@@ -189,15 +189,15 @@ impl Cluster {
                     .after(0, Event::Trouble(super::event::Trouble::Crash(sender, 300)));
                 return false;
             }
-            Some(Fault::Twice) => {
-                // As after a reconnection, when its owner says it again.
-                let again_us = now_us + delay_us + self.dice.between(1_000, 400_000);
-                self.schedule
-                    .at(again_us, Event::Arrive(way, bytes.clone(), None));
-            }
             _ => {}
         }
         let at_us = self.links[number.0].arrival(to, now_us + delay_us);
+        if strike.is_some_and(|strike| strike.fault == Fault::Twice) {
+            // As after a reconnection, when its owner says it again: never before what was said before it.
+            let again_us = at_us + self.dice.between(1_000, 400_000);
+            self.schedule
+                .at(again_us, Event::Arrive(way, bytes.clone(), None));
+        }
         self.schedule.at(at_us, Event::Arrive(way, bytes, strike));
         true
     }
@@ -357,4 +357,40 @@ impl Cluster {
 fn piece(messages: &[u8], strike: Option<Strike>, now: LinkTime) -> Option<Piece> {
     let bytes = (!messages.is_empty()).then(|| sealed(FrameType::Batch, messages, now))?;
     Some(Piece { bytes, strike })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+    use crate::trace::Lines;
+
+    #[test]
+    fn what_comes_twice_overtakes_nothing_of_its_stream() {
+        let mut cluster = Cluster::new(&Options::of_seed(1), Lines::Dropped).unwrap();
+        let (number, to) = (LinkNumber(0), End::Dialer);
+        // Longer than a repetition is late.
+        cluster.links[number.0].hold(to, 900_000);
+        let strike = Strike {
+            step: Step::Event,
+            fault: Fault::Twice,
+            player: None,
+        };
+        let bytes = vec![1];
+        assert!(cluster.send(
+            number,
+            to,
+            Piece {
+                bytes,
+                strike: Some(strike)
+            }
+        ));
+        let mut arrivals = Vec::new();
+        while let Some((_, event)) = cluster.schedule.next(2_000_000) {
+            if let Event::Arrive(_, _, strike) = event {
+                arrivals.push(strike);
+            }
+        }
+        assert_eq!(arrivals, [Some(strike), None]);
+    }
 }
