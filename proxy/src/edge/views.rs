@@ -212,13 +212,28 @@ impl CellViews {
         server_time_ms: u64,
     ) {
         self.version += 1;
-        let clock = self.regions.entry(region).or_default();
-        if epoch != clock.epoch || tick > clock.tick {
-            *clock = RegionClock {
+        let is_old = |clock: &RegionClock| epoch == clock.epoch && tick <= clock.tick;
+        if !self.regions.get(&region).is_some_and(is_old) {
+            let clock = RegionClock {
                 epoch,
                 tick,
                 server_time_ms,
             };
+            self.set_clock(region, clock);
+        }
+    }
+
+    /// A snapshot says once for a region by which service its cells are. So what an earlier one has shown goes with the
+    /// first word of the next, or clients would take old cells for new ones, and what comes then for older.
+    fn set_clock(&mut self, region: RegionNumber, clock: RegionClock) {
+        let before = self.regions.insert(region, clock);
+        if before.is_none_or(|before| before.epoch == clock.epoch) {
+            return;
+        }
+        let views = self.cells.values_mut();
+        for view in views.filter(|view| view.region == region && view.epoch != clock.epoch) {
+            view.forget();
+            view.epoch = clock.epoch;
         }
     }
 
@@ -269,7 +284,7 @@ impl CellViews {
             server_time_ms: published.server_time_ms,
         };
         self.version += 1;
-        self.regions.insert(published.region, clock);
+        self.set_clock(published.region, clock);
         for (bytes, decoded) in &published.cells {
             let Some(view) = self.cells.get_mut(&decoded.cell) else {
                 continue;
@@ -286,6 +301,52 @@ impl CellViews {
                 view.asked_ms = now_ms;
                 ask.push(decoded.cell);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REGION: RegionNumber = RegionNumber(1);
+    const ONE: CellIndex = CellIndex(0);
+    const OTHER: CellIndex = CellIndex(1);
+
+    /// The keyframe of an empty cell that was published so often before.
+    fn published(cell: CellIndex, epoch: u64, seq: u32) -> RegionCells {
+        let grid = CellGrid::new([128, 64], 32).unwrap();
+        let mut encoder = CellEncoder::new(PositionForm::of(&grid));
+        let bytes = encoder.finish_keyframe(cell, seq);
+        let decoded = DecodedCell::parse(&bytes, &grid).unwrap();
+        RegionCells {
+            node: NodeNumber(1),
+            region: REGION,
+            region_epoch: RegionEpoch(epoch),
+            tick: 1,
+            server_time_ms: 0,
+            cells: vec![(bytes, decoded)],
+        }
+    }
+
+    #[test]
+    fn cells_of_an_earlier_service_are_not_shown_as_those_of_the_next() {
+        let by_tick = |views: &mut CellViews| views.ticked(REGION, RegionEpoch(2), 1, 0);
+        let by_cell = |views: &mut CellViews| views.take(&published(OTHER, 2, 3), 0, &mut Vec::new());
+        for next in [by_tick as fn(&mut CellViews), by_cell] {
+            let mut views = CellViews::new(&CellGrid::new([128, 64], 32).unwrap());
+            for cell in [ONE, OTHER] {
+                views.watch(cell, REGION, 0);
+                views.take(&published(cell, 1, 90), 0, &mut Vec::new());
+            }
+            views.ticked(REGION, RegionEpoch(1), 2, 0);
+            let seq = |views: &CellViews| views.get(ONE).and_then(CellView::seq);
+            assert_eq!(seq(&views), Some(90));
+            next(&mut views);
+            let said = views.region(REGION).map(|said| said.region_epoch);
+            assert_eq!((said, seq(&views)), (Some(2), None));
+            views.take(&published(ONE, 2, 4), 0, &mut Vec::new());
+            assert_eq!(seq(&views), Some(4));
         }
     }
 }
