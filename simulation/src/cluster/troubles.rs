@@ -49,12 +49,14 @@ impl Cluster {
         link.throttled_until_us = until_us;
     }
 
+    /// A process that is stalled already is so for the longer of the two times: what was put off to the end of the first
+    /// must not come after what comes later.
     fn stall(&mut self, node: NodeNumber, until_us: u64) {
         if let Some(server) = self.servers.get_mut(&node) {
-            server.stalled_until_us = until_us;
+            server.stalled_until_us = server.stalled_until_us.max(until_us);
         }
         if let Some(proxy) = self.proxies.get_mut(&node) {
-            proxy.stalled_until_us = until_us;
+            proxy.stalled_until_us = proxy.stalled_until_us.max(until_us);
         }
     }
 
@@ -130,6 +132,26 @@ impl Cluster {
             self.with_shard(self.shard_of(number), |shard, now, datagrams| {
                 shard.client_broke(client_id(number), now, datagrams);
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+    use crate::trace::Lines;
+    use crate::world::PROXIES;
+
+    #[test]
+    fn a_short_stall_does_not_end_a_long_one() {
+        let mut cluster = Cluster::new(&Options::of_seed(1), Lines::Dropped).unwrap();
+        for node in [NodeNumber(1), PROXIES[0]] {
+            for until_us in [1_000_000, 50_000, 1_200_000] {
+                let before_us = cluster.stalled_until_us(node);
+                cluster.stall(node, until_us);
+                assert_eq!(cluster.stalled_until_us(node), before_us.max(until_us));
+            }
         }
     }
 }
