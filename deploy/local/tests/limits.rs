@@ -124,11 +124,8 @@ fn a_proxy_takes_no_more_clients_than_it_has_files_for_and_says_so() {
         "{log}"
     );
     let verbose = ask(&cluster, &name, "/readyz?verbose");
-    let sessions = verbose
-        .split("sessions: 0 of ")
-        .nth(1)
-        .expect("a check of sessions");
-    let most: u32 = sessions.lines().next().unwrap().parse().unwrap();
+    let room = verbose.split("room: 0 of ").nth(1).expect("a check of its room");
+    let most: u32 = room.lines().next().unwrap().parse().unwrap();
     assert!((1..100).contains(&most), "{verbose}");
     // More connections than it could ever hold: they are closed, and nothing else is harmed.
     let held: Vec<_> = (0..400).filter_map(|_| TcpStream::connect(tcp).ok()).collect();
