@@ -88,6 +88,22 @@ impl Mistakes {
     }
 }
 
+/// The renderer escapes the control characters of ASCII. Those above act on terminals too: each becomes another letter of
+/// as many bytes, so that the places of mistakes stay what they are.
+fn shown(letter: char) -> char {
+    match letter {
+        '\u{80}'..='\u{9f}' => '\u{b7}',
+        letter => letter,
+    }
+}
+
+fn harmless(diagnostic: &mut Diagnostic) {
+    let labels = diagnostic.labels.iter_mut().map(|label| &mut label.text);
+    for text in labels.chain([&mut diagnostic.message, &mut diagnostic.help]) {
+        *text = text.chars().map(shown).collect();
+    }
+}
+
 /// Parses and checks a topology file.
 ///
 /// # Errors
@@ -98,13 +114,14 @@ pub fn parse(file_name: &str, text: &str) -> Result<Topology, Mistakes> {
     match topology {
         Some(topology) if diagnostics.is_empty() => Ok(topology),
         _ => {
+            diagnostics.iter_mut().for_each(harmless);
             diagnostics.sort_by_key(|diagnostic| (diagnostic.start(), diagnostic.code));
             diagnostics
                 .iter_mut()
                 .for_each(|diagnostic| diagnostic.locate(text));
             Err(Mistakes {
                 file_name: file_name.to_owned(),
-                text: text.to_owned(),
+                text: text.chars().map(shown).collect(),
                 diagnostics,
             })
         }

@@ -107,6 +107,23 @@ fn every_code_is_explained_with_what_to_do_and_no_other() {
 }
 
 #[test]
+fn nothing_that_a_file_holds_acts_on_the_terminal() {
+    let evil = "\u{1b}[2J\u{9b}2J\u{202e}";
+    for text in [
+        format!("{evil} = 1"),
+        format!("\"{evil}\" = 1\n[world]\nname = '{evil}'\n[[server]]\nname = 'x{evil}'\nnumber = '{evil}'"),
+        format!(
+            "[[region]]\nserver = '{}'\nstandby = ['{}']",
+            "\u{9b}2J", "\u{85}"
+        ),
+    ] {
+        let report = check("f", &text, Colour::Plain).report;
+        let acts = |letter: char| letter.is_control() && letter != '\n' || letter == '\u{202e}';
+        assert!(!report.contains(acts), "{report:?}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_only() {
     let plain = check("f", "", Colour::Plain).report;
     let colourful = check("f", "", Colour::Ansi).report;

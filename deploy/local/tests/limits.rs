@@ -61,7 +61,7 @@ fn is_played_in(text: String) {
         &join,
         "--players=1",
         "--for=1s",
-        "--warm-up=0",
+        "--warm-up=1s",
     ]);
     assert_eq!(code, 0, "{out}{error}{}", logs(&data));
     for name in ["gs-1", "gs-2", "edge"] {
