@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use program::say;
 use serde::Serialize;
 
 use crate::machine::{Machine, Others, commit};
@@ -90,7 +91,7 @@ impl Figure {
     }
 
     fn print(&self) {
-        println!("{}: {}", self.name, self.what);
+        say(format_args!("{}: {}", self.name, self.what));
         let spread = self
             .spread
             .map_or_else(String::new, |(low, high)| format!(" [{low:.3} .. {high:.3}]"));
@@ -98,24 +99,24 @@ impl Figure {
             .goal
             .map_or_else(String::new, |goal| format!(", goal {goal:.3}"));
         match (self.figure, self.baseline.zip(self.ratio)) {
-            (None, _) => println!(
+            (None, _) => say(format_args!(
                 "  not measured: {}",
                 self.reason.as_deref().unwrap_or("no reason")
-            ),
-            (Some(figure), None) => println!("  {figure:.3} {}{spread}{goal}", self.unit),
-            (Some(figure), Some((baseline, ratio))) => println!(
+            )),
+            (Some(figure), None) => say(format_args!("  {figure:.3} {}{spread}{goal}", self.unit)),
+            (Some(figure), Some((baseline, ratio))) => say(format_args!(
                 "  {figure:.3} {unit}{spread}; bare {baseline:.3} {unit}, ratio {ratio:.2}{goal}",
                 unit = self.unit
-            ),
+            )),
         }
         for (peer, value) in &self.peers {
-            println!(
+            say(format_args!(
                 "  for reference, not of this run: {peer} {value:.3} {}",
                 self.unit
-            );
+            ));
         }
         for (what, value) in &self.details {
-            println!("    {what:<44} {value:>12.3}");
+            say(format_args!("    {what:<44} {value:>12.3}"));
         }
     }
 }
@@ -127,7 +128,10 @@ pub(crate) fn publish(name: &str, mut figures: Vec<Figure>, others: &Others) -> 
         figure.others = share;
         figure.print();
     }
-    println!("others used {:.0} % of the machine meanwhile", share * 100.0);
+    say(format_args!(
+        "others used {:.0} % of the machine meanwhile",
+        share * 100.0
+    ));
     let directory = directory();
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let path = directory.join(format!("{name}.json"));
@@ -136,7 +140,7 @@ pub(crate) fn publish(name: &str, mut figures: Vec<Figure>, others: &Others) -> 
         several => serde_json::to_vec_pretty(several)?,
     };
     std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}", path.display());
+    say(path.display());
     Ok(())
 }
 

@@ -79,12 +79,14 @@ fn main() -> anyhow::Result<()> {
     // Thousands of clients have a socket each.
     let (_, files) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
-    match options.name {
+    let ended = match options.name {
         Some(name) => run(name),
         None => ["floor", "edge", "publication", "tick", "store"]
             .into_iter()
             .try_for_each(|name| Options::parse_from(["bench", name]).name.map_or(Ok(()), run)),
-    }
+    };
+    program::flush();
+    ended
 }
 
 fn run(name: Name) -> anyhow::Result<()> {

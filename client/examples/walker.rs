@@ -1,5 +1,6 @@
 //! A bot that walks in circles: `cargo run -p client --example walker -- .regionmesh/join.json`.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 && let Ok(own) = OwnState::parse(&news.own)
             {
                 let others = client.world().map_or(0, |world| world.entities().len());
-                println!("tick {} at {:.1}, {:.1} with {others} in view", news.tick, own.at.x, own.at.y);
+                writeln!(std::io::stdout(), "tick {} at {:.1}, {:.1} with {others} in view", news.tick, own.at.x, own.at.y)?;
             },
         }
     }

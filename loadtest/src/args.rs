@@ -1,6 +1,6 @@
 //! The swarm's command line, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -13,7 +13,7 @@ pub const PLAYERS_MAX: i64 = 20_000;
 /// A swarm of bots that plays, measures, and counts whether anything was lost or doubled.
 ///
 /// Exit codes: 0 all is well, 99 a threshold or the oracle is broken or some bots were not let in, 2 wrong usage,
-/// 3 nobody can be reached, 4 the generator itself could not keep up.
+/// 3 nobody can be reached, 4 the generator itself could not keep up, 130 interrupted before its time was up.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "loadtest", version)]
 pub struct Args {
@@ -23,8 +23,9 @@ pub struct Args {
     /// Bots.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=PLAYERS_MAX))]
     pub players: u32,
-    /// How long to measure, such as 30s or 5m; until Ctrl-C without it. Logging in and walking home come before.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    /// How long to measure, such as 30s or 5m, at least a second; until Ctrl-C without it. Logging in and walking home come
+    /// before.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_measured)]
     pub duration: Option<Duration>,
     /// Inputs per second and bot.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
@@ -35,7 +36,7 @@ pub struct Args {
     /// The same seed makes the bots decide alike.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Where to write the result.
+    /// Where to write the result; `-` is standard output, and everything else goes to standard error then.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// What carries inputs and snapshots.
@@ -113,6 +114,11 @@ impl Args {
         self.threads.min(useful).max(1)
     }
 
+    /// Whether standard output is for the result alone.
+    pub(crate) fn prints_json(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
     /// UDP sockets of all bots together.
     pub(crate) fn sockets(&self) -> u32 {
         match self.transport {
@@ -144,6 +150,25 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     } else {
         Err("it must be more than nothing and at most a week".to_owned())
     }
+}
+
+/// What is measured for less than this says nothing.
+const MEASURED_MIN: Duration = Duration::from_secs(1);
+
+/// Whether a time is long enough to measure in.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_measured(time: Duration) -> Result<(), String> {
+    if time < MEASURED_MIN {
+        return Err("less than a second is too short to measure anything".to_owned());
+    }
+    Ok(())
+}
+
+fn parse_measured(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    check_measured(time).map(|()| time)
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {
@@ -193,6 +218,7 @@ mod tests {
             "--join j --players 0",
             "--join j --for 10x",
             "--join j --for -3s",
+            "--join j --for 1ms",
             "--join j --behaviour fly",
             "--join j --threshold ack",
             "--join j --command-every -1",

@@ -57,21 +57,27 @@ mod words;
 
 use std::process::ExitCode;
 
+use program::{Ask, Force, Signals};
 use tokio_util::sync::CancellationToken;
 
 pub use args::Args;
 
 /// Runs the swarm to its end and prints what came of it. 0: all is well; 99: a threshold or the oracle is broken,
-/// or some bots were not let in; 2: wrong usage; 3: nobody can be reached; 4: the generator could not keep up.
+/// or some bots were not let in; 2: wrong usage; 3: nobody can be reached; 4: the generator could not keep up; 130: a signal
+/// came before the time was up.
 ///
-/// Ctrl-C or SIGTERM ends measuring early, a second one ends the process.
+/// Ctrl-C, SIGTERM or SIGHUP end it early; a later one ends the process, if `force` lets it.
 #[must_use]
-pub fn run(args: &Args) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+pub fn run(args: &Args, force: Force) -> ExitCode {
+    // Signals are heard on a thread of their own, whatever the run waits for.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(async {
             let interrupt = CancellationToken::new();
-            tokio::spawn(watch_signals(interrupt.clone()));
+            tokio::spawn(watch_signals(Signals::listen(force)?, interrupt.clone()));
             let report = run::run(args, interrupt).await?;
             run::publish(args, &report)?;
             Ok(report.verdict)
@@ -81,28 +87,18 @@ pub fn run(args: &Args) -> ExitCode {
     match ended {
         Ok(verdict) => verdict.exit_code().into(),
         Err(error) => {
-            eprintln!("loadtest: {}", protocol::ShownLines(&error));
+            program::note(format_args!("loadtest: {}", protocol::ShownLines(&error)));
             error.exit_code().into()
         }
     }
 }
 
-/// The first signal asks for the end, the second one takes it.
-async fn watch_signals(interrupt: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut ctrl_c), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    for _ in 0..2 {
-        tokio::select! {
-            _ = ctrl_c.recv() => {}
-            _ = terminate.recv() => {}
+/// The first signal asks for the end, a later one takes it.
+async fn watch_signals(mut signals: Signals, interrupt: CancellationToken) {
+    loop {
+        match signals.next().await {
+            Ask::End => interrupt.cancel(),
+            Ask::EndAtOnce => std::process::exit(verdict::Verdict::Interrupted.exit_code().into()),
         }
-        if interrupt.is_cancelled() {
-            std::process::exit(130);
-        }
-        interrupt.cancel();
     }
 }

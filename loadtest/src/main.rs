@@ -5,5 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    loadtest::run(&loadtest::Args::parse())
+    let exit = loadtest::run(&loadtest::Args::parse(), program::Force::LaterSignal);
+    program::flush();
+    exit
 }

@@ -59,6 +59,7 @@ pub(crate) fn example(args: &Args) -> Value {
     report::measured(&Outcome {
         args,
         seconds: 1.0,
+        interrupted: false,
         tally: &Tally::of_one(),
         records: &[Record::default()],
         servers: &Servers::new(),

@@ -59,14 +59,6 @@ impl Ramp {
         }
     }
 
-    /// The user does not want to wait any longer: whoever is in plays.
-    pub(crate) fn cut_short(&self) -> Result<(), RunError> {
-        if self.most_up == 0 {
-            return Err(self.unreachable());
-        }
-        Ok(())
-    }
-
     fn unreachable(&self) -> RunError {
         RunError::Unreachable(self.why("nobody answers"))
     }
@@ -110,13 +102,11 @@ mod tests {
             assert!(!ramp.look(bot, None, bot * 29 * S).unwrap());
         }
         assert!(ramp.look(100, None, 100 * 29 * S).unwrap());
-        assert!(ramp.cut_short().is_ok());
     }
 
     #[test]
     fn a_cluster_that_lets_nobody_in_is_not_reached() {
         let mut ramp = Ramp::new(8);
-        assert_eq!(ramp.cut_short().unwrap_err().exit_code(), 3);
         assert!(!ramp.look(0, Some("refused".to_owned()), 20 * S).unwrap());
         let error = ramp.look(0, None, 21 * S).unwrap_err();
         assert_eq!(error.exit_code(), 3);

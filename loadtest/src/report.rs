@@ -27,6 +27,8 @@ const OBSERVED: &str = "commands, gems, population and the nodes' memory";
 pub(crate) struct Outcome<'a> {
     pub(crate) args: &'a Args,
     pub(crate) seconds: f64,
+    /// Whether it should have been longer.
+    pub(crate) interrupted: bool,
     pub(crate) tally: &'a Tally,
     pub(crate) records: &'a [Record],
     pub(crate) servers: &'a Servers,
@@ -58,6 +60,7 @@ impl Report {
             judged.push(threshold.judge(&json));
         }
         let evidence = Evidence {
+            is_cut: outcome.interrupted,
             is_broken: judged.iter().any(|judged| !judged.ok) || outcome.uncounted.is_some(),
             is_lossy: findings.is_some_and(|findings| !findings.complaints.is_empty()),
             is_late: json["generator"]["saturated"] == Value::Bool(true),
@@ -78,6 +81,7 @@ impl Report {
         let rows = [
             "players",
             "seconds",
+            "interrupted",
             "input_hz",
             "snapshot_hz",
             "visible",
@@ -166,6 +170,7 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
         "seed": args.seed,
         "players": args.players,
         "seconds": round(outcome.seconds),
+        "interrupted": outcome.interrupted,
         "input_hz": input_hz,
         "snapshot_hz": each(tally.snapshots),
         "visible": {
@@ -264,6 +269,7 @@ mod tests {
         Outcome {
             args,
             seconds: 10.0,
+            interrupted: false,
             tally,
             records,
             servers,

@@ -1,7 +1,6 @@
 //! A run from its first login to its last word: bots come, walk home, play while everything is measured, stand still to
 //! be counted, and go.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +31,8 @@ use crate::words::{Look, Word};
 const QUIET: Duration = Duration::from_secs(30);
 /// Between two looks at the nodes' processes.
 const NODES_EVERY_S: u64 = 5;
+/// After an interrupt, a cluster that cannot be counted so often is ending too.
+const MISSED_MAX: u32 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What there is before the first bot.
@@ -58,6 +59,8 @@ struct Run<'a> {
 struct Measured {
     tally: Tally,
     seconds: f64,
+    /// Whether it should have been longer.
+    interrupted: bool,
     silences: Silences,
     generator: Usage,
     nodes: Vec<NodeUse>,
@@ -97,14 +100,22 @@ async fn prepare(args: &Args) -> Result<Prepared, RunError> {
     })
 }
 
-/// Runs the whole of it. `interrupt` ends measuring early; the bots are counted all the same.
+/// Runs the whole of it. `interrupt` ends it early: without a result while nothing is measured yet; after that the bots are
+/// counted all the same.
 pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Report, RunError> {
+    let prepared = tokio::select! {
+        prepared = prepare(args) => prepared?,
+        () = interrupt.cancelled() => {
+            let when = "before the first bot had come".to_owned();
+            return Err(RunError::Interrupted { when });
+        }
+    };
     let Prepared {
         observer,
         rules,
         options,
         before,
-    } = prepare(args).await?;
+    } = prepared;
     let now = Instant::now();
     let mut run = Run {
         args,
@@ -116,7 +127,7 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
         looked: now,
     };
     if let Err(why) = &run.before {
-        tell_blind(why);
+        tell_blind(args, why);
     }
     let measured = run.play().await;
     let (records, counted) = match &measured {
@@ -127,6 +138,7 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
     let Measured {
         tally,
         seconds,
+        interrupted,
         silences,
         generator,
         nodes,
@@ -140,6 +152,7 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
     Ok(Report::new(&Outcome {
         args,
         seconds,
+        interrupted,
         tally: &tally,
         records: &records,
         servers: &rules.servers,
@@ -155,7 +168,7 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
 impl Run<'_> {
     async fn play(&mut self) -> Result<Measured, RunError> {
         self.ramp().await?;
-        self.walk_home().await;
+        self.walk_home().await?;
         let mut nodes = NodeWatch::begin(&self.observer).await;
         self.swarm.tell(|| Word::Measure);
         let (began, before) = (Instant::now(), Usage::now());
@@ -186,11 +199,13 @@ impl Run<'_> {
                 nodes.third();
             }
         }
-        let seconds = began.elapsed().as_secs_f64();
+        let seconds = began.elapsed();
         let generator = Usage::now().since(before);
         Ok(Measured {
             tally,
-            seconds,
+            seconds: seconds.as_secs_f64(),
+            // Without a time a signal is how it ends.
+            interrupted: self.args.duration.is_some_and(|whole| seconds < whole),
             silences,
             generator,
             nodes: nodes.finish().await,
@@ -203,16 +218,23 @@ impl Run<'_> {
         let mut ramp = Ramp::new(self.args.players);
         loop {
             let look = self.pause_and_look().await;
+            if self.interrupt.is_cancelled() {
+                return Err(self.interrupted("had come", look.up));
+            }
             self.check_sight(&look).await;
             self.live("coming", &look);
             match ramp.look(look.up, look.last_failure, began.elapsed()) {
                 Ok(true) => return Ok(()),
-                Ok(false) if self.interrupt.is_cancelled() => return ramp.cut_short(),
                 Ok(false) => {}
                 // A refusal is short; the nodes themselves know more.
                 Err(error) => return Err(error.explained(&self.observer.complaints().await)),
             }
         }
+    }
+
+    fn interrupted(&self, had: &str, bots: u32) -> RunError {
+        let when = format!("when {bots} of {} bots {had}", self.args.players);
+        RunError::Interrupted { when }
     }
 
     /// A world of which the join file shows a part only cannot be counted.
@@ -227,27 +249,27 @@ impl Run<'_> {
         let unseen: Vec<u32> = unseen.copied().collect();
         if !unseen.is_empty() {
             let why = format!("nobody that the join file's `observe` names serves regions {unseen:?}");
-            tell_blind(&why);
+            tell_blind(self.args, &why);
             self.before = Err(why);
         }
     }
 
-    async fn walk_home(&mut self) {
+    async fn walk_home(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
         loop {
             let look = self.pause_and_look().await;
+            if self.interrupt.is_cancelled() {
+                return Err(self.interrupted("were home", look.home));
+            }
             if look.home >= self.args.players || began.elapsed() >= self.args.warm_up {
                 let (home, players) = (look.home, self.args.players);
                 let seconds = began.elapsed().as_secs();
-                say(&format!(
+                self.say(format_args!(
                     "{home} of {players} bots are home after {seconds} s; measuring begins"
                 ));
-                return;
+                return Ok(());
             }
             self.live(&format!("home {}", look.home), &look);
-            if self.interrupt.is_cancelled() {
-                return;
-            }
         }
     }
 
@@ -263,13 +285,17 @@ impl Run<'_> {
         }
     }
 
+    fn say(&self, line: impl std::fmt::Display) {
+        say(self.args, line);
+    }
+
     /// The line of this look. It may have come late: what it counts is of the time since the one before.
     fn live(&mut self, what: &str, look: &Look) {
         let now = Instant::now();
         let seconds = now.duration_since(std::mem::replace(&mut self.looked, now));
         let (tally, up) = (&look.tally, f64::from(look.up.max(1)));
         let per_s = |count: u64| count as f64 / seconds.as_secs_f64().max(0.001);
-        say(&format!(
+        self.say(format_args!(
             "{:4} s {what}: up {}, inputs/s {:.0}, snapshots/s {:.0}, visible {:.1}, ack p50 {:.0} ms p99 {:.0} ms, crossings/s {:.0}, B/s per player up {:.0} down {:.0}{}",
             self.began.elapsed().as_secs(),
             look.up,
@@ -289,7 +315,7 @@ impl Run<'_> {
     async fn count(&mut self) -> (Vec<Record>, Result<Findings, String>) {
         self.swarm.tell(|| Word::Act(Activity::Stand));
         let began = Instant::now();
-        let mut why = String::new();
+        let (mut why, mut missed) = (String::new(), 0);
         let before = match &self.before {
             Ok(before) => before,
             Err(why) => return (self.swarm.report().await, Err(why.clone())),
@@ -307,9 +333,16 @@ impl Run<'_> {
                     }
                     Progress::Wait(reason) => why = reason,
                 },
-                Err(error) => why = error.to_string(),
+                Err(error) if self.interrupt.is_cancelled() && missed == MISSED_MAX => {
+                    return (records, Err(format!("the cluster is ending too: {error}")));
+                }
+                Err(error) => {
+                    missed += 1;
+                    why = error.to_string();
+                }
             }
-            say(&format!("{:4} s counting: {why}", self.began.elapsed().as_secs()));
+            let seconds = self.began.elapsed().as_secs();
+            self.say(format_args!("{seconds:4} s counting: {why}"));
         }
         let records = self.swarm.report().await;
         let seconds = QUIET.as_secs();
@@ -338,23 +371,31 @@ fn trouble(look: &Look) -> String {
 }
 
 /// Said before anybody plays rather than when the run is over.
-fn tell_blind(why: &str) {
-    say(&format!(
-        "commands, gems, population and the nodes' memory will not be judged: {why}"
-    ));
+fn tell_blind(args: &Args, why: &str) {
+    let line = format_args!("commands, gems, population and the nodes' memory will not be judged: {why}");
+    say(args, line);
 }
 
-fn say(line: &str) {
-    // Whoever reads the swarm's lines may be gone already; that is no reason to stop.
-    let _ = writeln!(std::io::stdout(), "{line}");
+/// A line for whoever watches; standard output may be for the result alone.
+fn say(args: &Args, line: impl std::fmt::Display) {
+    if args.prints_json() {
+        program::note(line);
+    } else {
+        program::say(line);
+    }
 }
 
 /// Prints the result and writes it where it was asked for.
 pub(crate) fn publish(args: &Args, report: &Report) -> Result<(), RunError> {
-    say(&report.table());
+    say(args, report.table());
     let Some(path) = &args.json else { return Ok(()) };
     let text = serde_json::to_string_pretty(&report.json).unwrap_or_default() + "\n";
-    std::fs::write(path, text).map_err(|error| RunError::Output {
+    let written = if args.prints_json() {
+        program::print(text)
+    } else {
+        std::fs::write(path, text)
+    };
+    written.map_err(|error| RunError::Output {
         path: path.clone(),
         error,
     })

@@ -20,6 +20,12 @@ pub(crate) enum RunError {
         "the cluster cannot be counted: {0}; without `observe` in the join file bots play all the same, and what they do is not counted"
     )]
     Uncountable(CensusError),
+    /// A signal came before anything was measured.
+    #[error("interrupted {when}: nothing was measured")]
+    Interrupted {
+        /// How far it had come.
+        when: String,
+    },
     /// Nobody lets anybody in.
     #[error("no bot could log in: {0}")]
     Unreachable(String),
@@ -76,12 +82,13 @@ impl RunError {
         self
     }
 
-    /// 3 when the cluster cannot be reached, 99 when it does not let all bots in, 4 when the generator failed, 2 when the user must do something.
+    /// 3 when the cluster cannot be reached, 99 when it does not let all bots in, 4 when the generator failed, 130 when a signal came, 2 when the user must do something.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable(_) | Self::Uncountable(_) => 3,
             Self::LeftOut { .. } => Verdict::Failed.exit_code(),
             Self::Thread { .. } => Verdict::Invalid.exit_code(),
+            Self::Interrupted { .. } => Verdict::Interrupted.exit_code(),
             Self::Join(error) if error.is_unreachable() => 3,
             _ => 2,
         }

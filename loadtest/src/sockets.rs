@@ -18,6 +18,8 @@ const SHARED: u64 = 1 << 40;
 /// Datagrams of one bot that are read at once: one comes between two of its inputs, and to ask in vain for another costs
 /// half as much again.
 pub(crate) const OWN_DATAGRAMS: usize = 1;
+/// The longest nap, microseconds: words and bots that have logged in wake nobody.
+const NAP_US_MAX: u64 = 25_000;
 /// Sockets told ready at once at most.
 const READY_MAX: usize = 256;
 
@@ -155,6 +157,18 @@ impl Sockets {
             out: SendBatch::default(),
         });
         Ok(number)
+    }
+
+    /// Sleeps from `now_us` until a socket that is read as soon as it has something has, or something is due.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn nap(&mut self, now_us: u64, due_us: Option<u64>) -> io::Result<()> {
+        let nap_us = due_us.map_or(NAP_US_MAX, |due_us| due_us.saturating_sub(now_us).min(NAP_US_MAX));
+        // A poller rounds up.
+        self.poller
+            .wait(Some(Duration::from_millis(nap_us / 1_000)))
+            .map(drop)
     }
 
     /// Fills `out` with sockets that have something. Returns whether there may be more of them: what was not read is

@@ -68,35 +68,32 @@ impl Swarm {
 
     /// What has been counted since the last look.
     pub(crate) async fn look(&self) -> Look {
-        self.ask(Word::Look).await
+        sum(self.ask(Word::Look).await)
     }
 
     /// The same, and what counts ends with it.
     pub(crate) async fn end_measuring(&self) -> Look {
-        self.ask(Word::EndMeasuring).await
-    }
-
-    async fn ask(&self, word: impl Fn(oneshot::Sender<Look>) -> Word) -> Look {
-        let mut all = Look::default();
-        for words in &self.words {
-            let (reply, answer) = oneshot::channel();
-            let _ = words.send(word(reply));
-            if let Ok(look) = answer.await {
-                all.add(look);
-            }
-        }
-        all
+        sum(self.ask(Word::EndMeasuring).await)
     }
 
     /// What all bots have done so far.
     pub(crate) async fn report(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        for words in &self.words {
+        self.ask(Word::Report).await.into_iter().flatten().collect()
+    }
+
+    /// What each thread answers. All are asked before the first answer is waited for, since each answers when it wakes.
+    async fn ask<T>(&self, word: impl Fn(oneshot::Sender<T>) -> Word) -> Vec<T> {
+        let ask = |words: &mpsc::UnboundedSender<Word>| {
             let (reply, answer) = oneshot::channel();
-            let _ = words.send(Word::Report(reply));
-            records.extend(answer.await.unwrap_or_default());
+            let _ = words.send(word(reply));
+            answer
+        };
+        let asked: Vec<_> = self.words.iter().map(ask).collect();
+        let mut answers = Vec::with_capacity(asked.len());
+        for answer in asked {
+            answers.extend(answer.await);
         }
-        records
+        answers
     }
 
     /// Waits until all threads have ended. An error if one of them did not do its part.
@@ -128,4 +125,10 @@ impl Swarm {
             .await
             .map_err(std::io::Error::from)?
     }
+}
+
+fn sum(looks: Vec<Look>) -> Look {
+    let mut all = Look::default();
+    looks.into_iter().for_each(|look| all.add(look));
+    all
 }

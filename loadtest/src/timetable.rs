@@ -63,6 +63,11 @@ impl Timetable {
         self.due.push(Reverse((due_us, place)));
     }
 
+    /// When something is due next.
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        self.due.peek().map(|Reverse((due_us, _))| *due_us)
+    }
+
     /// The due time that came first, if it has come, and the place.
     pub(crate) fn take_due(&mut self, now_us: u64) -> Option<(u64, u32)> {
         let Reverse((due_us, _)) = self.due.peek()?;

@@ -22,6 +22,8 @@ pub enum Verdict {
     Failed,
     /// The generator could not keep up: the numbers say nothing about the cluster.
     Invalid,
+    /// A signal came before the time was up: the numbers are those of a part.
+    Interrupted,
 }
 
 impl Verdict {
@@ -32,6 +34,7 @@ impl Verdict {
             Self::Ok => 0,
             Self::Failed => 99,
             Self::Invalid => 4,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -39,6 +42,8 @@ impl Verdict {
 /// What speaks against a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
+    /// It ended before its time was up.
+    pub(crate) is_cut: bool,
     /// Some condition does not hold, or could not be looked into.
     pub(crate) is_broken: bool,
     /// Something was lost, doubled or in wrong hands.
@@ -50,6 +55,7 @@ pub(crate) struct Evidence {
 impl Evidence {
     pub(crate) fn verdict(self) -> Verdict {
         match self {
+            Self { is_cut: true, .. } => Verdict::Interrupted,
             // What is lost is lost, however slow the generator was.
             Self { is_lossy: true, .. } => Verdict::Failed,
             Self { is_late: true, .. } => Verdict::Invalid,
@@ -129,6 +135,7 @@ mod tests {
             is_broken,
             is_lossy,
             is_late,
+            is_cut: false,
         };
         for (evidence, code) in [
             (evidence(false, false, false), 0),
@@ -139,6 +146,20 @@ mod tests {
         ] {
             assert_eq!(evidence.verdict().exit_code(), code, "{evidence:?}");
         }
+    }
+
+    #[test]
+    fn an_interrupted_run_is_that_whatever_else_is_known_of_it() {
+        for (is_broken, is_late) in [(false, false), (true, false), (false, true)] {
+            let evidence = Evidence {
+                is_cut: true,
+                is_broken,
+                is_late,
+                ..Evidence::default()
+            };
+            assert_eq!(evidence.verdict(), Verdict::Interrupted);
+        }
+        assert_eq!(Verdict::Interrupted.exit_code(), 130);
     }
 
     #[test]

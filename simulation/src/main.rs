@@ -1,11 +1,13 @@
 //! `simulation run --seed N` repeats one run and shows its last events when something is broken; `simulation sweep` goes
 //! through many seeds and prints the matrix of what was hit.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use node::life::{Shutdown, drain_on_signals};
+use program::Force;
 use simulation::{Options, Progress, Sweep, Swept, run, run_with_lines};
 use tokio::runtime::Runtime;
 
@@ -64,13 +66,18 @@ struct RunArguments {
     options: Vec<String>,
 }
 
+/// Tells what was found. Who cannot read it learns it from the exit code.
+fn show(what: impl Display) {
+    let _ = program::print(format_args!("{what}\n"));
+}
+
 fn one(given: &RunArguments, trace: Option<usize>) -> Result<ExitCode, String> {
     let options: Options = given.options.join(" ").parse()?;
     let outcome = run(&options)?;
     if outcome.broken.is_some() || trace.is_some() {
-        println!("{}", run_with_lines(&options, trace.unwrap_or(LINES))?);
+        show(run_with_lines(&options, trace.unwrap_or(LINES))?);
     } else {
-        println!("{outcome}");
+        show(&outcome);
     }
     Ok(if outcome.broken.is_some() {
         ExitCode::FAILURE
@@ -92,10 +99,10 @@ fn sweep(sweep: &Sweep) -> Result<ExitCode, String> {
         let swept = running.so_far();
         for broken in swept.broken_seeds.iter().skip(named) {
             progress.clear();
-            println!(
+            show(format_args!(
                 "seed {} BROKEN: {}\n{}\n",
                 broken.seed, broken.what, broken.command
-            );
+            ));
             named += 1;
         }
         if is_done {
@@ -115,7 +122,7 @@ fn sweep(sweep: &Sweep) -> Result<ExitCode, String> {
     tell(sweep, &swept, began.elapsed());
     if let Some(broken) = swept.broken_seeds.first() {
         if !sweep.keep_going {
-            println!("{}", story(broken.seed)?);
+            show(story(broken.seed)?);
         }
         return Ok(ExitCode::FAILURE);
     }
@@ -135,14 +142,14 @@ fn story(seed: u64) -> Result<String, String> {
 
 /// What was swept, also of a sweep that was stopped.
 fn tell(sweep: &Sweep, swept: &Swept, elapsed: Duration) {
-    println!("{}", swept.coverage);
+    show(&swept.coverage);
     let overflow = swept.overflow.by_name();
     let overflow: Vec<String> = overflow
         .iter()
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
-    println!("overflow: {}", overflow.join(", "));
-    println!(
+    show(format_args!("overflow: {}", overflow.join(", ")));
+    show(format_args!(
         "{} seeds from {}, {} broken, {} events, {} crossings, {:.1} seeds/s, cells never hit: {:?}",
         swept.done,
         sweep.from,
@@ -151,19 +158,19 @@ fn tell(sweep: &Sweep, swept: &Swept, elapsed: Duration) {
         swept.crossings,
         swept.done as f64 / elapsed.as_secs_f64(),
         swept.coverage.missing()
-    );
+    ));
     if swept.done < sweep.seeds {
-        println!(
+        show(format_args!(
             "stopped before seed {}",
             sweep.from + swept.done + swept.running.len() as u64
-        );
+        ));
     }
     for (seed, since) in &swept.running {
-        println!(
+        show(format_args!(
             "seed {seed} did not end within {} s\n{}",
             since.as_secs(),
             Options::of_seed(*seed).command()
-        );
+        ));
     }
 }
 
@@ -174,7 +181,7 @@ fn listen_for_signals(shutdown: &Shutdown) -> std::io::Result<Runtime> {
         .enable_all()
         .build()?;
     let guard = runtime.enter();
-    drain_on_signals(shutdown.clone())?;
+    drain_on_signals(shutdown.clone(), Force::LaterSignal)?;
     drop(guard);
     Ok(runtime)
 }
@@ -199,8 +206,10 @@ fn main() -> ExitCode {
             keep_going,
         }),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("{error}");
+    let exit = done.unwrap_or_else(|error| {
+        program::note(&error);
         ExitCode::from(2)
-    })
+    });
+    program::flush();
+    exit
 }

@@ -1,6 +1,8 @@
 //! Each rule of the handover left out of the code that ships, or of the store's statements: the checks of the simulation
 //! must notice. The same run with every rule in force must be well, so that it is the rule that was missing.
 
+#![allow(clippy::print_stdout)]
+
 use simulation::model::Rule;
 use simulation::{Options, run, run_with_lines};
 

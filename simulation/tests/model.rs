@@ -1,5 +1,7 @@
 //! The handover within small bounds: safe and live as it is, broken without any one of its rules.
 
+#![allow(clippy::print_stdout)]
+
 use simulation::model::{Bounds, Outcome, Rule, Rules, explore};
 
 const ONE_HANDOVER: Bounds = Bounds {

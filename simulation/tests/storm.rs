@@ -1,6 +1,8 @@
 //! The whole cluster in more than a thousand storms: every property after every event, every cell of the matrix
 //! message × fault × step hit, equal seeds equal to the last bit.
 
+#![allow(clippy::print_stdout)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 /// Everything of ours that may sit below the binaries.
 const ALL: &[&str] = &[
+    "program",
     "protocol",
     "topology",
     "net",
@@ -21,25 +22,27 @@ const BENCH: &[&str] = &[
     "client",
     "gameserver",
     "net",
+    "program",
     "protocol",
     "proxy",
     "regionmesh",
     "store",
     "topology",
 ];
-const SERVER: &[&str] = &["protocol", "topology", "net", "node", "store"];
+const SERVER: &[&str] = &["program", "protocol", "topology", "net", "node", "store"];
 
 /// The table: a crate, and the crates of ours that it may depend on. A new crate enters here first.
 pub const EDGES: &[(&str, &[&str])] = &[
+    ("program", &[]),
     ("protocol", &[]),
     ("topology", &["protocol"]),
     ("net", &["protocol"]),
-    ("node", &["protocol", "topology", "net"]),
+    ("node", &["program", "protocol", "topology", "net"]),
     ("store", &["protocol"]),
     ("gameserver", SERVER),
     ("proxy", SERVER),
     ("client", &["protocol", "net"]),
-    ("loadtest", &["protocol", "net", "client"]),
+    ("loadtest", &["program", "protocol", "net", "client"]),
     ("simulation", ALL),
     // Measures whatever there is, from the inside and from outside; nothing depends on it.
     ("bench", BENCH),

@@ -84,11 +84,11 @@ pub(super) fn run(program: &Path, options: &SwarmOptions, seconds: u64) -> anyho
             ..options.clone()
         };
         let step = Step::measure(program, &options, seconds)?;
-        println!(
+        program::say(format_args!(
             "  {players:>5} players: ack p99 {:.1} ms, {:.1} % of inputs and snapshots delivered",
             step.ack_p99_ms,
             step.delivered * 100.0
-        );
+        ));
         let end = if step.holds() {
             &mut bracket.holds
         } else {

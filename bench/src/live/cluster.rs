@@ -90,7 +90,7 @@ impl Drop for LiveCluster {
     fn drop(&mut self) {
         if let Some(cluster) = self.cluster.take() {
             for (name, ended) in cluster.stop() {
-                eprintln!("{name} {ended}; its last line: {}", ended.last_line);
+                program::note(format_args!("{name} {ended}; its last line: {}", ended.last_line));
             }
         }
         let _ = std::fs::remove_dir_all(&self.folder);

@@ -226,7 +226,7 @@ impl Drop for Backend {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(Ok(Err(error))) = self.thread.take().map(JoinHandle::join) {
-            eprintln!("the relay's backend ended early: {error}");
+            program::note(format_args!("the relay's backend ended early: {error}"));
         }
     }
 }

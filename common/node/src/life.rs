@@ -1,6 +1,6 @@
 //! The life of a process: config → build → start → drain, and how it ends.
 //!
-//! SIGTERM, SIGINT and `POST /drain` drain; a second signal forces. A thread or task that the node cannot do without
+//! SIGTERM, SIGINT, SIGHUP and `POST /drain` drain; a signal later than a second after the first forces. A thread or task that the node cannot do without
 //! ([`Owners`]) ends it when it is lost. Why a process ended is its exit code.
 
 mod exit;

@@ -4,10 +4,12 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use node::ports::PortFinder;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use topology::PortUse;
 
 /// Longest any step may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -289,13 +291,126 @@ fn a_drain_asked_for_over_http_ends_with_code_0() {
     assert_eq!(node.exit_code(), 0);
 }
 
+/// More than the time within which signals count once.
+const LATER: Duration = Duration::from_millis(1_100);
+
 #[test]
-fn a_second_signal_forces() {
+fn a_second_signal_forces_unless_it_comes_with_the_first() {
     let node = lingering("600000", "600000");
     node.signal(Signal::SIGINT);
     node.wait_until("/readyz", 503);
+    node.signal(Signal::SIGINT);
+    node.signal(Signal::SIGTERM);
+    std::thread::sleep(LATER);
+    assert_eq!(node.get("/livez").0, 200, "signals that come together count once");
     node.signal(Signal::SIGTERM);
     assert_eq!(node.exit_code(), 5);
+}
+
+#[test]
+fn a_signal_after_a_drain_over_http_is_the_first_signal() {
+    let node = lingering("3000", "600000");
+    assert_eq!(node.ask("POST /drain", "", "").0, 202);
+    std::thread::sleep(LATER);
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 0);
+}
+
+#[test]
+fn a_child_leaves_it_to_its_parent_to_force() {
+    let mut command = command(&["--parent", &std::process::id().to_string()]);
+    command
+        .env("REGIONMESH_IDLE__LINGER_MS", "3000")
+        .env("REGIONMESH_NODE__DRAIN_TIMEOUT_MS", "600000");
+    let node = Running::start(command);
+    node.signal(Signal::SIGTERM);
+    node.wait_until("/readyz", 503);
+    std::thread::sleep(LATER);
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 0);
+}
+
+#[test]
+fn a_hang_up_drains_but_not_what_was_started_to_outlive_its_terminal() {
+    let node = lingering("0", "10000");
+    node.signal(Signal::SIGHUP);
+    assert_eq!(node.exit_code(), 0);
+    let mut command = Command::new("nohup");
+    command
+        .arg(env!("CARGO_BIN_EXE_idle-node"))
+        .args(["--name", "n", "--data", "/nonexistent"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let node = Running::start(command);
+    node.signal(Signal::SIGHUP);
+    std::thread::sleep(Duration::from_millis(200));
+    node.wait_until("/readyz", 200);
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit_code(), 0);
+}
+
+/// The file that takes nothing.
+fn full() -> std::fs::File {
+    std::fs::File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn an_output_that_is_full_or_closed_ends_no_node_and_panics_nobody() {
+    for closed in ["", ">&- 2>&-", ">/dev/full 2>/dev/full"] {
+        let folder = tempfile::tempdir().unwrap();
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut finder = PortFinder::new(std::process::id() as u16);
+        let port = SocketAddr::new(ip, finder.find(ip, PortUse::Tcp).unwrap());
+        let script = format!(
+            "exec {} --name n --data {} --admin {port} --log-level trace {closed}",
+            env!("CARGO_BIN_EXE_idle-node"),
+            folder.path().display()
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        // Without a redirection: a pipe that nobody reads from any more.
+        drop(reader);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &script])
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer);
+        let node = Running {
+            child: shell.spawn().unwrap(),
+            admin: port,
+        };
+        let started = Instant::now();
+        while TcpStream::connect(port).is_err() {
+            assert!(started.elapsed() < PATIENCE, "{closed}: it never started");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        node.wait_until("/readyz", 200);
+        node.signal(Signal::SIGTERM);
+        assert_eq!(node.exit_code(), 0, "{closed}");
+    }
+}
+
+#[test]
+fn a_configuration_that_nobody_reads_is_no_error_and_one_that_cannot_be_written_is() {
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut quiet = command(&["--print-config"]);
+    assert_eq!(
+        quiet.stdout(gone).stderr(Stdio::null()).status().unwrap().code(),
+        Some(0)
+    );
+    let mut full_disk = command(&["--print-config"]);
+    let said = full_disk.stdout(full()).output().unwrap();
+    let error = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    assert!(
+        error.starts_with("error: cannot write to standard output: "),
+        "{error}"
+    );
+    let mut all_full = command(&["--print-config"]);
+    assert_eq!(
+        all_full.stdout(full()).stderr(full()).status().unwrap().code(),
+        Some(1)
+    );
 }
 
 #[test]

@@ -49,7 +49,8 @@ impl ChildSpec {
 }
 
 /// One word for a shell, whatever stands in it.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,@+".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
@@ -71,6 +72,16 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Whether it ended because it was told to: it drained, or had nothing yet when the signal came.
+    #[must_use]
+    pub fn is_as_told(&self) -> bool {
+        let told = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].map(|signal| signal as i32);
+        match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => code == 0,
+            (None, signal) => signal.is_some_and(|signal| told.contains(&signal)),
+        }
+    }
+
     /// The exit code; `None` when a signal ended it.
     #[must_use]
     pub fn code(&self) -> Option<u8> {
@@ -241,6 +252,22 @@ mod tests {
         let ended = child.wait(Duration::from_secs(10)).unwrap();
         assert_eq!((ended.code(), ended.last_line.as_str()), (Some(7), "yes"));
         assert_eq!(ended.to_string(), "ended with exit code 7");
+    }
+
+    #[test]
+    fn whoever_drains_or_is_asked_too_early_ends_as_told_and_whoever_fails_or_is_killed_does_not() {
+        for (script, is_as_told) in [
+            ("exit 0", true),
+            ("kill -TERM $$", true),
+            ("kill -HUP $$", true),
+            ("exit 5", false),
+            ("kill -KILL $$", false),
+            ("kill -SEGV $$", false),
+        ] {
+            let (_folder, mut child) = shell(script);
+            let ended = child.wait(Duration::from_secs(10)).unwrap();
+            assert_eq!(ended.is_as_told(), is_as_told, "{script}: {ended}");
+        }
     }
 
     #[test]

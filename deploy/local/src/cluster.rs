@@ -20,6 +20,8 @@ use topology::Mistakes;
 
 /// How often waiting nodes are asked.
 const ASK_EVERY: Duration = Duration::from_millis(20);
+/// How much later than a node this process may hear of a signal that went to all.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Why a cluster does not start, or a request to it fails.
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +136,15 @@ impl Cluster {
             cluster.spawn_node(index)?;
         }
         let all: Vec<usize> = (0..cluster.nodes.len()).collect();
-        cluster.wait_ready(all)?;
-        Ok(cluster)
+        match cluster.wait_ready(all) {
+            Ok(()) => Ok(cluster),
+            Err(ClusterError::Interrupted) => {
+                // Those that are ready have a world to write down.
+                cluster.stop();
+                Err(ClusterError::Interrupted)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends a node at once, as a crash would, and waits until it is gone.
@@ -267,7 +276,7 @@ impl Cluster {
         self.ask(name, "/metrics")
     }
 
-    /// Nodes that ended since the last call without having been asked to. They are not started again.
+    /// Nodes that ended since the last call, though not by this cluster's doing. They are not started again.
     pub fn take_deaths(&mut self) -> Vec<(String, Ended)> {
         let died = self.nodes.iter_mut().filter_map(|node| {
             let ended = node.child.as_mut()?.ended()?;
@@ -293,7 +302,7 @@ impl Cluster {
     }
 
     /// Drains proxies, then game servers, and kills what takes too long or when the shutdown is forced.
-    /// Returns what did not end with code 0.
+    /// Returns what did not end as it was told.
     pub fn stop(mut self) -> Vec<(String, Ended)> {
         let mut failed = Vec::new();
         for role in [Role::Proxy, Role::GameServer] {
@@ -307,10 +316,6 @@ impl Cluster {
         let mut children: Vec<(String, Child)> = children
             .filter_map(|node| Some((node.addresses.name.clone(), node.child.take()?)))
             .collect();
-        let died: Vec<bool> = children
-            .iter_mut()
-            .map(|(_, child)| child.ended().is_some())
-            .collect();
         for (_, child) in &mut children {
             child.signal(Signal::SIGTERM);
         }
@@ -321,14 +326,11 @@ impl Cluster {
             }
             std::thread::sleep(ASK_EVERY);
         }
-        let ended = children
-            .into_iter()
-            .zip(died)
-            .filter_map(|((name, mut child), died)| {
-                child.kill();
-                let ended = child.ended()?;
-                (died || ended.code() != Some(0)).then_some((name, ended))
-            });
+        let ended = children.into_iter().filter_map(|(name, mut child)| {
+            child.kill();
+            let ended = child.ended()?;
+            (!ended.is_as_told()).then_some((name, ended))
+        });
         ended.collect()
     }
 
@@ -353,6 +355,9 @@ impl Cluster {
                         waiting.push(index);
                         reasons.push(format!("{name}: {reason}"));
                     }
+                    Progress::Ended(ended) if ended.is_as_told() && self.is_told_too() => {
+                        return Err(ClusterError::Interrupted);
+                    }
                     Progress::Ended(ended) => return Err(ClusterError::Ended { name, ended }),
                 }
             }
@@ -367,6 +372,15 @@ impl Cluster {
             }
             std::thread::sleep(ASK_EVERY);
         }
+    }
+
+    /// Whether whoever told a node to end tells this process too, which may hear of it a moment later.
+    fn is_told_too(&self) -> bool {
+        let started = Instant::now();
+        while !self.options.shutdown.is_draining() && started.elapsed() < SAME_SIGNAL {
+            std::thread::sleep(ASK_EVERY);
+        }
+        self.options.shutdown.is_draining()
     }
 
     fn ask(&self, name: &str, path: &'static str) -> Result<String, ClusterError> {

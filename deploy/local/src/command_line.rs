@@ -1,7 +1,8 @@
 //! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
 
 use clap::{Args, Parser, Subcommand};
-use loadtest::args::{PLAYERS_MAX, parse_duration};
+use loadtest::args::{PLAYERS_MAX, check_measured, parse_duration};
+use node::life::{Exit, Failure};
 use node::utf8_path::Utf8Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 ///
 /// Without a command it starts a local cluster, as `regionmesh up` does.
 #[derive(Debug, Parser)]
-#[command(name = "regionmesh", version)]
+#[command(name = "regionmesh", version, after_long_help = Exit::table())]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -20,17 +21,21 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Starts a local cluster: real processes on free ports of this machine, and bots that walk
     ///
-    /// Prints one line that begins with `ready` once every node is ready. A node that dies is not started again.
-    /// Ctrl-C drains; a second one stops at once.
+    /// Prints one line that begins with `ready` once every node is ready, and what to try. A node that dies is not started
+    /// again. Ctrl-C, SIGTERM and SIGHUP drain; another one, a second or more later, stops at once.
     ///
-    /// Exit codes: with bots and `--for`, theirs, also after Ctrl-C; otherwise 0 all is well, 1 a node failed, 2 change something
-    /// first (topology, data directory, port), 5 a second signal cut the drain short.
+    /// With bots and `--for` the exit code is their verdict, 130 when a signal came before their time was up; otherwise it
+    /// says how the nodes ended.
+    #[command(after_long_help = Exit::table())]
     Up(UpArguments),
     /// Runs one game server
+    #[command(after_long_help = Exit::table())]
     Gameserver(gameserver::server::Args),
     /// Runs one proxy
+    #[command(after_long_help = Exit::table())]
     Proxy(proxy::server::ProxyArgs),
     /// Runs a swarm of bots against a cluster, measures, and checks that nothing is lost or doubled
+    #[command(after_long_help = Exit::table())]
     Loadtest(LoadtestArguments),
     /// Prints the manual of all settings of game servers and proxies, as docs/settings.md has it
     Settings,
@@ -68,6 +73,18 @@ pub(crate) struct UpArguments {
     /// Ends after this long, such as 30s or 5m; with bots, after they have measured this long
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
+}
+
+impl UpArguments {
+    /// Bots measure for a second at least.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.duration {
+            Some(time) if self.players > 0 => check_measured(time).map_err(|why| {
+                Failure::bad_input(format!("`--for` with bots: {why}; `--players 0` starts none"))
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -144,11 +161,32 @@ pub(crate) struct ExplainArguments {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use loadtest::verdict::Verdict;
 
     #[test]
     fn the_flags_of_all_subcommands_fit_together() {
         Arguments::command().debug_assert();
         assert!(matches!(Command::default(), Command::Up(up) if up.players == 100));
+    }
+
+    #[test]
+    fn every_help_ends_with_the_exit_codes_and_the_swarm_uses_no_others() {
+        for command in ["", "up", "gameserver", "proxy", "loadtest"] {
+            let line = ["regionmesh", command, "--help"]
+                .into_iter()
+                .filter(|word| !word.is_empty());
+            let help = Arguments::try_parse_from(line).unwrap_err().to_string();
+            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words(&help).ends_with(&words(&Exit::table())), "{help}");
+        }
+        for (verdict, exit) in [
+            (Verdict::Ok, Exit::Ok),
+            (Verdict::Failed, Exit::Broken),
+            (Verdict::Invalid, Exit::Saturated),
+            (Verdict::Interrupted, Exit::Interrupted),
+        ] {
+            assert_eq!(verdict.exit_code(), exit as u8);
+        }
     }
 
     #[test]
@@ -162,6 +200,13 @@ mod tests {
         assert_eq!(up("up --players 0").unwrap().players, 0);
         for line in ["up --players 20001", "up --for 0", "up --for 5x"] {
             assert_eq!(up(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        for (line, is_well) in [
+            ("up --for 1ms", false),
+            ("up --for 1s", true),
+            ("up --for 1ms --players 0", true),
+        ] {
+            assert_eq!(up(line).unwrap().check().is_ok(), is_well, "{line}");
         }
     }
 }

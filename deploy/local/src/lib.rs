@@ -14,7 +14,7 @@ mod options;
 mod output;
 mod ports;
 
-pub use child::{Child, ChildSpec, Ended};
+pub use child::{Child, ChildSpec, Ended, quoted};
 pub use cluster::{Cluster, ClusterError};
 pub use data_root::{DataRootError, MARKER_FILE};
 pub use issue::IssueError;

@@ -1,6 +1,7 @@
 //! The `regionmesh` binary: a local cluster of real processes, and each kind of process as a subcommand.
 
 mod command_line;
+mod next_steps;
 mod settings_command;
 mod store_command;
 mod topology_command;
@@ -10,8 +11,8 @@ use clap::Parser as _;
 use command_line::{Arguments, Command, LoadtestArguments};
 use local_cluster::ClusterError;
 use node::life::{Exit, Failure, Shutdown, watch_parent};
+use program::Force;
 use protocol::ShownLines;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Made for threads that each free what they allocate, which the hot ones are (figures: `docs/performance.md`).
@@ -21,7 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     raise_file_limit();
-    match Arguments::parse().command.unwrap_or_default() {
+    let exit = match Arguments::parse().command.unwrap_or_default() {
         Command::Up(arguments) => up::run(&arguments).unwrap_or_else(|error| refuse(&error).into()),
         Command::Gameserver(arguments) => gameserver::server::run(&arguments).into(),
         Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
         Command::Settings => settings_command::run(),
         Command::Store(command) => store_command::run(&command),
         Command::Topology(command) => topology_command::run(&command),
-    }
+    };
+    program::flush();
+    exit
 }
 
 fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
@@ -37,8 +40,12 @@ fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
     let watched = arguments
         .parent
         .map_or(Ok(()), |parent| watch_parent(parent, Shutdown::new()));
+    let force = match arguments.parent {
+        Some(_) => Force::Parent,
+        None => Force::LaterSignal,
+    };
     match watched {
-        Ok(()) => loadtest::run(&arguments.swarm),
+        Ok(()) => loadtest::run(&arguments.swarm, force),
         Err(error) => refuse(&error.into()).into(),
     }
 }
@@ -46,7 +53,7 @@ fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
 /// Says an error in one line, and finds the exit code that it stands for. The texts of our errors tell their causes
 /// themselves, so the causes are not printed beside them.
 fn refuse(error: &anyhow::Error) -> Exit {
-    let _ = writeln!(std::io::stderr(), "error: {}", ShownLines(error));
+    program::note(format_args!("error: {}", ShownLines(error)));
     let of_cluster = error.downcast_ref::<ClusterError>().map(ClusterError::exit);
     let of_input = error.downcast_ref::<Failure>().map(|failure| failure.exit);
     of_cluster.or(of_input).unwrap_or(Exit::Failed)

@@ -35,14 +35,15 @@ pub(crate) type LastLine = Arc<Mutex<String>>;
 impl Output {
     /// A line of the cluster itself, not of a child.
     pub(crate) fn say(&self, line: &str) {
-        let said = match self {
-            Self::Terminal => write_line(&mut io::stderr().lock(), &prefix("cluster", Stream::Error), line),
-            Self::Files(_) => self
-                .file("cluster")
-                .and_then(|mut file| write_line(&mut file, "", line)),
-        };
-        // Whoever closed our output does not want the line.
-        let _ = said;
+        match self {
+            Self::Terminal => program::note(format_args!("{}{line}", prefix("cluster", Stream::Error))),
+            Self::Files(_) => {
+                // What cannot be told must not end what it tells of.
+                let _ = self
+                    .file("cluster")
+                    .and_then(|mut file| write_line(&mut file, line));
+            }
+        }
     }
 
     /// Carries lines from `source` until it ends, from a thread of its own.
@@ -56,17 +57,15 @@ impl Output {
         let mut sink: Box<dyn FnMut(&str) + Send> = match self {
             Self::Terminal => {
                 let prefix = prefix(name, stream);
-                Box::new(move |line| {
-                    let _ = match stream {
-                        Stream::Out => write_line(&mut io::stdout().lock(), &prefix, line),
-                        Stream::Error => write_line(&mut io::stderr().lock(), &prefix, line),
-                    };
+                Box::new(move |line| match stream {
+                    Stream::Out => program::say(format_args!("{prefix}{line}")),
+                    Stream::Error => program::note(format_args!("{prefix}{line}")),
                 })
             }
             Self::Files(_) => {
                 let mut file = self.file(name)?;
                 Box::new(move |line| {
-                    let _ = write_line(&mut file, "", line);
+                    let _ = write_line(&mut file, line);
                 })
             }
         };
@@ -109,9 +108,8 @@ fn next_line(source: &mut impl BufRead) -> io::Result<Option<String>> {
 }
 
 /// One write for the whole line, so that lines of several children never mix.
-fn write_line(sink: &mut impl Write, prefix: &str, line: &str) -> io::Result<()> {
-    sink.write_all(format!("{prefix}{line}\n").as_bytes())?;
-    sink.flush()
+fn write_line(file: &mut File, line: &str) -> io::Result<()> {
+    file.write_all(format!("{line}\n").as_bytes())
 }
 
 fn prefix(name: &str, stream: Stream) -> String {

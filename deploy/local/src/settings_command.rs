@@ -3,10 +3,8 @@
 
 use gameserver::server::GameServerSettings;
 use node::config::{Flag, manual};
-use node::life::Exit;
 use node::settings::NodeArgs;
 use proxy::server::{ProxyArgs, ProxySettings};
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
@@ -23,9 +21,7 @@ role, and refuses what is a setting of neither. All mistakes are told at once, w
 ";
 
 pub(crate) fn run() -> ExitCode {
-    // Whoever closed our output does not want the manual.
-    let _ = std::io::stdout().write_all(page().as_bytes());
-    Exit::Ok.into()
+    crate::topology_command::printed(&page())
 }
 
 fn page() -> String {

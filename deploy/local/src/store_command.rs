@@ -3,7 +3,6 @@
 use crate::command_line::{CheckStoreArguments, StoreCommand};
 use node::life::Exit;
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,13 +20,13 @@ pub(crate) fn run(command: &StoreCommand) -> ExitCode {
                 .map_err(|error| refusal(&error))
         }
     };
-    let (exit, written) = match said {
-        Ok(text) => (Exit::Ok, std::io::stdout().write_all(text.as_bytes())),
-        Err((exit, text)) => (exit, writeln!(std::io::stderr(), "error: {text}")),
-    };
-    // Whoever closed the stream does not want to know.
-    let _ = written;
-    exit.into()
+    match said {
+        Ok(text) => crate::topology_command::printed(&text),
+        Err((exit, text)) => {
+            program::note(format_args!("error: {text}"));
+            exit.into()
+        }
+    }
 }
 
 fn check(arguments: &CheckStoreArguments) -> Result<String, (Exit, String)> {

@@ -4,7 +4,7 @@ use crate::command_line::TopologyCommand;
 use node::files;
 use node::life::{Exit, Failure};
 use protocol::{Shown, ShownLines};
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use topology::Colour;
@@ -41,10 +41,10 @@ fn check(file: &Path) -> ExitCode {
     let name = Shown(file.display()).to_string();
     let checked = topology::check(&name, &text, colour(&std::io::stderr()));
     if checked.exit_code == 0 {
-        let _ = std::io::stdout().write_all(checked.report.as_bytes());
-    } else {
-        let _ = std::io::stderr().write_all(checked.report.as_bytes());
+        return printed(&checked.report);
     }
+    // The code says the same to whoever cannot read it.
+    let _ = program::print_mistakes(checked.report);
     checked.exit_code.into()
 }
 
@@ -52,11 +52,21 @@ fn explain(code: &str) -> ExitCode {
     let Some(text) = topology::explain(code) else {
         return refuse(&format!("there is no code `{code}`; codes look like RM0028"));
     };
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-    Exit::Ok.into()
+    printed(&format!("{}\n", text.trim_end()))
+}
+
+/// Prints what was asked for; a reader that goes away early has had enough.
+pub(crate) fn printed(text: &str) -> ExitCode {
+    match program::print(text) {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            program::note(format_args!("error: cannot write to standard output: {error}"));
+            Exit::Failed.into()
+        }
+    }
 }
 
 fn refuse(sentence: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {}", ShownLines(sentence));
+    program::note(format_args!("error: {}", ShownLines(sentence)));
     Exit::BadInput.into()
 }

@@ -1,12 +1,13 @@
 //! `regionmesh up`: a cluster in the foreground, from the topology file to the last child's end.
 
 use crate::command_line::UpArguments;
+use crate::next_steps::NextSteps;
 use anyhow::anyhow;
 use local_cluster::{Child, ChildSpec, Cluster, ClusterError, ClusterOptions, Ended, Output, Start};
 use nix::sys::signal::Signal;
 use node::life::{Exit, Shutdown, drain_on_signals};
+use program::{Force, say};
 use protocol::Shown;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -19,21 +20,29 @@ const SWARM_GRACE: Duration = Duration::from_secs(45);
 const SWARM: &str = "swarm";
 
 pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
+    arguments.check()?;
     let shutdown = Shutdown::new();
     let _signals =
         listen_for_signals(&shutdown).map_err(|error| anyhow!("cannot listen for signals: {error}"))?;
     let cluster = match Cluster::start(options(arguments, &shutdown)?) {
         Err(ClusterError::Topology(mistakes)) => {
             let report = mistakes.render(crate::topology_command::colour(&std::io::stderr()));
-            std::io::stderr().write_all(report.as_bytes())?;
+            // The code says the same to whoever cannot read it.
+            let _ = program::print_mistakes(report);
             return Ok(Exit::BadInput.into());
+        }
+        Err(ClusterError::Interrupted) if Judge::of(arguments) == Judge::Swarm => {
+            say("interrupted before the nodes were ready: no bot has played");
+            return Ok(Exit::Interrupted.into());
         }
         Err(ClusterError::Interrupted) => return Ok(Exit::Ok.into()),
         started => started?,
     };
-    say_ready(&cluster);
-    let foreground = Foreground::new(cluster, shutdown, arguments)?;
-    Ok(foreground.run())
+    let next_steps = NextSteps::of(&cluster, arguments);
+    next_steps.say_ready();
+    let code = Foreground::new(cluster, shutdown, arguments)?.run();
+    next_steps.say_end(code);
+    Ok(code.into())
 }
 
 /// Signals arrive in a run time of their own; everything else here looks at the shutdown now and then.
@@ -43,7 +52,7 @@ fn listen_for_signals(shutdown: &Shutdown) -> std::io::Result<Runtime> {
         .enable_all()
         .build()?;
     let guard = runtime.enter();
-    drain_on_signals(shutdown.clone())?;
+    drain_on_signals(shutdown.clone(), Force::LaterSignal)?;
     drop(guard);
     Ok(runtime)
 }
@@ -67,21 +76,17 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
     }
     options.output = Output::Terminal;
     options.shutdown = shutdown.clone();
+    // More than the nodes' own limit, so that a slow one can say so itself.
+    if let Some(limit) = drain_timeout() {
+        options.grace = options.grace.max(limit + Duration::from_secs(2));
+    }
     Ok(options)
 }
 
-/// Scripts wait for this line, and read the join file's name from its end.
-fn say_ready(cluster: &Cluster) {
-    let proxies: Vec<String> = cluster
-        .addresses()
-        .filter_map(|node| Some(format!("{} {}", node.name, node.listener("tcp")?)))
-        .collect();
-    say(&format!(
-        "ready: {} nodes; proxies: {}; join file: {}",
-        cluster.addresses().count(),
-        proxies.join(", "),
-        Shown(cluster.join_file().display())
-    ));
+/// The limit that the nodes find in the environment for their drain.
+fn drain_timeout() -> Option<Duration> {
+    let text = std::env::var("REGIONMESH_NODE__DRAIN_TIMEOUT_MS").ok()?;
+    text.trim().parse().ok().map(Duration::from_millis)
 }
 
 /// The bots, as another child.
@@ -130,31 +135,36 @@ enum Judge {
     Cluster,
 }
 
+impl Judge {
+    fn of(arguments: &UpArguments) -> Self {
+        if arguments.players > 0 && arguments.duration.is_some() {
+            Self::Swarm
+        } else {
+            Self::Cluster
+        }
+    }
+}
+
 impl Foreground {
     fn new(cluster: Cluster, shutdown: Shutdown, arguments: &UpArguments) -> Result<Self, ClusterError> {
         let swarm = start_swarm(&cluster, arguments)?;
         // The swarm keeps its own time: it begins to count when all bots are in.
         let time = arguments.duration.filter(|_| swarm.is_none());
         let ends = time.and_then(|time| Instant::now().checked_add(time));
-        let judge = if swarm.is_some() && arguments.duration.is_some() {
-            Judge::Swarm
-        } else {
-            Judge::Cluster
-        };
         Ok(Self {
             cluster,
             swarm,
             shutdown,
             ends,
             verdict: Exit::Ok,
-            judge,
+            judge: Judge::of(arguments),
             swarm_code: None,
         })
     }
 
-    /// Runs until it is over, then drains everything. The exit code is the swarm's when it had a time to end by, also
-    /// when a signal came before that.
-    fn run(mut self) -> ExitCode {
+    /// Runs until it is over, then drains everything. The exit code: the swarm's when it had a time to end by and is not
+    /// content, or else how the nodes ended.
+    fn run(mut self) -> u8 {
         while !self.is_over() {
             self.notice_deaths();
             if let Some(ended) = self.swarm.as_mut().and_then(Child::ended) {
@@ -167,20 +177,27 @@ impl Foreground {
             std::thread::sleep(LOOK_EVERY);
         }
         self.drain_swarm();
-        let (judge, swarm_code) = (self.judge, self.swarm_code);
-        match (self.drain(), swarm_code) {
-            (Exit::Ok | Exit::Failed, Some(code)) if judge == Judge::Swarm => code.into(),
-            (exit, _) => exit.into(),
+        let said = self
+            .swarm_code
+            .filter(|code| *code != 0 && self.judge == Judge::Swarm);
+        match (self.drain(), said) {
+            (Exit::Ok | Exit::Failed | Exit::Unsaved, Some(code)) => code,
+            (exit, _) => exit as u8,
         }
     }
 
     fn swarm_ended(&mut self, ended: &Ended) {
+        say(format_args!("{SWARM} {ended}"));
         self.swarm_code = ended.code();
-        if self.judge == Judge::Swarm && self.swarm_code.is_none() {
-            // It was to judge and could not.
+        if ended.code().is_some() {
+            return;
+        }
+        if self.shutdown.is_draining() {
+            // The signal came before it could listen, or it took too long: it was to judge, and was kept from it.
+            self.swarm_code = Some(Exit::Interrupted as u8);
+        } else if self.judge == Judge::Swarm {
             self.verdict = Exit::Failed;
         }
-        say(&format!("{SWARM} {ended}"));
     }
 
     fn is_over(&self) -> bool {
@@ -191,10 +208,13 @@ impl Foreground {
 
     fn notice_deaths(&mut self) {
         for (name, ended) in self.cluster.take_deaths() {
-            self.verdict = Exit::Failed;
-            say_death(&name, &ended);
+            if ended.is_as_told() {
+                say(format_args!("{name} has drained and ended, as somebody told it"));
+            } else {
+                self.verdict = after_death(self.verdict, &name, &ended);
+            }
             if let Ok(command_line) = self.cluster.by_hand(&name) {
-                say(&format!(
+                say(format_args!(
                     "{name} is not started again; start it by hand with: {command_line}"
                 ));
             }
@@ -203,7 +223,7 @@ impl Foreground {
 
     /// Players first, so that they can say goodbye.
     fn drain_swarm(&mut self) {
-        say("draining; another Ctrl-C stops at once");
+        say("draining; another Ctrl-C in a second or later stops at once");
         let Some(mut swarm) = self.swarm.take() else {
             return;
         };
@@ -220,29 +240,28 @@ impl Foreground {
 
     /// Proxies, then game servers.
     fn drain(mut self) -> Exit {
-        for (name, ended) in self.cluster.stop() {
-            self.verdict = Exit::Failed;
-            say_death(&name, &ended);
-        }
+        // What ended at the last moment is told like the rest.
+        self.notice_deaths();
+        let deaths = self.cluster.stop().into_iter();
+        let verdict = deaths.fold(self.verdict, |verdict, (name, ended)| {
+            after_death(verdict, &name, &ended)
+        });
         if self.shutdown.is_forced() {
             Exit::Forced
         } else {
-            self.verdict
+            verdict
         }
     }
 }
 
-fn say_death(name: &str, ended: &Ended) {
+/// A node has ended otherwise than it was told, which is said. Players that were not written down weigh most.
+fn after_death(verdict: Exit, name: &str, ended: &Ended) -> Exit {
     let words = if ended.last_line.is_empty() {
         String::new()
     } else {
         format!("; its last line: {}", ended.last_line)
     };
-    say(&format!("{name} {ended}{words}"));
-}
-
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // Whoever closed our output does not want the line.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    say(format_args!("{name} {ended}{words}"));
+    let has_unsaved = verdict == Exit::Unsaved || ended.code() == Some(Exit::Unsaved as u8);
+    if has_unsaved { Exit::Unsaved } else { Exit::Failed }
 }

@@ -1,6 +1,6 @@
 //! Real nodes of a 2 × 2 world: they find each other, answer, and come back after a crash.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

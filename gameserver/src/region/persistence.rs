@@ -87,11 +87,10 @@ impl RegionState {
         }
     }
 
-    /// Begins a round when it is time and somebody is marked. In a drain rounds follow each other without pause.
+    /// Begins a round when it is time and somebody is marked.
     fn begin_round(&mut self) {
         let now_ms = self.now.mono_ms;
-        let is_time = self.draining || self.round.is_time(now_ms);
-        if self.round.since_ms().is_some() || !is_time {
+        if self.round.since_ms().is_some() || !self.round.is_time(now_ms, self.draining) {
             return;
         }
         if self
@@ -162,7 +161,10 @@ impl RegionState {
     ) {
         let outcomes = match answer {
             Ok(StoreReply::Saved(outcomes)) => outcomes,
-            _ => Vec::new(),
+            _ => {
+                self.round.fail(self.now.mono_ms + AGAIN_MS);
+                Vec::new()
+            }
         };
         let now_ms = self.now.mono_ms;
         for (index, &(user, epoch)) in asked.iter().enumerate() {

@@ -12,19 +12,19 @@ use protocol::message::subscription::Topology;
 use tokio::sync::mpsc;
 
 use super::topology_gossip::TopologyGossip;
-use super::world_mailbox::{Mailbox, News, Order, Verdict};
+use super::world_mailbox::{Mailbox, News, Order, Unsaved, Verdict};
 use crate::join_check::verify;
 
 /// News that may wait.
 pub(super) const NEWS_MAX: usize = 4_096;
 
 /// Why control's work is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ControlEnd {
     /// Another process serves this region now.
     Superseded(RegionNumber),
-    /// Everything is written down; or the time for it is over, and so many players are not.
-    WrittenDown(usize),
+    /// Everything is written down; or the time for it is over, and this is not.
+    WrittenDown(Unsaved),
 }
 
 /// Hears the thread.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use protocol::ids::{Lane, NodeNumber};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -37,7 +37,7 @@ use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};
 use super::status::StatusTask;
 use super::topology_gossip::TopologyGossip;
-use super::world_mailbox::{Door, EndsThread, Mailbox, Order};
+use super::world_mailbox::{Door, EndsThread, Mailbox, Order, Unsaved};
 use super::world_thread::WorldThread;
 use crate::world::{Moment, Side, World};
 
@@ -71,6 +71,10 @@ pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failu
     running.until_drained(&settings, &node).await
 }
 
+/// What a drain keeps of its time for goodbyes and for closing the store, but no more than half.
+const GOODBYES_MS: u64 = 1_000;
+/// And what closing the store leaves of that, to end as oneself.
+const LAST_WORDS_MS: u64 = 200;
 /// From the last news of a lost thread until its owner has heard how it ended.
 const LOSS_NEWS: Duration = Duration::from_secs(1);
 
@@ -115,8 +119,7 @@ impl Running {
             gossip: Arc::clone(&gossip),
             reports: Arc::clone(&reports),
             clock,
-            // The rest of the time is for goodbyes and for closing the store.
-            drain_ms: node.settings.drain_timeout_ms / 2,
+            drain_ms: writing_ms(node.settings.drain_timeout_ms),
         };
         let thread = node
             .owners
@@ -176,6 +179,7 @@ impl Running {
             },
         };
         tracing::info!("draining");
+        let began = Instant::now();
         // Also when nobody asked for it.
         node.readiness.set("draining", Check::missing(""));
         self.context.loads.start_draining();
@@ -188,7 +192,11 @@ impl Running {
         self.mailbox.send(Order::Stop);
         self.world.ended().await;
         listen_file::remove(&settings.node.data);
-        self.store.close().await;
+        let left_ms = node.settings.drain_timeout_ms.saturating_sub(LAST_WORDS_MS);
+        let until = began + Duration::from_millis(left_ms);
+        if tokio::time::timeout_at(until, self.store.close()).await.is_err() {
+            tracing::warn!("the store still holds on to what was sent last; it is left at that");
+        }
         result
     }
 
@@ -200,11 +208,13 @@ impl Running {
                 end = self.control.next_end() => end,
             };
             match end {
+                Some(ControlEnd::WrittenDown(Unsaved { players: 0, .. })) => return Ok(()),
                 Some(ControlEnd::WrittenDown(unsaved)) => {
-                    if unsaved > 0 {
-                        tracing::warn!(unsaved, "not everything could be written down");
-                    }
-                    return Ok(());
+                    let within_ms = writing_ms(node.settings.drain_timeout_ms);
+                    return Err(Failure::unsaved(format!(
+                        "{} players could not be written down within {within_ms} ms, and what they did since they last were is lost: {}",
+                        unsaved.players, unsaved.why
+                    )));
                 }
                 Some(ControlEnd::Superseded(_)) => {}
                 None => return Err(world_lost(node).await),
@@ -239,6 +249,11 @@ fn guest_task(built: &Built, mailbox: &Mailbox, settings: &GameServerSettings) -
         served: served.map(|region| (region.number(), region.epoch())).collect(),
         idle_ms: settings.limits.guest_idle_ms,
     }
+}
+
+/// How long a drain may write.
+fn writing_ms(drain_timeout_ms: u64) -> u64 {
+    drain_timeout_ms - GOODBYES_MS.min(drain_timeout_ms / 2)
 }
 
 fn status_task(
@@ -380,5 +395,6 @@ fn announce(data: &Path, addresses: &Addresses, admin: SocketAddr) -> Result<(),
     let Addresses { number, peer, proxy } = addresses;
     let file = json!({"number": number.0, "peer": peer, "proxy": proxy, "admin": admin});
     listen_file::write(data, &file).map_err(Failure::failed)?;
-    writeln!(io::stdout(), "listening peer={peer} proxy={proxy} admin={admin}").map_err(Failure::failed)
+    program::say(format_args!("listening peer={peer} proxy={proxy} admin={admin}"));
+    Ok(())
 }

@@ -70,6 +70,14 @@ impl Drop for EndsThread {
     }
 }
 
+/// What a drain could not write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unsaved {
+    pub(super) players: usize,
+    /// What the store said last, if anything.
+    pub(super) why: String,
+}
+
 /// What the thread says.
 #[derive(Debug)]
 pub(super) enum News {
@@ -79,6 +87,6 @@ pub(super) enum News {
     Topology(Topology),
     /// Another process serves this region now.
     Superseded(RegionNumber),
-    /// Everything is written down, or the time for it is over: so many players are not.
-    WrittenDown(usize),
+    /// Everything is written down, or the time for it is over and this is not.
+    WrittenDown(Unsaved),
 }

@@ -18,7 +18,7 @@ use net::udp::{Interest, Poller, Ready};
 use node::life::{Ended, Pulse};
 use protocol::Code;
 use protocol::ids::{LiveLane, ProxyLane};
-use store::{StoreAnswer, StorePort, StoreRequest};
+use store::{StoreAnswer, StoreError, StorePort, StoreRequest};
 use tokio::sync::mpsc;
 
 use super::metrics::WorldMetrics;
@@ -26,7 +26,7 @@ use super::report::{WorldReport, WorldReports};
 use super::topology_gossip::TopologyGossip;
 use sockets::{Leaving, Socket};
 
-use super::world_mailbox::{Door, Mailbox, News, Order, Verdict};
+use super::world_mailbox::{Door, Mailbox, News, Order, Unsaved, Verdict};
 use crate::proxy_lanes::ArrivingLane;
 use crate::region::PhaseClock;
 use crate::world::{ArrivingPeer, Moment, QuestionId, Side, World, WorldEffect};
@@ -93,6 +93,8 @@ struct Running {
     meters: LinkMeters,
     metrics: WorldMetrics,
     draining: Draining,
+    /// Why the store did not answer a drain's last question.
+    store_said: Option<StoreError>,
     players: usize,
     lanes_at_us: u64,
     report_at_us: u64,
@@ -122,6 +124,7 @@ impl Running {
             meters: LinkMeters::default(),
             metrics: WorldMetrics::default(),
             draining: Draining::No,
+            store_said: None,
             players: 0,
             lanes_at_us: 0,
             report_at_us: 0,
@@ -352,6 +355,9 @@ impl Running {
             if let Err(error) = &result {
                 super::metrics::store_error(error.label());
                 tracing::debug!(%error, "the store did not answer");
+                if self.draining != Draining::No {
+                    self.store_said = Some(error.clone());
+                }
             }
             self.parts
                 .world
@@ -382,8 +388,11 @@ impl Running {
         {
             self.draining = Draining::Told;
             let reports = self.parts.world.region_reports(now);
-            let unsaved = reports.iter().map(|report| report.status.unsaved).sum();
-            self.tell(News::WrittenDown(unsaved));
+            let said = self.store_said.as_ref();
+            self.tell(News::WrittenDown(Unsaved {
+                players: reports.iter().map(|report| report.status.unsaved).sum(),
+                why: said.map_or_else(|| "the store has not answered".to_owned(), ToString::to_string),
+            }));
         }
     }
 

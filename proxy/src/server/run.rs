@@ -1,6 +1,5 @@
 //! The life of a proxy process: config → build → start → drain.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess};
@@ -30,7 +29,11 @@ pub fn run(args: &ProxyArgs) -> Exit {
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
     net::panics::expect_guests(&["attach", "client", "renewal", "topology"]);
     node.readiness.starting("opening the store");
-    let proxy = Proxy::start(&settings, &node).await?;
+    let proxy = tokio::select! {
+        started = Proxy::start(&settings, &node) => started?,
+        // Nobody is here yet, so there is nothing to finish.
+        () = node.shutdown.draining() => return Ok(()),
+    };
     announce(&settings.node.data, proxy.addresses(), &node)?;
     node.readiness.started();
     tokio::select! {
@@ -54,5 +57,6 @@ fn announce(data: &Path, addresses: &Addresses, node: &Node) -> Result<(), Failu
     listen_file::write(data, &file).map_err(Failure::failed)?;
     let udp: Vec<String> = udp.iter().map(ToString::to_string).collect();
     let (udp, admin) = (udp.join(","), node.admin);
-    writeln!(io::stdout(), "listening tcp={tcp} udp={udp} admin={admin}").map_err(Failure::failed)
+    program::say(format_args!("listening tcp={tcp} udp={udp} admin={admin}"));
+    Ok(())
 }

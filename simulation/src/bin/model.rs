@@ -10,13 +10,14 @@ fn main() -> ExitCode {
         let bounds = rule.bounds_that_show_it();
         let verdict = explore(bounds, Rules { without: Some(rule) });
         is_as_expected &= matches!(verdict.outcome, Outcome::Broken { .. });
-        println!("without {rule}\n{bounds:?}\n{verdict}\n");
+        program::say(format_args!("without {rule}\n{bounds:?}\n{verdict}\n"));
     }
     for bounds in FULL {
         let verdict = explore(bounds, Rules::default());
         is_as_expected &= verdict.outcome == Outcome::SafeAndLive;
-        println!("all rules\n{bounds:?}\n{verdict}\n");
+        program::say(format_args!("all rules\n{bounds:?}\n{verdict}\n"));
     }
+    program::flush();
     if is_as_expected {
         ExitCode::SUCCESS
     } else {

@@ -100,7 +100,7 @@ fn main() -> ExitCode {
             {
                 held.push(file);
             }
-            println!("ready {}", node.admin);
+            program::say(format_args!("ready {}", node.admin));
             node.readiness.started();
             for number in 0..settings.idle.log_lines {
                 tracing::debug!(number, "a line that somebody may read, or nobody");

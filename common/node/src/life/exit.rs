@@ -9,27 +9,52 @@ use crate::telemetry::TelemetryError;
 use std::fmt;
 use std::process::ExitCode;
 
-/// Why a process ended. Scripts and service managers read it; `docs/operating.md` lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It did what it was asked to, or drained.
-    Ok = 0,
-    /// It failed while running, or did not finish draining in time.
-    Failed = 1,
-    /// Command line, configuration, topology or data directory: the operator must change something first.
-    BadInput = 2,
-    /// What it needs cannot be reached.
-    Unreachable = 3,
-    /// The load generator could not keep up with its own plan.
-    Saturated = 4,
-    /// A second signal cut the drain short, or the parent process ended.
-    Forced = 5,
-    /// A thread or task that the process cannot do without panicked, or ended by itself.
-    OwnerLost = 6,
-    /// A thread that the process cannot do without was stuck for too long.
-    OwnerStuck = 7,
-    /// A threshold or the oracle of a load test is broken.
-    Broken = 99,
+macro_rules! exits {
+    ($($name:ident = $code:literal: $meaning:literal,)*) => {
+        /// Why a process ended. Scripts and service managers read it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Exit {
+            $(#[doc = $meaning] $name = $code,)*
+        }
+
+        impl Exit {
+            /// All of them, ascending.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What it means, for people.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => $meaning,)*
+                }
+            }
+        }
+    };
+}
+
+exits! {
+    Ok = 0: "did what it was asked to, or drained",
+    Failed = 1: "failed while running, or did not finish draining in time",
+    BadInput = 2: "bad command line, configuration, topology or data directory: change something first; a busy port too",
+    Unreachable = 3: "what it needs cannot be reached",
+    Saturated = 4: "the load generator could not keep up with its own plan",
+    Forced = 5: "a second signal cut the drain short, or the parent process ended",
+    OwnerLost = 6: "a thread or task that the process cannot do without panicked or ended by itself: the last line says which",
+    OwnerStuck = 7: "such a thread was stuck for 100 looks of the watchdog",
+    Unsaved = 8: "drained, but the store did not take every player: the last line says how many and why",
+    Broken = 99: "a threshold, the oracle or a player's continuity is broken in a load test, or some of its bots were not let in",
+    Interrupted = 130: "a load test, or `up` with bots and `--for`, was interrupted before its time was up",
+}
+
+impl Exit {
+    /// The table of `--help`.
+    #[must_use]
+    pub fn table() -> String {
+        let rows = Self::ALL
+            .iter()
+            .map(|exit| format!("\n  {:<3}  {}", *exit as u8, exit.meaning()));
+        format!("Exit codes:{}", rows.collect::<String>())
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -60,6 +85,14 @@ impl Failure {
     pub fn failed(message: impl fmt::Display) -> Self {
         Self {
             exit: Exit::Failed,
+            message: message.to_string(),
+        }
+    }
+
+    /// The store did not take everything before the time for it was over.
+    pub fn unsaved(message: impl fmt::Display) -> Self {
+        Self {
+            exit: Exit::Unsaved,
             message: message.to_string(),
         }
     }
@@ -124,5 +157,32 @@ impl From<DataDirError> for Failure {
 impl From<AuthorityDirError> for Failure {
     fn from(error: AuthorityDirError) -> Self {
         Self::bad_input(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_lists_every_code_and_no_other() {
+        let page = include_str!("../../../../docs/operating.md");
+        let (_, after) = page.split_once("## Exit codes\n").unwrap();
+        let table = after.split("\n## ").next().unwrap();
+        let rows: Vec<&str> = table
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .skip(1)
+            .collect();
+        let expected = Exit::ALL.iter();
+        let expected = expected.map(|exit| format!("| {} | {} |", *exit as u8, exit.meaning()));
+        assert_eq!(rows, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn codes_ascend_and_the_help_has_a_line_for_each() {
+        let codes: Vec<u8> = Exit::ALL.iter().map(|exit| *exit as u8).collect();
+        assert!(codes.is_sorted_by(|one, next| one < next), "{codes:?}");
+        assert_eq!(Exit::table().lines().count(), 1 + codes.len());
     }
 }

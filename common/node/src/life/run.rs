@@ -5,8 +5,8 @@ use crate::admin::{self, AdminState, Readiness, StatusBoard};
 use crate::config::{self, Flag, Settings};
 use crate::settings::{NodeArgs, NodeSettings};
 use crate::telemetry::{self, LiveMetrics, Metric};
+use program::Force;
 use protocol::ShownLines;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ where
             exit
         }
         Err(failure) => {
-            telemetry::last_words(&format!("error: {}\n", ShownLines(&failure)));
+            telemetry::last_words(&format!("error: {}", ShownLines(&failure)));
             failure.exit
         }
     }
@@ -96,8 +96,8 @@ where
 {
     let loaded = config::load::<S>(&args.sources(flags))?;
     if args.print_config {
-        let printed = std::io::stdout().write_all(config::print(&loaded).as_bytes());
-        return printed.map(|()| Exit::Ok).map_err(Failure::failed);
+        let printed = program::print(config::print(&loaded)).map(|()| Exit::Ok);
+        return printed.map_err(|error| Failure::failed(format!("cannot write to standard output: {error}")));
     }
     let settings = (process.node_settings)(&loaded.settings).clone();
     let shutdown = Shutdown::new();
@@ -139,7 +139,8 @@ where
         .enable_all()
         .build()
         .map_err(Failure::failed)?;
-    let exit = runtime.block_on(until_drained(loaded.settings, node, serve));
+    let force = args.parent.map_or(Force::LaterSignal, |_| Force::Parent);
+    let exit = runtime.block_on(until_drained(loaded.settings, node, force, serve));
     // Tasks that still hold on must not hold the process.
     runtime.shutdown_background();
     exit
@@ -148,6 +149,7 @@ where
 async fn until_drained<S, F>(
     settings: S,
     node: Node,
+    force: Force,
     serve: impl FnOnce(S, Node) -> F,
 ) -> Result<Exit, Failure>
 where
@@ -155,7 +157,7 @@ where
 {
     let (shutdown, owners) = (node.shutdown.clone(), node.owners.clone());
     let timeout = Duration::from_millis(node.settings.drain_timeout_ms);
-    drain_on_signals(shutdown.clone()).map_err(Failure::failed)?;
+    drain_on_signals(shutdown.clone(), force).map_err(Failure::failed)?;
     let overdue = async {
         shutdown.draining().await;
         tokio::time::sleep(timeout).await;

@@ -1,31 +1,30 @@
-//! SIGTERM and SIGINT: the first drains, the second forces.
+//! What signals mean to a process: the first drains, a later one forces.
 
 use super::Shutdown;
+use program::{Ask, Force, Signals};
 use std::io;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Installs the handlers and listens in a task of the current run time.
 ///
 /// # Errors
 /// When the system refuses a handler.
-pub fn drain_on_signals(shutdown: Shutdown) -> io::Result<()> {
-    let terminate = signal(SignalKind::terminate())?;
-    let interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(listen(terminate, interrupt, shutdown));
+pub fn drain_on_signals(shutdown: Shutdown, force: Force) -> io::Result<()> {
+    let signals = Signals::listen(force)?;
+    tokio::spawn(listen(signals, shutdown));
     Ok(())
 }
 
-async fn listen(mut terminate: Signal, mut interrupt: Signal, shutdown: Shutdown) {
+async fn listen(mut signals: Signals, shutdown: Shutdown) {
     loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        match signals.next().await {
+            Ask::End => {
+                tracing::info!("signal: draining");
+                shutdown.drain();
+            }
+            Ask::EndAtOnce => {
+                tracing::warn!("second signal: stopping at once");
+                return shutdown.force();
+            }
         }
-        if shutdown.is_draining() {
-            tracing::warn!("second signal: stopping at once");
-            return shutdown.force();
-        }
-        tracing::info!("signal: draining; another one stops at once");
-        shutdown.drain();
     }
 }

@@ -6,7 +6,6 @@ use super::log_limit::LogLimit;
 use super::log_writer::LogWriter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io::Write as _;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -81,15 +80,20 @@ static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::default);
 /// How long the end of the process waits for whoever reads the log.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The last line of a process, in plain words, and everything logged before it. A reader that does not read keeps the
-/// process from its end for a second at most.
+/// The last line of a process, in plain words (none if empty), and everything said and logged before it. A reader that does not
+/// read keeps the process from its end for a second at most.
 pub fn last_words(line: &str) {
-    let Some(writer) = WRITER.get() else {
-        let _ = std::io::stderr().write_all(line.as_bytes());
-        return;
-    };
-    writer.push(line.as_bytes());
-    writer.flush(LAST_WORDS);
+    match WRITER.get() {
+        Some(writer) => {
+            if !line.is_empty() {
+                writer.push(format!("{line}\n").as_bytes());
+            }
+            writer.flush(LAST_WORDS);
+        }
+        None if line.is_empty() => {}
+        None => program::note(line),
+    }
+    program::flush();
 }
 
 /// Tells of lines that were left out because too many of their kind had come. To be called every few seconds.

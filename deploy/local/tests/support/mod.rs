@@ -6,9 +6,11 @@
 use local_cluster::{Cluster, ClusterOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// Longest that anything may take on a busy machine.
@@ -84,16 +86,68 @@ pub(crate) fn send(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
+/// Lines as they come, read by a thread so that nobody hangs on them.
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    pub(crate) fn of(out: ChildStdout) -> Self {
+        let (to, lines) = channel();
+        let lines_of = move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = to.send(line);
+            }
+        };
+        std::thread::spawn(lines_of);
+        Self(lines)
+    }
+
+    /// The next one that contains this.
+    pub(crate) fn until(&self, part: &str) -> String {
+        let mut seen = Vec::new();
+        let started = Instant::now();
+        while let Ok(line) = self.0.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+            if line.contains(part) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("no line with `{part}`: {seen:#?}")
+    }
+
+    /// Those that are left, after the end of who wrote them.
+    pub(crate) fn rest(&self) -> String {
+        let mut rest = String::new();
+        while let Ok(line) = self.0.recv_timeout(PATIENCE) {
+            rest.push_str(&line);
+            rest.push('\n');
+        }
+        rest
+    }
+}
+
+/// Asks an admin endpoint; the whole answer.
+pub(crate) fn ask(admin: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    write!(stream, "{request} HTTP/1.0\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// `regionmesh up` that has said `ready`.
 pub(crate) struct Up {
     child: Child,
-    out: BufReader<ChildStdout>,
+    out: Lines,
     /// The ready line.
     pub(crate) ready: String,
 }
 
 impl Up {
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(data, arguments, &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         // Not into `data`, which the cluster wants to be its own.
         let errors = std::fs::File::create(data.with_extension("errors")).unwrap();
         let bots = arguments.iter().any(|argument| argument.starts_with("--players"));
@@ -102,18 +156,22 @@ impl Up {
             .args(["up", "--data", data.to_str().unwrap()])
             .args(no_bots)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
             .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut ready = String::new();
-        while !ready.starts_with("ready") {
-            ready.clear();
-            let read = out.read_line(&mut ready).unwrap();
-            assert_ne!(read, 0, "no ready line: {}", errors_of(data));
+        let out = Lines::of(child.stdout.take().unwrap());
+        let mut up = Self {
+            child,
+            out,
+            ready: String::new(),
+        };
+        while !up.ready.starts_with("ready") {
+            let line = up.out.0.recv_timeout(PATIENCE);
+            up.ready = line.unwrap_or_else(|_| panic!("no ready line: {}", errors_of(data)));
         }
-        Self { child, out, ready }
+        up
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -134,6 +192,22 @@ impl Up {
             .collect()
     }
 
+    /// The next line of standard output that contains this.
+    pub(crate) fn line(&self, part: &str) -> String {
+        self.out.until(part)
+    }
+
+    /// A process that it has started, and the address of its admin endpoint; the swarm has none.
+    pub(crate) fn child(&self, role: &str) -> (u32, String) {
+        let of = |pid: u32| {
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words: Vec<&str> = command.split('\0').collect();
+            let admin = words.iter().find_map(|word| word.strip_prefix("--admin="));
+            (words.get(1) == Some(&role)).then(|| (pid, admin.unwrap_or_default().to_owned()))
+        };
+        self.children().into_iter().find_map(of).unwrap()
+    }
+
     /// Waits for its end; its exit code, if no signal ended it, and what it still wrote to standard output.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut code = None;
@@ -141,9 +215,7 @@ impl Up {
             code = self.child.try_wait().unwrap();
             code.is_some()
         });
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        (code.unwrap().code(), rest)
+        (code.unwrap().code(), self.out.rest())
     }
 }
 

@@ -206,3 +206,35 @@ fn a_drain_goes_on_until_nothing_is_marked() {
         "no pause between rounds"
     );
 }
+
+#[test]
+fn a_drain_tries_again_for_as_long_as_it_lasts_and_does_not_storm_a_store_that_fails() {
+    let mut scene = Scene::four();
+    Bot::join(&mut scene, 1, 20.0, 20.0);
+    scene.run(3_000);
+    scene.input(A, RegionInput::Drain);
+    ByHand { scene: &mut scene }.mark([1]);
+    let mut tries = 0;
+    // A second of ticks, each with every answer at once.
+    for _ in 0..1_000 / TICK_MS {
+        scene.now.mono_ms += TICK_MS;
+        let now = scene.now;
+        let region = scene.regions.get_mut(&A).unwrap();
+        region.tick(now, &mut NoClock, &mut NoLimit);
+        let mut effects = region.take_effects();
+        while let Some(effect) = effects.pop() {
+            let (ticket, answer) = match effect {
+                RegionEffect::Store(ticket, StoreRequest::SoftTurn) => (ticket, Ok(StoreReply::SoftTurn)),
+                RegionEffect::Store(ticket, StoreRequest::SavePlayers { .. }) => {
+                    tries += 1;
+                    (ticket, Err(StoreError::Full("the disk".to_owned())))
+                }
+                _ => continue,
+            };
+            region.handle(RegionInput::Store(ticket, answer), now);
+            effects.extend(region.take_effects());
+        }
+    }
+    assert_eq!(tries, 5, "a pause of a fifth of a second after each");
+    assert_eq!(scene.regions[&A].status().unsaved, 1);
+}

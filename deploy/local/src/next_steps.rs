@@ -1,0 +1,85 @@
+//! What `regionmesh up` says at ready and at its end: what to try next, word for word.
+
+use crate::command_line::UpArguments;
+use local_cluster::{Cluster, quoted};
+use node::life::Exit;
+use program::say;
+use protocol::Shown;
+use protocol::identity::Role;
+use std::path::{Path, PathBuf};
+
+/// What there is to know of a cluster, also when it has ended.
+pub(crate) struct NextSteps {
+    program: String,
+    data: PathBuf,
+    join: PathBuf,
+    /// Name and address of what each proxy listens at.
+    proxies: Vec<String>,
+    /// Name and admin endpoint of each node.
+    admins: Vec<String>,
+    /// The flags with which the same cluster is started again.
+    again: String,
+}
+
+impl NextSteps {
+    pub(crate) fn of(cluster: &Cluster, arguments: &UpArguments) -> Self {
+        let program = std::env::args().next().unwrap_or_else(|| "regionmesh".to_owned());
+        let proxies = cluster.addresses().filter(|node| node.role == Role::Proxy);
+        let mut again = format!("--data {}", word(cluster.data()));
+        if let Some(topology) = &arguments.topology {
+            again = format!("{again} --topology {}", word(topology));
+        }
+        Self {
+            program: quoted(&program),
+            data: cluster.data().to_owned(),
+            join: cluster.join_file().to_owned(),
+            proxies: proxies
+                .filter_map(|node| Some(format!("{} {}", node.name, node.listener("tcp")?)))
+                .collect(),
+            admins: cluster
+                .addresses()
+                .map(|node| format!("{} http://{}", node.name, node.admin))
+                .collect(),
+            again,
+        }
+    }
+
+    /// Scripts wait for the first of these lines, and read the join file's name from its end.
+    pub(crate) fn say_ready(&self) {
+        let (program, join) = (&self.program, word(&self.join));
+        say(format_args!(
+            "ready: {} nodes; proxies: {}; join file: {}",
+            self.admins.len(),
+            self.proxies.join(", "),
+            Shown(self.join.display())
+        ));
+        say(format_args!(
+            "  to load it: {program} loadtest --join {join} --players 50 --for 30s"
+        ));
+        say(format_args!(
+            "  to look at it: {}; each has /status, /metrics and /readyz?verbose",
+            self.admins.join(", ")
+        ));
+        say(format_args!(
+            "  to stop it: Ctrl-C, or kill -TERM {}; keys, world and players stay in {}",
+            std::process::id(),
+            Shown(self.data.display())
+        ));
+    }
+
+    pub(crate) fn say_end(&self, code: u8) {
+        let exit = Exit::ALL.iter().find(|exit| **exit as u8 == code);
+        let meaning = exit.map_or("of the swarm", |exit| exit.meaning());
+        say(format_args!(
+            "ended with exit code {code} ({meaning}); keys, world and players are in {}",
+            Shown(self.data.display())
+        ));
+        let (program, again) = (&self.program, &self.again);
+        say(format_args!("  to go on where it was: {program} up {again}"));
+        say(format_args!("  to begin anew: {program} up {again} --fresh"));
+    }
+}
+
+fn word(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
