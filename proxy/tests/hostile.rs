@@ -109,7 +109,7 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
 
 // NA-4
 #[tokio::test(flavor = "multi_thread")]
-async fn na_4_a_name_that_is_refused_is_told_why_and_one_that_is_allowed_has_one_form() {
+async fn na_4_na_4_a_name_that_is_refused_is_told_why_and_one_that_is_allowed_has_one_form() {
     let mut world = World::new().await;
     let mut server = world.server(A);
     let proxy = world.proxy("edge-1").await;

@@ -9,12 +9,14 @@ mod file;
 pub mod known;
 mod layers;
 pub mod manual;
+mod origin;
 mod print;
 mod shape;
 mod table;
 
 pub use error::{ConfigError, Mistake};
-pub use layers::{Flag, Origin, Sources, load};
+pub use layers::{Flag, Sources, load};
+pub use origin::Origin;
 pub use print::print;
 pub use table::{Described, Field, Table, TableDescription};
 

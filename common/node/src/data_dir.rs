@@ -83,7 +83,7 @@ pub enum DataDirError {
     /// Another process runs on it.
     #[error(
         "{}: process {pid} runs on this data directory; end it first, or have the operator issue papers for a node of its own",
-        path.display()
+        Shown(path.display())
     )]
     InUse {
         /// The directory.

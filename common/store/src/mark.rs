@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use protocol::Shown;
 use protocol::ids::WorldId;
 
 /// Its name in a node's data directory.
@@ -31,7 +32,7 @@ pub struct StoreMark {
 #[derive(Debug, thiserror::Error)]
 pub enum MarkError {
     /// The file system refuses.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", Shown(path.display()))]
     File {
         /// The file.
         path: PathBuf,
@@ -39,7 +40,7 @@ pub enum MarkError {
         source: io::Error,
     },
     /// It is not as we write it.
-    #[error("{} is damaged: it says which world this node has served, and how far it was", path.display())]
+    #[error("{} is damaged: it says which world this node has served, and how far it was", Shown(path.display()))]
     Damaged {
         /// The file.
         path: PathBuf,

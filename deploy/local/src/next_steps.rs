@@ -81,5 +81,5 @@ impl NextSteps {
 }
 
 fn word(path: &Path) -> String {
-    quoted(&path.display().to_string())
+    quoted(&path.to_string_lossy())
 }

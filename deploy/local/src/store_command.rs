@@ -2,6 +2,7 @@
 
 use crate::command_line::{CheckStoreArguments, StoreCommand};
 use node::life::Exit;
+use protocol::Shown;
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +12,13 @@ use store::sqlite::backup::{self, BackupError, StoreReport};
 pub(crate) fn run(command: &StoreCommand) -> ExitCode {
     let said = match command {
         StoreCommand::Backup(arguments) => backup::backup(&arguments.store, &arguments.to)
-            .map(|report| format!("{}: backup of {}\n", arguments.to.display(), describe(&report)))
+            .map(|report| {
+                format!(
+                    "{}: backup of {}\n",
+                    Shown(arguments.to.display()),
+                    describe(&report)
+                )
+            })
             .map_err(|error| refusal(&error)),
         StoreCommand::Check(arguments) => check(arguments),
         StoreCommand::Restore(arguments) => {
@@ -31,7 +38,7 @@ pub(crate) fn run(command: &StoreCommand) -> ExitCode {
 
 fn check(arguments: &CheckStoreArguments) -> Result<String, (Exit, String)> {
     let report = backup::check(&arguments.file).map_err(|error| (Exit::BadInput, error.to_string()))?;
-    let text = format!("{}: {}\n", arguments.file.display(), describe(&report));
+    let text = format!("{}: {}\n", Shown(arguments.file.display()), describe(&report));
     if report.complaints.is_empty() {
         return Ok(text);
     }
@@ -45,12 +52,12 @@ fn check(arguments: &CheckStoreArguments) -> Result<String, (Exit, String)> {
 }
 
 fn restored(store: &Path, report: &StoreReport, kept: Option<&Path>) -> String {
-    let mut text = format!("{}: {}\n", store.display(), describe(report));
+    let mut text = format!("{}: {}\n", Shown(store.display()), describe(report));
     if let Some(kept) = kept {
         let _ = writeln!(
             text,
             "What was there is kept in {} until you delete it.",
-            kept.display()
+            Shown(kept.display())
         );
     }
     text

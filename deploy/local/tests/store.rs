@@ -47,7 +47,7 @@ fn a_world_whose_log_was_lost_is_refused_until_somebody_insists() {
     kill_all(up);
     // As it is, the world goes on.
     kill_all(Up::start(&data, &["--topology", &topology]));
-    std::fs::remove_file(data.join("store.sqlite-wal")).unwrap();
+    std::fs::remove_file(data.join("world.db-wal")).unwrap();
     let again = [
         "up",
         "--data",
@@ -77,7 +77,7 @@ fn a_node_on_a_copy_of_the_store_is_refused_and_both_sides_say_so() {
     let data = folder.path().join("d");
     let mut cluster = start(one(&data));
     cluster.kill("edge-1").unwrap();
-    let (store, copy) = (data.join("store.sqlite"), data.join("copy.sqlite"));
+    let (store, copy) = (data.join("world.db"), data.join("copy.sqlite"));
     let (code, out, error) = finish(&["store", "backup", "--store", path(&store), "--to", path(&copy)]);
     assert_eq!(code, 0, "{error}");
     assert!(out.contains("backup of world"), "{out}");

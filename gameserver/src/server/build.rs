@@ -8,17 +8,16 @@ use net::link::{LinkConfig, LinkContext};
 use node::admin::Papers;
 use node::clock::wall_ms;
 use node::data_dir::{DataDir, HeldDir};
-use node::life::{Failure, Node, Owners};
+use node::life::{Failure, Node};
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Incarnation, NodeNumber};
 use protocol::node_handshake::LocalNode;
-use store::sqlite::{Membership, SqliteStore};
-use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
+use store::{StoreReply, StoreRequest};
 use tokio::net::TcpListener;
 use topology::Topology;
 
-use super::ready::store_watch;
+use super::open_store::{OpenStore, unexpected};
 use super::settings::GameServerSettings;
 use super::take_over::TakeOver;
 use crate::demo::DemoGame;
@@ -40,94 +39,6 @@ pub(super) struct Built {
     pub(super) store: OpenStore,
     /// No other process gets the data directory meanwhile.
     pub(super) held: HeldDir,
-}
-
-/// The store and the threads in front of it.
-pub(super) struct OpenStore {
-    pub(super) handle: StoreHandle,
-    threads: StoreThreads,
-    file: Arc<SqliteStore>,
-}
-
-impl OpenStore {
-    async fn open(settings: &GameServerSettings, owners: &Owners, dir: &DataDir) -> Result<Self, Failure> {
-        let (path, data, accept) = (settings.store_path(), dir.path().to_owned(), settings.accept());
-        let (cluster, node) = (dir.cluster.cluster_id, dir.number);
-        let opening = move || {
-            let data = data.as_path();
-            SqliteStore::open_as(
-                &path,
-                &Membership {
-                    cluster,
-                    node,
-                    data,
-                    accept,
-                },
-            )
-        };
-        let opened = tokio::task::spawn_blocking(opening)
-            .await
-            .map_err(Failure::failed)?;
-        let file = Arc::new(opened.map_err(|error| {
-            if error.may_pass() {
-                Failure::unreachable(error)
-            } else {
-                Failure::bad_input(error)
-            }
-        })?);
-        let queue_bytes_max = settings.store.queue_bytes_max;
-        let store: Arc<dyn Store> = file.clone();
-        let started =
-            StoreHandle::spawn_watched(&store, StoreSettings { queue_bytes_max }, store_watch(owners));
-        let (handle, threads) = started.map_err(Failure::failed)?;
-        Ok(Self {
-            handle,
-            threads,
-            file,
-        })
-    }
-
-    fn identity(&self) -> StoreIdentity {
-        self.file.identity()
-    }
-
-    /// Whether a process of this node works on the store. One that cannot be asked for is taken to.
-    pub(super) fn has(&self, node: NodeNumber) -> bool {
-        self.file.has(node).unwrap_or_else(|error| {
-            tracing::warn!(%node, %error, "it is not known whether this node runs");
-            true
-        })
-    }
-
-    pub(super) async fn ask(&self, request: StoreRequest) -> Result<StoreReply, Failure> {
-        let answer = self.handle.ask(request).await;
-        answer
-            .map_err(|error| Failure::unreachable(format!("the store does not let this node start: {error}")))
-    }
-
-    /// Resolves when a thread of the store has panicked, to its name.
-    pub(super) async fn broken(&self) -> &'static str {
-        self.threads.broken().await
-    }
-
-    /// Waits until everything sent has been answered; all other handles must be gone.
-    pub(super) async fn close(self) {
-        let Self {
-            handle,
-            threads,
-            file,
-        } = self;
-        drop(handle);
-        let closing = move || {
-            threads.join();
-            if let Some(file) = Arc::into_inner(file) {
-                file.close();
-            }
-        };
-        if tokio::task::spawn_blocking(closing).await.is_err() {
-            tracing::error!("the store was not closed cleanly");
-        }
-    }
 }
 
 /// Builds a game server.
@@ -232,8 +143,4 @@ fn fault() -> Result<crate::region::Fault, Failure> {
 fn world_seed(dir: &DataDir) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = dir.cluster.cluster_id.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
-}
-
-pub(super) fn unexpected(reply: &StoreReply) -> Failure {
-    Failure::failed(format!("the store gave an answer to another question: {reply:?}"))
 }

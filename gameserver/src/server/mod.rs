@@ -7,6 +7,7 @@ mod control_task;
 mod guest_task;
 mod live_metrics;
 mod metrics;
+mod open_store;
 mod ready;
 mod report;
 mod run;

@@ -26,12 +26,13 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::build::{Built, OpenStore, build};
+use super::build::{Built, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
 use super::guest_task::GuestTask;
 use super::live_metrics;
 use super::metrics::METRICS;
+use super::open_store::OpenStore;
 use super::ready::{self, WorldChecks};
 use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};

@@ -10,7 +10,7 @@ use store::{RegionHolder, StoreReply, StoreRequest};
 use tokio::time::{Instant, sleep};
 use topology::Topology;
 
-use super::build::{OpenStore, unexpected};
+use super::open_store::{OpenStore, unexpected};
 
 /// How often somebody else may begin to serve a region between our reading of it and our taking it.
 const TRIES_MAX: usize = 8;

@@ -1,6 +1,6 @@
 //! What an operator did wrong in the configuration, where, and what to do about it: all of it at once, as a compiler would.
 
-use super::Origin;
+use super::origin::Origin;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin as Place, Renderer, Snippet};
 use protocol::Shown;
 use std::fmt;

@@ -2,38 +2,18 @@
 
 use super::error::{Located, Where};
 use super::file::{self, FileLayer};
+use super::origin::Origin;
 use super::shape::Shape;
 use super::{ConfigError, Loaded, Mistake, PassedOver, Settings, known};
 use config::{Config, ConfigBuilder, FileFormat, builder::DefaultState};
-use protocol::Shown;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
+
 use std::path::PathBuf;
 
 /// Every environment variable of ours begins with this; tables are separated from keys by two underscores.
 pub(crate) const ENVIRONMENT_PREFIX: &str = "REGIONMESH_";
-
-/// Where a value came from. What has no origin is a default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A line of the file, from 1.
-    File(PathBuf, usize),
-    /// An environment variable.
-    Environment(String),
-    /// A command-line flag.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path, line) => write!(f, "{}:{line}", Shown(path.display())),
-            Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
-}
 
 /// A flag that was given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,13 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use protocol::Shown;
 use protocol::ids::{ClusterId, NodeNumber, WorldId};
 use rusqlite::Connection;
 
-use super::keeper::read_progress;
-use super::open::{self, OpenCause, OpenError, before_commit, schema_version};
+use super::open::{self, before_commit, schema_version};
+use super::open_error::{OpenCause, OpenError};
 use super::statement::query;
-use super::{node_lock, of_path, place, standing};
+use super::{cluster, node_lock, of_path, place, standing};
 use crate::StoreError;
 use crate::limits::GUEST_USER_FIRST;
 
@@ -26,10 +27,10 @@ pub enum BackupError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// What was to be written is there already.
-    #[error("{} exists; a backup replaces nothing: name another file", .0.display())]
+    #[error("{} exists; a backup replaces nothing: name another file", Shown(.0.display()))]
     Exists(PathBuf),
     /// It is damaged.
-    #[error("{} is damaged: {}", path.display(), complaints.join("; "))]
+    #[error("{} is damaged: {}", Shown(path.display()), complaints.join("; "))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -37,7 +38,7 @@ pub enum BackupError {
         complaints: Vec<String>,
     },
     /// Nodes work on the store that is to be replaced.
-    #[error("nodes work on {}: numbers {}; end them first", path.display(), nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("nodes work on {}: numbers {}; end them first", Shown(path.display()), nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     InUse {
         /// The store.
         path: PathBuf,
@@ -47,7 +48,7 @@ pub enum BackupError {
     /// The backup is of another world than the store that it is to replace.
     #[error(
         "{} is of world {backup}, and the store holds world {store}; move the store's files away first if you mean it",
-        path.display()
+        Shown(path.display())
     )]
     OtherWorld {
         /// The backup.
@@ -58,7 +59,7 @@ pub enum BackupError {
         store: WorldId,
     },
     /// The file system refuses.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", Shown(path.display()))]
     File {
         /// The file.
         path: PathBuf,
@@ -103,7 +104,7 @@ pub struct StoreReport {
 pub fn check(path: &Path) -> Result<StoreReport, OpenError> {
     of_path(path, || {
         let connection = look_at(path)?;
-        let (generation, progress, progress_ms) = read_progress(&connection)?;
+        let (generation, progress, progress_ms) = before_commit(cluster::progress(&connection))?;
         let one = |sql| before_commit(query(&connection, sql).one(|row| row.number()));
         let guests =
             query(&connection, "SELECT count(*) FROM player WHERE user >= ?1").number(GUEST_USER_FIRST);

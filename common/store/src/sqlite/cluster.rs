@@ -6,14 +6,20 @@ use protocol::ids::{
 use rusqlite::Connection;
 
 use super::fault::Failure;
+use super::moment::Moment;
 use super::open;
-use super::players::Moment;
 use super::statement::query;
 use crate::limits::STORE_GENERATION_MAX;
 use crate::{RegionHolder, Serving, StoreError, StoreReply, rules};
 
 pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u16> {
     query(connection, "SELECT generation FROM cluster").one(|row| row.small("store generation"))
+}
+
+/// The generation, the rounds of keepers and when the last one was, Unix milliseconds.
+pub(super) fn progress(connection: &Connection) -> rusqlite::Result<(u16, u64, u64)> {
+    const PROGRESS: &str = "SELECT generation, progress, progress_ms FROM cluster";
+    query(connection, PROGRESS).one(|row| Ok((row.small("store generation")?, row.number()?, row.number()?)))
 }
 
 /// Writes the file's mark again, which takes room in the log as any write does. (An update that leaves a row as it is

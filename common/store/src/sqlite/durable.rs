@@ -4,7 +4,8 @@ use protocol::ids::{NodeNumber, UserId};
 use rusqlite::Connection;
 
 use super::fault::Failure;
-use super::players::{self, Moment, Standing};
+use super::moment::Moment;
+use super::players::{self, Standing};
 use super::savepoint::{Step, all_or_nothing};
 use super::statement::query;
 use crate::StoreReply;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::columns::{self, holding_columns};
 use super::fault::Failure;
-use super::players::Moment;
+use super::moment::Moment;
 use super::statement::{Fields, query};
 use crate::StoreReply;
 use crate::holding::Holding;

@@ -11,12 +11,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use protocol::Shown;
 use protocol::ids::WorldId;
 use rusqlite::Connection;
 
 use super::statement::query;
 use super::writer_lock::WriterLock;
-use super::{WRITE_WITHIN, fault, no_turn, open, place};
+use super::{WRITE_WITHIN, cluster, fault, no_turn, open, place};
 use crate::StoreError;
 use crate::mark::StoreMark;
 
@@ -123,7 +124,7 @@ impl Rounds {
         merge(&connection)?;
         count(&connection)?;
         drop(turn);
-        let (generation, progress, at_ms) = read_progress(&connection)?;
+        let (generation, progress, at_ms) = before_commit(cluster::progress(&connection))?;
         let mark = StoreMark {
             world: self.world,
             generation,
@@ -132,7 +133,7 @@ impl Rounds {
         };
         let written = mark.write(&self.data);
         self.connection = Some(connection);
-        written.map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.data.display())))
+        written.map_err(|error| StoreError::Unavailable(format!("{}: {error}", Shown(self.data.display()))))
     }
 
     fn log_bytes(&self) -> u64 {
@@ -153,15 +154,6 @@ fn count(connection: &Connection) -> Result<(), StoreError> {
         "UPDATE cluster SET progress = progress + 1, progress_ms = ?1",
     );
     before_commit(counting.bind(at_ms).run()).map(drop)
-}
-
-/// The generation, the progress and when that was.
-pub(super) fn read_progress(connection: &Connection) -> Result<(u16, u64, u64), StoreError> {
-    let read = query(
-        connection,
-        "SELECT generation, progress, progress_ms FROM cluster",
-    );
-    before_commit(read.one(|row| Ok((row.small("store generation")?, row.number()?, row.number()?))))
 }
 
 fn before_commit<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {

@@ -1,22 +1,20 @@
 //! Opening the file: private to its user, migrated by one process at a time, refused with a clear sentence.
 
-use protocol::Shown;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use protocol::ids::{ClusterId, NodeNumber, WorldId};
+use protocol::ids::{ClusterId, WorldId};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::standing::Mismatch;
+use super::open_error::OpenCause;
 use super::statement::query;
 use super::writer_lock::{NoTurn, WriterLock};
 use super::{fault, place};
 use crate::StoreError;
-use crate::mark::MarkError;
 
 /// What brought the tables to where they are, in order. Only ever added to.
 const MIGRATIONS: &[&str] = &[
@@ -43,72 +41,6 @@ const LOG_PAGES_MAX: i64 = 4_096;
 /// The statement that marks a file as ours. It writes whether or not the mark is there.
 pub(super) fn mark() -> String {
     format!("PRAGMA application_id = {APPLICATION_ID}")
-}
-
-/// Why a file could not be opened as a store.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot open the store {}: {cause}", Shown(path.display()))]
-pub struct OpenError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub cause: OpenCause,
-}
-
-impl OpenError {
-    /// Whether it may be well the next time, without anybody changing anything.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        matches!(
-            &self.cause,
-            OpenCause::Store(StoreError::Unavailable(_) | StoreError::Unknown(_))
-        )
-    }
-}
-
-/// What is wrong with a file.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenCause {
-    /// The file system refuses.
-    #[error(
-        "{0}; the file and its directory must be there and writable for this user, or name others with `store.path`"
-    )]
-    File(#[from] io::Error),
-    /// The database refuses.
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    /// A database that no store has made.
-    #[error("this is a database of something else; name another file with `store.path`")]
-    NotAStore,
-    /// No file that lasts and that other processes can open.
-    #[error("this is {0}; name a file on a local disk with `store.path`")]
-    NotAFile(&'static str),
-    /// A process of the same node is there already.
-    #[error(
-        "another process of node {0} works on it: end that one first; where it is not this node, one has a copy of the other's data directory and needs papers of its own"
-    )]
-    NodeRuns(NodeNumber),
-    /// Nobody knows what the node remembers.
-    #[error("{0}; to take this store as it is, start with --accept-store")]
-    Mark(#[from] MarkError),
-    /// It is not the store that the node remembers.
-    #[error(transparent)]
-    Mismatch(#[from] Mismatch),
-    /// A node has to bring its tables up to date first.
-    #[error(
-        "its schema version is {found}, and this program works with {known}: start a node on it once, which brings it up to date"
-    )]
-    OlderSchema {
-        /// Version in the file.
-        found: i64,
-        /// Version of this program.
-        known: i64,
-    },
-    /// The store of another cluster: its epochs mean nothing here, and ours would break it.
-    #[error(
-        "this is the store of another cluster; name this cluster's with `store.path`, or a new file to begin anew"
-    )]
-    OtherCluster,
 }
 
 /// Opens the file and brings its tables up to date: the lock to write it, and a connection.

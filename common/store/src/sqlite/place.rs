@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::open::OpenCause;
+use super::open_error::OpenCause;
 
 /// 2⁶⁴ divided by the golden ratio: spreads the bits of a number.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -6,18 +6,12 @@ use rusqlite::Connection;
 use super::cluster;
 use super::columns::{self, player_columns};
 use super::fault::Failure;
+use super::moment::Moment;
 use super::savepoint::{Step, all_or_nothing};
 use super::statement::{Statement, node, query};
 use crate::reply::{Chain, SaveOutcome};
 use crate::row::{Binding, OwnerRecord, PlayerRow, PlayerSave, Serving};
 use crate::{StoreReply, rules};
-
-/// What every statement of a batch may need to know.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) generation: u16,
-    pub(super) now_ms: i64,
-}
 
 pub(super) fn load(connection: &Connection, user: UserId) -> rusqlite::Result<Option<PlayerRow>> {
     const LOAD: &str = concat!("SELECT ", player_columns!(), " FROM player WHERE user = ?1");

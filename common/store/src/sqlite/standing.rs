@@ -1,7 +1,6 @@
 //! Whether a file holds the world that a node remembers, as far as it had come: looked at before anything is created,
 //! migrated or merged, so that what is refused stays as it was found.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -9,9 +8,8 @@ use std::path::Path;
 use protocol::ids::WorldId;
 use rusqlite::Connection;
 
-use super::keeper::read_progress;
-use super::open::{self, OpenCause, before_commit, schema_version};
-
+use super::open::{self, before_commit, schema_version};
+use super::open_error::{Behind, Mismatch, OpenCause};
 use super::{cluster, fault::Failure};
 use crate::StoreError;
 use crate::mark::StoreMark;
@@ -38,64 +36,6 @@ pub(super) enum Standing {
     /// An older state that the operator insists on. Epochs that were given out since may have reached somebody, so all from
     /// now on have to lie above this generation.
     SetBack(u16),
-}
-
-/// A store that is not as a node remembers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Mismatch {
-    /// There is no world in it.
-    #[error(
-        "there is no world in it, but this node has served world {0}: the file or its log beside it (-wal) is lost, or this is not the right file. \
-         Name that one with `store.path`, put the files back, or restore a backup with `regionmesh store restore`; \
-         to begin a new world on purpose, start with --accept-store"
-    )]
-    Lost(WorldId),
-    /// It holds another world.
-    #[error(
-        "it holds world {found}, but this node has served world {remembered}; name that one's file with `store.path`, \
-         or go over to this world on purpose with --accept-store"
-    )]
-    OtherWorld {
-        /// In the file.
-        found: WorldId,
-        /// In the data directory.
-        remembered: WorldId,
-    },
-    /// It holds an older state of the world.
-    #[error(
-        "it holds an older state of world {world} than this node has seen, by {by}: its log (-wal) is lost or of another time, or this is a copy. \
-         Put the newest file and its log back, or restore a backup with `regionmesh store restore --above {generation}`; \
-         to go on from this state on purpose, start with --accept-store"
-    )]
-    Older {
-        /// Which world.
-        world: WorldId,
-        /// How much is missing.
-        by: Behind,
-        /// The newest generation that the node has seen.
-        generation: u16,
-    },
-}
-
-/// How much of a world is missing, in rounds of the keeper and in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Behind {
-    /// The generation is a former one.
-    pub generations: u16,
-    /// Rounds.
-    pub rounds: u64,
-    /// Seconds, by the clocks of then.
-    pub seconds: u64,
-}
-
-impl fmt::Display for Behind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.generations > 0 {
-            write!(f, "{} restore(s)", self.generations)
-        } else {
-            write!(f, "about {} s ({} rounds)", self.seconds, self.rounds)
-        }
-    }
 }
 
 /// What a file holds.
@@ -168,7 +108,7 @@ fn look(path: &Path) -> Result<Option<Found>, OpenCause> {
         false => None,
     };
     let (generation, progress, at_ms) = match schema >= PROGRESS_SINCE {
-        true => read_progress(&connection)?,
+        true => before_commit(cluster::progress(&connection))?,
         false => (before_commit(cluster::generation(&connection))?, 0, 0),
     };
     Ok(Some(Found {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 
 use super::fault::{self, Failure};
-use super::players::Moment;
+use super::moment::Moment;
 use super::savepoint::{Step, all_or_nothing};
 use super::statement::query;
 use super::{carry_out, cluster};
