@@ -49,7 +49,7 @@ pub fn print(text: impl fmt::Display) -> io::Result<()> {
     print_to(STREAMS.out.as_ref(), io::stdout(), text)
 }
 
-/// A report of mistakes to standard error, as [`print`]: it may be long, and its reader a pager.
+/// A report of mistakes to standard error, as [`print()`]: it may be long, and its reader a pager.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -87,7 +87,7 @@ macro_rules! settings {
     };
 }
 
-/// Settings that can tell what they are, as [`settings!`](crate::settings) declares them.
+/// Settings that can tell what they are, as [`settings!`](crate::settings!) declares them.
 pub trait Described {
     /// Its tables, in the order of the source.
     const TABLES: &'static [TableDescription];
