@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{Lines, Up, ask, errors_of, eventually, program, runs, send, topology_file};
+use support::{Lines, Up, ask, errors_of, eventually, hears_of_hang_ups, program, runs, send, topology_file};
 
 /// The same run of bots, for far longer than any test waits.
 const LONG_RUN: [&str; 2] = ["--players=5", "--for=10m"];
@@ -34,7 +34,7 @@ fn code_of(mut child: Child) -> i32 {
 
 /// Bots on the cluster in this folder; their own output is of no interest.
 fn swarm(folder: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = hears_of_hang_ups(&program());
     let join = folder.join("d/join.json");
     command.args(["loadtest", "--join", join.to_str().unwrap()]);
     command.args(more).stdout(Stdio::null()).stderr(Stdio::null());

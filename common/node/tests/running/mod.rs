@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 /// Longest any step may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Whoever runs the tests may have been started to outlive its terminal: what it starts hears of a hang-up all the same.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_idle-node"));
+    let mut command = Command::new("env");
     command
+        .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_idle-node")])
         .args(["--name", "n", "--data", "/nonexistent"])
         .args(arguments);
     command

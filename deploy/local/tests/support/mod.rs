@@ -31,6 +31,13 @@ pub(crate) fn one(data: &Path) -> ClusterOptions {
     }
 }
 
+/// Whoever runs the tests may have been started to outlive its terminal: what it starts this way hears of a hang-up all the same.
+pub(crate) fn hears_of_hang_ups(program: &Path) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(program);
+    command
+}
+
 /// Starts a cluster, or shows what its nodes said.
 pub(crate) fn start(options: ClusterOptions) -> Cluster {
     let data = options.data.clone();
@@ -152,7 +159,7 @@ impl Up {
         let errors = std::fs::File::create(data.with_extension("errors")).unwrap();
         let bots = arguments.iter().any(|argument| argument.starts_with("--players"));
         let no_bots: &[&str] = if bots { &[] } else { &["--players=0"] };
-        let mut child = Command::new(program())
+        let mut child = hears_of_hang_ups(&program())
             .args(["up", "--data", data.to_str().unwrap()])
             .args(no_bots)
             .args(arguments)
