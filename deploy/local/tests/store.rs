@@ -45,8 +45,12 @@ fn a_world_whose_log_was_lost_is_refused_until_somebody_insists() {
     let topology = topology_file(folder.path(), |text| text);
     let up = Up::start(&data, &["--topology", &topology]);
     kill_all(up);
+    let (store, copy) = (data.join("world.db"), folder.path().join("copy.db"));
+    std::fs::copy(&store, &copy).unwrap();
     // As it is, the world goes on.
     kill_all(Up::start(&data, &["--topology", &topology]));
+    // The file of before, and none of what came after.
+    std::fs::copy(&copy, &store).unwrap();
     std::fs::remove_file(data.join("world.db-wal")).unwrap();
     let again = [
         "up",
