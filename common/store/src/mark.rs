@@ -1,9 +1,10 @@
-//! What a node remembers of its store outside of it: which world it was, and how far. A store that was lost, exchanged or
+//! What is remembered of a store outside of it: which world it was, and how far. A store that was lost, exchanged or
 //! set back looks like any other from within; only something beside it can tell.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::Shown;
@@ -28,7 +29,7 @@ pub struct StoreMark {
     pub at_ms: u64,
 }
 
-/// Why there is no telling what a node remembers.
+/// Why there is no telling what is remembered.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkError {
     /// The file system refuses.
@@ -40,7 +41,7 @@ pub enum MarkError {
         source: io::Error,
     },
     /// It is not as we write it.
-    #[error("{} is damaged: it says which world this node has served, and how far it was", Shown(path.display()))]
+    #[error("{} is damaged: it says which world was served, and how far it was", Shown(path.display()))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -53,15 +54,24 @@ impl StoreMark {
     /// # Errors
     /// `MarkError`.
     pub fn read(data: &Path) -> Result<Option<Self>, MarkError> {
-        let path = data.join(MARK_FILE);
-        let text = match read_bounded(&path) {
+        Self::read_file(&data.join(MARK_FILE))
+    }
+
+    /// What a file says; `None` when there is none.
+    pub(crate) fn read_file(path: &Path) -> Result<Option<Self>, MarkError> {
+        let text = match read_bounded(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(MarkError::File { path, source }),
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(MarkError::File { path, source });
+            }
         };
         match Self::parse(&String::from_utf8_lossy(&text)) {
             Some(mark) => Ok(Some(mark)),
-            None => Err(MarkError::Damaged { path }),
+            None => Err(MarkError::Damaged {
+                path: path.to_owned(),
+            }),
         }
     }
 
@@ -70,16 +80,26 @@ impl StoreMark {
     /// # Errors
     /// What the file system says.
     pub fn write(&self, data: &Path) -> io::Result<()> {
-        let (path, fresh) = (data.join(MARK_FILE), data.join(format!("{MARK_FILE}.new")));
+        self.write_file(&data.join(MARK_FILE))
+    }
+
+    /// Writes a file, private to its user, all of it or nothing.
+    pub(crate) fn write_file(&self, path: &Path) -> io::Result<()> {
+        let fresh = path.with_added_extension("new");
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(&fresh)?;
         file.write_all(self.to_text().as_bytes())?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
-        File::open(data)?.sync_all()
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        File::open(folder)?.sync_all()
     }
 
     fn to_text(self) -> String {

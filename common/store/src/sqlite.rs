@@ -32,14 +32,13 @@ use protocol::ids::{ClusterId, NodeNumber};
 use protocol::node_handshake::StoreIdentity;
 use rusqlite::Connection;
 
-use crate::mark::StoreMark;
 use crate::request::RequestClass;
 use crate::{Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 use fault::Failure;
 use keeper::{Keeper, Rounds};
 use moment::Moment;
 use node_lock::NodeLock;
-pub use open_error::{Behind, Mismatch, OpenCause, OpenError};
+pub use open_error::{Behind, Mismatch, OpenCause, OpenError, Witness};
 pub use standing::Accept;
 use standing::Standing;
 use transaction::Ended;
@@ -166,8 +165,8 @@ impl Store for SqliteStore {
 
 impl SqliteStore {
     /// Opens the store of a cluster for one of its nodes, as [`open`](Self::open) does. A new store is that cluster's from
-    /// then on. While the node has it open, no other process of that node gets it, and a keeper merges its log and has the node
-    /// remember how far it was; a store that is not as the node remembers it is refused.
+    /// then on. While the node has it open, no other process of that node gets it, and a keeper merges its log and has the node,
+    /// and all nodes together, remember how far it was; a store that is not as they remember it is refused.
     ///
     /// # Errors
     /// [`OpenError`], also when the store is another cluster's or not as remembered.
@@ -175,12 +174,7 @@ impl SqliteStore {
         of_path(path, || {
             place::check(path)?;
             let node = NodeLock::hold(path, member.node)?.ok_or(OpenCause::NodeRuns(member.node))?;
-            let mark = match (StoreMark::read(member.data), member.accept) {
-                (Ok(mark), _) => mark,
-                (Err(_), Accept::Whatever) => None,
-                (Err(error), Accept::Remembered) => return Err(error.into()),
-            };
-            let look = || standing::check(path, mark.as_ref(), member.accept);
+            let look = || standing::check(path, member);
             let claim = |writer: &Connection, standing| {
                 open::claim(writer, member.cluster)?;
                 if let Standing::SetBack(above) = standing {
@@ -190,7 +184,7 @@ impl SqliteStore {
             };
             let (lock, writer) = open::open(path, look, claim)?;
             let mut store = Self::of(path, lock, writer)?;
-            let rounds = Rounds::new(path, member.data, store.identity.world)?;
+            let rounds = Rounds::new(path, member, store.identity.world)?;
             (store.keeper, store.node) = (Some(Keeper::start(rounds)?), Some(node));
             Ok(store)
         })

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 const A: NodeNumber = NodeNumber(1);
 const B: NodeNumber = NodeNumber(2);
+const C: NodeNumber = NodeNumber(3);
 
 /// A machine's folder: a store, and the data directories of its nodes.
 struct Machine(TempDir);
@@ -24,7 +25,7 @@ struct Machine(TempDir);
 impl Machine {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for node in [A, B] {
+        for node in [A, B, C] {
             fs::create_dir(dir.path().join(node.to_string())).unwrap();
         }
         Self(dir)
@@ -39,10 +40,10 @@ impl Machine {
         copy
     }
 
-    /// The store's own files and the marks, by path; a log without content is none.
+    /// The store's own files and all marks, by path; a log without content is none.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let own = ["store", "store-wal"].map(PathBuf::from);
-        let marks = [A, B].map(|node| Path::new(&node.to_string()).join(MARK_FILE));
+        let own = ["store", "store-wal", "store.mark"].map(PathBuf::from);
+        let marks = [A, B, C].map(|node| Path::new(&node.to_string()).join(MARK_FILE));
         let read = |path: PathBuf| Some((path.clone(), fs::read(self.0.path().join(path)).ok()?));
         let all = own.into_iter().chain(marks).filter_map(read);
         all.filter(|(_, bytes)| !bytes.is_empty()).collect()
@@ -54,6 +55,11 @@ impl Machine {
 
     fn log(&self) -> PathBuf {
         self.0.path().join("store-wal")
+    }
+
+    /// The mark of all nodes.
+    fn common_mark(&self) -> PathBuf {
+        self.0.path().join("store.mark")
     }
 
     fn data(&self, node: NodeNumber) -> PathBuf {
@@ -143,6 +149,99 @@ fn a_lost_or_emptied_log_is_noticed_though_it_held_nothing_but_the_last_moments(
 }
 
 #[test]
+fn a_lost_log_is_noticed_by_every_node_whoever_merged_and_counted_last() {
+    let machine = Machine::new();
+    let first = machine.start(A);
+    // Its round merges what the first one's has counted.
+    let second = machine.start(B);
+    guest(&first);
+    let killed = machine.killed();
+    drop((first, second));
+    for node in [A, B] {
+        fs::remove_file(killed.log()).unwrap_or_default();
+        let refused = killed.refusal(node);
+        assert!(
+            refused.contains("older state of world") && refused.contains("--accept-store"),
+            "{refused}"
+        );
+    }
+    let stranger = killed.refusal(C);
+    assert!(
+        stranger.contains("by the mark beside it (.mark) its nodes have seen"),
+        "also by one that has never been here: {stranger}"
+    );
+    killed.open(A, Accept::Whatever).unwrap().close();
+    for node in [A, B, C] {
+        killed.start(node).close();
+    }
+}
+
+#[test]
+fn a_store_that_was_exchanged_is_noticed_though_another_node_has_gone_on_with_it() {
+    let machine = Machine::new();
+    machine.start(A).close();
+    machine.start(B).close();
+    let set_back = machine.killed();
+    // The one to be asked has seen more than the copy holds, by one round of its own.
+    machine.start(B).close();
+    fs::copy(machine.data(B).join(MARK_FILE), set_back.data(B).join(MARK_FILE)).unwrap();
+    // Whoever put the copy in place has cleared everything that was there.
+    fs::remove_file(set_back.common_mark()).unwrap();
+    for _ in 0..3 {
+        set_back.start(C).close();
+    }
+    let (seen, found) = (set_back.mark(B).unwrap(), set_back.mark(C).unwrap());
+    assert!(found.progress > seen.progress, "{found:?} {seen:?}");
+    let refused = set_back.refusal(B);
+    assert!(
+        refused.contains("older state of world") && refused.contains("this node has seen"),
+        "{refused}"
+    );
+    set_back.start(A).close();
+}
+
+#[test]
+fn a_node_that_died_before_it_had_noted_its_round_goes_on() {
+    let machine = Machine::new();
+    machine.start(A).close();
+    let noted = [machine.common_mark(), machine.data(A).join(MARK_FILE)].map(|path| {
+        let bytes = fs::read(&path).unwrap();
+        (path, bytes)
+    });
+    machine.start(A).close();
+    // Counted, and written down in neither place, in the one only, and not even once before.
+    for (path, bytes) in &noted {
+        fs::write(path, bytes).unwrap();
+    }
+    machine.start(A).close();
+    fs::write(&noted[1].0, &noted[1].1).unwrap();
+    machine.start(A).close();
+    for (path, _) in &noted {
+        fs::remove_file(path).unwrap();
+    }
+    machine.start(A).close();
+    assert!(machine.common_mark().exists() && machine.mark(A).is_some());
+}
+
+#[test]
+fn nodes_go_on_with_a_store_that_did_not_know_yet_what_each_of_them_remembers() {
+    let machine = Machine::new();
+    machine.start(A).close();
+    machine.start(B).close();
+    let older = rusqlite::Connection::open(machine.store()).unwrap();
+    older
+        .execute_batch(
+            "DROP TABLE node_mark; ALTER TABLE cluster DROP COLUMN marks_since; PRAGMA user_version = 7;",
+        )
+        .unwrap();
+    older.close().unwrap();
+    fs::remove_file(machine.common_mark()).unwrap();
+    for node in [A, B, A] {
+        machine.start(node).close();
+    }
+}
+
+#[test]
 fn a_log_of_another_time_is_noticed_before_it_is_merged() {
     let machine = Machine::new();
     let store = machine.start(A);
@@ -211,6 +310,11 @@ fn a_damaged_mark_is_told_and_can_be_insisted_on() {
     assert!(refused.contains("store.mark is damaged"), "{refused}");
     machine.open(A, Accept::Whatever).unwrap().close();
     assert!(machine.mark(A).is_some());
+    fs::write(machine.common_mark(), "scratched").unwrap();
+    let refused = machine.refusal(B);
+    assert!(refused.contains("store.mark is damaged"), "{refused}");
+    machine.open(A, Accept::Whatever).unwrap().close();
+    machine.start(B).close();
 }
 
 #[test]
@@ -262,6 +366,12 @@ fn a_long_log_is_merged_while_the_store_is_used() {
     }
     while machine.mark(A).unwrap().progress == before {
         assert!(Instant::now() < deadline, "it was not noted how far the store is");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Or it would be merged again each second for as long as the node lives.
+    while fs::metadata(machine.log()).unwrap().len() >= 4 << 20 {
+        assert!(Instant::now() < deadline, "a log that was merged stays long");
+        guest(&store);
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -325,16 +435,25 @@ fn a_restored_backup_counts_on_above_everything_and_every_node_takes_it() {
     assert_eq!(report.generation, 3);
     machine.start(A).close();
     fs::remove_file(machine.store()).unwrap();
+    let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
+    assert_eq!(
+        (report.generation, kept),
+        (4, None),
+        "the mark beside it tells how far it was"
+    );
+    machine.start(A).close();
+    fs::remove_file(machine.store()).unwrap();
+    fs::remove_file(machine.common_mark()).unwrap();
     // Nothing is left to tell how far it was, but the nodes' marks.
     let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
     assert_eq!((report.generation, kept), (2, None));
     let refused = machine.refusal(A);
     assert!(
-        refused.contains("1 restore(s)") && refused.contains("--above 3"),
+        refused.contains("2 restore(s)") && refused.contains("--above 4"),
         "{refused}"
     );
-    let (report, _) = backup::restore(&to, &machine.store(), 3).unwrap();
-    assert_eq!(report.generation, 4);
+    let (report, _) = backup::restore(&to, &machine.store(), 4).unwrap();
+    assert_eq!(report.generation, 5);
     machine.start(A).close();
 }
 

@@ -16,6 +16,7 @@ use super::statement::query;
 use super::{cluster, node_lock, of_path, place, standing};
 use crate::StoreError;
 use crate::limits::GUEST_USER_FIRST;
+use crate::mark::StoreMark;
 
 /// Complaints about a damaged file that are told at most.
 const COMPLAINTS_MAX: i64 = 20;
@@ -149,7 +150,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<StoreReport, BackupError> {
 }
 
 /// Puts a backup in the place of a store that nobody works on. Its epochs lie above all of the backup, of the store that
-/// was there and of generation `above`; nobody owns or serves anything. What was there is kept beside it, under the name
+/// was there, of what the mark beside it says and of generation `above`; nobody owns or serves anything. What was there is kept beside it, under the name
 /// that is returned.
 ///
 /// # Errors
@@ -166,7 +167,7 @@ pub fn restore(
         return Err(BackupError::InUse { path, nodes });
     }
     let of_backup = sound(backup)?;
-    // A store that is too damaged to be looked at has its generation in the marks of the nodes.
+    // A store that is too damaged to be looked at has its generation in the marks, beside it and of the nodes.
     let replaced = check(store).ok();
     if let Some(replaced) = &replaced
         && replaced.world != of_backup.world
@@ -177,8 +178,14 @@ pub fn restore(
             store: replaced.world,
         });
     }
+    let remembered = StoreMark::read_file(&place::beside(store, place::MARK));
+    let remembered = remembered
+        .ok()
+        .flatten()
+        .filter(|mark| mark.world == of_backup.world);
     let above = above
         .max(of_backup.generation)
+        .max(remembered.map_or(0, |mark| mark.generation))
         .max(replaced.map_or(0, |replaced| replaced.generation));
     let part = place::beside(store, ".part");
     let _ = fs::remove_file(&part);
@@ -252,15 +259,15 @@ fn place_file(part: &Path, to: &Path) -> Result<(), BackupError> {
     placed.map_err(|source| file_error(to, source))
 }
 
-/// Moves a store and its log to another name.
+/// Moves a store, its log and the mark beside it to another name.
 fn set_aside(store: &Path) -> Result<Option<PathBuf>, BackupError> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let kept = place::beside(store, &format!(".before-{}", since.as_secs()));
     let mut is_kept = false;
-    for ending in ["", "-wal", "-shm"] {
+    for ending in ["", "-wal", "-shm", place::MARK] {
         let (from, to) = (place::beside(store, ending), place::beside(&kept, ending));
         match fs::rename(&from, to) {
-            Ok(()) => is_kept = true,
+            Ok(()) => is_kept |= ending != place::MARK,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(file_error(&from, source)),
         }

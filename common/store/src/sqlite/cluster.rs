@@ -3,7 +3,7 @@
 use protocol::ids::{
     EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber, SessionGeneration, UserId,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::fault::Failure;
 use super::moment::Moment;
@@ -20,6 +20,32 @@ pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u16> {
 pub(super) fn progress(connection: &Connection) -> rusqlite::Result<(u16, u64, u64)> {
     const PROGRESS: &str = "SELECT generation, progress, progress_ms FROM cluster";
     query(connection, PROGRESS).one(|row| Ok((row.small("store generation")?, row.number()?, row.number()?)))
+}
+
+/// How far the world was at the node's last round.
+pub(super) fn progress_of(connection: &Connection, node: NodeNumber) -> rusqlite::Result<u64> {
+    const OF_NODE: &str =
+        "SELECT coalesce((SELECT progress FROM node_mark WHERE node = ?1), marks_since) FROM cluster";
+    query(connection, OF_NODE).bind(node.0).one(|row| row.number())
+}
+
+/// Counts a round of a node's keeper, in one transaction: the generation, and how far the world is now.
+pub(super) fn count_round(
+    connection: &Connection,
+    node: NodeNumber,
+    now_ms: i64,
+) -> rusqlite::Result<(u16, u64)> {
+    const COUNT: &str = "UPDATE cluster SET progress = progress + 1, progress_ms = ?1
+        RETURNING generation, progress";
+    const REMEMBER: &str = "INSERT INTO node_mark (node, progress) VALUES (?1, ?2)
+        ON CONFLICT (node) DO UPDATE SET progress = excluded.progress";
+    let round = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let (generation, progress) = query(&round, COUNT)
+        .bind(now_ms)
+        .one(|row| Ok((row.small("store generation")?, row.number()?)))?;
+    query(&round, REMEMBER).bind(node.0).number(progress).run()?;
+    round.commit()?;
+    Ok((generation, progress))
 }
 
 /// Writes the file's mark again, which takes room in the log as any write does. (An update that leaves a row as it is

@@ -1,8 +1,8 @@
-//! Keeps a store safe from the loss of its log, on a thread of its own: it merges the log into the file, and has every
-//! node remember outside of the store how far it was.
+//! Keeps a store safe from the loss of its log, on a thread of its own: it merges the log into the file, and has the
+//! nodes remember outside of the store how far it was: all of them together beside the file, and each in its data directory.
 //!
 //! A round merges first and counts afterwards, so that the newest count always stands in the log and in no merged file: a
-//! log that is lost, or is of another time, takes the count back with it, and the mark in a node's data directory shows it.
+//! log that is lost, or is of another time, takes the count back with it, and the mark beside the file shows it.
 
 use std::fs;
 use std::io;
@@ -12,12 +12,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::Shown;
-use protocol::ids::WorldId;
+use protocol::ids::{NodeNumber, WorldId};
 use rusqlite::Connection;
 
 use super::statement::query;
 use super::writer_lock::WriterLock;
-use super::{WRITE_WITHIN, cluster, fault, no_turn, open, place};
+use super::{Membership, WRITE_WITHIN, cluster, fault, no_turn, open, place};
 use crate::StoreError;
 use crate::mark::StoreMark;
 
@@ -46,6 +46,7 @@ struct Stop {
 pub(super) struct Rounds {
     store: PathBuf,
     data: PathBuf,
+    node: NodeNumber,
     world: WorldId,
     lock: WriterLock,
     connection: Option<Connection>,
@@ -79,10 +80,11 @@ impl Drop for Keeper {
 }
 
 impl Rounds {
-    pub(super) fn new(store: &Path, data: &Path, world: WorldId) -> io::Result<Self> {
+    pub(super) fn new(store: &Path, member: &Membership<'_>, world: WorldId) -> io::Result<Self> {
         Ok(Self {
             store: store.to_owned(),
-            data: data.to_owned(),
+            data: member.data.to_owned(),
+            node: member.node,
             world,
             lock: WriterLock::open(store)?,
             connection: None,
@@ -122,18 +124,24 @@ impl Rounds {
         merge(&connection)?;
         let turn = self.lock.wait(WRITE_WITHIN).map_err(no_turn)?;
         merge(&connection)?;
-        count(&connection)?;
-        drop(turn);
-        let (generation, progress, at_ms) = before_commit(cluster::progress(&connection))?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let counted = cluster::count_round(&connection, self.node, at_ms);
+        let (generation, progress) = counted.map_err(|error| fault::at_commit(&error))?;
         let mark = StoreMark {
             world: self.world,
             generation,
             progress,
-            at_ms,
+            at_ms: at_ms.unsigned_abs(),
         };
-        let written = mark.write(&self.data);
+        // In turn, or a slow node's older mark could replace a newer one.
+        let beside = place::beside(&self.store, place::MARK);
+        let with_others = mark.write_file(&beside);
+        drop(turn);
+        // Each may be on a disk of its own, and either tells something alone.
+        let alone = mark.write(&self.data);
         self.connection = Some(connection);
-        written.map_err(|error| StoreError::Unavailable(format!("{}: {error}", Shown(self.data.display()))))
+        not_noted(&beside, with_others).and(not_noted(&self.data, alone))
     }
 
     fn log_bytes(&self) -> u64 {
@@ -146,14 +154,8 @@ fn merge(connection: &Connection) -> Result<(), StoreError> {
     before_commit(query(connection, "PRAGMA wal_checkpoint(PASSIVE)").row(|_| Ok(()))).map(drop)
 }
 
-fn count(connection: &Connection) -> Result<(), StoreError> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let at_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    let counting = query(
-        connection,
-        "UPDATE cluster SET progress = progress + 1, progress_ms = ?1",
-    );
-    before_commit(counting.bind(at_ms).run()).map(drop)
+fn not_noted(place: &Path, written: io::Result<()>) -> Result<(), StoreError> {
+    written.map_err(|error| StoreError::Unavailable(format!("{}: {error}", Shown(place.display()))))
 }
 
 fn before_commit<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {

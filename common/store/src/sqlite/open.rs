@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_progress.sql"),
     include_str!("../../migrations/sqlite/0006_holder.sql"),
     include_str!("../../migrations/sqlite/0007_session_age.sql"),
+    include_str!("../../migrations/sqlite/0008_node_mark.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.
@@ -35,6 +36,8 @@ const OPENING_WITHIN: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all that there are.
 const STATEMENTS_KEPT: usize = 64;
+/// A merged log is cut to so many bytes when it is begun anew. Its length tells keepers when it is long.
+const LOG_BYTES_KEPT: i64 = 1 << 20;
 /// A log of so many pages is merged by whoever commits; before that a keeper does, beside everybody's work.
 const LOG_PAGES_MAX: i64 = 4_096;
 
@@ -72,6 +75,7 @@ pub(super) fn to_write(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     Ok(connection)
 }
 

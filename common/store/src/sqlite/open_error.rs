@@ -77,39 +77,66 @@ pub enum OpenCause {
     OtherCluster,
 }
 
-/// A store that is not as a node remembers it.
+/// Who remembers a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The node that opens it, in its data directory.
+    ThisNode,
+    /// All that have had it open, by the mark beside the file.
+    AllNodes,
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ThisNode => "this node has seen",
+            Self::AllNodes => "by the mark beside it (.mark) its nodes have seen",
+        })
+    }
+}
+
+/// A store that is not as it is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// There is no world in it.
     #[error(
-        "there is no world in it, but this node has served world {0}: the file or its log beside it (-wal) is lost, or this is not the right file. \
+        "there is no world in it, but {witness} world {world}: the file or its log beside it (-wal) is lost, or this is not the right file. \
          Name that one with `store.path`, put the files back, or restore a backup with `regionmesh store restore`; \
          to begin a new world on purpose, start with --accept-store"
     )]
-    Lost(WorldId),
+    Lost {
+        /// Which.
+        world: WorldId,
+        /// Who says so.
+        witness: Witness,
+    },
     /// It holds another world.
     #[error(
-        "it holds world {found}, but this node has served world {remembered}; name that one's file with `store.path`, \
+        "it holds world {found}, but {witness} world {remembered}; name that one's file with `store.path`, \
          or go over to this world on purpose with --accept-store"
     )]
     OtherWorld {
         /// In the file.
         found: WorldId,
-        /// In the data directory.
+        /// Outside of the file.
         remembered: WorldId,
+        /// Who says so.
+        witness: Witness,
     },
     /// It holds an older state of the world.
     #[error(
-        "it holds an older state of world {world} than this node has seen, by {by}: its log (-wal) is lost or of another time, or this is a copy. \
+        "it holds an older state of world {world} than {witness}, by {by}: its log (-wal) is lost or of another time, or this is a copy. \
          Put the newest file and its log back, or restore a backup with `regionmesh store restore --above {generation}`; \
          to go on from this state on purpose, start with --accept-store"
     )]
     Older {
         /// Which world.
         world: WorldId,
+        /// Who says so.
+        witness: Witness,
         /// How much is missing.
         by: Behind,
-        /// The newest generation that the node has seen.
+        /// The newest generation that is remembered.
         generation: u16,
     },
 }

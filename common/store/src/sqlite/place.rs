@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::open_error::OpenCause;
 
+/// Where the nodes of a store remember together how far it was. What is beside a file stays there when its log is lost.
+pub(super) const MARK: &str = ".mark";
+
 /// 2⁶⁴ divided by the golden ratio: spreads the bits of a number.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
