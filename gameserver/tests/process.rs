@@ -83,7 +83,7 @@ fn what_cannot_start_says_why_in_one_sentence() {
         code == Some(2) && said.contains("/nonexistent/store.sqlite") && said.contains("its directory"),
         "{code:?} {said}"
     );
-    let _taken = std::net::TcpListener::bind(cluster.topology.servers()[0].proxy).unwrap();
+    let _taken = std::net::TcpListener::bind(cluster.topology.servers()[0].proxy.socket().unwrap()).unwrap();
     let (code, said, _) = ended(command(&cluster, "gs-a", &[]));
     assert!(
         code == Some(2) && said.contains("cannot listen on"),

@@ -24,7 +24,7 @@ async fn listeners_serve_their_own_role_only() {
     let a = cluster.start("gs-a").await;
     let addresses = cluster.topology.server(A).unwrap();
     let server = Proxy::new(cluster.open("gs-b", Role::GameServer));
-    server.dial(A, addresses.proxy);
+    server.dial(A, addresses.proxy.socket().unwrap());
     eventually("a server at the proxies' listener is refused", || {
         a.refused("links", "role_denied") > 0
     })
@@ -32,7 +32,7 @@ async fn listeners_serve_their_own_role_only() {
     drop(server);
     let seen = a.refused("links", "role_denied");
     let proxy = Proxy::new(cluster.open("edge-1", Role::Proxy));
-    proxy.dial(A, addresses.peer);
+    proxy.dial(A, addresses.peer.socket().unwrap());
     eventually("a proxy at the peers' listener is refused", || {
         a.refused("links", "role_denied") > seen + 1
     })

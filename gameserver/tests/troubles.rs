@@ -58,7 +58,7 @@ async fn ticks_go_on_while_nobody_reads_the_log() {
     let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
     let user = user_at(&cluster.topology, |_| true);
     Client::new(user, &proxy.dir).enter(&mut proxy, A).await;
-    let peers = cluster.topology.servers()[0].peer;
+    let peers = cluster.topology.servers()[0].peer.socket().unwrap();
     let ticks = || {
         let status = process.status();
         let regions = status["regions"].as_array().unwrap();
@@ -157,7 +157,7 @@ async fn what_is_counted_is_there_before_it_is_counted_and_a_peer_that_is_gone_h
     let series = "regionmesh_link_queue_bytes{peer=\"edge-1\",side=\"accepted\",lane=\"0\"} ";
     assert!(!metrics().contains("link_queue_bytes"));
     let mut proxy = Proxy::new(cluster.open("edge-1", Role::Proxy));
-    proxy.dial(A, cluster.topology.servers()[0].proxy);
+    proxy.dial(A, cluster.topology.servers()[0].proxy.socket().unwrap());
     proxy.up(A).await;
     eventually("the link has its series", || metrics().contains(series)).await;
     drop(proxy);

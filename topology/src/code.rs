@@ -62,8 +62,8 @@ codes! {
         "Names appear in logs, metrics, file names and certificates.",
         "Write 1 to 32 letters, digits, '-', '_' or '.', beginning with a letter or digit.";
     BadAddress = 7, "unusable address",
-        "Others dial the address, and host names are not looked up.",
-        "Write the IP address of one machine and a port, \"10.0.0.7:7000\" or \"[fd00::7]:7000\"; a port of 0 stands for a free one, announced at start.";
+        "Others dial the address: it names one machine, by IP address or by a host name that is looked up at each dial, and a port.",
+        "Write such as \"10.0.0.7:7000\", \"[fd00::7]:7000\" or \"gs-a.example.net:7000\".";
     EmptyWorld = 8, "empty world",
         "A world must be at least one cell wide and one cell high.",
         "Write the width and height of the world in units.";
@@ -92,8 +92,8 @@ codes! {
         "Rows in the store and messages on links name a region by its number.",
         "Give each region a number of its own.";
     DuplicateAddress = 17, "address used twice",
-        "Two listeners cannot have one port of one address. The UDP side of a proxy takes `shards` consecutive ports.",
-        "Give each a port of its own, or port 0, which stands for a free one.";
+        "Two listeners cannot have one port of one host. The UDP side of a proxy takes `shards` consecutive ports.",
+        "Give each a port of its own.";
     NoServer = 18, "no game server",
         "Without a [[server]] nobody simulates the world.",
         "Add a [[server]] table.";
@@ -148,6 +148,12 @@ codes! {
     TooMany = 35, "more than the mesh takes",
         "The number of nodes, regions or bytes is above a limit of the mesh.",
         "Describe at most as many as the report names; a [grid] describes many regions in few bytes.";
+    Wildcard = 36, "wildcard for an address",
+        "0.0.0.0 and [::] stand for every address of a machine: a node may listen on them, but nobody can dial them.",
+        "Write the name or the IP address under which others reach the machine; what its node listens on is said by the table [listen] of the node's own configuration.";
+    FreePort = 37, "port 0 beyond loopback",
+        "Port 0 is a free port, found when a local cluster starts. Nodes on other machines could not know it.",
+        "Write the port; a local cluster's nodes are on loopback.";
 }
 
 impl Code {

@@ -18,8 +18,9 @@ mod validate;
 pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyView};
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
-pub use model::{PortUse, Proxy, Region, Server, Topology, WorldSpec};
+pub use model::{
+    Address, AddressError, Host, PortUse, Proxy, Region, Server, Topology, WorldSpec, undialable,
+};
 pub use raw::{ALL_KEYS, Key, TextMistake, text_mistake};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};
 pub use suggest::nearest;
-pub use validate::undialable;

@@ -24,6 +24,10 @@ pub const TICK_HZ_MAX: u32 = 60;
 pub const SHARDS_MAX: u32 = 4;
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 32;
+/// Letters of a host name: as many as the name service takes.
+pub const HOST_NAME_BYTES_MAX: usize = 253;
+/// Letters of one part of a host name.
+pub const HOST_NAME_LABEL_BYTES_MAX: usize = 63;
 /// Standbys of one region.
 pub const STANDBYS_MAX: usize = 8;
 /// Mistakes noted before no more pairs of overlapping regions are looked for: a thousand regions have half a million pairs.

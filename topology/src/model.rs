@@ -1,15 +1,15 @@
 //! The checked topology: world, servers, proxies and regions, as every node uses them.
 //! Only `validate` builds one, so a `Topology` in hand has no mistake in it.
 
+mod address;
 mod lookup;
 mod table;
 mod write;
 
-use std::net::SocketAddr;
-
 use protocol::geometry::{CellGrid, Rect};
 use protocol::ids::{NodeNumber, RegionNumber};
 
+pub use address::{Address, AddressError, Host, undialable};
 use table::Table;
 pub(crate) use table::common;
 pub use write::PortUse;
@@ -59,10 +59,10 @@ pub struct Server {
     pub name: String,
     /// Its number, unique among servers and proxies.
     pub number: NodeNumber,
-    /// Where other game servers dial; port 0 is a free port, announced.
-    pub peer: SocketAddr,
-    /// Where proxies dial; port 0 is a free port, announced.
-    pub proxy: SocketAddr,
+    /// Where other game servers dial.
+    pub peer: Address,
+    /// Where proxies dial.
+    pub proxy: Address,
 }
 
 /// A proxy: players connect to it.
@@ -73,11 +73,11 @@ pub struct Proxy {
     /// Its number, unique among servers and proxies.
     pub number: NodeNumber,
     /// Native clients, sealed frames.
-    pub tcp: SocketAddr,
-    /// First of `shards` consecutive UDP ports.
-    pub udp: SocketAddr,
+    pub tcp: Address,
+    /// Their datagrams: first of `shards` consecutive UDP ports.
+    pub udp: Address,
     /// WebSocket and the page.
-    pub http: SocketAddr,
+    pub http: Address,
     /// Edge shards, each with a UDP port of its own.
     pub shards: u16,
 }

@@ -19,9 +19,6 @@ use crate::limits::FILE_BYTES_MAX;
 use crate::raw::{RawProxy, RawRegion, RawServer, RawTopology};
 use crate::{Code, Proxy, Region, Server, Topology, WorldSpec};
 
-use addresses::address;
-pub use addresses::undialable;
-
 /// Checks everything; a topology comes out when nothing was noted.
 pub(crate) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) -> Option<Topology> {
     world::check(&raw.world, mistakes);
@@ -84,8 +81,8 @@ fn server(raw: &RawServer) -> Option<Server> {
     Some(Server {
         name: raw.name.as_ref()?.value.clone(),
         number: NodeNumber(u16::try_from(raw.number.as_ref()?.value).ok()?),
-        peer: address(&raw.peer.as_ref()?.value).ok()?,
-        proxy: address(&raw.proxy.as_ref()?.value).ok()?,
+        peer: raw.peer.as_ref()?.value.parse().ok()?,
+        proxy: raw.proxy.as_ref()?.value.parse().ok()?,
     })
 }
 
@@ -93,9 +90,9 @@ fn proxy(raw: &RawProxy) -> Option<Proxy> {
     Some(Proxy {
         name: raw.name.as_ref()?.value.clone(),
         number: NodeNumber(u16::try_from(raw.number.as_ref()?.value).ok()?),
-        tcp: address(&raw.tcp.as_ref()?.value).ok()?,
-        udp: address(&raw.udp.as_ref()?.value).ok()?,
-        http: address(&raw.http.as_ref()?.value).ok()?,
+        tcp: raw.tcp.as_ref()?.value.parse().ok()?,
+        udp: raw.udp.as_ref()?.value.parse().ok()?,
+        http: raw.http.as_ref()?.value.parse().ok()?,
         shards: raw
             .shards
             .as_ref()

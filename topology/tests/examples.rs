@@ -68,8 +68,8 @@ fn free_ports_are_filled_in_and_written_out() {
     let (name, text) = example("irregular.toml");
     let mut next = 9000;
     let mut shards = Vec::new();
-    let filled = parse(&name, &text).unwrap().with_ports(&mut |ip, wanted| {
-        assert!(ip.is_loopback());
+    let filled = parse(&name, &text).unwrap().with_ports(&mut |host, wanted| {
+        assert!(host.is_loopback());
         let first = next;
         next += match wanted {
             PortUse::Tcp => 1,

@@ -161,7 +161,7 @@ impl Links {
             let number = FIRST_SUBSCRIBER + number as u8;
             let context = node(&authority, &directory, number, Role::Proxy)?;
             let target = LinkTarget {
-                address: Arc::new(move || Some(address)),
+                address: Arc::new(move || Some(address.into())),
                 responder: NodeUuid([PUBLISHER; 16]),
                 role: Role::GameServer,
                 lane: Lane::FIRST,

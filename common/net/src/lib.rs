@@ -12,6 +12,7 @@ pub mod link;
 pub mod link_core;
 pub mod link_state;
 pub mod mailbox;
+pub mod names;
 pub mod panics;
 pub mod sealed_stream;
 pub mod stream_socket;

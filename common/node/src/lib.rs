@@ -2,6 +2,7 @@
 //!
 //! A process is `life::run`: config → build → start → drain. What it is *for* comes from its crate.
 
+pub mod addresses;
 pub mod admin;
 pub mod authority_dir;
 pub mod clock;

@@ -165,32 +165,37 @@ fn with_ports(
 ) -> Result<Topology, PortError> {
     // What the topology names itself is never given away, and refused before anything else when somebody has it.
     ports::check_free(given)?;
-    if let Some(kept) = previous.and_then(|previous| with_ports_of(given, previous))
+    if let Some(kept) = previous
+        .map(|previous| with_ports_of(given, previous))
+        .transpose()?
+        .flatten()
         && ports::check_free(&kept).is_ok()
     {
-        keep_off(finder, &kept);
+        keep_off(finder, &kept)?;
         return Ok(kept);
     }
-    keep_off(finder, given);
+    keep_off(finder, given)?;
     let mut refused = None;
-    let filled = given.clone().with_ports(&mut |ip, wanted| {
-        finder.find(ip, wanted).unwrap_or_else(|error| {
+    let filled = given.clone().with_ports(&mut |host, wanted| {
+        let found = ports::ip_of(host).and_then(|ip| Ok(finder.find(ip, wanted)?));
+        found.unwrap_or_else(|error| {
             refused = Some(error);
             0
         })
     });
-    refused.map_or(Ok(filled), |none| Err(none.into()))
+    refused.map_or(Ok(filled), Err)
 }
 
-fn keep_off(finder: &mut PortFinder, topology: &Topology) {
-    for listener in ports::listeners(topology) {
+fn keep_off(finder: &mut PortFinder, topology: &Topology) -> Result<(), PortError> {
+    for listener in ports::listeners(topology)? {
         finder.keep_off(listener.address.port(), listener.port_use);
     }
+    Ok(())
 }
 
 /// `given` with the ports of `previous`, provided that they differ in nothing else.
-fn with_ports_of(given: &Topology, previous: &Topology) -> Option<Topology> {
-    let (wanted, had) = (ports::listeners(given), ports::listeners(previous));
+fn with_ports_of(given: &Topology, previous: &Topology) -> Result<Option<Topology>, PortError> {
+    let (wanted, had) = (ports::listeners(given)?, ports::listeners(previous)?);
     let open = |(wanted, had): (&Listener<'_>, &Listener<'_>)| {
         (wanted.address.port() == 0).then(|| had.address.port())
     };
@@ -201,7 +206,7 @@ fn with_ports_of(given: &Topology, previous: &Topology) -> Option<Topology> {
         .collect::<Vec<_>>()
         .into_iter();
     let filled = given.clone().with_ports(&mut |_, _| had.next().unwrap_or(0));
-    (filled == *previous).then_some(filled)
+    Ok((filled == *previous).then_some(filled))
 }
 
 fn names(topology: &Topology) -> impl Iterator<Item = (&str, Role)> {

@@ -1,6 +1,7 @@
 //! One node of a local cluster: its command line, its addresses, its process while it runs.
 
 use crate::issue::Issued;
+use crate::ports::PortError;
 use crate::{Child, ChildSpec, Ended, admin_client, ports};
 use node::authority_dir::IssuedNode;
 use protocol::Shown;
@@ -73,8 +74,12 @@ impl LocalNode {
 }
 
 /// The nodes of a topology, none of them started.
-pub(crate) fn of(issued: &Issued, root: &Path, environment: &[(String, String)]) -> Vec<LocalNode> {
-    let all = ports::listeners(&issued.topology);
+pub(crate) fn of(
+    issued: &Issued,
+    root: &Path,
+    environment: &[(String, String)],
+) -> Result<Vec<LocalNode>, PortError> {
+    let all = ports::listeners(&issued.topology)?;
     let node = |(node, admin): &(IssuedNode, SocketAddr)| {
         let own = all.iter().filter(|listener| listener.node == node.name);
         let arguments = [
@@ -100,7 +105,7 @@ pub(crate) fn of(issued: &Issued, root: &Path, environment: &[(String, String)])
             child: None,
         }
     };
-    issued.nodes.iter().map(node).collect()
+    Ok(issued.nodes.iter().map(node).collect())
 }
 
 /// A path below the data directory, which is UTF-8 or would not have been opened.

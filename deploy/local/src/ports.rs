@@ -2,8 +2,8 @@
 
 use node::ports::{NoPortFree, is_free};
 use std::io;
-use std::net::SocketAddr;
-use topology::{PortUse, Topology};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use topology::{Address, Host, PortUse, Topology};
 
 /// A port that a node was to have is not free.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,16 @@ pub enum PortError {
         /// What the system says.
         source: io::Error,
     },
+    /// The topology names a host that is none.
+    #[error(
+        "the topology's {host} cannot be looked up: {source}; write 127.0.0.1, or another address of this machine"
+    )]
+    NoSuchHost {
+        /// The host.
+        host: Host,
+        /// What the system says.
+        source: io::Error,
+    },
     /// None is left.
     #[error(transparent)]
     NoneFree(#[from] NoPortFree),
@@ -36,26 +46,48 @@ pub(crate) struct Listener<'a> {
     pub(crate) port_use: PortUse,
 }
 
-/// Every listener, in the order in which `Topology::with_ports` fills them.
-pub(crate) fn listeners(topology: &Topology) -> Vec<Listener<'_>> {
-    let listener = |node, what, address, port_use| Listener {
-        node,
-        what,
-        address,
-        port_use,
+/// An address of the host; of several the IPv4 one.
+pub(crate) fn ip_of(host: &Host) -> Result<IpAddr, PortError> {
+    let name = match host {
+        Host::Ip(ip) => return Ok(*ip),
+        Host::Name(name) => name,
     };
+    let found = (name.as_str(), 0).to_socket_addrs();
+    let best = found.map(|found| found.map(|at| at.ip()).min_by_key(IpAddr::is_ipv6));
+    best.and_then(|best| best.ok_or_else(|| io::ErrorKind::NotFound.into()))
+        .map_err(|source| PortError::NoSuchHost {
+            host: host.clone(),
+            source,
+        })
+}
+
+/// Every listener, in the order in which `Topology::with_ports` fills them.
+pub(crate) fn listeners(topology: &Topology) -> Result<Vec<Listener<'_>>, PortError> {
+    fn listener<'a>(
+        node: &'a str,
+        what: &'static str,
+        address: &Address,
+        port_use: PortUse,
+    ) -> Result<Listener<'a>, PortError> {
+        Ok(Listener {
+            node,
+            what,
+            address: SocketAddr::new(ip_of(&address.host)?, address.port),
+            port_use,
+        })
+    }
     let servers = topology.servers().iter().flat_map(|server| {
         [
-            listener(server.name.as_str(), "peer", server.peer, PortUse::Tcp),
-            listener(server.name.as_str(), "proxy", server.proxy, PortUse::Tcp),
+            listener(server.name.as_str(), "peer", &server.peer, PortUse::Tcp),
+            listener(server.name.as_str(), "proxy", &server.proxy, PortUse::Tcp),
         ]
     });
     let proxies = topology.proxies().iter().flat_map(|proxy| {
         let udp = PortUse::Udp(proxy.shards);
         [
-            listener(proxy.name.as_str(), "tcp", proxy.tcp, PortUse::Tcp),
-            listener(proxy.name.as_str(), "udp", proxy.udp, udp),
-            listener(proxy.name.as_str(), "http", proxy.http, PortUse::Tcp),
+            listener(proxy.name.as_str(), "tcp", &proxy.tcp, PortUse::Tcp),
+            listener(proxy.name.as_str(), "udp", &proxy.udp, udp),
+            listener(proxy.name.as_str(), "http", &proxy.http, PortUse::Tcp),
         ]
     });
     servers.chain(proxies).collect()
@@ -63,7 +95,7 @@ pub(crate) fn listeners(topology: &Topology) -> Vec<Listener<'_>> {
 
 /// Refuses a topology one of whose ports somebody else has; ports 0 are always free.
 pub(crate) fn check_free(topology: &Topology) -> Result<(), PortError> {
-    let fixed = listeners(topology)
+    let fixed = listeners(topology)?
         .into_iter()
         .filter(|listener| listener.address.port() != 0);
     for listener in fixed {

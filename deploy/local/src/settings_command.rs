@@ -28,8 +28,16 @@ fn page() -> String {
     let (of_nodes, of_servers, of_proxies) = (node_flags(), server_flags(), proxy_flags());
     let parts = [
         manual::role::<ProxySettings>("Every node", &["node"], &of_nodes),
-        manual::role::<GameServerSettings>("Game servers", &["store", "game", "limits"], &of_servers),
-        manual::role::<ProxySettings>("Proxies", &["store", "clients", "edge", "auth"], &of_proxies),
+        manual::role::<GameServerSettings>(
+            "Game servers",
+            &["listen", "store", "game", "limits"],
+            &of_servers,
+        ),
+        manual::role::<ProxySettings>(
+            "Proxies",
+            &["listen", "store", "clients", "edge", "auth"],
+            &of_proxies,
+        ),
     ];
     HEAD.to_owned() + &parts.join("\n")
 }

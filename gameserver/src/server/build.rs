@@ -1,10 +1,10 @@
 //! From settings to a game server that is ready to start: opens the data directory, binds, opens the store, and takes
 //! over its regions there. Nothing has been said to any peer then.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::link::{LinkConfig, LinkContext};
+use node::addresses::Listener;
 use node::admin::Papers;
 use node::clock::wall_ms;
 use node::data_dir::{DataDir, HeldDir};
@@ -50,8 +50,17 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
     let server = topology
         .server(dir.number)
         .ok_or_else(|| Failure::bad_input("the topology does not list this node"))?;
-    let peer_listener = bind(server.peer).await?;
-    let proxy_listener = bind(server.proxy).await?;
+    let peers = Listener {
+        key: "listen.peer",
+        said: settings.listen.peer,
+        advertised: &server.peer,
+    };
+    let proxies = Listener {
+        key: "listen.proxy",
+        said: settings.listen.proxy,
+        advertised: &server.proxy,
+    };
+    let (peer_listener, proxy_listener) = (peers.tcp().await?, proxies.tcp().await?);
     let store = OpenStore::open(settings, &node.owners, &dir).await?;
     let incarnation = start_node(&store, dir.number).await?;
     let regions = {
@@ -81,14 +90,6 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
         regions,
         store,
         held,
-    })
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure::bad_input(format!(
-            "cannot listen on {address}: {error}; free it, or change the topology"
-        ))
     })
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use net::clock::Monotonic;
 use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
 use net::udp::Poller;
+use node::addresses::dialed;
 use node::admin::{Check, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
@@ -362,12 +363,8 @@ fn neighbours(in_force: &TopologyInForce, own: NodeNumber) -> BTreeSet<Dialed> {
 
 fn target(in_force: &Arc<TopologyInForce>, (node, responder): Dialed) -> LinkTarget {
     let in_force = Arc::clone(in_force);
-    // Asked before each dial: a newer topology may have moved it. Port 0 says nothing.
-    let address = move || {
-        let view = in_force.view();
-        let address = view.topology().server(node)?.peer;
-        (address.port() != 0).then_some(address)
-    };
+    // Asked before each dial: a newer topology may have moved it.
+    let address = move || dialed(&in_force.view().topology().server(node)?.peer);
     LinkTarget {
         address: Arc::new(address),
         responder,

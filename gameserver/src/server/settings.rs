@@ -1,5 +1,6 @@
 //! The settings of a game server: the table `[node]` that every node has, and its own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use node::config::{Flag, Mistake, Settings};
@@ -16,12 +17,24 @@ node::settings! {
     pub struct GameServerSettings {
         /// What every node has.
         pub node: NodeSettings,
+        /// Where it listens.
+        pub listen: ListenTable,
         /// Where players and holdings are kept.
         pub store: StoreTable,
         /// The demo game.
         pub game: GameSettings,
         /// Bounds and times.
         pub limits: LimitSettings,
+    }
+}
+
+node::settings_table! {
+    /// The table `[listen]`: where it listens, when that is not where the topology has others dial it.
+    pub struct ListenTable {
+        /// For other game servers; unset: the topology's `peer`, when that is an address of this machine.
+        pub peer: Option<SocketAddr> = None,
+        /// For proxies; unset: the topology's `proxy`, when that is an address of this machine.
+        pub proxy: Option<SocketAddr> = None,
     }
 }
 

@@ -14,7 +14,6 @@ pub mod client;
 pub mod process;
 pub mod proxy;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
@@ -32,7 +31,7 @@ use store::sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use topology::{PortUse, Topology};
+use topology::{Host, PortUse, Topology};
 
 /// 128 × 64 units: two regions side by side, each on its own server.
 const WORLD: &str = r#"
@@ -175,9 +174,9 @@ impl Cluster {
         })
         .await;
         eventually("its ports are free", || {
-            [own.peer, own.proxy]
+            [&own.peer, &own.proxy]
                 .iter()
-                .all(|at| is_free(*at, PortUse::Tcp).is_ok())
+                .all(|at| is_free(at.socket().unwrap(), PortUse::Tcp).is_ok())
         })
         .await;
         let node = Node::in_process(settings.node.clone());
@@ -242,12 +241,15 @@ impl Drop for Server {
 }
 
 /// A port for a node: no two clusters of this process get the same one, running or not.
-fn free_port(address: IpAddr, wanted: PortUse) -> u16 {
+fn free_port(host: &Host, wanted: PortUse) -> u16 {
     static FINDER: LazyLock<Mutex<PortFinder>> = LazyLock::new(|| {
         let draw = u16::from_le_bytes(protocol::entropy::array(&mut OsEntropy));
         Mutex::new(PortFinder::new(draw))
     });
-    FINDER.lock().unwrap().find(address, wanted).unwrap()
+    let Host::Ip(ip) = host else {
+        panic!("{host} is no address")
+    };
+    FINDER.lock().unwrap().find(*ip, wanted).unwrap()
 }
 
 /// Waits until something holds.

@@ -94,7 +94,7 @@ impl Proxy {
         let mut proxy = Self::new(dir);
         let servers = proxy.dir.view.topology().servers().to_vec();
         for server in &servers {
-            proxy.dial(server.number, server.proxy);
+            proxy.dial(server.number, server.proxy.socket().unwrap());
         }
         for server in &servers {
             proxy.up(server.number).await;
@@ -104,7 +104,7 @@ impl Proxy {
 
     pub fn dial(&self, server: NodeNumber, address: SocketAddr) {
         let target = LinkTarget {
-            address: Arc::new(move || Some(address)),
+            address: Arc::new(move || Some(address.into())),
             responder: self.dir.view.node(server).unwrap().uuid,
             role: Role::GameServer,
             lane: Lane::default(),

@@ -1,11 +1,11 @@
 //! From settings to a proxy that is ready to start: opens the data directory, binds, opens the store. Nothing has been
 //! said to any peer then.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::link::{LinkConfig, LinkContext};
 use net::udp::BatchSocket;
+use node::addresses::Listener;
 use node::data_dir::{DataDir, HeldDir};
 use node::life::{Failure, Owners};
 use node::topology_in_force::TopologyInForce;
@@ -17,7 +17,6 @@ use protocol::node_handshake::LocalNode;
 use store::sqlite::{Membership, SqliteStore};
 use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
 use tokio::net::TcpListener;
-use topology::Proxy as ProxyEntry;
 
 use super::client_context::{Door, OwnNode};
 use super::ready::store_watch;
@@ -66,7 +65,7 @@ pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<B
         }
     })?;
     let store: Arc<dyn Store> = Arc::new(store);
-    build_of(data, held, owners, &store).await
+    build_of(settings, (data, held), owners, &store).await
 }
 
 /// Builds a proxy on this store.
@@ -77,7 +76,7 @@ pub(super) async fn build_with(
 ) -> Result<Built, Failure> {
     let data = open_data(settings)?;
     let held = data.hold()?;
-    build_of(data, held, owners, store).await
+    build_of(settings, (data, held), owners, store).await
 }
 
 fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
@@ -86,16 +85,25 @@ fn open_data(settings: &ProxySettings) -> Result<DataDir, Failure> {
 }
 
 async fn build_of(
-    data: DataDir,
-    held: HeldDir,
+    settings: &ProxySettings,
+    (data, held): (DataDir, HeldDir),
     owners: &Owners,
     store: &Arc<dyn Store>,
 ) -> Result<Built, Failure> {
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
-    let tcp = bind_tcp(entry.tcp).await?;
+    let streams = Listener {
+        key: "listen.tcp",
+        said: settings.listen.tcp,
+        advertised: &entry.tcp,
+    };
+    let datagrams = Listener {
+        key: "listen.udp",
+        said: settings.listen.udp,
+        advertised: &entry.udp,
+    };
     let lanes = lanes(entry.shards)?;
-    let udp = bind_udp(&entry)?;
+    let (tcp, udp) = (streams.tcp().await?, datagrams.udp(entry.shards).await?);
     let identity = store.identity();
     let started = StoreHandle::spawn_watched(store, StoreSettings::default(), store_watch(owners));
     let (store, store_threads) = started.map_err(Failure::failed)?;
@@ -191,28 +199,4 @@ fn doors(data: &DataDir) -> Result<Vec<Arc<Door>>, Failure> {
         return Err(Failure::bad_input(what));
     }
     Ok(doors)
-}
-
-async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| cannot_listen(address, &error))
-}
-
-/// One socket for each shard, on consecutive ports from the entry's, or on any free ones.
-fn bind_udp(entry: &ProxyEntry) -> Result<Vec<BatchSocket>, Failure> {
-    let bind = |shard: u16| {
-        let mut address = entry.udp;
-        if address.port() != 0 {
-            let port = address.port().checked_add(shard);
-            address.set_port(port.ok_or_else(|| Failure::bad_input("there are not so many UDP ports"))?);
-        }
-        BatchSocket::bind(address).map_err(|error| cannot_listen(address, &error))
-    };
-    (0..entry.shards.max(1)).map(bind).collect()
-}
-
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
-    Failure::bad_input(format!(
-        "cannot listen on {address}: {error}; free it, or change the topology"
-    ))
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::AuthRole;
 use super::directory::{ShardIndex, shard_of};
+use super::known_names::KnownNames;
 use super::mailbox::Order;
 use super::other_proxies::other_proxies;
 use super::rate_limits::RateLimits;
@@ -61,6 +62,7 @@ pub(super) struct ClientContext {
     pub(super) logins: Mutex<RateLimits>,
     pub(super) sessions_max: usize,
     pub(super) advertise: Option<IpAddr>,
+    pub(super) names: KnownNames,
     pub(super) ids: ClientIds,
     /// Nobody new is let in.
     pub(super) drain: CancellationToken,
@@ -99,17 +101,20 @@ impl ClientContext {
     pub(super) fn other_proxies(&self) -> Vec<SocketAddr> {
         let view = self.topology.view();
         let loads = self.links.loads.proxies(self.clock.now_ms());
-        other_proxies(view.topology(), self.own.number, &loads)
+        other_proxies(view.topology(), self.own.number, &loads, &self.names)
     }
 
-    /// Where a client that reached us at `reached` sends its datagrams.
+    /// Where a client that reached us at `reached` sends its datagrams: where the topology says, as this proxy looks it up.
     pub(super) fn datagram_address(&self, shard: ShardIndex, reached: IpAddr) -> Option<SocketAddr> {
-        let bound = self.shards.get(shard.place())?.udp;
-        let ip = match self.advertise {
-            Some(ip) => ip,
-            None if bound.ip().is_unspecified() => reached,
-            None => bound.ip(),
+        let view = self.topology.view();
+        let advertised = &view.topology().proxy(self.own.number)?.udp;
+        let port = match advertised.port {
+            0 => self.shards.get(shard.place())?.udp.port(),
+            first => first.checked_add(u16::try_from(shard.place()).ok()?)?,
         };
-        Some(SocketAddr::new(ip, bound.port()))
+        let reached = reached.to_canonical();
+        let named = || self.names.address(&advertised.host, Some(reached));
+        let ip = self.advertise.or_else(named).unwrap_or(reached);
+        Some(SocketAddr::new(ip, port))
     }
 }

@@ -13,6 +13,7 @@ mod datagrams;
 mod descriptors;
 mod directory;
 mod handshake_permits;
+mod known_names;
 mod lane_peers;
 mod live_metrics;
 mod mailbox;

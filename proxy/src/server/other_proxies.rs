@@ -7,11 +7,14 @@ use protocol::ids::NodeNumber;
 use protocol::limits::PROXIES_NAMED_MAX;
 use topology::Topology;
 
-/// The other proxies' addresses, best first, at most as many as a client is told.
+use super::known_names::KnownNames;
+
+/// The other proxies' addresses, best first, at most as many as a client is told. Those whose names nobody knows are left out.
 pub(super) fn other_proxies(
     topology: &Topology,
     own: NodeNumber,
     loads: &[(NodeNumber, PeerLoad)],
+    names: &KnownNames,
 ) -> Vec<SocketAddr> {
     let load_of = |number: NodeNumber| {
         let known = loads.iter().find(|(node, _)| *node == number)?;
@@ -21,10 +24,14 @@ pub(super) fn other_proxies(
     let others = topology
         .proxies()
         .iter()
-        .filter(|proxy| proxy.number != own && proxy.tcp.port() != 0);
+        .filter(|proxy| proxy.number != own && proxy.tcp.port != 0);
     // One that nobody hears of comes last: it may be down, or draining.
     let mut ranked: Vec<_> = others
-        .map(|proxy| (load_of(proxy.number).unwrap_or(u64::MAX), proxy.number, proxy.tcp))
+        .filter_map(|proxy| {
+            let load = load_of(proxy.number).unwrap_or(u64::MAX);
+            let ip = names.address(&proxy.tcp.host, None)?;
+            Some((load, proxy.number, SocketAddr::new(ip, proxy.tcp.port)))
+        })
         .collect();
     ranked.sort_unstable();
     ranked
@@ -42,9 +49,15 @@ mod tests {
     #[test]
     fn the_emptiest_comes_first_the_unheard_of_last_and_this_one_never() {
         let mut text = "[world]\nname = \"w\"\nsize = [64, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[server]]\nname = \"a\"\nnumber = 1\npeer = \"127.0.0.1:1\"\nproxy = \"127.0.0.1:2\"\n[grid]\ncolumns = 1\nrows = 1\nservers = [\"a\"]\n".to_owned();
-        for (number, port) in [(101, 7001), (102, 7002), (103, 7003), (104, 7004)] {
+        for (number, host, port) in [
+            (101, "127.0.0.1", 7001),
+            (102, "127.0.0.1", 7002),
+            (103, "[::1]", 7003),
+            (104, "127.0.0.1", 7004),
+            (105, "nobody-knows.example", 7005),
+        ] {
             text += &format!(
-                "[[proxy]]\nname = \"p{number}\"\nnumber = {number}\ntcp = \"127.0.0.1:{port}\"\nudp = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:{}\"\n",
+                "[[proxy]]\nname = \"p{number}\"\nnumber = {number}\ntcp = \"{host}:{port}\"\nudp = \"{host}:{port}\"\nhttp = \"127.0.0.1:{}\"\n",
                 port + 1000
             );
         }
@@ -58,7 +71,7 @@ mod tests {
             ..PeerLoad::default()
         };
         let loads = [(NodeNumber(104), load(5)), (NodeNumber(102), load(50))];
-        let ports: Vec<u16> = other_proxies(&topology, NodeNumber(101), &loads)
+        let ports: Vec<u16> = other_proxies(&topology, NodeNumber(101), &loads, &KnownNames::default())
             .iter()
             .map(SocketAddr::port)
             .collect();

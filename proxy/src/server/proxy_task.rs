@@ -25,6 +25,7 @@ use super::client_listener::{DoorLimits, accept_clients};
 use super::control_task::ControlTask;
 use super::descriptors::ClientRoom;
 use super::directory::ShardIndex;
+use super::known_names::KnownNames;
 use super::live_metrics;
 use super::mailbox::{Mailbox, News, Order};
 use super::rate_limits::RateLimits;
@@ -318,9 +319,19 @@ impl Starting {
             logins: Mutex::new(logins),
             sessions_max: room.sessions_max as usize,
             advertise: settings.edge.advertise,
+            names: self.keep_names(),
             ids: ClientIds::default(),
             drain: CancellationToken::new(),
         })
+    }
+
+    fn keep_names(&self) -> KnownNames {
+        let (names, stop) = (KnownNames::default(), &self.stop_links);
+        let (in_force, readiness) = (Arc::clone(&self.built.topology), self.node.readiness.clone());
+        let keeping = names.clone().keep(in_force, readiness, stop.clone());
+        self.links
+            .spawn(self.node.owners.task_until("names", stop, keeping));
+        names
     }
 
     fn start_control(&self, context: Arc<ClientContext>, news: mpsc::UnboundedReceiver<News>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use net::link::{HandedLink, LinkContext, LinkTarget, keep_linked};
+use node::addresses::dialed;
 use node::dial_plan::Dialed;
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
@@ -30,11 +31,7 @@ pub(super) async fn dial(
     stop: CancellationToken,
 ) {
     // Asked before each dial: a newer topology may have moved it.
-    let address = move || {
-        let view = topology.view();
-        let server = view.topology().server(node)?;
-        Some(server.proxy).filter(|address| address.port() != 0)
-    };
+    let address = move || dialed(&topology.view().topology().server(node)?.proxy);
     let target = LinkTarget {
         address: Arc::new(address),
         responder: uuid,

@@ -1,6 +1,6 @@
 //! Settings of a proxy: the tables of its configuration file, each value with a default that suits one machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use node::config::{Flag, Mistake, Settings};
@@ -19,6 +19,8 @@ node::settings! {
     pub struct ProxySettings {
         /// What every node has.
         pub node: NodeSettings,
+        /// Where it listens.
+        pub listen: ListenTable,
         /// Where players' owners are read and logins are counted.
         pub store: StoreTable,
         /// Listening for clients.
@@ -27,6 +29,16 @@ node::settings! {
         pub edge: EdgeTable,
         /// The auth role that lives in this proxy.
         pub auth: AuthTable,
+    }
+}
+
+node::settings_table! {
+    /// The table `[listen]`: where it listens, when that is not where the topology has clients come.
+    pub struct ListenTable {
+        /// For clients' streams; unset: the topology's `tcp`, when that is an address of this machine.
+        pub tcp: Option<SocketAddr> = None,
+        /// For clients' datagrams, first of as many consecutive ports as there are shards; unset: the topology's `udp`, when that is an address of this machine.
+        pub udp: Option<SocketAddr> = None,
     }
 }
 
@@ -79,7 +91,7 @@ node::settings_table! {
         pub snapshot_bytes_per_s: u32 = 16 * 1024,
         /// With many sessions, clients' sockets are read this often, microseconds; oftener where the receive buffer is small.
         pub sweep_us: u64 = 4_000,
-        /// The address that clients are told for datagrams, where it is not the one they connected to.
+        /// The IP address that clients are told for datagrams, where it is not that of the topology's `udp`.
         pub advertise: Option<IpAddr> = None,
     }
 }
@@ -196,7 +208,7 @@ impl Settings for ProxySettings {
         }));
         if let Some(why) = self.edge.advertise.and_then(topology::undialable) {
             let remedy = "write the address under which clients reach this proxy, or leave it out";
-            mistakes.push(Mistake::new("edge.advertise", why, remedy));
+            mistakes.push(Mistake::new("edge.advertise", why.what, remedy));
         }
         mistakes
     }

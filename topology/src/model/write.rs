@@ -1,9 +1,8 @@
 //! Writing a topology as a file again, with free ports filled in: what a local cluster does before it signs its bundle.
 
 use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
 
-use super::Topology;
+use super::{Address, Host, Topology};
 
 /// Which listener needs ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +14,12 @@ pub enum PortUse {
 }
 
 impl Topology {
-    /// Puts a port in place of each 0; `pick` names the first port that is free for the use at the address.
+    /// Puts a port in place of each 0; `pick` names the first port that is free for the use at the host.
     #[must_use]
-    pub fn with_ports(mut self, pick: &mut dyn FnMut(IpAddr, PortUse) -> u16) -> Self {
-        let mut fill = |address: &mut SocketAddr, wanted: PortUse| {
-            if address.port() == 0 {
-                address.set_port(pick(address.ip(), wanted));
+    pub fn with_ports(mut self, pick: &mut dyn FnMut(&Host, PortUse) -> u16) -> Self {
+        let mut fill = |address: &mut Address, wanted: PortUse| {
+            if address.port == 0 {
+                address.port = pick(&address.host, wanted);
             }
         };
         for server in &mut self.servers {

@@ -1,11 +1,10 @@
-//! Checks of addresses: each must be one that others can dial, and no two listeners may want one port.
+//! Checks of addresses: each must be one that others can dial, and no two listeners may want one port of one host.
 
-use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
 use crate::raw::RawTopology;
+use crate::{Address, AddressError, Code, Host};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Transport {
@@ -23,7 +22,7 @@ struct Listener<'a> {
 /// Ports of an address that can be bound, known.
 struct Bound<'a> {
     transport: Transport,
-    ip: IpAddr,
+    host: Host,
     ports: RangeInclusive<u16>,
     written: &'a At<String>,
 }
@@ -43,32 +42,6 @@ pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
             mistakes.push(collision(&found, other));
         }
         taken.push(found);
-    }
-}
-
-/// The address written like this, or why it cannot be one.
-pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    let address: SocketAddr = text.parse().map_err(|_| "not an IP address and a port")?;
-    undialable(address.ip()).map_or(Ok(address), Err)
-}
-
-/// Why nobody can dial this address; `None` for one that may belong to a machine.
-#[must_use]
-pub fn undialable(ip: IpAddr) -> Option<&'static str> {
-    // An IPv4 address in the clothes of an IPv6 one is what it is.
-    let ip = ip.to_canonical();
-    if ip.is_unspecified() {
-        return Some("stands for every address of a machine, so nobody could dial it");
-    }
-    if ip.is_multicast() {
-        return Some("a multicast address, nobody can dial it");
-    }
-    match ip {
-        IpAddr::V4(ip) if ip.is_broadcast() => {
-            Some("stands for every machine of a network, nobody can dial it")
-        }
-        IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("stands for this network, so nobody could dial it"),
-        _ => None,
     }
 }
 
@@ -105,30 +78,47 @@ fn listeners(raw: &RawTopology) -> impl Iterator<Item = Listener<'_>> {
 }
 
 /// The ports the listener will have; `None` when they are free ones, not known yet.
-fn bound<'a>(listener: &Listener<'a>) -> Result<Option<Bound<'a>>, &'static str> {
-    let address = address(&listener.written.value)?;
-    if address.port() == 0 {
-        return Ok(None);
+fn bound<'a>(listener: &Listener<'a>) -> Result<Option<Bound<'a>>, AddressError> {
+    let address: Address = listener.written.value.parse()?;
+    if address.port == 0 {
+        return match address.host.is_loopback() {
+            true => Ok(None),
+            false => Err(AddressError {
+                code: Code::FreePort,
+                what: "a free port that only this machine could know of",
+            }),
+        };
     }
-    let last = address.port().checked_add(listener.ports - 1);
-    let last = last.ok_or("its shards need ports above 65535")?;
+    let last = address.port.checked_add(listener.ports - 1);
+    let last = last.ok_or(AddressError::unusable("its shards need ports above 65535"))?;
     Ok(Some(Bound {
         transport: listener.transport,
-        ip: address.ip().to_canonical(),
-        ports: address.port()..=last,
+        host: address.host.canonical(),
+        ports: address.port..=last,
         written: listener.written,
     }))
 }
 
 fn collide(a: &Bound<'_>, b: &Bound<'_>) -> bool {
     let apart = a.ports.end() < b.ports.start() || b.ports.end() < a.ports.start();
-    a.transport == b.transport && a.ip == b.ip && !apart
+    a.transport == b.transport && a.host == b.host && !apart
 }
 
-fn unusable(written: &At<String>, why: &str) -> Diagnostic {
-    Diagnostic::new(Code::BadAddress, format!("{:?} is not a usable address", written.value))
-        .at(&written.span, why)
-        .help("write an IP address that others can dial and a port, such as \"127.0.0.1:7000\"; port 0 is a free one")
+fn unusable(written: &At<String>, why: AddressError) -> Diagnostic {
+    let help = match why.code {
+        Code::Wildcard => {
+            "write the name or the IP address under which others reach this machine; a node that is to listen on all its \
+             addresses says so in its own configuration, by the table [listen]"
+        }
+        Code::FreePort => "write the port; 0 is for local clusters, on loopback",
+        _ => {
+            "write a host name or an IP address that others can dial, and a port, such as \"10.0.0.7:7000\" or \
+             \"gs-a.example.net:7000\""
+        }
+    };
+    Diagnostic::new(why.code, format!("{:?} is not a usable address", written.value))
+        .at(&written.span, why.what)
+        .help(help)
 }
 
 fn collision(again: &Bound<'_>, first: &Bound<'_>) -> Diagnostic {
@@ -146,9 +136,9 @@ fn collision(again: &Bound<'_>, first: &Bound<'_>) -> Diagnostic {
     };
     Diagnostic::new(
         Code::DuplicateAddress,
-        format!("two listeners want one {transport} port of {}", again.ip),
+        format!("two listeners want one {transport} port of {}", again.host),
     )
     .at(&again.written.span, takes(again))
     .at(&first.written.span, takes(first))
-    .help("give each listener a port of its own, or port 0 for a free one")
+    .help("give each listener a port of its own")
 }

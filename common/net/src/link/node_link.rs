@@ -1,6 +1,5 @@
 //! Dials one peer and redials for ever: 50 ms after the first loss, a second after many, spread by chance.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +15,18 @@ use super::handed::{HandedLink, LinkLease};
 use super::handshake::{self, AdmissionError, Admitted};
 use crate::entropy::OsEntropy;
 use crate::link_state::{LinkPhase, LinkState};
+use crate::names::HostPort;
 use crate::sealed_stream::{RawStream, StreamError};
 
-/// A connection that does not come about within this is given up.
+/// A connection to one address of a peer that does not come about within this is given up.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// Who refuses a handshake does so without a word; its own `/readyz` and counters say why.
 const SILENT_END: &str =
     "it ended the handshake without a word: clocks too far apart, or it does not know this node";
 
-/// Where a peer listens just now; `None` while nobody knows. Asked before each dial.
-pub type AddressSource = Arc<dyn Fn() -> Option<SocketAddr> + Send + Sync>;
+/// Where a peer is dialed just now; `None` while nobody knows. Asked before each dial, and a name is looked up afresh.
+pub type AddressSource = Arc<dyn Fn() -> Option<HostPort> + Send + Sync>;
 
 /// Whom to dial.
 #[derive(Clone)]
@@ -109,12 +109,21 @@ async fn connect(
     let address = (target.address)()
         .ok_or_else(unknown)
         .map_err(StreamError::from)?;
-    let connected = timeout(CONNECT, TcpStream::connect(address)).await;
-    let io = connected
-        .map_err(std::io::Error::from)
-        .flatten()
-        .map_err(StreamError::from)?;
+    let io = connected(&address).await.map_err(StreamError::from)?;
     state.handle_connected();
     let stream = RawStream::new(io, context.clock)?;
     handshake::initiate(context, stream, (target.responder, target.role, target.lane)).await
+}
+
+/// To the first address that takes a connection.
+async fn connected(to: &HostPort) -> std::io::Result<TcpStream> {
+    let mut refused = None;
+    for address in to.look_up().await? {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(io)) => return Ok(io),
+            Ok(Err(error)) => refused = Some(error),
+            Err(elapsed) => refused = Some(elapsed.into()),
+        }
+    }
+    Err(refused.unwrap_or_else(|| std::io::ErrorKind::AddrNotAvailable.into()))
 }

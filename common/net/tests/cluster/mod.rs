@@ -165,7 +165,7 @@ impl Cluster {
     ) -> Events<ServerToProxy, ProxyToServer> {
         let (recorder, events) = recorder(context.clock);
         let target = LinkTarget {
-            address: Arc::new(address),
+            address: Arc::new(move || address().map(Into::into)),
             responder: uuid(SERVER),
             role: Role::GameServer,
             lane: Lane::default(),

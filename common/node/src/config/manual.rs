@@ -44,7 +44,7 @@ fn section(table: &TableDescription, defaults: &Value, flags: &[Flag]) -> String
 fn takes(field: &Field) -> &'static str {
     match field.kind {
         "PathBuf" => "path",
-        "SocketAddr" => "address and port",
+        "SocketAddr" | "Option<SocketAddr>" => "address and port",
         "Option<IpAddr>" => "IP address",
         "Vec<String>" => "list of text",
         "bool" => "`true`, `false`",
