@@ -22,6 +22,8 @@ use crate::walk::Walker;
 const UNACKED_MAX: usize = 4_096;
 /// Others count as visible when they were updated within so many ticks.
 const VISIBLE_TICKS: u64 = 2;
+/// Others next to a bot whose pictures are to be fresh however many there are.
+const NEAREST: usize = 32;
 
 /// What all bots of a run have in common.
 #[derive(Clone, Debug)]
@@ -256,16 +258,24 @@ impl Bot {
         self.open_commands = self.ledger.open();
     }
 
-    /// Counts who is in view and was updated lately.
+    /// Counts who is in view and was updated lately, and how long ago those next to it were.
     pub(crate) fn look(&self, world: &World, now_ms: u64, tally: &mut Tally) {
         let Some(last) = self.last else { return };
         let since_ms = now_ms.saturating_sub(VISIBLE_TICKS * 1_000 / u64::from(world.shape().tick_hz.max(1)));
-        let seen = world.entities().filter(|entity| {
-            entity.id != last.own.entity
-                && entity.kind != u16::from(KIND_GEM)
-                && entity.seen_at_ms >= since_ms
-        });
+        let others = || {
+            let entities = world.entities();
+            entities.filter(|entity| entity.id != last.own.entity && entity.kind != u16::from(KIND_GEM))
+        };
+        let seen = others().filter(|entity| entity.seen_at_ms >= since_ms);
         tally.visible.record(seen.count() as u64);
+        // Who stands is not repeated.
+        let walking = others().filter(|entity| entity.speed > 0.0);
+        let walking = walking.map(|entity| (last.own.at.distance_squared(entity.at), entity.seen_at_ms));
+        for seen_at_ms in nearest(walking.collect()) {
+            tally
+                .nearest_age_us
+                .record(now_ms.saturating_sub(seen_at_ms) * 1_000);
+        }
     }
 
     /// Whether the world has it standing still as it was told to.
@@ -289,6 +299,15 @@ impl Bot {
             is_gone: false,
         }
     }
+}
+
+/// When each of those next to it was seen last, in no order.
+fn nearest(mut others: Vec<(f32, u64)>) -> impl Iterator<Item = u64> {
+    if others.len() > NEAREST {
+        others.select_nth_unstable_by(NEAREST, |one, other| one.0.total_cmp(&other.0));
+        others.truncate(NEAREST);
+    }
+    others.into_iter().map(|(_, seen_at_ms)| seen_at_ms)
 }
 
 #[cfg(test)]
@@ -361,6 +380,19 @@ mod tests {
         assert_eq!(crossings, BTreeMap::from([((1, 2), 1), ((2, 1), 1)]));
         bot.begin_measuring(300 * MS);
         assert!(bot.record(0).crossings.is_empty());
+    }
+
+    #[test]
+    fn the_nearest_are_looked_at_however_many_there_are() {
+        let seen = |count: u64| -> Vec<(f32, u64)> {
+            // The next ones stand last.
+            (0..count).map(|i| ((count - i) as f32, count - i)).collect()
+        };
+        for (others, looked_at) in [(0, 0), (5, 5), (32, 32), (33, 32), (200, 32)] {
+            let mut when: Vec<u64> = nearest(seen(others)).collect();
+            when.sort_unstable();
+            assert_eq!(when, (1..=looked_at).collect::<Vec<_>>(), "of {others}");
+        }
     }
 
     #[test]

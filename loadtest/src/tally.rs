@@ -76,6 +76,8 @@ pub(crate) struct Tally {
     pub(crate) late_us: Spread,
     /// Others updated within two ticks, one sample per bot and second.
     pub(crate) visible: Spread,
+    /// Since each of the nearest others who walk was last seen, once per bot and second.
+    pub(crate) nearest_age_us: Spread,
     pub(crate) inputs: u64,
     pub(crate) snapshots: u64,
     pub(crate) own_states: u64,
@@ -111,13 +113,7 @@ impl Tally {
             own_states: 1,
             ..Self::default()
         };
-        for spread in [
-            &mut tally.ack_us,
-            &mut tally.own_gap_us,
-            &mut tally.crossing_gap_us,
-            &mut tally.late_us,
-            &mut tally.visible,
-        ] {
+        for spread in tally.spreads_mut() {
             spread.record(1);
         }
         tally
@@ -138,13 +134,7 @@ impl Tally {
 
     /// Adds another thread's.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (mine, others) in [
-            (&mut self.ack_us, &other.ack_us),
-            (&mut self.own_gap_us, &other.own_gap_us),
-            (&mut self.crossing_gap_us, &other.crossing_gap_us),
-            (&mut self.late_us, &other.late_us),
-            (&mut self.visible, &other.visible),
-        ] {
+        for (mine, others) in self.spreads_mut().into_iter().zip(other.spreads()) {
             mine.add(others);
         }
         for (mine, others) in [
@@ -174,24 +164,33 @@ impl Tally {
 
     /// Begins anew without giving memory back.
     pub(crate) fn clear(&mut self) {
-        for spread in [
+        let mut before = std::mem::take(self);
+        for (mine, held) in self.spreads_mut().into_iter().zip(before.spreads_mut()) {
+            std::mem::swap(mine, held);
+            mine.clear();
+        }
+    }
+
+    fn spreads(&self) -> [&Spread; 6] {
+        [
+            &self.ack_us,
+            &self.own_gap_us,
+            &self.crossing_gap_us,
+            &self.late_us,
+            &self.visible,
+            &self.nearest_age_us,
+        ]
+    }
+
+    fn spreads_mut(&mut self) -> [&mut Spread; 6] {
+        [
             &mut self.ack_us,
             &mut self.own_gap_us,
             &mut self.crossing_gap_us,
             &mut self.late_us,
             &mut self.visible,
-        ] {
-            spread.clear();
-        }
-        let spreads = std::mem::take(self);
-        *self = Self {
-            ack_us: spreads.ack_us,
-            own_gap_us: spreads.own_gap_us,
-            crossing_gap_us: spreads.crossing_gap_us,
-            late_us: spreads.late_us,
-            visible: spreads.visible,
-            ..std::mem::take(self)
-        };
+            &mut self.nearest_age_us,
+        ]
     }
 }
 

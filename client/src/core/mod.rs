@@ -361,7 +361,7 @@ impl Core {
         match self.reading {
             Reading::AtOnce => {
                 if let Ok(snapshot) = ParsedSnapshot::parse(plain, grid) {
-                    self.snapshot(&snapshot, bytes, now_ms);
+                    self.snapshot(snapshot, bytes, now_ms);
                 }
             }
             Reading::OnDemand => {
@@ -369,7 +369,7 @@ impl Core {
                     && self.receipts.take(head.number)
                 {
                     let is_time = self.unread.push(plain, now_ms);
-                    self.news(&head, bytes, now_ms);
+                    self.news(head, bytes, now_ms);
                     if is_time {
                         self.catch_up();
                     }
@@ -378,18 +378,18 @@ impl Core {
         }
     }
 
-    fn snapshot(&mut self, snapshot: &ParsedSnapshot, bytes: usize, now_ms: u64) {
+    fn snapshot(&mut self, snapshot: ParsedSnapshot, bytes: usize, now_ms: u64) {
         if !self.receipts.take(snapshot.head.number) {
             return;
         }
         self.catch_up();
         if let Some(world) = &mut self.world {
-            world.take(snapshot, now_ms);
+            world.take(&snapshot, now_ms);
         }
-        self.news(&snapshot.head, bytes, now_ms);
+        self.news(snapshot.head, bytes, now_ms);
     }
 
-    fn news(&mut self, head: &client::Snapshot, bytes: usize, now_ms: u64) {
+    fn news(&mut self, head: client::Snapshot, bytes: usize, now_ms: u64) {
         if head.echo_ms != 0
             && let Some(view) = head.regions.first()
         {
@@ -409,7 +409,7 @@ impl Core {
             tick: head.tick,
             input_ack: self.input_ack,
             owner_epoch: OwnerEpoch(head.owner_epoch),
-            own: head.own.clone(),
+            own: head.own,
             own_is_new,
             bytes,
         }));

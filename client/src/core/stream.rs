@@ -51,7 +51,7 @@ impl Core {
         let Some(world) = &self.world else { return };
         let bytes = snapshot.encoded_len();
         if let Ok(snapshot) = ParsedSnapshot::check(snapshot, &world.shape().grid) {
-            self.snapshot(&snapshot, bytes, now_ms);
+            self.snapshot(snapshot, bytes, now_ms);
         }
     }
 

@@ -90,6 +90,29 @@ proptest! {
     }
 
     #[test]
+    fn ce_23_what_is_read_is_what_protobuf_reads(snapshot in any_snapshot(), home_cell in 0..1_030_u32) {
+        let whole = Snapshot { home_cell, ..snapshot };
+        let read = ParsedSnapshot::parse(&whole.encode_to_vec(), &grid());
+        prop_assert_eq!(read, ParsedSnapshot::check(whole, &grid()));
+    }
+
+    #[test]
+    fn ce_23_what_is_damaged_is_read_as_protobuf_reads_it_or_refused(
+        snapshot in any_snapshot(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = Snapshot { cells: vec![], home_cell: 1, number: 1, ..snapshot }.encode_to_vec();
+        for (place, byte) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Ok(read) = ParsedSnapshot::parse(&bytes, &grid()) {
+            let by_protobuf = Snapshot::decode(&*bytes).unwrap();
+            prop_assert_eq!(Ok(read), ParsedSnapshot::check(by_protobuf, &grid()));
+        }
+    }
+
+    #[test]
     fn ce_24_cells_made_once_are_appended_as_they_would_be_one_by_one(snapshot in any_snapshot(), budget in 0..2000_usize) {
         let (mut cells, mut alone, mut copied) = (Vec::new(), Vec::new(), Vec::new());
         let mut one_by_one = SnapshotWriter::new(&mut alone, &head(&snapshot), budget);

@@ -189,11 +189,12 @@ impl ParsedSnapshot {
     /// # Errors
     /// `SnapshotError` names the first rule that is broken; counts are compared before anything is allocated.
     pub fn parse(bytes: &[u8], grid: &CellGrid) -> Result<Self, SnapshotError> {
-        let head = parse_head(bytes, grid)?;
-        Ok(Self {
-            head,
-            cells: parse_cells(bytes, grid)?,
-        })
+        let mut cells = Vec::new();
+        let head = take_apart(bytes, |cell| cells.push(cell))?;
+        check_head(&head, grid)?;
+        let cells = cells.into_iter().map(|cell| DecodedCell::parse(cell, grid));
+        let cells = cells.collect::<Result<_, _>>()?;
+        Ok(Self { head, cells })
     }
 
     /// Checks a snapshot that protobuf has taken apart already.
@@ -218,51 +219,9 @@ impl ParsedSnapshot {
 /// # Errors
 /// As [`ParsedSnapshot::parse`], but for what is wrong inside of a cell.
 pub fn parse_head(bytes: &[u8], grid: &CellGrid) -> Result<Snapshot, SnapshotError> {
-    check_counts(bytes)?;
-    let head = Head::decode(bytes).map_err(|_| SnapshotError::Malformed)?;
-    let head = Snapshot::from(head);
+    let head = take_apart(bytes, |_| {})?;
     check_head(&head, grid)?;
     Ok(head)
-}
-
-/// The fields of a snapshot but its cells, which count as unknown here and are passed over.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Head {
-    #[prost(uint32, tag = "1")]
-    number: u32,
-    #[prost(uint64, tag = "2")]
-    tick: u64,
-    #[prost(uint64, tag = "3")]
-    input_ack: u64,
-    #[prost(bytes = "bytes", tag = "4")]
-    own: Bytes,
-    #[prost(uint64, tag = "5")]
-    owner_epoch: u64,
-    #[prost(message, repeated, tag = "6")]
-    regions: Vec<RegionView>,
-    #[prost(uint32, tag = "7")]
-    echo_ms: u32,
-    #[prost(uint32, tag = "8")]
-    echo_held_ms: u32,
-    #[prost(uint32, tag = "9")]
-    home_cell: u32,
-}
-
-impl From<Head> for Snapshot {
-    fn from(head: Head) -> Self {
-        Self {
-            number: head.number,
-            tick: head.tick,
-            input_ack: head.input_ack,
-            own: head.own,
-            owner_epoch: head.owner_epoch,
-            regions: head.regions,
-            echo_ms: head.echo_ms,
-            echo_held_ms: head.echo_held_ms,
-            home_cell: head.home_cell,
-            cells: Vec::new(),
-        }
-    }
 }
 
 fn check_head(head: &Snapshot, grid: &CellGrid) -> Result<(), SnapshotError> {
@@ -278,37 +237,61 @@ fn check_head(head: &Snapshot, grid: &CellGrid) -> Result<(), SnapshotError> {
     Ok(())
 }
 
-/// Counts the repeated fields: an empty message takes two bytes on the wire and a hundred in memory.
-fn check_counts(bytes: &[u8]) -> Result<(), SnapshotError> {
+/// Takes an encoded snapshot apart as protobuf does (of a number or of bytes that are there twice the last ones count, unknown
+/// fields are passed over), and gives away each cell where it lies. Repeated fields are counted as they come: an empty
+/// message takes two bytes on the wire and a hundred in memory.
+fn take_apart<'a>(bytes: &'a [u8], mut give_cell: impl FnMut(&'a [u8])) -> Result<Snapshot, SnapshotError> {
+    let mut head = Snapshot::default();
+    let (mut own, mut cells): (&[u8], usize) = (&[], 0);
     let mut reader = Reader::new(bytes);
-    let (mut cells, mut regions) = (0_usize, 0_usize);
     while !reader.is_empty() {
         match Field::next(&mut reader).ok_or(SnapshotError::Malformed)? {
-            Field::Bytes(CELLS_FIELD, _) => cells = cells.saturating_add(1),
-            Field::Bytes(REGIONS_FIELD, _) => regions = regions.saturating_add(1),
-            Field::Number(CELLS_FIELD, _) | Field::Fixed(CELLS_FIELD) => {
-                return Err(SnapshotError::Malformed);
+            Field::Number(1, value) => head.number = value as u32,
+            Field::Number(2, value) => head.tick = value,
+            Field::Number(3, value) => head.input_ack = value,
+            Field::Bytes(4, bytes) => own = bytes,
+            Field::Number(5, value) => head.owner_epoch = value,
+            Field::Bytes(REGIONS_FIELD, bytes) => {
+                if head.regions.len() >= SNAPSHOT_REGIONS_MAX {
+                    return Err(SnapshotError::TooManyRegions);
+                }
+                head.regions.push(region(bytes).ok_or(SnapshotError::Malformed)?);
             }
+            Field::Number(7, value) => head.echo_ms = value as u32,
+            Field::Number(8, value) => head.echo_held_ms = value as u32,
+            Field::Number(9, value) => head.home_cell = value as u32,
+            Field::Bytes(CELLS_FIELD, cell) => {
+                cells = cells.saturating_add(1);
+                if cells > SNAPSHOT_CELLS_MAX {
+                    return Err(SnapshotError::TooManyCells);
+                }
+                give_cell(cell);
+            }
+            Field::Number(1..=9 | CELLS_FIELD, _)
+            | Field::Bytes(1..=9, _)
+            | Field::Fixed(1..=9 | CELLS_FIELD) => return Err(SnapshotError::Malformed),
             Field::Number(..) | Field::Bytes(..) | Field::Fixed(_) => {}
         }
-        if cells > SNAPSHOT_CELLS_MAX {
-            return Err(SnapshotError::TooManyCells);
-        }
-        if regions > SNAPSHOT_REGIONS_MAX {
-            return Err(SnapshotError::TooManyRegions);
-        }
     }
-    Ok(())
+    if own.len() > OWN_STATE_BYTES_MAX {
+        return Err(SnapshotError::OwnTooLong(own.len()));
+    }
+    head.own = Bytes::copy_from_slice(own);
+    Ok(head)
 }
 
-/// The cells of a snapshot whose fields have been counted.
-fn parse_cells(bytes: &[u8], grid: &CellGrid) -> Result<Vec<DecodedCell>, SnapshotError> {
+fn region(bytes: &[u8]) -> Option<RegionView> {
+    let mut view = RegionView::default();
     let mut reader = Reader::new(bytes);
-    let mut cells = Vec::new();
     while !reader.is_empty() {
-        if let Field::Bytes(CELLS_FIELD, cell) = Field::next(&mut reader).ok_or(SnapshotError::Malformed)? {
-            cells.push(DecodedCell::parse(cell, grid)?);
+        match Field::next(&mut reader)? {
+            Field::Number(1, value) => view.region = value as u32,
+            Field::Number(2, value) => view.region_epoch = value,
+            Field::Number(3, value) => view.tick = value,
+            Field::Number(4, value) => view.server_time_ms = value,
+            Field::Bytes(1..=4, _) | Field::Fixed(1..=4) => return None,
+            Field::Number(..) | Field::Bytes(..) | Field::Fixed(_) => {}
         }
     }
-    Ok(cells)
+    Some(view)
 }
