@@ -11,6 +11,8 @@ mod links;
 mod matrix;
 pub mod model;
 mod options;
+mod overflow;
+mod pieces;
 mod progress;
 mod recorder;
 mod schedule;
@@ -20,6 +22,7 @@ mod world;
 
 pub use cluster::{Outcome, Patience, run, run_with_lines, run_within};
 pub use matrix::{Ambush, Coverage, Fault, Step, cells};
-pub use options::Options;
+pub use options::{Options, Room};
+pub use overflow::Overflow;
 pub use progress::Progress;
 pub use sweep::{BrokenSeed, RunningSweep, Sweep, Swept};

@@ -43,6 +43,8 @@ pub(crate) struct Way {
 /// How a listener's kernel takes little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Throttle {
+    /// Nothing at all.
+    Shut,
     /// Nothing most of the time.
     Stuck,
     /// Everything, but its process has so many bytes for each tick alone.

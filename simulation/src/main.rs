@@ -144,10 +144,7 @@ fn story(seed: u64) -> Result<String, String> {
 fn tell(sweep: &Sweep, swept: &Swept, elapsed: Duration) {
     show(&swept.coverage);
     let overflow = swept.overflow.by_name();
-    let overflow: Vec<String> = overflow
-        .iter()
-        .map(|(name, count)| format!("{name} {count}"))
-        .collect();
+    let overflow: Vec<String> = overflow.map(|(name, count)| format!("{name} {count}")).collect();
     show(format_args!("overflow: {}", overflow.join(", ")));
     show(format_args!(
         "{} seeds from {}, {} broken, {} events, {} crossings, {:.1} seeds/s, cells never hit: {:?}",

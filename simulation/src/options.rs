@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use net::link_core::LinkRoom;
 use protocol::ids::Lanes;
+use proxy::shard::StreamRoom;
 
 use crate::dice::Dice;
 use crate::matrix::{Ambush, Fault, Step, cells};
@@ -14,6 +16,59 @@ const TWO_LANES: Lanes = match Lanes::new(2) {
     Some(lanes) => lanes,
     None => Lanes::ONE,
 };
+
+/// How much links and devices' streams take before what they do at their limits begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// As in the product: hardly ever too little.
+    Ample,
+    /// Messages of servers travel in fragments, and what waits is soon too much.
+    Narrow,
+}
+
+impl Room {
+    /// Of a link at a game server's end.
+    pub(crate) fn of_link(self) -> LinkRoom {
+        match self {
+            Self::Ample => LinkRoom::default(),
+            Self::Narrow => LinkRoom {
+                fragment_bytes: 120,
+                waiting_bytes: 2_048,
+            },
+        }
+    }
+
+    /// Of a device's stream at its shard.
+    pub(crate) fn of_stream(self) -> StreamRoom {
+        match self {
+            Self::Ample => StreamRoom::default(),
+            Self::Narrow => StreamRoom {
+                queue_bytes: 2_048,
+                queue_ms: 400,
+                unsent_bytes: 64,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ample => "ample",
+            Self::Narrow => "narrow",
+        })
+    }
+}
+
+impl std::str::FromStr for Room {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Ample, Self::Narrow];
+        let named = all.into_iter().find(|room| room.to_string() == text);
+        named.ok_or_else(|| format!("`{text}` is neither ample nor narrow"))
+    }
+}
 
 /// One run. Equal options give equal runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +93,8 @@ pub struct Options {
     pub store_jitter_ms: u64,
     /// Store requests that fail in one way or another, in thousandths.
     pub store_permille: u64,
+    /// How much links and devices' streams take.
+    pub room: Room,
     /// Faults that wait for their message.
     pub ambushes: Vec<Ambush>,
     /// The rule of the handover that the cores or the store leave out.
@@ -62,6 +119,7 @@ impl Options {
             jitter_ms: [0, 5, 30, 120][dice.index(4)],
             store_jitter_ms: [0, 10, 60, 250][dice.index(4)],
             store_permille: if quiet { 0 } else { [0, 0, 20, 80][dice.index(4)] },
+            room: Room::Ample,
             ambushes: Vec::new(),
             #[cfg(feature = "broken-rules")]
             without: None,
@@ -71,6 +129,11 @@ impl Options {
             let all: Vec<_> = cells().collect();
             let (step, fault) = all[(seed % all.len() as u64) as usize];
             options.ambushes = ambushes(step, fault, &mut dice);
+            options.room = if dice.permille(250) {
+                Room::Narrow
+            } else {
+                Room::Ample
+            };
         }
         options
     }
@@ -118,6 +181,7 @@ impl std::str::FromStr for Options {
                 "--jitter-ms" => options.jitter_ms = number(value)?,
                 "--store-jitter-ms" => options.store_jitter_ms = number(value)?,
                 "--store-permille" => options.store_permille = number(value)?,
+                "--room" => options.room = value.parse()?,
                 "--ambush" if value == "none" => {}
                 "--ambush" => options.ambushes.push(value.parse()?),
                 #[cfg(feature = "broken-rules")]
@@ -169,7 +233,7 @@ impl fmt::Display for Options {
         write!(
             f,
             "--seed {} --servers {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
-             --store-jitter-ms {} --store-permille {}",
+             --store-jitter-ms {} --store-permille {} --room {}",
             self.seed,
             self.servers,
             self.lanes,
@@ -179,7 +243,8 @@ impl fmt::Display for Options {
             self.faults,
             self.jitter_ms,
             self.store_jitter_ms,
-            self.store_permille
+            self.store_permille,
+            self.room
         )?;
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.without {

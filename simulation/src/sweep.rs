@@ -7,11 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gameserver::region::Overflow;
-
 use crate::cluster::{Outcome, run};
 use crate::matrix::Coverage;
 use crate::options::Options;
+use crate::overflow::Overflow;
 
 /// Seeds that broke something and are named; beyond that they are only counted.
 const NAMED_MAX: usize = 1_000;
@@ -51,7 +50,7 @@ pub struct Swept {
     pub broken_seeds: Vec<BrokenSeed>,
     /// What was hit by what at which step.
     pub coverage: Coverage,
-    /// How often each rule for subscribers that cannot take everything came into play.
+    /// How often each rule for what finds no room came into play.
     pub overflow: Overflow,
     /// Events of all runs.
     pub events: u64,

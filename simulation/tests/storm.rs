@@ -8,8 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use gameserver::region::Overflow;
-use simulation::{Coverage, Options, Outcome, run, run_with_lines};
+use simulation::{Coverage, Options, Outcome, Overflow, run, run_with_lines};
 
 const SEEDS: u64 = 1_500;
 /// Events that a failure shows.

@@ -25,7 +25,7 @@ use crate::link_state::{Heartbeats, PeerTime, Vitality};
 use incoming::Incoming;
 pub use incoming::Received;
 use outgoing::Outgoing;
-pub use outgoing::{PushError, WAITING_BYTES_MAX};
+pub use outgoing::{LinkRoom, PushError, WAITING_BYTES_MAX};
 pub use sealing::{Clear, Sealed, Sealing};
 
 /// Plain bytes of one frame: enough to make its head cheap, little enough that what is urgent soon gets its turn.
@@ -104,6 +104,13 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
             counts: LinkCounts::default(),
             message: PhantomData,
         }
+    }
+
+    /// The same link with another room than is usual.
+    #[must_use]
+    pub fn with_room(mut self, room: LinkRoom) -> Self {
+        self.outgoing.set_room(room);
+        self
     }
 
     /// Queues a message at the end of its class. A message that finds no room ends the link.

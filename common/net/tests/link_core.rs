@@ -194,7 +194,7 @@ fn fragments_that_break_the_rules_end_the_link() {
     let (head, tail) = whole.split_at(2);
     let endless = frame(&|out| {
         let message = vec![0; MESSAGE_BYTES_MAX + 1];
-        Fragment::cut(Class::Tick, &message, |_, put| put(out));
+        Fragment::cut(Class::Tick, &message, FRAGMENT_BYTES_MAX, |_, put| put(out));
     });
     let broken = [
         frame(&|out| out.extend(piece(3, 1, &whole))),

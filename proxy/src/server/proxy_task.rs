@@ -40,7 +40,7 @@ use super::shard_thread::ShardThread;
 use super::status_task::StatusTask;
 use super::topology_news::TopologyNews;
 use crate::edge::EdgeConfig;
-use crate::shard::{Shard, ShardConfig};
+use crate::shard::{Shard, ShardConfig, StreamRoom};
 
 /// How long clients that were told goodbye may take to go.
 const GOODBYES: Duration = Duration::from_secs(1);
@@ -255,6 +255,7 @@ impl Starting {
                     snapshot_bytes_per_s: settings.edge.snapshot_bytes_per_s,
                 },
                 messages_per_s: settings.clients.messages_per_s,
+                stream_room: StreamRoom::default(),
                 lane: shard.index.0,
                 lanes: self.built.lanes,
             };

@@ -7,16 +7,13 @@ use protocol::message::family::{BatchReader, ClientToProxy, ProxyToClient};
 use protocol::ticket::Ticket;
 
 use super::attaching::Attaching;
-use super::client_queue::{ClientQueue, Pushed};
+use super::client_queue::{ClientQueue, Pushed, StreamRoom};
 use super::unsent::Unsent;
 use crate::edge::SessionHandle;
 use crate::edge::rate::Bucket;
 
 /// Plain bytes of one frame to a client.
 const FRAME_BYTES: usize = 16 * 1024;
-/// Sealed bytes that the kernel has not taken: beyond them nothing more is sealed, so that what is soft can still be
-/// dropped.
-const UNSENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a client's stream is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +31,7 @@ pub(super) struct Client<S> {
     sealing: S,
     record: Option<BatchReader>,
     queue: ClientQueue,
+    unsent_bytes_max: usize,
     unsent: Unsent,
     rate: Bucket,
     pub(super) attaching: Attaching,
@@ -45,11 +43,18 @@ pub(super) struct Client<S> {
 }
 
 impl<S: Sealing> Client<S> {
-    pub(super) fn new(sealing: S, claims: Ticket, messages_per_s: u32, awake_ms: u64, now: LinkTime) -> Self {
+    pub(super) fn new(
+        sealing: S,
+        claims: Ticket,
+        (room, messages_per_s): (StreamRoom, u32),
+        awake_ms: u64,
+        now: LinkTime,
+    ) -> Self {
         Self {
             sealing,
             record: None,
-            queue: ClientQueue::default(),
+            queue: ClientQueue::new(room),
+            unsent_bytes_max: room.unsent_bytes,
             unsent: Unsent::default(),
             rate: Bucket::new(messages_per_s, 2 * messages_per_s, now.mono_us / 1000),
             attaching: Attaching::new(awake_ms),
@@ -99,7 +104,7 @@ impl<S: Sealing> Client<S> {
 
     /// Seals what waits, as much as is about to be written.
     pub(super) fn flush(&mut self, now: LinkTime) -> Result<(), &'static str> {
-        while !self.queue.is_empty() && self.unsent.rest().len() < UNSENT_BYTES_MAX {
+        while !self.queue.is_empty() && self.unsent.rest().len() < self.unsent_bytes_max {
             self.seal_record(now)?;
         }
         Ok(())

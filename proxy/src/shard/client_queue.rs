@@ -5,10 +5,27 @@ use std::collections::VecDeque;
 
 use protocol::message::family::{BatchMessage, ProxyToClient};
 
-/// Bytes that may wait.
-const QUEUE_BYTES_MAX: usize = 256 * 1024;
-/// How long a message may wait, milliseconds.
-const QUEUE_MS_MAX: u64 = 2_000;
+/// How much a client's stream takes. Smaller than it is by default only where what happens at the limits is to happen often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamRoom {
+    /// Bytes that may wait.
+    pub queue_bytes: usize,
+    /// How long a message may wait, milliseconds.
+    pub queue_ms: u64,
+    /// Sealed bytes that the kernel has not taken: beyond them nothing more is sealed, so that what is soft can still be
+    /// dropped.
+    pub unsent_bytes: usize,
+}
+
+impl Default for StreamRoom {
+    fn default() -> Self {
+        Self {
+            queue_bytes: 256 * 1024,
+            queue_ms: 2_000,
+            unsent_bytes: 16 * 1024,
+        }
+    }
+}
 
 /// Whether the client can do without a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +63,19 @@ pub(super) enum Pushed {
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct ClientQueue {
+    room: StreamRoom,
     messages: VecDeque<Message>,
     bytes: usize,
 }
 
 impl ClientQueue {
+    pub(super) fn new(room: StreamRoom) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
     /// Puts a message at the end.
     pub(super) fn push(&mut self, message: &ProxyToClient, now_ms: u64) -> Pushed {
         let (need, length) = (need(message), message.encoded_len());
@@ -61,7 +86,7 @@ impl ClientQueue {
                 return Pushed::Dropped(dropped + 1);
             }
             if self.is_over(length, now_ms) {
-                *self = Self::default();
+                *self = Self::new(self.room);
                 return Pushed::TooSlow;
             }
         }
@@ -81,8 +106,8 @@ impl ClientQueue {
 
     fn is_over(&self, more: usize, now_ms: u64) -> bool {
         let oldest = self.messages.front();
-        self.bytes + more > QUEUE_BYTES_MAX
-            || oldest.is_some_and(|message| now_ms.saturating_sub(message.since_ms) > QUEUE_MS_MAX)
+        self.bytes + more > self.room.queue_bytes
+            || oldest.is_some_and(|message| now_ms.saturating_sub(message.since_ms) > self.room.queue_ms)
     }
 
     fn drop_soft(&mut self) -> u64 {
@@ -139,7 +164,7 @@ mod tests {
                 _ => 0,
             })
             .sum();
-        assert!(queue.bytes <= QUEUE_BYTES_MAX);
+        assert!(queue.bytes <= StreamRoom::default().queue_bytes);
         let soft = queue.messages.len() as u64 - 1;
         assert_eq!(dropped + soft, 300, "what is dropped is told");
         for number in 2..250 {

@@ -47,7 +47,8 @@ impl<S: Sealing> Shard<S> {
             claims,
         } = arrival;
         let awake_ms = self.awake.now_ms();
-        let client = Client::new(sealing, claims, self.config.messages_per_s, awake_ms, now);
+        let limits = (self.config.stream_room, self.config.messages_per_s);
+        let client = Client::new(sealing, claims, limits, awake_ms, now);
         self.clients.insert(id, client);
         // Everything before is carried out first: only this admission can be answered then.
         self.carry_out(now, sink);

@@ -46,6 +46,7 @@ use crate::edge::{DatagramSink, Edge, EdgeConfig, EdgeEffect, EdgeInput, Session
 pub use client::renew_at_ms;
 use client::{Client, ClientEnd};
 use client_queue::Pushed;
+pub use client_queue::StreamRoom;
 use server_links::ServerLinks;
 use wishes::Wishes;
 
@@ -64,6 +65,8 @@ pub struct ShardConfig {
     pub edge: EdgeConfig,
     /// Messages per second that one client may send over TCP.
     pub messages_per_s: u32,
+    /// What may wait for each.
+    pub stream_room: StreamRoom,
     /// Which lane it has …
     pub lane: Lane,
     /// … of how many.

@@ -121,6 +121,7 @@ impl Cluster {
             last_up_us: 0,
             last_down_us: 0,
             blocked_until_us: 0,
+            reads_from_us: 0,
             ticket,
             attach_no: bot.attach_no,
         });

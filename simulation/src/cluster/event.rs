@@ -93,6 +93,8 @@ pub(crate) enum Event {
     DatagramDown(usize, Vec<u8>),
     ConnLostAtProxy(usize),
     ConnLostAtClient(usize),
+    /// A device reads its stream again.
+    ReadsAgain(usize),
     Trouble(Trouble),
 }
 
@@ -102,11 +104,13 @@ pub(crate) enum Trouble {
     Cut(LinkNumber, u64),
     Hold(LinkNumber, crate::links::End, u64),
     Throttle(LinkNumber, u64),
+    Shut(LinkNumber, u64),
     Stall(NodeNumber, u64),
     Crash(NodeNumber, u64),
     Drain(NodeNumber, u64),
     CutClient(usize),
     BlockDatagrams(usize, u64),
+    StopReading(usize, u64),
     StoreAway(u64),
     SecondLogin(usize),
     Logout(usize),

@@ -41,6 +41,7 @@ impl Cluster {
             let config = ShardConfig {
                 edge: EdgeConfig::default(),
                 messages_per_s: 200,
+                stream_room: self.options.room.of_stream(),
                 lane,
                 lanes: self.options.lanes,
             };
@@ -220,7 +221,7 @@ impl Cluster {
                         .for_each(|player| self.checks.memory_lost(player.user));
                 }
                 if let Some(world) = server.world.take() {
-                    self.overflow_before += world.overflow();
+                    self.overflow.regions += world.overflow();
                 }
                 server.tick_at_us = None;
                 server.epochs.values_mut().for_each(|epoch| *epoch = None);
@@ -288,6 +289,8 @@ impl Cluster {
         let link = &self.links[number.0];
         let (node, other, id) = (link.node(end), link.node(end.other()), link.id());
         let initiator = link.incarnation;
+        // What shards say to servers is looked at whole, and is never long.
+        let room = self.options.room.of_link();
         if PROXIES.contains(&node) {
             self.with_shard(self.lane_at(number).at, |shard, now, datagrams| {
                 shard.link_up(id, other, link_core(now), now, datagrams);
@@ -298,7 +301,7 @@ impl Cluster {
                 lanes: self.options.lanes,
             };
             self.with_world(node, |world, now| {
-                world.proxy_up(id, arriving, link_core(now), now);
+                world.proxy_up(id, arriving, link_core(now).with_room(room), now);
             });
         } else {
             let side = match end {
@@ -311,7 +314,7 @@ impl Cluster {
                 initiator,
             };
             self.with_world(node, |world, now| {
-                world.peer_up(id, arriving, link_core(now), now);
+                world.peer_up(id, arriving, link_core(now).with_room(room), now);
             });
         }
     }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use gameserver::region::Overflow;
-
 use super::event::Event;
 use super::patience::{Events, Patience};
 use super::state::Cluster;
 use crate::matrix::Coverage;
 use crate::options::Options;
+use crate::overflow::Overflow;
 use crate::trace::Lines;
 
 /// What a run came to.
@@ -22,7 +21,7 @@ pub struct Outcome {
     pub events: u64,
     /// Which ambushes struck.
     pub coverage: Coverage,
-    /// How often each rule for subscribers that cannot take everything came into play.
+    /// How often each rule for what finds no room came into play.
     pub overflow: Overflow,
     /// Handovers that were completed.
     pub crossings: u64,
@@ -106,11 +105,11 @@ impl Cluster {
         }
     }
 
-    /// Of the worlds that died and of those that live.
+    /// Of everything that died and of what lives.
     fn overflow(&self) -> Overflow {
-        let mut all = self.overflow_before;
+        let mut all = self.overflow;
         for world in self.servers.values().filter_map(|server| server.world.as_ref()) {
-            all += world.overflow();
+            all.regions += world.overflow();
         }
         all
     }
@@ -149,6 +148,7 @@ impl Cluster {
             Event::DatagramDown(conn, bytes) => self.client_hears_datagram(conn, bytes),
             Event::ConnLostAtProxy(conn) => self.conn_lost_at_proxy(conn),
             Event::ConnLostAtClient(conn) => self.conn_lost_at_client(conn),
+            Event::ReadsAgain(conn) => self.reads_again(conn),
             Event::Trouble(trouble) => self.trouble_strikes(trouble),
         }
     }

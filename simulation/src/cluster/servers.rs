@@ -62,7 +62,7 @@ impl Cluster {
         let is_throttled = |link: &&Link| link.listener == node && link.throttled_until_us > now_us;
         match self.links.iter().find(is_throttled).map(|link| link.throttle) {
             Some(Throttle::Thin(bytes)) => bytes,
-            Some(Throttle::Stuck) => STUCK_BYTES[self.dice.index(STUCK_BYTES.len())],
+            Some(Throttle::Shut | Throttle::Stuck) => STUCK_BYTES[self.dice.index(STUCK_BYTES.len())],
             None => CREDIT_BYTES,
         }
     }

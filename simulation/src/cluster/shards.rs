@@ -9,6 +9,7 @@ use protocol::Code;
 use protocol::frame::{Close, FrameType};
 use protocol::ids::{NodeNumber, ProxyLane, RegionNumber};
 use protocol::message::family::{BatchMessage, BatchReader, ProxyToClient, ProxyToServer, ServerToProxy};
+use protocol::message::fragment::FRAGMENT_FAMILY;
 use proxy::edge::SessionView;
 use proxy::shard::{AttachVerdict, ClientId, Moment, Question, Shard, ShardEffect};
 use store::claims::ASK_AGAIN_MS;
@@ -126,7 +127,7 @@ impl Cluster {
     /// What a shard has said to devices.
     fn clients_out(&mut self, at: ProxyLane, now: Moment) {
         loop {
-            let (mut ids, mut streams) = (Vec::new(), Vec::new());
+            let mut ids = Vec::new();
             let Some((_, shard)) = self.live_shard(at) else {
                 return;
             };
@@ -135,14 +136,27 @@ impl Cluster {
                 return;
             }
             for id in ids {
-                let bytes = shard.client_unsent(id).to_vec();
-                shard.client_wrote(id, bytes.len());
-                streams.push((id, bytes));
-            }
-            for (id, bytes) in streams {
-                self.tell_client(id, &bytes);
+                if self.reads(id) {
+                    self.pass_on(at, id);
+                }
             }
         }
+    }
+
+    /// What is sealed for a device goes its way.
+    pub(super) fn pass_on(&mut self, at: ProxyLane, id: ClientId) {
+        let Some((_, shard)) = self.live_shard(at) else {
+            return;
+        };
+        let bytes = shard.client_unsent(id).to_vec();
+        shard.client_wrote(id, bytes.len());
+        self.tell_client(id, &bytes);
+    }
+
+    /// Whether the kernel passes on what is written to a device.
+    fn reads(&self, id: ClientId) -> bool {
+        let conn = self.conns.get(id.0 as usize);
+        conn.is_none_or(|conn| conn.reads_from_us <= self.now_us())
     }
 
     fn tell_client(&mut self, id: ClientId, bytes: &[u8]) {
@@ -176,7 +190,8 @@ impl Cluster {
             }
             ShardEffect::Count(label) => self.shard_counts(node, label),
             ShardEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
-            ShardEffect::Beat(..) | ShardEffect::Heard(..) | ShardEffect::SoftDropped(_) => {}
+            ShardEffect::SoftDropped(count) => self.overflow.soft_dropped += count,
+            ShardEffect::Beat(..) | ShardEffect::Heard(..) => {}
         }
     }
 
@@ -204,6 +219,7 @@ impl Cluster {
             "cell_malformed" | "cells_malformed" | "wrong_lane" => self.checks.fail(format!(
                 "proxy {node} refuses what an honest server says: {label}"
             )),
+            "client_slow" => self.overflow.slow_devices += 1,
             _ => {}
         }
         *self.counts.entry(label).or_default() += 1;
@@ -240,7 +256,11 @@ impl Cluster {
                 let end = whole.len() - reader.rest_bytes();
                 let proxy = self.proxies.get(&at.node);
                 let shard = proxy.and_then(|proxy| proxy.shards.get(usize::from(at.lane.number())));
-                if let (Ok(message), Some(shard)) = (ServerToProxy::parse(family, body), shard) {
+                self.overflow.fragments += u64::from(family == FRAGMENT_FAMILY);
+                let whole_message = self.pieces.take(id, family, body);
+                let message =
+                    whole_message.and_then(|(family, body)| ServerToProxy::parse(family, body).ok());
+                if let (Some(message), Some(shard)) = (message, shard) {
                     self.checks.expect(&message, shard.edge().session_views());
                 }
                 let one = sealed(FrameType::Batch, &whole[start..end], now);

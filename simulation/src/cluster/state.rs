@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gameserver::region::{Overflow, Region};
+use gameserver::region::Region;
 use gameserver::world::World;
 use net::link_core::Clear;
 use protocol::ids::{Incarnation, Lane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber, UserId, lane_of};
@@ -21,12 +21,16 @@ use crate::checks::Checks;
 use crate::dice::Dice;
 use crate::links::{Link, LinkNumber};
 use crate::matrix::{Coverage, Step};
-use crate::options::Options;
+use crate::options::{Options, Room};
+use crate::overflow::Overflow;
+use crate::pieces::Pieces;
 use crate::recorder::Record;
 use crate::schedule::Schedule;
 use crate::trace::{Lines, Trace};
 use crate::world::{self, Keys, PROXIES};
 
+/// How many links and devices are slow where room is narrow.
+const SLOW_ONES: usize = 4;
 /// Wall clock at the beginning of a run, Unix milliseconds.
 pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 
@@ -94,6 +98,8 @@ pub(super) struct Conn {
     pub(super) last_up_us: u64,
     pub(super) last_down_us: u64,
     pub(super) blocked_until_us: u64,
+    /// The device reads nothing from its stream before this time.
+    pub(super) reads_from_us: u64,
     /// The ticket shown, or none for a login.
     pub(super) ticket: Option<bytes::Bytes>,
     pub(super) attach_no: u32,
@@ -122,8 +128,10 @@ pub(crate) struct Cluster {
     pub(super) crossings: u64,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) patience: Events,
-    /// Of worlds that have died.
-    pub(super) overflow_before: Overflow,
+    /// Of worlds that have died, and of all links and streams.
+    pub(super) overflow: Overflow,
+    /// Of messages to proxies that are not whole yet.
+    pub(super) pieces: Pieces,
 }
 
 impl Cluster {
@@ -154,7 +162,8 @@ impl Cluster {
             crossings: 0,
             counts: BTreeMap::new(),
             patience: Events::new(Patience::of(options)),
-            overflow_before: Overflow::default(),
+            overflow: Overflow::default(),
+            pieces: Pieces::default(),
             topology,
             dice,
         };
@@ -258,8 +267,26 @@ impl Cluster {
             let trouble = self.trouble();
             self.schedule.at(at_us, Event::Trouble(trouble));
         }
+        if self.options.room == Room::Narrow {
+            self.plan_slowness();
+        }
         let steps: Vec<Step> = self.options.ambushes.iter().map(|ambush| ambush.step).collect();
         steps.into_iter().for_each(|step| self.bring_about(step));
+    }
+
+    /// Who takes little, so that room runs out.
+    fn plan_slowness(&mut self) {
+        for _ in 0..SLOW_ONES {
+            let dice = &mut self.dice;
+            let at_us = dice.between(1_000_000, self.options.storm_ms * 1000 - 1_000_000);
+            let link = LinkNumber(dice.index(self.links.len()));
+            let bot = dice.index(usize::from(self.options.players));
+            let ms = dice.between(300, 2_500);
+            let troubles = [Trouble::Shut(link, ms), Trouble::StopReading(bot, ms)];
+            for trouble in troubles {
+                self.schedule.at(at_us, Event::Trouble(trouble));
+            }
+        }
     }
 
     /// Messages that are rare by themselves get a reason to be sent.

@@ -4,7 +4,7 @@ use protocol::ids::NodeNumber;
 
 use super::state::Cluster;
 use crate::bot::Presence;
-use crate::options::Options;
+use crate::options::{Options, Room};
 use crate::trace::Lines;
 use crate::world::PROXIES;
 
@@ -18,6 +18,7 @@ fn quiet(seed: u64) -> Options {
         store_jitter_ms: 0,
         store_permille: 0,
         ambushes: Vec::new(),
+        room: Room::Ample,
         ..Options::of_seed(seed)
     }
 }

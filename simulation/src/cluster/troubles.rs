@@ -23,6 +23,11 @@ impl Cluster {
             Trouble::Cut(link, ms) => self.cut(link, ms),
             Trouble::Hold(link, end, ms) => self.hold(link, end, ms),
             Trouble::Throttle(link, ms) => self.throttle(link, until_us(ms, now_us)),
+            Trouble::Shut(link, ms) => {
+                let link = &mut self.links[link.0];
+                link.throttle = Throttle::Shut;
+                link.throttled_until_us = until_us(ms, now_us);
+            }
             Trouble::Stall(node, ms) => self.stall(node, until_us(ms.min(1_500), now_us)),
             Trouble::Crash(node, ms) => self.crash(node, ms),
             Trouble::Drain(node, ms) => self.drain(node, ms),
@@ -36,6 +41,7 @@ impl Cluster {
                     self.conns[conn].blocked_until_us = until_us(ms, now_us);
                 }
             }
+            Trouble::StopReading(bot, ms) => self.stop_reading(bot, until_us(ms, now_us)),
             Trouble::StoreAway(ms) => self.store_away_until_us = until_us(ms, now_us),
             Trouble::SecondLogin(bot) => self.second_login(bot),
             Trouble::Logout(bot) => self.logout(bot),
@@ -47,6 +53,23 @@ impl Cluster {
         let link = &mut self.links[link.0];
         link.throttle = thin.map_or(Throttle::Stuck, |bytes| Throttle::Thin(*bytes));
         link.throttled_until_us = until_us;
+    }
+
+    fn stop_reading(&mut self, bot: usize, until_us: u64) {
+        let Some(number) = self.bots[bot].conn else { return };
+        let conn = &mut self.conns[number];
+        conn.reads_from_us = conn.reads_from_us.max(until_us);
+        self.schedule.at(conn.reads_from_us, Event::ReadsAgain(number));
+    }
+
+    /// What the kernel of its proxy could not pass on has its turn.
+    pub(super) fn reads_again(&mut self, number: usize) {
+        if self.conns[number].reads_from_us > self.now_us() {
+            return;
+        }
+        let (id, at) = (client_id(number), self.shard_of(number));
+        self.pass_on(at, id);
+        self.with_shard(at, |_, _, _| {});
     }
 
     /// A process that is stalled already is so for the longer of the two times: what was put off to the end of the first

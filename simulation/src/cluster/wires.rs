@@ -12,6 +12,7 @@ use super::shards::sealed;
 use super::state::{Cluster, Phase};
 use crate::links::{End, LinkNumber, Throttle, Way};
 use crate::matrix::{Fault, Step, peer_step, proxy_step, server_step};
+use crate::options::Room;
 use crate::world::PROXIES;
 
 /// Between attempts to dial, microseconds.
@@ -107,7 +108,12 @@ impl Cluster {
     fn is_stuck(&mut self, number: LinkNumber, end: End) -> bool {
         let link = &self.links[number.0];
         let is_throttled = end == End::Listener && link.throttled_until_us > self.now_us();
-        is_throttled && link.throttle == Throttle::Stuck && self.dice.permille(STUCK_PERMILLE)
+        match link.throttle {
+            _ if !is_throttled => false,
+            Throttle::Shut => true,
+            Throttle::Stuck => self.dice.permille(STUCK_PERMILLE),
+            Throttle::Thin(_) => false,
+        }
     }
 
     /// Bytes leave for this end. Lost when their sender has no link.
@@ -258,9 +264,22 @@ impl Cluster {
         if !link.is_alive && reason == DownReason::Closed(Code::DuplicateLink) {
             // A lane of the dialer's next start came up before the end of this one was noticed.
             link.set_up(end, false);
+        } else if reason == DownReason::Closed(Code::SlowConsumer) && self.options.room == Room::Narrow {
+            self.give_up(number, end);
         } else if link.is_up(end) {
             self.checks
                 .fail(format!("server {node} ends an honest link: {reason:?}"));
+        }
+    }
+
+    /// An end that finds no room for what must arrive begins anew.
+    fn give_up(&mut self, number: LinkNumber, end: End) {
+        self.overflow.full_links += 1;
+        self.links[number.0].set_up(end, false);
+        self.break_link(number, [end.other()]);
+        if end == End::Dialer {
+            let again_us = self.dice.between(REDIAL_US.0, REDIAL_US.1);
+            self.schedule.after(again_us, Event::Dial(number));
         }
     }
 

@@ -13,6 +13,24 @@ use super::class_queue::{ClassQueue, Room};
 /// All that may wait for one peer, bytes: seconds of what the largest region says. Beyond it the peer is too slow.
 pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// How much one link takes. Smaller than it is by default only where what happens at the limits is to happen often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkRoom {
+    /// What is longer travels in fragments of so many bytes.
+    pub fragment_bytes: usize,
+    /// All that may wait, bytes.
+    pub waiting_bytes: usize,
+}
+
+impl Default for LinkRoom {
+    fn default() -> Self {
+        Self {
+            fragment_bytes: FRAGMENT_BYTES_MAX,
+            waiting_bytes: WAITING_BYTES_MAX,
+        }
+    }
+}
+
 /// Why a link has to end for what was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
@@ -27,15 +45,20 @@ pub enum PushError {
 /// The queues of one link.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
+    room: LinkRoom,
     classes: [ClassQueue; Class::ALL.len()],
     long: Vec<u8>,
 }
 
 impl Outgoing {
+    pub(super) fn set_room(&mut self, room: LinkRoom) {
+        self.room = room;
+    }
+
     /// Encodes a message at the end of its class.
     pub(super) fn push(&mut self, message: &impl BatchMessage) -> Result<(), PushError> {
         let (class, length) = (message.class(), message.encoded_len());
-        if length <= FRAGMENT_BYTES_MAX {
+        if length <= self.room.fragment_bytes {
             self.make_room(length)?;
             self.queue(class).push(length, |out| message.encode(out));
             return Ok(());
@@ -56,17 +79,20 @@ impl Outgoing {
             return Err(PushError::TooLarge(message.len()));
         }
         self.make_room(message.len())?;
+        let fragment_bytes = self.room.fragment_bytes;
         let queue = self.queue(class);
-        if message.len() <= FRAGMENT_BYTES_MAX {
+        if message.len() <= fragment_bytes {
             queue.push(message.len(), |out| out.extend_from_slice(message));
         } else {
-            Fragment::cut(class, message, |length, put| queue.push(length, put));
+            Fragment::cut(class, message, fragment_bytes, |length, put| {
+                queue.push(length, put);
+            });
         }
         Ok(())
     }
 
     fn make_room(&self, length: usize) -> Result<(), PushError> {
-        if self.bytes() + length > WAITING_BYTES_MAX {
+        if self.bytes() + length > self.room.waiting_bytes {
             return Err(PushError::Overflow);
         }
         Ok(())

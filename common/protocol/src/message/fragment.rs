@@ -39,10 +39,16 @@ pub enum Place {
 }
 
 impl Fragment {
-    /// Cuts an encoded message into fragments, each ready to stand in a batch: calls `put` with the length of each and
-    /// what appends it.
-    pub fn cut(class: Class, message: &[u8], mut put: impl FnMut(usize, &dyn Fn(&mut Vec<u8>))) {
-        let mut pieces = message.chunks(FRAGMENT_BYTES_MAX).peekable();
+    /// Cuts an encoded message into fragments of at most `bytes_max` of it ([`FRAGMENT_BYTES_MAX`] at most), each ready to
+    /// stand in a batch: calls `put` with the length of each and what appends it.
+    pub fn cut(
+        class: Class,
+        message: &[u8],
+        bytes_max: usize,
+        mut put: impl FnMut(usize, &dyn Fn(&mut Vec<u8>)),
+    ) {
+        let bytes_max = bytes_max.clamp(1, FRAGMENT_BYTES_MAX);
+        let mut pieces = message.chunks(bytes_max).peekable();
         while let Some(piece) = pieces.next() {
             let last = u8::from(pieces.peek().is_none());
             let body = piece.len().saturating_add(HEAD_BYTES);
@@ -87,7 +93,7 @@ mod tests {
 
     fn cut(message: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        Fragment::cut(Class::Handover, message, |length, put| {
+        Fragment::cut(Class::Handover, message, FRAGMENT_BYTES_MAX, |length, put| {
             let before = out.len();
             put(&mut out);
             assert_eq!(out.len() - before, length);

@@ -99,6 +99,7 @@ impl Scene {
         let config = ShardConfig {
             edge: EdgeConfig::default(),
             messages_per_s: 200,
+            stream_room: StreamRoom::default(),
             lane,
             lanes,
         };
