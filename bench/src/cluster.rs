@@ -187,6 +187,10 @@ impl Figures<'_> {
         ] {
             figure.detail(what, report.number(path)?);
         }
+        // Nobody may be in view.
+        if let Ok(age_ms) = report.number("nearest_age_ms.p99") {
+            figure.detail("age of the nearest 32 p99, ms", age_ms);
+        }
         figure.detail("verdict ok", f64::from(u8::from(report.verdict() == "ok")));
         Ok(figure)
     }
@@ -197,7 +201,10 @@ impl Figures<'_> {
         let value = report.number("own_state_gap_ms.p99")?;
         let mut figure = self.figure("own-gap-p99", text, "ms", value);
         figure.detail("longest, ms", report.number("own_state_gap_ms.max")?);
-        figure.detail("at crossings p99, ms", report.number("crossing_gap_ms.p99")?);
+        // A crowd stands where nobody crosses.
+        if let Ok(gap_ms) = report.number("crossing_gap_ms.p99") {
+            figure.detail("at crossings p99, ms", gap_ms);
+        }
         Ok(figure)
     }
 
