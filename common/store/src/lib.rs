@@ -2,7 +2,7 @@
 //!
 //! The contract is a closed pair of enums, [`StoreRequest`] and [`StoreReply`], that know no database. Every rule of
 //! ownership that must survive crashes is a condition inside one of the requests; what implements them ([`sqlite`],
-//! [`simulated`]) passes one conformance suite. Store work never runs on a tick: a [`StorePort`] takes requests and gives
+//! [`simulated`], and with the feature `postgres` a database for several hosts) passes one conformance suite. Store work never runs on a tick: a [`StorePort`] takes requests and gives
 //! answers without waiting, and threads of the store's own carry them out in batches.
 
 mod answer;
@@ -14,6 +14,8 @@ pub mod holding;
 mod lane;
 pub mod limits;
 pub mod mark;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod probe;
 pub mod reply;
 pub mod request;

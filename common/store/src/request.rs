@@ -148,7 +148,7 @@ pub enum StoreRequest {
         /// Whose.
         user: UserId,
     },
-    /// Creates a region's first holdings, once. Answer: [`Seeded`](crate::StoreReply::Seeded).
+    /// Creates a region's first holdings, once; whoever is to hold one of them has a row. Answer: [`Seeded`](crate::StoreReply::Seeded).
     SeedHoldings {
         /// Whose.
         region: RegionNumber,

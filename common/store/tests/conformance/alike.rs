@@ -1,4 +1,4 @@
-//! Whatever sequence of requests comes: the simulated store answers exactly as SQLite does.
+//! Whatever sequence of requests comes: the simulated store answers exactly as a real one does.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -198,10 +198,9 @@ impl Draw {
     }
 }
 
-#[test]
-fn sqlite_and_simulated_answer_every_sequence_alike() {
+pub(crate) fn answer_every_sequence_alike(real: fn() -> Scene, cases: u32) {
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: 96,
+        cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -212,15 +211,15 @@ fn sqlite_and_simulated_answer_every_sequence_alike() {
             .zip(0..)
             .map(|(draw, step)| draw.request(step))
             .collect();
-        let (sqlite, simulated) = (sqlite(), simulated());
-        for scene in [&sqlite, &simulated] {
+        let (real, simulated) = (real(), simulated());
+        for scene in [&real, &simulated] {
             scene.serve(A, WEST);
             scene.serve(B, EAST);
             scene.seed(4);
         }
         let (mut one, mut two) = (Vec::new(), Vec::new());
         for batch in requests.chunks(9) {
-            one.extend(sqlite.store.execute(batch));
+            one.extend(real.store.execute(batch));
             two.extend(simulated.store.execute(batch));
         }
         for ((request, one), two) in requests.iter().zip(one).zip(two) {

@@ -146,6 +146,9 @@ pub(crate) fn a_gift_needs_giver_and_receiver(scene: &Scene) {
 }
 
 pub(crate) fn a_region_is_seeded_once(scene: &Scene) {
+    // Who is to hold something has a row.
+    let west = scene.serve(A, WEST);
+    scene.spawn(ANN, west);
     let gem = Holding {
         id: 5,
         kind: 7,

@@ -1,13 +1,12 @@
 //! A store opened by two processes, and short words for what the tests ask of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::*;
 use store::request::DurableCommit;
 use store::simulated::SharedSimulatedStore;
-use store::sqlite::SqliteStore;
 use store::*;
 use tempfile::TempDir;
 
@@ -22,36 +21,26 @@ pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
     /// The same data, as another process sees them.
     pub(crate) other: Arc<dyn Store>,
-    _dir: Option<TempDir>,
+    /// What the store stands in, where that goes with the scene.
+    pub(crate) _folder: Option<TempDir>,
 }
 
-pub(crate) fn sqlite() -> Scene {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("store.sqlite");
-    let open = || SqliteStore::open(&path).unwrap();
-    let (one, other) = both(open, open);
-    Scene {
-        store: Arc::new(one),
-        other: Arc::new(other),
-        _dir: Some(dir),
-    }
-}
-
-/// Two processes at once.
-pub(crate) fn both<T: Send>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> T + Send) -> (T, T) {
+/// Two processes at once, neither before the other is there.
+pub(crate) fn both<T, U: Send>(one: impl FnOnce() -> T, other: impl FnOnce() -> U + Send) -> (T, U) {
+    let barrier = Barrier::new(2);
     std::thread::scope(|scope| {
-        let other = scope.spawn(other);
+        let other = scope.spawn(|| {
+            barrier.wait();
+            other()
+        });
+        barrier.wait();
         (one(), other.join().unwrap())
     })
 }
 
 pub(crate) fn simulated() -> Scene {
     let store = SharedSimulatedStore::default();
-    Scene {
-        store: Arc::new(store.clone()),
-        other: Arc::new(store),
-        _dir: None,
-    }
+    Scene::of(Arc::new(store.clone()), Arc::new(store))
 }
 
 pub(crate) fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
@@ -59,6 +48,14 @@ pub(crate) fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
 }
 
 impl Scene {
+    pub(crate) fn of(store: Arc<dyn Store>, other: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            other,
+            _folder: None,
+        }
+    }
+
     pub(crate) fn ask(&self, request: StoreRequest) -> StoreReply {
         ask(&self.store, request)
     }

@@ -1,0 +1,462 @@
+//! Rows that the database answers with, as replies to requests. Numbers that do not fit are damage, never a panic.
+
+use bytes::Bytes;
+use protocol::geometry::CellIndex;
+use protocol::ids::{
+    AttachNo, AttemptId, CommandNumber, EntityId, EpochExhausted, Incarnation, InputNumber, NodeNumber,
+    OwnerEpoch, RegionEpoch, RegionNumber, SessionGeneration, StateVersion, UserId,
+};
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use super::ops::Ops;
+use crate::holding::{Holder, Holding};
+use crate::reply::{Chain, CommitOutcome, HoldingCount, SaveOutcome};
+use crate::request::StoreRequest;
+use crate::row::{
+    Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving, StaleGuest,
+};
+use crate::{StoreError, StoreReply, StoreResult};
+
+/// What an answer is made of, in the order in which [`Answer`] reads it. A macro, since statements are put together while
+/// compiling.
+macro_rules! answer_columns {
+    () => {
+        "a.op, a.outcome, a.n1, a.n2, a.n3, a.n4, a.bytes, (a.p).user_id, (a.p).owner, (a.p).region, (a.p).region_epoch, \
+         (a.p).owner_epoch, (a.p).attempt, (a.p).version, (a.p).entity, (a.p).home_cell, (a.p).session_generation, \
+         (a.p).attach_no, (a.p).proxy, (a.p).last_input, (a.p).last_command, (a.p).chain_hash, (a.p).state, \
+         (a.h).id, (a.h).kind, (a.h).user_id, (a.h).region, (a.h).x, (a.h).y"
+    };
+}
+pub(super) use answer_columns;
+
+/// What the database says of one op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    End,
+    Applied,
+    Refused,
+    NotServing,
+    Older,
+    Elsewhere,
+    NoReceiver,
+    Exhausted,
+    Forbidden,
+    Damaged,
+}
+
+impl Outcome {
+    fn of(number: i16) -> Result<Self, StoreError> {
+        const ALL: [Outcome; 10] = [
+            Outcome::End,
+            Outcome::Applied,
+            Outcome::Refused,
+            Outcome::NotServing,
+            Outcome::Older,
+            Outcome::Elsewhere,
+            Outcome::NoReceiver,
+            Outcome::Exhausted,
+            Outcome::Forbidden,
+            Outcome::Damaged,
+        ];
+        let outcome = usize::try_from(number).ok().and_then(|at| ALL.get(at));
+        outcome.copied().ok_or_else(|| damaged("an outcome"))
+    }
+}
+
+/// One row of an answer. What it holds of a damaged row is told where it is asked for.
+#[derive(Debug)]
+struct Answer {
+    outcome: Outcome,
+    numbers: [Option<i64>; 4],
+    bytes: Option<Vec<u8>>,
+    player: Result<Option<PlayerRow>, StoreError>,
+    holding: Result<Option<Holding>, StoreError>,
+}
+
+/// The rows of a batch, by op.
+#[derive(Debug)]
+pub(super) struct Answers(Vec<Vec<Answer>>);
+
+impl Answers {
+    /// Sorts rows out; none of them may name an op beyond `ops`.
+    pub(super) fn read(rows: &[Row], ops: usize) -> Result<Self, StoreError> {
+        let mut answers: Vec<Vec<Answer>> = (0..ops).map(|_| Vec::new()).collect();
+        for row in rows {
+            let mut fields = Fields { row, next: 0 };
+            let number: i32 = fields.take()?;
+            let of = usize::try_from(number)
+                .ok()
+                .and_then(|number| answers.get_mut(number.checked_sub(1)?));
+            of.ok_or_else(|| damaged("an answer to nothing"))?
+                .push(Answer::read(&mut fields)?);
+        }
+        Ok(Self(answers))
+    }
+
+    /// The reply to a request that has become these ops.
+    pub(super) fn reply(&self, request: &StoreRequest, ops: Ops) -> StoreResult {
+        let answers = self.0.get(ops).unwrap_or_default();
+        // Of many writes in one request, one that meets a damaged row does not fail the others.
+        match request {
+            StoreRequest::SavePlayers { saves, .. } => return Ok(StoreReply::Saved(saved(saves, answers)?)),
+            StoreRequest::CommitDurable { commits, .. } => {
+                let saves = commits.iter().map(|commit| &commit.save);
+                return Ok(StoreReply::Committed(committed(saves, answers)?));
+            }
+            _ => {}
+        }
+        for answer in answers.iter().flatten() {
+            answer.judge(request)?;
+        }
+        if request.class() == crate::request::RequestClass::Read {
+            read(request, answers)
+        } else {
+            written(request, answers)
+        }
+    }
+}
+
+fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
+    let all = || answers.iter().flatten();
+    let first = all().next();
+    Ok(match request {
+        StoreRequest::StoreGeneration => {
+            StoreReply::StoreGeneration(some(first)?.small(0, "store generation")?)
+        }
+        StoreRequest::ReadService { region } => StoreReply::Service(service(*region, first)?),
+        StoreRequest::ReadHolder { region } => StoreReply::Holder(holder(*region, first)?),
+        StoreRequest::LoadPlayer { .. } => StoreReply::Player(first.map_or(Ok(None), Answer::player)?),
+        StoreRequest::ReadOwner { .. } => StoreReply::Owner(first.map(owner).transpose()?),
+        StoreRequest::ReadSession { .. } => {
+            StoreReply::Session(SessionGeneration(first.map_or(Ok(0), |answer| answer.number(0))?))
+        }
+        StoreRequest::HoldingsOnGround { .. }
+        | StoreRequest::HoldingsOf { .. }
+        | StoreRequest::AllHoldings { .. } => StoreReply::Holdings(holdings(all())?),
+        StoreRequest::CountHoldings => StoreReply::HoldingCounts(all().map(count).collect::<Result<_, _>>()?),
+        StoreRequest::ReadChains { users } => {
+            let chains = users
+                .iter()
+                .zip(answers)
+                .filter_map(|(user, said)| Some(chain(*user, said.first()?)));
+            StoreReply::Chains(chains.collect::<Result<_, _>>()?)
+        }
+        StoreRequest::StaleGuests { .. } => {
+            let guests = all().filter(|answer| answer.outcome == Outcome::Applied);
+            let end = some(all().find(|answer| answer.outcome == Outcome::End))?;
+            StoreReply::StaleGuests {
+                guests: guests.map(stale).collect::<Result<_, _>>()?,
+                next: end.numbers[0].map(user),
+            }
+        }
+        _ => return Err(damaged("an answer to another question")),
+    })
+}
+
+fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
+    let first = some(answers.iter().flatten().next())?;
+    let applied = first.outcome == Outcome::Applied;
+    Ok(match request {
+        StoreRequest::StartNode { .. } => StoreReply::Started(Incarnation(first.number(0)?)),
+        StoreRequest::Probe => StoreReply::Probed,
+        StoreRequest::RaiseStoreGeneration => {
+            StoreReply::StoreGeneration(first.small(0, "store generation")?)
+        }
+        StoreRequest::ServeRegion { .. } if applied => StoreReply::Serving(RegionEpoch(first.number(0)?)),
+        StoreRequest::ServeRegion { region, .. } => StoreReply::Service(service(*region, Some(first))?),
+        StoreRequest::InsertPlayer { .. } => match (first.outcome, first.player()?) {
+            (Outcome::NotServing, _) | (_, None) => StoreReply::NotServing(first.epoch()),
+            (Outcome::Applied, Some(row)) => StoreReply::Inserted(row),
+            (_, Some(row)) => StoreReply::Exists(row),
+        },
+        StoreRequest::Activate { .. } | StoreRequest::Reclaim { .. } if applied => {
+            StoreReply::Activated(some(first.player()?)?)
+        }
+        StoreRequest::PassPlayers { .. } if applied => StoreReply::Passed,
+        StoreRequest::Release { .. } if applied => StoreReply::Released,
+        StoreRequest::RebindSession { .. } if applied => StoreReply::Rebound,
+        StoreRequest::Activate { .. }
+        | StoreRequest::Reclaim { .. }
+        | StoreRequest::PassPlayers { .. }
+        | StoreRequest::Release { .. }
+        | StoreRequest::RebindSession { .. } => {
+            let rows = answers
+                .iter()
+                .flatten()
+                .filter_map(|answer| answer.player().transpose());
+            StoreReply::Refused(rows.collect::<Result<_, _>>()?)
+        }
+        StoreRequest::NextGuest => StoreReply::Guest(UserId(first.number(0)?)),
+        StoreRequest::RaiseSession { .. } => StoreReply::Session(SessionGeneration(first.number(0)?)),
+        StoreRequest::SeedHoldings { .. } => StoreReply::Seeded(first.number(0)?),
+        StoreRequest::ForgetGuests { .. } if applied => forgotten(answers)?,
+        StoreRequest::ForgetGuests { .. } => StoreReply::NotServing(first.epoch()),
+        StoreRequest::ForgetSessions { .. } => StoreReply::SessionsForgotten {
+            sessions: first.number(0)?,
+            next: first.numbers[1].map(user),
+        },
+        _ => return Err(damaged("an answer to another question")),
+    })
+}
+
+impl Answer {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            outcome: Outcome::of(fields.take()?)?,
+            numbers: [fields.take()?, fields.take()?, fields.take()?, fields.take()?],
+            bytes: fields.take()?,
+            player: {
+                let at = fields.next;
+                let player = player(fields);
+                fields.next = at + PLAYER_COLUMNS;
+                player
+            },
+            holding: holding(fields),
+        })
+    }
+
+    /// What became of the request as a whole, where that is no reply.
+    fn judge(&self, request: &StoreRequest) -> Result<(), StoreError> {
+        match self.outcome {
+            Outcome::Exhausted => Err(EpochExhausted(self.number(0)?).into()),
+            Outcome::NoReceiver => Err(StoreError::Invalid("a holding of a user who has no row")),
+            Outcome::Forbidden => Err(StoreError::Invalid(match request {
+                StoreRequest::StartNode { .. } => "a node has used up its starts: give it a new number",
+                StoreRequest::SeedHoldings { .. } => "a holding with this id exists",
+                _ => "the store generations are used up",
+            })),
+            Outcome::Damaged => Err(StoreError::Corrupt(self.words())),
+            _ => Ok(()),
+        }
+    }
+
+    fn words(&self) -> String {
+        String::from_utf8_lossy(self.bytes.as_deref().unwrap_or_default()).into_owned()
+    }
+
+    fn number(&self, at: usize) -> Result<u64, StoreError> {
+        let number = self.numbers.get(at).copied().flatten();
+        number
+            .map(i64::cast_unsigned)
+            .ok_or_else(|| damaged("a number is missing"))
+    }
+
+    fn small<T: TryFrom<u64>>(&self, at: usize, what: &'static str) -> Result<T, StoreError> {
+        T::try_from(self.number(at)?).map_err(|_| damaged(what))
+    }
+
+    fn epoch(&self) -> Option<RegionEpoch> {
+        self.numbers[0].map(|epoch| RegionEpoch(epoch.cast_unsigned()))
+    }
+
+    fn player(&self) -> Result<Option<PlayerRow>, StoreError> {
+        self.player.clone()
+    }
+}
+
+fn saved(saves: &[PlayerSave], answers: &[Vec<Answer>]) -> Result<Vec<SaveOutcome>, StoreError> {
+    let outcome = |(save, said): (&PlayerSave, &Vec<Answer>)| {
+        let answer = some(said.first())?;
+        Ok(match answer.outcome {
+            Outcome::Applied => SaveOutcome::Applied,
+            Outcome::Older => SaveOutcome::Older,
+            Outcome::Damaged => nobodys(save, answer, SaveOutcome::Fenced),
+            _ => SaveOutcome::Fenced,
+        })
+    };
+    saves.iter().zip(answers).map(outcome).collect()
+}
+
+fn committed<'a>(
+    saves: impl Iterator<Item = &'a PlayerSave>,
+    answers: &[Vec<Answer>],
+) -> Result<Vec<CommitOutcome>, StoreError> {
+    let outcome = |(save, said): (&PlayerSave, &Vec<Answer>)| {
+        let answer = some(said.first())?;
+        Ok(match answer.outcome {
+            Outcome::Applied => CommitOutcome::Applied,
+            Outcome::Older => CommitOutcome::Older,
+            Outcome::Elsewhere => CommitOutcome::HolderMismatch(answer.number(0)?),
+            Outcome::NoReceiver => CommitOutcome::NoReceiver(answer.number(0)?),
+            Outcome::Damaged => nobodys(save, answer, CommitOutcome::FencedByEpoch),
+            _ => CommitOutcome::FencedByEpoch,
+        })
+    };
+    saves.zip(answers).map(outcome).collect()
+}
+
+/// What cannot be written is owned by nobody.
+fn nobodys<T>(save: &PlayerSave, answer: &Answer, outcome: T) -> T {
+    let error = answer.words();
+    tracing::error!(user = %save.user, %error, "the row of a player cannot be written");
+    outcome
+}
+
+fn service(region: RegionNumber, answer: Option<&Answer>) -> Result<Option<Serving>, StoreError> {
+    let Some(answer) = answer.filter(|answer| answer.numbers[0].is_some()) else {
+        return Ok(None);
+    };
+    Ok(Some(Serving {
+        node: NodeNumber(answer.small(1, "node number")?),
+        region,
+        region_epoch: RegionEpoch(answer.number(0)?),
+    }))
+}
+
+fn holder(region: RegionNumber, answer: Option<&Answer>) -> Result<Option<RegionHolder>, StoreError> {
+    let (Some(service), Some(answer)) = (service(region, answer)?, answer) else {
+        return Ok(None);
+    };
+    Ok(Some(RegionHolder {
+        service,
+        since: Incarnation(answer.number(2)?),
+        newest: Incarnation(answer.number(3)?),
+    }))
+}
+
+fn owner(answer: &Answer) -> Result<OwnerRecord, StoreError> {
+    let node = answer.numbers[1].map(|_| answer.small(1, "owner").map(NodeNumber));
+    Ok(OwnerRecord {
+        node: node.transpose()?,
+        region: RegionNumber(answer.small(2, "region")?),
+        owner_epoch: OwnerEpoch(answer.number(0)?),
+    })
+}
+
+fn chain(user: UserId, answer: &Answer) -> Result<Chain, StoreError> {
+    Ok(Chain {
+        user,
+        last_command: CommandNumber(answer.number(0)?),
+        chain_hash: chain_hash(answer.bytes.as_deref().unwrap_or_default())?,
+    })
+}
+
+fn count(answer: &Answer) -> Result<HoldingCount, StoreError> {
+    Ok(HoldingCount {
+        kind: answer.small(0, "kind")?,
+        held: answer.number(1)?,
+        on_ground: answer.number(2)?,
+    })
+}
+
+fn stale(answer: &Answer) -> Result<StaleGuest, StoreError> {
+    Ok(StaleGuest {
+        user: UserId(answer.number(0)?),
+        region: RegionNumber(answer.small(1, "region")?),
+        home_cell: CellIndex(answer.small(2, "home_cell")?),
+        owner_epoch: OwnerEpoch(answer.number(3)?),
+    })
+}
+
+fn forgotten(answers: &[Vec<Answer>]) -> Result<StoreReply, StoreError> {
+    let all = || answers.iter().flatten();
+    let gone = all().filter(|answer| answer.outcome == Outcome::End).count();
+    let mut holdings = holdings(all())?;
+    holdings.sort_unstable_by_key(|holding| holding.id);
+    Ok(StoreReply::Forgotten {
+        guests: gone as u64,
+        holdings,
+    })
+}
+
+fn holdings<'a>(answers: impl Iterator<Item = &'a Answer>) -> Result<Vec<Holding>, StoreError> {
+    answers
+        .filter_map(|answer| answer.holding.clone().transpose())
+        .collect()
+}
+
+fn user(number: i64) -> UserId {
+    UserId(number.cast_unsigned())
+}
+
+fn some<T>(value: Option<T>) -> Result<T, StoreError> {
+    value.ok_or_else(|| damaged("an answer is missing"))
+}
+
+fn damaged(what: &'static str) -> StoreError {
+    StoreError::Corrupt(what.to_owned())
+}
+
+/// How many columns [`player`] reads.
+const PLAYER_COLUMNS: usize = 16;
+
+/// The columns of one row, read from left to right.
+struct Fields<'a> {
+    row: &'a Row,
+    next: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn take<T: FromSql<'a>>(&mut self) -> Result<T, StoreError> {
+        let value = self.row.try_get(self.next);
+        self.next += 1;
+        value.map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    fn number(&mut self) -> Result<u64, StoreError> {
+        self.take::<i64>().map(i64::cast_unsigned)
+    }
+
+    fn small<T: TryFrom<i64>>(&mut self, what: &'static str) -> Result<T, StoreError> {
+        T::try_from(self.take()?).map_err(|_| damaged(what))
+    }
+
+    fn node(&mut self, what: &'static str) -> Result<Option<NodeNumber>, StoreError> {
+        let value: Option<i32> = self.take()?;
+        let node = |value| u16::try_from(value).map(NodeNumber).map_err(|_| damaged(what));
+        value.map(node).transpose()
+    }
+}
+
+fn player(fields: &mut Fields<'_>) -> Result<Option<PlayerRow>, StoreError> {
+    let Some(user) = fields.take::<Option<i64>>()? else {
+        return Ok(None);
+    };
+    Ok(Some(PlayerRow {
+        user: UserId(user.cast_unsigned()),
+        owner: fields.node("owner")?,
+        region: RegionNumber(fields.small("region")?),
+        region_epoch: RegionEpoch(fields.number()?),
+        owner_epoch: OwnerEpoch(fields.number()?),
+        attempt: AttemptId(fields.number()?),
+        version: StateVersion(fields.number()?),
+        entity: EntityId(fields.number()?),
+        body: PlayerBody {
+            home_cell: CellIndex(fields.small("home_cell")?),
+            binding: Binding {
+                session_generation: SessionGeneration(fields.number()?),
+                attach_no: AttachNo(fields.small("attach_no")?),
+                proxy: fields.node("proxy")?,
+            },
+            last_input: InputNumber(fields.number()?),
+            last_command: CommandNumber(fields.number()?),
+            chain_hash: chain_hash(fields.take()?)?,
+            state: Bytes::copy_from_slice(fields.take()?),
+        },
+    }))
+}
+
+fn chain_hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    <[u8; 32]>::try_from(bytes).map_err(|_| damaged("a chain hash is not 32 bytes long"))
+}
+
+fn holding(fields: &mut Fields<'_>) -> Result<Option<Holding>, StoreError> {
+    let Some(id) = fields.take::<Option<i64>>()? else {
+        return Ok(None);
+    };
+    let kind = fields.small("kind")?;
+    let holder = match fields.take::<Option<i64>>()? {
+        Some(user) => Holder::User(UserId(user.cast_unsigned())),
+        None => Holder::Ground {
+            region: RegionNumber(fields.small("region")?),
+            x: fields.take::<f64>()? as f32,
+            y: fields.take::<f64>()? as f32,
+        },
+    };
+    Ok(Some(Holding {
+        id: id.cast_unsigned(),
+        kind,
+        holder,
+    }))
+}

@@ -1,0 +1,292 @@
+//! One connection of one thread: made when it is needed, given up as soon as it is doubtful, and made again with pauses that
+//! grow and are not alike. A call is one round trip.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use protocol::node_handshake::StoreIdentity;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::error::Severity;
+use tokio_postgres::{AsyncMessage, Client, Row};
+
+use super::address::PostgresAddress;
+use super::fault::{self, Failure};
+use super::parameter::Parameter;
+use super::schema::{self, Hello};
+use super::tls::Secrecy;
+use crate::StoreError;
+
+/// How long one call may take. Whoever waits for a lock is told sooner, by the database; what takes longer is a database that is
+/// gone, or that waits for its standby.
+const CALL_WITHIN: Duration = Duration::from_secs(5);
+/// How long looking for a host that writes may take, all of them together.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The pause before a second attempt to connect; doubled with each further one …
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// … up to this.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How often a call is repeated that has collided with another one.
+const COLLISIONS_MAX: u32 = 4;
+
+/// A thread's way to the database.
+#[derive(Debug)]
+pub(super) struct Link {
+    runtime: Runtime,
+    address: PostgresAddress,
+    known: Arc<Known>,
+    session: Option<Session>,
+    again: Again,
+}
+
+/// What all connections of a store have to find.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<Option<Hello>>);
+
+#[derive(Debug)]
+struct Session {
+    client: Client,
+    warning: Arc<Mutex<Option<String>>>,
+}
+
+/// When to try again.
+#[derive(Debug)]
+struct Again {
+    pause: Duration,
+    at: Option<Instant>,
+    said: String,
+}
+
+impl Known {
+    /// Takes what a connection has found; another world, or an older state of this one, is not what we work on.
+    fn compare(&self, found: Hello) -> Result<(), StoreError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some(known) if known.world != found.world => Err(StoreError::Unavailable(format!(
+                "the database holds world {} now, and this node works on world {}",
+                found.world, known.world
+            ))),
+            Some(known) if known.generation > found.generation => Err(StoreError::Unavailable(format!(
+                "the database has generation {}, and this node has seen {}: it is a former primary or was set back",
+                found.generation, known.generation
+            ))),
+            _ => {
+                *known = Some(found);
+                Ok(())
+            }
+        }
+    }
+
+    /// Generation that has been seen.
+    pub(super) fn raised(&self, generation: u16) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_mut() {
+            known.generation = known.generation.max(generation);
+        }
+    }
+
+    pub(super) fn identity(&self) -> StoreIdentity {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.map_or_else(StoreIdentity::default, |known| StoreIdentity {
+            world: known.world,
+            copy: known.copy,
+        })
+    }
+}
+
+impl Link {
+    pub(super) fn new(address: &PostgresAddress, known: &Arc<Known>) -> std::io::Result<Self> {
+        Ok(Self {
+            runtime: Builder::new_current_thread().enable_all().build()?,
+            address: address.clone(),
+            known: Arc::clone(known),
+            session: None,
+            again: Again {
+                pause: PAUSE_FIRST,
+                at: None,
+                said: String::new(),
+            },
+        })
+    }
+
+    /// Connects, unless there is a connection.
+    pub(super) fn open(&mut self) -> Result<(), StoreError> {
+        let Self {
+            runtime,
+            address,
+            known,
+            session,
+            again,
+        } = self;
+        runtime.block_on(open(session, address, known, again))
+    }
+
+    /// Calls a function of the database. Blocks.
+    pub(super) fn call(
+        &mut self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        let Self {
+            runtime,
+            address,
+            known,
+            session,
+            again,
+        } = self;
+        runtime.block_on(async {
+            let mut collisions = 0;
+            loop {
+                open(session, address, known, again).await.map_err(Failure::Not)?;
+                let Some(open) = session.as_ref() else {
+                    return Err(Failure::Not(again.refusal()));
+                };
+                let called = open.call(statement, parameters).await;
+                match called {
+                    Err(Failure::Collided(_)) if collisions < COLLISIONS_MAX => collisions += 1,
+                    Err(failure) => {
+                        if matches!(failure, Failure::Unknown(_) | Failure::Elsewhere(_))
+                            || open.client.is_closed()
+                        {
+                            *session = None;
+                        }
+                        return Err(failure);
+                    }
+                    Ok(rows) => return Ok(rows),
+                }
+                sleep(Duration::from_millis(1).mul_f64(rand::random_range(0.0..f64::from(4 << collisions))))
+                    .await;
+            }
+        })
+    }
+
+    /// Does something with a database that need not hold a store yet.
+    pub(super) fn alone<T>(
+        address: &PostgresAddress,
+        work: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
+    ) -> std::io::Result<Result<T, StoreError>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(async {
+            let connected = timeout(CONNECT_WITHIN, connect(address)).await;
+            let session = connected.map_err(|_| nobody_writes(address))??;
+            work(&session.client).await
+        }))
+    }
+
+    /// Ends the connection.
+    pub(super) fn close(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        self.runtime.block_on(async {
+            drop(session);
+            // Its task says farewell.
+            yield_now().await;
+            yield_now().await;
+        });
+    }
+}
+
+impl Again {
+    fn refusal(&self) -> StoreError {
+        StoreError::Unavailable(self.said.clone())
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        let jitter = self.pause.mul_f64(rand::random_range(0.5..1.0));
+        self.at = Some(Instant::now() + jitter);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.said = error.to_string();
+    }
+}
+
+/// Makes sure that there is a connection, as far as one can see without asking.
+async fn open(
+    session: &mut Option<Session>,
+    address: &PostgresAddress,
+    known: &Known,
+    again: &mut Again,
+) -> Result<(), StoreError> {
+    if let Some(open) = session {
+        // While nobody called, nobody looked whether the database has hung up.
+        yield_now().await;
+        yield_now().await;
+        if !open.client.is_closed() {
+            return Ok(());
+        }
+        *session = None;
+    }
+    if again.at.is_some_and(|at| Instant::now() < at) {
+        return Err(again.refusal());
+    }
+    let connected = match timeout(CONNECT_WITHIN, enter(address, known)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(nobody_writes(address)),
+    };
+    match connected {
+        Ok(connected) => {
+            if again.at.take().is_some() {
+                tracing::info!(%address, "the database is back");
+            }
+            again.pause = PAUSE_FIRST;
+            *session = Some(connected);
+            Ok(())
+        }
+        Err(error) => {
+            again.failed(&error);
+            Err(error)
+        }
+    }
+}
+
+fn nobody_writes(address: &PostgresAddress) -> StoreError {
+    let seconds = CONNECT_WITHIN.as_secs();
+    StoreError::Unavailable(format!(
+        "no host of {address} that writes has answered for {seconds} s"
+    ))
+}
+
+/// Connects to the store that we work on, and to no other.
+async fn enter(address: &PostgresAddress, known: &Known) -> Result<Session, StoreError> {
+    let session = connect(address).await?;
+    known.compare(schema::hello(&session.client).await?)?;
+    Ok(session)
+}
+
+async fn connect(address: &PostgresAddress) -> Result<Session, StoreError> {
+    let secrecy = Secrecy(address.trust.clone());
+    let connected = address.config.connect(secrecy).await;
+    let (client, mut connection) = connected.map_err(|error| fault::of_connecting(&error))?;
+    let warning = Arc::<Mutex<Option<String>>>::default();
+    let heard = Arc::clone(&warning);
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            if let AsyncMessage::Notice(notice) = message
+                && notice.parsed_severity() == Some(Severity::Warning)
+            {
+                *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice.message().to_owned());
+            }
+        }
+    });
+    Ok(Session { client, warning })
+}
+
+impl Session {
+    async fn call(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+        // Unnamed statements, so that a pooler may stand in between.
+        let called = timeout(CALL_WITHIN, self.client.query_typed(statement, parameters)).await;
+        // A commit that its standby has not got is answered like any other, but for a warning.
+        let warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (called, warning) {
+            (Err(_), _) => Err(Failure::Unknown(format!(
+                "the database has not answered within {} s",
+                CALL_WITHIN.as_secs()
+            ))),
+            (Ok(Err(error)), _) => Err(fault::of_call(&error)),
+            (Ok(Ok(_)), Some(warning)) => Err(Failure::Unknown(warning)),
+            (Ok(Ok(rows)), None) => Ok(rows),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which tables and functions a database has, and bringing them up to date: only on purpose, never by a node that starts.
+
+use protocol::ids::WorldId;
+use tokio_postgres::Client;
+
+use super::fault;
+use crate::StoreError;
+
+/// What brought a database to where it is, in order. Only ever added to. Each step adds what the next program needs and takes
+/// away nothing that the last one uses.
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_ground.sql"),
+    include_str!("../../migrations/postgres/0002_batches.sql"),
+    include_str!("../../migrations/postgres/0003_writes.sql"),
+];
+
+/// Whoever migrates holds this lock of the database: "RMSH" twice.
+const MIGRATING: i64 = 0x524d_5348_524d_5348;
+/// 2⁶⁴ divided by the golden ratio: spreads the bits of a number.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What a database says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) world: WorldId,
+    pub(super) generation: u16,
+    /// Which of all copies of a world this is: a standby that was promoted is the same one, a dump that was restored is not.
+    pub(super) copy: u64,
+}
+
+/// Asks a database which store it is; refuses one of another version.
+pub(super) async fn hello(client: &Client) -> Result<Hello, StoreError> {
+    const HELLO: &str = "SELECT schema, world_id, generation, system, database FROM regionmesh.hello()";
+    let asked = client.query_typed_one(HELLO, &[]).await;
+    let row = asked.map_err(|error| fault::of_connecting(&error))?;
+    let damaged = |what: &str| StoreError::Corrupt(what.to_owned());
+    let value = |at: usize| {
+        row.try_get::<_, i64>(at)
+            .map_err(|error| damaged(&error.to_string()))
+    };
+    let number = |at: usize| {
+        row.try_get::<_, i32>(at)
+            .map_err(|error| damaged(&error.to_string()))
+    };
+    let world: &[u8] = row.try_get(1).map_err(|error| damaged(&error.to_string()))?;
+    is_known(i64::from(number(0)?))?;
+    Ok(Hello {
+        world: WorldId(
+            world
+                .try_into()
+                .map_err(|_| damaged("the id of the world is missing"))?,
+        ),
+        generation: u16::try_from(number(2)?).map_err(|_| damaged("store generation"))?,
+        copy: value(3)?.cast_unsigned().wrapping_mul(SPREAD) ^ value(4)?.cast_unsigned(),
+    })
+}
+
+fn is_known(found: i64) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    match found {
+        _ if found > known => Err(StoreError::NewerSchema { found, known }),
+        _ if found < known => Err(StoreError::Unavailable(format!(
+            "the database has schema version {found}, and this program needs {known}: bring it up to date with `regionmesh store migrate`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the tables and functions of a database up to date; says from which version to which.
+pub(super) async fn migrate(client: &Client) -> Result<(i64, i64), StoreError> {
+    let failed = |error: tokio_postgres::Error| fault::of_connecting(&error);
+    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING})");
+    client.batch_execute(&begin).await.map_err(failed)?;
+    let found = version(client).await.map_err(failed)?;
+    let known = MIGRATIONS.len() as i64;
+    let missing = usize::try_from(found)
+        .ok()
+        .and_then(|seen| MIGRATIONS.get(seen..));
+    let Some(missing) = missing else {
+        return Err(StoreError::NewerSchema { found, known });
+    };
+    for step in missing {
+        client.batch_execute(step).await.map_err(failed)?;
+    }
+    let end = format!("UPDATE regionmesh.cluster SET schema = {known} WHERE schema <> {known}; COMMIT");
+    client.batch_execute(&end).await.map_err(failed)?;
+    Ok((found, known))
+}
+
+/// How many migrations a database has seen.
+async fn version(client: &Client) -> Result<i64, tokio_postgres::Error> {
+    const IS_THERE: &str = "SELECT to_regclass('regionmesh.cluster') IS NOT NULL";
+    if !client
+        .query_typed_one(IS_THERE, &[])
+        .await?
+        .try_get::<_, bool>(0)?
+    {
+        return Ok(0);
+    }
+    let schema = client.query_typed_one("SELECT schema FROM regionmesh.cluster", &[]);
+    schema.await?.try_get::<_, i32>(0).map(i64::from)
+}

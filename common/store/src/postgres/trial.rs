@@ -1,0 +1,246 @@
+//! PostgreSQL servers for tests and benchmarks: real ones, private to whoever starts them, gone when that process is, however it
+//! ends.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use super::link::Link;
+use super::{PostgresAddress, PostgresStore, fault};
+
+/// Where Debian keeps the programs of each version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+/// Waits until its standard input ends, which it does when the process that holds the other end does, and cleans up.
+const GUARD: &str =
+    "cat > /dev/null; \"$0\" -D \"$1/data\" -m immediate stop > /dev/null 2>&1; rm -rf \"$1\"";
+
+/// A server that listens in its own folder, and on a port of this machine.
+#[derive(Debug)]
+pub struct TrialServer {
+    folder: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    who: Option<(u32, u32)>,
+    /// Its end ends the server.
+    _guard: Child,
+}
+
+impl TrialServer {
+    /// Makes a server with these lines in its configuration and starts it. Its superuser `postgres` needs no password.
+    ///
+    /// # Errors
+    /// PostgreSQL is not installed, or does not start.
+    pub fn start(lines: &[&str]) -> io::Result<Self> {
+        let programs = programs()?;
+        let who = other_user()?;
+        let folder = fresh_folder()?;
+        if let Some((user, group)) = who {
+            chown(&folder, Some(user), Some(group))?;
+        }
+        let guard = as_user(Command::new("sh"), who)
+            .args([OsStr::new("-c"), OsStr::new(GUARD)])
+            .arg(programs.join("pg_ctl"))
+            .arg(&folder)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let server = Self {
+            folder,
+            programs,
+            port: free_port()?,
+            who,
+            _guard: guard,
+        };
+        server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
+        server.configure(lines)?;
+        server.control("start")?;
+        Ok(server)
+    }
+
+    fn configure(&self, lines: &[&str]) -> io::Result<()> {
+        let own = [
+            format!("port = {}", self.port),
+            "listen_addresses = '127.0.0.1'".to_owned(),
+            format!("unix_socket_directories = '{}'", self.folder.to_string_lossy()),
+        ];
+        let path = self.folder.join("data/postgresql.auto.conf");
+        let lines = own.iter().map(String::as_str).chain(lines.iter().copied());
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        fs::write(path, text)
+    }
+
+    /// Does with the server what `pg_ctl` calls so, and waits until it is done: start, stop, restart, reload, promote.
+    ///
+    /// # Errors
+    /// It does not work; says why.
+    pub fn control(&self, what: &str) -> io::Result<()> {
+        let log = self.folder.join("log");
+        let log = log.to_string_lossy();
+        let arguments = match what {
+            "start" => vec!["-w", "-s", "-l", &log, "start"],
+            "stop" | "restart" => vec!["-w", "-s", "-l", &log, "-m", "fast", what],
+            _ => vec!["-w", "-s", what],
+        };
+        self.run("pg_ctl", &arguments)
+    }
+
+    /// Ends the server as a power failure would.
+    ///
+    /// # Errors
+    /// It does not work; says why.
+    pub fn kill(&self) -> io::Result<()> {
+        self.run("pg_ctl", &["-s", "-m", "immediate", "stop"])
+    }
+
+    /// The address of a database of this server, for its superuser, over the loopback.
+    #[must_use]
+    pub fn address(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder that it lives in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a database that holds a store, and gives its address.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub fn create(&self, database: &str) -> io::Result<PostgresAddress> {
+        self.say("postgres", &format!("CREATE DATABASE {database}"))?;
+        let address = self.parsed(database)?;
+        PostgresStore::migrate(&address).map_err(io::Error::other)?;
+        Ok(address)
+    }
+
+    /// Makes a database that is as another one, on which nobody works.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub fn copy(&self, from: &str, database: &str) -> io::Result<PostgresAddress> {
+        self.say("postgres", &format!("CREATE DATABASE {database} TEMPLATE {from}"))?;
+        self.parsed(database)
+    }
+
+    fn parsed(&self, database: &str) -> io::Result<PostgresAddress> {
+        PostgresAddress::parse(&self.address(database)).map_err(io::Error::other)
+    }
+
+    /// Carries out statements as the superuser, and gives the last one's first column.
+    ///
+    /// # Errors
+    /// The server refuses; says why.
+    pub fn say(&self, database: &str, statements: &str) -> io::Result<Vec<String>> {
+        let address = self.parsed(database)?;
+        let said = Link::alone(&address, async |client| {
+            let said = client.simple_query(statements).await;
+            said.map_err(|error| fault::of_connecting(&error))
+        });
+        let messages = said?.map_err(io::Error::other)?;
+        let mut column = Vec::new();
+        for message in messages {
+            match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => {
+                    column.push(row.get(0).unwrap_or_default().to_owned());
+                }
+                tokio_postgres::SimpleQueryMessage::RowDescription(_) => column.clear(),
+                _ => {}
+            }
+        }
+        Ok(column)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<()> {
+        let mut command = as_user(Command::new(self.programs.join(program)), self.who);
+        let command = command
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .args(arguments)
+            .current_dir("/");
+        judge(program, &command.stdin(Stdio::null()).output()?)
+    }
+}
+
+fn judge(program: &str, ended: &Output) -> io::Result<()> {
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    Err(io::Error::other(format!("{program}: {} {said}", ended.status)))
+}
+
+/// PostgreSQL does not run as root: then as the user that its package brings along.
+fn other_user() -> io::Result<Option<(u32, u32)>> {
+    if fs::metadata("/proc/self")?.uid() != 0 {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd")?;
+    let user = users.lines().find_map(|line| {
+        let mut fields = line.strip_prefix("postgres:")?.split(':').skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    });
+    let missing = || io::Error::other("PostgreSQL does not run as root, and there is no user postgres");
+    user.map(Some).ok_or_else(missing)
+}
+
+fn as_user(mut command: Command, who: Option<(u32, u32)>) -> Command {
+    if let Some((user, group)) = who {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+fn programs() -> io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    folders.extend(std::env::split_paths(&path));
+    let found = folders
+        .into_iter()
+        .rev()
+        .find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists());
+    found.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "PostgreSQL is not installed: its programs initdb and pg_ctl are needed (Debian's package postgresql)",
+        )
+    })
+}
+
+/// A folder that every user may pass through to, in which sockets have short names.
+fn fresh_folder() -> io::Result<PathBuf> {
+    for _ in 0..100 {
+        let folder = PathBuf::from(format!("/tmp/regionmesh-pg-{:08x}", rand::random::<u32>()));
+        match fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Err(io::Error::other("no folder could be made in /tmp"))
+}
+
+fn free_port() -> io::Result<u16> {
+    // Below the ports of outgoing connections, so that a server that is started again finds its own free.
+    for _ in 0..1000 {
+        let port = rand::random_range(15_000..20_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("no port is free"))
+}

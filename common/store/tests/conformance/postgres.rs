@@ -1,0 +1,22 @@
+//! The suite of every store, on real PostgreSQL servers that the tests start.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod alike;
+mod cases;
+mod cluster;
+mod durable;
+mod guests;
+mod ownership;
+mod postgres_scene;
+mod races;
+mod saves;
+mod scene;
+
+mod postgres {
+    crate::cases::conformance!(crate::postgres_scene::postgres);
+}
+
+#[test]
+fn postgres_and_simulated_answer_every_sequence_alike() {
+    alike::answer_every_sequence_alike(postgres_scene::postgres, 24);
+}
