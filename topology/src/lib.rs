@@ -12,6 +12,7 @@ pub mod limits;
 mod model;
 mod raw;
 mod report;
+mod schema;
 mod suggest;
 mod validate;
 
@@ -19,8 +20,11 @@ pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyV
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
 pub use model::{
-    Address, AddressError, Host, PortUse, Proxy, Region, Server, Topology, WorldSpec, undialable,
+    Address, AddressError, Difference, Host, MovedRegion, PortUse, Proxy, Region, Server, Topology,
+    WorldSpec, undialable,
 };
-pub use raw::{ALL_KEYS, Key, TextMistake, text_mistake};
+pub use raw::{ALL_KEYS, Key, Takes, TextMistake, text_mistake};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};
+pub use schema::schema;
 pub use suggest::nearest;
+pub use validate::is_name;

@@ -2,7 +2,9 @@
 //! Only `validate` builds one, so a `Topology` in hand has no mistake in it.
 
 mod address;
+mod difference;
 mod lookup;
+mod render;
 mod table;
 mod write;
 
@@ -10,6 +12,7 @@ use protocol::geometry::{CellGrid, Rect};
 use protocol::ids::{NodeNumber, RegionNumber};
 
 pub use address::{Address, AddressError, Host, undialable};
+pub use difference::{Difference, MovedRegion};
 use table::Table;
 pub(crate) use table::common;
 pub use write::PortUse;

@@ -12,7 +12,8 @@ use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
 use crate::limits::FILE_BYTES_MAX;
 
-pub use keys::{ALL as ALL_KEYS, Key};
+pub use keys::{ALL as ALL_KEYS, Key, Takes};
+pub(crate) use keys::{FILE as FILE_KEYS, OPTIONAL as OPTIONAL_KEYS};
 use table::TableReader;
 pub use text::{TextMistake, text_mistake};
 

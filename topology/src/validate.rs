@@ -19,6 +19,8 @@ use crate::limits::FILE_BYTES_MAX;
 use crate::raw::{RawProxy, RawRegion, RawServer, RawTopology};
 use crate::{Code, Proxy, Region, Server, Topology, WorldSpec};
 
+pub use values::is_name;
+
 /// Checks everything; a topology comes out when nothing was noted.
 pub(crate) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) -> Option<Topology> {
     world::check(&raw.world, mistakes);

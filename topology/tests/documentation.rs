@@ -33,6 +33,17 @@ fn the_page_has_every_key_and_no_other() {
         let part = section(&format!("### `{table}`"));
         let part = part.split("\n## ").next().unwrap_or(part);
         assert_eq!(rows(part), written, "keys of {table}");
+        for key in *keys {
+            let meaning = format!("| {} |", key.what);
+            let line = part
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{}` |", key.name)));
+            assert!(
+                line.is_some_and(|line| line.ends_with(&meaning)),
+                "{table} {}: {meaning}",
+                key.name
+            );
+        }
     }
 }
 

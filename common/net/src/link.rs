@@ -27,5 +27,5 @@ pub use meters::{LinkMeters, LinkSight};
 pub use node_link::{AddressSource, LinkTarget, keep_linked};
 pub use node_listener::admit_links;
 pub use peer::{LinkId, PeerDirectory, recheck};
-pub use stats::{ClockTrouble, LinkStats};
+pub use stats::{ClockTrouble, LinkStats, PaperTrouble, PapersOf};
 pub use store_peers::{StorePeers, StoresMet};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use cluster::{Cluster, PROXY, SERVER, eventually, uuid};
-use net::link::{LinkConfig, recheck};
+use net::link::{LinkConfig, LinkContext, PapersOf, recheck};
 use net::link_core::{DownReason, WAITING_BYTES_MAX};
 use protocol::Code;
 use protocol::identity::{AuthorityKey, Role};
@@ -219,6 +219,49 @@ async fn nobody_gets_in_who_is_not_who_it_must_be() {
     }
 }
 
+/// Whosever papers are out of time, and whoever dials: both are told whose they are, and how far the clocks are apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn papers_out_of_time_are_named_on_both_sides() {
+    let cluster = Cluster::new();
+    let expired = |number, role| cluster.node_with(number, role, LinkConfig::default(), -1_000, 1);
+    let (server, late_proxy) = (cluster.node(SERVER, Role::GameServer), expired(102, Role::Proxy));
+    let (address, _at_server) = cluster.serve(&server).await;
+    let _at_proxy = cluster.dial(&late_proxy, address);
+    let whose = |context: &LinkContext, peer| context.stats.paper_trouble(uuid(peer)).map(|told| told.whose);
+    eventually("the server tells", || whose(&server, 102) == Some(PapersOf::Peer)).await;
+    eventually("the proxy tells", || {
+        whose(&late_proxy, SERVER) == Some(PapersOf::ThisNode)
+    })
+    .await;
+    let told = late_proxy.stats.why_unreached(uuid(SERVER)).unwrap();
+    assert!(
+        told.contains("refuses this node's certificate") && told.contains("its clock is 0."),
+        "{told}"
+    );
+
+    // The dialer finds out first, and says nothing: the other side looks at its own.
+    let other = Cluster::new();
+    let late_server = other.node_with(SERVER, Role::GameServer, LinkConfig::default(), -1_000, 1);
+    let proxy = other.node(PROXY, Role::Proxy);
+    let (address, _at_late) = other.serve(&late_server).await;
+    let _at_early = other.dial(&proxy, address);
+    eventually("the proxy tells", || {
+        whose(&proxy, SERVER) == Some(PapersOf::Peer)
+    })
+    .await;
+    eventually("the server tells", || late_server.stats.own_papers_ended()).await;
+
+    // A renewed certificate is shown at the next dial, without a new start.
+    let renewed = cluster.certificate(102, 3_600_000);
+    late_proxy.renew(&renewed).unwrap();
+    eventually("they are linked", || {
+        whose(&server, 102).is_none() && whose(&late_proxy, SERVER).is_none()
+    })
+    .await;
+    let foreign = cluster.certificate(103, 3_600_000);
+    assert!(late_proxy.renew(&foreign).is_err(), "another node's");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_on_another_store_is_noticed_on_both_sides_and_nobody_else_is_hurt() {
     let cluster = Cluster::new();
@@ -229,7 +272,7 @@ async fn a_node_on_another_store_is_noticed_on_both_sides_and_nobody_else_is_hur
     events.up().await;
     let stray = cluster.stray(PROXY + 1, Role::Proxy);
     let _straying = cluster.dial(&stray, address);
-    let met = |context: &net::link::LinkContext| context.store_peers.met(context.clock.now_ms());
+    let met = |context: &LinkContext| context.store_peers.met(context.clock.now_ms());
     eventually("the stray is told", || met(&stray).others == [uuid(SERVER)]).await;
     eventually("the server knows", || met(&server).others == [uuid(PROXY + 1)]).await;
     assert_eq!((met(&server).ours, met(&stray).ours), (1, 0));

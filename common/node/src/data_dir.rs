@@ -11,6 +11,7 @@
 //! Everything is checked against everything else before the node speaks to anybody; each refusal is one sentence.
 
 mod held;
+pub mod inspect;
 
 pub use held::{HeldDir, LOCK_FILE};
 
@@ -117,6 +118,40 @@ pub struct DataDir {
     pub voucher: Option<RoleVoucher>,
     /// The topology in force when this node last ran.
     pub view: TopologyView,
+}
+
+/// What of a data directory the authority renews: read while the node runs.
+#[derive(Debug)]
+pub struct OwnPapers {
+    /// Which cluster, and whose signatures count.
+    pub cluster: ClusterFile,
+    /// Proves who this node is; holds its secret key.
+    pub certificate: DiskCertificate,
+    /// What peers will make of the certificate.
+    pub verified: VerifiedCertificate,
+    /// A proxy's role, for players.
+    pub voucher: Option<RoleVoucher>,
+}
+
+impl OwnPapers {
+    /// Reads certificate and voucher of a node that runs in `role`, at this wall clock (Unix milliseconds).
+    ///
+    /// # Errors
+    /// As [`DataDir::open`].
+    pub fn read(path: &Path, role: Role, wall_ms: u64) -> Result<Self, DataDirError> {
+        let cluster = ClusterFile::read(path)?;
+        let (certificate, verified) = read_certificate(path, &cluster, wall_ms)?;
+        let voucher = match role {
+            Role::Proxy => Some(read_voucher(path, &cluster, verified.uuid(), wall_ms)?),
+            _ => None,
+        };
+        Ok(Self {
+            cluster,
+            certificate,
+            verified,
+            voucher,
+        })
+    }
 }
 
 impl DataDir {

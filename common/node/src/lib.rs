@@ -13,6 +13,7 @@ pub mod dial_plan;
 pub mod files;
 pub mod life;
 pub mod listen_file;
+pub mod paper_task;
 pub mod ports;
 pub mod settings;
 pub mod telemetry;

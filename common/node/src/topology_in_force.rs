@@ -49,6 +49,18 @@ impl TopologyInForce {
         self.changed.subscribe()
     }
 
+    /// Whether [`offer`](Self::offer) would take it.
+    ///
+    /// # Errors
+    /// As `offer`.
+    pub fn judge(&self, sealed: &[u8], wall_ms: u64) -> Result<(), BundleError> {
+        let clock = Clock::of_node(wall_ms);
+        self.view
+            .load()
+            .open_newer(sealed, &self.authorities, clock)
+            .map(drop)
+    }
+
     /// Takes a newer bundle from a peer. Afterwards call `LinkContext::recheck` and keep the bundle on disk
     /// ([`DataDir::keep_bundle`]).
     ///

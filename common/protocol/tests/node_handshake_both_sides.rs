@@ -238,10 +238,15 @@ fn nh_11_clocks_more_than_two_minutes_apart_do_not_meet() {
                 listener_wall_ms: wall_ms,
                 ..Scene::new()
             };
-            let (_, listener) = scene.run(honest);
+            let (dialer, listener) = scene.run(honest);
             assert_eq!(listener.is_established(), meets, "{wall_ms}");
             if !meets {
-                assert_eq!(listener.error(), HandshakeError::Frame(FrameError::Clock(off_ms)));
+                let apart = HandshakeError::Frame(FrameError::Clock(off_ms));
+                assert_eq!(
+                    (dialer.error(), listener.error()),
+                    (apart, apart),
+                    "both are told"
+                );
             }
         }
     }

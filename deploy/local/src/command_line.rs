@@ -1,11 +1,18 @@
 //! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
 
+mod papers;
+
 use clap::{Args, Parser, Subcommand};
 use loadtest::args::{PLAYERS_MAX, check_measured, parse_duration};
 use node::life::{Exit, Failure};
 use node::utf8_path::Utf8Path;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub(crate) use papers::{
+    AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
+    RevokeArguments, SignArguments,
+};
 
 /// Regionmesh: an open server mesh for seamless MMO worlds.
 ///
@@ -42,9 +49,15 @@ pub(crate) enum Command {
     /// Backs the store up while nodes work on it, looks at its health, and restores it
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Checks topology files, and explains what is wrong with them
+    /// Checks, explains, draws, compares and signs topology files
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// Makes the keys of a new cluster
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// Issues, renews, revokes and inspects the papers of nodes
+    #[command(subcommand)]
+    Node(NodeCommand),
 }
 
 impl Default for Command {
@@ -143,12 +156,40 @@ pub(crate) enum TopologyCommand {
     Check(CheckArguments),
     /// Says why a code such as RM0028 is refused, and what to do
     Explain(ExplainArguments),
+    /// Draws a topology as SVG: regions in their servers' colours, shares of the world, borders and standbys
+    Render(RenderArguments),
+    /// Says what changes when one topology follows another: regions that move, links, the share of the world
+    Diff(DiffArguments),
+    /// Prints the JSON Schema of topology files, for an editor's completion
+    Schema,
+    /// Signs a topology for machines, under a version above all before
+    Sign(SignArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// The file
     pub(crate) file: PathBuf,
+    /// Tells machines: an object with `problems`, each with code, severity, message, file, line, column and remedy
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArguments {
+    /// The topology file
+    pub(crate) file: PathBuf,
+    /// Where the picture goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// The topology file before
+    pub(crate) before: PathBuf,
+    /// The topology file afterwards
+    pub(crate) after: PathBuf,
 }
 
 #[derive(Debug, Args)]

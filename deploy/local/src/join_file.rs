@@ -1,10 +1,12 @@
-//! Writes `join.json`, with which players and the swarm find and trust the cluster; `client::JoinFile` reads it.
+//! Writes `join.json`, with which players and the swarm find and trust a cluster; `client::JoinFile` reads it.
 
 use crate::nodes::NodeAddresses;
 use client::{JoinFile, ObservedNode, ProxyAddress};
 use node::cluster_file::ClusterFile;
 use node::files::{self, Access, FileError, hex};
+use serde_json::json;
 use std::path::Path;
+use topology::Topology;
 
 /// Its name in the data directory.
 pub const JOIN_FILE: &str = "join.json";
@@ -38,6 +40,24 @@ pub(crate) fn write<'a>(
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
     files::write(path, text.as_bytes(), Access::Public)
+}
+
+/// For a cluster on hosts: proxies as the topology advertises them, and nobody to observe.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_advertised(path: &Path, cluster: &ClusterFile, topology: &Topology) -> Result<(), FileError> {
+    let proxies = topology.proxies().iter();
+    let file = json!({
+        "version": VERSION,
+        "cluster_id": hex(&cluster.cluster_id.0),
+        "authority_public_key": hex(&cluster.authorities.current.to_bytes()),
+        "proxies": proxies
+            .map(|proxy| json!({"name": proxy.name, "tcp": proxy.tcp.to_string()}))
+            .collect::<Vec<_>>(),
+        "observe": [],
+    });
+    files::write(path, format!("{file:#}\n").as_bytes(), Access::Public)
 }
 
 #[cfg(test)]

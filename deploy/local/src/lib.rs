@@ -18,7 +18,7 @@ pub use child::{Child, ChildSpec, Ended, quoted};
 pub use cluster::{Cluster, ClusterError};
 pub use data_root::{DataRootError, MARKER_FILE};
 pub use issue::IssueError;
-pub use join_file::JOIN_FILE;
+pub use join_file::{JOIN_FILE, write_advertised};
 pub use nodes::NodeAddresses;
 pub use options::{ClusterOptions, Start};
 pub use output::Output;

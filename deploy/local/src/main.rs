@@ -1,10 +1,13 @@
 //! The `regionmesh` binary: a local cluster of real processes, and each kind of process as a subcommand.
 
+mod answers;
+mod authority_command;
 mod command_line;
 mod next_steps;
 mod settings_command;
 mod store_command;
 mod topology_command;
+mod topology_file;
 mod up;
 
 use clap::Parser as _;
@@ -30,6 +33,8 @@ fn main() -> ExitCode {
         Command::Settings => settings_command::run(),
         Command::Store(command) => store_command::run(&command),
         Command::Topology(command) => topology_command::run(&command),
+        Command::Authority(command) => authority_command::authority(&command),
+        Command::Node(command) => authority_command::node(&command),
     };
     program::flush();
     exit

@@ -3,7 +3,7 @@
 use crate::issue::Issued;
 use crate::ports::PortError;
 use crate::{Child, ChildSpec, Ended, admin_client, ports};
-use node::authority_dir::IssuedNode;
+use node::authority_dir::{IssuedNode, role_name};
 use protocol::Shown;
 use protocol::identity::Role;
 use std::borrow::Cow;
@@ -111,13 +111,4 @@ pub(crate) fn of(
 /// A path below the data directory, which is UTF-8 or would not have been opened.
 fn text(path: &Path) -> Cow<'_, str> {
     path.to_string_lossy()
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::GameServer => "gameserver",
-        Role::Proxy => "proxy",
-        Role::Auth => "auth",
-        Role::Operator => "operator",
-    }
 }

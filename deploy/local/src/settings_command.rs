@@ -21,7 +21,7 @@ role, and refuses what is a setting of neither. All mistakes are told at once, w
 ";
 
 pub(crate) fn run() -> ExitCode {
-    crate::topology_command::printed(&page())
+    crate::answers::printed(&page())
 }
 
 fn page() -> String {
@@ -77,6 +77,34 @@ fn proxy_flags() -> Vec<Flag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use node::config::{Sources, load};
+
+    /// The examples of deploy/three-hosts, whatever else they say, are configurations that a node takes.
+    #[test]
+    fn the_examples_for_hosts_are_taken() {
+        let example = |name: &str| Sources {
+            file: Some(format!("{}/../three-hosts/{name}.toml", env!("CARGO_MANIFEST_DIR")).into()),
+            ..Sources::default()
+        };
+        let server = load::<GameServerSettings>(&example("gs-a")).unwrap();
+        let proxy = load::<ProxySettings>(&example("edge-1")).unwrap();
+        assert!(server.passed_over.is_empty() && proxy.passed_over.is_empty());
+        let (server, proxy) = (server.settings, proxy.settings);
+        assert_eq!(
+            (server.node.name.as_str(), proxy.node.name.as_str()),
+            ("gs-a", "edge-1")
+        );
+        assert_eq!(server.store.path, proxy.store.path, "one world");
+        let text = include_str!("../../three-hosts/topology.toml");
+        let topology = topology::parse("topology.toml", text).unwrap();
+        let entry = topology.server_by_name("gs-a").unwrap();
+        let ports = [entry.peer.port, entry.proxy.port].map(Some);
+        let listen = [server.listen.peer, server.listen.proxy].map(|at| at.map(|at| at.port()));
+        assert_eq!(listen, ports, "where it listens is where others dial");
+        let entry = topology.proxy_by_name("edge-1").unwrap();
+        let listen = [proxy.listen.tcp, proxy.listen.udp].map(|at| at.map(|at| at.port()));
+        assert_eq!(listen, [entry.tcp.port, entry.udp.port].map(Some));
+    }
 
     /// After a change of a setting `cargo run -- settings > docs/settings.md` writes the page anew.
     #[test]

@@ -28,7 +28,7 @@ pub(crate) fn run(command: &StoreCommand) -> ExitCode {
         }
     };
     match said {
-        Ok(text) => crate::topology_command::printed(&text),
+        Ok(text) => crate::answers::printed(&text),
         Err((exit, text)) => {
             program::note(format_args!("error: {text}"));
             exit.into()

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
         listen_for_signals(&shutdown).map_err(|error| anyhow!("cannot listen for signals: {error}"))?;
     let cluster = match Cluster::start(options(arguments, &shutdown)?) {
         Err(ClusterError::Topology(mistakes)) => {
-            let report = mistakes.render(crate::topology_command::colour(&std::io::stderr()));
+            let report = mistakes.render(crate::answers::colour(&std::io::stderr()));
             // The code says the same to whoever cannot read it.
             let _ = program::print_mistakes(report);
             return Ok(Exit::BadInput.into());
@@ -63,7 +63,7 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
     let mut options = ClusterOptions::new(program, arguments.data.clone());
     if let Some(file) = &arguments.topology {
         options.topology_name = Shown(file.display()).to_string();
-        options.topology = crate::topology_command::read(file)?;
+        options.topology = crate::topology_file::read(file)?;
     }
     options.start = if arguments.fresh {
         Start::Fresh

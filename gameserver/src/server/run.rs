@@ -16,10 +16,12 @@ use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
 use node::listen_file;
+use node::paper_task::PaperTask;
 use node::telemetry::LINK_METRICS;
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Lane, NodeNumber};
+use protocol::message::subscription::Topology;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -39,7 +41,7 @@ use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};
 use super::status::StatusTask;
 use super::topology_gossip::TopologyGossip;
-use super::world_mailbox::{Door, EndsThread, Mailbox, Order, Unsaved};
+use super::world_mailbox::{Door, EndsThread, Mailbox, News, Order, Unsaved};
 use super::world_thread::WorldThread;
 use crate::world::{Moment, Side, World};
 
@@ -107,6 +109,7 @@ impl Running {
             data: settings.node.data.clone(),
         });
         let reports = WorldReports::default();
+        let papers = paper_task(&built, news.downgrade(), settings, node);
         let waker = poller.waker();
         let clock = built.context.clock;
         let guests = guest_task(&built, &mailbox, settings);
@@ -143,12 +146,9 @@ impl Running {
         meeting.spawn("status", status.run(stop.clone()));
         meeting.spawn("census", census.run(stop.clone()));
         meeting.spawn("guests", guests.run(stop.clone()));
-        meeting.listen(built.proxy_listener, Door::Proxies, &[Role::Proxy]);
-        meeting.listen(
-            built.peer_listener,
-            Door::Peers(Side::Accepted),
-            &[Role::GameServer],
-        );
+        meeting.spawn("papers", papers.run(stop.clone()));
+        meeting.listen(built.proxy_listener, Door::Proxies);
+        meeting.listen(built.peer_listener, Door::Peers(Side::Accepted));
         meeting.dial(built.number);
         tasks.close();
         announce(&settings.node.data, &addresses, node.admin)?;
@@ -235,10 +235,35 @@ fn watch_world(built: &Built, reports: &WorldReports, node: &Node) {
         period_us: built.topology.world().tick_us(),
     };
     checks.watch(&node.readiness);
-    built.papers.clone().watch(&node.readiness);
+    built.papers.clone().watch(&node.readiness, &node.live);
     live_metrics::tell(&node.live, reports, &built.in_force, built.store.handle.queue());
     let stores = world_check(Arc::clone(&built.context));
     node.readiness.ask("stores", stores);
+}
+
+/// What is put into the data directory is taken up; a topology as if a peer had offered it.
+fn paper_task(
+    built: &Built,
+    news: mpsc::WeakSender<News>,
+    settings: &GameServerSettings,
+    node: &Node,
+) -> PaperTask {
+    PaperTask {
+        data: settings.node.data.clone(),
+        role: Role::GameServer,
+        papers: built.papers.clone(),
+        links: Arc::clone(&built.context),
+        in_force: Arc::clone(&built.in_force),
+        readiness: node.readiness.clone(),
+        renewed: Box::new(|_| Ok(())),
+        offered: Box::new(move |sealed| {
+            let bundle = sealed.into();
+            // The thread keeps it open, and none comes back from its end.
+            if let Some(news) = news.upgrade() {
+                let _ = news.try_send(News::Topology(Topology { bundle }));
+            }
+        }),
+    }
 }
 
 fn guest_task(built: &Built, mailbox: &Mailbox, settings: &GameServerSettings) -> GuestTask {
@@ -314,13 +339,13 @@ struct Meeting<'a> {
 }
 
 impl Meeting<'_> {
-    fn listen(&self, listener: TcpListener, door: Door, roles: &'static [Role]) {
+    fn listen(&self, listener: TcpListener, door: Door) {
+        let (name, roles): (_, &[Role]) = match door {
+            Door::Proxies => ("proxy listener", &[Role::Proxy]),
+            Door::Peers(_) => ("peer listener", &[Role::GameServer]),
+        };
         let context = Arc::clone(&self.gossip.context);
         let admitting = admit_links(context, listener, roles, self.hand_over(door), self.stop.clone());
-        let name = match door {
-            Door::Proxies => "proxy listener",
-            Door::Peers(_) => "peer listener",
-        };
         self.spawn(name, admitting);
     }
 

@@ -3,22 +3,25 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use net::link::{LinkConfig, LinkContext};
 use net::udp::BatchSocket;
 use node::addresses::Listener;
+use node::admin::Papers;
+use node::cluster_file::ClusterFile;
 use node::data_dir::{DataDir, HeldDir};
 use node::life::{Failure, Owners};
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::{ProxyIdentity, Versions};
 use protocol::frame::HandshakeKey;
-use protocol::identity::{AuthorityKeys, Clock, Role};
+use protocol::identity::{AuthorityKeys, Clock, DiskCertificate, Role, RoleVoucher};
 use protocol::ids::Lanes;
 use protocol::node_handshake::LocalNode;
 use store::sqlite::{Membership, SqliteStore};
 use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
 use tokio::net::TcpListener;
 
-use super::client_context::{Door, OwnNode};
+use super::client_context::{Door, Doors, OwnNode};
 use super::ready::store_watch;
 use super::settings::ProxySettings;
 
@@ -27,7 +30,8 @@ pub(super) struct Built {
     pub(super) own: OwnNode,
     pub(super) topology: Arc<TopologyInForce>,
     pub(super) links: Arc<LinkContext>,
-    pub(super) doors: Vec<Arc<Door>>,
+    pub(super) doors: Arc<Doors>,
+    pub(super) papers: Papers,
     pub(super) data: DataDir,
     /// No other process gets the data directory meanwhile.
     pub(super) held: HeldDir,
@@ -115,13 +119,14 @@ async fn build_of(
     let topology = Arc::new(TopologyInForce::of(&data));
     let local = local_node(&data, &store, identity, lanes).await?;
     let links = LinkContext::new(LinkConfig::default(), local, topology.clone());
-    let doors = doors(&data)?;
+    let doors = doors(&data.cluster, &data.certificate, data.voucher).map_err(Failure::bad_input)?;
     Ok(Built {
         own,
-        topology,
         links: Arc::new(links),
-        doors,
+        doors: Arc::new(ArcSwap::from_pointee(doors)),
+        papers: Papers::new(&data, &topology),
         data,
+        topology,
         held,
         store,
         store_threads,
@@ -165,15 +170,17 @@ async fn local_node(
 }
 
 /// While authority keys are rotated, clients know the old or the new one; we answer under those that vouch for us.
-fn doors(data: &DataDir) -> Result<Vec<Arc<Door>>, Failure> {
-    let voucher = data
-        .voucher
-        .ok_or_else(|| Failure::bad_input("this proxy has no role voucher"))?;
-    let (cluster_id, uuid) = (data.cluster.cluster_id, data.uuid());
+pub(super) fn doors(
+    cluster: &ClusterFile,
+    certificate: &DiskCertificate,
+    voucher: Option<RoleVoucher>,
+) -> Result<Vec<Arc<Door>>, &'static str> {
+    let voucher = voucher.ok_or("this proxy has no role voucher")?;
+    let (cluster_id, uuid) = (cluster.cluster_id, certificate.wire().claimed_uuid());
     let clock = Clock::of_node(net::clock::wall_ms());
-    let vouched = data.cluster.authorities.iter().filter(|authority| {
+    let vouched = cluster.authorities.iter().filter(|authority| {
         let alone = AuthorityKeys::new(*authority);
-        let certified = data.certificate.wire().verify(&alone, cluster_id, clock).is_ok();
+        let certified = certificate.wire().verify(&alone, cluster_id, clock).is_ok();
         certified
             && voucher
                 .verify(&alone, cluster_id, uuid, Role::Proxy, clock)
@@ -185,18 +192,18 @@ fn doors(data: &DataDir) -> Result<Vec<Arc<Door>>, Failure> {
             identity: ProxyIdentity {
                 cluster_id,
                 authority,
-                certificate: data.certificate.wire(),
+                certificate: certificate.wire(),
                 voucher,
-                key: data.certificate.node_key(),
+                key: certificate.node_key(),
                 versions: Versions::default(),
             },
         })
         .map(Arc::new)
         .collect();
     if doors.is_empty() {
-        let what =
-            "certificate and role voucher are signed by different authority keys; have both issued anew";
-        return Err(Failure::bad_input(what));
+        return Err(
+            "certificate and role voucher are signed by different authority keys; have both issued anew",
+        );
     }
     Ok(doors)
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use net::clock::Monotonic;
 use net::link::LinkContext;
 use node::topology_in_force::TopologyInForce;
@@ -29,6 +30,9 @@ pub(super) struct Door {
     pub(super) identity: ProxyIdentity,
 }
 
+/// All of them, changed when papers are renewed.
+pub(super) type Doors = ArcSwap<Vec<Arc<Door>>>;
+
 /// Who this proxy is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OwnNode {
@@ -51,7 +55,7 @@ impl ClientIds {
 pub(super) struct ClientContext {
     pub(super) clock: Monotonic,
     pub(super) own: OwnNode,
-    pub(super) doors: Vec<Arc<Door>>,
+    pub(super) doors: Arc<Doors>,
     pub(super) auth: Arc<AuthRole>,
     /// How many shards there are.
     pub(super) lanes: Lanes,

@@ -102,6 +102,7 @@ async fn shake_hands(
     from: SocketAddr,
 ) -> Result<LoggedIn, LoginError> {
     let (door, responder) = greet(context, &mut stream).await?;
+    let door = &*door;
     let raw = stream.next_raw().await?;
     let c3 = door
         .key
@@ -125,16 +126,16 @@ async fn shake_hands(
 }
 
 /// C1 and P2. While authority keys are rotated there are two doors: the client's frame says which it knocks at.
-async fn greet<'a>(
-    context: &'a ClientContext,
+async fn greet(
+    context: &ClientContext,
     stream: &mut RawStream,
-) -> Result<(&'a Door, ProxyResponder), LoginError> {
+) -> Result<(Arc<Door>, ProxyResponder), LoginError> {
     let raw = timeout(Duration::from_millis(CLIENT_HELLO_MS_MAX), stream.next_raw())
         .await
         .map_err(|_| LoginError::TooLate)??;
     let wall_ms = net::clock::wall_ms();
     let mut refused = FrameError::Hmac;
-    for door in &context.doors {
+    for door in context.doors.load_full().iter() {
         let c1 = match door.key.open(raw.clone(), FrameType::ClientHello, wall_ms) {
             Ok(c1) => c1,
             Err(error) => {
@@ -159,7 +160,7 @@ async fn greet<'a>(
         return match received.await? {
             Ok((responder, p2)) => {
                 send(stream, door, FrameType::ProxyAnswer, &p2).await?;
-                Ok((door, responder))
+                Ok((Arc::clone(door), responder))
             }
             Err(error) => {
                 if error == ClientHandshakeError::Version {

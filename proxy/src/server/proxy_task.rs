@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use net::accept_errors::AcceptErrors;
 use net::udp::{BatchSocket, Poller};
-use node::admin::{Papers, world_check};
+use node::admin::world_check;
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
+use node::paper_task::PaperTask;
 use protocol::Code;
+use protocol::identity::Role;
 use protocol::ids::Lane;
+use protocol::message::subscription::Topology;
 use serde_json::json;
 use store::{Store, StoreThreads};
 use tokio::sync::mpsc;
@@ -19,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::AuthRole;
-use super::build::{Built, build, build_with};
+use super::build::{Built, build, build_with, doors};
 use super::client_context::{ClientContext, ClientIds};
 use super::client_listener::{DoorLimits, accept_clients};
 use super::control_task::ControlTask;
@@ -219,6 +222,7 @@ impl Starting {
         };
         let (to_control, from_shards) = mpsc::unbounded_channel();
         let threads = self.start_shards(settings, &to_control)?;
+        self.watch_papers(to_control.downgrade());
         drop(to_control);
         let room = self.client_room(settings);
         let clients = self.client_context(settings, room);
@@ -303,7 +307,7 @@ impl Starting {
         Arc::new(ClientContext {
             clock,
             own: built.own,
-            doors: built.doors.clone(),
+            doors: Arc::clone(&built.doors),
             auth: Arc::new(AuthRole {
                 store: built.store.clone(),
                 topology: Arc::clone(&built.topology),
@@ -324,6 +328,37 @@ impl Starting {
             ids: ClientIds::default(),
             drain: CancellationToken::new(),
         })
+    }
+
+    /// What is put into the data directory is taken up; a topology as if a game server had offered it.
+    fn watch_papers(&self, control: mpsc::WeakUnboundedSender<News>) {
+        let (built, number) = (&self.built, self.built.own.number);
+        let shown = Arc::clone(&built.doors);
+        let task = PaperTask {
+            data: built.data.path().to_owned(),
+            role: Role::Proxy,
+            papers: built.papers.clone(),
+            links: Arc::clone(&built.links),
+            in_force: Arc::clone(&built.topology),
+            readiness: self.node.readiness.clone(),
+            renewed: Box::new(move |own| {
+                let doors = doors(&own.cluster, &own.certificate, own.voucher)?;
+                shown.store(Arc::new(doors));
+                Ok(())
+            }),
+            offered: Box::new(move |sealed| {
+                let bundle = sealed.into();
+                if let Some(control) = control.upgrade() {
+                    let _ = control.send(News::Topology(number, Topology { bundle }));
+                }
+            }),
+        };
+        let stop = &self.stop_links;
+        let running = self
+            .node
+            .owners
+            .task_until("papers", stop, task.run(stop.clone()));
+        self.links.spawn(running);
     }
 
     fn keep_names(&self) -> KnownNames {
@@ -402,7 +437,8 @@ impl Starting {
             topology: Arc::clone(&self.built.topology),
         };
         checks.watch(&self.node.readiness);
-        Papers::new(&self.built.data, &self.built.topology).watch(&self.node.readiness);
+        let papers = self.built.papers.clone();
+        papers.watch(&self.node.readiness, &self.node.live);
         live_metrics::tell(&self.node.live, &self.shards, &self.built.topology);
     }
 

@@ -34,6 +34,17 @@ impl Topology {
         self
     }
 
+    /// Whether a port is 0, which only a local cluster can fill in.
+    #[must_use]
+    pub fn has_free_ports(&self) -> bool {
+        let servers = self.servers.iter().flat_map(|one| [&one.peer, &one.proxy]);
+        let proxies = self
+            .proxies
+            .iter()
+            .flat_map(|one| [&one.tcp, &one.udp, &one.http]);
+        servers.chain(proxies).any(|address| address.port == 0)
+    }
+
     /// The topology as a file that parses to the same topology.
     #[must_use]
     pub fn to_toml(&self) -> String {

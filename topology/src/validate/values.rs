@@ -29,16 +29,19 @@ pub(super) fn in_range(
     );
 }
 
+/// Whether logs, metrics and file names can carry it: what a node, a region or a world may be called.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let letters = name
+        .chars()
+        .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+    let first = name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+    letters && first && name.len() <= NAME_CHARS_MAX
+}
+
 /// Notes a name that logs, metrics or file names could not carry.
 pub(super) fn check_name(name: Option<&At<String>>, mistakes: &mut Vec<Diagnostic>) {
-    let usable = |name: &str| {
-        let letters = name
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
-        let first = name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
-        letters && first && name.len() <= NAME_CHARS_MAX
-    };
-    if let Some(name) = name.filter(|name| !usable(&name.value)) {
+    if let Some(name) = name.filter(|name| !is_name(&name.value)) {
         mistakes.push(
             Diagnostic::new(Code::BadName, format!("{:?} cannot be a name", name.value))
                 .at(&name.span, "unusable")

@@ -1,8 +1,9 @@
 //! What all links of a process share: who we are, whom we trust, how busy everybody is, and what was refused.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protocol::identity::{CertificateError, DiskCertificate};
 use protocol::ids::NodeUuid;
 use protocol::limits;
 use protocol::node_handshake::{LocalNode, StoreIdentity};
@@ -48,7 +49,8 @@ pub struct LinkContext {
     pub store_peers: StorePeers,
     /// The process's monotonic clock.
     pub clock: Monotonic,
-    local: LocalNode,
+    /// Changed when the certificate is renewed.
+    local: Mutex<LocalNode>,
     ids: AtomicU64,
 }
 
@@ -63,7 +65,7 @@ impl LinkContext {
             stats: LinkStats::default(),
             store_peers: StorePeers::default(),
             clock: Monotonic::default(),
-            local,
+            local: Mutex::new(local),
             ids: AtomicU64::new(0),
         }
     }
@@ -76,19 +78,33 @@ impl LinkContext {
     /// Who we are.
     #[must_use]
     pub fn uuid(&self) -> NodeUuid {
-        self.local.uuid()
+        self.locked().uuid()
     }
 
     /// The store that we work on.
     #[must_use]
     pub fn store(&self) -> StoreIdentity {
-        self.local.store
+        self.locked().store
     }
 
     /// Our side of a handshake, with the topology we have now.
     pub(super) fn local(&self) -> LocalNode {
-        let mut local = self.local.clone();
+        let mut local = self.locked().clone();
         local.topology_version = self.directory.topology_version();
         local
+    }
+
+    /// Shows this certificate in handshakes from now on; links that are up stay.
+    ///
+    /// # Errors
+    /// When it is not this node's, or nobody here trusts who signed it.
+    pub fn renew(&self, certificate: &DiskCertificate) -> Result<(), CertificateError> {
+        let mut local = self.locked();
+        *local = local.renewed(certificate)?;
+        Ok(())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, LocalNode> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,7 @@ use protocol::node_handshake::{
 use super::context::LinkContext;
 
 use super::peer::RolePolicy;
-use super::stats::ClockTrouble;
+use super::stats::{ClockTrouble, PaperTrouble, PapersOf};
 use crate::clock;
 use crate::down_reason::code_label;
 use crate::entropy::OsEntropy;
@@ -41,6 +41,8 @@ pub(super) enum AdmissionError {
         peer: NodeUuid,
         /// What it was told.
         code: Code,
+        /// How far its clock is ahead of ours, milliseconds.
+        ahead_ms: i64,
     },
     /// It took too long.
     #[error("the handshake took too long")]
@@ -88,7 +90,7 @@ pub(super) async fn initiate(
     (responder, role, lane): (NodeUuid, Role, Lane),
 ) -> Result<Admitted, AdmissionError> {
     let (local, clock) = (context.local(), context.clock);
-    let mut stream = stream;
+    let (mut stream, mut ahead_ms) = (stream, None);
     let (mut initiator, hello) = start(&local, responder, lane, clock.now_ms())?;
     within_deadline(async {
         stream.write(&hello).await?;
@@ -106,6 +108,7 @@ pub(super) async fn initiate(
             })
             .await?;
             initiator = goes_on;
+            ahead_ms = initiator.peer_ahead_ms();
             match step? {
                 InitiatorStep::Send(bytes) => stream.write(&bytes).await?,
                 InitiatorStep::Established(node) => return Ok(node),
@@ -113,7 +116,10 @@ pub(super) async fn initiate(
         }
     })
     .await
-    .inspect_err(|error| note_other_store(context, error, responder))
+    .inspect_err(|error| {
+        note_other_store(context, error, responder);
+        note_papers(context, error, responder, ahead_ms);
+    })
     .map(|node| admitted(context, stream, node))
 }
 
@@ -154,23 +160,37 @@ pub(super) async fn respond(
             })
             .await?;
             responder = goes_on;
+            if step.is_err()
+                && let Some(answer) = responder.clock_answer(clock::wall_ms())
+            {
+                stream.write(&answer).await?;
+            }
             match step? {
                 ResponderStep::Send(bytes) => stream.write(&bytes).await?,
                 ResponderStep::Established { welcome, node } => {
                     stream.write(&welcome).await?;
                     return Ok(node);
                 }
-                ResponderStep::Refused { welcome, peer, code } => {
+                ResponderStep::Refused {
+                    welcome,
+                    peer,
+                    code,
+                    ahead_ms,
+                } => {
                     stream.write(&welcome).await?;
-                    return Err(AdmissionError::NotWanted { peer, code });
+                    return Err(AdmissionError::NotWanted { peer, code, ahead_ms });
                 }
             }
         }
     })
     .await
     .inspect_err(|error| {
-        if let AdmissionError::NotWanted { peer, .. } = error {
+        if matches!(error, AdmissionError::Stream(StreamError::Eof)) {
+            note_own_papers(context);
+        }
+        if let AdmissionError::NotWanted { peer, ahead_ms, .. } = error {
             note_other_store(context, error, *peer);
+            note_papers(context, error, *peer, Some(*ahead_ms));
         }
     })
     .map(|node| admitted(context, stream, node))
@@ -178,6 +198,7 @@ pub(super) async fn respond(
 
 fn admitted(context: &LinkContext, stream: RawStream, node: Box<EstablishedNode>) -> Admitted {
     context.store_peers.same(node.peer.uuid);
+    context.stats.forget_papers(node.peer.uuid);
     Admitted { stream, node }
 }
 
@@ -196,6 +217,40 @@ fn note_other_store(context: &LinkContext, error: &AdmissionError, peer: NodeUui
         tracing::warn!(
             %peer, %store,
             "no link: the peer works on another store than this node, a new one or a copy; name the same file with `store.path` on both, and start the one again that is wrong"
+        );
+    }
+}
+
+/// Papers out of time: each side names whose they are, and how far the clocks are apart, since one of them may be to blame.
+fn note_papers(context: &LinkContext, error: &AdmissionError, peer: NodeUuid, ahead_ms: Option<i64>) {
+    use HandshakeError::{Denied, Refused};
+    let whose = match error {
+        AdmissionError::Handshake(Refused(Code::CertExpired)) => PapersOf::ThisNode,
+        AdmissionError::Handshake(Denied(Code::CertExpired))
+        | AdmissionError::NotWanted {
+            code: Code::CertExpired,
+            ..
+        } => PapersOf::Peer,
+        _ => return,
+    };
+    let trouble = PaperTrouble {
+        whose,
+        ahead_ms: ahead_ms.unwrap_or(0),
+    };
+    if context.stats.note_papers(peer, trouble, context.clock.now_ms()) {
+        let peer = context.directory.name(peer);
+        tracing::warn!(%peer, "no link: {trouble}");
+    }
+}
+
+/// Whoever dials us and sees that our certificate is out of time leaves without a word.
+fn note_own_papers(context: &LinkContext) {
+    let outside = context.local().outside(clock::wall_ms());
+    if let Some(outside) = outside
+        && context.stats.note_own_papers(context.clock.now_ms())
+    {
+        tracing::warn!(
+            "no link: who dialed left without a word, and this node's certificate is {outside} by this host's clock; renew it, or set the clock"
         );
     }
 }

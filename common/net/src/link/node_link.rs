@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Code;
 use protocol::identity::Role;
 use protocol::ids::NodeUuid;
-use protocol::node_handshake::Lane;
+use protocol::node_handshake::{HandshakeError, Lane};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 
 /// Who refuses a handshake does so without a word; its own `/readyz` and counters say why.
 const SILENT_END: &str =
-    "it ended the handshake without a word: clocks too far apart, or it does not know this node";
+    "it ended the handshake without a word: it is not the node that is dialed, or of another cluster";
 
 /// Where a peer is dialed just now; `None` while nobody knows. Asked before each dial, and a name is looked up afresh.
 pub type AddressSource = Arc<dyn Fn() -> Option<HostPort> + Send + Sync>;
@@ -83,7 +84,11 @@ pub async fn keep_linked(
 }
 
 fn note_failure(context: &LinkContext, target: &LinkTarget, error: &AdmissionError) {
+    let papers = context.stats.paper_trouble(target.responder);
     let why = match error {
+        AdmissionError::Handshake(
+            HandshakeError::Refused(Code::CertExpired) | HandshakeError::Denied(Code::CertExpired),
+        ) if papers.is_some() => papers.map_or_else(String::new, |papers| papers.to_string()),
         AdmissionError::Stream(StreamError::Io(error)) => format!("cannot connect: {error}"),
         AdmissionError::Stream(StreamError::Eof) => SILENT_END.to_owned(),
         error => error.to_string(),

@@ -2,6 +2,7 @@
 //! be dialed just now, for whoever asks why a node is not linked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, counter};
@@ -24,6 +25,8 @@ struct Troubles {
     /// Of those we dial, and no others: as many as the topology lists.
     unreached: BTreeMap<NodeUuid, String>,
     clocks: Option<ClockTrouble>,
+    papers: BTreeMap<NodeUuid, PaperWord>,
+    own_papers_warned_ms: Option<u64>,
 }
 
 /// A handshake that failed because two wall clocks differ too much.
@@ -34,6 +37,52 @@ pub struct ClockTrouble {
     /// When, milliseconds of this process's monotonic clock.
     pub at_ms: u64,
 }
+
+/// Whose papers are out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PapersOf {
+    /// Ours, as the peer says.
+    ThisNode,
+    /// The peer's, as we see it.
+    Peer,
+}
+
+/// A handshake that failed since a certificate has expired, or is not valid yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaperTrouble {
+    /// Whose certificate.
+    pub whose: PapersOf,
+    /// How far the peer's clock is ahead of ours, milliseconds.
+    pub ahead_ms: i64,
+}
+
+impl fmt::Display for PaperTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let apart = self.ahead_ms.unsigned_abs() as f64 / 1e3;
+        let side = if self.ahead_ms < 0 { "behind" } else { "ahead of" };
+        let what = match self.whose {
+            PapersOf::ThisNode => {
+                "the peer refuses this node's certificate, which has expired or is not valid yet"
+            }
+            PapersOf::Peer => "the peer's certificate has expired or is not valid yet",
+        };
+        write!(
+            f,
+            "{what}; its clock is {apart:.1} s {side} this host's; renew the certificate, or set the clock"
+        )
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PaperWord {
+    trouble: PaperTrouble,
+    warned_ms: u64,
+}
+
+/// A peer whose papers are out of time is warned of once in so long, milliseconds.
+const WARN_EVERY_MS: u64 = 60_000;
+/// Of so many peers at most is told whose papers were out of time: more than a topology lists.
+const PAPER_WORDS_MAX: usize = 1_024;
 
 impl Default for LinkStats {
     fn default() -> Self {
@@ -83,6 +132,49 @@ impl LinkStats {
     #[must_use]
     pub fn clock_trouble(&self) -> Option<ClockTrouble> {
         self.lock().clocks
+    }
+
+    /// Whose papers were out of time when this peer and we last shook hands in vain.
+    #[must_use]
+    pub fn paper_trouble(&self, peer: NodeUuid) -> Option<PaperTrouble> {
+        self.lock().papers.get(&peer).map(|word| word.trouble)
+    }
+
+    /// Whether to warn of it now.
+    pub(super) fn note_papers(&self, peer: NodeUuid, trouble: PaperTrouble, now_ms: u64) -> bool {
+        let mut troubles = self.lock();
+        let papers = &mut troubles.papers;
+        let before = papers
+            .get(&peer)
+            .filter(|word| word.trouble.whose == trouble.whose);
+        let due = before.is_none_or(|word| now_ms.saturating_sub(word.warned_ms) >= WARN_EVERY_MS);
+        let warned_ms = before.filter(|_| !due).map_or(now_ms, |word| word.warned_ms);
+        if papers.len() < PAPER_WORDS_MAX || papers.contains_key(&peer) {
+            papers.insert(peer, PaperWord { trouble, warned_ms });
+        }
+        due
+    }
+
+    /// Whether somebody who dialed us left while our certificate was out of time.
+    #[must_use]
+    pub fn own_papers_ended(&self) -> bool {
+        self.lock().own_papers_warned_ms.is_some()
+    }
+
+    /// Whether to warn of it now.
+    pub(super) fn note_own_papers(&self, now_ms: u64) -> bool {
+        let mut troubles = self.lock();
+        let before = troubles.own_papers_warned_ms;
+        let due = before.is_none_or(|warned_ms| now_ms.saturating_sub(warned_ms) >= WARN_EVERY_MS);
+        if due {
+            troubles.own_papers_warned_ms = Some(now_ms);
+        }
+        due
+    }
+
+    /// A link with it came up.
+    pub(super) fn forget_papers(&self, peer: NodeUuid) {
+        self.lock().papers.remove(&peer);
     }
 
     pub(super) fn note_unreached(&self, peer: NodeUuid, why: String) {

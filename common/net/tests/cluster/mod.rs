@@ -24,7 +24,7 @@ use net::link::{
 };
 use net::link_core::DownReason;
 use protocol::entropy::CountingEntropy;
-use protocol::identity::{AuthorityKey, AuthorityKeys, NodePublic, Role, Validity};
+use protocol::identity::{AuthorityKey, AuthorityKeys, DiskCertificate, NodePublic, Role, Validity};
 use protocol::ids::{ClusterId, Incarnation, NodeNumber, NodeUuid, TopologyVersion};
 use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy};
 use protocol::message::node::Heartbeat;
@@ -105,17 +105,20 @@ impl Cluster {
     }
 
     fn local(&self, number: u8, role: Role, lifetime_ms: i64, incarnation: u64) -> LocalNode {
+        let certificate = self.certificate(number, lifetime_ms);
+        self.list(number, role, certificate.node_key().public());
+        let authorities = AuthorityKeys::new(self.authority.public());
+        LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(incarnation)).unwrap()
+    }
+
+    pub fn certificate(&self, number: u8, lifetime_ms: i64) -> DiskCertificate {
         let now = net::clock::wall_ms() as i64;
         let validity = Validity {
             from_ms: now - 3_600_000,
             until_ms: now + lifetime_ms,
         };
-        let certificate = self
-            .authority
-            .issue(CLUSTER, uuid(number), validity, &[number; 32]);
-        self.list(number, role, certificate.node_key().public());
-        let authorities = AuthorityKeys::new(self.authority.public());
-        LocalNode::new(&certificate, CLUSTER, authorities, Incarnation(incarnation)).unwrap()
+        self.authority
+            .issue(CLUSTER, uuid(number), validity, &[number; 32])
     }
 
     pub fn list(&self, number: u8, role: Role, public: NodePublic) {

@@ -171,6 +171,12 @@ impl WireCertificate {
         self.uuid
     }
 
+    /// From when until when, as it says: nobody has looked at its signature.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
     /// Checks signature, key and time. Whether the bearer holds the key, and what it may do, others check.
     ///
     /// # Errors

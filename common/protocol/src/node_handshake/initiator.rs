@@ -9,7 +9,7 @@ use super::local::LocalNode;
 use super::policy::PeerPolicy;
 use super::proof::{Proof, Signer};
 use super::schedule::{HandshakeSecret, Transcript};
-use super::standing::judge;
+use super::standing::{ahead_ms, judge};
 use super::version::{self, VERSION, VERSION_MIN};
 use super::welcome::Welcome;
 use crate::entropy::{self, Entropy};
@@ -36,6 +36,7 @@ pub struct Initiator {
     lane: Lane,
     hello_key: HandshakeKey,
     deadline_ms: u64,
+    peer_ahead_ms: Option<i64>,
     state: State,
 }
 
@@ -93,6 +94,7 @@ impl Initiator {
             lane,
             hello_key,
             deadline_ms: now_ms.saturating_add(limits::NODE_HANDSHAKE_MS_MAX),
+            peer_ahead_ms: None,
             state: State::AwaitsAnswer {
                 ephemeral,
                 transcript,
@@ -105,6 +107,12 @@ impl Initiator {
     #[must_use]
     pub fn deadline_ms(&self) -> u64 {
         self.deadline_ms
+    }
+
+    /// How far the responder's clock is ahead of ours, milliseconds, as its answer says; `None` before.
+    #[must_use]
+    pub fn peer_ahead_ms(&self) -> Option<i64> {
+        self.peer_ahead_ms
     }
 
     /// Takes the next frame of the responder.
@@ -141,6 +149,7 @@ impl Initiator {
         (wall_ms, now_ms): (u64, u64),
     ) -> Result<InitiatorStep, HandshakeError> {
         let frame = self.hello_key.open(raw, FrameType::NodeAnswer, wall_ms)?;
+        self.peer_ahead_ms = Some(ahead_ms(frame.timestamp_ms, wall_ms));
         let (head, head_bytes, sealed) = answer::split(&frame.payload)?;
         check_version(&head)?;
         transcript.absorb(head_bytes);

@@ -2,7 +2,8 @@
 
 use super::store::StoreIdentity;
 use crate::identity::{
-    AuthorityKeys, AuthorityPublic, CertificateError, Clock, DiskCertificate, NodeKey, WireCertificate,
+    AuthorityKeys, AuthorityPublic, CertificateError, Clock, DiskCertificate, NodeKey, OutsideValidity,
+    WireCertificate,
 };
 use crate::ids::{ClusterId, Incarnation, Lanes, NodeUuid, TopologyVersion};
 
@@ -53,6 +54,30 @@ impl LocalNode {
             store: StoreIdentity::default(),
             topology_version: TopologyVersion::default(),
         })
+    }
+
+    /// The same node with a certificate that was renewed.
+    ///
+    /// # Errors
+    /// `BadPublicKey` when it is not this node's, by uuid and key; `NotSigned` as [`new`](Self::new).
+    pub fn renewed(&self, certificate: &DiskCertificate) -> Result<Self, CertificateError> {
+        let (cluster_id, authorities) = (self.cluster_id, self.authorities);
+        let renewed = Self::new(certificate, cluster_id, authorities, self.incarnation)?;
+        if renewed.uuid() != self.uuid() || renewed.key.public() != self.key.public() {
+            return Err(CertificateError::BadPublicKey);
+        }
+        Ok(Self {
+            lanes: self.lanes,
+            store: self.store,
+            topology_version: self.topology_version,
+            ..renewed
+        })
+    }
+
+    /// Whether our certificate is out of time at this wall clock (Unix milliseconds): who dials us may go without a word.
+    #[must_use]
+    pub fn outside(&self, wall_ms: u64) -> Option<OutsideValidity> {
+        self.certificate.validity().check(Clock::of_node(wall_ms)).err()
     }
 
     /// Our uuid.

@@ -9,7 +9,7 @@ use super::local::LocalNode;
 use super::policy::PeerPolicy;
 use super::proof::{Proof, Signer};
 use super::schedule::{HandshakeSecret, Transcript};
-use super::standing::judge;
+use super::standing::{ahead_ms, judge};
 use super::version;
 use super::welcome::Welcome;
 use crate::Code;
@@ -42,6 +42,8 @@ pub enum ResponderStep {
         peer: NodeUuid,
         /// What it is told.
         code: Code,
+        /// How far its clock is ahead of ours, milliseconds.
+        ahead_ms: i64,
     },
 }
 
@@ -52,6 +54,8 @@ pub struct Responder {
     local: LocalNode,
     terms: LinkTerms,
     deadline_ms: u64,
+    /// The key of a hello that was refused for its clock alone.
+    late: Option<HandshakeKey>,
     state: State,
 }
 
@@ -78,6 +82,7 @@ impl Responder {
             local: local.clone(),
             terms,
             deadline_ms: now_ms.saturating_add(limits::NODE_HANDSHAKE_MS_MAX),
+            late: None,
             state: State::AwaitsHello,
         }
     }
@@ -86,6 +91,16 @@ impl Responder {
     #[must_use]
     pub fn deadline_ms(&self) -> u64 {
         self.deadline_ms
+    }
+
+    /// After a hello that was refused since clocks are too far apart: an empty M2, which the initiator refuses for the same
+    /// reason, and so hears of it. `None` after anything else: strangers are told nothing.
+    #[must_use]
+    pub fn clock_answer(&self, wall_ms: u64) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let key = self.late.as_ref()?;
+        key.seal(FrameType::NodeAnswer, &[], wall_ms, &mut out).ok()?;
+        Some(out)
     }
 
     /// Takes the next frame of the initiator.
@@ -153,7 +168,7 @@ impl Responder {
 
     /// The initiator dials under the authority of its own certificate, which may be either of those we trust.
     fn open_hello(
-        &self,
+        &mut self,
         raw: &RawFrame,
         wall_ms: u64,
     ) -> Result<(AuthorityPublic, HandshakeKey, HandshakeFrame), HandshakeError> {
@@ -162,6 +177,10 @@ impl Responder {
             let key = HandshakeKey::node(&authority.to_bytes(), self.local.uuid());
             match key.open(raw.clone(), FrameType::NodeHello, wall_ms) {
                 Ok(frame) => return Ok((authority, key, frame)),
+                Err(error @ FrameError::Clock(_)) => {
+                    self.late = Some(key);
+                    return Err(error.into());
+                }
                 Err(error) => refused = error,
             }
         }
@@ -213,7 +232,13 @@ impl Responder {
             Ok(peer) => peer,
             Err(code) => {
                 let peer = certificate.uuid();
-                return Ok(ResponderStep::Refused { welcome, peer, code });
+                let ahead_ms = ahead_ms(frame.timestamp_ms, wall_ms);
+                return Ok(ResponderStep::Refused {
+                    welcome,
+                    peer,
+                    code,
+                    ahead_ms,
+                });
             }
         };
         let mut opener = FrameOpener::new(secret(Direction::InitiatorToResponder));

@@ -7,6 +7,12 @@ use crate::Code;
 use crate::identity::{Clock, VerifiedCertificate};
 use crate::ids::Lanes;
 
+/// How far a peer's clock is ahead of ours, milliseconds, when its frame has just come.
+pub(super) fn ahead_ms(theirs_ms: u64, ours_ms: u64) -> i64 {
+    let ahead = i128::from(theirs_ms).saturating_sub(i128::from(ours_ms));
+    i64::try_from(ahead).unwrap_or(i64::MAX)
+}
+
 /// Revoked, then expired, then unknown, then of the wrong role: the gravest reason is the one told.
 pub(super) fn judge(
     proof: &Proof,

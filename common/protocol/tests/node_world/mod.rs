@@ -175,7 +175,16 @@ impl Scene {
         let m2 = match self.respond(&mut responder, &between(1, m1)) {
             Ok(ResponderStep::Send(m2)) => m2,
             Ok(other) => panic!("{other:?}"),
-            Err(error) => return (End::Waiting, End::Failed(error)),
+            Err(error) => {
+                let answer = responder.clock_answer(self.listener_wall_ms);
+                let told = answer.map(|answer| self.initiate(&mut initiator, &between(2, answer)));
+                let dialer = match told {
+                    Some(Err(error)) => End::Failed(error),
+                    Some(Ok(other)) => panic!("{other:?}"),
+                    None => End::Waiting,
+                };
+                return (dialer, End::Failed(error));
+            }
         };
         let m3 = match self.initiate(&mut initiator, &between(2, m2)) {
             Ok(InitiatorStep::Send(m3)) => m3,

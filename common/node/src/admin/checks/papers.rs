@@ -3,24 +3,40 @@
 
 use crate::admin::{Check, Readiness};
 use crate::clock::wall_ms;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, OwnPapers};
+use crate::telemetry::{Kind, LiveMetrics, Metric};
 use crate::topology_in_force::TopologyInForce;
-use std::sync::Arc;
+use protocol::identity::{RoleVoucher, VerifiedCertificate};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A paper with less than this left is worth a note, milliseconds: a day.
 const SOON_MS: i64 = 24 * 3_600_000;
 
-/// What a node needs signed: until when each is good, Unix milliseconds.
+static LEFT: Metric = Metric {
+    name: "regionmesh_paper_left_seconds",
+    kind: Kind::Gauge,
+    help: "Until a paper of this node expires, by paper; negative when it has. Alarm on less than a day.",
+};
+
+/// What a node needs signed, and until when each is good. Clones are one: what is renewed is told by all.
 #[derive(Clone, Debug)]
 pub struct Papers {
+    ends: Arc<Mutex<Ends>>,
+    topology: Arc<TopologyInForce>,
+}
+
+/// Unix milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
     certificate_ms: i64,
     voucher_ms: Option<i64>,
-    topology: Arc<TopologyInForce>,
 }
 
 /// What one is for, what happens without it, and what to do.
 struct Paper {
     name: &'static str,
+    /// As metrics call it.
+    label: &'static str,
     until_ms: i64,
     /// Whether the node is of no use without it.
     is_needed: bool,
@@ -31,45 +47,87 @@ impl Papers {
     /// Of a data directory; of the topology, the one in force counts.
     #[must_use]
     pub fn new(data: &DataDir, topology: &Arc<TopologyInForce>) -> Self {
+        let ends = ends(&data.verified, data.voucher.as_ref());
         Self {
-            certificate_ms: data.verified.validity().until_ms,
-            voucher_ms: data.voucher.map(|voucher| voucher.validity().until_ms),
+            ends: Arc::new(Mutex::new(ends)),
             topology: Arc::clone(topology),
         }
     }
 
-    /// Has `/readyz` ask.
-    pub fn watch(self, readiness: &Readiness) {
-        readiness.ask("papers", move || self.check(wall_ms()));
+    /// The node has new ones.
+    pub fn renewed(&self, own: &OwnPapers) {
+        *self.locked() = ends(&own.verified, own.voucher.as_ref());
+    }
+
+    /// Has `/readyz` and each scrape ask.
+    pub fn watch(self, readiness: &Readiness, live: &LiveMetrics) {
+        let asked = self.clone();
+        readiness.ask("papers", move || asked.check(wall_ms()));
+        live.ask(move |sheet| {
+            let now_ms = unix_ms(wall_ms());
+            for paper in self.all() {
+                let left_ms = paper.until_ms.saturating_sub(now_ms);
+                sheet.put(&LEFT, &[("paper", paper.label)], left_ms as f64 / 1e3);
+            }
+        });
+    }
+
+    /// How long each is good yet, in words.
+    #[must_use]
+    pub fn left(&self) -> String {
+        self.check(wall_ms()).figure
     }
 
     fn check(&self, wall_ms: u64) -> Check {
+        judged(self.all(), unix_ms(wall_ms))
+    }
+
+    fn all(&self) -> impl Iterator<Item = Paper> {
+        let Ends {
+            certificate_ms,
+            voucher_ms,
+        } = *self.locked();
         let papers = [
             Some(Paper {
                 name: "certificate",
-                until_ms: self.certificate_ms,
+                label: "certificate",
+                until_ms: certificate_ms,
                 is_needed: true,
-                remedy: "no node links with this one; have a new certificate issued and start again",
+                remedy: "no node links with this one; renew it with `regionmesh node renew`, and copy it into the data directory",
             }),
-            self.voucher_ms.map(|until_ms| Paper {
+            voucher_ms.map(|until_ms| Paper {
                 name: "role voucher",
+                label: "role_voucher",
                 until_ms,
                 is_needed: true,
-                remedy: "no client believes this proxy; have a new voucher issued and start again",
+                remedy: "no client believes this proxy; renew it with `regionmesh node renew`, and copy it into the data directory",
             }),
             Some(Paper {
                 name: "topology bundle",
+                label: "topology_bundle",
                 until_ms: self.topology.view().not_after_ms(),
                 // It is in force until a newer one comes; no start goes by it.
                 is_needed: false,
-                remedy: "the next start refuses it; have a new one issued",
+                remedy: "the next start refuses it; sign it anew with `regionmesh topology sign`, and copy it into the data directory of one node",
             }),
         ];
-        judged(
-            papers.into_iter().flatten(),
-            i64::try_from(wall_ms).unwrap_or(i64::MAX),
-        )
+        papers.into_iter().flatten()
     }
+
+    fn locked(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ends(certificate: &VerifiedCertificate, voucher: Option<&RoleVoucher>) -> Ends {
+    Ends {
+        certificate_ms: certificate.validity().until_ms,
+        voucher_ms: voucher.map(|voucher| voucher.validity().until_ms),
+    }
+}
+
+fn unix_ms(wall_ms: u64) -> i64 {
+    i64::try_from(wall_ms).unwrap_or(i64::MAX)
 }
 
 fn judged(papers: impl Iterator<Item = Paper>, now_ms: i64) -> Check {
@@ -114,6 +172,7 @@ mod tests {
     fn check(certificate: i64, voucher: i64, topology: i64) -> Check {
         let paper = |name, until_ms, is_needed| Paper {
             name,
+            label: name,
             until_ms,
             is_needed,
             remedy: "have it issued anew",
