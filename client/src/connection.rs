@@ -87,6 +87,30 @@ impl ConnectionError {
         matches!(self, Self::Handshake(error) if is_of_validity(*error))
     }
 
+    /// Whether neither another proxy nor another time would do: somebody has to change something first.
+    #[must_use]
+    pub fn is_in_vain(&self) -> bool {
+        self.is_about_papers() || !self.is_passing()
+    }
+
+    /// Whether another proxy, or another time, could help. Papers that have expired are one proxy's; whether all have expired, who
+    /// tries all of them finds out.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self.code() {
+            None => true,
+            Some(code) => matches!(
+                code,
+                Code::Busy
+                    | Code::Full
+                    | Code::Draining
+                    | Code::RateLimited
+                    | Code::WorldRecovering
+                    | Code::SlowConsumer
+                    | Code::TimedOut
+            ),
+        }
+    }
+
     /// Where else the proxy said to go.
     #[must_use]
     pub fn proxies(&self) -> &[SocketAddr] {

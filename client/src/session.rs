@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::entropy::OsEntropy;
-use protocol::Code;
 use protocol::client_handshake::{ClientTrust, Credentials};
 use protocol::frame::Frame;
 use protocol::identity::ClientKey;
@@ -53,6 +52,8 @@ pub(crate) struct Session {
     datagrams: Datagrams,
     proxies: Proxies,
     key: ClientKey,
+    /// As it logged in: nobody may have made a player of it yet.
+    name: String,
     pub(crate) clock: Monotonic,
     pub(crate) core: Core,
     ticket: RawTicket,
@@ -89,6 +90,7 @@ impl Session {
                         datagrams: options.datagrams,
                         proxies: Proxies::new(&options.proxies),
                         key,
+                        name: name_of(options.credentials),
                         clock,
                         core: Core::new(reading),
                         ticket: established.welcome.ticket,
@@ -100,7 +102,7 @@ impl Session {
                     return Ok((session, established));
                 }
                 // What is for good is the same everywhere.
-                Err(error) if !worth_another(&error) => return Err(error),
+                Err(error) if !error.is_passing() => return Err(error),
                 Err(error) => failed = Some(more_telling(failed, error)),
             }
         }
@@ -111,7 +113,7 @@ impl Session {
     pub(crate) fn leave(&mut self, error: ConnectionError) -> Result<Comeback, ConnectionError> {
         self.core.detached();
         self.proxies.learn(error.proxies().iter().copied());
-        if !worth_another(&error) {
+        if !error.is_passing() {
             return Err(error);
         }
         Ok(Comeback {
@@ -119,6 +121,7 @@ impl Session {
             trust: self.trust,
             datagrams: self.datagrams,
             key: self.key.clone(),
+            name: self.name.clone(),
             clock: self.clock,
             ticket: self.ticket,
             attach_no: self.attach_no,
@@ -173,6 +176,14 @@ impl Session {
     }
 }
 
+fn name_of(credentials: Credentials) -> String {
+    match credentials {
+        Credentials::Guest { name }
+        | Credentials::Password { name, .. }
+        | Credentials::Ticket { name, .. } => name,
+    }
+}
+
 /// Of two proxies that did not let the player in, the word of the one that said why; expired papers count least, since
 /// only when no proxy has good ones is waiting in vain.
 fn more_telling(before: Option<ConnectionError>, now: ConnectionError) -> ConnectionError {
@@ -195,6 +206,7 @@ pub(crate) struct Comeback {
     trust: ClientTrust,
     datagrams: Datagrams,
     key: ClientKey,
+    name: String,
     clock: Monotonic,
     ticket: RawTicket,
     attach_no: AttachNo,
@@ -217,8 +229,7 @@ impl Comeback {
                 Err(error) => error,
             };
             // No proxy gets new papers while somebody waits.
-            let is_vain = !worth_another(&error) || error.is_about_papers();
-            if is_vain || self.clock.now_ms() >= give_up_ms {
+            if error.is_in_vain() || self.clock.now_ms() >= give_up_ms {
                 return Err(error);
             }
             let jitter_ms = rand::rng().random_range(0..=pause_ms / 2);
@@ -236,14 +247,17 @@ impl Comeback {
                 proxy,
                 trust: self.trust,
                 key: &self.key,
-                credentials: Credentials::Ticket(Box::new(self.ticket.encode())),
+                credentials: Credentials::Ticket {
+                    ticket: Box::new(self.ticket.encode()),
+                    name: self.name.clone(),
+                },
                 attach_no: self.attach_no,
                 clock: self.clock,
                 datagrams: self.datagrams,
             };
             match Established::dial(dial).await {
                 Ok(established) => return Ok(Returned { established, proxy }),
-                Err(error) if worth_another(&error) => failed = Some(more_telling(failed, error)),
+                Err(error) if error.is_passing() => failed = Some(more_telling(failed, error)),
                 Err(error) => return Err(error),
             }
         }
@@ -251,26 +265,10 @@ impl Comeback {
     }
 }
 
-/// Whether another proxy, or another time, could help.
-fn worth_another(error: &ConnectionError) -> bool {
-    match error.code() {
-        None => true,
-        Some(code) => matches!(
-            code,
-            Code::Busy
-                | Code::Full
-                | Code::Draining
-                | Code::RateLimited
-                | Code::WorldRecovering
-                | Code::SlowConsumer
-                | Code::TimedOut
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::Code;
     use protocol::client_handshake::ClientHandshakeError;
     use protocol::identity::{OutsideValidity, VoucherError};
 
@@ -284,7 +282,7 @@ mod tests {
             Code::SlowConsumer,
             Code::Busy,
         ] {
-            assert!(worth_another(&closed(code)), "{code:?}");
+            assert!(closed(code).is_passing(), "{code:?}");
         }
         for code in [
             Code::Superseded,
@@ -293,9 +291,9 @@ mod tests {
             Code::Protocol,
             Code::Ok,
         ] {
-            assert!(!worth_another(&closed(code)), "{code:?}");
+            assert!(!closed(code).is_passing(), "{code:?}");
         }
-        assert!(worth_another(&ConnectionError::Silent));
+        assert!(ConnectionError::Silent.is_passing());
     }
 
     #[test]
@@ -304,7 +302,7 @@ mod tests {
             let voucher = VoucherError::OutsideValidity(OutsideValidity::Expired);
             ConnectionError::from(ClientHandshakeError::Voucher(voucher))
         };
-        assert!(expired().is_about_papers() && worth_another(&expired()));
+        assert!(expired().is_about_papers() && expired().is_passing());
         assert_eq!(
             expired().to_string(),
             "the handshake failed: the proxy's role voucher: the voucher is expired; \

@@ -9,6 +9,8 @@ use crate::threshold::Threshold;
 
 /// Bots that one swarm drives at most.
 pub const PLAYERS_MAX: i64 = 20_000;
+/// Threads, unless somebody says otherwise.
+const THREADS: u32 = 2;
 
 /// A swarm of bots that plays, measures, and counts whether anything was lost or doubled.
 ///
@@ -51,8 +53,8 @@ pub struct Args {
     /// How long the bots may walk home before measuring begins all the same.
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     pub warm_up: Duration,
-    /// Threads that drive bots.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// Threads that drive bots, as many as the machine has cores at most.
+    #[arg(long, default_value_t = THREADS, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
     /// UDP sockets that the bots share; at least one for each thread that drives any [default: one for each bot].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PLAYERS_MAX))]
@@ -108,10 +110,31 @@ impl Args {
         1_000_000 / u64::from(self.input_hz.max(1))
     }
 
-    /// Threads that have something to drive, and a socket to drive it with.
+    /// Threads that have something to drive, a socket to drive it with, and a core to run on.
     pub(crate) fn threads(&self) -> u32 {
+        self.threads_on(cores())
+    }
+
+    fn threads_on(&self, cores: u32) -> u32 {
         let useful = self.sockets.unwrap_or(u32::MAX).min(self.players);
-        self.threads.min(useful).max(1)
+        self.threads.min(useful).min(cores).max(1)
+    }
+
+    /// What is said when there are to be more threads than can run at once.
+    pub(crate) fn too_many_threads(&self) -> Option<String> {
+        self.beyond(cores())
+    }
+
+    fn beyond(&self, cores: u32) -> Option<String> {
+        let told = || {
+            format!(
+                "--threads {}: this machine has {cores} cores, and threads beyond that only take time from each other; {} drive the bots",
+                self.threads,
+                self.threads_on(cores)
+            )
+        };
+        // Nobody has asked for the usual number.
+        (self.threads > cores.max(THREADS)).then(told)
     }
 
     /// Whether standard output is for the result alone.
@@ -126,6 +149,12 @@ impl Args {
             Transport::Tcp => 0,
         }
     }
+}
+
+/// Of this machine, or as many of them as this process may use.
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism();
+    cores.map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 /// Reads a time such as `1500ms`, `30s`, `0.5m` or `1h`; a number alone is seconds.
@@ -197,18 +226,32 @@ mod tests {
         assert_eq!(args.transport, Transport::Tcp);
         assert_eq!(args.thresholds.len(), 1);
         assert_eq!(args.input_period_us(), 50_000);
-        assert_eq!((args.threads(), args.sockets()), (2, 0));
+        assert_eq!((args.threads_on(8), args.sockets()), (2, 0));
     }
 
     #[test]
     fn a_thread_has_a_socket_and_somebody_to_drive() {
         let threads_and_sockets = |line| {
             let args = parse(line).unwrap();
-            (args.threads(), args.sockets())
+            (args.threads_on(8), args.sockets())
         };
         assert_eq!(threads_and_sockets("--join j --threads 4"), (4, 100));
         assert_eq!(threads_and_sockets("--join j --threads 4 --sockets 3"), (3, 3));
         assert_eq!(threads_and_sockets("--join j --players 1"), (1, 1));
+    }
+
+    #[test]
+    fn threads_beyond_the_cores_are_left_out_and_told() {
+        let args = parse("--join j --threads 64").unwrap();
+        assert_eq!((args.threads_on(2), args.threads_on(96)), (2, 64));
+        assert!(args.threads() <= cores());
+        let told = args.beyond(2).unwrap();
+        assert!(
+            told.contains("has 2 cores") && told.ends_with("2 drive the bots"),
+            "{told}"
+        );
+        assert_eq!(args.beyond(64), None);
+        assert_eq!(parse("--join j").unwrap().beyond(1), None);
     }
 
     #[test]

@@ -9,6 +9,15 @@ const FIRST_LOGIN: Duration = Duration::from_secs(20);
 /// How long none may come while some are in and some are not.
 const NEXT_LOGIN: Duration = Duration::from_secs(30);
 
+/// Why a login failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Another time, or another proxy, may do.
+    MayPass(String),
+    /// No proxy lets anybody in until somebody has changed something.
+    IsInVain(String),
+}
+
 /// How far the bots of a swarm have come.
 #[derive(Clone, Debug)]
 pub(crate) struct Ramp {
@@ -34,10 +43,13 @@ impl Ramp {
     pub(crate) fn look(
         &mut self,
         up: u32,
-        failure: Option<String>,
+        failure: Option<Failure>,
         elapsed: Duration,
     ) -> Result<bool, RunError> {
-        self.last_failure = failure.or_else(|| self.last_failure.take());
+        let is_in_vain = matches!(failure, Some(Failure::IsInVain(_)));
+        if let Some(Failure::MayPass(why) | Failure::IsInVain(why)) = failure {
+            self.last_failure = Some(why);
+        }
         if up > self.most_up {
             self.most_up = up;
             self.grew = elapsed;
@@ -45,7 +57,7 @@ impl Ramp {
         let waited = elapsed.saturating_sub(self.grew);
         if up >= self.players {
             Ok(true)
-        } else if self.most_up == 0 && waited > FIRST_LOGIN {
+        } else if self.most_up == 0 && (is_in_vain || waited > FIRST_LOGIN) {
             Err(self.unreachable())
         } else if self.most_up > 0 && waited > NEXT_LOGIN {
             Err(RunError::LeftOut {
@@ -74,15 +86,15 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
+    fn may_pass(why: &str) -> Option<Failure> {
+        Some(Failure::MayPass(why.to_owned()))
+    }
+
     #[test]
     fn waiting_ends_when_nobody_more_comes() {
         let mut ramp = Ramp::new(8);
         assert!(!ramp.look(0, None, 19 * S).unwrap());
-        assert!(
-            !ramp
-                .look(6, Some("the name is taken".to_owned()), 20 * S)
-                .unwrap()
-        );
+        assert!(!ramp.look(6, may_pass("the name is taken"), 20 * S).unwrap());
         assert!(!ramp.look(7, None, 49 * S).unwrap());
         // One that leaves and comes again is none that came.
         assert!(!ramp.look(6, None, 60 * S).unwrap());
@@ -105,9 +117,21 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_in_vain_unless_others_are_in() {
+        let expired = || Some(Failure::IsInVain("the voucher is expired".to_owned()));
+        let error = Ramp::new(8).look(0, expired(), S).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!(error.to_string(), "no bot could log in: the voucher is expired");
+        let mut ramp = Ramp::new(8);
+        assert!(!ramp.look(7, None, S).unwrap());
+        assert!(!ramp.look(7, expired(), 2 * S).unwrap());
+        assert!(ramp.look(8, None, 3 * S).unwrap());
+    }
+
+    #[test]
     fn a_cluster_that_lets_nobody_in_is_not_reached() {
         let mut ramp = Ramp::new(8);
-        assert!(!ramp.look(0, Some("refused".to_owned()), 20 * S).unwrap());
+        assert!(!ramp.look(0, may_pass("refused"), 20 * S).unwrap());
         let error = ramp.look(0, None, 21 * S).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         assert_eq!(error.to_string(), "no bot could log in: refused");

@@ -129,6 +129,9 @@ pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Rep
     if let Err(why) = &run.before {
         tell_blind(args, why);
     }
+    if let Some(told) = args.too_many_threads() {
+        say(args, told);
+    }
     let measured = run.play().await;
     let (records, counted) = match &measured {
         Ok(_) => run.count().await,
@@ -223,7 +226,7 @@ impl Run<'_> {
             }
             self.check_sight(&look).await;
             self.live("coming", &look);
-            match ramp.look(look.up, look.last_failure, began.elapsed()) {
+            match ramp.look(look.up, look.failure(), began.elapsed()) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 // A refusal is short; the nodes themselves know more.

@@ -352,7 +352,7 @@ impl Thread {
         self.look.regions = self.places.as_ref().map(Places::regions).unwrap_or_default();
         let look = self.look.clone();
         self.look.tally.clear();
-        self.look.last_failure = None;
+        (self.look.last_failure, self.look.in_vain) = (None, None);
         look
     }
 
@@ -395,6 +395,9 @@ impl Thread {
                 self.logging_in -= 1;
                 self.look.logins_failed += 1;
                 self.look.last_failure = Some(error.to_string());
+                if error.is_in_vain() {
+                    self.look.in_vain = Some(error.to_string());
+                }
                 self.again(place, now_us);
             }
             Arrival::Recovered(place, mut seat) => {

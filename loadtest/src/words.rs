@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::bot::{Activity, Record};
 use crate::pulse::{self, Presence};
+use crate::ramp::Failure;
 use crate::tally::Tally;
 
 /// What the run tells a thread.
@@ -31,6 +32,8 @@ pub(crate) struct Look {
     pub(crate) home: u32,
     pub(crate) logins_failed: u64,
     pub(crate) last_failure: Option<String>,
+    /// Why a login failed that no later one will fare better with.
+    pub(crate) in_vain: Option<String>,
     /// Where the bots stand, and whether anything comes from there.
     pub(crate) presence: BTreeMap<u32, Presence>,
     /// Bots that have heard nothing new of themselves for a second.
@@ -41,12 +44,19 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    /// What the last login that failed says of the next ones.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let passing = || self.last_failure.clone().map(Failure::MayPass);
+        self.in_vain.clone().map(Failure::IsInVain).or_else(passing)
+    }
+
     /// Adds another thread's.
     pub(crate) fn add(&mut self, other: Self) {
         self.up += other.up;
         self.home += other.home;
         self.logins_failed += other.logins_failed;
         self.last_failure = other.last_failure.or(self.last_failure.take());
+        self.in_vain = other.in_vain.or(self.in_vain.take());
         for (region, presence) in other.presence {
             pulse::add(&mut self.presence, region, presence);
         }

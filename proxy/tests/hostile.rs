@@ -94,7 +94,11 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_joins_for_it() {
         .welcome
         .ticket
         .encode();
-    let thief = Client::log_in(world.trust(), at, key, Credentials::Ticket(Box::new(stolen)), 2).await;
+    let ticket = Credentials::Ticket {
+        ticket: Box::new(stolen),
+        name: String::new(),
+    };
+    let thief = Client::log_in(world.trust(), at, key, ticket, 2).await;
     assert_eq!(thief.err().unwrap().code, Code::TicketInvalid);
 
     let mut honest = Client::guest(world.trust(), at, "Bob").await;

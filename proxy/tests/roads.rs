@@ -5,17 +5,21 @@
 mod world;
 
 use net::entropy::OsEntropy;
+use node::life::Node;
 use protocol::Code;
 use protocol::cell::{CellEncoder, CellEntity, CellPoint, Motion, ParsedSnapshot, PositionForm};
 use protocol::client_handshake::Credentials;
 use protocol::datagram::DatagramKind;
 use protocol::geometry::{CellGrid, CellIndex, Position};
 use protocol::identity::ClientKey;
-use protocol::ids::OwnerEpoch;
+use protocol::ids::{NodeNumber, OwnerEpoch};
 use protocol::message::client::Logout;
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::player::{LeaveReason, Output};
 use protocol::message::subscription::{CellUpdates, TickEnd};
+use proxy::server::Proxy;
+use store::mark::StoreMark;
+use store::sqlite::SqliteStore;
 use world::client::{Client, is_notice};
 use world::server::{GameServer, joined};
 use world::{A, ENTITY, HOME, WEST, World, eventually};
@@ -172,11 +176,36 @@ async fn a_session_goes_on_at_another_proxy_with_its_ticket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_resumes_before_there_is_a_player_keeps_its_name() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let (first, second) = (world.proxy("edge-1").await, world.proxy("edge-2").await);
+    server.serve(101, world.region_epoch).await;
+    server.serve(102, world.region_epoch).await;
+    // It goes before anybody has made a player of it.
+    let ada = Client::guest(world.trust(), first.addresses().tcp, "Ada").await;
+    let user = ada.welcome.user;
+    let at = second.addresses().tcp;
+    let mut ada = ada.resume_as(at, "Ada").await.unwrap();
+    ada.attach().await;
+    let join = server.join(102).await;
+    assert_eq!((join.user, &*join.name), (user.0, "Ada"));
+    // Nobody vouches for what is said here.
+    for name in ["", "\u{3164}"] {
+        ada = ada.resume_as(at, name).await.unwrap();
+        ada.attach().await;
+        assert_eq!(server.join(102).await.name, format!("guest {user}"));
+    }
+    first.drain().await;
+    second.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_house_lets_in_those_who_are_in_it_and_nobody_else() {
     let mut world = World::new().await;
     let mut server = world.server(A);
     let mut settings = world.settings("edge-1");
-    settings.clients.sessions_max = 1;
+    settings.clients.sessions_max = Some(1);
     let (full, other) = (world.proxy_with(&settings).await, world.proxy("edge-2").await);
     server.serve(101, world.region_epoch).await;
     let at = full.addresses().tcp;
@@ -195,7 +224,10 @@ async fn a_full_house_lets_in_those_who_are_in_it_and_nobody_else() {
     assert_eq!(eve.resume(at).await.err().unwrap().code, Code::Full);
 
     // Her own connection is still open here, as far as the proxy knows.
-    let ticket = Credentials::Ticket(Box::new(ada.welcome.ticket.encode()));
+    let ticket = Credentials::Ticket {
+        ticket: Box::new(ada.welcome.ticket.encode()),
+        name: String::new(),
+    };
     let again = Client::log_in(world.trust(), at, ada.key.clone(), ticket, 2).await;
     let mut again = again.unwrap();
     assert_eq!(ada.closed().await.code, Code::Superseded);
@@ -203,6 +235,22 @@ async fn a_full_house_lets_in_those_who_are_in_it_and_nobody_else() {
     assert_eq!(server.join(101).await.user, again.welcome.user.0);
     full.drain().await;
     other.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_proxy_has_closed_its_store_and_noted_how_far_it_was() {
+    let world = World::new().await;
+    let settings = world.settings("edge-1");
+    let node = Node::in_process(settings.node.clone());
+    let proxy = Proxy::start(&settings, &node).await.unwrap();
+    let path = settings.store_path();
+    assert_eq!(SqliteStore::nodes_at(&path).unwrap(), [NodeNumber(101)]);
+    let noted = || StoreMark::read(&settings.node.data).unwrap().unwrap().progress;
+    let before = noted();
+    proxy.drain().await;
+    assert_eq!(SqliteStore::nodes_at(&path).unwrap(), []);
+    assert_eq!((before, noted()), (1, 2));
+    assert_eq!(store::sqlite::backup::check(&path).unwrap().progress, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! How far a sweep is, for who waits for it: on a terminal one line that is written over, elsewhere a line now and then.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use crate::options::Options;
@@ -13,6 +13,13 @@ const FIRST: Duration = Duration::from_secs(1);
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// A seed that takes so long is named: most take a few hundredths of a second.
 const LONG: Duration = Duration::from_secs(30);
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Stays,
+    IsWrittenOver,
+}
 
 /// What has been said of a sweep, and when to say more.
 #[derive(Debug)]
@@ -40,20 +47,24 @@ impl Progress {
     /// Says how far the sweep is, if it is time to; and which seeds are not coming to an end.
     pub fn tell(&mut self, swept: &Swept, elapsed: Duration) {
         for long in self.long(swept) {
-            self.write(&long, '\n');
+            self.write(&long, Line::Stays);
         }
         if elapsed >= self.due {
             let between = if self.is_terminal { BETWEEN.0 } else { BETWEEN.1 };
             self.due = elapsed + between;
-            let end = if self.is_terminal { '\r' } else { '\n' };
-            self.write(&line(swept, self.seeds, elapsed), end);
+            let how = if self.is_terminal {
+                Line::IsWrittenOver
+            } else {
+                Line::Stays
+            };
+            self.write(&line(swept, self.seeds, elapsed), how);
         }
     }
 
     /// Ends a line that is written over, so that others may write.
     pub fn clear(&mut self) {
         if self.is_line_open {
-            self.write("", '\n');
+            self.write("", Line::Stays);
         }
     }
 
@@ -70,13 +81,14 @@ impl Progress {
         .collect()
     }
 
-    fn write(&mut self, text: &str, end: char) {
-        let mut stderr = io::stderr().lock();
-        // Spaces hide what is left of a longer line before. Who reads no progress gets none.
+    fn write(&mut self, text: &str, how: Line) {
+        // Spaces hide what is left of a longer line before.
         let width = if self.is_line_open { 79 } else { 0 };
-        let _ = write!(stderr, "{text:width$}{end}");
-        let _ = stderr.flush();
-        self.is_line_open = end == '\r';
+        match how {
+            Line::Stays => program::note(format_args!("{text:width$}")),
+            Line::IsWrittenOver => program::note_over(format_args!("{text:width$}")),
+        }
+        self.is_line_open = how == Line::IsWrittenOver;
     }
 }
 

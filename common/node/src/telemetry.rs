@@ -7,6 +7,7 @@ mod log_limit;
 mod log_writer;
 mod metrics;
 mod process;
+mod reasons;
 
 pub use links::{LINK_METRICS, LinkName, put_link};
 pub use live::{LiveMetrics, Sheet};
@@ -15,6 +16,7 @@ pub use log::{LevelError, LogControl, LogFormat, last_words, parse_level};
 pub use metrics::{Kind, Metric, Metrics, undescribed};
 pub(crate) use process::tell as tell_process;
 pub use process::{PROCESS_METRICS, ProcessUsage, cpu_s, usage};
+pub use reasons::Reasons;
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]

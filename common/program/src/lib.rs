@@ -6,5 +6,5 @@ mod print;
 mod signals;
 
 pub use lines::Lines;
-pub use print::{flush, note, print, print_mistakes, say};
+pub use print::{flush, note, note_over, print, print_mistakes, say};
 pub use signals::{Ask, Force, Signals};

@@ -40,6 +40,11 @@ pub fn note(line: impl fmt::Display) {
     push(STREAMS.error.as_ref(), io::stderr(), line);
 }
 
+/// A line to standard error that the next one is written over, on a terminal; otherwise as [`note`].
+pub fn note_over(line: impl fmt::Display) {
+    push_text(STREAMS.error.as_ref(), io::stderr(), &format!("{line}\r"));
+}
+
 /// The result of a tool, behind every line [said](say) before, to standard output: waits for as long as its reader takes. A reader
 /// that has gone away has had enough, and that is no error.
 ///
@@ -74,12 +79,15 @@ fn print_to(lines: Option<&Lines>, mut out: impl Write, text: impl fmt::Display)
     )
 }
 
-fn push(lines: Option<&Lines>, mut direct: impl Write, line: impl fmt::Display) {
-    let line = format!("{line}\n");
+fn push(lines: Option<&Lines>, direct: impl Write, line: impl fmt::Display) {
+    push_text(lines, direct, &format!("{line}\n"));
+}
+
+fn push_text(lines: Option<&Lines>, mut direct: impl Write, text: &str) {
     match lines {
-        Some(lines) => drop(lines.push(line.as_bytes())),
+        Some(lines) => drop(lines.push(text.as_bytes())),
         // There was no thread to be had: rather wait than say nothing.
-        None => drop(direct.write_all(line.as_bytes())),
+        None => drop(direct.write_all(text.as_bytes())),
     }
 }
 

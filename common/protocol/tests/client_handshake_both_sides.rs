@@ -193,7 +193,10 @@ fn ch_8_every_kind_of_login_arrives_whole_and_has_one_size() {
         name: "ü".repeat(127),
         password: Zeroizing::new("p".repeat(limits::PASSWORD_BYTES_MAX)),
     };
-    let ticket = Credentials::Ticket(Box::new(ticket().encode()));
+    let ticket = Credentials::Ticket {
+        ticket: Box::new(ticket().encode()),
+        name: "Ada".to_owned(),
+    };
     let nameless = Credentials::Guest { name: String::new() };
     for credentials in [guest(), nameless, longest, ticket] {
         let (_, request, _) = up_to_login(&proxy_identity(), credentials.clone()).unwrap();
@@ -271,9 +274,11 @@ fn ch_11_a_welcome_that_contradicts_its_ticket_is_refused() {
 #[test]
 fn tk_4_a_stolen_ticket_is_refused_in_a_login() {
     let stolen: [u8; TICKET_BYTES] = ticket().encode();
-    let mut request = up_to_login(&proxy_identity(), Credentials::Ticket(Box::new(stolen)))
-        .unwrap()
-        .1;
+    let credentials = Credentials::Ticket {
+        ticket: Box::new(stolen),
+        name: String::new(),
+    };
+    let mut request = up_to_login(&proxy_identity(), credentials).unwrap().1;
     let verify = |request: &LoginRequest| {
         request.verify_ticket(
             &stolen,

@@ -110,8 +110,10 @@ fn ask(cluster: &Cluster, name: &str, path: &str) -> String {
 fn a_proxy_takes_no_more_clients_than_it_has_files_for_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("d");
+    let asked = ("REGIONMESH_CLIENTS__SESSIONS_MAX".to_owned(), "5000".to_owned());
     let cluster = start(ClusterOptions {
         topology: ONE.to_owned(),
+        environment: vec![asked],
         ..ClusterOptions::new(with_few_files(folder.path()), data.clone())
     });
     let proxy = cluster

@@ -196,15 +196,7 @@ impl RegionState {
         if joining.order() < bound {
             return self.end_join(user, Code::Superseded);
         }
-        // After a change of the map the region of the row may not be the one that its cell lies in.
-        let region = match row.owner {
-            Some(_) => row.region,
-            None => self
-                .config
-                .topology
-                .region_of_cell(row.body.home_cell)
-                .unwrap_or(row.region),
-        };
+        let region = self.region_for(row, joining.spawn);
         // Whoever serves the region has the player: an owner whose service there is over is nobody any more.
         if region != self.config.number {
             if self.is_of_this_process(region) {
@@ -229,6 +221,17 @@ impl RegionState {
             self.ask(Asked::Join(user), activate);
             self.joins.activate(user, row.owner.is_some());
         }
+    }
+
+    /// The region that a player enters. After a change of the map that of its row may not be the one that its cell lies in, and
+    /// a cell of a larger world may lie in none.
+    fn region_for(&self, row: &PlayerRow, spawn: Spawn) -> RegionNumber {
+        if row.owner.is_some() {
+            return row.region;
+        }
+        let topology = &self.config.topology;
+        let there = topology.region_of_cell(row.body.home_cell);
+        there.unwrap_or_else(|| topology.region_at(spawn.at).number)
     }
 
     fn join_without_row(&mut self, user: UserId) {

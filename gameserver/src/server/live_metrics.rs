@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use node::telemetry::{Kind, LinkName, LiveMetrics, Metric, Sheet, put_link};
+use node::telemetry::{LinkName, LiveMetrics, Metric, Sheet, put_link};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
 use store::StoreQueue;
@@ -16,17 +16,12 @@ use crate::world::{LinkPeer, LinkReport, RegionReport, Side};
 /// them all.
 const REGIONS_TOLD_MAX: usize = 64;
 
-const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    let kind = Kind::Gauge;
-    Metric { name, kind, help }
-}
-
-static REGIONS: Metric = gauge("regionmesh_gameserver_regions", "Regions served.");
-static AWAKE: Metric = gauge(
+static REGIONS: Metric = Metric::gauge("regionmesh_gameserver_regions", "Regions served.");
+static AWAKE: Metric = Metric::gauge(
     "regionmesh_gameserver_regions_awake",
     "Regions that tick: somebody plays there or watches.",
 );
-static STORE_QUEUE: Metric = gauge(
+static STORE_QUEUE: Metric = Metric::gauge(
     "regionmesh_gameserver_store_queue_bytes",
     "Requests that wait for the store, bytes.",
 );
@@ -36,46 +31,46 @@ type Figure = (Metric, Metric, fn(&RegionStatus) -> usize);
 
 static FIGURES: [Figure; 5] = [
     (
-        gauge("regionmesh_gameserver_players", "Users simulated."),
-        gauge(
+        Metric::gauge("regionmesh_gameserver_players", "Users simulated."),
+        Metric::gauge(
             "regionmesh_gameserver_region_players",
             "Users simulated, of the regions with most of them.",
         ),
         |status| status.players,
     ),
     (
-        gauge("regionmesh_gameserver_population", "Entities simulated."),
-        gauge(
+        Metric::gauge("regionmesh_gameserver_population", "Entities simulated."),
+        Metric::gauge(
             "regionmesh_gameserver_region_population",
             "Entities simulated, of the regions with most players.",
         ),
         |status| status.population,
     ),
     (
-        gauge("regionmesh_gameserver_ghosts", "Entities of neighbours seen."),
-        gauge(
+        Metric::gauge("regionmesh_gameserver_ghosts", "Entities of neighbours seen."),
+        Metric::gauge(
             "regionmesh_gameserver_region_ghosts",
             "Entities of neighbours seen, of the regions with most players.",
         ),
         |status| status.ghosts,
     ),
     (
-        gauge(
+        Metric::gauge(
             "regionmesh_gameserver_frozen",
             "Players in a handover that is not committed.",
         ),
-        gauge(
+        Metric::gauge(
             "regionmesh_gameserver_region_frozen",
             "Players in a handover that is not committed, of the regions with most players.",
         ),
         |status| status.frozen,
     ),
     (
-        gauge(
+        Metric::gauge(
             "regionmesh_gameserver_unsaved",
             "Players whose state has changed since it was written.",
         ),
-        gauge(
+        Metric::gauge(
             "regionmesh_gameserver_region_unsaved",
             "Players whose state has changed since it was written, of the regions with most players.",
         ),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use metrics::{Counter, Histogram, counter, histogram};
-use node::telemetry::{Kind, Metric};
+use node::telemetry::{Kind, Metric, Reasons};
 use store::StoreError;
 
 use crate::region::PHASES;
@@ -43,8 +43,13 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
-/// Reasons that come up in ordinary play: crossings, links that come and go, a store that is slow. Everything else is
-/// something that no honest node does, and an alarm may stand on it.
+const REASONS: Reasons = Reasons {
+    counter: "regionmesh_gameserver_refused_total",
+    expected: EXPECTED,
+    hostile: HOSTILE,
+};
+
+/// Crossings, links that come and go, a store that is slow.
 const EXPECTED: &[&str] = &[
     "activation_failed",
     "commit_refused",
@@ -68,15 +73,6 @@ const EXPECTED: &[&str] = &[
     "region_superseded",
     "server_not_linked",
 ];
-
-/// The class that a reason is counted under.
-fn class(reason: &str) -> &'static str {
-    if EXPECTED.contains(&reason) {
-        "expected"
-    } else {
-        "hostile"
-    }
-}
 
 /// Reasons that no honest node gives.
 const HOSTILE: &[&str] = &[
@@ -124,10 +120,6 @@ const HOSTILE: &[&str] = &[
     "topology",
 ];
 
-fn refusals(reason: &'static str) -> Counter {
-    counter!("regionmesh_gameserver_refused_total", "reason" => reason, "class" => class(reason))
-}
-
 /// What the world thread writes to, for all of its regions together: of each it would be more than a scrape can carry.
 pub(super) struct WorldMetrics {
     tick: Histogram,
@@ -140,9 +132,7 @@ pub(super) struct WorldMetrics {
 
 impl Default for WorldMetrics {
     fn default() -> Self {
-        for reason in EXPECTED.iter().chain(HOSTILE) {
-            refusals(reason).increment(0);
-        }
+        REASONS.start_at_zero();
         for reason in StoreError::LABELS {
             store_errors(reason).increment(0);
         }
@@ -188,7 +178,7 @@ impl WorldMetrics {
         }
         for (reason, count) in &self.refused {
             let told = self.told.entry(reason).or_default();
-            refusals(reason).increment(count - *told);
+            REASONS.counter(reason).increment(count - *told);
             *told = *count;
         }
     }
@@ -206,44 +196,11 @@ fn store_errors(reason: &'static str) -> Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::path::Path;
-
-    /// Everything that stands between `count("` and `"` in the sources.
-    fn counted(folder: &Path, into: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                counted(&path, into);
-            } else {
-                let text = std::fs::read_to_string(path).unwrap();
-                let reasons = text.split(concat!("count(", "\"")).skip(1);
-                into.extend(reasons.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
-            }
-        }
-    }
 
     #[test]
     fn every_reason_has_a_class_and_is_counted_from_zero_on() {
-        let mut reasons = BTreeSet::new();
-        counted(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut reasons);
-        assert!(reasons.len() > 30, "{reasons:?}");
-        let listed: BTreeSet<&str> = EXPECTED.iter().chain(HOSTILE).copied().collect();
-        assert_eq!(
-            listed.len(),
-            EXPECTED.len() + HOSTILE.len(),
-            "one is listed twice"
-        );
-        let is_name = |reason: &String| {
-            reason
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        };
-        for reason in reasons.into_iter().filter(is_name) {
-            assert!(
-                listed.contains(&*reason),
-                "list `{reason}` in EXPECTED or HOSTILE"
-            );
-        }
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        REASONS.assert_complete(&sources, &["count("]);
     }
 }

@@ -192,6 +192,12 @@ impl Edge {
         self.views.len()
     }
 
+    /// How many regions somebody serves who can be reached from here.
+    #[must_use]
+    pub fn regions_served(&self) -> usize {
+        self.servers.regions_served()
+    }
+
     /// The region of the player's owner, while it plays.
     #[must_use]
     pub fn region_of(&self, session: SessionHandle) -> Option<RegionNumber> {

@@ -53,6 +53,12 @@ impl Servers {
             .filter(|node| self.up.contains(node))
     }
 
+    /// How many regions somebody serves whose link is up.
+    pub(super) fn regions_served(&self) -> usize {
+        let nodes = self.serving.values().map(|(_, node)| node);
+        nodes.filter(|node| self.up.contains(node)).count()
+    }
+
     /// Any reachable server, spread by a number: for a player of whom nothing is known.
     pub(super) fn any(&self, spread: u64) -> Option<NodeNumber> {
         let nodes: BTreeSet<NodeNumber> = self

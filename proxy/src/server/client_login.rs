@@ -187,7 +187,7 @@ async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) ->
     if request.attach_no.0 == 0 {
         return Err(Code::Protocol.into());
     }
-    let is_new = !matches!(request.credentials, Credentials::Ticket(_));
+    let is_new = !matches!(request.credentials, Credentials::Ticket { .. });
     if is_new && context.is_full() {
         return Err(Code::Full.into());
     }

@@ -1,10 +1,12 @@
-//! How many clients the process's limit of open files leaves room for: found out at the start and told, rather than by the
+//! How many clients the process's limit of open files leaves room for: raised and found out at the start, rather than by the
 //! clients who would be kept out.
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::settings::ClientTable;
 
+/// Sessions that nobody has asked for more than.
+const SESSIONS_MAX: u32 = 20_000;
 /// Descriptors for everything that is not counted here: files that are written anew, admin connections, name lookups.
 const SPARE: u64 = 96;
 /// Of what is left for clients, one part in so many at most is for handshakes.
@@ -19,23 +21,21 @@ pub(super) struct ClientRoom {
 }
 
 impl ClientRoom {
-    /// What the settings ask for, as far as the process may open files beside the `taken` it has or will need.
-    /// What does not fit is told in one line.
+    /// What the settings ask for, as far as the process may open files beside the `taken` it has or will need. Of what was asked for
+    /// and does not fit, a warning.
     pub(super) fn of_process(asked: &ClientTable, taken: u64) -> Self {
-        // Where the limit cannot be read, the listener will tell.
-        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+        let wanted = taken + SPARE + u64::from(sessions_wanted(asked)) + u64::from(asked.handshakes_max);
+        let limit = raised_limit(wanted);
         let room = Self::within(limit, asked, taken);
-        let wanted = taken + SPARE + u64::from(asked.sessions_max) + u64::from(asked.handshakes_max);
-        if room.sessions_max < asked.sessions_max {
-            tracing::warn!(
+        match asked.sessions_max {
+            Some(sessions_max) if room.sessions_max < sessions_max => tracing::warn!(
                 limit,
-                sessions_max = asked.sessions_max,
+                sessions_max,
                 room_for = room.sessions_max,
                 "the limit of open files leaves room for fewer sessions than clients.sessions_max; raise it to {wanted} \
                  (ulimit -n, LimitNOFILE=), or lower the setting"
-            );
-        } else {
-            tracing::info!(limit, sessions_max = room.sessions_max, "room for sessions");
+            ),
+            _ => tracing::debug!(limit, sessions_max = room.sessions_max, "room for sessions"),
         }
         room
     }
@@ -45,12 +45,32 @@ impl ClientRoom {
         let bounded =
             |wanted: u32, most: u64| u32::try_from(most).map_or(wanted, |most| wanted.min(most).max(1));
         let handshakes_max = bounded(asked.handshakes_max, left / HANDSHAKE_SHARE);
-        let sessions_max = bounded(asked.sessions_max, left.saturating_sub(u64::from(handshakes_max)));
+        let sessions_max = bounded(
+            sessions_wanted(asked),
+            left.saturating_sub(u64::from(handshakes_max)),
+        );
         Self {
             sessions_max,
             handshakes_max,
         }
     }
+}
+
+fn sessions_wanted(asked: &ClientTable) -> u32 {
+    asked.sessions_max.unwrap_or(SESSIONS_MAX)
+}
+
+/// The limit of open files, raised towards `wanted` as far as the process may: the soft one is there to be raised by who can
+/// handle more. Where it cannot be read, the listener will tell.
+fn raised_limit(wanted: u64) -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return u64::MAX;
+    };
+    let raised = wanted.min(hard);
+    if raised <= soft || setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_err() {
+        return soft;
+    }
+    raised
 }
 
 #[cfg(test)]
@@ -62,7 +82,7 @@ mod tests {
         let asked = ClientTable::default();
         let room = |limit| ClientRoom::within(limit, &asked, 30);
         let whole = ClientRoom {
-            sessions_max: asked.sessions_max,
+            sessions_max: SESSIONS_MAX,
             handshakes_max: asked.handshakes_max,
         };
         assert_eq!(room(u64::MAX), whole);
@@ -78,6 +98,11 @@ mod tests {
                 "{limit}: {sessions_max} {handshakes_max}"
             );
         }
+        let few = ClientTable {
+            sessions_max: Some(50),
+            ..asked.clone()
+        };
+        assert_eq!(ClientRoom::within(1 << 20, &few, 30).sessions_max, 50);
         assert_eq!(room(1_024).sessions_max, 674);
         // Too little for anything: somebody may still come in, and the listener tells when it cannot.
         assert_eq!((room(10).sessions_max, room(10).handshakes_max), (1, 1));

@@ -2,26 +2,21 @@
 
 use std::sync::Arc;
 
-use node::telemetry::{Kind, LinkName, LiveMetrics, Metric, Sheet, put_link};
+use node::telemetry::{LinkName, LiveMetrics, Metric, Sheet, put_link};
 use node::topology_in_force::TopologyInForce;
 
 use super::shard_handle::{Shards, counts};
 
-const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    let kind = Kind::Gauge;
-    Metric { name, kind, help }
-}
-
-static SESSIONS: Metric = gauge("regionmesh_proxy_sessions", "Sessions at this proxy.");
-static PLAYING: Metric = gauge(
+static SESSIONS: Metric = Metric::gauge("regionmesh_proxy_sessions", "Sessions at this proxy.");
+static PLAYING: Metric = Metric::gauge(
     "regionmesh_proxy_playing",
     "Sessions whose player's owner is known and up.",
 );
-static SUSPENDED: Metric = gauge(
+static SUSPENDED: Metric = Metric::gauge(
     "regionmesh_proxy_suspended",
     "Sessions that wait for their part of the world.",
 );
-static WATCHED: Metric = gauge(
+static WATCHED: Metric = Metric::gauge(
     "regionmesh_proxy_watched_cells",
     "Cells that this proxy subscribes to.",
 );

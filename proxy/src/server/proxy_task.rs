@@ -47,6 +47,8 @@ use crate::shard::{Shard, ShardConfig, StreamRoom};
 
 /// How long clients that were told goodbye may take to go.
 const GOODBYES: Duration = Duration::from_secs(1);
+/// How long the store may take to end its last round.
+const STORE_CLOSES: Duration = Duration::from_secs(2);
 /// Between two looks while draining.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -68,8 +70,9 @@ pub struct Proxy {
     stop_links: CancellationToken,
     shards: Shards,
     threads: Vec<OwnerThread>,
-    store_threads: StoreThreads,
-    _held: HeldDir,
+    /// `None` once they are waited for.
+    store_threads: Option<StoreThreads>,
+    held: Option<HeldDir>,
     drain_grace: Duration,
 }
 
@@ -123,11 +126,15 @@ impl Proxy {
 
     /// Resolves when a thread of the store has panicked, to its name: the proxy can let nobody in any more.
     pub async fn store_broken(&self) -> &'static str {
-        self.store_threads.broken().await
+        match &self.store_threads {
+            Some(threads) => threads.broken().await,
+            None => std::future::pending().await,
+        }
     }
 
-    /// Lets nobody in any more, tells everybody where else to go, gives them time, and ends.
-    pub async fn drain(self) {
+    /// Lets nobody in any more, tells everybody where else to go, gives them time, and ends. The data directory is this one's until
+    /// the store is closed: its keeper writes there last of all.
+    pub async fn drain(mut self) {
         self.clients.drain.cancel();
         self.clients.links.loads.start_draining();
         let others = self.clients.other_proxies();
@@ -145,6 +152,14 @@ impl Proxy {
             thread.ended().await;
         }
         self.links.wait().await;
+        let (threads, held) = (self.store_threads.take(), self.held.take());
+        // The threads of the store end with the last who may ask them.
+        drop(self);
+        let closing = tokio::task::spawn_blocking(move || threads.map(StoreThreads::join));
+        if tokio::time::timeout(STORE_CLOSES, closing).await.is_err() {
+            tracing::warn!("the store was not closed in time; its log is merged by whoever opens it next");
+        }
+        drop(held);
     }
 
     async fn until_empty(&self, patience: Duration) {
@@ -241,8 +256,8 @@ impl Starting {
             stop_links,
             shards,
             threads,
-            store_threads,
-            _held: held,
+            store_threads: Some(store_threads),
+            held: Some(held),
             drain_grace: Duration::from_millis(settings.clients.drain_grace_ms),
         })
     }

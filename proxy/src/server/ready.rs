@@ -1,5 +1,5 @@
-//! What a proxy is asked before players are sent to it: does the store take writes, is a game server linked, do clocks
-//! agree, are its papers good. Players who find no place in the world are a note. Its shards are watched where they are
+//! What a proxy is asked before players are sent to it: does the store take writes, is a game server linked, is any region
+//! served, do clocks agree, are its papers good. Players who find no place in the world are a note. Its shards are watched where they are
 //! started.
 
 use std::collections::BTreeSet;
@@ -73,6 +73,20 @@ fn room_check(sessions: usize, most: usize) -> Check {
     }
 }
 
+/// Where nobody serves anything, nobody can play.
+fn region_check(served: usize, all: usize) -> Check {
+    let figure = format!("{served} of {all} are served");
+    if served == 0 {
+        Check::missing(
+            figure + ": no linked game server serves any; each says at its own /readyz what it waits for",
+        )
+    } else if served < all {
+        Check::noted(figure + "; players of the others wait")
+    } else {
+        Check::well(figure)
+    }
+}
+
 /// Without descriptors nobody can come in, however few are here.
 pub(super) fn check_accepting(readiness: &Readiness, watch: Watch, clock: Monotonic) {
     readiness.ask("accepting", move || match watch.is_blocked(clock.now_ms()) {
@@ -87,8 +101,9 @@ impl ShardChecks {
     /// Has `/readyz` ask.
     pub(super) fn watch(self, readiness: &Readiness) {
         let this = Arc::new(self);
-        let checks: [(&str, Ask); 3] = [
+        let checks: [(&str, Ask); 4] = [
             ("links", Self::links),
+            ("regions", Self::regions),
             ("clocks", Self::clocks),
             ("sessions", Self::sessions),
         ];
@@ -108,6 +123,15 @@ impl ShardChecks {
             (server.number, Wanted { name, why_not })
         });
         link_check(&wanted.collect(), &self.linked_to_all(), Check::missing)
+    }
+
+    /// A linked server may serve nothing: it waits for another one, or for the store.
+    fn regions(&self) -> Check {
+        let served = self.shards.iter().map(|shard| shard.gauges.regions_served());
+        region_check(
+            served.min().unwrap_or_default(),
+            self.topology.view().topology().regions().len(),
+        )
     }
 
     /// The game servers that every shard has a lane to.
@@ -150,6 +174,16 @@ impl ShardChecks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use node::admin::Verdict;
+
+    #[test]
+    fn a_world_of_which_nothing_is_served_is_none_to_send_players_into() {
+        let verdict = |served| region_check(served, 4).verdict;
+        assert_eq!(
+            [0, 1, 3, 4].map(verdict),
+            [Verdict::Missing, Verdict::Noted, Verdict::Noted, Verdict::Well]
+        );
+    }
 
     #[test]
     fn a_full_proxy_takes_nobody() {

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use metrics::Counter;
+use node::telemetry::Reasons;
 use protocol::datagram::DatagramError;
 use protocol::frame::FrameError;
 
-/// Reasons that come up in ordinary play: crossings, closed connections, full houses. Everything else is something that no
-/// honest client or node does, and an alarm may stand on it.
+const REASONS: Reasons = Reasons {
+    counter: "regionmesh_proxy_refused_total",
+    expected: EXPECTED,
+    hostile: HOSTILE,
+};
+
+/// Crossings, closed connections, full houses.
 const EXPECTED: &[&str] = &[
     "attach_late",
     "client_silent",
@@ -72,37 +77,24 @@ const HOSTILE: &[&str] = &[
     "wrong_lane",
 ];
 
-/// The class that a reason is counted under.
-fn class(reason: &str) -> &'static str {
-    if EXPECTED.contains(&reason) {
-        "expected"
-    } else {
-        "hostile"
-    }
-}
-
 /// Counts of one proxy.
 #[derive(Debug)]
 pub(super) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Default for Refusals {
     fn default() -> Self {
-        let opened = DatagramError::LABELS.iter().chain(FrameError::LABELS);
-        for reason in EXPECTED.iter().chain(HOSTILE).chain(opened) {
-            counter(reason).increment(0);
+        REASONS.start_at_zero();
+        for reason in DatagramError::LABELS.iter().chain(FrameError::LABELS) {
+            REASONS.counter(reason).increment(0);
         }
         Self(Mutex::default())
     }
 }
 
-fn counter(reason: &'static str) -> Counter {
-    metrics::counter!("regionmesh_proxy_refused_total", "reason" => reason, "class" => class(reason))
-}
-
 impl Refusals {
     /// Something was refused `times` times.
     pub(super) fn add(&self, reason: &'static str, times: u64) {
-        counter(reason).increment(times);
+        REASONS.counter(reason).increment(times);
         *self
             .0
             .lock()
@@ -147,46 +139,11 @@ impl LocalRefusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::path::Path;
-
-    /// Everything that stands between `count("` or `Refused("` and `"` in the sources.
-    fn counted(folder: &Path, into: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                counted(&path, into);
-                continue;
-            }
-            let text = std::fs::read_to_string(path).unwrap();
-            for said in [concat!("count(", "\""), concat!("Refused(", "\"")] {
-                let reasons = text.split(said).skip(1);
-                into.extend(reasons.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
-            }
-        }
-    }
 
     #[test]
     fn every_reason_has_a_class_and_is_counted_from_zero_on() {
-        let mut reasons = BTreeSet::new();
-        counted(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut reasons);
-        assert!(reasons.len() > 30, "{reasons:?}");
-        let listed: BTreeSet<&str> = EXPECTED.iter().chain(HOSTILE).copied().collect();
-        assert_eq!(
-            listed.len(),
-            EXPECTED.len() + HOSTILE.len(),
-            "one is listed twice"
-        );
-        let is_name = |reason: &String| {
-            reason
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        };
-        for reason in reasons.into_iter().filter(is_name) {
-            assert!(
-                listed.contains(&*reason),
-                "list `{reason}` in EXPECTED or HOSTILE"
-            );
-        }
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        REASONS.assert_complete(&sources, &["count(", "Refused("]);
     }
 }

@@ -55,8 +55,8 @@ node::settings_table! {
 node::settings_table! {
     /// The table `[clients]`.
     pub struct ClientTable {
-        /// Sessions at this proxy, as far as its limit of open files allows; one more is told FULL.
-        pub sessions_max: u32 = 20_000,
+        /// Sessions at this proxy, as far as its limit of open files allows; one more is told FULL. Without it, as many as that allows, 20,000 at most.
+        pub sessions_max: Option<u32> = None,
         /// Connections accepted per second.
         pub accepts_per_s: u32 = 5_000,
         /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
@@ -173,14 +173,14 @@ impl Settings for ProxySettings {
         let mut mistakes = self.node.check();
         let zero = [
             ("clients.sessions_max", self.clients.sessions_max),
-            ("clients.accepts_per_s", self.clients.accepts_per_s),
-            ("clients.handshakes_max", self.clients.handshakes_max),
-            ("clients.logins_per_s", self.clients.logins_per_s),
-            ("clients.messages_per_s", self.clients.messages_per_s),
+            ("clients.accepts_per_s", Some(self.clients.accepts_per_s)),
+            ("clients.handshakes_max", Some(self.clients.handshakes_max)),
+            ("clients.logins_per_s", Some(self.clients.logins_per_s)),
+            ("clients.messages_per_s", Some(self.clients.messages_per_s)),
         ];
         mistakes.extend(
             zero.into_iter()
-                .filter(|(_, value)| *value == 0)
+                .filter(|(_, value)| *value == Some(0))
                 .map(|(key, _)| Mistake::new(key, "is 0: no client could ever play", "write at least 1")),
         );
         if self.edge.snapshot_bytes_per_s < 1_024 {

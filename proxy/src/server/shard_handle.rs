@@ -25,6 +25,7 @@ pub(super) struct ShardGauges {
     playing: AtomicUsize,
     suspended: AtomicUsize,
     watched: AtomicUsize,
+    regions_served: AtomicUsize,
     waiting: AtomicUsize,
     waiting_longest_ms: AtomicU64,
     lanes: Mutex<Vec<LaneReport>>,
@@ -50,6 +51,15 @@ impl ShardGauges {
         self.playing.store(playing, Ordering::Relaxed);
         self.suspended.store(suspended, Ordering::Relaxed);
         self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_regions_served(&self, regions: usize) {
+        self.regions_served.store(regions, Ordering::Relaxed);
+    }
+
+    /// Regions that somebody serves whom the shard can reach.
+    pub(super) fn regions_served(&self) -> usize {
+        self.regions_served.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_waiting(&self, waiting: Waiting) {

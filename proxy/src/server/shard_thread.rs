@@ -67,6 +67,7 @@ impl ShardThread {
         let ran = Running::new(self).and_then(|running| running.run(pulse));
         gauges.set_sessions(0);
         gauges.set_standing(0, 0, 0);
+        gauges.set_regions_served(0);
         gauges.set_waiting(Waiting::default());
         gauges.set_lanes(std::iter::empty());
         match ran {
@@ -471,6 +472,7 @@ impl Running {
             let edge = self.shard.edge();
             self.gauges
                 .set_standing(edge.playing(), edge.suspended(), edge.watched());
+            self.gauges.set_regions_served(edge.regions_served());
             self.gauges.set_waiting(edge.waiting(now.mono_us / 1000));
             self.tell_lanes();
             for (id, _, sight) in self.shard.link_sights() {

@@ -56,7 +56,15 @@ impl Client {
 
     /// Goes to another proxy with the same session.
     pub async fn resume(self, at: SocketAddr) -> Result<Self, Refusal> {
-        let credentials = Credentials::Ticket(Box::new(self.welcome.ticket.encode()));
+        self.resume_as(at, "").await
+    }
+
+    /// The same, and says which name the session was begun with.
+    pub async fn resume_as(self, at: SocketAddr, name: &str) -> Result<Self, Refusal> {
+        let credentials = Credentials::Ticket {
+            ticket: Box::new(self.welcome.ticket.encode()),
+            name: name.to_owned(),
+        };
         let attach_no = self.attach_no.0 + 1;
         let (trust, key) = (self.trust, self.key.clone());
         Self::log_in(trust, at, key, credentials, attach_no).await

@@ -26,6 +26,15 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+impl Metric {
+    /// Of a figure that goes up and down.
+    #[must_use]
+    pub const fn gauge(name: &'static str, help: &'static str) -> Self {
+        let kind = Kind::Gauge;
+        Self { name, kind, help }
+    }
+}
+
 /// Seconds: from a tenth of a millisecond to ten seconds, dense around a tick of 50 ms.
 const SECONDS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5,

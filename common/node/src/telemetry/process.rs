@@ -44,20 +44,15 @@ static CPU: Metric = Metric {
     kind: Kind::Counter,
     help: "Total user and system CPU time spent in seconds.",
 };
-static OPEN_FDS: Metric = gauge("process_open_fds", "Number of open file descriptors.");
-static MAX_FDS: Metric = gauge("process_max_fds", "Maximum number of open file descriptors.");
-static VIRTUAL: Metric = gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
-static RESIDENT: Metric = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
-static START: Metric = gauge(
+static OPEN_FDS: Metric = Metric::gauge("process_open_fds", "Number of open file descriptors.");
+static MAX_FDS: Metric = Metric::gauge("process_max_fds", "Maximum number of open file descriptors.");
+static VIRTUAL: Metric = Metric::gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
+static RESIDENT: Metric = Metric::gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
+static START: Metric = Metric::gauge(
     "process_start_time_seconds",
     "Start time of the process since unix epoch in seconds.",
 );
-static THREADS: Metric = gauge("process_threads", "Number of OS threads in the process.");
-
-const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    let kind = Kind::Gauge;
-    Metric { name, kind, help }
-}
+static THREADS: Metric = Metric::gauge("process_threads", "Number of OS threads in the process.");
 
 /// A reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,8 +1,9 @@
 //! C3: the login, always of one size, so that nobody on the way can tell a guest, a password and a ticket apart.
 //!
 //! ```text
-//! C3 512  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | zeros to 496 }
+//! C3 512  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | again | zeros to 496 }
 //! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes
+//! again: 2 ticket: the name of the login that the ticket is from (u8 length ‖ UTF-8); otherwise nothing
 //!              a name is whatever fits its length byte: a login that is refused for its name is answered, not cut off
 //! sig_c = Ed25519(client key, "RMC/1 client\0" ‖ h3)
 //! ```
@@ -15,7 +16,7 @@ use super::error::ClientHandshakeError;
 use crate::identity::{ClientPublic, Clock, NodePublic};
 use crate::ids::{AttachNo, ClusterId, NodeUuid};
 use crate::keys::TAG_BYTES;
-use crate::limits::PASSWORD_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX};
 use crate::ticket::{RawTicket, TICKET_BYTES, Ticket, TicketError};
 use crate::wire::Reader;
 
@@ -24,6 +25,8 @@ pub const C3_BYTES: usize = 512;
 const PLAIN_BYTES: usize = C3_BYTES - TAG_BYTES;
 /// A name as it is sent, bytes.
 const SENT_NAME_BYTES_MAX: usize = u8::MAX as usize;
+/// A name that was let in once, as it was written then.
+const NAME_AGAIN_BYTES_MAX: usize = 3 * NAME_BYTES_MAX;
 const MODE_GUEST: u8 = 0;
 const MODE_PASSWORD: u8 = 1;
 const MODE_TICKET: u8 = 2;
@@ -44,8 +47,13 @@ pub enum Credentials {
         /// At most 128 bytes.
         password: Zeroizing<String>,
     },
-    /// From an earlier login; as sent, [`LoginRequest::verify_ticket`] reads it.
-    Ticket(Box<[u8; TICKET_BYTES]>),
+    /// From an earlier login.
+    Ticket {
+        /// As sent, [`LoginRequest::verify_ticket`] reads it.
+        ticket: Box<[u8; TICKET_BYTES]>,
+        /// The name of that login, at most 96 bytes; nobody may have made a player of it yet. Nobody vouches for it.
+        name: String,
+    },
 }
 
 impl fmt::Debug for Credentials {
@@ -53,7 +61,7 @@ impl fmt::Debug for Credentials {
         match self {
             Self::Guest { name } => write!(f, "Guest({name:?})"),
             Self::Password { name, .. } => write!(f, "Password({name:?}, …)"),
-            Self::Ticket(_) => f.write_str("Ticket(…)"),
+            Self::Ticket { name, .. } => write!(f, "Ticket({name:?}, …)"),
         }
     }
 }
@@ -96,7 +104,7 @@ impl LoginRequest {
         plain.push(match self.credentials {
             Credentials::Guest { .. } => MODE_GUEST,
             Credentials::Password { .. } => MODE_PASSWORD,
-            Credentials::Ticket(_) => MODE_TICKET,
+            Credentials::Ticket { .. } => MODE_TICKET,
         });
         plain.extend_from_slice(&self.client.to_bytes());
         match &self.credentials {
@@ -105,10 +113,13 @@ impl LoginRequest {
                 put_string(&mut plain, name, SENT_NAME_BYTES_MAX)?;
                 put_string(&mut plain, password, PASSWORD_BYTES_MAX)?;
             }
-            Credentials::Ticket(ticket) => plain.extend_from_slice(ticket.as_slice()),
+            Credentials::Ticket { ticket, .. } => plain.extend_from_slice(ticket.as_slice()),
         }
         plain.extend_from_slice(&self.attach_no.0.to_le_bytes());
         plain.extend_from_slice(signature);
+        if let Credentials::Ticket { name, .. } = &self.credentials {
+            put_string(&mut plain, name, NAME_AGAIN_BYTES_MAX)?;
+        }
         plain.resize(PLAIN_BYTES, 0);
         Ok(plain)
     }
@@ -119,7 +130,7 @@ impl LoginRequest {
         let mut reader = Reader::new(plain);
         let mode = reader.u8()?;
         let client = ClientPublic::parse(&reader.array()?).map_err(|_| malformed)?;
-        let credentials = match mode {
+        let mut credentials = match mode {
             MODE_GUEST => Credentials::Guest {
                 name: string(&mut reader, SENT_NAME_BYTES_MAX)?,
             },
@@ -127,11 +138,17 @@ impl LoginRequest {
                 name: string(&mut reader, SENT_NAME_BYTES_MAX)?,
                 password: Zeroizing::new(string(&mut reader, PASSWORD_BYTES_MAX)?),
             },
-            MODE_TICKET => Credentials::Ticket(Box::new(reader.array()?)),
+            MODE_TICKET => Credentials::Ticket {
+                ticket: Box::new(reader.array()?),
+                name: String::new(),
+            },
             _ => return Err(malformed),
         };
         let attach_no = AttachNo(reader.u32()?);
         let signature = reader.array()?;
+        if let Credentials::Ticket { name, .. } = &mut credentials {
+            *name = string(&mut reader, NAME_AGAIN_BYTES_MAX)?;
+        }
         if plain.len() != PLAIN_BYTES || reader.rest().iter().any(|&byte| byte != 0) {
             return Err(malformed);
         }
@@ -218,5 +235,22 @@ mod tests {
         assert_eq!(plain.len(), PLAIN_BYTES);
         let (login, signature) = LoginRequest::parse(&plain).unwrap();
         assert_eq!((login.attach_no, signature), (AttachNo(3), [7; 64]));
+    }
+
+    #[test]
+    fn a_ticket_has_the_name_of_its_login_with_it_or_none() {
+        let again = |name: &str| Credentials::Ticket {
+            ticket: Box::new([9; TICKET_BYTES]),
+            name: name.to_owned(),
+        };
+        for name in ["", "ada", &"n".repeat(NAME_AGAIN_BYTES_MAX)] {
+            let (login, signature) = LoginRequest::parse(&plain(again(name))).unwrap();
+            assert_eq!((login.credentials, signature), (again(name), [7; 64]));
+        }
+        let mut longer = plain(again(&"n".repeat(NAME_AGAIN_BYTES_MAX)));
+        let length = 1 + 32 + TICKET_BYTES + 4 + 64;
+        longer[length] += 1;
+        longer[length + NAME_AGAIN_BYTES_MAX + 1] = b'n';
+        assert!(LoginRequest::parse(&longer).is_err());
     }
 }

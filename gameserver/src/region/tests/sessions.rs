@@ -1,12 +1,13 @@
 //! Joins, resumes, goodbyes.
 
 use prost::Message as _;
-use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, UserId};
+use protocol::geometry::CellIndex;
+use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, StateVersion, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
 use protocol::{Code, demo};
-use store::{Holder, Holding};
+use store::{Holder, Holding, PlayerBody, PlayerSave, StoreRequest};
 
 use super::super::*;
 use super::bot::Bot;
@@ -101,6 +102,34 @@ fn who_serves_a_region_has_its_players_whatever_node_their_rows_name() {
     let after = scene.row(bot.user);
     assert_eq!((after.owner, after.entity), (Some(NodeNumber(2)), before.entity));
     assert_eq!(scene.assert_owned_once(bot.user), A);
+}
+
+#[test]
+fn a_player_whose_place_is_no_more_enters_where_new_ones_do() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    scene.stop(A);
+    // It left when the world was larger.
+    let row = scene.row(bot.user);
+    let save = PlayerSave {
+        user: bot.user,
+        owner_epoch: row.owner_epoch,
+        version: StateVersion(row.version.0 + 1),
+        body: PlayerBody {
+            home_cell: CellIndex(60_000),
+            ..row.body
+        },
+    };
+    let owner = NodeNumber(1);
+    let released = scene.store.apply(&StoreRequest::Release { owner, save });
+    assert_eq!((released.is_ok(), scene.row(bot.user).owner), (true, None));
+    let spawn = crate::demo::DemoGame::default().spawn_point(&scene.topology, bot.user);
+    let region = scene.topology.region_at(spawn).number;
+    scene.start(A);
+    scene.link_all();
+    scene.input(region, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    assert_eq!(scene.assert_owned_once(bot.user), region);
 }
 
 #[test]

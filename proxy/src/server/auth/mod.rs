@@ -77,9 +77,10 @@ impl AuthRole {
         match &request.credentials {
             Credentials::Guest { name } => self.guest(name, request, wall_ms).await,
             Credentials::Password { .. } => Err(Code::AuthFailed.into()),
-            Credentials::Ticket(ticket) => {
-                let (auth, ticket, request) = (Arc::clone(self), ticket.clone(), request.clone());
-                let resumed = key_work(move || auth.resume(&ticket, &request, wall_ms));
+            Credentials::Ticket { ticket, name } => {
+                let (auth, request) = (Arc::clone(self), request.clone());
+                let (ticket, name) = (ticket.clone(), name.clone());
+                let resumed = key_work(move || auth.resume(&ticket, &name, &request, wall_ms));
                 resumed.await.unwrap_or_else(|_| Err(Code::Busy.into()))
             }
         }

@@ -4,6 +4,7 @@ use protocol::client_handshake::LoginRequest;
 use protocol::identity::{Clock, NodePublic, Role, Validity};
 use protocol::ids::{NodeUuid, RegionNumber};
 use protocol::limits::TICKET_LIFETIME_MS_MAX;
+use protocol::name::PlayerName;
 use protocol::ticket::{RawTicket, TICKET_BYTES, Ticket};
 
 use crate::shard::renew_at_ms;
@@ -15,6 +16,7 @@ impl AuthRole {
     pub(super) fn resume(
         &self,
         ticket: &[u8; TICKET_BYTES],
+        name: &str,
         request: &LoginRequest,
         wall_ms: u64,
     ) -> Result<Granted, TurnedAway> {
@@ -26,8 +28,8 @@ impl AuthRole {
             _ => self.renew(claims, None, wall_ms),
         };
         Ok(Granted {
-            // Only a player without a row gets a name, and its first login gave it one.
-            name: format!("guest {}", claims.user),
+            // Only a player without a row gets a name, and a guest may call itself as it likes.
+            name: PlayerName::parse(name).map_or_else(|_| format!("guest {}", claims.user), String::from),
             claims,
             ticket,
         })
