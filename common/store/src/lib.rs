@@ -14,6 +14,7 @@ pub mod holding;
 mod lane;
 pub mod limits;
 pub mod mark;
+mod node_store;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod probe;
@@ -31,9 +32,11 @@ pub use error::StoreError;
 pub use handle::{StoreHandle, StorePort, StoreQueue, StoreSettings};
 pub use holding::{Holder, Holding, HoldingChange};
 pub use lane::{StorePulse, StoreTurn};
+pub use node_store::{NodeStore, NodeStoreError, is_database};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};
 pub use request::StoreRequest;
 pub use row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving, StaleGuest};
+pub use sqlite::{Accept, Membership};
 pub use threads::StoreThreads;
 
 pub use protocol::node_handshake::StoreIdentity;

@@ -7,29 +7,37 @@ mod address;
 mod answers;
 mod changes;
 mod fault;
+mod keeper;
 mod link;
+mod membership;
 mod ops;
 mod parameter;
 mod password;
+mod refusal;
+mod report;
 mod schema;
 mod tls;
 #[cfg(feature = "postgres-tests")]
 pub mod trial;
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protocol::ids::NodeNumber;
 use protocol::node_handshake::StoreIdentity;
 use tokio_postgres::Row;
 
 use crate::request::RequestClass;
-use crate::{Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
+use crate::{Membership, Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 pub use address::{AddressError, PostgresAddress};
 use answers::{Answers, answer_columns};
 use fault::Failure;
+use keeper::Keeper;
 use link::{Known, Link};
+use membership::Absences;
 use ops::{Ops, ReadBatch, WriteBatch};
 pub use password::PasswordError;
+pub use refusal::{PostgresCause, PostgresError};
+pub use report::DatabaseReport;
 pub use tls::TrustError;
 
 const READ: &str = concat!(
@@ -47,37 +55,12 @@ const WRITE: &str = concat!(
 /// A store in a database. Any number of processes may have it open.
 #[derive(Debug)]
 pub struct PostgresStore {
+    /// Makes its last round first.
+    keeper: Option<Keeper>,
     known: Arc<Known>,
     writer: Mutex<Link>,
     reader: Mutex<Link>,
-}
-
-/// Why a database could not be opened as a store.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot open the store {address}: {cause}")]
-pub struct PostgresError {
-    /// Which database, without a password.
-    pub address: String,
-    /// What is wrong.
-    pub cause: StoreError,
-}
-
-impl PostgresError {
-    fn new(address: &PostgresAddress, cause: StoreError) -> Self {
-        Self {
-            address: address.to_string(),
-            cause,
-        }
-    }
-
-    /// Whether it may be well the next time, without anybody changing anything.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        matches!(
-            self.cause,
-            StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Full(_)
-        )
-    }
+    absences: Mutex<Absences>,
 }
 
 impl PostgresStore {
@@ -86,16 +69,56 @@ impl PostgresStore {
     /// # Errors
     /// `PostgresError` names the database and what is wrong with it.
     pub fn open(address: &PostgresAddress) -> Result<Self, PostgresError> {
+        of_address(address, || Self::connect(address))
+    }
+
+    /// Opens the store of a cluster for one of its nodes, as [`open`](Self::open) does. A new store is that cluster's from then on.
+    /// While the node has it open, no other process of that node gets it, and the node remembers how far it is; a store that is
+    /// not as the node remembers it is refused.
+    ///
+    /// # Errors
+    /// `PostgresError`, also when the store is another cluster's or not as remembered.
+    pub fn open_as(address: &PostgresAddress, member: &Membership<'_>) -> Result<Self, PostgresError> {
+        of_address(address, || {
+            let mut store = Self::connect(address)?;
+            let mut link = Link::new(address, &store.known)?;
+            link.open()?;
+            store.keeper = Some(membership::enter(link, member)?);
+            Ok(store)
+        })
+    }
+
+    fn connect(address: &PostgresAddress) -> Result<Self, PostgresCause> {
         let known = Arc::<Known>::default();
-        let link = || Link::new(address, &known).map_err(|error| cannot_start(address, &error));
-        let mut writer = link()?;
-        writer
-            .open()
-            .map_err(|cause| PostgresError::new(address, cause))?;
+        let mut writer = Link::new(address, &known)?;
+        writer.open()?;
         Ok(Self {
-            reader: Mutex::new(link()?),
+            keeper: None,
+            reader: Mutex::new(Link::new(address, &known)?),
             writer: Mutex::new(writer),
+            absences: Mutex::default(),
             known,
+        })
+    }
+
+    /// Whether a process of this node works on the store, or did so within the last seconds. Blocks.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn has(&self, node: NodeNumber) -> Result<bool, StoreError> {
+        let mut absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        absences.has(&mut lock(&self.reader), node)
+    }
+
+    /// What a database holds, for people; nodes may work on it meanwhile. Reads all of it. Blocks.
+    ///
+    /// # Errors
+    /// `PostgresError`: there is no store of this version.
+    pub fn report(address: &PostgresAddress) -> Result<DatabaseReport, PostgresError> {
+        of_address(address, || {
+            let mut link = Link::new(address, &Arc::default())?;
+            link.open()?;
+            Ok(report::read(&mut link)?)
         })
     }
 
@@ -105,13 +128,12 @@ impl PostgresStore {
     /// # Errors
     /// `PostgresError`; nothing was changed then.
     pub fn migrate(address: &PostgresAddress) -> Result<(i64, i64), PostgresError> {
-        let migrated =
-            Link::alone(address, schema::migrate).map_err(|error| cannot_start(address, &error))?;
-        migrated.map_err(|cause| PostgresError::new(address, cause))
+        of_address(address, || Ok(Link::alone(address, schema::migrate)??))
     }
 
     /// Ends all connections.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        drop(self.keeper.take());
         for link in [self.writer, self.reader] {
             link.into_inner().unwrap_or_else(PoisonError::into_inner).close();
         }
@@ -199,6 +221,9 @@ fn lock(link: &Mutex<Link>) -> MutexGuard<'_, Link> {
     link.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn cannot_start(address: &PostgresAddress, error: &io::Error) -> PostgresError {
-    PostgresError::new(address, StoreError::Unavailable(error.to_string()))
+fn of_address<T>(
+    address: &PostgresAddress,
+    work: impl FnOnce() -> Result<T, PostgresCause>,
+) -> Result<T, PostgresError> {
+    work().map_err(|cause| PostgresError::new(address, cause))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use protocol::ids::*;
 use store::postgres::trial::TrialServer;
-use store::postgres::{PostgresAddress, PostgresStore};
+use store::postgres::{PostgresAddress, PostgresCause, PostgresStore};
 use store::*;
 
 /// Longer than anything here takes.
@@ -223,7 +223,7 @@ fn a_database_without_a_store_or_with_a_newer_one_is_refused_with_the_remedy() {
     assert!(error.to_string().contains("regionmesh store migrate"), "{error}");
     assert_eq!(
         PostgresStore::migrate(&address).unwrap(),
-        (3, 3),
+        (4, 4),
         "it is as it should be"
     );
     server
@@ -236,7 +236,10 @@ fn a_database_without_a_store_or_with_a_newer_one_is_refused_with_the_remedy() {
         .unwrap();
     let error = PostgresStore::open(&address).unwrap_err();
     assert!(
-        matches!(error.cause, StoreError::NewerSchema { found: 99, .. }),
+        matches!(
+            error.cause,
+            PostgresCause::Store(StoreError::NewerSchema { found: 99, .. })
+        ),
         "{error}"
     );
     assert!(!error.may_pass());

@@ -119,7 +119,9 @@ impl Cluster {
             root.empty()?;
         }
         let issued = issue::issue(&root, &topology)?;
-        let nodes = nodes::of(&issued, root.path(), &options.environment).map_err(IssueError::from)?;
+        let database = options.database.as_deref();
+        let nodes =
+            nodes::of(&issued, root.path(), &options.environment, database).map_err(IssueError::from)?;
         let join_file = root.path().join(JOIN_FILE);
         join_file::write(
             &join_file,

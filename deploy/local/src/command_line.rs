@@ -8,6 +8,7 @@ use node::life::{Exit, Failure};
 use node::utf8_path::Utf8Path;
 use std::path::PathBuf;
 use std::time::Duration;
+use store::postgres::PostgresAddress;
 
 pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
@@ -80,6 +81,10 @@ pub(crate) struct UpArguments {
     /// Deletes what the data directory holds, and begins anew
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Keeps world and players in a PostgreSQL database that `store migrate` has prepared, in place of the data directory; no password
+    /// in its address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: Option<String>,
     /// Takes the world as it is, also when its nodes remember another one or a later state of it
     #[arg(long)]
     pub(crate) accept_store: bool,
@@ -89,8 +94,11 @@ pub(crate) struct UpArguments {
 }
 
 impl UpArguments {
-    /// Bots measure for a second at least.
+    /// Bots measure for a second at least, and a database is one.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        if let Some(address) = &self.store {
+            PostgresAddress::parse(address).map_err(Failure::bad_input)?;
+        }
         match self.duration {
             Some(time) if self.players > 0 => check_measured(time).map_err(|why| {
                 Failure::bad_input(format!("`--for` with bots: {why}; `--players 0` starts none"))
@@ -113,6 +121,11 @@ pub(crate) struct LoadtestArguments {
 pub(crate) enum StoreCommand {
     /// Writes a copy of the store as it is now; nodes may work on it meanwhile
     Backup(BackupArguments),
+    /// Prepares a PostgreSQL database for a world, or brings it up to date for this program
+    ///
+    /// The database has to be there, and its user has to own it: `createdb -O regionmesh regionmesh`. Nodes never change its tables
+    /// themselves. Run it before the nodes of a newer version are started; those of the former one go on with what it leaves.
+    Migrate(MigrateArguments),
     /// Reads all of a store or a backup, and says what it holds; exit code 1 when it is damaged
     Check(CheckStoreArguments),
     /// Puts a backup in the place of a store that no node works on; what was there is kept beside it
@@ -133,8 +146,15 @@ pub(crate) struct BackupArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct MigrateArguments {
+    /// The address of the database, such as postgres://regionmesh@db.example/regionmesh; no password in it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CheckStoreArguments {
-    /// The store's file, or a backup
+    /// The store's file, a backup, or the address of a database
     pub(crate) file: PathBuf,
 }
 

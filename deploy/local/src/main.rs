@@ -3,6 +3,7 @@
 mod answers;
 mod authority_command;
 mod command_line;
+mod database_command;
 mod next_steps;
 mod settings_command;
 mod store_command;

@@ -19,6 +19,8 @@ pub(crate) struct NextSteps {
     admins: Vec<String>,
     /// The flags with which the same cluster is started again.
     again: String,
+    /// What else is needed to begin anew.
+    anew: &'static str,
 }
 
 impl NextSteps {
@@ -28,6 +30,9 @@ impl NextSteps {
         let mut again = format!("--data {}", word(cluster.data()));
         if let Some(topology) = &arguments.topology {
             again = format!("{again} --topology {}", word(topology));
+        }
+        if let Some(store) = &arguments.store {
+            again = format!("{again} --store {}", quoted(store));
         }
         Self {
             program: quoted(&program),
@@ -41,6 +46,10 @@ impl NextSteps {
                 .map(|node| format!("{} http://{}", node.name, node.admin))
                 .collect(),
             again,
+            anew: match arguments.store {
+                Some(_) => ", on an empty database that `store migrate` has prepared",
+                None => "",
+            },
         }
     }
 
@@ -74,9 +83,11 @@ impl NextSteps {
             "ended with exit code {code} ({meaning}); keys, world and players are in {}",
             Shown(self.data.display())
         ));
-        let (program, again) = (&self.program, &self.again);
+        let (program, again, anew) = (&self.program, &self.again, self.anew);
         say(format_args!("  to go on where it was: {program} up {again}"));
-        say(format_args!("  to begin anew: {program} up {again} --fresh"));
+        say(format_args!(
+            "  to begin anew: {program} up {again} --fresh{anew}"
+        ));
     }
 }
 

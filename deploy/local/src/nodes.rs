@@ -78,7 +78,10 @@ pub(crate) fn of(
     issued: &Issued,
     root: &Path,
     environment: &[(String, String)],
+    database: Option<&str>,
 ) -> Result<Vec<LocalNode>, PortError> {
+    let file = root.join(STORE_FILE);
+    let store = database.map_or_else(|| text(&file), Cow::Borrowed);
     let all = ports::listeners(&issued.topology)?;
     let node = |(node, admin): &(IssuedNode, SocketAddr)| {
         let own = all.iter().filter(|listener| listener.node == node.name);
@@ -87,7 +90,7 @@ pub(crate) fn of(
             format!("--name={}", node.name),
             format!("--data={}", text(&node.data)),
             format!("--admin={admin}"),
-            format!("--store={}", text(&root.join(STORE_FILE))),
+            format!("--store={store}"),
             format!("--parent={}", std::process::id()),
         ];
         LocalNode {

@@ -26,6 +26,8 @@ pub struct ClusterOptions {
     pub topology: String,
     /// Where keys, world and logs live.
     pub data: PathBuf,
+    /// The address of a PostgreSQL database for the world, without its password; else it is a file in `data`.
+    pub database: Option<String>,
     /// Go on or begin anew.
     pub start: Start,
     /// Where the children's lines go.
@@ -50,6 +52,7 @@ impl ClusterOptions {
             topology_name: crate::DEFAULT_TOPOLOGY_NAME.to_owned(),
             topology: crate::DEFAULT_TOPOLOGY.to_owned(),
             data,
+            database: None,
             start: Start::default(),
             output: Output::Files(logs),
             environment: Vec::new(),

@@ -1,9 +1,10 @@
-//! `regionmesh store`: backup, check and restore of the store's file.
+//! `regionmesh store`: backup, check and restore of the store's file; preparing and checking a database.
 
 use crate::command_line::{CheckStoreArguments, StoreCommand};
+use crate::database_command::{self, list_or};
 use node::life::Exit;
 use protocol::Shown;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,6 +21,10 @@ pub(crate) fn run(command: &StoreCommand) -> ExitCode {
                 )
             })
             .map_err(|error| refusal(&error)),
+        StoreCommand::Migrate(arguments) => database_command::migrate(&arguments.store),
+        StoreCommand::Check(arguments) if store::is_database(&arguments.file) => {
+            database_command::check(&arguments.file.to_string_lossy())
+        }
         StoreCommand::Check(arguments) => check(arguments),
         StoreCommand::Restore(arguments) => {
             backup::restore(&arguments.backup, &arguments.store, arguments.above)
@@ -88,14 +93,6 @@ fn describe(report: &StoreReport) -> String {
         report.on_ground,
         list_or(&nodes, "nobody"),
     )
-}
-
-fn list_or(names: &[String], nobody: &str) -> impl Display {
-    if names.is_empty() {
-        nobody.to_owned()
-    } else {
-        format!("nodes {}", names.join(", "))
-    }
 }
 
 fn age(at_ms: u64) -> String {

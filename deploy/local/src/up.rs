@@ -65,6 +65,7 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
         options.topology_name = Shown(file.display()).to_string();
         options.topology = crate::topology_file::read(file)?;
     }
+    options.database.clone_from(&arguments.store);
     options.start = if arguments.fresh {
         Start::Fresh
     } else {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use node::data_dir::DataDir;
 use node::life::{Failure, Owners};
 use protocol::ids::NodeNumber;
-use store::sqlite::{Membership, SqliteStore};
-use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
+use store::{
+    Membership, NodeStore, Store, StoreError, StoreHandle, StoreIdentity, StoreReply, StoreRequest,
+    StoreSettings, StoreThreads,
+};
 
 use super::ready::store_watch;
 use super::settings::GameServerSettings;
@@ -15,7 +17,7 @@ use super::settings::GameServerSettings;
 pub(super) struct OpenStore {
     pub(super) handle: StoreHandle,
     threads: StoreThreads,
-    file: Arc<SqliteStore>,
+    store: Arc<NodeStore>,
 }
 
 impl OpenStore {
@@ -28,7 +30,7 @@ impl OpenStore {
         let (cluster, node) = (dir.cluster.cluster_id, dir.number);
         let opening = move || {
             let data = data.as_path();
-            SqliteStore::open_as(
+            NodeStore::open_as(
                 &path,
                 &Membership {
                     cluster,
@@ -41,7 +43,7 @@ impl OpenStore {
         let opened = tokio::task::spawn_blocking(opening)
             .await
             .map_err(Failure::failed)?;
-        let file = Arc::new(opened.map_err(|error| {
+        let opened = Arc::new(opened.map_err(|error| {
             if error.may_pass() {
                 Failure::unreachable(error)
             } else {
@@ -49,24 +51,27 @@ impl OpenStore {
             }
         })?);
         let queue_bytes_max = settings.store.queue_bytes_max;
-        let store: Arc<dyn Store> = file.clone();
+        let store: Arc<dyn Store> = opened.clone();
         let started =
             StoreHandle::spawn_watched(&store, StoreSettings { queue_bytes_max }, store_watch(owners));
         let (handle, threads) = started.map_err(Failure::failed)?;
         Ok(Self {
             handle,
             threads,
-            file,
+            store: opened,
         })
     }
 
     pub(super) fn identity(&self) -> StoreIdentity {
-        self.file.identity()
+        self.store.identity()
     }
 
     /// Whether a process of this node works on the store. One that cannot be asked for is taken to.
-    pub(super) fn has(&self, node: NodeNumber) -> bool {
-        self.file.has(node).unwrap_or_else(|error| {
+    pub(super) async fn has(&self, node: NodeNumber) -> bool {
+        let store = Arc::clone(&self.store);
+        let asked = tokio::task::spawn_blocking(move || store.has(node)).await;
+        let asked = asked.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())));
+        asked.unwrap_or_else(|error| {
             tracing::warn!(%node, %error, "it is not known whether this node runs");
             true
         })
@@ -88,13 +93,13 @@ impl OpenStore {
         let Self {
             handle,
             threads,
-            file,
+            store,
         } = self;
         drop(handle);
         let closing = move || {
             threads.join();
-            if let Some(file) = Arc::into_inner(file) {
-                file.close();
+            if let Some(store) = Arc::into_inner(store) {
+                store.close();
             }
         };
         if tokio::task::spawn_blocking(closing).await.is_err() {

@@ -7,7 +7,7 @@ use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
 use protocol::limits::TICKET_LIFETIME_MS_MAX;
-use store::sqlite::Accept;
+use store::Accept;
 
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
@@ -41,7 +41,7 @@ node::settings_table! {
 node::settings_table! {
     /// The table `[store]`.
     pub struct StoreTable {
-        /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
+        /// The SQLite file that all processes of the machine share, or the address of a PostgreSQL database, without its password; empty: `store.sqlite` beside the data directory.
         pub path: PathBuf = PathBuf::new(),
         /// Takes the store as it is, also when it is not as this node remembers it. For one start.
         pub accept: bool = false,
@@ -106,7 +106,7 @@ impl GameServerSettings {
         }
     }
 
-    /// The store's file.
+    /// The store's file, or the address of its database.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         if !self.store.path.as_os_str().is_empty() {
@@ -123,8 +123,8 @@ pub struct Args {
     /// What every node takes.
     #[command(flatten)]
     pub node: NodeArgs,
-    /// The store's SQLite file [default: store.sqlite beside the data directory]
-    #[arg(long, value_name = "FILE", value_parser = Utf8Path)]
+    /// The store: a SQLite file, or the address of a PostgreSQL database [default: store.sqlite beside the data directory]
+    #[arg(long, value_name = "FILE|ADDRESS", value_parser = Utf8Path)]
     pub store: Option<PathBuf>,
     /// Takes the store as it is, also when it is empty, older or another world than this node has served
     #[arg(long)]

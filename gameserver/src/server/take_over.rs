@@ -58,12 +58,13 @@ impl TakeOver<'_> {
                 other => return Err(unexpected(&other)),
             };
             let other = holder.filter(|holder| holder.service.node != self.node);
-            let Some(other) = other.filter(|other| self.serves(other)) else {
-                if let Some(former) = other {
-                    tracing::info!(%region, node = %self.name(former.service.node), "taken over from a server that serves it no more");
-                }
+            let Some(other) = other else {
                 return Ok(holder);
             };
+            if !self.serves(&other).await {
+                tracing::info!(%region, node = %self.name(other.service.node), "taken over from a server that serves it no more");
+                return Ok(holder);
+            }
             if told.is_none_or(|told| told.elapsed() >= TELL) {
                 told = Some(Instant::now());
                 let what = format!(
@@ -79,8 +80,8 @@ impl TakeOver<'_> {
 
     /// Whether the process that began the service is there. It has ended when its node was started since, or when no process of
     /// its node works on the store.
-    fn serves(&self, holder: &RegionHolder) -> bool {
-        holder.since == holder.newest && self.store.has(holder.service.node)
+    async fn serves(&self, holder: &RegionHolder) -> bool {
+        holder.since == holder.newest && self.store.has(holder.service.node).await
     }
 
     fn name(&self, node: NodeNumber) -> String {

@@ -17,8 +17,10 @@ use protocol::frame::HandshakeKey;
 use protocol::identity::{AuthorityKeys, Clock, DiskCertificate, Role, RoleVoucher};
 use protocol::ids::Lanes;
 use protocol::node_handshake::LocalNode;
-use store::sqlite::{Membership, SqliteStore};
-use store::{Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings, StoreThreads};
+use store::{
+    Membership, NodeStore, Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings,
+    StoreThreads,
+};
 use tokio::net::TcpListener;
 
 use super::client_context::{Door, Doors, OwnNode};
@@ -51,7 +53,7 @@ pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<B
     let (cluster, node) = (data.cluster.cluster_id, data.number);
     let opening = tokio::task::spawn_blocking(move || {
         let data = folder.as_path();
-        SqliteStore::open_as(
+        NodeStore::open_as(
             &path,
             &Membership {
                 cluster,

@@ -7,7 +7,7 @@ use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
 use serde::{Deserialize, Serialize};
-use store::sqlite::Accept;
+use store::Accept;
 
 use super::prefix::Network;
 
@@ -45,7 +45,7 @@ node::settings_table! {
 node::settings_table! {
     /// The table `[store]`.
     pub struct StoreTable {
-        /// The SQLite file that all processes of the machine share; empty: `store.sqlite` beside the data directory.
+        /// The SQLite file that all processes of the machine share, or the address of a PostgreSQL database, without its password; empty: `store.sqlite` beside the data directory.
         pub path: PathBuf = PathBuf::new(),
         /// Takes the store as it is, also when it is not as this node remembers it. For one start.
         pub accept: bool = false,
@@ -125,7 +125,7 @@ impl ProxySettings {
         }
     }
 
-    /// The store's file.
+    /// The store's file, or the address of its database.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         if !self.store.path.as_os_str().is_empty() {
@@ -142,8 +142,8 @@ pub struct ProxyArgs {
     /// What every node takes.
     #[command(flatten)]
     pub node: NodeArgs,
-    /// The store's SQLite file [default: store.sqlite beside the data directory]
-    #[arg(long, value_name = "FILE", value_parser = Utf8Path)]
+    /// The store: a SQLite file, or the address of a PostgreSQL database [default: store.sqlite beside the data directory]
+    #[arg(long, value_name = "FILE|ADDRESS", value_parser = Utf8Path)]
     pub store: Option<PathBuf>,
     /// Takes the store as it is, also when it is empty, older or another world than this node has served
     #[arg(long)]

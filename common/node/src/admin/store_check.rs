@@ -29,7 +29,7 @@ fn judge(met: &StoresMet, directory: &dyn PeerDirectory, store: &str) -> Check {
         String::new()
     };
     let figure = format!(
-        "{}{more} on another store than this node ({store}), {} on the same; all have to name one file with `store.path`",
+        "{}{more} on another store than this node ({store}), {} on the same; all have to name one store with `store.path`",
         names.join(", "),
         met.ours
     );

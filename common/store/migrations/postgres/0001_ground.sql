@@ -11,9 +11,7 @@ CREATE TABLE cluster (
     world_id    bytea NOT NULL CHECK (length(world_id) = 16),
     cluster_id  bytea CHECK (length(cluster_id) = 16),
     generation  int4  NOT NULL CHECK (generation BETWEEN 1 AND 32767),
-    schema      int4  NOT NULL,
-    progress    int8  NOT NULL DEFAULT 0,
-    progress_ms int8  NOT NULL DEFAULT 0
+    schema      int4  NOT NULL
 );
 INSERT INTO cluster (one, world_id, generation, schema)
     VALUES (1, decode(replace(gen_random_uuid()::text, '-', ''), 'hex'), 1, 0);

@@ -71,7 +71,7 @@ fn of_statement(said: &DbError, words: String) -> StoreError {
         &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => StoreError::Corrupt(words),
         &SqlState::UNDEFINED_FUNCTION | &SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME => {
             StoreError::Unavailable(format!(
-                "there is no store of this version in the database ({words}); make it with `regionmesh store migrate`"
+                "there is no store of this version in the database ({words}); prepare it with `regionmesh store migrate --store ADDRESS`"
             ))
         }
         _ => StoreError::Unavailable(words),

@@ -34,7 +34,8 @@ const COLLISIONS_MAX: u32 = 4;
 /// A thread's way to the database.
 #[derive(Debug)]
 pub(super) struct Link {
-    runtime: Runtime,
+    /// Always there but while the link is dropped.
+    runtime: Option<Runtime>,
     address: PostgresAddress,
     known: Arc<Known>,
     session: Option<Session>,
@@ -99,7 +100,7 @@ impl Known {
 impl Link {
     pub(super) fn new(address: &PostgresAddress, known: &Arc<Known>) -> std::io::Result<Self> {
         Ok(Self {
-            runtime: Builder::new_current_thread().enable_all().build()?,
+            runtime: Some(Builder::new_current_thread().enable_all().build()?),
             address: address.clone(),
             known: Arc::clone(known),
             session: None,
@@ -111,6 +112,11 @@ impl Link {
         })
     }
 
+    /// Which store was found.
+    pub(super) fn identity(&self) -> StoreIdentity {
+        self.known.identity()
+    }
+
     /// Connects, unless there is a connection.
     pub(super) fn open(&mut self) -> Result<(), StoreError> {
         let Self {
@@ -120,6 +126,9 @@ impl Link {
             session,
             again,
         } = self;
+        let Some(runtime) = runtime else {
+            return Err(again.refusal());
+        };
         runtime.block_on(open(session, address, known, again))
     }
 
@@ -136,6 +145,9 @@ impl Link {
             session,
             again,
         } = self;
+        let Some(runtime) = runtime else {
+            return Err(Failure::Not(again.refusal()));
+        };
         runtime.block_on(async {
             let mut collisions = 0;
             loop {
@@ -177,15 +189,24 @@ impl Link {
 
     /// Ends the connection.
     pub(super) fn close(&mut self) {
-        let Some(session) = self.session.take() else {
+        let (Some(session), Some(runtime)) = (self.session.take(), &self.runtime) else {
             return;
         };
-        self.runtime.block_on(async {
+        runtime.block_on(async {
             drop(session);
             // Its task says farewell.
             yield_now().await;
             yield_now().await;
         });
+    }
+}
+
+impl Drop for Link {
+    /// Also where a run time must not wait for another one to end.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

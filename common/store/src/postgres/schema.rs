@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_ground.sql"),
     include_str!("../../migrations/postgres/0002_batches.sql"),
     include_str!("../../migrations/postgres/0003_writes.sql"),
+    include_str!("../../migrations/postgres/0004_nodes.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.
@@ -27,6 +28,9 @@ pub(super) struct Hello {
     /// Which of all copies of a world this is: a standby that was promoted is the same one, a dump that was restored is not.
     pub(super) copy: u64,
 }
+
+/// Tables and functions of this program.
+pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 /// Asks a database which store it is; refuses one of another version.
 pub(super) async fn hello(client: &Client) -> Result<Hello, StoreError> {
@@ -56,11 +60,11 @@ pub(super) async fn hello(client: &Client) -> Result<Hello, StoreError> {
 }
 
 fn is_known(found: i64) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
+    let known = KNOWN;
     match found {
         _ if found > known => Err(StoreError::NewerSchema { found, known }),
         _ if found < known => Err(StoreError::Unavailable(format!(
-            "the database has schema version {found}, and this program needs {known}: bring it up to date with `regionmesh store migrate`"
+            "the database has schema version {found}, and this program needs {known}: bring it up to date with `regionmesh store migrate --store ADDRESS`"
         ))),
         _ => Ok(()),
     }
@@ -72,7 +76,7 @@ pub(super) async fn migrate(client: &Client) -> Result<(i64, i64), StoreError> {
     let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING})");
     client.batch_execute(&begin).await.map_err(failed)?;
     let found = version(client).await.map_err(failed)?;
-    let known = MIGRATIONS.len() as i64;
+    let known = KNOWN;
     let missing = usize::try_from(found)
         .ok()
         .and_then(|seen| MIGRATIONS.get(seen..));

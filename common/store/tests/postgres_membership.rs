@@ -1,0 +1,183 @@
+//! Nodes as members of a store in a database: whose it is, who is there, and what each remembers of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use protocol::ids::*;
+use store::mark::StoreMark;
+use store::postgres::trial::TrialServer;
+use store::postgres::{PostgresAddress, PostgresCause, PostgresError, PostgresStore};
+use store::*;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const OURS: ClusterId = ClusterId([7; 16]);
+const A: NodeNumber = NodeNumber(1);
+const B: NodeNumber = NodeNumber(2);
+
+struct Scene {
+    server: TrialServer,
+    address: PostgresAddress,
+    data: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let server = TrialServer::start(&["shared_buffers = '32MB'"]).unwrap();
+        let address = server.create("world").unwrap();
+        let data = tempfile::tempdir().unwrap();
+        for node in [A, B] {
+            std::fs::create_dir(data.path().join(node.to_string())).unwrap();
+        }
+        Self {
+            server,
+            address,
+            data,
+        }
+    }
+
+    fn open(
+        &self,
+        cluster: ClusterId,
+        node: NodeNumber,
+        accept: Accept,
+    ) -> Result<PostgresStore, PostgresError> {
+        let data = self.data(node);
+        let member = Membership {
+            cluster,
+            node,
+            data: Path::new(&data),
+            accept,
+        };
+        PostgresStore::open_as(&self.address, &member)
+    }
+
+    fn data(&self, node: NodeNumber) -> std::path::PathBuf {
+        self.data.path().join(node.to_string())
+    }
+
+    fn remembered(&self, node: NodeNumber) -> StoreMark {
+        StoreMark::read(&self.data(node)).unwrap().unwrap()
+    }
+}
+
+fn ask(store: &PostgresStore, request: StoreRequest) -> StoreReply {
+    store.execute(&[request]).remove(0).unwrap()
+}
+
+#[test]
+fn a_store_is_of_the_first_cluster_that_comes_and_a_node_is_there_once() {
+    let scene = Scene::new();
+    let ours = scene.open(OURS, A, Accept::Remembered).unwrap();
+    let theirs = scene.open(ClusterId([8; 16]), B, Accept::Remembered).unwrap_err();
+    assert!(matches!(theirs.cause, PostgresCause::OtherCluster), "{theirs}");
+    let twice = scene.open(OURS, A, Accept::Remembered).unwrap_err();
+    assert!(matches!(twice.cause, PostgresCause::NodeRuns(A)), "{twice}");
+    assert!(!twice.may_pass());
+    let other = scene.open(OURS, B, Accept::Remembered).unwrap();
+    assert_eq!((other.has(A), other.has(B)), (Ok(true), Ok(true)));
+    assert_eq!(other.identity(), ours.identity());
+    let report = PostgresStore::report(&scene.address).unwrap();
+    assert_eq!((report.cluster, report.nodes), (Some(OURS), vec![A, B]));
+    assert_eq!(report.complaints, Vec::<String>::new());
+    ours.close();
+    // A node that ends may be there again at once; it is taken for gone only after a while.
+    assert_eq!(other.has(A), Ok(true));
+    scene.open(OURS, A, Accept::Remembered).unwrap().close();
+    let began = Instant::now();
+    while other.has(A).unwrap() {
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_node_shows_itself_again_after_its_database_was_restarted() {
+    let scene = Scene::new();
+    let (one, other) = (
+        scene.open(OURS, A, Accept::Remembered).unwrap(),
+        scene.open(OURS, B, Accept::Remembered).unwrap(),
+    );
+    scene.server.control("restart").unwrap();
+    let began = Instant::now();
+    while scene
+        .server
+        .say("world", "SELECT regionmesh.node_is_held(1)")
+        .unwrap()
+        != ["t"]
+    {
+        assert_ne!(other.has(A), Ok(false), "it was there all the time");
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(20));
+    }
+    drop((one, other));
+}
+
+#[test]
+fn a_world_that_was_set_back_is_refused_and_gone_on_from_in_a_new_generation() {
+    let scene = Scene::new();
+    let store = scene.open(OURS, A, Accept::Remembered).unwrap();
+    let west = RegionNumber(1);
+    let serve = StoreRequest::ServeRegion {
+        region: west,
+        node: A,
+        after: None,
+    };
+    assert_eq!(ask(&store, serve), StoreReply::Serving(RegionEpoch::first(1)));
+    store.close();
+    let seen = scene.remembered(A);
+    // As it is, the world goes on, for each node by what it has seen itself.
+    scene.open(OURS, A, Accept::Remembered).unwrap().close();
+    assert!(scene.remembered(A).progress > seen.progress);
+    scene.open(OURS, B, Accept::Remembered).unwrap().close();
+    scene
+        .server
+        .say(
+            "world",
+            "UPDATE regionmesh.node_mark SET progress = 1 WHERE node = 1",
+        )
+        .unwrap();
+    let refused = scene.open(OURS, A, Accept::Remembered).unwrap_err();
+    assert!(
+        matches!(refused.cause, PostgresCause::Older { remembered: 1, .. }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("--accept-store"), "{refused}");
+    let store = scene.open(OURS, A, Accept::Whatever).unwrap();
+    assert_eq!(
+        ask(&store, StoreRequest::StoreGeneration),
+        StoreReply::StoreGeneration(2)
+    );
+    assert_eq!(
+        ask(&store, StoreRequest::ReadService { region: west }),
+        StoreReply::Service(None)
+    );
+    store.close();
+    assert_eq!(scene.remembered(A).generation, 2);
+    // The same copy once more: no epoch of the second life comes again.
+    scene
+        .server
+        .say(
+            "world",
+            "UPDATE regionmesh.cluster SET generation = 1; UPDATE regionmesh.node_mark SET progress = 1",
+        )
+        .unwrap();
+    let store = scene.open(OURS, A, Accept::Whatever).unwrap();
+    assert_eq!(
+        ask(&store, StoreRequest::StoreGeneration),
+        StoreReply::StoreGeneration(3)
+    );
+    store.close();
+    scene
+        .server
+        .say(
+            "world",
+            "UPDATE regionmesh.cluster SET world_id = decode(repeat('ab', 16), 'hex')",
+        )
+        .unwrap();
+    let other = scene.open(OURS, A, Accept::Remembered).unwrap_err();
+    assert!(matches!(other.cause, PostgresCause::OtherWorld { .. }), "{other}");
+    scene.open(OURS, A, Accept::Whatever).unwrap().close();
+}
