@@ -181,3 +181,11 @@ fn a_world_that_was_set_back_is_refused_and_gone_on_from_in_a_new_generation() {
     assert!(matches!(other.cause, PostgresCause::OtherWorld { .. }), "{other}");
     scene.open(OURS, A, Accept::Whatever).unwrap().close();
 }
+
+/// With sequential scans priced out, what still scans looks expensive enough to be compiled: tens of milliseconds for each call.
+#[test]
+fn no_batch_is_compiled_before_it_runs() {
+    let scene = Scene::new();
+    let off = "SELECT count(*) = 2 AND bool_and('jit=off' = ANY (proconfig)) FROM pg_proc WHERE proname IN ('read_batch', 'write_batch')";
+    assert_eq!(scene.server.say("world", off).unwrap(), ["t"]);
+}

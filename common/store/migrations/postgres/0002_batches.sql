@@ -88,6 +88,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = regionmesh, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 SET lock_timeout = '3s'
 AS $$
 DECLARE

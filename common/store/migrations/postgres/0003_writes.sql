@@ -14,6 +14,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = regionmesh, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 SET lock_timeout = '3s'
 AS $$
 DECLARE
@@ -39,7 +40,7 @@ BEGIN
     ELSE
         LOCK TABLE cluster IN ACCESS SHARE MODE;
     END IF;
-    SELECT c.generation INTO STRICT current FROM cluster c;
+    SELECT c.generation INTO STRICT current FROM cluster c WHERE c.one = 1;
     ops := ARRAY (SELECT ROW (o.no::int4, o.kind, o.user_id, o.node, o.target, o.region, o.region_epoch, o.owner_epoch, o.attempt, o.version,
             o.entity, o.home_cell, o.session_generation, o.attach_no, o.proxy, o.last_input, o.last_command, o.chain_hash, o.state,
             o.number, o.x, o.y, o.part, o.count)::op

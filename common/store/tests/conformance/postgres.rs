@@ -18,5 +18,5 @@ mod postgres {
 
 #[test]
 fn postgres_and_simulated_answer_every_sequence_alike() {
-    alike::answer_every_sequence_alike(postgres_scene::postgres, 24);
+    alike::answer_every_sequence_alike(postgres_scene::postgres, 48);
 }
