@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol::Code;
 use protocol::ids::{AttachNo, NodeNumber, SessionGeneration, UserId};
 use protocol::limits::CLIENT_SILENCE_MS_MAX;
-use protocol::message::checked::CheckedAttach;
+use protocol::message::checked::{CheckedAttach, SessionIdentity};
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::{client, player};
 
@@ -116,7 +116,7 @@ impl Edge {
         if let Some(session) = self.sessions.get(handle.0)
             && self.logouts.len() < LOGOUTS_MAX
         {
-            self.logouts.insert(session.user, (session.key(), now_ms));
+            self.logouts.insert(session.user, (session.identity(), now_ms));
         }
         self.close(handle, Code::Ok, now_ms);
     }
@@ -128,16 +128,16 @@ impl Edge {
     }
 
     /// A server has a player for a session that has ended here: the leave was lost, or went to a former owner.
-    pub(super) fn nobody_here(&mut self, node: NodeNumber, user: u64, session: Option<player::SessionKey>) {
-        let logout = self.logouts.get(&UserId(user));
-        let reason = if logout.is_some_and(|(key, _)| session.as_ref() == Some(key)) {
+    pub(super) fn nobody_here(&mut self, node: NodeNumber, user: UserId, session: SessionIdentity) {
+        let logout = self.logouts.get(&user);
+        let reason = if logout.is_some_and(|(ended, _)| *ended == session) {
             player::LeaveReason::Logout
         } else {
             player::LeaveReason::Linkdead
         };
         let leave = player::Leave {
-            user,
-            session,
+            user: user.0,
+            session: Some(session.into()),
             reason: reason.into(),
         };
         self.effects.push(EdgeEffect::ToServer(node, leave.into()));
@@ -189,7 +189,7 @@ impl Edge {
         if let Some(node) = asked {
             let leave = player::Leave {
                 user: session.user.0,
-                session: Some(session.key()),
+                session: Some(session.identity().into()),
                 reason: reason.into(),
             };
             self.effects

@@ -33,6 +33,7 @@ mod snapshots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod views;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use protocol::awake::AwakeClock;
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
-use protocol::message::player::SessionKey;
+use protocol::message::checked::SessionIdentity;
 use slotmap::SlotMap;
 use topology::Topology;
 
@@ -90,7 +91,7 @@ pub struct Edge {
     /// What clients' silence is measured by.
     awake: AwakeClock,
     /// Who has logged out, by which session and when, milliseconds: a handover may have passed the leave by.
-    logouts: BTreeMap<UserId, (SessionKey, u64)>,
+    logouts: BTreeMap<UserId, (SessionIdentity, u64)>,
     draining: bool,
     effects: Vec<EdgeEffect>,
 }

@@ -2,8 +2,11 @@
 
 use protocol::Code;
 use protocol::geometry::CellIndex;
-use protocol::ids::{CommandNumber, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
-use protocol::message::checked::{CheckedEvent, CheckedOutput, node_number};
+use protocol::ids::{NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
+use protocol::message::checked::{
+    CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedOutput, CheckedPresence,
+    CheckedSuperseded, CheckedUserEvent, SessionIdentity,
+};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::{client, player, subscription};
 
@@ -12,44 +15,43 @@ use super::effect::EdgeEffect;
 use super::input::{OwnerAnswer, SessionHandle};
 use super::route::{AnswerAge, LinkUp, Owner, Standing, Step};
 use super::views::RegionCells;
+use super::words::OwnerWord;
 
 /// An owner that says nothing of its player for so long is asked about at the store, again and again, milliseconds.
 const OWNER_SILENCE_MS: u64 = 2_000;
 
 impl Edge {
     pub(super) fn server_message(&mut self, node: NodeNumber, message: ServerToProxy, now_ms: u64) {
-        match message {
-            ServerToProxy::Output(output) => self.output(node, output, now_ms),
-            ServerToProxy::CommandAck(ack) => self.command_ack(node, &ack, now_ms),
-            ServerToProxy::Event(event) => self.event(node, event),
-            ServerToProxy::Joined(joined) => self.joined(node, &joined, now_ms),
-            ServerToProxy::JoinRefused(refused) => self.join_refused(node, &refused, now_ms),
-            ServerToProxy::Moved(moved) => self.moved(node, &moved, now_ms),
-            ServerToProxy::Here(here) => self.here(node, &here, now_ms),
-            ServerToProxy::Elsewhere(elsewhere) => self.elsewhere(node, &elsewhere, now_ms),
-            ServerToProxy::Superseded(superseded) => self.superseded(node, &superseded, now_ms),
-            ServerToProxy::Kick(kick) => self.kick(node, &kick, now_ms),
-            ServerToProxy::Heartbeat(_)
-            | ServerToProxy::Serving(_)
-            | ServerToProxy::CellUpdates(_)
-            | ServerToProxy::TickEnd(_)
-            | ServerToProxy::GetTopology(_)
-            | ServerToProxy::Topology(_) => self.effects.push(EdgeEffect::Refused("not_for_a_user")),
+        let word = match OwnerWord::check(message, &self.grid) {
+            Ok(word) => word,
+            Err(label) => return self.effects.push(EdgeEffect::Refused(label)),
+        };
+        match word {
+            OwnerWord::Output(output) => self.output(node, output, now_ms),
+            OwnerWord::CommandAck(ack) => self.command_ack(node, ack, now_ms),
+            OwnerWord::Event(event) => self.event(node, event),
+            OwnerWord::Joined(presence) => self.joined(node, &presence, now_ms),
+            OwnerWord::JoinRefused(refused) => self.join_refused(node, refused, now_ms),
+            OwnerWord::Moved(moved) => self.moved(node, moved, now_ms),
+            OwnerWord::Here(presence) => self.here(node, &presence, now_ms),
+            OwnerWord::Elsewhere(elsewhere) => self.elsewhere(node, elsewhere, now_ms),
+            OwnerWord::Superseded(superseded) => self.superseded(node, superseded, now_ms),
+            OwnerWord::Kick(user) => self.kick(node, user, now_ms),
         }
     }
 
     /// The session of a user, when the node is its owner at this epoch.
-    fn trusted(&mut self, node: NodeNumber, user: u64, epoch: u64) -> Option<SessionHandle> {
-        let handle = *self.by_user.get(&UserId(user))?;
+    fn trusted(&mut self, node: NodeNumber, user: UserId, epoch: OwnerEpoch) -> Option<SessionHandle> {
+        let handle = *self.by_user.get(&user)?;
         let session = self.sessions.get(handle.0)?;
-        if session.route.trusts(node, OwnerEpoch(epoch)) {
+        if session.route.trusts(node, epoch) {
             return Some(handle);
         }
         // At a crossing the old owner has said something already, and the new one may be here before the news of it.
         let reason = match session.route.owner {
-            Some(owner) if OwnerEpoch(epoch) < owner.epoch => "output_late",
-            Some(owner) if owner.node == node && owner.epoch == OwnerEpoch(epoch) => "output_early",
-            Some(owner) if owner.epoch.0.checked_add(1) == Some(epoch) => "output_early",
+            Some(owner) if epoch < owner.epoch => "output_late",
+            Some(owner) if owner.node == node && owner.epoch == epoch => "output_early",
+            Some(owner) if owner.epoch.0.checked_add(1) == Some(epoch.0) => "output_early",
             None => "output_early",
             Some(_) => "output_not_owner",
         };
@@ -57,12 +59,8 @@ impl Edge {
         None
     }
 
-    fn output(&mut self, node: NodeNumber, output: player::Output, now_ms: u64) {
+    fn output(&mut self, node: NodeNumber, output: CheckedOutput, now_ms: u64) {
         let Some(handle) = self.trusted(node, output.user, output.owner_epoch) else {
-            return;
-        };
-        let Ok(output) = CheckedOutput::check(output, &self.grid) else {
-            self.effects.push(EdgeEffect::Refused("output_malformed"));
             return;
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
@@ -81,7 +79,7 @@ impl Edge {
             return;
         };
         session.own.home_cell = Some(home);
-        if session.sight.centre == Some(home) || !self.grid.holds(home) {
+        if session.sight.centre == Some(home) {
             return;
         }
         self.visible.clear();
@@ -101,18 +99,18 @@ impl Edge {
         }
     }
 
-    fn command_ack(&mut self, node: NodeNumber, ack: &player::CommandAck, now_ms: u64) {
+    fn command_ack(&mut self, node: NodeNumber, ack: CheckedCommandAck, now_ms: u64) {
         let Some(handle) = self.trusted(node, ack.user, ack.owner_epoch) else {
             return;
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        if ack.session_generation != session.generation.0 {
+        if ack.generation != session.generation {
             return self.effects.push(EdgeEffect::Refused("ack_other_login"));
         }
         let before = session.commands.acked();
-        let repeat = session.commands.acknowledge(CommandNumber(ack.number), now_ms);
+        let repeat = session.commands.acknowledge(ack.number, now_ms);
         if session.commands.acked() > before {
             let ack = client::CommandAck {
                 number: session.commands.acked().0,
@@ -124,47 +122,46 @@ impl Edge {
         }
     }
 
-    fn event(&mut self, node: NodeNumber, event: player::Event) {
+    fn event(&mut self, node: NodeNumber, event: CheckedUserEvent) {
         let Some(handle) = self.trusted(node, event.user, event.owner_epoch) else {
             return;
         };
         let session = self.sessions.get(handle.0);
-        if session.is_none_or(|session| session.generation.0 != event.session_generation) {
+        if session.is_none_or(|session| session.generation != event.generation) {
             return self.effects.push(EdgeEffect::Refused("event_other_login"));
         }
-        let Ok(event) = CheckedEvent::try_from(event) else {
-            return self.effects.push(EdgeEffect::Refused("event_malformed"));
-        };
         let event = client::Event {
-            number: event.number.0,
-            body: event.body,
+            number: event.event.number.0,
+            body: event.event.body,
         };
         self.effects.push(EdgeEffect::ToClient(handle, event.into()));
     }
 
-    fn joined(&mut self, node: NodeNumber, joined: &player::Joined, now_ms: u64) {
-        let Some(handle) = self.named(joined.user, joined.session.as_ref()) else {
-            return self.nobody_here(node, joined.user, joined.session.clone());
+    fn joined(&mut self, node: NodeNumber, joined: &CheckedPresence, now_ms: u64) {
+        let Some(handle) = self.named(joined.user, &joined.session) else {
+            return self.nobody_here(node, joined.user, joined.session);
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let claim = Owner {
-            node,
-            region: RegionNumber(joined.region),
-            epoch: OwnerEpoch(joined.owner_epoch),
-        };
-        let step = session.route.joined(claim, now_ms);
+        let step = session.route.joined(owner(node, joined), now_ms);
         if step != Step::Stay {
-            session.own.entity = EntityId(joined.entity);
-            session.own.input_ack = session.own.input_ack.max(joined.last_input);
-            self.set_home(handle, CellIndex(joined.home_cell), now_ms);
+            self.takes_place(handle, joined, now_ms);
         }
         self.take_step(handle, step, now_ms);
     }
 
-    fn join_refused(&mut self, node: NodeNumber, refused: &player::JoinRefused, now_ms: u64) {
-        let Some(handle) = self.named(refused.user, refused.session.as_ref()) else {
+    /// The player of a session is where its owner says.
+    fn takes_place(&mut self, handle: SessionHandle, presence: &CheckedPresence, now_ms: u64) {
+        if let Some(session) = self.sessions.get_mut(handle.0) {
+            session.own.entity = presence.entity;
+            session.own.input_ack = session.own.input_ack.max(presence.last_input.0);
+            self.set_home(handle, presence.home_cell, now_ms);
+        }
+    }
+
+    fn join_refused(&mut self, node: NodeNumber, refused: CheckedJoinRefused, now_ms: u64) {
+        let Some(handle) = self.named(refused.user, &refused.session) else {
             return;
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
@@ -173,7 +170,7 @@ impl Edge {
         if !matches!(session.route.standing, Standing::Joining { asked, .. } if asked == node) {
             return;
         }
-        match Code::from_number(refused.code.min(u32::from(u8::MAX)) as u8) {
+        match refused.code {
             Code::Busy | Code::WorldRecovering | Code::StaleEpoch | Code::Generic => {
                 let step = session.route.suspend(now_ms);
                 self.take_step(handle, step, now_ms);
@@ -182,25 +179,20 @@ impl Edge {
         }
     }
 
-    fn moved(&mut self, node: NodeNumber, moved: &player::Moved, now_ms: u64) {
-        let Some(handle) = self.by_user.get(&UserId(moved.user)).copied() else {
+    fn moved(&mut self, node: NodeNumber, moved: CheckedMove, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&moved.user).copied() else {
             return;
         };
-        let Ok(to) = node_number("node", moved.node) else {
-            return self.effects.push(EdgeEffect::Refused("moved_malformed"));
-        };
         let to = Owner {
-            node: to,
-            region: RegionNumber(moved.region),
-            epoch: OwnerEpoch(moved.owner_epoch),
+            node: moved.node,
+            region: moved.region,
+            epoch: moved.owner_epoch,
         };
         let up = self.servers.link(to.node);
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let step = session
-            .route
-            .moved(node, OwnerEpoch(moved.from_epoch), to, up, now_ms);
+        let step = session.route.moved(node, moved.from_epoch, to, up, now_ms);
         match step {
             Step::Stay => self.effects.push(EdgeEffect::Refused("moved_not_owner")),
             Step::ReadOwner => self.effects.push(EdgeEffect::Refused("moved_not_next")),
@@ -209,35 +201,28 @@ impl Edge {
         self.take_step(handle, step, now_ms);
     }
 
-    fn here(&mut self, node: NodeNumber, here: &player::Here, now_ms: u64) {
-        let Some(handle) = self.named(here.user, here.session.as_ref()) else {
-            return self.nobody_here(node, here.user, here.session.clone());
+    fn here(&mut self, node: NodeNumber, here: &CheckedPresence, now_ms: u64) {
+        let Some(handle) = self.named(here.user, &here.session) else {
+            return self.nobody_here(node, here.user, here.session);
         };
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        let claim = Owner {
-            node,
-            region: RegionNumber(here.region),
-            epoch: OwnerEpoch(here.owner_epoch),
-        };
-        let step = session.route.here(claim, now_ms);
+        let step = session.route.here(owner(node, here), now_ms);
         if step == Step::Adopted {
-            session.own.entity = EntityId(here.entity);
-            session.own.input_ack = session.own.input_ack.max(here.last_input);
-            self.set_home(handle, CellIndex(here.home_cell), now_ms);
+            self.takes_place(handle, here, now_ms);
         }
         self.take_step(handle, step, now_ms);
     }
 
-    fn elsewhere(&mut self, node: NodeNumber, elsewhere: &player::Elsewhere, now_ms: u64) {
-        let Some(handle) = self.by_user.get(&UserId(elsewhere.user)).copied() else {
+    fn elsewhere(&mut self, node: NodeNumber, elsewhere: CheckedElsewhere, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&elsewhere.user).copied() else {
             return;
         };
-        let named = node_number("node", elsewhere.node).ok();
+        let named = elsewhere.node;
         let target = named
             .filter(|node| self.servers.link(*node) == LinkUp::Yes)
-            .or_else(|| self.servers.reachable(RegionNumber(elsewhere.region)));
+            .or_else(|| self.servers.reachable(elsewhere.region));
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
@@ -248,8 +233,8 @@ impl Edge {
         self.take_step(handle, step, now_ms);
     }
 
-    fn superseded(&mut self, node: NodeNumber, superseded: &player::Superseded, now_ms: u64) {
-        let Some(handle) = self.named(superseded.user, superseded.session.as_ref()) else {
+    fn superseded(&mut self, node: NodeNumber, superseded: CheckedSuperseded, now_ms: u64) {
+        let Some(handle) = self.named(superseded.user, &superseded.session) else {
             return;
         };
         let heeded = self
@@ -263,8 +248,8 @@ impl Edge {
         }
     }
 
-    fn kick(&mut self, node: NodeNumber, kick: &protocol::message::node::Kick, now_ms: u64) {
-        let Some(handle) = self.by_user.get(&UserId(kick.user)).copied() else {
+    fn kick(&mut self, node: NodeNumber, user: UserId, now_ms: u64) {
+        let Some(handle) = self.by_user.get(&user).copied() else {
             return;
         };
         let owner = self
@@ -277,11 +262,11 @@ impl Edge {
     }
 
     /// The session that a message names in full; one that names an older session is for nobody.
-    fn named(&self, user: u64, key: Option<&player::SessionKey>) -> Option<SessionHandle> {
-        let handle = *self.by_user.get(&UserId(user))?;
+    fn named(&self, user: UserId, named: &SessionIdentity) -> Option<SessionHandle> {
+        let handle = *self.by_user.get(&user)?;
         self.sessions
             .get(handle.0)
-            .filter(|session| session.is_named(key))
+            .filter(|session| session.identity() == *named)
             .map(|_| handle)
     }
 
@@ -478,5 +463,14 @@ impl Edge {
         let open = session.commands.open(session.user, owner.epoch);
         self.effects
             .extend(open.map(|command| EdgeEffect::ToServer(owner.node, command.into())));
+    }
+}
+
+/// What whoever says that a player is present claims to be.
+fn owner(node: NodeNumber, presence: &CheckedPresence) -> Owner {
+    Owner {
+        node,
+        region: presence.region,
+        epoch: presence.owner_epoch,
     }
 }

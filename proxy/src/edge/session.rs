@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{AttachNo, CommandNumber, EntityId, RegionNumber, SessionGeneration, SessionId, UserId};
 use protocol::limits;
-use protocol::message::checked::CheckedInput;
+use protocol::message::checked::{CheckedInput, SessionIdentity};
 use protocol::message::player;
 
 use super::commands::CommandLog;
@@ -139,21 +139,12 @@ impl Session {
     }
 
     /// The session as it is named on links.
-    pub(super) fn key(&self) -> player::SessionKey {
-        player::SessionKey {
-            session_id: Bytes::copy_from_slice(&self.id.0),
-            session_generation: self.generation.0,
-            attach_no: self.attach_no.0,
+    pub(super) fn identity(&self) -> SessionIdentity {
+        SessionIdentity {
+            id: self.id,
+            generation: self.generation,
+            attach_no: self.attach_no,
         }
-    }
-
-    /// Whether a message that names a session means this one.
-    pub(super) fn is_named(&self, key: Option<&player::SessionKey>) -> bool {
-        key.is_some_and(|key| {
-            key.session_generation == self.generation.0
-                && key.attach_no == self.attach_no.0
-                && key.session_id.as_ref() == self.id.0
-        })
     }
 
     /// The join for a game server, once the client has attached.

@@ -11,6 +11,7 @@ mod field;
 mod handover;
 mod input;
 mod output;
+mod owner_word;
 mod player_state;
 mod session;
 mod subscription;
@@ -24,6 +25,10 @@ pub use field::node_number;
 pub use handover::{CheckedClaim, CheckedClaims, CheckedPrepare};
 pub use input::{CheckedInput, InputRun, SnapshotAck};
 pub use output::CheckedOutput;
+pub use owner_word::{
+    CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedPresence, CheckedSuperseded,
+    CheckedUserEvent,
+};
 pub use player_state::CheckedPlayer;
 pub use session::SessionIdentity;
 pub use subscription::{CheckedCellUpdates, CheckedSubscription};

@@ -108,6 +108,56 @@ fn an_owner_that_misses_a_command_gets_all_that_are_open_again() {
 }
 
 #[test]
+fn ms_11_a_presence_that_cannot_be_moves_nobody_and_is_counted() {
+    let mut table = Table::new();
+    let handle = table.admit(1);
+    table.attach(handle, 1);
+    table.take();
+    let whole = joined(1, WEST, 7, 9);
+    let broken = [
+        player::Joined {
+            home_cell: u32::MAX,
+            ..whole.clone()
+        },
+        player::Joined {
+            region: 0,
+            ..whole.clone()
+        },
+        player::Joined {
+            session: None,
+            ..whole.clone()
+        },
+        player::Joined {
+            last_input: u64::MAX,
+            ..whole.clone()
+        },
+    ];
+    for message in broken {
+        table.server(A, message.clone());
+        let here = player::Here {
+            user: message.user,
+            owner_epoch: 7,
+            region: message.region,
+            region_epoch: message.region_epoch,
+            home_cell: message.home_cell,
+            entity: message.entity,
+            last_input: message.last_input,
+            last_command: 0,
+            session: message.session,
+        };
+        table.server(A, here);
+        let effects = table.take();
+        assert_eq!(refused(&effects, "joined_malformed"), 1, "{effects:?}");
+        assert_eq!(refused(&effects, "here_malformed"), 1, "{effects:?}");
+        assert_eq!(effects.len(), 2, "{effects:?}");
+    }
+    table.server(A, whole);
+    assert_eq!(refused(&table.take(), "joined_malformed"), 0);
+    let session = table.edge.session_views().next().unwrap();
+    assert_eq!(session.user, USER);
+}
+
+#[test]
 fn what_an_owner_says_beyond_the_limits_does_not_reach_the_client() {
     let mut table = Table::new();
     table.playing(7, 9);

@@ -1,0 +1,62 @@
+//! The border of a shard's sessions: what a game server says for a user becomes a checked word here, or is refused by the
+//! label that counts it. Nothing further in looks at limits again.
+
+use protocol::geometry::CellGrid;
+use protocol::ids::UserId;
+use protocol::message::checked::{
+    CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedOutput, CheckedPresence,
+    CheckedSuperseded, CheckedUserEvent,
+};
+use protocol::message::family::ServerToProxy;
+
+/// What a game server says for a user.
+#[derive(Clone, Debug)]
+pub(super) enum OwnerWord {
+    Output(CheckedOutput),
+    CommandAck(CheckedCommandAck),
+    Event(CheckedUserEvent),
+    Joined(CheckedPresence),
+    JoinRefused(CheckedJoinRefused),
+    Moved(CheckedMove),
+    Here(CheckedPresence),
+    Elsewhere(CheckedElsewhere),
+    Superseded(CheckedSuperseded),
+    Kick(UserId),
+}
+
+impl OwnerWord {
+    pub(super) fn check(message: ServerToProxy, grid: &CellGrid) -> Result<Self, &'static str> {
+        match message {
+            ServerToProxy::Output(message) => CheckedOutput::check(message, grid)
+                .map(Self::Output)
+                .map_err(|_| "output_malformed"),
+            ServerToProxy::CommandAck(message) => check(message, "ack_malformed").map(Self::CommandAck),
+            ServerToProxy::Event(message) => check(message, "event_malformed").map(Self::Event),
+            ServerToProxy::Joined(message) => CheckedPresence::of_joined(&message, grid)
+                .map(Self::Joined)
+                .map_err(|_| "joined_malformed"),
+            ServerToProxy::JoinRefused(message) => {
+                check(&message, "join_refused_malformed").map(Self::JoinRefused)
+            }
+            ServerToProxy::Moved(message) => check(message, "moved_malformed").map(Self::Moved),
+            ServerToProxy::Here(message) => CheckedPresence::of_here(&message, grid)
+                .map(Self::Here)
+                .map_err(|_| "here_malformed"),
+            ServerToProxy::Elsewhere(message) => check(message, "elsewhere_malformed").map(Self::Elsewhere),
+            ServerToProxy::Superseded(message) => {
+                check(&message, "superseded_malformed").map(Self::Superseded)
+            }
+            ServerToProxy::Kick(message) => Ok(Self::Kick(UserId(message.user))),
+            ServerToProxy::Heartbeat(_)
+            | ServerToProxy::Serving(_)
+            | ServerToProxy::CellUpdates(_)
+            | ServerToProxy::TickEnd(_)
+            | ServerToProxy::GetTopology(_)
+            | ServerToProxy::Topology(_) => Err("not_for_a_user"),
+        }
+    }
+}
+
+fn check<M, T: TryFrom<M>>(message: M, label: &'static str) -> Result<T, &'static str> {
+    T::try_from(message).map_err(|_| label)
+}
