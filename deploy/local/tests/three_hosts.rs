@@ -1,6 +1,6 @@
 //! A cluster on three hosts from nothing, as the chapter of docs/operating.md has it: three network namespaces with two game
 //! servers and a proxy each, joined by a bridge, started from the files of deploy/three-hosts with the commands that an
-//! operator gives; the swarm plays from a fourth. Needs root and `ip`.
+//! operator gives; the swarm plays from a fourth, and the database is in a fifth. Needs root, `ip` and PostgreSQL.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -12,12 +12,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use store::postgres::trial::{TrialHost, TrialServer};
 use support::{PATIENCE, eventually, program, send};
-
-/// Where players and holdings are kept. Namespaces share a file system, hosts do not: there it is a database.
-fn store(folder: &Path) -> String {
-    folder.join("store.sqlite").display().to_string()
-}
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../three-hosts");
 /// Of each host: its nodes, with their role and the ports of their kind.
@@ -40,6 +36,8 @@ const HOSTS: [[(&str, &str); 3]; 3] = [
 ];
 /// Where the swarm is.
 const OUTSIDE: usize = 4;
+/// Where the database is.
+const DATABASE: usize = 5;
 
 fn run(command: &mut Command) -> String {
     let Output {
@@ -61,7 +59,8 @@ fn ip(arguments: &str) -> String {
     run(Command::new("ip").args(arguments.split_whitespace()))
 }
 
-/// Namespaces of this process: `.1` to `.3` are hosts, `.4` is outside, and `.bridge` joins them. Gone when dropped.
+/// Namespaces of this process: `.1` to `.3` are hosts, `.4` is outside, `.5` has the database, and `.bridge` joins them. Gone
+/// when dropped.
 struct Network(String);
 
 impl Network {
@@ -71,7 +70,7 @@ impl Network {
         ip(&format!("netns add {bridge}"));
         ip(&format!("-n {bridge} link add br0 type bridge"));
         ip(&format!("-n {bridge} link set br0 up"));
-        for host in 1..=OUTSIDE {
+        for host in 1..=DATABASE {
             let space = network.space(host);
             ip(&format!("netns add {space}"));
             // `ip netns exec` puts this in the place of /etc/hosts.
@@ -105,6 +104,15 @@ impl Network {
         fs::write(file, format!("127.0.0.1 localhost\n{names}")).unwrap();
     }
 
+    fn database(&self) -> TrialServer {
+        let host = TrialHost {
+            space: &self.space(DATABASE),
+            address: address(DATABASE).parse().unwrap(),
+            clients: "10.77.0.0/24",
+        };
+        TrialServer::start_on(host, &[]).unwrap()
+    }
+
     fn on(&self, host: usize) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.space(host)]).arg(program());
@@ -114,7 +122,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for part in ["1", "2", "3", "4", "bridge"] {
+        for part in ["1", "2", "3", "4", "5", "bridge"] {
             let _ = Command::new("ip")
                 .args(["netns", "del", &self.space(part)])
                 .output();
@@ -177,7 +185,7 @@ fn issue(folder: &Path) {
 }
 
 /// The directories of a host: papers carried there, and a configuration for each node, made of the example of its role.
-fn carry(folder: &Path, host: usize) -> PathBuf {
+fn carry(folder: &Path, host: usize, store: &str) -> PathBuf {
     let home = folder.join(format!("host-{host}"));
     for (place, (name, role)) in HOSTS[host - 1].into_iter().enumerate() {
         let data = home.join(name);
@@ -193,7 +201,7 @@ fn carry(folder: &Path, host: usize) -> PathBuf {
             text = text.replace(from, to);
         };
         put(&format!("\"{example}\""), &format!("{name:?}"));
-        put("/var/lib/regionmesh/store.sqlite", &store(folder));
+        put("postgres://regionmesh@db.mesh.example/regionmesh", store);
         put(
             &format!("/var/lib/regionmesh/{example}"),
             &data.display().to_string(),
@@ -282,11 +290,21 @@ fn a_cluster_on_three_hosts_from_nothing_plays() {
     let folder = folder.path();
     issue(folder);
     let network = Network::new();
+    let database = network.database();
+    let store = database.address("postgres");
+    let prepared = network
+        .on(1)
+        .args(["store", "migrate", "--store", &store])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&prepared.stdout).into_owned() + &String::from_utf8_lossy(&prepared.stderr);
+    println!("$ regionmesh store migrate --store {store}\n{said}");
+    assert_eq!(prepared.status.code(), Some(0), "{said}");
     // The first host looks for the third where nobody is.
     network.name_hosts(1, [1, 2, 33]);
     let mut nodes = Vec::new();
     for host in 1..=3 {
-        let home = carry(folder, host);
+        let home = carry(folder, host, &store);
         nodes.extend(start(&network, &home, host));
     }
     let logs = |nodes: &[Node]| nodes.iter().map(Node::log).collect::<String>();

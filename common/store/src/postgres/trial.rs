@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -19,9 +19,22 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const GUARD: &str =
     "cat > /dev/null; \"$0\" -D \"$1/data\" -m immediate stop > /dev/null 2>&1; rm -rf \"$1\"";
 
+/// A host that a server is on: a network namespace, made by whoever starts it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrialHost<'a> {
+    /// The namespace's name.
+    pub space: &'a str,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// From where everybody is let in, such as `10.0.0.0/24`.
+    pub clients: &'a str,
+}
+
 /// A server that listens in its own folder, and on a port of this machine.
 #[derive(Debug)]
 pub struct TrialServer {
+    listens: Ipv4Addr,
+    space: Option<String>,
     folder: PathBuf,
     programs: PathBuf,
     port: u16,
@@ -36,6 +49,18 @@ impl TrialServer {
     /// # Errors
     /// PostgreSQL is not installed, or does not start.
     pub fn start(lines: &[&str]) -> io::Result<Self> {
+        Self::start_at(None, lines)
+    }
+
+    /// The same on a host of its own: [`address`](Self::address) is for those who reach it. Needs root and `nsenter`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_on(host: TrialHost<'_>, lines: &[&str]) -> io::Result<Self> {
+        Self::start_at(Some(host), lines)
+    }
+
+    fn start_at(host: Option<TrialHost<'_>>, lines: &[&str]) -> io::Result<Self> {
         let programs = programs()?;
         let who = other_user()?;
         let folder = fresh_folder()?;
@@ -50,6 +75,8 @@ impl TrialServer {
             .stdin(Stdio::piped())
             .spawn()?;
         let server = Self {
+            listens: host.map_or(Ipv4Addr::LOCALHOST, |host| host.address),
+            space: host.map(|host| host.space.to_owned()),
             folder,
             programs,
             port: free_port()?,
@@ -58,6 +85,14 @@ impl TrialServer {
         };
         server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
         server.configure(lines)?;
+        if let Some(host) = host {
+            let path = server.folder.join("data/pg_hba.conf");
+            let line = format!("\nhost all all {} trust\n", host.clients);
+            fs::OpenOptions::new()
+                .append(true)
+                .open(path)?
+                .write_all(line.as_bytes())?;
+        }
         server.control("start")?;
         Ok(server)
     }
@@ -65,7 +100,7 @@ impl TrialServer {
     fn configure(&self, lines: &[&str]) -> io::Result<()> {
         let own = [
             format!("port = {}", self.port),
-            "listen_addresses = '127.0.0.1'".to_owned(),
+            format!("listen_addresses = '{}'", self.listens),
             format!("unix_socket_directories = '{}'", self.folder.to_string_lossy()),
         ];
         let path = self.folder.join("data/postgresql.auto.conf");
@@ -97,10 +132,11 @@ impl TrialServer {
         self.run("pg_ctl", &["-s", "-m", "immediate", "stop"])
     }
 
-    /// The address of a database of this server, for its superuser, over the loopback.
+    /// The address of a database of this server, for its superuser: over the loopback, or in the clear to its host.
     #[must_use]
     pub fn address(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        let clear = if self.space.is_some() { "?sslmode=disable" } else { "" };
+        format!("postgres://postgres@{}:{}/{database}{clear}", self.listens, self.port)
     }
 
     /// Where it listens.
@@ -164,7 +200,18 @@ impl TrialServer {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> io::Result<()> {
-        let mut command = as_user(Command::new(self.programs.join(program)), self.who);
+        let program_file = self.programs.join(program);
+        let mut command = match (&self.space, self.who) {
+            (Some(space), Some((user, group))) => {
+                let mut enter = Command::new("nsenter");
+                enter
+                    .arg(format!("--net=/run/netns/{space}"))
+                    .args(["-S", &user.to_string(), "-G", &group.to_string(), "--"])
+                    .arg(program_file);
+                enter
+            }
+            _ => as_user(Command::new(program_file), self.who),
+        };
         let command = command
             .arg("-D")
             .arg(self.folder.join("data"))
