@@ -7,7 +7,7 @@ mod servers;
 use gameserver::demo::DemoGame;
 use gameserver::logic::GameLogic as _;
 use protocol::cell::{CellState, DecodedCell};
-use protocol::demo::{Input, OwnState};
+use protocol::demo::{Input, KIND_GEM, OwnState};
 use protocol::geometry::{CellIndex, Position};
 use protocol::identity::Role;
 use protocol::ids::{EntityId, NodeNumber, RegionNumber};
@@ -17,6 +17,7 @@ use protocol::message::subscription::{Serving, Subscribe};
 use servers::client::{Client, user_at};
 use servers::proxy::Proxy;
 use servers::{Cluster, Server, eventually};
+use store::{Holder, Holding, StoreRequest};
 
 const A: NodeNumber = NodeNumber(1);
 const B: NodeNumber = NodeNumber(2);
@@ -268,6 +269,50 @@ async fn a_player_is_let_in_by_who_serves_its_region_now_though_its_row_names_an
     assert_eq!(region, before.region);
     let after = client.enter(&mut proxy, B).await;
     assert_eq!((after.region, after.entity), (before.region, before.entity));
+    assert!(after.owner_epoch > before.owner_epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_whose_region_is_no_more_enters_the_one_that_has_its_place() {
+    let mut cluster = Cluster::new();
+    let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let user = user_at(&cluster.topology, |at| at.x > 96.0);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let mut client = Client::new(user, &proxy.dir);
+    let before = client.enter(&mut proxy, B).await;
+    // Killed with the player in it.
+    a.kill();
+    b.kill();
+    drop(proxy);
+    // A restored store knows what lies somewhere, but not who served there.
+    let (never_served, gem) = (RegionNumber(7), 1 << 40);
+    let lost = Holding {
+        id: gem,
+        kind: u32::from(KIND_GEM),
+        holder: Holder::Ground {
+            region: never_served,
+            x: 100.0,
+            y: 8.0,
+        },
+    };
+    cluster.ask_store(StoreRequest::SeedHoldings {
+        region: never_served,
+        seed: 1,
+        holdings: vec![lost],
+    });
+
+    cluster.renumber();
+    // Whoever starts first sees to it, whoever had it.
+    let (_a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    client.attach_no += 1;
+    let after = client.enter(&mut proxy, B).await;
+    assert_eq!((before.region, after.region), (2, 12));
+    let lying = cluster.holdings_on_ground(RegionNumber(2));
+    assert_eq!(lying, [], "what lay there lies where its place is");
+    let lying = cluster.holdings_on_ground(RegionNumber(12));
+    assert!(lying.len() > 1 && lying.iter().any(|lying| lying.id == gem));
+    assert_eq!(after.entity, before.entity);
     assert!(after.owner_epoch > before.owner_epoch);
 }
 

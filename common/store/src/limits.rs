@@ -8,6 +8,8 @@ pub const STATE_BYTES_MAX: usize = 24 * 1024;
 pub const HOLDING_CHANGES_MAX: usize = 64;
 /// Holdings that a region begins with.
 pub const SEED_HOLDINGS_MAX: usize = 64 * 1024;
+/// Holdings that lie in another region after one request, when theirs is no more.
+pub const GROUND_PASSED_MAX: usize = 4096;
 /// Users or holdings named in one reply of a census.
 pub const CENSUS_ROWS_MAX: usize = 4096;
 /// Highest store generation: the top bit stays clear, so that databases with signed numbers compare epochs rightly.

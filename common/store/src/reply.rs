@@ -1,6 +1,6 @@
 //! What a store answers. A refusal is an answer, not an error: it shows the row as it is.
 
-use protocol::ids::{CommandNumber, Incarnation, RegionEpoch, SessionGeneration, UserId};
+use protocol::ids::{CommandNumber, Incarnation, RegionEpoch, RegionNumber, SessionGeneration, UserId};
 
 use crate::holding::Holding;
 use crate::row::{OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
@@ -20,6 +20,15 @@ pub enum StoreReply {
     Service(Option<Serving>),
     /// To `ReadHolder`; `None` when the region was never served.
     Holder(Option<RegionHolder>),
+    /// To `RegionsInUse`, ascending.
+    Regions(Vec<RegionNumber>),
+    /// To `CloseRegion`.
+    RegionClosed {
+        /// Players who had an owner.
+        players: usize,
+        /// Holdings that lie in another region now.
+        holdings: usize,
+    },
     /// To `LoadPlayer`.
     Player(Option<PlayerRow>),
     /// To `ReadOwner`.
@@ -28,7 +37,7 @@ pub enum StoreReply {
     Inserted(PlayerRow),
     /// To `InsertPlayer`: somebody was there before.
     Exists(PlayerRow),
-    /// To `InsertPlayer` and `ForgetGuests`: the row's owner, or who asks, does not serve the region now; this is the epoch of who does.
+    /// To `InsertPlayer`, `ForgetGuests` and `CloseRegion`: the row's owner, or who asks, does not serve the region now; this is the epoch of who does.
     NotServing(Option<RegionEpoch>),
     /// To `Activate` and `Reclaim`: the row as it is now.
     Activated(PlayerRow),

@@ -43,6 +43,17 @@ pub enum StoreRequest {
         /// The region.
         region: RegionNumber,
     },
+    /// The regions in which a player has an owner or something lies. Answer: [`Regions`](crate::StoreReply::Regions).
+    RegionsInUse,
+    /// A region is no more: whoever took its service over has all players there owned by nobody, and what is named of what lies
+    /// there lie in other regions. Answer: [`RegionClosed`](crate::StoreReply::RegionClosed) or [`NotServing`](crate::StoreReply::NotServing).
+    CloseRegion {
+        /// Who serves it.
+        serving: Serving,
+        /// Which of what lies there goes where, by the holding's id, at most
+        /// [`GROUND_PASSED_MAX`](crate::limits::GROUND_PASSED_MAX); its place stays.
+        ground: Vec<(u64, RegionNumber)>,
+    },
     /// Answer: [`Player`](crate::StoreReply::Player).
     LoadPlayer {
         /// Whose row.
@@ -148,7 +159,8 @@ pub enum StoreRequest {
         /// Whose.
         user: UserId,
     },
-    /// Creates a region's first holdings, once; whoever is to hold one of them has a row. Answer: [`Seeded`](crate::StoreReply::Seeded).
+    /// Creates a region's first holdings, once; whoever is to hold one of them has a row. One that exists already, from a former map
+    /// of the world, stays as it is. Answer: [`Seeded`](crate::StoreReply::Seeded).
     SeedHoldings {
         /// Whose.
         region: RegionNumber,
@@ -255,6 +267,7 @@ impl StoreRequest {
             Self::StoreGeneration
             | Self::ReadService { .. }
             | Self::ReadHolder { .. }
+            | Self::RegionsInUse
             | Self::StaleGuests { .. }
             | Self::LoadPlayer { .. }
             | Self::ReadOwner { .. }
@@ -300,6 +313,7 @@ impl StoreRequest {
             Self::Release { save, .. } | Self::RebindSession { save, .. } => save_bytes([save]),
             Self::InsertPlayer { row } => row.body.state.len(),
             Self::SeedHoldings { holdings, .. } => size_of_val(holdings.as_slice()),
+            Self::CloseRegion { ground, .. } => size_of_val(ground.as_slice()),
             Self::ReadChains { users } => size_of_val(users.as_slice()),
             Self::ForgetGuests { guests, .. } => size_of_val(guests.as_slice()),
             _ => 0,

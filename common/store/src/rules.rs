@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch, UserId};
+use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 use protocol::limits::HANDOVER_GROUP_MAX;
 
 use crate::StoreError;
 use crate::holding::{Holder, Holding, HoldingChange};
 use crate::limits::{
-    BATCH_ROWS_MAX, CENSUS_ROWS_MAX, HOLDING_CHANGES_MAX, SEED_HOLDINGS_MAX, STATE_BYTES_MAX,
+    BATCH_ROWS_MAX, CENSUS_ROWS_MAX, GROUND_PASSED_MAX, HOLDING_CHANGES_MAX, SEED_HOLDINGS_MAX,
+    STATE_BYTES_MAX,
 };
 use crate::request::{DurableCommit, ForgottenGuest, StoreRequest};
 use crate::row::{PlayerBody, PlayerSave, Serving};
@@ -125,6 +126,7 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
         }
         StoreRequest::ForgetGuests { guests, serving, .. } => forgotten(guests, *serving),
         StoreRequest::SeedHoldings { holdings, .. } => seed(holdings),
+        StoreRequest::CloseRegion { serving, ground } => closed(*serving, ground),
         StoreRequest::ReadChains { users } => holds(
             users.len() <= CENSUS_ROWS_MAX,
             "more users than a census names at once",
@@ -185,8 +187,7 @@ fn seed(holdings: &[Holding]) -> Result<(), StoreError> {
         holdings.len() <= SEED_HOLDINGS_MAX,
         "more than 65,536 holdings of a region",
     )?;
-    let ids: BTreeSet<u64> = holdings.iter().map(|holding| holding.id).collect();
-    holds(ids.len() == holdings.len(), "two holdings with one id")?;
+    distinct(holdings.iter().map(|holding| holding.id))?;
     holdings.iter().try_for_each(|holding| {
         number(holding.id, "holding")?;
         match holding.holder {
@@ -194,6 +195,22 @@ fn seed(holdings: &[Holding]) -> Result<(), StoreError> {
             Holder::Ground { x, y, .. } => place(x, y),
         }
     })
+}
+
+fn closed(serving: Serving, ground: &[(u64, RegionNumber)]) -> Result<(), StoreError> {
+    holds(
+        ground.len() <= GROUND_PASSED_MAX,
+        "more than 4,096 holdings that lie in another region from now on",
+    )?;
+    number(serving.region_epoch.0, "region epoch")?;
+    distinct(ground.iter().map(|(id, _)| *id))?;
+    ground.iter().try_for_each(|(id, _)| number(*id, "holding"))
+}
+
+fn distinct(holdings: impl ExactSizeIterator<Item = u64>) -> Result<(), StoreError> {
+    let count = holdings.len();
+    let ids: BTreeSet<u64> = holdings.collect();
+    holds(ids.len() == count, "two holdings with one id")
 }
 
 fn place(x: f32, y: f32) -> Result<(), StoreError> {

@@ -347,6 +347,8 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
             Ok(StoreReply::Service(cluster::service(connection, *region)?))
         }
         StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(cluster::holder(connection, *region)?)),
+        StoreRequest::RegionsInUse => cluster::regions_in_use(connection),
+        StoreRequest::CloseRegion { serving, ground } => cluster::close_region(connection, *serving, ground),
         StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user)?)),
         StoreRequest::ReadOwner { user } => Ok(StoreReply::Owner(players::owner(connection, *user)?)),
         StoreRequest::InsertPlayer { row } => players::insert(connection, row, at),

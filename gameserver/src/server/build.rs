@@ -70,6 +70,7 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
             topology: &topology,
             readiness: &node.readiness,
         };
+        take_over.unlisted().await?;
         serve_regions(settings, &take_over, &dir, incarnation, &topology).await?
     };
     let authorities = dir.cluster.authorities;

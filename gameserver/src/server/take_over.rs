@@ -1,12 +1,14 @@
 //! How a server comes to serve a region at its start: it takes it over from its own former starts at once, and from another
-//! node only when nobody serves it there any more. Regions change servers when the map does.
+//! node only when nobody serves it there any more. Regions change servers when the map does, or are no more.
 
 use std::time::Duration;
 
 use node::admin::Readiness;
 use node::life::Failure;
+use protocol::geometry::Position;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
-use store::{RegionHolder, StoreReply, StoreRequest};
+use store::limits::GROUND_PASSED_MAX;
+use store::{Holder, Holding, RegionHolder, Serving, StoreReply, StoreRequest};
 use tokio::time::{Instant, sleep};
 use topology::Topology;
 
@@ -49,14 +51,98 @@ impl TakeOver<'_> {
         )))
     }
 
+    /// Players of regions that the map does not have any more would belong there for ever, and nobody would see what lies there.
+    /// From now on they belong to nobody, and enter the region that has their place; and so does what lies there.
+    pub(super) async fn unlisted(&self) -> Result<(), Failure> {
+        let in_use = match self.store.ask(StoreRequest::RegionsInUse).await? {
+            StoreReply::Regions(regions) => regions,
+            other => return Err(unexpected(&other)),
+        };
+        for region in in_use {
+            if self.topology.region(region).is_none() {
+                self.close(region).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&self, region: RegionNumber) -> Result<(), Failure> {
+        let node = self.node;
+        // Nobody ever served it in this generation of the store: what lies there may be of an older one.
+        let holder = self.holder(region).await?;
+        if let Some(other) = holder.filter(|holder| holder.service.node != node)
+            && self.serves(&other).await
+        {
+            let name = self.name(other.service.node);
+            tracing::warn!(
+                "{name} still serves region {region}, which the topology does not have: its players and what lies there get away when that one is ended, and one is started with the newest topology"
+            );
+            return Ok(());
+        }
+        let after = holder.map(|holder| holder.service.region_epoch);
+        let serve = StoreRequest::ServeRegion { region, node, after };
+        let region_epoch = match self.store.ask(serve).await? {
+            StoreReply::Serving(epoch) => epoch,
+            // Another server that starts sees to them.
+            StoreReply::Service(_) => return Ok(()),
+            other => return Err(unexpected(&other)),
+        };
+        let serving = Serving {
+            node,
+            region,
+            region_epoch,
+        };
+        let mut ground = self.ground(region).await?;
+        let mut done = (0, 0);
+        loop {
+            let rest = ground.split_off(ground.len().min(GROUND_PASSED_MAX));
+            let closing = StoreRequest::CloseRegion { serving, ground };
+            match self.store.ask(closing).await? {
+                StoreReply::RegionClosed { players, holdings } => {
+                    done = (done.0 + players, done.1 + holdings);
+                }
+                StoreReply::NotServing(_) => return Ok(()),
+                other => return Err(unexpected(&other)),
+            }
+            ground = rest;
+            if ground.is_empty() {
+                break;
+            }
+        }
+        let (players, holdings) = done;
+        tracing::info!(%region, players, holdings, "the topology does not have this region any more; its players, and what lies there, are where their place is now");
+        Ok(())
+    }
+
+    /// What lies in a region, and which one has its place.
+    async fn ground(&self, region: RegionNumber) -> Result<Vec<(u64, RegionNumber)>, Failure> {
+        let reading = StoreRequest::HoldingsOnGround { region };
+        let lying = match self.store.ask(reading).await? {
+            StoreReply::Holdings(lying) => lying,
+            other => return Err(unexpected(&other)),
+        };
+        let place = |holding: Holding| match holding.holder {
+            Holder::Ground { x, y, .. } => {
+                let at = self.topology.region_at(Position { x, y });
+                Some((holding.id, at.number))
+            }
+            Holder::User(_) => None,
+        };
+        Ok(lying.into_iter().filter_map(place).collect())
+    }
+
+    async fn holder(&self, region: RegionNumber) -> Result<Option<RegionHolder>, Failure> {
+        match self.store.ask(StoreRequest::ReadHolder { region }).await? {
+            StoreReply::Holder(holder) => Ok(holder),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Waits until whoever served the region last does so no more.
     async fn free(&self, region: RegionNumber) -> Result<Option<RegionHolder>, Failure> {
         let mut told: Option<Instant> = None;
         loop {
-            let holder = match self.store.ask(StoreRequest::ReadHolder { region }).await? {
-                StoreReply::Holder(holder) => holder,
-                other => return Err(unexpected(&other)),
-            };
+            let holder = self.holder(region).await?;
             let other = holder.filter(|holder| holder.service.node != self.node);
             let Some(other) = other else {
                 return Ok(holder);

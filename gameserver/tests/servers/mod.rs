@@ -26,8 +26,10 @@ use node::data_dir::DataDir;
 use node::life::{Failure, Node};
 use node::ports::{PortFinder, is_free};
 use protocol::identity::Role;
+use protocol::ids::RegionNumber;
 use serde_json::Value;
 use store::sqlite::SqliteStore;
+use store::{Holding, Store as _, StoreReply, StoreRequest};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -126,6 +128,35 @@ impl Cluster {
         assert_ne!(swapped, toml, "the map names its servers in another way");
         self.topology = topology::parse("topology", &swapped).unwrap();
         self.issue();
+    }
+
+    /// Issues a map with the same two regions under other numbers.
+    pub fn renumber(&mut self) {
+        let toml = self.topology.to_toml();
+        let (nodes, _) = toml.split_once("[grid]").expect("a grid");
+        let region = |number: u32, x: u32, server: &str| {
+            format!(
+                "[[region]]\nname = \"r-{number}\"\nnumber = {number}\nmin = [{x}, 0]\nmax = [{}, 64]\nserver = \"{server}\"\n",
+                x + 64
+            )
+        };
+        let renumbered = format!("{nodes}{}{}", region(11, 0, "gs-a"), region(12, 64, "gs-b"));
+        self.topology = topology::parse("topology", &renumbered).unwrap();
+        self.issue();
+    }
+
+    /// What lies in a region, by the store.
+    pub fn holdings_on_ground(&self, region: RegionNumber) -> Vec<Holding> {
+        match self.ask_store(StoreRequest::HoldingsOnGround { region }) {
+            StoreReply::Holdings(lying) => lying,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn ask_store(&self, request: StoreRequest) -> StoreReply {
+        let path = self.settings("gs-a").store_path();
+        let store = SqliteStore::open(&path).unwrap();
+        store.execute(&[request]).remove(0).unwrap()
     }
 
     pub fn data(&self, name: &str) -> PathBuf {

@@ -1,9 +1,9 @@
 -- A batch is one call: it takes its requests as arrays, one element each, and answers in rows that name the element.
 --
 -- Kinds of requests. Read: 1 service, 2 holder, 3 player, 4 owner, 5 session, 6 holdings on the ground, 7 holdings of a
--- user, 8 page of all holdings, 9 counts, 10 chain, 11 stale guests, 12 generation. Written: 20 start of a node, 21 probe,
--- 22 raise of the generation, 23 serve, 24 insert, 25 activate, 26 pass, 27 reclaim, 28 save, 29 commit, 30 release,
--- 31 rebind, 32 next guest, 33 raise of a session, 34 seed, 35 forget a guest, 36 forget sessions.
+-- user, 8 page of all holdings, 9 counts, 10 chain, 11 stale guests, 12 generation, 13 regions in use. Written: 20 start of a
+-- node, 21 probe, 22 raise of the generation, 23 serve, 24 insert, 25 activate, 26 pass, 27 reclaim, 28 save, 29 commit,
+-- 30 release, 31 rebind, 32 next guest, 33 raise of a session, 34 seed, 35 forget a guest, 36 forget sessions, 37 close a region.
 --
 -- Outcomes: 0 end of a list, 1 applied or found, 2 refused, 3 does not serve, 4 older, 5 the holding is elsewhere, 6 who is to
 -- get it has no row, 7 the epoch is used up, 8 a rule forbids it, 9 a row is damaged.
@@ -130,11 +130,11 @@ BEGIN
             FROM unnest(kinds, users) WITH ORDINALITY AS o (kind, user_id, no) JOIN holding h ON h.user_id = o.user_id
             WHERE o.kind = 7 ORDER BY o.no, h.id;
     END IF;
-    IF NOT kinds && '{8, 9, 11, 12}' THEN
+    IF NOT kinds && '{8, 9, 11, 12, 13}' THEN
         RETURN;
     END IF;
     FOR ask IN SELECT o.no::int4 AS no, o.kind, o.user_id, o.number
-        FROM unnest(kinds, users, numbers) WITH ORDINALITY AS o (kind, user_id, number, no) WHERE o.kind IN (8, 9, 11, 12) ORDER BY o.no
+        FROM unnest(kinds, users, numbers) WITH ORDINALITY AS o (kind, user_id, number, no) WHERE o.kind IN (8, 9, 11, 12, 13) ORDER BY o.no
     LOOP
         CASE ask.kind
         WHEN 8 THEN
@@ -160,6 +160,10 @@ BEGIN
         WHEN 12 THEN
             RETURN QUERY SELECT ask.no, 1::int2, c.generation::int8, NULL::int8, NULL::int8, NULL::int8, NULL::bytea, NULL::player, NULL::holding
                 FROM cluster c;
+        WHEN 13 THEN
+            RETURN QUERY SELECT ask.no, 1::int2, u.region, NULL::int8, NULL::int8, NULL::int8, NULL::bytea, NULL::player, NULL::holding
+                FROM (SELECT p.region FROM player p WHERE p.owner IS NOT NULL
+                    UNION SELECT h.region FROM holding h WHERE h.region IS NOT NULL) AS u ORDER BY u.region;
         END CASE;
     END LOOP;
 END $$;
@@ -174,9 +178,9 @@ DECLARE
     area     record;
     locked   int8[];
 BEGIN
-    IF kinds && '{23, 24, 25, 26, 27, 35}' THEN
+    IF kinds && '{23, 24, 25, 26, 27, 35, 37}' THEN
         FOR area IN SELECT o.region, bool_or(o.kind = 23) AS is_taken FROM unnest(ops) AS o
-            WHERE o.kind IN (23, 24, 25, 26, 27, 35) GROUP BY o.region ORDER BY o.region
+            WHERE o.kind IN (23, 24, 25, 26, 27, 35, 37) GROUP BY o.region ORDER BY o.region
         LOOP
             IF area.is_taken THEN
                 PERFORM FROM region r WHERE r.region = area.region FOR UPDATE;
@@ -185,16 +189,20 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    IF kinds && '{24, 25, 26, 27, 28, 29, 30, 31, 35}' THEN
+    IF kinds && '{24, 25, 26, 27, 28, 29, 30, 31, 35, 37}' THEN
         locked := ARRAY (SELECT o.user_id FROM unnest(ops) AS o WHERE o.kind BETWEEN 24 AND 35 AND o.user_id IS NOT NULL
             UNION SELECT c.holder FROM unnest(c_kinds, c_holders) AS c (kind, holder) WHERE c.kind = 2);
+        IF 37 = ANY (kinds) THEN
+            locked := locked || ARRAY (SELECT p.user_id FROM unnest(ops) AS o JOIN player p ON p.region = o.region
+                WHERE o.kind = 37 AND p.owner IS NOT NULL);
+        END IF;
         IF 35 = ANY (kinds) THEN
             PERFORM FROM player p WHERE p.user_id = ANY (locked) ORDER BY p.user_id FOR UPDATE;
         ELSE
             PERFORM FROM player p WHERE p.user_id = ANY (locked) ORDER BY p.user_id FOR NO KEY UPDATE;
         END IF;
     END IF;
-    IF c_kinds && '{1, 2, 3}' THEN
+    IF c_kinds && '{1, 2, 3, 5}' THEN
         PERFORM FROM holding h WHERE h.id = ANY (c_holdings) ORDER BY h.id FOR NO KEY UPDATE;
     END IF;
     IF 35 = ANY (kinds) THEN

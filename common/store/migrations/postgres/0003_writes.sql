@@ -252,7 +252,8 @@ BEGIN
                         SELECT c.id, c.type, c.holder, c.region, c.x, c.y
                         FROM unnest(c_holdings[r.part:r.part + r.count - 1], c_types[r.part:r.part + r.count - 1],
                             c_holders[r.part:r.part + r.count - 1], c_regions[r.part:r.part + r.count - 1],
-                            c_xs[r.part:r.part + r.count - 1], c_ys[r.part:r.part + r.count - 1]) AS c (id, type, holder, region, x, y);
+                            c_xs[r.part:r.part + r.count - 1], c_ys[r.part:r.part + r.count - 1]) AS c (id, type, holder, region, x, y)
+                        ON CONFLICT (id) DO NOTHING;
                 END IF;
                 SELECT s.seed INTO STRICT n FROM region_state s WHERE s.region = r.region;
                 a.n1 := n;
@@ -291,14 +292,27 @@ BEGIN
                 GET DIAGNOSTICS n = ROW_COUNT;
                 a.n1 := n;
 
+            WHEN 37 THEN -- close a region that is no more
+                IF serves(r.target, r.region, r.region_epoch) THEN
+                    UPDATE player t SET owner = NULL WHERE t.region = r.region AND t.owner IS NOT NULL;
+                    GET DIAGNOSTICS n = ROW_COUNT;
+                    UPDATE holding t SET region = c.region
+                        FROM unnest(c_holdings[r.part:r.part + r.count - 1], c_regions[r.part:r.part + r.count - 1]) AS c (id, region)
+                        WHERE t.id = c.id AND t.region = r.region;
+                    GET DIAGNOSTICS m = ROW_COUNT;
+                    a.n1 := n;
+                    a.n2 := m;
+                ELSE
+                    a.outcome := 3;
+                    a.n1 := (SELECT s.epoch FROM region s WHERE s.region = r.region);
+                END IF;
+
             END CASE;
         EXCEPTION
             WHEN SQLSTATE 'RM005' OR SQLSTATE 'RM006' OR SQLSTATE 'RM007' THEN
                 a := ROW (r.no, right(SQLSTATE, 1)::int2, SQLERRM::int8, NULL, NULL, NULL, NULL, NULL, NULL);
             WHEN foreign_key_violation THEN
                 a := ROW (r.no, 6, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-            WHEN unique_violation THEN
-                a := ROW (r.no, 8, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
             WHEN integrity_constraint_violation OR data_exception OR data_corrupted OR index_corrupted THEN
                 a := ROW (r.no, 9, NULL, NULL, NULL, NULL, convert_to(SQLERRM, 'UTF8'), NULL, NULL);
         END;

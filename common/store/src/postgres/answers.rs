@@ -126,6 +126,10 @@ fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         }
         StoreRequest::ReadService { region } => StoreReply::Service(service(*region, first)?),
         StoreRequest::ReadHolder { region } => StoreReply::Holder(holder(*region, first)?),
+        StoreRequest::RegionsInUse => {
+            let regions = all().map(|answer| answer.small(0, "region").map(RegionNumber));
+            StoreReply::Regions(regions.collect::<Result<_, _>>()?)
+        }
         StoreRequest::LoadPlayer { .. } => StoreReply::Player(first.map_or(Ok(None), Answer::player)?),
         StoreRequest::ReadOwner { .. } => StoreReply::Owner(first.map(owner).transpose()?),
         StoreRequest::ReadSession { .. } => {
@@ -191,7 +195,13 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::RaiseSession { .. } => StoreReply::Session(SessionGeneration(first.number(0)?)),
         StoreRequest::SeedHoldings { .. } => StoreReply::Seeded(first.number(0)?),
         StoreRequest::ForgetGuests { .. } if applied => forgotten(answers)?,
-        StoreRequest::ForgetGuests { .. } => StoreReply::NotServing(first.epoch()),
+        StoreRequest::CloseRegion { .. } if applied => StoreReply::RegionClosed {
+            players: first.small(0, "players")?,
+            holdings: first.small(1, "holdings")?,
+        },
+        StoreRequest::ForgetGuests { .. } | StoreRequest::CloseRegion { .. } => {
+            StoreReply::NotServing(first.epoch())
+        }
         StoreRequest::ForgetSessions { .. } => StoreReply::SessionsForgotten {
             sessions: first.number(0)?,
             next: first.numbers[1].map(user),
@@ -223,7 +233,6 @@ impl Answer {
             Outcome::NoReceiver => Err(StoreError::Invalid("a holding of a user who has no row")),
             Outcome::Forbidden => Err(StoreError::Invalid(match request {
                 StoreRequest::StartNode { .. } => "a node has used up its starts: give it a new number",
-                StoreRequest::SeedHoldings { .. } => "a holding with this id exists",
                 _ => "the store generations are used up",
             })),
             Outcome::Damaged => Err(StoreError::Corrupt(self.words())),

@@ -1,6 +1,6 @@
 //! What a batch does to holdings, in arrays beside those of its ops.
 
-use protocol::ids::UserId;
+use protocol::ids::{RegionNumber, UserId};
 use tokio_postgres::types::Type;
 
 use super::parameter::{Parameter, count};
@@ -14,6 +14,7 @@ enum Change {
     Give = 2,
     Drop = 3,
     Seed = 4,
+    Pass = 5,
 }
 
 /// What is done to holdings; an op says which of these are its own.
@@ -55,6 +56,11 @@ impl Changes {
         if let Some(kind) = self.types.last_mut() {
             *kind = Some(i64::from(holding.kind));
         }
+    }
+
+    /// It stays where it lies, but in another region.
+    pub(super) fn pass(&mut self, holding: u64, to: RegionNumber) {
+        self.push(Change::Pass, holding, None, Some(to.0), None);
     }
 
     /// As `write_batch` has them.

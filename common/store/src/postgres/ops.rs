@@ -10,7 +10,7 @@ use super::parameter::{Parameter, count, limited};
 use crate::holding::Holding;
 use crate::request::{DurableCommit, ForgottenGuest, StoreRequest};
 use crate::row::{Binding, PlayerBody, PlayerRow, PlayerSave, Serving};
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 
 /// What the database calls each kind of request; listed in the migration that makes its functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Chain = 10,
     StaleGuests = 11,
     Generation = 12,
+    RegionsInUse = 13,
     Start = 20,
     Probe = 21,
     RaiseGeneration = 22,
@@ -45,6 +46,7 @@ pub(super) enum Kind {
     Seed = 34,
     ForgetGuest = 35,
     ForgetSessions = 36,
+    CloseRegion = 37,
 }
 
 /// Which ops, counted from 0, a request has become.
@@ -66,6 +68,7 @@ impl ReadBatch {
             StoreRequest::StoreGeneration => self.ask(Kind::Generation, None, None, None),
             StoreRequest::ReadService { region } => self.ask(Kind::Service, None, Some(region.0), None),
             StoreRequest::ReadHolder { region } => self.ask(Kind::Holder, None, Some(region.0), None),
+            StoreRequest::RegionsInUse => self.ask(Kind::RegionsInUse, None, None, None),
             StoreRequest::LoadPlayer { user } => self.ask(Kind::Player, Some(*user), None, None),
             StoreRequest::ReadOwner { user } => self.ask(Kind::Owner, Some(*user), None, None),
             StoreRequest::ReadSession { user } => self.ask(Kind::Session, Some(*user), None, None),
@@ -200,6 +203,7 @@ impl<'a> WriteBatch<'a> {
                 seed,
                 holdings,
             } => self.seed(region.0, *seed, holdings),
+            StoreRequest::CloseRegion { serving, ground } => self.close(*serving, ground),
             StoreRequest::ForgetSessions { idle_ms, after } => self.op(
                 Kind::ForgetSessions,
                 &Op {
@@ -299,6 +303,20 @@ impl<'a> WriteBatch<'a> {
             ..Op::default()
         };
         self.op(Kind::Seed, &op);
+    }
+
+    fn close(&mut self, serving: Serving, ground: &[(u64, RegionNumber)]) {
+        let part = self.changes.next();
+        for (holding, to) in ground {
+            self.changes.pass(*holding, *to);
+        }
+        let op = Op {
+            serving: Some(serving),
+            part,
+            count: count(ground.len()),
+            ..Op::default()
+        };
+        self.op(Kind::CloseRegion, &op);
     }
 
     /// First the ground, for who it is that serves there; then each guest.

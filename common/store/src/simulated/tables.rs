@@ -1,7 +1,7 @@
 //! The store's rules on ordered maps: the same answers as a database gives, exact and without waiting.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::{
     AttemptId, CommandNumber, Incarnation, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber,
@@ -99,6 +99,8 @@ impl Tables {
             StoreRequest::ServeRegion { region, node, after } => self.serve_region(*region, *node, *after),
             StoreRequest::ReadService { region } => Ok(StoreReply::Service(self.service(*region))),
             StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(self.holder(*region))),
+            StoreRequest::RegionsInUse => Ok(self.regions_in_use()),
+            StoreRequest::CloseRegion { serving, ground } => Ok(self.close_region(*serving, ground)),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
             StoreRequest::ReadOwner { user } => {
                 Ok(StoreReply::Owner(self.row(*user).map(PlayerRow::owner_record)))
@@ -187,6 +189,25 @@ impl Tables {
 
     pub(super) fn is_serving(&self, serving: Serving) -> bool {
         self.service(serving.region) == Some(serving)
+    }
+
+    fn regions_in_use(&self) -> StoreReply {
+        let owned = self.players().filter(|row| row.owner.is_some());
+        let in_use = owned.map(|row| row.region).chain(self.valuables.places());
+        let regions: BTreeSet<RegionNumber> = in_use.collect();
+        StoreReply::Regions(regions.into_iter().collect())
+    }
+
+    fn close_region(&mut self, serving: Serving, ground: &[(u64, RegionNumber)]) -> StoreReply {
+        if !self.is_serving(serving) {
+            let newest = self.service(serving.region);
+            return StoreReply::NotServing(newest.map(|newest| newest.region_epoch));
+        }
+        let there = self.players.values_mut().map(|kept| &mut kept.row);
+        let owned = there.filter(|row| row.region == serving.region && row.owner.is_some());
+        let players = owned.map(|row| row.owner = None).count();
+        let holdings = self.valuables.pass_ground(serving.region, ground);
+        StoreReply::RegionClosed { players, holdings }
     }
 
     fn start_node(&mut self, node: NodeNumber) -> StoreResult {

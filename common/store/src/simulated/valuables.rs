@@ -6,10 +6,10 @@ use std::ops::Bound;
 
 use protocol::ids::{RegionNumber, UserId};
 
+use crate::StoreResult;
 use crate::holding::{Holder, Holding, HoldingChange};
 use crate::limits::CENSUS_ROWS_MAX;
 use crate::reply::{CommitOutcome, HoldingCount, StoreReply};
-use crate::{StoreError, StoreResult};
 
 /// All holdings of a world.
 #[derive(Clone, Debug, Default)]
@@ -23,15 +23,10 @@ impl Valuables {
         if let Some(done) = self.seeded.get(&region) {
             return Ok(StoreReply::Seeded(*done));
         }
-        if holdings
-            .iter()
-            .any(|holding| self.by_id.contains_key(&holding.id))
-        {
-            return Err(StoreError::Invalid("a holding with this id exists"));
-        }
         self.seeded.insert(region, seed);
-        self.by_id
-            .extend(holdings.iter().map(|holding| (holding.id, *holding)));
+        for holding in holdings {
+            self.by_id.entry(holding.id).or_insert(*holding);
+        }
         Ok(StoreReply::Seeded(seed))
     }
 
@@ -117,6 +112,31 @@ impl Valuables {
 
     pub(super) fn on_ground(&self, at: RegionNumber) -> StoreReply {
         self.matching(|holder| matches!(holder, Holder::Ground { region, .. } if region == at))
+    }
+
+    /// The regions in which something lies.
+    pub(super) fn places(&self) -> impl Iterator<Item = RegionNumber> {
+        self.by_id.values().filter_map(|holding| match holding.holder {
+            Holder::Ground { region, .. } => Some(region),
+            Holder::User(_) => None,
+        })
+    }
+
+    /// What lies in `from` lies in another region from now on, where it is named; how many do.
+    pub(super) fn pass_ground(&mut self, from: RegionNumber, named: &[(u64, RegionNumber)]) -> usize {
+        let mut passed = 0;
+        for (id, to) in named {
+            if let Some(Holding {
+                holder: Holder::Ground { region, .. },
+                ..
+            }) = self.by_id.get_mut(id)
+                && *region == from
+            {
+                *region = *to;
+                passed += 1;
+            }
+        }
+        passed
     }
 
     fn matching(&self, wanted: impl Fn(Holder) -> bool) -> StoreReply {

@@ -150,6 +150,38 @@ pub(super) fn holder(
     })
 }
 
+pub(super) fn regions_in_use(connection: &Connection) -> Result<StoreReply, Failure> {
+    const IN_USE: &str = "SELECT region FROM player WHERE owner IS NOT NULL
+        UNION SELECT region FROM holding WHERE region IS NOT NULL ORDER BY region";
+    let regions = query(connection, IN_USE).rows(|row| row.small("region number").map(RegionNumber))?;
+    Ok(StoreReply::Regions(regions))
+}
+
+pub(super) fn close_region(
+    connection: &Connection,
+    serving: Serving,
+    ground: &[(u64, RegionNumber)],
+) -> Result<StoreReply, Failure> {
+    let newest = service(connection, serving.region)?;
+    if newest != Some(serving) {
+        return Ok(StoreReply::NotServing(newest.map(|newest| newest.region_epoch)));
+    }
+    const DISOWN: &str = "UPDATE player SET owner = NULL WHERE region = ?1 AND owner IS NOT NULL";
+    let players = query(connection, DISOWN).bind(serving.region.0).run()?;
+    let mut holdings = 0;
+    for (holding, to) in ground {
+        holdings += query(
+            connection,
+            "UPDATE holding SET region = ?1 WHERE id = ?2 AND region = ?3",
+        )
+        .bind(to.0)
+        .number(*holding)
+        .bind(serving.region.0)
+        .run()?;
+    }
+    Ok(StoreReply::RegionClosed { players, holdings })
+}
+
 pub(super) fn next_guest(connection: &Connection) -> Result<StoreReply, Failure> {
     const NEXT: &str = "UPDATE cluster SET next_guest = next_guest + 1 RETURNING next_guest - 1";
     let guest = query(connection, NEXT).one(|row| row.number())?;

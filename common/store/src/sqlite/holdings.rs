@@ -6,10 +6,10 @@ use rusqlite::Connection;
 use super::columns::{self, holding_columns};
 use super::fault::Failure;
 use super::statement::{Statement, int, query};
+use crate::StoreReply;
 use crate::holding::{Holder, Holding};
 use crate::limits::CENSUS_ROWS_MAX;
 use crate::reply::HoldingCount;
-use crate::{StoreError, StoreReply};
 
 /// Larger than other transactions, but once in the life of a region, before anybody plays there.
 pub(super) fn seed(
@@ -25,11 +25,7 @@ pub(super) fn seed(
         return Ok(StoreReply::Seeded(done));
     }
     for holding in holdings {
-        if !insert(connection, holding)? {
-            return Err(Failure::Request(StoreError::Invalid(
-                "a holding with this id exists",
-            )));
-        }
+        insert(connection, holding)?;
     }
     query(connection, "INSERT INTO seeded (region, seed) VALUES (?1, ?2)")
         .bind(region.0)
@@ -38,22 +34,23 @@ pub(super) fn seed(
     Ok(StoreReply::Seeded(seed))
 }
 
-fn insert(connection: &Connection, holding: &Holding) -> rusqlite::Result<bool> {
+/// Unless there is one of this id, wherever it is by now.
+fn insert(connection: &Connection, holding: &Holding) -> rusqlite::Result<()> {
     const INSERT: &str = "INSERT INTO holding (id, kind, user, region, x, y) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         ON CONFLICT (id) DO NOTHING";
     let (user, place) = match holding.holder {
         Holder::User(user) => (Some(int(user.0)), None),
         Holder::Ground { region, x, y } => (None, Some((region.0, f64::from(x), f64::from(y)))),
     };
-    let done = query(connection, INSERT)
+    query(connection, INSERT)
         .number(holding.id)
         .bind(holding.kind)
         .bind(user)
         .bind(place.map(|(region, _, _)| region))
         .bind(place.map(|(_, x, _)| x))
         .bind(place.map(|(_, _, y)| y))
-        .run()?;
-    Ok(done == 1)
+        .run()
+        .map(drop)
 }
 
 pub(super) fn on_ground(connection: &Connection, region: RegionNumber) -> Result<StoreReply, Failure> {

@@ -72,6 +72,7 @@ impl Draw {
             },
             12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
             12 if self.version == 1 => self.forgetting(),
+            12 if self.version == 2 => self.closing(),
             12 => StoreRequest::RaiseSession { user },
             _ if self.version == 0 => StoreRequest::ReadService {
                 region: self.region(),
@@ -127,6 +128,16 @@ impl Draw {
                     y: 0.25,
                 }],
             },
+        }
+    }
+
+    fn closing(self) -> StoreRequest {
+        if self.session == 0 {
+            return StoreRequest::RegionsInUse;
+        }
+        StoreRequest::CloseRegion {
+            serving: self.serving(),
+            ground: vec![(u64::from(self.holding), RegionNumber(u32::from(self.session)))],
         }
     }
 

@@ -27,6 +27,7 @@ macro_rules! conformance {
                 a_crossing_to_a_service_that_has_ended_is_refused,
                 a_group_crosses_together_or_not_at_all,
                 a_reclaimed_epoch_can_never_be_given_away,
+                a_region_that_is_no_more_has_no_players_and_nothing_lies_there,
                 a_released_player_belongs_to_nobody_until_activated,
                 a_rebind_never_goes_back_to_an_older_session;
             saves:

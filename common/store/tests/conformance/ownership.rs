@@ -232,6 +232,51 @@ pub(crate) fn a_reclaimed_epoch_can_never_be_given_away(scene: &Scene) {
     assert!(matches!(scene.ask(reclaim(west)), StoreReply::Refused(_)));
 }
 
+pub(crate) fn a_region_that_is_no_more_has_no_players_and_nothing_lies_there(scene: &Scene) {
+    let in_use = || scene.ask(StoreRequest::RegionsInUse);
+    let regions = |regions: &[RegionNumber]| StoreReply::Regions(regions.to_vec());
+    assert_eq!(in_use(), regions(&[]));
+    let (west, east) = (scene.serve(A, WEST), scene.serve(B, EAST));
+    let (ann, bob) = (scene.spawn(ANN, west), scene.spawn(BOB, east));
+    assert_eq!(in_use(), regions(&[WEST, EAST]));
+    scene.seed(3);
+    let on_ground = |region| scene.holdings(StoreRequest::HoldingsOnGround { region });
+    let lying = on_ground(WEST);
+    assert_eq!(lying.len(), 3);
+    let taken_over = scene.serve(B, WEST);
+    let close = |serving, named: &[(u64, RegionNumber)]| {
+        let ground = named.to_vec();
+        scene.ask(StoreRequest::CloseRegion { serving, ground })
+    };
+    assert_eq!(
+        close(west, &[]),
+        StoreReply::NotServing(Some(taken_over.region_epoch))
+    );
+    assert_eq!((scene.row(ANN), on_ground(WEST).len()), (ann.clone(), 3));
+    let closed = |players, holdings| StoreReply::RegionClosed { players, holdings };
+    let [first, second, third] = [0, 1, 2].map(|place: usize| lying[place].id);
+    assert_eq!(
+        close(taken_over, &[(first, EAST), (second, EAST), (77, EAST)]),
+        closed(1, 2)
+    );
+    assert_eq!(
+        close(taken_over, &[(first, EAST)]),
+        closed(0, 0),
+        "it lies there no more"
+    );
+    assert_eq!(on_ground(EAST).len(), 2);
+    assert_eq!(close(taken_over, &[(third, EAST)]), closed(0, 1));
+    assert_eq!((in_use(), scene.row(BOB)), (regions(&[EAST]), bob));
+    let free = scene.row(ANN);
+    assert_eq!((free.owner, free.owner_epoch), (None, ann.owner_epoch));
+    let late = scene.save(A, save(&ann, 3));
+    assert_eq!(late, SaveOutcome::Fenced, "whoever had it writes nothing more");
+    let StoreReply::Activated(back) = scene.ask(activate(&free, east)) else {
+        panic!()
+    };
+    assert_eq!((back.owner, back.region), (Some(B), EAST));
+}
+
 pub(crate) fn a_released_player_belongs_to_nobody_until_activated(scene: &Scene) {
     let west = scene.serve(A, WEST);
     let east = scene.serve(B, EAST);

@@ -80,11 +80,15 @@ pub(crate) fn what_breaks_a_limit_is_refused_alone(scene: &Scene) {
         saves(huge, 1),
         saves(save(&row, u64::MAX), 1),
         pass(A, west, 1, vec![]),
+        StoreRequest::CloseRegion {
+            serving: west,
+            ground: vec![(1, EAST), (1, WEST)],
+        },
         saves(save(&row, 2), 1),
     ];
     let results = scene.store.execute(&requests);
     let invalid = |result: &StoreResult| matches!(result, Err(StoreError::Invalid(_)));
-    assert_eq!(results.len(), 6);
-    assert!(results[..5].iter().all(invalid), "{results:?}");
-    assert_eq!(results[5], Ok(StoreReply::Saved(vec![SaveOutcome::Applied])));
+    assert_eq!(results.len(), 7);
+    assert!(results[..6].iter().all(invalid), "{results:?}");
+    assert_eq!(results[6], Ok(StoreReply::Saved(vec![SaveOutcome::Applied])));
 }
