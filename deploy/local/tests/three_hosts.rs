@@ -297,7 +297,8 @@ fn a_cluster_on_three_hosts_from_nothing_plays() {
         .args(["store", "migrate", "--store", &store])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&prepared.stdout).into_owned() + &String::from_utf8_lossy(&prepared.stderr);
+    let said =
+        String::from_utf8_lossy(&prepared.stdout).into_owned() + &String::from_utf8_lossy(&prepared.stderr);
     println!("$ regionmesh store migrate --store {store}\n{said}");
     assert_eq!(prepared.status.code(), Some(0), "{said}");
     // The first host looks for the third where nobody is.

@@ -135,8 +135,15 @@ impl TrialServer {
     /// The address of a database of this server, for its superuser: over the loopback, or in the clear to its host.
     #[must_use]
     pub fn address(&self, database: &str) -> String {
-        let clear = if self.space.is_some() { "?sslmode=disable" } else { "" };
-        format!("postgres://postgres@{}:{}/{database}{clear}", self.listens, self.port)
+        let clear = if self.space.is_some() {
+            "?sslmode=disable"
+        } else {
+            ""
+        };
+        format!(
+            "postgres://postgres@{}:{}/{database}{clear}",
+            self.listens, self.port
+        )
     }
 
     /// Where it listens.
