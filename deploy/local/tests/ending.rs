@@ -251,12 +251,16 @@ fn a_result_for_standard_output_stands_there_alone_and_threads_with_little_to_do
         .stdout(Stdio::piped());
     let said = said.output().unwrap();
     let result: Value = serde_json::from_slice(&said.stdout).unwrap();
+    // No more threads than the machine runs at once.
+    let threads = std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(8);
     assert_eq!(
         (&result["players"], &result["generator"]["threads"]),
-        (&8.into(), &8.into())
+        (&8.into(), &threads.into())
     );
     let wake_ups = result["generator"]["wake_ups_per_player_tick"].as_f64().unwrap();
-    assert!(wake_ups < 10.0, "a beat of each thread would be 20: {result:#}");
+    assert!(wake_ups < 4.0, "beats of two threads would be 5: {result:#}");
     assert!(String::from_utf8(said.stderr).unwrap().contains("verdict"));
     assert!(!folder.path().join("-").exists());
 }
