@@ -184,6 +184,19 @@ fn issue(folder: &Path) {
     regionmesh(folder, &format!("topology sign {FILES}/topology.toml"));
 }
 
+/// What the operator does once with the database.
+fn prepare(network: &Network, store: &str) {
+    let prepared = network
+        .on(1)
+        .args(["store", "migrate", "--store", store])
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&prepared.stdout).into_owned() + &String::from_utf8_lossy(&prepared.stderr);
+    println!("$ regionmesh store migrate --store {store}\n{said}");
+    assert_eq!(prepared.status.code(), Some(0), "{said}");
+}
+
 /// The directories of a host: papers carried there, and a configuration for each node, made of the example of its role.
 fn carry(folder: &Path, host: usize, store: &str) -> PathBuf {
     let home = folder.join(format!("host-{host}"));
@@ -292,15 +305,7 @@ fn a_cluster_on_three_hosts_from_nothing_plays() {
     let network = Network::new();
     let database = network.database();
     let store = database.address("postgres");
-    let prepared = network
-        .on(1)
-        .args(["store", "migrate", "--store", &store])
-        .output()
-        .unwrap();
-    let said =
-        String::from_utf8_lossy(&prepared.stdout).into_owned() + &String::from_utf8_lossy(&prepared.stderr);
-    println!("$ regionmesh store migrate --store {store}\n{said}");
-    assert_eq!(prepared.status.code(), Some(0), "{said}");
+    prepare(&network, &store);
     // The first host looks for the third where nobody is.
     network.name_hosts(1, [1, 2, 33]);
     let mut nodes = Vec::new();
