@@ -20,7 +20,7 @@ pub use store_check::world_check;
 
 use crate::life::LOOK_EVERY;
 use bulletin::Bulletin;
-use listener::Guarded;
+use listener::{Guarded, Reserve};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -83,17 +83,17 @@ pub fn start(address: SocketAddr, state: AdminState) -> Result<Admin, AdminError
         .build()
         .map_err(AdminError::Start)?;
     let stop = CancellationToken::new();
-    let stopped = stop.clone();
+    let (stopped, reserve) = (stop.clone(), Reserve::new());
     std::thread::Builder::new()
         .name("admin".to_owned())
-        .spawn(move || runtime.block_on(serve(listener, state, stopped)))
+        .spawn(move || runtime.block_on(serve(listener, reserve, state, stopped)))
         .map_err(AdminError::Start)?;
     Ok(Admin { address, stop })
 }
 
-async fn serve(listener: TcpListener, state: AdminState, stop: CancellationToken) {
+async fn serve(listener: TcpListener, reserve: Reserve, state: AdminState, stop: CancellationToken) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => Guarded::new(listener),
+        Ok(listener) => Guarded::new(listener, reserve),
         Err(error) => return tracing::error!(%error, "the admin endpoint cannot start"),
     };
     let (metrics, owners) = (state.metrics.clone(), state.owners.clone());

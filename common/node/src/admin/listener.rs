@@ -22,32 +22,46 @@ const FIRST_WORD_MAX: Duration = Duration::from_secs(2);
 /// Descriptors held open for connections that come when the process has none left.
 const RESERVED: usize = 4;
 
-/// A listener with a limit.
-pub(super) struct Guarded {
-    listener: TcpListener,
-    seats: Seats,
-    reserve: Vec<File>,
-    errors: AcceptErrors,
-}
+/// Descriptors that nobody else can take: held from before the first connection can come.
+pub(super) struct Reserve(Vec<File>);
 
-impl Guarded {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        let mut guarded = Self {
-            listener,
-            seats: Seats::new(CONNECTIONS_MAX),
-            reserve: Vec::with_capacity(RESERVED),
-            errors: AcceptErrors::of("admin"),
-        };
-        guarded.refill();
-        guarded
+impl Reserve {
+    pub(super) fn new() -> Self {
+        let mut reserve = Self(Vec::with_capacity(RESERVED));
+        reserve.refill();
+        reserve
     }
 
     /// Takes back what was given away, once there is something to take.
     fn refill(&mut self) {
-        while self.reserve.len() < RESERVED
+        while self.0.len() < RESERVED
             && let Ok(file) = File::open("/dev/null")
         {
-            self.reserve.push(file);
+            self.0.push(file);
+        }
+    }
+
+    /// Gives one away; whether there was one.
+    fn give(&mut self) -> bool {
+        self.0.pop().is_some()
+    }
+}
+
+/// A listener with a limit.
+pub(super) struct Guarded {
+    listener: TcpListener,
+    seats: Seats,
+    reserve: Reserve,
+    errors: AcceptErrors,
+}
+
+impl Guarded {
+    pub(super) fn new(listener: TcpListener, reserve: Reserve) -> Self {
+        Self {
+            listener,
+            seats: Seats::new(CONNECTIONS_MAX),
+            reserve,
+            errors: AcceptErrors::of("admin"),
         }
     }
 }
@@ -60,16 +74,16 @@ impl axum::serve::Listener for Guarded {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
-                    self.refill();
+                    self.reserve.refill();
                     return (Timed::new(stream, self.seats.take()), address);
                 }
                 Err(error) => match self.errors.note(&error, crate::clock::now_ms()) {
                     Trouble::Passing => {}
                     // One of ours becomes the connection's.
-                    Trouble::Lasting(_) if self.reserve.pop().is_some() => {}
+                    Trouble::Lasting(_) if self.reserve.give() => {}
                     Trouble::Lasting(pause) => {
                         tokio::time::sleep(pause).await;
-                        self.refill();
+                        self.reserve.refill();
                     }
                 },
             }
