@@ -15,19 +15,23 @@ const RIM_REFRESH_S: u64 = 4;
 impl RegionState {
     /// Holdings of a user changed in the store: the user's owner is to read them again. `known`: under which epoch the user
     /// was handed to this region, as far as who says so knows. Two regions between which the user went to and fro may each
-    /// remember the other, so where it went before that epoch is not where to look for it.
+    /// remember the other, so where it went before that epoch is not where to look for it. Where it was seen may be older news
+    /// than where it went, or newer by more borders than one, and whoever it went to may have died since: both are told.
     pub(super) fn tell_receiver(&mut self, user: UserId, known: OwnerEpoch, seen_in: Option<RegionNumber>) {
         if self.players.contains_key(&user) {
             return self.refresh(user);
         }
-        if self.joins.refresh_again(user) || self.arrivals.refresh_again(user) {
+        if self.joins.refresh_again(user) {
             return;
         }
+        // It may be waited for in vain: whoever has it is told all the same.
+        self.arrivals.refresh_again(user);
         let passed = self.forwardings.get(user).filter(|at| at.owner_epoch > known);
         let passed = passed.map(|at| (at.region, at.node, at.owner_epoch));
         let serving = seen_in.and_then(|region| self.neighbourhood.serving(region));
         let seen = serving.map(|serving| (serving.region, serving.node, known));
-        if let Some((region, node, owner_epoch)) = passed.or(seen) {
+        let seen = seen.filter(|seen| passed.is_none_or(|passed| passed.0 != seen.0));
+        for (region, node, owner_epoch) in passed.into_iter().chain(seen) {
             let refresh = Refresh {
                 from_region: self.config.number.0,
                 to_region: region.0,

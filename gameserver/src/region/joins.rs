@@ -304,7 +304,7 @@ impl RegionState {
         }
         if let Some(player) = self.players.get_mut(&user) {
             if joining.after_crash {
-                player.events.skip_forgotten();
+                player.events.skip_forgotten(row.owner_epoch);
             }
             player.bind(joining.lane, &joining.join);
             player.writes.mark(self.now.mono_ms);

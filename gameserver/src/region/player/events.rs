@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use protocol::ids::EventNumber;
+use protocol::ids::{EventNumber, OwnerEpoch};
 use protocol::limits::{EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX};
 use protocol::message::checked::CheckedEvent;
 use protocol::message::handover::PendingEvent;
@@ -19,6 +19,8 @@ struct Outgoing {
 
 /// Events whose numbers a crash may have taken along: more than anybody is told between two saves of its row.
 const FORGOTTEN_MAX: u64 = 1 << 20;
+/// Owner epochs that have numbers of their own: as many as leave [`NUMBER_MAX`](protocol::limits::NUMBER_MAX) out of reach.
+const EPOCHS_APART: u64 = 1 << 40;
 
 /// Events to the client, kept until they are acknowledged. Durable ones go out once the store has them, and survive with
 /// the row; soft ones are this owner's alone, and when there is no room the oldest of them give way.
@@ -52,9 +54,11 @@ impl Events {
     }
 
     /// The row is older than the last words of whoever had the player before: their numbers are not used again, or the
-    /// client would take a new event for one that it has.
-    pub(in crate::region) fn skip_forgotten(&mut self) {
-        self.last = self.last.saturating_add(FORGOTTEN_MAX);
+    /// client would take a new event for one that it has. The row may be as old as that at the next crash too, so the distance
+    /// grows with the epoch, which nobody has had before.
+    pub(in crate::region) fn skip_forgotten(&mut self, epoch: OwnerEpoch) {
+        let of_epoch = epoch.0 % EPOCHS_APART * FORGOTTEN_MAX;
+        self.last = self.last.saturating_add(FORGOTTEN_MAX).max(of_epoch);
     }
 
     /// Whether the event was taken. A durable one is sent once what is captured after now is in the store.

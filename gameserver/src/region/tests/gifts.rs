@@ -1,6 +1,6 @@
 //! News of a gift: who hears that what a user holds has changed, wherever the user has gone meanwhile.
 
-use protocol::ids::{NodeNumber, RegionNumber, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::effect::Refresh;
 use protocol::message::family::ServerToServer;
 use store::StoreRequest;
@@ -104,4 +104,46 @@ fn holdings_are_read_again_when_they_change_while_a_join_reads_them() {
     }
     assert!(region.state.players.contains_key(&user));
     assert_eq!(reads, 2);
+}
+
+#[test]
+fn news_of_a_gift_go_where_the_player_was_seen_and_where_it_went() {
+    let mut scene = Scene::new([1, 2, 3, 4]);
+    let mut bot = Bot::join(&mut scene, 5, 126.0, 40.0);
+    bot.walk(&mut scene, 0, 255);
+    bot.live(&mut scene, 1_000);
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+    for (seen_in, told) in [(RegionNumber(3), vec![B, RegionNumber(3)]), (B, vec![B])] {
+        scene.said.clear();
+        let region = scene.regions.get_mut(&A).unwrap();
+        region.state.tell_receiver(bot.user, OwnerEpoch(0), Some(seen_in));
+        scene.settle();
+        let refreshes = scene.said.iter().filter_map(|message| match message {
+            ServerToServer::Refresh(refresh) => Some(RegionNumber(refresh.to_region)),
+            _ => None,
+        });
+        assert_eq!(refreshes.collect::<Vec<_>>(), told, "seen in {seen_in}");
+    }
+}
+
+#[test]
+fn news_of_a_gift_reach_the_owner_also_from_where_the_player_is_waited_for() {
+    let mut scene = Scene::new([1, 2, 3, 4]);
+    let mut bot = Bot::join(&mut scene, 5, 130.0, 40.0);
+    bot.walk(&mut scene, 128, 255);
+    scene.fault = Some((
+        |request| matches!(request, StoreRequest::PassPlayers { .. }),
+        Fault::Slow(400),
+    ));
+    while scene.regions[&B].status().frozen == 0 {
+        bot.live(&mut scene, 50);
+    }
+    scene.said.clear();
+    let region = scene.regions.get_mut(&A).unwrap();
+    assert!(region.state.arrivals.expects(bot.user));
+    region.state.tell_receiver(bot.user, OwnerEpoch(0), Some(B));
+    scene.settle();
+    let told =
+        |message: &ServerToServer| matches!(message, ServerToServer::Refresh(it) if it.to_region == B.0);
+    assert!(scene.said.iter().any(told));
 }

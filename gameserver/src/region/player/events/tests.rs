@@ -58,3 +58,21 @@ fn events_are_bounded_in_number_and_bytes() {
     let taken = (0..100).filter(|_| events.push(body.clone(), true)).count();
     assert_eq!(taken, EVENTS_PENDING_BYTES_MAX / 1000);
 }
+
+/// The row was saved before the first start, and nobody saved it before the second one.
+#[test]
+fn two_crashes_over_one_row_give_no_number_twice() {
+    for (row, epochs) in [(1, [2, 3]), (7 << 20 | 5, [3, 9]), (2 << 20 | 9, [3, 4])] {
+        let told = |epoch: u64| {
+            let mut events = Events::restore(EventNumber(row), Vec::new());
+            events.skip_forgotten(OwnerEpoch(1 << 48 | epoch));
+            assert!(events.push(Bytes::new(), false) && events.push(Bytes::new(), false));
+            sent(&mut events)
+        };
+        let [first, second] = epochs.map(told);
+        assert!(
+            row < first[0] && first[1] < second[0],
+            "{row}: {first:?}, {second:?}"
+        );
+    }
+}
