@@ -121,6 +121,8 @@ fn a_frozen_game_server_is_a_finding_that_names_it() {
     until("playing: up 24");
     let server = cluster.pid("gs-b").unwrap().unwrap();
     send(server, Signal::SIGSTOP);
+    // Of some of its players first; a look later of the whole region.
+    until("without news for a second");
     until("without news for a second");
     send(server, Signal::SIGCONT);
     for _ in lines {}
