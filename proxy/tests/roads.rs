@@ -18,8 +18,12 @@ use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::player::{LeaveReason, Output};
 use protocol::message::subscription::{CellUpdates, TickEnd};
 use proxy::server::Proxy;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use store::mark::StoreMark;
 use store::sqlite::SqliteStore;
+use store::{Store, StoreIdentity, StoreRequest, StoreResult};
 use world::client::{Client, is_notice};
 use world::server::{GameServer, joined};
 use world::{A, ENTITY, HOME, WEST, World, eventually};
@@ -251,6 +255,54 @@ async fn a_drained_proxy_has_closed_its_store_and_noted_how_far_it_was() {
     assert_eq!(SqliteStore::nodes_at(&path).unwrap(), []);
     assert_eq!((before, noted()), (1, 2));
     assert_eq!(store::sqlite::backup::check(&path).unwrap().progress, 2);
+}
+
+/// A store that somebody else keeps to himself.
+struct Held {
+    store: Arc<dyn Store>,
+    is_held: AtomicBool,
+}
+
+impl Store for Held {
+    fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        while self.is_held.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.store.execute(requests)
+    }
+
+    fn identity(&self) -> StoreIdentity {
+        self.store.identity()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_be_let_in_since_the_store_is_away_hears_so() {
+    let world = World::new().await;
+    let held = Arc::new(Held {
+        store: world.store(),
+        is_held: AtomicBool::new(false),
+    });
+    let settings = world.settings("edge-1");
+    let node = Node::in_process(settings.node.clone());
+    let store: Arc<dyn Store> = held.clone();
+    let proxy = Proxy::start_with(&settings, &node, store).await.unwrap();
+    let log_in = || {
+        let key = ClientKey::generate(&mut OsEntropy);
+        let ada = Credentials::Guest {
+            name: "Ada".to_owned(),
+        };
+        Client::log_in(world.trust(), proxy.addresses().tcp, key, ada, 1)
+    };
+    held.is_held.store(true, Ordering::Relaxed);
+    let refusal = log_in().await.err().unwrap();
+    assert_eq!(
+        (refusal.code, &*refusal.reason),
+        (Code::Busy, "the store does not answer")
+    );
+    held.is_held.store(false, Ordering::Relaxed);
+    assert!(log_in().await.is_ok());
+    proxy.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

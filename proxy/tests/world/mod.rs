@@ -99,6 +99,10 @@ impl World {
         self.region_epoch = epoch.0;
     }
 
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
     async fn ask(&self, request: StoreRequest) -> StoreReply {
         self.store.execute(&[request]).remove(0).unwrap()
     }

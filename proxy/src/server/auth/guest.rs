@@ -1,5 +1,7 @@
 //! Guests: a name, a fresh user id, and a session of the first generation.
 
+use std::time::Duration;
+
 use protocol::Code;
 use protocol::client_handshake::LoginRequest;
 use protocol::entropy::array;
@@ -13,6 +15,8 @@ use super::{AuthRole, Granted, GuestPolicy, TurnedAway};
 
 /// When to try again while the store does not answer, milliseconds.
 const STORE_RETRY_MS: u32 = 1_000;
+/// How long a login waits for the store: less than a handshake may take, so that the client hears why it is not let in.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl AuthRole {
     pub(super) async fn guest(
@@ -25,8 +29,7 @@ impl AuthRole {
             return Err(Code::AuthFailed.into());
         }
         let name = PlayerName::parse(name)?;
-        let user = self.next_guest().await?;
-        let generation = self.raise_session(user).await?;
+        let (user, generation) = self.begin_session().await?;
         let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
         let claims = Ticket {
             issuer: self.issuer,
@@ -51,6 +54,17 @@ impl AuthRole {
         })
     }
 
+    async fn begin_session(&self) -> Result<(UserId, SessionGeneration), TurnedAway> {
+        let begun = async {
+            let user = self.next_guest().await?;
+            Ok((user, self.raise_session(user).await?))
+        };
+        match tokio::time::timeout(STORE_PATIENCE, begun).await {
+            Ok(begun) => begun,
+            Err(_) => Err(store_failed(None)),
+        }
+    }
+
     async fn next_guest(&self) -> Result<UserId, TurnedAway> {
         match self.store.ask(StoreRequest::NextGuest).await {
             Ok(StoreReply::Guest(user)) => Ok(user),
@@ -66,10 +80,17 @@ impl AuthRole {
     }
 }
 
+/// What a player is told has no path in it and no address; the log has.
 fn store_failed(error: Option<&StoreError>) -> TurnedAway {
-    tracing::warn!(?error, "a login failed: the store does not answer");
+    tracing::warn!(?error, "a login failed: the store does not answer, or cannot");
+    let reason = match error {
+        Some(StoreError::Full(_)) => "the store has no space left",
+        Some(StoreError::Corrupt(_)) => "the store is damaged",
+        _ => "the store does not answer",
+    };
     TurnedAway {
         retry_ms: STORE_RETRY_MS,
+        reason: reason.to_owned(),
         ..Code::Busy.into()
     }
 }
