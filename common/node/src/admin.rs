@@ -11,12 +11,10 @@ mod readiness;
 mod routes;
 mod seats;
 mod state;
-mod store_check;
 
-pub use checks::{Papers, Wanted, clock_check, link_check};
+pub use checks::{Papers, Wanted, clock_check, link_check, probe_store, store_watch, world_check};
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
 pub use state::{AdminState, CensusAnswer, StatusBoard};
-pub use store_check::world_check;
 
 use crate::life::LOOK_EVERY;
 use bulletin::Bulletin;

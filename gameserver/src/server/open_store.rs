@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use node::admin::store_watch;
 use node::data_dir::DataDir;
 use node::life::{Failure, Owners};
 use protocol::ids::NodeNumber;
@@ -10,7 +11,6 @@ use store::{
     StoreSettings, StoreThreads,
 };
 
-use super::ready::store_watch;
 use super::settings::GameServerSettings;
 
 /// The store and the threads in front of it.

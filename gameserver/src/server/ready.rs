@@ -2,17 +2,12 @@
 //! tick in time, do clocks agree, are its papers good. Who is linked is a note: it lives on without. That the world's
 //! thread comes round is watched where it is started.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use net::link::LinkContext;
 use node::admin::{Check, Readiness, Wanted, clock_check, link_check};
-use node::life::{Ended, Owners, Patience};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
-use store::probe::probe;
-use store::{StoreHandle, StorePulse, StoreTurn};
-use tokio_util::sync::CancellationToken;
 use topology::Topology;
 
 use super::report::WorldReports;
@@ -20,40 +15,6 @@ use crate::world::{LinkPeer, LinkReport, RegionReport};
 
 /// A tick that is overdue for so long, microseconds, is not about to come.
 const OVERDUE_US: u64 = 1_000_000;
-
-/// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
-pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> StorePulse + use<> {
-    let owners = owners.clone();
-    move |name| {
-        let pulse = owners.watch(name, Patience::STORE);
-        Box::new(move |turn| match turn {
-            StoreTurn::Waits => pulse.begin_wait(),
-            StoreTurn::Works => pulse.begin_work(),
-        })
-    }
-}
-
-/// Asks the store until `stop`. Until it has answered, and while more waits for it than it may, the node is not ready.
-pub(super) fn probe_store(
-    readiness: &Readiness,
-    store: StoreHandle,
-    stop: &CancellationToken,
-) -> impl Future<Output = Ended> + use<> {
-    let (readiness, stop, queue) = (readiness.clone(), stop.clone(), store.queue());
-    readiness.set("store", Check::missing("has not answered yet"));
-    readiness.ask("store queue", move || {
-        let kib = |bytes: u64| format!("{} KiB", bytes >> 10);
-        Check::filled(queue.bytes() as u64, queue.bytes_max() as u64, kib)
-    });
-    let tell = move |news: store::probe::ProbeNews| {
-        readiness.set("store", Check::needed(news.is_well(), news.to_string()));
-    };
-    let probing = probe(store, tell);
-    async move {
-        stop.run_until_cancelled(probing).await;
-        Ended::by(&stop)
-    }
-}
 
 /// What is asked of the world's last report.
 pub(super) struct WorldChecks {

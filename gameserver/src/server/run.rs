@@ -11,7 +11,7 @@ use net::clock::Monotonic;
 use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
 use net::udp::Poller;
 use node::addresses::dialed;
-use node::admin::{Check, world_check};
+use node::admin::{Check, probe_store, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
@@ -36,7 +36,7 @@ use super::guest_task::GuestTask;
 use super::live_metrics;
 use super::metrics::METRICS;
 use super::open_store::OpenStore;
-use super::ready::{self, WorldChecks};
+use super::ready::WorldChecks;
 use super::report::WorldReports;
 use super::settings::{Args, GameServerSettings};
 use super::status::StatusTask;
@@ -134,7 +134,7 @@ impl Running {
         let census = CensusTask::new(&node.status, built.store.handle.clone(), mailbox.clone());
         watch_world(&built, &reports, node);
         let status = status_task(&built, &addresses, reports, settings, node);
-        let probing = ready::probe_store(&node.readiness, built.store.handle.clone(), &stop);
+        let probing = probe_store(&node.readiness, built.store.handle.clone(), &stop);
         tasks.spawn(node.owners.task("store probe", probing));
         let meeting = Meeting {
             gossip: Arc::clone(&gossip),

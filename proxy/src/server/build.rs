@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use net::link::{LinkConfig, LinkContext};
 use net::udp::BatchSocket;
 use node::addresses::Listener;
-use node::admin::Papers;
+use node::admin::{Papers, store_watch};
 use node::cluster_file::ClusterFile;
 use node::data_dir::{DataDir, HeldDir};
 use node::life::{Failure, Owners};
@@ -24,7 +24,6 @@ use store::{
 use tokio::net::TcpListener;
 
 use super::client_context::{Door, Doors, OwnNode};
-use super::ready::store_watch;
 use super::settings::ProxySettings;
 
 /// Everything that runs, before it runs.

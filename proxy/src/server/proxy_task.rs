@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use net::accept_errors::AcceptErrors;
 use net::udp::{BatchSocket, Poller};
-use node::admin::world_check;
+use node::admin::{probe_store, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
@@ -441,7 +441,7 @@ impl Starting {
         self.links
             .spawn(owners.task_until("status", stop, status.run(stop.clone())));
         let store = self.built.store.clone();
-        let probing = ready::probe_store(&self.node.readiness, store, stop);
+        let probing = probe_store(&self.node.readiness, store, stop);
         self.links.spawn(owners.task("store probe", probing));
         ready::check_room(&self.node.readiness, &self.shards, room);
         let stores = world_check(Arc::clone(&self.built.links));

@@ -3,52 +3,17 @@
 //! started.
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 
 use net::accept_errors::Watch;
 use net::clock::Monotonic;
 use net::link::LinkContext;
 use node::admin::{Check, Readiness, Wanted, clock_check, link_check};
-use node::life::{Ended, Owners, Patience};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
-use store::probe::{ProbeNews, probe};
-use store::{StoreHandle, StorePulse, StoreTurn};
-use tokio_util::sync::CancellationToken;
 
 use super::descriptors::ClientRoom;
 use super::shard_handle::{Shards, counts};
-
-/// A pulse for each thread of the store: one that is stuck is named, and the node is not ready meanwhile.
-pub(super) fn store_watch(owners: &Owners) -> impl FnMut(&'static str) -> StorePulse + use<> {
-    let owners = owners.clone();
-    move |name| {
-        let pulse = owners.watch(name, Patience::STORE);
-        Box::new(move |turn| match turn {
-            StoreTurn::Waits => pulse.begin_wait(),
-            StoreTurn::Works => pulse.begin_work(),
-        })
-    }
-}
-
-/// Asks the store until `stop`. Until it has answered, the node is not ready.
-pub(super) fn probe_store(
-    readiness: &Readiness,
-    store: StoreHandle,
-    stop: &CancellationToken,
-) -> impl Future<Output = Ended> + use<> {
-    let (readiness, stop) = (readiness.clone(), stop.clone());
-    readiness.set("store", Check::missing("has not answered yet"));
-    let tell = move |news: ProbeNews| {
-        readiness.set("store", Check::needed(news.is_well(), news.to_string()));
-    };
-    let probing = probe(store, tell);
-    async move {
-        stop.run_until_cancelled(probing).await;
-        Ended::by(&stop)
-    }
-}
 
 /// What is asked of the shards.
 pub(super) struct ShardChecks {

@@ -1,6 +1,6 @@
 //! The check of a node's store against those of its peers: whoever works on another one is not part of this world.
 
-use super::readiness::Check;
+use crate::admin::Check;
 use net::link::{LinkContext, PeerDirectory, StoresMet};
 use std::sync::Arc;
 
