@@ -2,13 +2,15 @@
 //! set back looks like any other from within; only something beside it can tell.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::Shown;
 use protocol::ids::WorldId;
+
+use crate::in_place;
 
 /// Its name in a node's data directory.
 pub const MARK_FILE: &str = "store.mark";
@@ -93,13 +95,7 @@ impl StoreMark {
             .mode(0o600)
             .open(&fresh)?;
         file.write_all(self.to_text().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        File::open(folder)?.sync_all()
+        in_place::put(&fresh, path)
     }
 
     fn to_text(self) -> String {
@@ -140,6 +136,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const MARK: StoreMark = StoreMark {
         world: WorldId([0xa7; 16]),

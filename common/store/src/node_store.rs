@@ -85,6 +85,23 @@ impl NodeStore {
         Err(NodeStoreError::NotBuilt)
     }
 
+    /// Opens a store for an operator, who is no node. Blocks.
+    ///
+    /// # Errors
+    /// `NodeStoreError`.
+    pub fn open(place: &Path) -> Result<Self, NodeStoreError> {
+        if !is_database(place) {
+            return Ok(Self::File(Box::new(SqliteStore::open(place)?)));
+        }
+        #[cfg(feature = "postgres")]
+        return {
+            let address = PostgresAddress::parse(&place.to_string_lossy())?;
+            Ok(Self::Database(Box::new(PostgresStore::open(&address)?)))
+        };
+        #[cfg(not(feature = "postgres"))]
+        Err(NodeStoreError::NotBuilt)
+    }
+
     /// Whether a process of this node works on the store.
     ///
     /// # Errors

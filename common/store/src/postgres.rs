@@ -5,7 +5,9 @@
 
 mod address;
 mod answers;
+pub mod backup;
 mod changes;
+mod copy_file;
 mod fault;
 mod keeper;
 mod link;
@@ -30,6 +32,7 @@ use crate::request::RequestClass;
 use crate::{Membership, Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 pub use address::{AddressError, PostgresAddress};
 use answers::{Answers, answer_columns};
+pub use copy_file::CopyFileError;
 use fault::Failure;
 use keeper::Keeper;
 use link::{Known, Link};

@@ -1,6 +1,7 @@
 //! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
 
 mod papers;
+mod stores;
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::args::{PLAYERS_MAX, check_measured, parse_duration};
@@ -13,6 +14,9 @@ use store::postgres::PostgresAddress;
 pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
     RevokeArguments, SignArguments,
+};
+pub(crate) use stores::{
+    BackupArguments, CheckStoreArguments, PruneArguments, RestoreArguments, StoreCommand,
 };
 
 /// Regionmesh: an open server mesh for seamless MMO worlds.
@@ -115,59 +119,6 @@ pub(crate) struct LoadtestArguments {
     /// Ends this process when the process with this id, which must be its parent, ends
     #[arg(long, value_name = "PID", hide = true)]
     pub(crate) parent: Option<u32>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Writes a copy of the store as it is now; nodes may work on it meanwhile
-    Backup(BackupArguments),
-    /// Prepares a PostgreSQL database for a world, or brings it up to date for this program
-    ///
-    /// The database has to be there, and its user has to own it: `createdb -O regionmesh regionmesh`. Nodes never change its tables
-    /// themselves. Run it before the nodes of a newer version are started; those of the former one go on with what it leaves.
-    Migrate(MigrateArguments),
-    /// Reads all of a store or a backup, and says what it holds; exit code 1 when it is damaged
-    Check(CheckStoreArguments),
-    /// Puts a backup in the place of a store that no node works on; what was there is kept beside it
-    ///
-    /// All numbers from then on lie above those of the backup and of the store that was there. Nodes that have seen a later
-    /// generation refuse the store, and say which to give with --above.
-    Restore(RestoreArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BackupArguments {
-    /// The store's file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
-    /// Where the copy goes; it replaces nothing
-    #[arg(long, value_name = "FILE")]
-    pub(crate) to: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateArguments {
-    /// The address of the database, such as postgres://regionmesh@db.example/regionmesh; no password in it
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) store: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CheckStoreArguments {
-    /// The store's file, a backup, or the address of a database
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RestoreArguments {
-    /// The backup; it stays as it is
-    pub(crate) backup: PathBuf,
-    /// The store's file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
-    /// A generation that some node has seen
-    #[arg(long, value_name = "GENERATION", default_value_t = 0)]
-    pub(crate) above: u16,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,11 +1,15 @@
-//! `regionmesh store` on a database: making its tables, and a look at it.
+//! `regionmesh store` on a database: making its tables, a look at it, backup and restore.
 
 use node::life::Exit;
-use std::fmt::Display;
+use protocol::Shown;
+use std::fmt::{Display, Write as _};
+use std::path::Path;
+use store::Reached;
+use store::postgres::backup::{self, DatabaseBackupError, DatabaseCopy};
 use store::postgres::{DatabaseReport, PostgresAddress, PostgresError, PostgresStore};
 
 /// Text to print, or an exit code and why.
-type Said = Result<String, (Exit, String)>;
+pub(crate) type Said = Result<String, (Exit, String)>;
 
 pub(crate) fn migrate(address: &str) -> Said {
     let address = PostgresAddress::parse(address).map_err(bad_input)?;
@@ -26,6 +30,61 @@ pub(crate) fn check(address: &str) -> Said {
     }
     let complaints = report.complaints.join("\n  ");
     Err((Exit::Failed, format!("{text}  {complaints}")))
+}
+
+pub(crate) fn backup(address: &str, to: &Path) -> Said {
+    let address = PostgresAddress::parse(address).map_err(bad_input)?;
+    let copy = backup::backup(&address, to).map_err(|error| backup_refusal(&address, &error))?;
+    Ok(format!(
+        "{}: backup of {address}, {}\n",
+        Shown(to.display()),
+        describe_copy(&copy)
+    ))
+}
+
+pub(crate) fn check_backup(file: &Path) -> Said {
+    let copy = backup::look(file).map_err(|error| (Exit::Failed, error.to_string()))?;
+    Ok(format!("{}: {}\n", Shown(file.display()), describe_copy(&copy)))
+}
+
+pub(crate) fn restore(file: &Path, address: &str, reached: &Reached) -> Said {
+    let address = PostgresAddress::parse(address).map_err(bad_input)?;
+    let restored = backup::restore(&address, file, reached);
+    let (report, kept) = restored.map_err(|error| backup_refusal(&address, &error))?;
+    let mut text = format!("{address}: {}\n", describe(&report));
+    if let Some(kept) = kept {
+        let _ = writeln!(
+            text,
+            "What was there is kept in the schema {kept} until you drop it: DROP SCHEMA {kept} CASCADE"
+        );
+    }
+    Ok(text)
+}
+
+fn backup_refusal(address: &PostgresAddress, error: &DatabaseBackupError) -> (Exit, String) {
+    match error {
+        DatabaseBackupError::Database(error) => refusal(error),
+        DatabaseBackupError::Store(error) => (Exit::Failed, format!("{address}: {error}")),
+        DatabaseBackupError::Backup { .. } => (Exit::Failed, error.to_string()),
+        error => (Exit::BadInput, format!("{address}: {error}")),
+    }
+}
+
+fn describe_copy(copy: &DatabaseCopy) -> String {
+    let rows = |name: &str| {
+        copy.tables
+            .iter()
+            .find(|(table, _)| table == name)
+            .map_or(0, |(_, rows)| *rows)
+    };
+    format!(
+        "world {}, schema version {}, generation {}; {} players, {} holdings",
+        copy.world,
+        copy.schema,
+        copy.generation,
+        rows("player"),
+        rows("holding"),
+    )
 }
 
 fn bad_input(error: impl Display) -> (Exit, String) {

@@ -5,6 +5,7 @@ mod authority_command;
 mod command_line;
 mod database_command;
 mod next_steps;
+mod prune_command;
 mod settings_command;
 mod store_command;
 mod topology_command;

@@ -1,47 +1,64 @@
-//! `regionmesh store`: backup, check and restore of the store's file; preparing and checking a database.
+//! `regionmesh store`: backup, check and restore of the store's file. What a database needs is `database_command`'s.
 
-use crate::command_line::{CheckStoreArguments, StoreCommand};
-use crate::database_command::{self, list_or};
+use crate::command_line::{BackupArguments, CheckStoreArguments, RestoreArguments, StoreCommand};
+use crate::database_command::{self, Said, list_or};
+use crate::prune_command;
 use node::life::Exit;
-use protocol::Shown;
+use protocol::{Shown, ShownLines};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
+use store::postgres::backup as database_backup;
 use store::sqlite::backup::{self, BackupError, StoreReport};
+use store::{Reached, is_database};
 
 pub(crate) fn run(command: &StoreCommand) -> ExitCode {
     let said = match command {
-        StoreCommand::Backup(arguments) => backup::backup(&arguments.store, &arguments.to)
-            .map(|report| {
-                format!(
-                    "{}: backup of {}\n",
-                    Shown(arguments.to.display()),
-                    describe(&report)
-                )
-            })
-            .map_err(|error| refusal(&error)),
+        StoreCommand::Backup(arguments) => backup(arguments),
         StoreCommand::Migrate(arguments) => database_command::migrate(&arguments.store),
-        StoreCommand::Check(arguments) if store::is_database(&arguments.file) => {
-            database_command::check(&arguments.file.to_string_lossy())
-        }
         StoreCommand::Check(arguments) => check(arguments),
-        StoreCommand::Restore(arguments) => {
-            backup::restore(&arguments.backup, &arguments.store, arguments.above)
-                .map(|(report, kept)| restored(&arguments.store, &report, kept.as_deref()))
-                .map_err(|error| refusal(&error))
-        }
+        StoreCommand::Restore(arguments) => restore(arguments),
+        StoreCommand::Prune(arguments) => prune_command::run(arguments),
     };
     match said {
         Ok(text) => crate::answers::printed(&text),
         Err((exit, text)) => {
-            program::note(format_args!("error: {text}"));
+            program::note(format_args!("error: {}", ShownLines(&text)));
             exit.into()
         }
     }
 }
 
-fn check(arguments: &CheckStoreArguments) -> Result<String, (Exit, String)> {
+fn backup(arguments: &BackupArguments) -> Said {
+    if is_database(&arguments.store) {
+        return database_command::backup(&arguments.store.to_string_lossy(), &arguments.to);
+    }
+    let report = backup::backup(&arguments.store, &arguments.to).map_err(|error| refusal(&error))?;
+    let (to, what) = (Shown(arguments.to.display()), describe(&report));
+    Ok(format!("{to}: backup of {what}\n"))
+}
+
+fn restore(arguments: &RestoreArguments) -> Said {
+    let reached = Reached {
+        above: arguments.above,
+        data: arguments.data.clone(),
+    };
+    if is_database(&arguments.store) {
+        return database_command::restore(&arguments.backup, &arguments.store.to_string_lossy(), &reached);
+    }
+    let (report, kept) =
+        backup::restore(&arguments.backup, &arguments.store, &reached).map_err(|error| refusal(&error))?;
+    Ok(restored(&arguments.store, &report, kept.as_deref()))
+}
+
+fn check(arguments: &CheckStoreArguments) -> Said {
+    if is_database(&arguments.file) {
+        return database_command::check(&arguments.file.to_string_lossy());
+    }
+    if database_backup::is_backup(&arguments.file) {
+        return database_command::check_backup(&arguments.file);
+    }
     let report = backup::check(&arguments.file).map_err(|error| (Exit::BadInput, error.to_string()))?;
     let text = format!("{}: {}\n", Shown(arguments.file.display()), describe(&report));
     if report.complaints.is_empty() {

@@ -97,6 +97,65 @@ fn players_play_on_while_their_database_is_restarted() {
 }
 
 #[test]
+fn a_world_is_backed_up_under_its_players_and_restored_twice() {
+    let (_server, address) = database();
+    let folder = tempfile::tempdir().unwrap();
+    let [data, copy, bad] = ["data", "copy", "bad"].map(|name| folder.path().join(name));
+    let line = |words: &[&str]| {
+        let (code, said, errors) = finish(words);
+        (code, format!("{said}{errors}"))
+    };
+    assert_eq!(line(&["store", "migrate", "--store", &address]).0, 0);
+    let mut up = Command::new(program())
+        .args(["up", "--data", path(&data), "--store", &address])
+        .args(["--players", "20", "--for", "12s"])
+        .spawn()
+        .unwrap();
+    // In the middle of the run.
+    loop {
+        assert!(up.try_wait().unwrap().is_none(), "the cluster has ended");
+        let (code, said) = line(&["store", "check", &address]);
+        if code == 0 && said.contains("20 players") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let (code, said) = line(&["store", "backup", "--store", &address, "--to", path(&copy)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("20 players"), "{said}");
+    let restore = ["store", "restore", path(&copy), "--store", &address];
+    let (code, said) = line(&restore);
+    assert!(code == 2 && said.contains("end them first"), "{said}");
+    assert_eq!(up.wait().unwrap().code(), Some(0));
+    let (code, said) = line(&["store", "check", path(&copy)]);
+    assert!(code == 0 && said.contains("20 players"), "{said}");
+    std::fs::write(&bad, &std::fs::read(&copy).unwrap()[..2_000]).unwrap();
+    assert_eq!(line(&["store", "check", path(&bad)]).0, 1);
+    assert_eq!(line(&["store", "restore", path(&bad), "--store", &address]).0, 1);
+    for generation in ["generation 2", "generation 3"] {
+        let (code, said) = line(&restore);
+        assert_eq!(code, 0, "{said}");
+        assert!(
+            said.contains(generation) && said.contains("DROP SCHEMA"),
+            "{said}"
+        );
+        let again = [
+            "up",
+            "--data",
+            path(&data),
+            "--store",
+            &address,
+            "--players",
+            "20",
+            "--for",
+            "5s",
+        ];
+        let (code, said) = line(&again);
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
+#[test]
 fn a_password_in_an_address_is_refused_and_not_repeated() {
     let address = "postgres://ann:secret@127.0.0.1/world";
     for arguments in [

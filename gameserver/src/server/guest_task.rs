@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::geometry::Position;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
 use store::request::ForgottenGuest;
 use store::{Serving, StaleGuest, StoreError, StoreHandle, StoreReply, StoreRequest};
@@ -153,7 +152,7 @@ impl GuestTask {
     fn by_place(&self, guests: &[StaleGuest]) -> Vec<(Serving, Vec<ForgottenGuest>)> {
         let mut by_region: BTreeMap<RegionNumber, Vec<ForgottenGuest>> = BTreeMap::new();
         for guest in guests {
-            let (region, at) = self.place(guest);
+            let (region, at) = self.topology.resting_place(guest.home_cell);
             let guest = ForgottenGuest {
                 user: guest.user,
                 owner_epoch: guest.owner_epoch,
@@ -173,26 +172,6 @@ impl GuestTask {
         });
         served.collect()
     }
-
-    /// The middle of the guest's cell; of a cell that the map has no more, the middle of the world.
-    fn place(&self, guest: &StaleGuest) -> (RegionNumber, Position) {
-        let world = self.topology.world();
-        let grid = world.grid();
-        let at = if grid.holds(guest.home_cell) {
-            let (origin, half) = (grid.origin(guest.home_cell), grid.cell_size as f32 / 2.0);
-            Position {
-                x: origin.x + half,
-                y: origin.y + half,
-            }
-        } else {
-            let [width, height] = world.size.map(|size| size as f32);
-            Position {
-                x: width / 2.0,
-                y: height / 2.0,
-            }
-        };
-        (self.topology.region_at(at).number, at)
-    }
 }
 
 fn unexpected() -> StoreError {
@@ -203,7 +182,7 @@ fn unexpected() -> StoreError {
 mod tests {
     use super::*;
     use net::udp::Poller;
-    use protocol::geometry::CellIndex;
+    use protocol::geometry::{CellIndex, Position};
     use protocol::ids::{AttemptId, EntityId, OwnerEpoch, StateVersion};
     use store::simulated::SharedSimulatedStore;
     use store::{Holder, Holding, PlayerBody, PlayerRow, PlayerSave, Store, StoreSettings};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
-use protocol::limits::TICKET_LIFETIME_MS_MAX;
 use store::Accept;
+use store::limits::GUEST_IDLE_MS_MIN;
 
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
@@ -71,9 +71,6 @@ node::settings_table! {
         pub guest_idle_ms: u64 = 3_600_000,
     }
 }
-
-/// A guest may come back as long as its last ticket lives, and a little longer by the clocks of others.
-const GUEST_IDLE_MS_MIN: u64 = TICKET_LIFETIME_MS_MAX + 300_000;
 
 impl Settings for GameServerSettings {
     fn check(&self) -> Vec<Mistake> {

@@ -24,6 +24,27 @@ impl Topology {
             .map(|index| self.regions[index].number)
     }
 
+    /// Where lies what somebody leaves behind who stood in this cell, and in which region: in its middle; of a cell that the map does
+    /// not have, in the middle of the world.
+    #[must_use]
+    pub fn resting_place(&self, cell: CellIndex) -> (RegionNumber, Position) {
+        let (world, grid) = (self.world(), self.world().grid());
+        let at = if grid.holds(cell) {
+            let (origin, half) = (grid.origin(cell), grid.cell_size as f32 / 2.0);
+            Position {
+                x: origin.x + half,
+                y: origin.y + half,
+            }
+        } else {
+            let [width, height] = world.size.map(|size| size as f32);
+            Position {
+                x: width / 2.0,
+                y: height / 2.0,
+            }
+        };
+        (self.region_at(at).number, at)
+    }
+
     /// The region of this number.
     #[must_use]
     pub fn region(&self, number: RegionNumber) -> Option<&Region> {

@@ -175,10 +175,10 @@ impl Link {
     }
 
     /// Does something with a database that need not hold a store yet.
-    pub(super) fn alone<T>(
+    pub(super) fn alone<T, E: From<StoreError>>(
         address: &PostgresAddress,
-        work: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
-    ) -> std::io::Result<Result<T, StoreError>> {
+        work: impl AsyncFnOnce(&Client) -> Result<T, E>,
+    ) -> std::io::Result<Result<T, E>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(async {
             let connected = timeout(CONNECT_WITHIN, connect(address)).await;

@@ -72,27 +72,45 @@ fn is_known(found: i64) -> Result<(), StoreError> {
 
 /// Brings the tables and functions of a database up to date; says from which version to which.
 pub(super) async fn migrate(client: &Client) -> Result<(i64, i64), StoreError> {
-    let failed = |error: tokio_postgres::Error| fault::of_connecting(&error);
-    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING})");
-    client.batch_execute(&begin).await.map_err(failed)?;
+    begin(client).await?;
     let found = version(client).await.map_err(failed)?;
-    let known = KNOWN;
-    let missing = usize::try_from(found)
+    advance(client, found, KNOWN).await?;
+    client.batch_execute("COMMIT").await.map_err(failed)?;
+    Ok((found, KNOWN))
+}
+
+/// Begins a transaction that may change tables; one at a time does.
+pub(super) async fn begin(client: &Client) -> Result<(), StoreError> {
+    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING})");
+    client.batch_execute(&begin).await.map_err(failed)
+}
+
+/// Brings tables and functions from one version to another.
+pub(super) async fn advance(client: &Client, found: i64, to: i64) -> Result<(), StoreError> {
+    let [from, until] = [found, to].map(usize::try_from);
+    let missing = from
         .ok()
-        .and_then(|seen| MIGRATIONS.get(seen..));
+        .zip(until.ok())
+        .and_then(|(from, until)| MIGRATIONS.get(from..until));
     let Some(missing) = missing else {
+        let known = KNOWN;
         return Err(StoreError::NewerSchema { found, known });
     };
     for step in missing {
         client.batch_execute(step).await.map_err(failed)?;
     }
-    let end = format!("UPDATE regionmesh.cluster SET schema = {known} WHERE schema <> {known}; COMMIT");
-    client.batch_execute(&end).await.map_err(failed)?;
-    Ok((found, known))
+    let note = format!("UPDATE regionmesh.cluster SET schema = {to} WHERE schema <> {to}");
+    client.batch_execute(&note).await.map_err(failed)
+}
+
+/// By value, as `map_err` has it.
+#[allow(clippy::needless_pass_by_value)]
+fn failed(error: tokio_postgres::Error) -> StoreError {
+    fault::of_connecting(&error)
 }
 
 /// How many migrations a database has seen.
-async fn version(client: &Client) -> Result<i64, tokio_postgres::Error> {
+pub(super) async fn version(client: &Client) -> Result<i64, tokio_postgres::Error> {
     const IS_THERE: &str = "SELECT to_regclass('regionmesh.cluster') IS NOT NULL";
     if !client
         .query_typed_one(IS_THERE, &[])

@@ -14,9 +14,9 @@ use super::open::{self, before_commit, schema_version};
 use super::open_error::{OpenCause, OpenError};
 use super::statement::query;
 use super::{cluster, node_lock, of_path, place, standing};
-use crate::StoreError;
 use crate::limits::GUEST_USER_FIRST;
 use crate::mark::StoreMark;
+use crate::{Reached, ReachedError, StoreError, in_place};
 
 /// Complaints about a damaged file that are told at most.
 const COMPLAINTS_MAX: i64 = 20;
@@ -30,6 +30,9 @@ pub enum BackupError {
     /// What was to be written is there already.
     #[error("{} exists; a backup replaces nothing: name another file", Shown(.0.display()))]
     Exists(PathBuf),
+    /// Numbers could come twice.
+    #[error(transparent)]
+    Reached(#[from] ReachedError),
     /// It is damaged.
     #[error("{} is damaged: {}", Shown(path.display()), complaints.join("; "))]
     Damaged {
@@ -150,15 +153,15 @@ pub fn backup(store: &Path, to: &Path) -> Result<StoreReport, BackupError> {
 }
 
 /// Puts a backup in the place of a store that nobody works on. Its epochs lie above all of the backup, of the store that
-/// was there, of what the mark beside it says and of generation `above`; nobody owns or serves anything. What was there is kept beside it, under the name
-/// that is returned.
+/// was there, of what the mark beside it says and of what the operator says was `reached`; nobody owns or serves anything. What was there is
+/// kept beside it, under the name that is returned.
 ///
 /// # Errors
 /// [`BackupError`]; the store is as it was then.
 pub fn restore(
     backup: &Path,
     store: &Path,
-    above: u16,
+    reached: &Reached,
 ) -> Result<(StoreReport, Option<PathBuf>), BackupError> {
     place::check(store).map_err(|cause| open_error(store, cause))?;
     let nodes = node_lock::holders(store).map_err(|source| file_error(store, source))?;
@@ -183,10 +186,9 @@ pub fn restore(
         .ok()
         .flatten()
         .filter(|mark| mark.world == of_backup.world);
-    let above = above
-        .max(of_backup.generation)
-        .max(remembered.map_or(0, |mark| mark.generation))
-        .max(replaced.map_or(0, |replaced| replaced.generation));
+    let found = replaced.map(|replaced| replaced.generation);
+    let found = found.max(remembered.map(|mark| mark.generation));
+    let above = reached.generation(of_backup.world, of_backup.generation, found)?;
     let part = place::beside(store, ".part");
     let _ = fs::remove_file(&part);
     copy(backup, &part)?;
@@ -248,15 +250,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
 }
 
 fn place_file(part: &Path, to: &Path) -> Result<(), BackupError> {
-    let folder = match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let placed = File::open(part)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| fs::rename(part, to))
-        .and_then(|()| File::open(folder)?.sync_all());
-    placed.map_err(|source| file_error(to, source))
+    in_place::put(part, to).map_err(|source| file_error(to, source))
 }
 
 /// Moves a store, its log and the mark beside it to another name.

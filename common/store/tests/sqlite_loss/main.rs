@@ -2,6 +2,8 @@
 //! stays as it was found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod restore;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -394,87 +396,4 @@ fn a_backup_of_a_running_store_is_whole_and_replaces_nothing() {
     let copy = SqliteStore::open(&to).unwrap();
     assert_eq!(guest(&copy), first + 1);
     assert!(!machine.0.path().join("backup.part").exists());
-}
-
-#[test]
-fn a_restored_backup_counts_on_above_everything_and_every_node_takes_it() {
-    let machine = Machine::new();
-    let store = machine.start(A);
-    let other = machine.start(B);
-    let serve = StoreRequest::ServeRegion {
-        region: RegionNumber(1),
-        node: A,
-        after: None,
-    };
-    assert!(store.execute(&[serve]).remove(0).is_ok());
-    let to = machine.0.path().join("backup");
-    backup::backup(&machine.store(), &to).unwrap();
-    let later = guest(&store);
-    let running = backup::restore(&to, &machine.store(), 0).unwrap_err().to_string();
-    assert!(
-        running.contains("nodes work on") && running.contains("1, 2"),
-        "{running}"
-    );
-    store.close();
-    other.close();
-
-    let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
-    assert_eq!(report.generation, 2);
-    assert!(kept.unwrap().exists(), "what was there is not thrown away");
-    let restored = machine.start(A);
-    assert!(guest(&restored) > later, "no number comes twice");
-    let read = StoreRequest::ReadService {
-        region: RegionNumber(1),
-    };
-    assert_eq!(restored.execute(&[read]), [Ok(StoreReply::Service(None))]);
-    machine.start(B).close();
-    restored.close();
-
-    // The same backup once more: not the same numbers once more.
-    let (report, _) = backup::restore(&to, &machine.store(), 0).unwrap();
-    assert_eq!(report.generation, 3);
-    machine.start(A).close();
-    fs::remove_file(machine.store()).unwrap();
-    let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
-    assert_eq!(
-        (report.generation, kept),
-        (4, None),
-        "the mark beside it tells how far it was"
-    );
-    machine.start(A).close();
-    fs::remove_file(machine.store()).unwrap();
-    fs::remove_file(machine.common_mark()).unwrap();
-    // Nothing is left to tell how far it was, but the nodes' marks.
-    let (report, kept) = backup::restore(&to, &machine.store(), 0).unwrap();
-    assert_eq!((report.generation, kept), (2, None));
-    let refused = machine.refusal(A);
-    assert!(
-        refused.contains("2 restore(s)") && refused.contains("--above 4"),
-        "{refused}"
-    );
-    let (report, _) = backup::restore(&to, &machine.store(), 4).unwrap();
-    assert_eq!(report.generation, 5);
-    machine.start(A).close();
-}
-
-#[test]
-fn a_damaged_backup_is_not_put_in_place() {
-    let machine = Machine::new();
-    let store = machine.start(A);
-    let to = machine.0.path().join("backup");
-    backup::backup(&machine.store(), &to).unwrap();
-    store.close();
-    let mut bytes = fs::read(&to).unwrap();
-    bytes[4_096..8_192].fill(0x5a);
-    fs::write(&to, bytes).unwrap();
-    let before = machine.files();
-    let refused = backup::restore(&to, &machine.store(), 0).unwrap_err().to_string();
-    assert!(refused.contains("damaged"), "{refused}");
-    assert!(machine.files() == before);
-    let (ours, theirs) = (machine, Machine::new());
-    theirs.start(B).close();
-    let other = backup::restore(&theirs.store(), &ours.store(), 0)
-        .unwrap_err()
-        .to_string();
-    assert!(other.contains("the store holds world"), "{other}");
 }
