@@ -94,7 +94,10 @@ impl PostgresStore {
     fn connect(address: &PostgresAddress) -> Result<Self, PostgresCause> {
         let known = Arc::<Known>::default();
         let mut writer = Link::new(address, &known)?;
-        writer.open()?;
+        writer.open().map_err(|error| match known.risk() {
+            Some(risk) => PostgresCause::Risk(risk),
+            None => error.into(),
+        })?;
         Ok(Self {
             keeper: None,
             reader: Mutex::new(Link::new(address, &known)?),

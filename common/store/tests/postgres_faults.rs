@@ -223,7 +223,7 @@ fn a_database_without_a_store_or_with_a_newer_one_is_refused_with_the_remedy() {
     assert!(error.to_string().contains("regionmesh store migrate"), "{error}");
     assert_eq!(
         PostgresStore::migrate(&address).unwrap(),
-        (4, 4),
+        (5, 5),
         "it is as it should be"
     );
     server

@@ -28,6 +28,8 @@ const KEEPALIVE_RETRIES: u32 = 3;
 pub struct PostgresAddress {
     pub(super) config: Config,
     pub(super) trust: Option<Trust>,
+    /// Whether the operator insists on settings under which what was confirmed may be lost.
+    pub(super) accepts_loss: bool,
     shown: String,
 }
 
@@ -72,6 +74,7 @@ struct Own {
     mode: Option<String>,
     root: Option<String>,
     passfile: Option<PathBuf>,
+    accept_loss: Option<String>,
 }
 
 impl PostgresAddress {
@@ -98,6 +101,7 @@ impl PostgresAddress {
         if config.get_hosts().is_empty() {
             return Err(AddressError::Rest("it names no host".to_owned()));
         }
+        let accepts_loss = own.accepts_loss()?;
         let trust = own.trust(config.get_hosts())?;
         config.ssl_mode(match trust {
             Some(_) => SslMode::Require,
@@ -108,7 +112,22 @@ impl PostgresAddress {
             config.password(password);
         }
         let shown = shown(&config);
-        Ok(Self { config, trust, shown })
+        Ok(Self {
+            config,
+            trust,
+            accepts_loss,
+            shown,
+        })
+    }
+
+    /// Each of its hosts alone, in their order.
+    pub(super) fn hosts(&self) -> Vec<Config> {
+        let ports = self.config.get_ports();
+        let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+        let hosts = self.config.get_hosts().iter().enumerate();
+        hosts
+            .map(|(at, host)| alone(&self.config, at, host, port(at)))
+            .collect()
     }
 
     /// The same hosts, another database on them.
@@ -134,6 +153,18 @@ impl fmt::Debug for PostgresAddress {
 }
 
 impl Own {
+    fn accepts_loss(&self) -> Result<bool, AddressError> {
+        match self.accept_loss.as_deref() {
+            None | Some("no") => Ok(false),
+            Some("yes") => Ok(true),
+            Some(other) => Err(AddressError::Value {
+                key: "accept_loss",
+                value: other.to_owned(),
+                remedy: "name yes where what was confirmed may be lost, or leave it out",
+            }),
+        }
+    }
+
     /// Whom to trust; nobody has to be where no network lies in between.
     fn trust(&self, hosts: &[Host]) -> Result<Option<Trust>, AddressError> {
         let default = match hosts.iter().all(is_here) {
@@ -171,6 +202,7 @@ fn split(url: &str) -> Result<(String, Own), AddressError> {
         match key {
             "sslmode" => own.mode = Some(value.to_owned()),
             "sslrootcert" => own.root = Some(value.to_owned()),
+            "accept_loss" => own.accept_loss = Some(value.to_owned()),
             "passfile" => own.passfile = Some(PathBuf::from(value)),
             "password" => return Err(AddressError::Password),
             _ => rest.push(pair),
@@ -203,6 +235,53 @@ fn settle(config: &mut Config) {
     }
     // Of several hosts, the one that writes.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+}
+
+/// What is said of all hosts, for one of them.
+fn alone(all: &Config, at: usize, host: &Host, port: u16) -> Config {
+    let mut one = Config::new();
+    match host {
+        Host::Tcp(name) => one.host(name),
+        Host::Unix(path) => one.host_path(path),
+    };
+    if let Some(address) = all.get_hostaddrs().get(at) {
+        one.hostaddr(*address);
+    }
+    one.port(port)
+        .ssl_mode(all.get_ssl_mode())
+        .ssl_negotiation(all.get_ssl_negotiation())
+        .target_session_attrs(all.get_target_session_attrs())
+        .channel_binding(all.get_channel_binding())
+        .keepalives(all.get_keepalives())
+        .keepalives_idle(all.get_keepalives_idle());
+    if let Some(user) = all.get_user() {
+        one.user(user);
+    }
+    if let Some(password) = all.get_password() {
+        one.password(password);
+    }
+    if let Some(name) = all.get_dbname() {
+        one.dbname(name);
+    }
+    if let Some(options) = all.get_options() {
+        one.options(options);
+    }
+    if let Some(name) = all.get_application_name() {
+        one.application_name(name);
+    }
+    if let Some(within) = all.get_connect_timeout() {
+        one.connect_timeout(*within);
+    }
+    if let Some(within) = all.get_tcp_user_timeout() {
+        one.tcp_user_timeout(*within);
+    }
+    if let Some(interval) = all.get_keepalives_interval() {
+        one.keepalives_interval(interval);
+    }
+    if let Some(retries) = all.get_keepalives_retries() {
+        one.keepalives_retries(retries);
+    }
+    one
 }
 
 /// Whether a host is this machine.
@@ -261,6 +340,47 @@ mod tests {
         assert_eq!(config.get_connect_timeout(), Some(&CONNECT_WITHIN));
         assert_eq!(config.get_keepalives_idle(), KEEPALIVE_IDLE);
         assert!(address.trust.is_none(), "nobody reads along within a machine");
+    }
+
+    #[test]
+    fn each_host_alone_is_asked_as_all_of_them_are() {
+        let url = "postgresql://ann@127.0.0.1,[::1]:5433/world?options=-cjit%3Doff&connect_timeout=1&tcp_user_timeout=700\
+            &keepalives_idle=9&keepalives_interval=4&keepalives_retries=7&application_name=probe";
+        let mut address = PostgresAddress::parse(url).unwrap();
+        address.config.password("secret");
+        let each = address.hosts();
+        let asked = |config: &Config| {
+            format!(
+                "{:?}",
+                (
+                    config.get_user(),
+                    config.get_password(),
+                    config.get_dbname(),
+                    config.get_options(),
+                    config.get_application_name(),
+                    config.get_connect_timeout(),
+                    config.get_tcp_user_timeout(),
+                    (
+                        config.get_keepalives_idle(),
+                        config.get_keepalives_interval(),
+                        config.get_keepalives_retries()
+                    ),
+                    config.get_target_session_attrs()
+                )
+            )
+        };
+        assert_eq!(each.len(), 2);
+        for (one, (host, port)) in each.iter().zip([("127.0.0.1", 5432), ("::1", 5433)]) {
+            assert_eq!(one.get_hosts(), [Host::Tcp(host.to_owned())]);
+            assert_eq!(one.get_ports(), [port]);
+            assert_eq!(asked(one), asked(&address.config));
+        }
+        let loss =
+            |value: &str| PostgresAddress::parse(&format!("postgres:///world?host=/tmp&accept_loss={value}"));
+        assert!(
+            loss("yes").unwrap().accepts_loss && !loss("no").unwrap().accepts_loss && !address.accepts_loss
+        );
+        assert!(loss("maybe").unwrap_err().to_string().contains("accept_loss"));
     }
 
     #[test]

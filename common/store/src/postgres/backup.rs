@@ -219,7 +219,10 @@ async fn put_back(
         fill(client, backup, &mut reader, &name, &columns).await?;
     }
     schema::advance(client, copy.schema, schema::KNOWN).await?;
-    let anew = format!("SELECT regionmesh.begin_anew({above}::int4)");
+    // The history in which the copy was made is nobody's here.
+    let anew = format!(
+        "SELECT regionmesh.begin_anew({above}::int4); UPDATE regionmesh.cluster SET timeline = regionmesh.own_timeline()"
+    );
     client.batch_execute(&anew).await.map_err(failed)?;
     client.batch_execute("COMMIT; ANALYZE").await.map_err(failed)?;
     Ok(kept)

@@ -82,7 +82,12 @@ impl Drop for Keeper {
 impl Rounds {
     /// Shows that the node is there; false when another process does.
     pub(super) fn show(&mut self) -> Result<bool, StoreError> {
-        let row = self.ask("SELECT regionmesh.hold_node($1)")?;
+        const SHOW: &str =
+            "SELECT held, l.generation FROM regionmesh.hold_node($1) AS held, regionmesh.look($1) AS l";
+        let row = self.ask(SHOW)?;
+        let generation = u16::try_from(column::<i32>(&row, 1)?);
+        self.link
+            .saw(generation.map_err(|_| StoreError::Corrupt("store generation".to_owned()))?);
         column(&row, 0)
     }
 

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
 use super::address::PostgresAddress;
 use super::fault::{self, Failure};
@@ -30,6 +30,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How often a call is repeated that has collided with another one.
 const COLLISIONS_MAX: u32 = 4;
+/// Why an answer does not count.
+const FORMER: &str = "it was answered by a database of an older generation, a former primary";
 
 /// A thread's way to the database.
 #[derive(Debug)]
@@ -44,12 +46,14 @@ pub(super) struct Link {
 
 /// What all connections of a store have to find.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Option<Hello>>);
+pub(super) struct Known(Mutex<Option<Hello>>, Mutex<Option<String>>);
 
 #[derive(Debug)]
 struct Session {
     client: Client,
-    warning: Arc<Mutex<Option<String>>>,
+    /// The newest that its host has been seen at.
+    generation: u16,
+    warning: Warning,
 }
 
 /// When to try again.
@@ -61,10 +65,10 @@ struct Again {
 }
 
 impl Known {
-    /// Takes what a connection has found; another world, or an older state of this one, is not what we work on.
-    fn compare(&self, found: Hello) -> Result<(), StoreError> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match *known {
+    /// Whether this is what we work on: no other world, and no older state of it.
+    fn may_be(&self, found: &Hello) -> Result<(), StoreError> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
             Some(known) if known.world != found.world => Err(StoreError::Unavailable(format!(
                 "the database holds world {} now, and this node works on world {}",
                 found.world, known.world
@@ -73,11 +77,15 @@ impl Known {
                 "the database has generation {}, and this node has seen {}: it is a former primary or was set back",
                 found.generation, known.generation
             ))),
-            _ => {
-                *known = Some(found);
-                Ok(())
-            }
+            _ => Ok(()),
         }
+    }
+
+    /// Takes what a connection has found, unless another one has found more meanwhile.
+    fn compare(&self, found: Hello) -> Result<(), StoreError> {
+        self.may_be(&found)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        Ok(())
     }
 
     /// Generation that has been seen.
@@ -88,12 +96,29 @@ impl Known {
         }
     }
 
+    /// The newest that any of our connections has seen.
+    fn generation(&self) -> u16 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map_or(0, |known| known.generation)
+    }
+
+    /// Why what the database confirms may be lost, if that is why it was refused.
+    pub(super) fn risk(&self) -> Option<String> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn at_risk(&self, risk: Option<&str>) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = risk.map(str::to_owned);
+    }
+
     pub(super) fn identity(&self) -> StoreIdentity {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.map_or_else(StoreIdentity::default, |known| StoreIdentity {
-            world: known.world,
-            copy: known.copy,
-        })
+        known
+            .as_ref()
+            .map_or_else(StoreIdentity::default, |known| StoreIdentity {
+                world: known.world,
+                copy: known.copy,
+            })
     }
 }
 
@@ -156,6 +181,11 @@ impl Link {
                     return Err(Failure::Not(again.refusal()));
                 };
                 let called = open.call(statement, parameters).await;
+                // A former primary goes on answering.
+                let called = match known.generation() > open.generation {
+                    true => Err(Failure::Unknown(FORMER.to_owned())),
+                    false => called,
+                };
                 match called {
                     Err(Failure::Collided(_)) if collisions < COLLISIONS_MAX => collisions += 1,
                     Err(failure) => {
@@ -174,6 +204,14 @@ impl Link {
         })
     }
 
+    /// The generation that the host of this connection is at by now.
+    pub(super) fn saw(&mut self, generation: u16) {
+        if let Some(session) = &mut self.session {
+            session.generation = session.generation.max(generation);
+        }
+        self.known.raised(generation);
+    }
+
     /// Does something with a database that need not hold a store yet.
     pub(super) fn alone<T, E: From<StoreError>>(
         address: &PostgresAddress,
@@ -181,9 +219,9 @@ impl Link {
     ) -> std::io::Result<Result<T, E>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(async {
-            let connected = timeout(CONNECT_WITHIN, connect(address)).await;
-            let session = connected.map_err(|_| nobody_writes(address))??;
-            work(&session.client).await
+            let connected = timeout(CONNECT_WITHIN, connect(address, &address.config)).await;
+            let (client, _) = connected.map_err(|_| nobody_writes(address))??;
+            work(&client).await
         }))
     }
 
@@ -219,7 +257,7 @@ impl Again {
         let jitter = self.pause.mul_f64(rand::random_range(0.5..1.0));
         self.at = Some(Instant::now() + jitter);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
-        self.said = error.to_string();
+        self.said = what(error);
     }
 }
 
@@ -234,7 +272,7 @@ async fn open(
         // While nobody called, nobody looked whether the database has hung up.
         yield_now().await;
         yield_now().await;
-        if !open.client.is_closed() {
+        if !open.client.is_closed() && open.generation >= known.generation() {
             return Ok(());
         }
         *session = None;
@@ -269,18 +307,108 @@ fn nobody_writes(address: &PostgresAddress) -> StoreError {
     ))
 }
 
-/// Connects to the store that we work on, and to no other.
+/// Connects to the store that we work on, and to no other: of the hosts that write, the one that is farthest. A former primary that came
+/// back, or never went, also writes.
 async fn enter(address: &PostgresAddress, known: &Known) -> Result<Session, StoreError> {
-    let session = connect(address).await?;
-    known.compare(schema::hello(&session.client).await?)?;
+    let (mut best, mut refused): (Option<(Session, Hello)>, Vec<StoreError>) = (None, Vec::new());
+    for host in address.hosts() {
+        let found = match meet(address, &host, known).await {
+            Ok(found) => found,
+            Err(error) => {
+                refused.push(error);
+                continue;
+            }
+        };
+        let far = |hello: &Hello| (hello.generation, hello.timeline);
+        if best.as_ref().is_none_or(|(_, best)| far(best) < far(&found.1)) {
+            best = Some(found);
+        }
+    }
+    let Some((mut session, mut hello)) = best else {
+        return Err(of_all(refused));
+    };
+    if hello.is_promoted {
+        let before = hello.generation;
+        hello.generation = schema::follow(&session.client).await?;
+        tracing::warn!(
+            generation = hello.generation,
+            before,
+            "the database is in another history than before: a standby was promoted, and a generation has begun"
+        );
+        session.generation = hello.generation;
+    }
+    known.compare(hello)?;
     Ok(session)
 }
 
-async fn connect(address: &PostgresAddress) -> Result<Session, StoreError> {
+/// Why none of the hosts will do.
+fn of_all(mut refused: Vec<StoreError>) -> StoreError {
+    let lasts = |error: &StoreError| !matches!(error, StoreError::Unavailable(_));
+    let foremost = refused.iter().position(lasts);
+    if let Some(foremost) = foremost {
+        return refused.swap_remove(foremost);
+    }
+    let each: Vec<String> = refused.iter().map(what).collect();
+    StoreError::Unavailable(each.join("; "))
+}
+
+/// What is wrong, without the words that say so.
+fn what(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(what) => what.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// Connects to one host, and hears which store it has.
+async fn meet(
+    address: &PostgresAddress,
+    host: &Config,
+    known: &Known,
+) -> Result<(Session, Hello), StoreError> {
+    let (client, warning) = connect(address, host).await?;
+    let hello = schema::hello(&client).await?;
+    known.may_be(&hello)?;
+    let risk = risk(address, &hello);
+    known.at_risk(risk);
+    if let Some(risk) = risk {
+        return Err(StoreError::Unavailable(risk.to_owned()));
+    }
+    let session = Session {
+        client,
+        generation: hello.generation,
+        warning,
+    };
+    Ok((session, hello))
+}
+
+/// Why what this host confirms may be lost when it is, unless the operator insists.
+fn risk(address: &PostgresAddress, hello: &Hello) -> Option<&'static str> {
+    if address.accepts_loss {
+        return None;
+    }
+    if !matches!(hello.synchronous_commit.as_str(), "on" | "remote_apply") {
+        return Some(
+            "its synchronous_commit is below on, so what was confirmed may be lost and epochs be given out twice: set it to on, \
+             or insist with accept_loss=yes in the address",
+        );
+    }
+    if address.config.get_hosts().len() > 1 && hello.synchronous_standby_names.is_empty() {
+        return Some(
+            "its address names several hosts, and the one that writes has no synchronous standby, so a promotion may lose what was confirmed and \
+             give epochs out twice: name one in synchronous_standby_names, or insist with accept_loss=yes in the address",
+        );
+    }
+    None
+}
+
+type Warning = Arc<Mutex<Option<String>>>;
+
+async fn connect(address: &PostgresAddress, hosts: &Config) -> Result<(Client, Warning), StoreError> {
     let secrecy = Secrecy(address.trust.clone());
-    let connected = address.config.connect(secrecy).await;
+    let connected = hosts.connect(secrecy).await;
     let (client, mut connection) = connected.map_err(|error| fault::of_connecting(&error))?;
-    let warning = Arc::<Mutex<Option<String>>>::default();
+    let warning = Warning::default();
     let heard = Arc::clone(&warning);
     tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -291,7 +419,7 @@ async fn connect(address: &PostgresAddress) -> Result<Session, StoreError> {
             }
         }
     });
-    Ok(Session { client, warning })
+    Ok((client, warning))
 }
 
 impl Session {

@@ -24,6 +24,9 @@ pub enum PostgresCause {
     /// It refuses, or there is none.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What it confirms may be lost.
+    #[error("{0}")]
+    Risk(String),
     /// The system does not let us connect, or start a thread.
     #[error(transparent)]
     System(#[from] io::Error),

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0002_batches.sql"),
     include_str!("../../migrations/postgres/0003_writes.sql"),
     include_str!("../../migrations/postgres/0004_nodes.sql"),
+    include_str!("../../migrations/postgres/0005_timeline.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.
@@ -21,12 +22,18 @@ const MIGRATING: i64 = 0x524d_5348_524d_5348;
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// What a database says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) world: WorldId,
     pub(super) generation: u16,
     /// Which of all copies of a world this is: a standby that was promoted is the same one, a dump that was restored is not.
     pub(super) copy: u64,
+    /// The history that the database is in, and whether the store was in another one before.
+    pub(super) timeline: i64,
+    pub(super) is_promoted: bool,
+    /// Its settings of the same names.
+    pub(super) synchronous_commit: String,
+    pub(super) synchronous_standby_names: String,
 }
 
 /// Tables and functions of this program.
@@ -34,7 +41,7 @@ pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 /// Asks a database which store it is; refuses one of another version.
 pub(super) async fn hello(client: &Client) -> Result<Hello, StoreError> {
-    const HELLO: &str = "SELECT schema, world_id, generation, system, database FROM regionmesh.hello()";
+    const HELLO: &str = "SELECT schema, world_id, generation, system, database, timeline, noted, commits, standbys FROM regionmesh.hello()";
     let asked = client.query_typed_one(HELLO, &[]).await;
     let row = asked.map_err(|error| fault::of_connecting(&error))?;
     let damaged = |what: &str| StoreError::Corrupt(what.to_owned());
@@ -44,6 +51,10 @@ pub(super) async fn hello(client: &Client) -> Result<Hello, StoreError> {
     };
     let number = |at: usize| {
         row.try_get::<_, i32>(at)
+            .map_err(|error| damaged(&error.to_string()))
+    };
+    let text = |at: usize| {
+        row.try_get::<_, String>(at)
             .map_err(|error| damaged(&error.to_string()))
     };
     let world: &[u8] = row.try_get(1).map_err(|error| damaged(&error.to_string()))?;
@@ -56,7 +67,18 @@ pub(super) async fn hello(client: &Client) -> Result<Hello, StoreError> {
         ),
         generation: u16::try_from(number(2)?).map_err(|_| damaged("store generation"))?,
         copy: value(3)?.cast_unsigned().wrapping_mul(SPREAD) ^ value(4)?.cast_unsigned(),
+        timeline: value(5)?,
+        is_promoted: value(5)? != value(6)?,
+        synchronous_commit: text(7)?,
+        synchronous_standby_names: text(8)?,
     })
+}
+
+/// A database that was promoted begins a generation, whoever notices first; gives the one that is current then.
+pub(super) async fn follow(client: &Client) -> Result<u16, StoreError> {
+    let followed = client.query_typed_one("SELECT regionmesh.follow_timeline()", &[]);
+    let generation: i32 = followed.await.map_err(failed)?.try_get(0).map_err(failed)?;
+    u16::try_from(generation).map_err(|_| StoreError::Corrupt("store generation".to_owned()))
 }
 
 fn is_known(found: i64) -> Result<(), StoreError> {

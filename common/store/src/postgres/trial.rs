@@ -60,7 +60,43 @@ impl TrialServer {
         Self::start_at(Some(host), lines)
     }
 
+    /// Makes a standby of this server, which calls itself `name`, and starts it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn standby(&self, name: &str, lines: &[&str]) -> io::Result<Self> {
+        let standby = Self::place(None)?;
+        let port = self.port.to_string();
+        let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        standby.run(
+            "pg_basebackup",
+            &[&from[..], &["-R", "-X", "stream", "-c", "fast", "--no-sync"]].concat(),
+        )?;
+        let primary =
+            format!("primary_conninfo = 'host=127.0.0.1 port={port} user=postgres application_name={name}'");
+        standby.configure(&[&[primary.as_str()], lines].concat())?;
+        standby.control("start")?;
+        Ok(standby)
+    }
+
     fn start_at(host: Option<TrialHost<'_>>, lines: &[&str]) -> io::Result<Self> {
+        let server = Self::place(host)?;
+        server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
+        server.configure(lines)?;
+        if let Some(host) = host {
+            let path = server.folder.join("data/pg_hba.conf");
+            let line = format!("\nhost all all {} trust\n", host.clients);
+            fs::OpenOptions::new()
+                .append(true)
+                .open(path)?
+                .write_all(line.as_bytes())?;
+        }
+        server.control("start")?;
+        Ok(server)
+    }
+
+    /// A folder and a port, with whoever ends the server that will be there.
+    fn place(host: Option<TrialHost<'_>>) -> io::Result<Self> {
         let programs = programs()?;
         let who = other_user()?;
         let folder = fresh_folder()?;
@@ -74,7 +110,7 @@ impl TrialServer {
             .current_dir("/")
             .stdin(Stdio::piped())
             .spawn()?;
-        let server = Self {
+        Ok(Self {
             listens: host.map_or(Ipv4Addr::LOCALHOST, |host| host.address),
             space: host.map(|host| host.space.to_owned()),
             folder,
@@ -82,19 +118,7 @@ impl TrialServer {
             port: free_port()?,
             who,
             _guard: guard,
-        };
-        server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
-        server.configure(lines)?;
-        if let Some(host) = host {
-            let path = server.folder.join("data/pg_hba.conf");
-            let line = format!("\nhost all all {} trust\n", host.clients);
-            fs::OpenOptions::new()
-                .append(true)
-                .open(path)?
-                .write_all(line.as_bytes())?;
-        }
-        server.control("start")?;
-        Ok(server)
+        })
     }
 
     fn configure(&self, lines: &[&str]) -> io::Result<()> {
@@ -130,6 +154,17 @@ impl TrialServer {
     /// It does not work; says why.
     pub fn kill(&self) -> io::Result<()> {
         self.run("pg_ctl", &["-s", "-m", "immediate", "stop"])
+    }
+
+    /// Kills the server's first process, which its others notice.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn kill_nine(&self) -> io::Result<()> {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid"))?;
+        let pid = file.lines().next().unwrap_or_default();
+        let killed = Command::new("kill").args(["-9", pid]).output()?;
+        judge("kill", &killed)
     }
 
     /// The address of a database of this server, for its superuser: over the loopback, or in the clear to its host.
@@ -267,7 +302,9 @@ fn programs() -> io::Result<PathBuf> {
         .into_iter()
         .rev()
         .find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists());
-    found.ok_or_else(|| {
+    // On the path may be nothing but links to some of them.
+    let real = |folder: PathBuf| Some(fs::canonicalize(folder.join("initdb")).ok()?.parent()?.to_owned());
+    found.and_then(real).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::NotFound,
             "PostgreSQL is not installed: its programs initdb and pg_ctl are needed (Debian's package postgresql)",
