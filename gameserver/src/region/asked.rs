@@ -2,6 +2,8 @@
 
 use protocol::ids::{AttemptId, OwnerEpoch, RegionNumber, UserId};
 
+use super::handover::HoldingsQuestion;
+
 /// One question under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -32,7 +34,7 @@ pub(super) enum Asked {
     /// The row of a player who is to arrive.
     Arrival(UserId),
     /// Holdings of a player who is to arrive.
-    ArrivalHoldings(UserId),
+    ArrivalHoldings(UserId, HoldingsQuestion),
     /// Holdings of a player that somebody else changed.
     /// … and how many steps its commits had made when it was asked.
     Refresh(UserId, u64),

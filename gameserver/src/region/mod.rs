@@ -302,7 +302,7 @@ impl Region {
                 state.doubt_answer(attempt, user, answer);
             }
             Asked::Arrival(user) => state.arrival_answer(user, answer),
-            Asked::ArrivalHoldings(user) => state.arrival_holdings(user, answer),
+            Asked::ArrivalHoldings(user, question) => state.arrival_holdings(user, question, answer),
             Asked::Refresh(user, steps) => state.refresh_answer(user, steps, answer),
         }
     }

@@ -63,11 +63,23 @@ struct Arrival {
     reading: bool,
     /// A row that makes the player active, while its holdings are read.
     row: Option<PlayerRow>,
-    holdings: Option<Vec<Holding>>,
+    held: Held,
     early: Vec<(u64, LiveLane, UserWord)>,
     /// Somebody changed the holdings meanwhile.
     refresh: bool,
 }
+
+/// What the player holds, read when the handover was surely committed: before that its former server may still change it.
+#[derive(Clone, Debug, PartialEq)]
+enum Held {
+    Unasked,
+    Asked(HoldingsQuestion),
+    Read(Vec<Holding>),
+}
+
+/// Tells one question for somebody's holdings from the ones before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::region) struct HoldingsQuestion(u64);
 
 impl Arrival {
     fn new(epoch: OwnerEpoch, now_ms: u64) -> Self {
@@ -79,7 +91,7 @@ impl Arrival {
             read_at_ms: now_ms + READ_MS,
             reading: false,
             row: None,
-            holdings: None,
+            held: Held::Unasked,
             early: Vec::new(),
             refresh: false,
         }
@@ -89,6 +101,7 @@ impl Arrival {
         if self.sender.is_none_or(|known| known.attempt != sender.attempt) {
             self.since_ms = now_ms;
             self.row = None;
+            self.held = Held::Unasked;
             self.committed = false;
         }
         self.epoch = epoch;
@@ -158,6 +171,7 @@ pub(super) struct TurnedAway {
 pub(in crate::region) struct Arrivals {
     own: Serving,
     by_user: BTreeMap<UserId, Arrival>,
+    last_question: HoldingsQuestion,
 }
 
 impl Arrivals {
@@ -166,6 +180,7 @@ impl Arrivals {
         Self {
             own,
             by_user: BTreeMap::new(),
+            last_question: HoldingsQuestion::default(),
         }
     }
 
@@ -241,13 +256,36 @@ impl Arrivals {
         arrival.reading = true;
         arrival.read_at_ms = now_ms + if is_fresh { READ_MS } else { READ_SLOWLY_MS };
         arrival.row = None;
-        arrival.holdings = None;
+        arrival.held = Held::Unasked;
+        let is_committed = arrival.committed;
         out.ask(Asked::Arrival(user), StoreRequest::LoadPlayer { user });
-        out.ask(Asked::ArrivalHoldings(user), StoreRequest::HoldingsOf { user });
+        if is_committed {
+            self.read_holdings(user, out);
+        }
+    }
+
+    fn read_holdings(&mut self, user: UserId, out: &mut Outgoing) {
+        let Some(arrival) = self.by_user.get_mut(&user) else {
+            return;
+        };
+        let question = HoldingsQuestion(self.last_question.0 + 1);
+        self.last_question = question;
+        arrival.held = Held::Asked(question);
+        out.ask(
+            Asked::ArrivalHoldings(user, question),
+            StoreRequest::HoldingsOf { user },
+        );
     }
 
     /// What the store has answered: no row means nobody to arrive, no answer that the timer asks again.
-    pub(super) fn row_read(&mut self, user: UserId, row: Option<&PlayerRow>, now_ms: u64) -> RowSays {
+    /// Once the row is here, and with it the handover's commit, holdings are asked for unless they are.
+    pub(super) fn row_read(
+        &mut self,
+        user: UserId,
+        row: Option<&PlayerRow>,
+        now_ms: u64,
+        out: &mut Outgoing,
+    ) -> RowSays {
         let Some(arrival) = self.by_user.get_mut(&user) else {
             return RowSays::Nothing;
         };
@@ -256,24 +294,31 @@ impl Arrivals {
         let says = arrival.judge(self.own, row, now_ms);
         if says == RowSays::Here {
             arrival.row = Some(row.clone());
+            if arrival.held == Held::Unasked {
+                self.read_holdings(user, out);
+            }
         }
         says
     }
 
-    pub(super) fn holdings_read(&mut self, user: UserId, holdings: Vec<Holding>) {
-        if let Some(arrival) = self.by_user.get_mut(&user) {
-            arrival.holdings = Some(holdings);
+    pub(super) fn holdings_read(&mut self, user: UserId, question: HoldingsQuestion, holdings: Vec<Holding>) {
+        if let Some(arrival) = self.by_user.get_mut(&user)
+            && arrival.held == Held::Asked(question)
+        {
+            arrival.held = Held::Read(holdings);
         }
     }
 
     /// Takes a player whom the row has named, once its holdings are known too.
     pub(super) fn take_arrived(&mut self, user: UserId) -> Option<Arrived> {
-        let is_complete = |arrival: &Arrival| arrival.row.is_some() && arrival.holdings.is_some();
+        let is_complete = |arrival: &Arrival| arrival.row.is_some() && matches!(arrival.held, Held::Read(_));
         if !self.by_user.get(&user).is_some_and(is_complete) {
             return None;
         }
         let arrival = self.by_user.remove(&user)?;
-        let (row, holdings) = arrival.row.zip(arrival.holdings)?;
+        let (Some(row), Held::Read(holdings)) = (arrival.row, arrival.held) else {
+            return None;
+        };
         let early = arrival.early.into_iter();
         Some(Arrived {
             row,

@@ -21,3 +21,5 @@ mod doubt;
 pub(super) mod rule;
 mod source;
 mod target;
+
+pub(super) use arrivals::HoldingsQuestion;

@@ -11,7 +11,7 @@ use store::{PlayerRow, Serving, StoreError, StoreReply};
 use super::super::effect::RegionEffect;
 use super::super::forwardings::Whereabouts;
 use super::super::state::RegionState;
-use super::arrivals::{Arrived, RowSays, Sender};
+use super::arrivals::{Arrived, HoldingsQuestion, RowSays, Sender};
 
 impl RegionState {
     pub(in super::super) fn prepare(&mut self, node: NodeNumber, prepare: &CheckedPrepare) {
@@ -119,7 +119,10 @@ impl RegionState {
         };
         #[cfg(feature = "broken-rules")]
         let row = row.map(|row| self.arrivals.presumed(self.config.without, row));
-        match self.arrivals.row_read(user, row.as_ref(), self.now.mono_ms) {
+        match self
+            .arrivals
+            .row_read(user, row.as_ref(), self.now.mono_ms, &mut self.out)
+        {
             RowSays::Nothing => {}
             RowSays::ReadAgain => self.read_row(user),
             RowSays::Here => self.arrive(user),
@@ -134,10 +137,11 @@ impl RegionState {
     pub(in super::super) fn arrival_holdings(
         &mut self,
         user: UserId,
+        question: HoldingsQuestion,
         answer: Result<StoreReply, StoreError>,
     ) {
         if let Ok(StoreReply::Holdings(holdings)) = answer {
-            self.arrivals.holdings_read(user, holdings);
+            self.arrivals.holdings_read(user, question, holdings);
             self.arrive(user);
         }
     }

@@ -44,6 +44,20 @@ fn questions(out: &mut Outgoing) -> usize {
         .count()
 }
 
+/// The question for holdings, if it is among what is asked.
+fn holdings_asked(out: &mut Outgoing) -> Option<HoldingsQuestion> {
+    let effects = out.take().into_iter();
+    let tickets = effects.filter_map(|effect| match effect {
+        RegionEffect::Store(ticket, _) => Some(ticket),
+        _ => None,
+    });
+    let asked: Vec<Asked> = tickets.filter_map(|ticket| out.answered(ticket)).collect();
+    asked.into_iter().find_map(|asked| match asked {
+        Asked::ArrivalHoldings(_, question) => Some(question),
+        _ => None,
+    })
+}
+
 fn announced() -> Arrivals {
     let mut arrivals = Arrivals::new(B);
     arrivals.prepare(USER, EPOCH, sender(9, 7), 1_000);
@@ -53,16 +67,17 @@ fn announced() -> Arrivals {
 #[test]
 fn a_shadow_is_only_a_reason_to_look_at_the_row_and_only_the_row_makes_it_more() {
     let (mut arrivals, mut out) = (announced(), Outgoing::default());
-    arrivals.holdings_read(USER, Vec::new());
-    assert!(arrivals.take_arrived(USER).is_none(), "nobody has read the row");
     let before = PlayerRow {
         owner: Some(NodeNumber(1)),
         owner_epoch: OwnerEpoch(3),
         ..row(8)
     };
-    assert_eq!(arrivals.row_read(USER, Some(&before), 1_000), RowSays::Nothing);
     assert_eq!(
-        arrivals.row_read(USER, Some(&row(8)), 1_000),
+        arrivals.row_read(USER, Some(&before), 1_000, &mut out),
+        RowSays::Nothing
+    );
+    assert_eq!(
+        arrivals.row_read(USER, Some(&row(8)), 1_000, &mut out),
         RowSays::Nothing,
         "another attempt"
     );
@@ -71,7 +86,7 @@ fn a_shadow_is_only_a_reason_to_look_at_the_row_and_only_the_row_makes_it_more()
         ..row(9)
     };
     assert_eq!(
-        arrivals.row_read(USER, Some(&earlier_service), 1_000),
+        arrivals.row_read(USER, Some(&earlier_service), 1_000, &mut out),
         RowSays::Elsewhere
     );
     let later_owner = PlayerRow {
@@ -79,20 +94,63 @@ fn a_shadow_is_only_a_reason_to_look_at_the_row_and_only_the_row_makes_it_more()
         ..row(9)
     };
     assert_eq!(
-        arrivals.row_read(USER, Some(&later_owner), 1_000),
+        arrivals.row_read(USER, Some(&later_owner), 1_000, &mut out),
         RowSays::Elsewhere
     );
     arrivals.read_row(USER, 1_000, &mut out);
-    assert_eq!(questions(&mut out), 2);
-    assert_eq!(arrivals.row_read(USER, Some(&row(9)), 1_000), RowSays::Here);
+    assert_eq!(questions(&mut out), 1);
+    assert_eq!(
+        arrivals.row_read(USER, Some(&row(9)), 1_000, &mut out),
+        RowSays::Here
+    );
     assert!(
         arrivals.take_arrived(USER).is_none(),
-        "its holdings are not known again"
+        "its holdings are not known"
     );
-    arrivals.holdings_read(USER, Vec::new());
+    let question = holdings_asked(&mut out).unwrap();
+    arrivals.holdings_read(USER, question, Vec::new());
     let arrived = arrivals.take_arrived(USER).unwrap();
     assert_eq!((arrived.row, arrived.sender), (row(9), Some(sender(9, 7))));
     assert_eq!(arrivals.len(), 0);
+}
+
+#[test]
+fn holdings_are_those_of_a_moment_after_the_commit() {
+    let (mut arrivals, mut out) = (announced(), Outgoing::default());
+    arrivals.read_row(USER, 1_000, &mut out);
+    assert_eq!(
+        holdings_asked(&mut out),
+        None,
+        "its former server may still change them"
+    );
+    assert_eq!(
+        arrivals.row_read(USER, Some(&row(9)), 1_010, &mut out),
+        RowSays::Here
+    );
+    let first = holdings_asked(&mut out).unwrap();
+    // The commit is heard of: both are asked at once, and what was asked before counts no more.
+    assert!(arrivals.commit(USER, EPOCH, sender(9, 7), 1_020));
+    arrivals.read_row(USER, 1_020, &mut out);
+    let second = holdings_asked(&mut out).unwrap();
+    arrivals.holdings_read(USER, first, Vec::new());
+    assert_eq!(
+        arrivals.row_read(USER, Some(&row(9)), 1_030, &mut out),
+        RowSays::Here
+    );
+    assert!(arrivals.take_arrived(USER).is_none());
+    assert_eq!(holdings_asked(&mut out), None, "they are asked for");
+    // Another attempt is announced: its holdings are those after its own commit.
+    arrivals.prepare(USER, EPOCH, sender(10, 8), 1_040);
+    arrivals.holdings_read(USER, second, Vec::new());
+    arrivals.read_row(USER, 1_040, &mut out);
+    assert_eq!(
+        arrivals.row_read(USER, Some(&row(10)), 1_050, &mut out),
+        RowSays::Here
+    );
+    assert!(arrivals.take_arrived(USER).is_none());
+    let third = holdings_asked(&mut out).unwrap();
+    arrivals.holdings_read(USER, third, Vec::new());
+    assert!(arrivals.take_arrived(USER).is_some());
 }
 
 #[test]
@@ -101,12 +159,15 @@ fn what_was_read_before_a_commit_was_heard_of_is_read_again() {
     arrivals.read_row(USER, 1_000, &mut out);
     assert!(arrivals.commit(USER, EPOCH, sender(9, 7), 1_050));
     arrivals.read_row(USER, 1_050, &mut out);
-    assert_eq!(questions(&mut out), 2, "one question at a time");
+    assert_eq!(questions(&mut out), 1, "one question at a time");
     let before = PlayerRow {
         owner_epoch: OwnerEpoch(3),
         ..row(8)
     };
-    assert_eq!(arrivals.row_read(USER, Some(&before), 1_060), RowSays::ReadAgain);
+    assert_eq!(
+        arrivals.row_read(USER, Some(&before), 1_060, &mut out),
+        RowSays::ReadAgain
+    );
     let turned = arrivals.turn_away(USER).unwrap();
     assert_eq!(turned.done, Some((EPOCH, sender(9, 7))));
 }
@@ -136,10 +197,10 @@ fn who_does_not_come_is_forgotten_and_asked_about_less_and_less() {
     arrivals.read_again(999 + READ_MS, &mut out);
     assert_eq!(questions(&mut out), 0);
     arrivals.read_again(1_000 + READ_MS, &mut out);
-    assert_eq!(questions(&mut out), 2);
-    assert_eq!(arrivals.row_read(USER, None, 1_250), RowSays::Nothing);
+    assert_eq!(questions(&mut out), 1);
+    assert_eq!(arrivals.row_read(USER, None, 1_250, &mut out), RowSays::Nothing);
     arrivals.read_row(USER, 1_000 + EARLY_MS, &mut out);
-    arrivals.row_read(USER, None, 3_100);
+    arrivals.row_read(USER, None, 3_100, &mut out);
     out.take();
     arrivals.read_again(3_000 + READ_MS, &mut out);
     assert_eq!(questions(&mut out), 0, "the source has been silent for long");
