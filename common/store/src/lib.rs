@@ -38,7 +38,10 @@ pub use node_store::{NodeStore, NodeStoreError, is_database};
 pub use reached::{Reached, ReachedError};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};
 pub use request::StoreRequest;
-pub use row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving, StaleGuest};
+pub use row::{
+    Binding, Lease, LiveLease, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving,
+    StaleGuest,
+};
 pub use sqlite::{Accept, Membership};
 pub use threads::StoreThreads;
 

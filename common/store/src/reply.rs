@@ -14,12 +14,17 @@ pub enum StoreReply {
     Probed,
     /// To `StoreGeneration` and `RaiseStoreGeneration`: the high 16 bits of epochs issued now.
     StoreGeneration(u16),
-    /// To `ServeRegion`.
+    /// To `ServeRegion`, `TakeOver` and `GiveRegion`.
     Serving(RegionEpoch),
-    /// To `ReadService`, and to a `ServeRegion` that comes too late: the newest service, whoever began it; `None` when the region was never served.
+    /// To `ReadService`, and to a `ServeRegion` or `GiveRegion` that comes too late: the newest service, whoever began it; `None` when the region was never served.
     Service(Option<Serving>),
-    /// To `ReadHolder`; `None` when the region was never served.
+    /// To `ReadHolder`, and to a `TakeOver` that comes too late; `None` when the region was never served.
     Holder(Option<RegionHolder>),
+    /// To `RenewLease`: how often the lease was renewed by now.
+    LeaseRenewed(u64),
+    /// To `RenewLease`, `TakeOver` and `GiveRegion`: that lease has ended, and this is the start to which the node's newest one
+    /// belongs. `None`: the node has none, since it never had one or a backup was restored.
+    LeaseEnded(Option<Incarnation>),
     /// To `RegionsInUse`, ascending.
     Regions(Vec<RegionNumber>),
     /// To `CloseRegion`.

@@ -3,12 +3,13 @@
 use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 
 use crate::holding::{Holding, HoldingChange};
-use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving};
 
 /// One request. "Owned by `node` at an epoch" means that the row names exactly that node and that epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreRequest {
-    /// A process of `node` starts. Answer: [`Started`](crate::StoreReply::Started), a number never given before.
+    /// A process of `node` starts, and gets the node's lease. Answer: [`Started`](crate::StoreReply::Started), a number never given
+    /// before.
     StartNode {
         /// The node.
         node: NodeNumber,
@@ -42,6 +43,32 @@ pub enum StoreRequest {
     ReadHolder {
         /// The region.
         region: RegionNumber,
+    },
+    /// Shows that the lease's process is there. Answer: [`LeaseRenewed`](crate::StoreReply::LeaseRenewed) or
+    /// [`LeaseEnded`](crate::StoreReply::LeaseEnded).
+    RenewLease {
+        /// Whose.
+        lease: Lease,
+    },
+    /// `taker` serves a region from now on whose holder is dead, as it has seen: the service and the holder's lease must be as they
+    /// were read, the lease not renewed since. That lease is ended, and every player of the region whom the holder owned is
+    /// the taker's, one epoch on, so that a holder that wakes up writes nothing. Answer: [`Serving`](crate::StoreReply::Serving);
+    /// [`Holder`](crate::StoreReply::Holder), as it is now, and nothing was changed; or
+    /// [`LeaseEnded`](crate::StoreReply::LeaseEnded): the taker's own, and nothing was changed.
+    TakeOver {
+        /// Who takes; its lease must not have ended.
+        taker: Lease,
+        /// The holder as it was read.
+        holder: RegionHolder,
+    },
+    /// Whoever serves a region has written everything down and passes the region on, with every player whom it owns there, one epoch on.
+    /// Answer: [`Serving`](crate::StoreReply::Serving), the service of `to`; [`Service`](crate::StoreReply::Service), the newest
+    /// one, and nothing was changed; or [`LeaseEnded`](crate::StoreReply::LeaseEnded): that of `to`, and nothing was changed.
+    GiveRegion {
+        /// The service that ends.
+        from: Serving,
+        /// Who gets the region; its lease must not have ended.
+        to: NodeNumber,
     },
     /// The regions in which a player has an owner or something lies. Answer: [`Regions`](crate::StoreReply::Regions).
     RegionsInUse,

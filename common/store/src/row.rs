@@ -112,6 +112,35 @@ pub struct RegionHolder {
     pub since: Incarnation,
     /// The node's newest start. A higher one: the process that served has ended.
     pub newest: Incarnation,
+    /// The node's lease; `None` when it was ended, or there never was one.
+    pub lease: Option<LiveLease>,
+}
+
+impl RegionHolder {
+    /// The lease on which this service rests; `None` when it is over.
+    #[must_use]
+    pub fn live(&self) -> Option<LiveLease> {
+        self.lease.filter(|lease| lease.incarnation == self.since)
+    }
+}
+
+/// The right of one start of a node to serve regions. It does not run out: it is ended by the node's next start, or by a node
+/// that has seen no renewal for long and takes a region over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lease {
+    /// The node.
+    pub node: NodeNumber,
+    /// Which of its starts.
+    pub incarnation: Incarnation,
+}
+
+/// A lease that was not ended, as others see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveLease {
+    /// Whose: which start of the node.
+    pub incarnation: Incarnation,
+    /// How often it was renewed. Whoever sees the same number for long sees a node that is dead, or cut off from the store.
+    pub beat: u64,
 }
 
 /// A guest that left long ago.

@@ -132,6 +132,20 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
             "more users than a census names at once",
         ),
         StoreRequest::RaiseSession { user } => number(user.0, "user"),
+        _ => check_nodes(request),
+    }
+}
+
+fn check_nodes(request: &StoreRequest) -> Result<(), StoreError> {
+    match request {
+        StoreRequest::RenewLease { lease } => number(lease.incarnation.0, "incarnation"),
+        StoreRequest::TakeOver { taker, holder } => {
+            number(taker.incarnation.0, "incarnation")?;
+            number(holder.since.0, "incarnation")?;
+            number(holder.lease.map_or(0, |lease| lease.beat), "renewals of a lease")?;
+            number(holder.service.region_epoch.0, "region epoch")
+        }
+        StoreRequest::GiveRegion { from, .. } => number(from.region_epoch.0, "region epoch"),
         _ => Ok(()),
     }
 }

@@ -6,6 +6,8 @@
 
 mod faults;
 mod guests;
+mod leases;
+mod regions;
 mod tables;
 mod valuables;
 

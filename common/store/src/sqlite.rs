@@ -11,6 +11,7 @@ mod fault;
 mod guests;
 mod holdings;
 mod keeper;
+mod leases;
 mod moment;
 mod node_lock;
 mod open;
@@ -347,6 +348,11 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
             Ok(StoreReply::Service(cluster::service(connection, *region)?))
         }
         StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(cluster::holder(connection, *region)?)),
+        StoreRequest::RenewLease { lease } => leases::renew(connection, *lease),
+        StoreRequest::TakeOver { taker, holder } => {
+            leases::take_over(connection, *taker, holder, at.generation)
+        }
+        StoreRequest::GiveRegion { from, to } => leases::give(connection, *from, *to, at.generation),
         StoreRequest::RegionsInUse => cluster::regions_in_use(connection),
         StoreRequest::CloseRegion { serving, ground } => cluster::close_region(connection, *serving, ground),
         StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user)?)),

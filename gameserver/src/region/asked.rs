@@ -2,7 +2,9 @@
 
 use protocol::ids::{AttemptId, OwnerEpoch, RegionNumber, UserId};
 
-use super::handover::HoldingsQuestion;
+/// Tells one question for the holdings of somebody who is to arrive from the ones before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct HoldingsQuestion(pub(super) u64);
 
 /// One question under way.
 #[derive(Clone, Debug, PartialEq, Eq)]

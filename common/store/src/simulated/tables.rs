@@ -1,29 +1,31 @@
 //! The store's rules on ordered maps: the same answers as a database gives, exact and without waiting.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol::ids::{
-    AttemptId, CommandNumber, Incarnation, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber,
+    AttemptId, CommandNumber, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber,
     SessionGeneration, UserId,
 };
 
+use super::leases::Leases;
 use super::valuables::Valuables;
-use crate::limits::{GUEST_USER_FIRST, STORE_GENERATION_MAX};
+use crate::limits::GUEST_USER_FIRST;
 use crate::reply::{Chain, SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
-use crate::row::{Binding, PlayerRow, PlayerSave, RegionHolder, Serving};
-use crate::{CommitOutcome, StoreError, StoreResult, rules};
+use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+use crate::{CommitOutcome, StoreResult, rules};
 
 /// Everything a store keeps.
 #[derive(Clone, Debug)]
 pub struct Tables {
-    generation: u16,
-    next_guest: u64,
-    starts: BTreeMap<NodeNumber, u64>,
-    regions: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
+    pub(super) generation: u16,
+    pub(super) next_guest: u64,
+    pub(super) starts: BTreeMap<NodeNumber, u64>,
+    pub(super) leases: Leases,
+    pub(super) regions: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
     /// The newest start of the node that serves a region when its service began.
-    since: BTreeMap<RegionNumber, u64>,
+    pub(super) since: BTreeMap<RegionNumber, u64>,
     pub(super) sessions: BTreeMap<UserId, Session>,
     pub(super) players: BTreeMap<UserId, Kept>,
     pub(super) valuables: Valuables,
@@ -59,6 +61,7 @@ impl Default for Tables {
             generation: 1,
             next_guest: GUEST_USER_FIRST,
             starts: BTreeMap::new(),
+            leases: Leases::default(),
             regions: BTreeMap::new(),
             since: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -88,7 +91,7 @@ impl Tables {
     /// Carries out one request, all of it or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] and [`StoreError::Exhausted`]; then nothing was changed.
+    /// [`StoreError::Invalid`](crate::StoreError::Invalid) and [`StoreError::Exhausted`](crate::StoreError::Exhausted); then nothing was changed.
     pub fn apply(&mut self, request: &StoreRequest) -> StoreResult {
         rules::check(request)?;
         match request {
@@ -99,6 +102,9 @@ impl Tables {
             StoreRequest::ServeRegion { region, node, after } => self.serve_region(*region, *node, *after),
             StoreRequest::ReadService { region } => Ok(StoreReply::Service(self.service(*region))),
             StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(self.holder(*region))),
+            StoreRequest::RenewLease { lease } => Ok(self.leases.renew(*lease)),
+            StoreRequest::TakeOver { taker, holder } => self.take_over(*taker, holder),
+            StoreRequest::GiveRegion { from, to } => self.give_region(*from, *to),
             StoreRequest::RegionsInUse => Ok(self.regions_in_use()),
             StoreRequest::CloseRegion { serving, ground } => Ok(self.close_region(*serving, ground)),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
@@ -163,91 +169,6 @@ impl Tables {
 
     fn refused(&self, user: UserId) -> StoreReply {
         StoreReply::Refused(self.row(user).cloned().into_iter().collect())
-    }
-
-    pub(super) fn service(&self, region: RegionNumber) -> Option<Serving> {
-        let (node, region_epoch) = *self.regions.get(&region)?;
-        Some(Serving {
-            node,
-            region,
-            region_epoch,
-        })
-    }
-
-    fn newest_start(&self, node: NodeNumber) -> u64 {
-        self.starts.get(&node).copied().unwrap_or(0)
-    }
-
-    fn holder(&self, region: RegionNumber) -> Option<RegionHolder> {
-        let service = self.service(region)?;
-        Some(RegionHolder {
-            service,
-            since: Incarnation(self.since.get(&region).copied().unwrap_or(0)),
-            newest: Incarnation(self.newest_start(service.node)),
-        })
-    }
-
-    pub(super) fn is_serving(&self, serving: Serving) -> bool {
-        self.service(serving.region) == Some(serving)
-    }
-
-    fn regions_in_use(&self) -> StoreReply {
-        let owned = self.players().filter(|row| row.owner.is_some());
-        let in_use = owned.map(|row| row.region).chain(self.valuables.places());
-        let regions: BTreeSet<RegionNumber> = in_use.collect();
-        StoreReply::Regions(regions.into_iter().collect())
-    }
-
-    fn close_region(&mut self, serving: Serving, ground: &[(u64, RegionNumber)]) -> StoreReply {
-        if !self.is_serving(serving) {
-            let newest = self.service(serving.region);
-            return StoreReply::NotServing(newest.map(|newest| newest.region_epoch));
-        }
-        let there = self.players.values_mut().map(|kept| &mut kept.row);
-        let owned = there.filter(|row| row.region == serving.region && row.owner.is_some());
-        let players = owned.map(|row| row.owner = None).count();
-        let holdings = self.valuables.pass_ground(serving.region, ground);
-        StoreReply::RegionClosed { players, holdings }
-    }
-
-    fn start_node(&mut self, node: NodeNumber) -> StoreResult {
-        let start = self.newest_start(node) + 1;
-        if start > protocol::ids::EntityId::START_MAX {
-            return Err(StoreError::Invalid(
-                "a node has used up its starts: give it a new number",
-            ));
-        }
-        self.starts.insert(node, start);
-        Ok(StoreReply::Started(Incarnation(start)))
-    }
-
-    fn raise_generation(&mut self) -> StoreResult {
-        if self.generation >= STORE_GENERATION_MAX {
-            return Err(StoreError::Invalid("the store generations are used up"));
-        }
-        self.generation += 1;
-        self.next_guest += rules::GUESTS_SKIPPED;
-        self.starts
-            .values_mut()
-            .for_each(|start| *start += rules::STARTS_SKIPPED);
-        Ok(StoreReply::StoreGeneration(self.generation))
-    }
-
-    fn serve_region(
-        &mut self,
-        region: RegionNumber,
-        node: NodeNumber,
-        after: Option<RegionEpoch>,
-    ) -> StoreResult {
-        let newest = self.service(region);
-        let current = newest.map(|service| service.region_epoch);
-        if current != after {
-            return Ok(StoreReply::Service(newest));
-        }
-        let epoch = rules::region_epoch_after(current, self.generation)?;
-        self.regions.insert(region, (node, epoch));
-        self.since.insert(region, self.newest_start(node));
-        Ok(StoreReply::Serving(epoch))
     }
 
     fn insert(&mut self, row: &PlayerRow) -> StoreReply {

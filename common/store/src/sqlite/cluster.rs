@@ -6,11 +6,12 @@ use protocol::ids::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::fault::Failure;
+use super::leases;
 use super::moment::Moment;
 use super::open;
 use super::statement::query;
 use crate::limits::STORE_GENERATION_MAX;
-use crate::{RegionHolder, Serving, StoreError, StoreReply, rules};
+use crate::{Lease, LiveLease, RegionHolder, Serving, StoreError, StoreReply, rules};
 
 pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u16> {
     query(connection, "SELECT generation FROM cluster").one(|row| row.small("store generation"))
@@ -82,7 +83,9 @@ pub(super) fn start_node(connection: &Connection, node: NodeNumber) -> Result<St
         .row(|row| row.number())?;
     let used_up = StoreError::Invalid("a node has used up its starts: give it a new number");
     let start = row.ok_or(Failure::Request(used_up))?;
-    Ok(StoreReply::Started(Incarnation(start)))
+    let incarnation = Incarnation(start);
+    leases::begin(connection, Lease { node, incarnation })?;
+    Ok(StoreReply::Started(incarnation))
 }
 
 pub(super) fn serve_region(
@@ -135,8 +138,10 @@ pub(super) fn holder(
     connection: &Connection,
     region: RegionNumber,
 ) -> rusqlite::Result<Option<RegionHolder>> {
-    const HOLDER: &str = "SELECT r.node, r.epoch, r.since_start, coalesce(s.start, 0)
-        FROM region r LEFT JOIN node_start s ON s.node = r.node WHERE r.region = ?1";
+    const HOLDER: &str =
+        "SELECT r.node, r.epoch, r.since_start, coalesce(s.start, 0), l.incarnation, coalesce(l.beat, 0)
+        FROM region r LEFT JOIN node_start s ON s.node = r.node
+        LEFT JOIN node_lease l ON l.node = r.node AND l.is_ended = 0 WHERE r.region = ?1";
     query(connection, HOLDER).bind(region.0).row(|row| {
         Ok(RegionHolder {
             service: Serving {
@@ -146,6 +151,13 @@ pub(super) fn holder(
             },
             since: Incarnation(row.number()?),
             newest: Incarnation(row.number()?),
+            lease: match row.take::<Option<i64>>()? {
+                Some(incarnation) => Some(LiveLease {
+                    incarnation: Incarnation(incarnation.cast_unsigned()),
+                    beat: row.number()?,
+                }),
+                None => None,
+            },
         })
     })
 }

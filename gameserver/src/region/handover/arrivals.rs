@@ -8,7 +8,7 @@ use protocol::message::checked::{CheckedClaim, UserWord};
 use protocol::message::handover::Done;
 use store::{Holding, PlayerRow, Serving, StoreRequest};
 
-use crate::region::asked::Asked;
+use crate::region::asked::{Asked, HoldingsQuestion};
 use crate::region::outgoing::Outgoing;
 
 /// The row of a shadow is read again this often, milliseconds.
@@ -76,10 +76,6 @@ enum Held {
     Asked(HoldingsQuestion),
     Read(Vec<Holding>),
 }
-
-/// Tells one question for somebody's holdings from the ones before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::region) struct HoldingsQuestion(u64);
 
 impl Arrival {
     fn new(epoch: OwnerEpoch, now_ms: u64) -> Self {

@@ -21,5 +21,3 @@ mod doubt;
 pub(super) mod rule;
 mod source;
 mod target;
-
-pub(super) use arrivals::HoldingsQuestion;

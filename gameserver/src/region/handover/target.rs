@@ -8,10 +8,11 @@ use protocol::message::checked::{CheckedClaim, CheckedClaims, CheckedPrepare, Us
 use protocol::message::handover::{Prepared, Refuse};
 use store::{PlayerRow, Serving, StoreError, StoreReply};
 
+use super::super::asked::HoldingsQuestion;
 use super::super::effect::RegionEffect;
 use super::super::forwardings::Whereabouts;
 use super::super::state::RegionState;
-use super::arrivals::{Arrived, HoldingsQuestion, RowSays, Sender};
+use super::arrivals::{Arrived, RowSays, Sender};
 
 impl RegionState {
     pub(in super::super) fn prepare(&mut self, node: NodeNumber, prepare: &CheckedPrepare) {

@@ -1,0 +1,167 @@
+//! Starts of nodes, who serves which region, and how a region passes with its players from one node to another.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeSet;
+
+use protocol::ids::{AttemptId, Incarnation, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
+
+use super::tables::Tables;
+use crate::limits::STORE_GENERATION_MAX;
+use crate::reply::StoreReply;
+use crate::row::{Lease, LiveLease, RegionHolder, Serving};
+use crate::{StoreError, StoreResult, rules};
+
+impl Tables {
+    pub(super) fn service(&self, region: RegionNumber) -> Option<Serving> {
+        let (node, region_epoch) = *self.regions.get(&region)?;
+        Some(Serving {
+            node,
+            region,
+            region_epoch,
+        })
+    }
+
+    fn newest_start(&self, node: NodeNumber) -> u64 {
+        self.starts.get(&node).copied().unwrap_or(0)
+    }
+
+    pub(super) fn holder(&self, region: RegionNumber) -> Option<RegionHolder> {
+        let service = self.service(region)?;
+        Some(RegionHolder {
+            service,
+            since: Incarnation(self.since.get(&region).copied().unwrap_or(0)),
+            newest: Incarnation(self.newest_start(service.node)),
+            lease: self.leases.live(service.node),
+        })
+    }
+
+    pub(super) fn is_serving(&self, serving: Serving) -> bool {
+        self.service(serving.region) == Some(serving)
+    }
+
+    pub(super) fn regions_in_use(&self) -> StoreReply {
+        let owned = self.players().filter(|row| row.owner.is_some());
+        let in_use = owned.map(|row| row.region).chain(self.valuables.places());
+        let regions: BTreeSet<RegionNumber> = in_use.collect();
+        StoreReply::Regions(regions.into_iter().collect())
+    }
+
+    pub(super) fn close_region(&mut self, serving: Serving, ground: &[(u64, RegionNumber)]) -> StoreReply {
+        if !self.is_serving(serving) {
+            let newest = self.service(serving.region);
+            return StoreReply::NotServing(newest.map(|newest| newest.region_epoch));
+        }
+        let there = self.players.values_mut().map(|kept| &mut kept.row);
+        let owned = there.filter(|row| row.region == serving.region && row.owner.is_some());
+        let players = owned.map(|row| row.owner = None).count();
+        let holdings = self.valuables.pass_ground(serving.region, ground);
+        StoreReply::RegionClosed { players, holdings }
+    }
+
+    pub(super) fn start_node(&mut self, node: NodeNumber) -> StoreResult {
+        let start = self.newest_start(node) + 1;
+        if start > protocol::ids::EntityId::START_MAX {
+            return Err(StoreError::Invalid(
+                "a node has used up its starts: give it a new number",
+            ));
+        }
+        self.starts.insert(node, start);
+        let incarnation = Incarnation(start);
+        self.leases.begin(Lease { node, incarnation });
+        Ok(StoreReply::Started(incarnation))
+    }
+
+    pub(super) fn raise_generation(&mut self) -> StoreResult {
+        if self.generation >= STORE_GENERATION_MAX {
+            return Err(StoreError::Invalid("the store generations are used up"));
+        }
+        self.generation += 1;
+        self.next_guest += rules::GUESTS_SKIPPED;
+        self.starts
+            .values_mut()
+            .for_each(|start| *start += rules::STARTS_SKIPPED);
+        Ok(StoreReply::StoreGeneration(self.generation))
+    }
+
+    pub(super) fn serve_region(
+        &mut self,
+        region: RegionNumber,
+        node: NodeNumber,
+        after: Option<RegionEpoch>,
+    ) -> StoreResult {
+        let newest = self.service(region);
+        let current = newest.map(|service| service.region_epoch);
+        if current != after {
+            return Ok(StoreReply::Service(newest));
+        }
+        let epoch = rules::region_epoch_after(current, self.generation)?;
+        self.put_service(region, node, epoch, Incarnation(self.newest_start(node)));
+        Ok(StoreReply::Serving(epoch))
+    }
+
+    fn put_service(
+        &mut self,
+        region: RegionNumber,
+        node: NodeNumber,
+        epoch: RegionEpoch,
+        since: Incarnation,
+    ) {
+        self.regions.insert(region, (node, epoch));
+        self.since.insert(region, since.0);
+    }
+
+    pub(super) fn take_over(&mut self, taker: Lease, holder: &RegionHolder) -> StoreResult {
+        if !self.leases.is_live(taker) {
+            return Ok(self.leases.ended(taker.node));
+        }
+        let Serving { node, region, .. } = holder.service;
+        let now = self.holder(region);
+        let same = |now: &RegionHolder| {
+            let served = (now.service, now.since) == (holder.service, holder.since);
+            served && now.live().is_none_or(|live| holder.live() == Some(live))
+        };
+        if !now.is_some_and(|now| same(&now)) {
+            return Ok(StoreReply::Holder(now));
+        }
+        let epoch = self.pass_region(holder.service, taker)?;
+        let incarnation = holder.since;
+        self.leases.end(Lease { node, incarnation });
+        Ok(StoreReply::Serving(epoch))
+    }
+
+    pub(super) fn give_region(&mut self, from: Serving, to: NodeNumber) -> StoreResult {
+        if !self.is_serving(from) {
+            return Ok(StoreReply::Service(self.service(from.region)));
+        }
+        let Some(LiveLease { incarnation, .. }) = self.leases.live(to) else {
+            return Ok(self.leases.ended(to));
+        };
+        let to = Lease {
+            node: to,
+            incarnation,
+        };
+        Ok(StoreReply::Serving(self.pass_region(from, to)?))
+    }
+
+    fn pass_region(&mut self, from: Serving, to: Lease) -> Result<RegionEpoch, StoreError> {
+        let generation = self.generation;
+        let epoch = rules::region_epoch_after(Some(from.region_epoch), generation)?;
+        let players = self.players();
+        let owned = players.filter(|row| row.owner == Some(from.node) && row.region == from.region);
+        let epochs = owned.map(|row| {
+            let next = rules::owner_epoch_after(row.owner_epoch, generation, 1)?;
+            Ok((row.user, next))
+        });
+        let epochs: Vec<(UserId, OwnerEpoch)> = epochs.collect::<Result<_, StoreError>>()?;
+        for (user, owner_epoch) in epochs {
+            if let Some(kept) = self.players.get_mut(&user) {
+                kept.row.owner = Some(to.node);
+                kept.row.owner_epoch = owner_epoch;
+                kept.row.region_epoch = epoch;
+                kept.row.attempt = AttemptId(0);
+            }
+        }
+        self.put_service(from.region, to.node, epoch, to.incarnation);
+        Ok(epoch)
+    }
+}
