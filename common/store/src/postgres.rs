@@ -6,10 +6,12 @@
 mod address;
 mod answers;
 pub mod backup;
+mod call;
 mod changes;
 mod copy_file;
 mod fault;
 mod keeper;
+mod leases;
 mod link;
 mod membership;
 mod ops;
@@ -31,10 +33,12 @@ use tokio_postgres::Row;
 use crate::request::RequestClass;
 use crate::{Membership, Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 pub use address::{AddressError, PostgresAddress};
-use answers::{Answers, answer_columns};
+use answers::Answers;
+use call::Call;
 pub use copy_file::CopyFileError;
 use fault::Failure;
 use keeper::Keeper;
+use leases::{HolderBatch, LeaseBatch};
 use link::{Known, Link};
 use membership::Absences;
 use ops::{Ops, ReadBatch, WriteBatch};
@@ -42,18 +46,6 @@ pub use password::PasswordError;
 pub use refusal::{PostgresCause, PostgresError};
 pub use report::DatabaseReport;
 pub use tls::TrustError;
-
-const READ: &str = concat!(
-    "SELECT ",
-    answer_columns!(),
-    " FROM regionmesh.read_batch($1, $2, $3, $4) AS a"
-);
-const WRITE: &str = concat!(
-    "SELECT ",
-    answer_columns!(),
-    " FROM regionmesh.write_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) AS a"
-);
 
 /// A store in a database. Any number of processes may have it open.
 #[derive(Debug)]
@@ -148,7 +140,14 @@ impl PostgresStore {
     fn read(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
         let mut batch = ReadBatch::default();
         let asked = checked(requests, |request| batch.push(request));
-        let called = lock(&self.reader).call(READ, &batch.parameters());
+        let called = lock(&self.reader).call(Call::Read.statement(), &batch.parameters());
+        self.answer(requests, asked, called.map_err(Failure::of_read))
+    }
+
+    fn read_holders(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        let mut batch = HolderBatch::default();
+        let asked = checked(requests, |request| batch.push(request));
+        let called = lock(&self.reader).call(Call::ReadHolders.statement(), &batch.parameters());
         self.answer(requests, asked, called.map_err(Failure::of_read))
     }
 
@@ -159,7 +158,17 @@ impl PostgresStore {
         let asked = checked(requests, |request| batch.push(request));
         let called = match batch.is_empty() {
             true => Ok(Vec::new()),
-            false => lock(&self.writer).call(WRITE, &batch.parameters()),
+            false => lock(&self.writer).call(Call::Write.statement(), &batch.parameters()),
+        };
+        self.answer(requests, asked, called.map_err(Failure::of_write))
+    }
+
+    fn change_leases(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        let mut batch = LeaseBatch::default();
+        let asked = checked(requests, |request| batch.push(request));
+        let called = match batch.is_empty() {
+            true => Ok(Vec::new()),
+            false => lock(&self.writer).call(Call::ChangeLeases.statement(), &batch.parameters()),
         };
         self.answer(requests, asked, called.map_err(Failure::of_write))
     }
@@ -178,7 +187,12 @@ impl PostgresStore {
             match &answers {
                 // A turn asks for nothing of the database.
                 Ok(_) if *request == StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
-                Ok(answers) => answers.reply(request, ops),
+                Ok(answers) => match Call::of(request) {
+                    Call::Read | Call::Write => answers.reply(request, ops),
+                    Call::ReadHolders | Call::ChangeLeases => {
+                        leases::reply(request, answers.of_one(request, ops)?)
+                    }
+                },
                 Err(error) => Err(error.clone()),
             }
         };
@@ -194,12 +208,13 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
-        let is_read = |request: &StoreRequest| request.class() == RequestClass::Read;
         let mut results = Vec::with_capacity(requests.len());
-        for alike in requests.chunk_by(|one, next| is_read(one) == is_read(next)) {
-            results.extend(match alike.iter().all(is_read) {
-                true => self.read(alike),
-                false => self.write(alike),
+        for alike in requests.chunk_by(|one, next| Call::of(one) == Call::of(next)) {
+            results.extend(match alike.first().map(Call::of) {
+                Some(Call::Read) => self.read(alike),
+                Some(Call::ReadHolders) => self.read_holders(alike),
+                Some(Call::ChangeLeases) => self.change_leases(alike),
+                Some(Call::Write) | None => self.write(alike),
             });
         }
         results

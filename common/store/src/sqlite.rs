@@ -337,7 +337,7 @@ fn of_path<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenCause>) -> Resul
 fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Result<StoreReply, Failure> {
     rules::check(request).map_err(Failure::Request)?;
     match request {
-        StoreRequest::StartNode { node } => cluster::start_node(connection, *node),
+        StoreRequest::StartNode { node } => leases::start(connection, *node),
         StoreRequest::Probe => cluster::probe(connection),
         StoreRequest::StoreGeneration => Ok(StoreReply::StoreGeneration(at.generation)),
         StoreRequest::RaiseStoreGeneration => cluster::raise_generation(connection),
@@ -349,10 +349,8 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         }
         StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(cluster::holder(connection, *region)?)),
         StoreRequest::RenewLease { lease } => leases::renew(connection, *lease),
-        StoreRequest::TakeOver { taker, holder } => {
-            leases::take_over(connection, *taker, holder, at.generation)
-        }
-        StoreRequest::GiveRegion { from, to } => leases::give(connection, *from, *to, at.generation),
+        StoreRequest::TakeOver { taker, holder } => leases::take_over(connection, *taker, holder, at),
+        StoreRequest::GiveRegion { from, to } => leases::give(connection, *from, *to, at),
         StoreRequest::RegionsInUse => cluster::regions_in_use(connection),
         StoreRequest::CloseRegion { serving, ground } => cluster::close_region(connection, *serving, ground),
         StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user)?)),

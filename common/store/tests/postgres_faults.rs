@@ -221,11 +221,8 @@ fn a_database_without_a_store_or_with_a_newer_one_is_refused_with_the_remedy() {
     server.say("postgres", "CREATE DATABASE nothing").unwrap();
     let error = PostgresStore::open(&address.with_database("nothing")).unwrap_err();
     assert!(error.to_string().contains("regionmesh store migrate"), "{error}");
-    assert_eq!(
-        PostgresStore::migrate(&address).unwrap(),
-        (5, 5),
-        "it is as it should be"
-    );
+    let (found, known) = PostgresStore::migrate(&address).unwrap();
+    assert_eq!(found, known, "it is as it should be");
     server
         .say("world", "UPDATE regionmesh.cluster SET schema = 1")
         .unwrap();

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
-    AttachNo, AttemptId, CommandNumber, EntityId, EpochExhausted, Incarnation, InputNumber, NodeNumber,
-    OwnerEpoch, RegionEpoch, RegionNumber, SessionGeneration, StateVersion, UserId,
+    AttachNo, AttemptId, CommandNumber, EntityId, EpochExhausted, InputNumber, NodeNumber, OwnerEpoch,
+    RegionEpoch, RegionNumber, SessionGeneration, StateVersion, UserId,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -13,9 +13,7 @@ use super::ops::Ops;
 use crate::holding::{Holder, Holding};
 use crate::reply::{Chain, CommitOutcome, HoldingCount, SaveOutcome};
 use crate::request::StoreRequest;
-use crate::row::{
-    Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving, StaleGuest,
-};
+use crate::row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving, StaleGuest};
 use crate::{StoreError, StoreReply, StoreResult};
 
 /// What an answer is made of, in the order in which [`Answer`] reads it. A macro, since statements are put together while
@@ -32,7 +30,7 @@ pub(super) use answer_columns;
 
 /// What the database says of one op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     End,
     Applied,
     Refused,
@@ -43,11 +41,12 @@ enum Outcome {
     Exhausted,
     Forbidden,
     Damaged,
+    LeaseEnded,
 }
 
 impl Outcome {
     fn of(number: i16) -> Result<Self, StoreError> {
-        const ALL: [Outcome; 10] = [
+        const ALL: [Outcome; 11] = [
             Outcome::End,
             Outcome::Applied,
             Outcome::Refused,
@@ -58,6 +57,7 @@ impl Outcome {
             Outcome::Exhausted,
             Outcome::Forbidden,
             Outcome::Damaged,
+            Outcome::LeaseEnded,
         ];
         let outcome = usize::try_from(number).ok().and_then(|at| ALL.get(at));
         outcome.copied().ok_or_else(|| damaged("an outcome"))
@@ -66,8 +66,8 @@ impl Outcome {
 
 /// One row of an answer. What it holds of a damaged row is told where it is asked for.
 #[derive(Debug)]
-struct Answer {
-    outcome: Outcome,
+pub(super) struct Answer {
+    pub(super) outcome: Outcome,
     numbers: [Option<i64>; 4],
     bytes: Option<Vec<u8>>,
     player: Result<Option<PlayerRow>, StoreError>,
@@ -106,15 +106,26 @@ impl Answers {
             }
             _ => {}
         }
-        for answer in answers.iter().flatten() {
-            answer.judge(request)?;
-        }
+        judge(request, answers)?;
         if request.class() == crate::request::RequestClass::Read {
             read(request, answers)
         } else {
             written(request, answers)
         }
     }
+
+    /// What was said of a request that is one op.
+    pub(super) fn of_one(&self, request: &StoreRequest, ops: Ops) -> Result<&[Answer], StoreError> {
+        let answers = self.0.get(ops).unwrap_or_default();
+        judge(request, answers)?;
+        some(answers.first()).map(Vec::as_slice)
+    }
+}
+
+/// What became of a request as a whole, where that is no reply.
+fn judge(request: &StoreRequest, answers: &[Vec<Answer>]) -> Result<(), StoreError> {
+    let mut all = answers.iter().flatten();
+    all.try_for_each(|answer| answer.judge(request))
 }
 
 fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
@@ -125,7 +136,6 @@ fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
             StoreReply::StoreGeneration(some(first)?.small(0, "store generation")?)
         }
         StoreRequest::ReadService { region } => StoreReply::Service(service(*region, first)?),
-        StoreRequest::ReadHolder { region } => StoreReply::Holder(holder(*region, first)?),
         StoreRequest::RegionsInUse => {
             let regions = all().map(|answer| answer.small(0, "region").map(RegionNumber));
             StoreReply::Regions(regions.collect::<Result<_, _>>()?)
@@ -162,7 +172,6 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
     let first = some(answers.iter().flatten().next())?;
     let applied = first.outcome == Outcome::Applied;
     Ok(match request {
-        StoreRequest::StartNode { .. } => StoreReply::Started(Incarnation(first.number(0)?)),
         StoreRequest::Probe => StoreReply::Probed,
         StoreRequest::RaiseStoreGeneration => {
             StoreReply::StoreGeneration(first.small(0, "store generation")?)
@@ -226,7 +235,6 @@ impl Answer {
         })
     }
 
-    /// What became of the request as a whole, where that is no reply.
     fn judge(&self, request: &StoreRequest) -> Result<(), StoreError> {
         match self.outcome {
             Outcome::Exhausted => Err(EpochExhausted(self.number(0)?).into()),
@@ -244,11 +252,13 @@ impl Answer {
         String::from_utf8_lossy(self.bytes.as_deref().unwrap_or_default()).into_owned()
     }
 
-    fn number(&self, at: usize) -> Result<u64, StoreError> {
+    pub(super) fn optional(&self, at: usize) -> Option<u64> {
         let number = self.numbers.get(at).copied().flatten();
-        number
-            .map(i64::cast_unsigned)
-            .ok_or_else(|| damaged("a number is missing"))
+        number.map(i64::cast_unsigned)
+    }
+
+    pub(super) fn number(&self, at: usize) -> Result<u64, StoreError> {
+        self.optional(at).ok_or_else(|| damaged("a number is missing"))
     }
 
     fn small<T: TryFrom<u64>>(&self, at: usize, what: &'static str) -> Result<T, StoreError> {
@@ -256,7 +266,7 @@ impl Answer {
     }
 
     fn epoch(&self) -> Option<RegionEpoch> {
-        self.numbers[0].map(|epoch| RegionEpoch(epoch.cast_unsigned()))
+        self.optional(0).map(RegionEpoch)
     }
 
     fn player(&self) -> Result<Option<PlayerRow>, StoreError> {
@@ -302,7 +312,7 @@ fn nobodys<T>(save: &PlayerSave, answer: &Answer, outcome: T) -> T {
     outcome
 }
 
-fn service(region: RegionNumber, answer: Option<&Answer>) -> Result<Option<Serving>, StoreError> {
+pub(super) fn service(region: RegionNumber, answer: Option<&Answer>) -> Result<Option<Serving>, StoreError> {
     let Some(answer) = answer.filter(|answer| answer.numbers[0].is_some()) else {
         return Ok(None);
     };
@@ -310,17 +320,6 @@ fn service(region: RegionNumber, answer: Option<&Answer>) -> Result<Option<Servi
         node: NodeNumber(answer.small(1, "node number")?),
         region,
         region_epoch: RegionEpoch(answer.number(0)?),
-    }))
-}
-
-fn holder(region: RegionNumber, answer: Option<&Answer>) -> Result<Option<RegionHolder>, StoreError> {
-    let (Some(service), Some(answer)) = (service(region, answer)?, answer) else {
-        return Ok(None);
-    };
-    Ok(Some(RegionHolder {
-        service,
-        since: Incarnation(answer.number(2)?),
-        newest: Incarnation(answer.number(3)?),
     }))
 }
 
@@ -379,11 +378,11 @@ fn user(number: i64) -> UserId {
     UserId(number.cast_unsigned())
 }
 
-fn some<T>(value: Option<T>) -> Result<T, StoreError> {
+pub(super) fn some<T>(value: Option<T>) -> Result<T, StoreError> {
     value.ok_or_else(|| damaged("an answer is missing"))
 }
 
-fn damaged(what: &'static str) -> StoreError {
+pub(super) fn damaged(what: &'static str) -> StoreError {
     StoreError::Corrupt(what.to_owned())
 }
 

@@ -17,7 +17,6 @@ use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 #[repr(i16)]
 pub(super) enum Kind {
     Service = 1,
-    Holder = 2,
     Player = 3,
     Owner = 4,
     Session = 5,
@@ -29,7 +28,6 @@ pub(super) enum Kind {
     StaleGuests = 11,
     Generation = 12,
     RegionsInUse = 13,
-    Start = 20,
     Probe = 21,
     RaiseGeneration = 22,
     Serve = 23,
@@ -67,7 +65,6 @@ impl ReadBatch {
         match request {
             StoreRequest::StoreGeneration => self.ask(Kind::Generation, None, None, None),
             StoreRequest::ReadService { region } => self.ask(Kind::Service, None, Some(region.0), None),
-            StoreRequest::ReadHolder { region } => self.ask(Kind::Holder, None, Some(region.0), None),
             StoreRequest::RegionsInUse => self.ask(Kind::RegionsInUse, None, None, None),
             StoreRequest::LoadPlayer { user } => self.ask(Kind::Player, Some(*user), None, None),
             StoreRequest::ReadOwner { user } => self.ask(Kind::Owner, Some(*user), None, None),
@@ -177,14 +174,6 @@ impl<'a> WriteBatch<'a> {
     pub(super) fn push(&mut self, request: &'a StoreRequest) -> Ops {
         let first = self.kinds.len();
         match request {
-            StoreRequest::StartNode { node } => self.op(
-                Kind::Start,
-                &Op {
-                    node: Some(*node),
-                    number: Some(limited(EntityId::START_MAX)),
-                    ..Op::default()
-                },
-            ),
             StoreRequest::Probe => self.op(Kind::Probe, &Op::default()),
             StoreRequest::RaiseStoreGeneration => self.op(Kind::RaiseGeneration, &Op::default()),
             StoreRequest::NextGuest => self.op(Kind::NextGuest, &Op::default()),

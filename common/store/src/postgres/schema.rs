@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_writes.sql"),
     include_str!("../../migrations/postgres/0004_nodes.sql"),
     include_str!("../../migrations/postgres/0005_timeline.sql"),
+    include_str!("../../migrations/postgres/0006_lease.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

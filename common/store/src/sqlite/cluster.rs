@@ -1,17 +1,14 @@
-//! Starts, generations, regions, sessions and guests: everything that only ever counts up.
+//! Generations, regions, sessions and guests: everything that only ever counts up.
 
-use protocol::ids::{
-    EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber, SessionGeneration, UserId,
-};
+use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, SessionGeneration, UserId};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::fault::Failure;
-use super::leases;
 use super::moment::Moment;
 use super::open;
 use super::statement::query;
 use crate::limits::STORE_GENERATION_MAX;
-use crate::{Lease, LiveLease, RegionHolder, Serving, StoreError, StoreReply, rules};
+use crate::{LiveLease, RegionHolder, Serving, StoreError, StoreReply, rules};
 
 pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u16> {
     query(connection, "SELECT generation FROM cluster").one(|row| row.small("store generation"))
@@ -72,20 +69,6 @@ pub(super) fn raise_generation(connection: &Connection) -> Result<StoreReply, Fa
     .number(rules::GUESTS_SKIPPED)
     .run()?;
     Ok(StoreReply::StoreGeneration(generation(connection)?))
-}
-
-pub(super) fn start_node(connection: &Connection, node: NodeNumber) -> Result<StoreReply, Failure> {
-    const NEXT: &str = "INSERT INTO node_start (node, start) VALUES (?1, 1)
-        ON CONFLICT (node) DO UPDATE SET start = start + 1 WHERE start < ?2 RETURNING start";
-    let row = query(connection, NEXT)
-        .bind(node.0)
-        .number(EntityId::START_MAX)
-        .row(|row| row.number())?;
-    let used_up = StoreError::Invalid("a node has used up its starts: give it a new number");
-    let start = row.ok_or(Failure::Request(used_up))?;
-    let incarnation = Incarnation(start);
-    leases::begin(connection, Lease { node, incarnation })?;
-    Ok(StoreReply::Started(incarnation))
 }
 
 pub(super) fn serve_region(

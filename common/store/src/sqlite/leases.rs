@@ -1,20 +1,34 @@
-//! Leases, and what passes a region with its players from one node to another.
+//! Starts of nodes and their leases, and what passes a region with its players from one node to another.
 
-use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, UserId};
+use protocol::ids::{EntityId, Incarnation, NodeNumber, OwnerEpoch, RegionEpoch, UserId};
 use rusqlite::Connection;
 
 use super::cluster;
 use super::fault::Failure;
+use super::moment::Moment;
 use super::statement::query;
 use crate::row::{Lease, LiveLease, RegionHolder, Serving};
-use crate::{StoreReply, rules};
+use crate::{StoreError, StoreReply, rules};
 
-pub(super) fn begin(connection: &Connection, lease: Lease) -> rusqlite::Result<()> {
+pub(super) fn start(connection: &Connection, node: NodeNumber) -> Result<StoreReply, Failure> {
+    const NEXT: &str = "INSERT INTO node_start (node, start) VALUES (?1, 1)
+        ON CONFLICT (node) DO UPDATE SET start = start + 1 WHERE start < ?2 RETURNING start";
+    let row = query(connection, NEXT)
+        .bind(node.0)
+        .number(EntityId::START_MAX)
+        .row(|row| row.number())?;
+    let used_up = StoreError::Invalid("a node has used up its starts: give it a new number");
+    let start = row.ok_or(Failure::Request(used_up))?;
+    begin(connection, node, start)?;
+    Ok(StoreReply::Started(Incarnation(start)))
+}
+
+fn begin(connection: &Connection, node: NodeNumber, start: u64) -> rusqlite::Result<()> {
     const BEGIN: &str = "INSERT INTO node_lease (node, incarnation, beat, is_ended) VALUES (?1, ?2, 0, 0)
         ON CONFLICT (node) DO UPDATE SET incarnation = excluded.incarnation, beat = 0, is_ended = 0";
     query(connection, BEGIN)
-        .bind(lease.node.0)
-        .number(lease.incarnation.0)
+        .bind(node.0)
+        .number(start)
         .run()
         .map(drop)
 }
@@ -57,7 +71,7 @@ pub(super) fn take_over(
     connection: &Connection,
     taker: Lease,
     holder: &RegionHolder,
-    generation: u16,
+    at: Moment,
 ) -> Result<StoreReply, Failure> {
     if !is_live(connection, taker)? {
         return ended(connection, taker.node);
@@ -70,7 +84,7 @@ pub(super) fn take_over(
     if !now.is_some_and(|now| same(&now)) {
         return Ok(StoreReply::Holder(now));
     }
-    let epoch = pass(connection, holder.service, taker, generation)?;
+    let epoch = pass(connection, holder.service, taker, at)?;
     const END: &str = "UPDATE node_lease SET is_ended = 1 WHERE node = ?1 AND incarnation = ?2";
     query(connection, END)
         .bind(holder.service.node.0)
@@ -83,7 +97,7 @@ pub(super) fn give(
     connection: &Connection,
     from: Serving,
     to: NodeNumber,
-    generation: u16,
+    at: Moment,
 ) -> Result<StoreReply, Failure> {
     let newest = cluster::service(connection, from.region)?;
     if newest != Some(from) {
@@ -96,21 +110,21 @@ pub(super) fn give(
         node: to,
         incarnation,
     };
-    Ok(StoreReply::Serving(pass(connection, from, to, generation)?))
+    Ok(StoreReply::Serving(pass(connection, from, to, at)?))
 }
 
-fn pass(connection: &Connection, from: Serving, to: Lease, generation: u16) -> Result<RegionEpoch, Failure> {
+fn pass(connection: &Connection, from: Serving, to: Lease, at: Moment) -> Result<RegionEpoch, Failure> {
     let exhausted = |error: protocol::ids::EpochExhausted| Failure::Request(error.into());
-    let epoch = rules::region_epoch_after(Some(from.region_epoch), generation).map_err(exhausted)?;
+    let epoch = rules::region_epoch_after(Some(from.region_epoch), at.generation).map_err(exhausted)?;
     const OWNED: &str = "SELECT user, owner_epoch FROM player WHERE owner = ?1 AND region = ?2";
     let owned = query(connection, OWNED)
         .bind(from.node.0)
         .bind(from.region.0)
-        .rows(|row| Ok((UserId(row.number()?), protocol::ids::OwnerEpoch(row.number()?))))?;
+        .rows(|row| Ok((UserId(row.number()?), OwnerEpoch(row.number()?))))?;
     const OWN: &str =
         "UPDATE player SET owner = ?2, owner_epoch = ?3, region_epoch = ?4, attempt = 0 WHERE user = ?1";
     for (user, owner_epoch) in owned {
-        let next = rules::owner_epoch_after(owner_epoch, generation, 1).map_err(exhausted)?;
+        let next = rules::owner_epoch_after(owner_epoch, at.generation, 1).map_err(exhausted)?;
         query(connection, OWN)
             .number(user.0)
             .bind(to.node.0)

@@ -163,7 +163,7 @@ fn look(path: &Path, node: NodeNumber) -> Result<Option<Found>, OpenCause> {
 /// Begins a generation above `above`: nobody owns or serves anything that was owned or served in an older one, and no number
 /// comes twice that was given out since the state that is gone on from.
 pub(super) fn raise_above(connection: &Connection, above: u16) -> Result<u16, StoreError> {
-    const BEGIN_ANEW: &str = "UPDATE player SET owner = NULL; DELETE FROM region";
+    const BEGIN_ANEW: &str = "UPDATE player SET owner = NULL; DELETE FROM region; DELETE FROM node_lease";
     let raise = || {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         while cluster::generation(connection)? <= above {

@@ -130,6 +130,10 @@ pub(crate) fn a_holder_is_told_with_the_starts_of_its_node(scene: &Scene) {
             service,
             since: Incarnation(since),
             newest: Incarnation(newest),
+            lease: Some(LiveLease {
+                incarnation: Incarnation(newest),
+                beat: 0,
+            }),
         }))
     };
     assert_eq!(holder(), since(1, 1));

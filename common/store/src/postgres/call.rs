@@ -1,0 +1,55 @@
+//! Which function of the database carries out a request.
+
+use super::answers::answer_columns;
+use crate::StoreRequest;
+use crate::request::RequestClass;
+
+/// A function that takes a batch. Requests about leases have functions of their own: their locks come before those of all others,
+/// and a renewal waits for no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Read,
+    Write,
+    ReadHolders,
+    ChangeLeases,
+}
+
+impl Call {
+    pub(super) fn of(request: &StoreRequest) -> Self {
+        match request {
+            StoreRequest::ReadHolder { .. } => Self::ReadHolders,
+            StoreRequest::StartNode { .. }
+            | StoreRequest::RenewLease { .. }
+            | StoreRequest::TakeOver { .. }
+            | StoreRequest::GiveRegion { .. } => Self::ChangeLeases,
+            _ if request.class() == RequestClass::Read => Self::Read,
+            _ => Self::Write,
+        }
+    }
+
+    pub(super) fn statement(self) -> &'static str {
+        match self {
+            Self::Read => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.read_batch($1, $2, $3, $4) AS a"
+            ),
+            Self::Write => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.write_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+                 $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) AS a"
+            ),
+            Self::ReadHolders => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.read_holders($1) AS a"
+            ),
+            Self::ChangeLeases => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.lease_batch($1, $2, $3, $4, $5, $6, $7, $8) AS a"
+            ),
+        }
+    }
+}
