@@ -117,7 +117,16 @@ pub struct RegionHolder {
 }
 
 impl RegionHolder {
-    /// The lease on which this service rests; `None` when it is over.
+    /// The lease under which this service began.
+    #[must_use]
+    pub fn rests_on(&self) -> Lease {
+        Lease {
+            node: self.service.node,
+            incarnation: self.since,
+        }
+    }
+
+    /// That lease, while it has not ended.
     #[must_use]
     pub fn live(&self) -> Option<LiveLease> {
         self.lease.filter(|lease| lease.incarnation == self.since)

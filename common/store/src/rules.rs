@@ -143,6 +143,7 @@ fn check_nodes(request: &StoreRequest) -> Result<(), StoreError> {
             number(taker.incarnation.0, "incarnation")?;
             number(holder.since.0, "incarnation")?;
             number(holder.lease.map_or(0, |lease| lease.beat), "renewals of a lease")?;
+            holds(*taker != holder.rests_on(), "nobody takes a region from itself")?;
             number(holder.service.region_epoch.0, "region epoch")
         }
         StoreRequest::GiveRegion { from, .. } => number(from.region_epoch.0, "region epoch"),

@@ -114,8 +114,7 @@ impl Tables {
         if !self.leases.is_live(taker) {
             return Ok(self.leases.ended(taker.node));
         }
-        let Serving { node, region, .. } = holder.service;
-        let now = self.holder(region);
+        let now = self.holder(holder.service.region);
         let same = |now: &RegionHolder| {
             let served = (now.service, now.since) == (holder.service, holder.since);
             served && now.live().is_none_or(|live| holder.live() == Some(live))
@@ -124,8 +123,7 @@ impl Tables {
             return Ok(StoreReply::Holder(now));
         }
         let epoch = self.pass_region(holder.service, taker)?;
-        let incarnation = holder.since;
-        self.leases.end(Lease { node, incarnation });
+        self.leases.end(holder.rests_on());
         Ok(StoreReply::Serving(epoch))
     }
 

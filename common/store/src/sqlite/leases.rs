@@ -19,18 +19,10 @@ pub(super) fn start(connection: &Connection, node: NodeNumber) -> Result<StoreRe
         .row(|row| row.number())?;
     let used_up = StoreError::Invalid("a node has used up its starts: give it a new number");
     let start = row.ok_or(Failure::Request(used_up))?;
-    begin(connection, node, start)?;
-    Ok(StoreReply::Started(Incarnation(start)))
-}
-
-fn begin(connection: &Connection, node: NodeNumber, start: u64) -> rusqlite::Result<()> {
     const BEGIN: &str = "INSERT INTO node_lease (node, incarnation, beat, is_ended) VALUES (?1, ?2, 0, 0)
         ON CONFLICT (node) DO UPDATE SET incarnation = excluded.incarnation, beat = 0, is_ended = 0";
-    query(connection, BEGIN)
-        .bind(node.0)
-        .number(start)
-        .run()
-        .map(drop)
+    query(connection, BEGIN).bind(node.0).number(start).run()?;
+    Ok(StoreReply::Started(Incarnation(start)))
 }
 
 fn live(connection: &Connection, node: NodeNumber) -> rusqlite::Result<Option<LiveLease>> {

@@ -23,7 +23,7 @@ struct Draw {
 
 fn draw() -> impl Strategy<Value = Draw> {
     (
-        0..14_u8,
+        0..17_u8,
         0..3_u8,
         1..3_u8,
         1..3_u8,
@@ -74,6 +74,7 @@ impl Draw {
             12 if self.version == 1 => self.forgetting(),
             12 if self.version == 2 => self.closing(),
             12 => StoreRequest::RaiseSession { user },
+            14..=16 => self.leasing(),
             _ if self.version == 0 => StoreRequest::ReadService {
                 region: self.region(),
             },
@@ -127,6 +128,39 @@ impl Draw {
                     x: 0.5,
                     y: 0.25,
                 }],
+            },
+        }
+    }
+
+    /// Requests about leases, most often those of the nodes that serve.
+    fn leasing(self) -> StoreRequest {
+        let lease = |node| Lease {
+            node,
+            incarnation: Incarnation(if self.version == 3 { 2 } else { 1 }),
+        };
+        match (self.kind, self.session) {
+            (14, 0) if self.version == 0 => StoreRequest::StartNode { node: self.node() },
+            (14, 0) => StoreRequest::ReadHolder {
+                region: self.region(),
+            },
+            (14, _) => StoreRequest::RenewLease {
+                lease: lease(self.node()),
+            },
+            (15, session) => StoreRequest::TakeOver {
+                taker: lease(self.node()),
+                holder: RegionHolder {
+                    service: self.serving(),
+                    since: Incarnation(if self.epoch == 3 { 2 } else { 1 }),
+                    newest: Incarnation(1),
+                    lease: (session > 0).then(|| LiveLease {
+                        incarnation: Incarnation(1),
+                        beat: u64::from(self.epoch),
+                    }),
+                },
+            },
+            _ => StoreRequest::GiveRegion {
+                from: self.serving(),
+                to: self.node(),
             },
         }
     }
@@ -224,8 +258,10 @@ pub(crate) fn answer_every_sequence_alike(real: fn() -> Scene, cases: u32) {
             .collect();
         let (real, simulated) = (real(), simulated());
         for scene in [&real, &simulated] {
-            scene.serve(A, WEST);
-            scene.serve(B, EAST);
+            for (node, region) in [(A, WEST), (B, EAST)] {
+                scene.start(node);
+                scene.serve(node, region);
+            }
             scene.seed(4);
         }
         let (mut one, mut two) = (Vec::new(), Vec::new());

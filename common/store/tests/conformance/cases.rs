@@ -43,6 +43,29 @@ macro_rules! conformance {
                 a_gift_needs_giver_and_receiver,
                 a_region_is_seeded_once,
                 gems_are_conserved_under_random_commits;
+            leases:
+                a_lease_begins_with_a_start_and_counts_its_renewals,
+                a_second_start_ends_the_lease_of_the_first,
+                a_region_is_taken_with_its_players_and_the_lease_of_its_holder_ends,
+                nothing_is_taken_from_who_shows_itself_or_by_who_has_lost_its_lease,
+                a_holder_that_wakes_up_writes_nothing,
+                whoever_wants_the_other_regions_of_a_dead_holder_may_take_them,
+                a_new_start_takes_what_the_one_before_has_held,
+                a_region_is_given_with_its_players,
+                who_has_lost_its_lease_is_given_nothing,
+                leases_outlive_a_raised_generation_and_epochs_begin_anew,
+                requests_about_leases_go_with_others_in_one_batch;
+            lease_races:
+                of_two_takers_of_a_region_exactly_one_gets_it,
+                of_two_who_take_from_each_other_exactly_one_does,
+                a_holder_is_taken_from_or_has_shown_itself,
+                a_start_and_a_takeover_of_the_one_before_never_both_count,
+                a_crossing_out_of_a_region_is_over_before_it_is_taken_or_refused,
+                who_crosses_into_a_region_is_taken_with_it_or_refused,
+                a_commit_is_over_before_a_region_is_taken_or_fenced,
+                who_is_activated_in_a_region_is_taken_with_it_or_refused,
+                who_is_inserted_in_a_region_is_taken_with_it_or_refused,
+                a_region_that_is_given_and_taken_at_once_changes_hands_once;
             races:
                 of_two_servers_racing_for_a_player_exactly_one_wins,
                 of_two_takers_of_a_gem_exactly_one_gets_it,

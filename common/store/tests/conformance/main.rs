@@ -9,6 +9,8 @@ mod cases;
 mod cluster;
 mod durable;
 mod guests;
+mod lease_races;
+mod leases;
 mod ownership;
 mod races;
 mod saves;

@@ -6,6 +6,8 @@ mod cases;
 mod cluster;
 mod durable;
 mod guests;
+mod lease_races;
+mod leases;
 mod ownership;
 mod postgres_scene;
 mod races;

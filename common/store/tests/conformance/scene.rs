@@ -76,6 +76,22 @@ impl Scene {
         }
     }
 
+    /// A process of the node starts.
+    pub(crate) fn start(&self, node: NodeNumber) -> Lease {
+        match self.ask(StoreRequest::StartNode { node }) {
+            StoreReply::Started(incarnation) => Lease { node, incarnation },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Who holds a region that was served.
+    pub(crate) fn holder(&self, region: RegionNumber) -> RegionHolder {
+        match self.ask(StoreRequest::ReadHolder { region }) {
+            StoreReply::Holder(Some(holder)) => holder,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A player that `serving` has spawned, at version 1.
     pub(crate) fn spawn(&self, user: UserId, serving: Serving) -> PlayerRow {
         match self.ask(StoreRequest::InsertPlayer {
@@ -204,6 +220,14 @@ pub(crate) fn pass(from: NodeNumber, to: Serving, attempt: u64, passengers: Vec<
         attempt: AttemptId(attempt),
         passengers,
     }
+}
+
+pub(crate) fn renew(lease: Lease) -> StoreRequest {
+    StoreRequest::RenewLease { lease }
+}
+
+pub(crate) fn take_over(taker: Lease, holder: RegionHolder) -> StoreRequest {
+    StoreRequest::TakeOver { taker, holder }
 }
 
 pub(crate) fn activate(row: &PlayerRow, serving: Serving) -> StoreRequest {
