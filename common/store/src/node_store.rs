@@ -2,6 +2,7 @@
 //! name.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use protocol::ids::NodeNumber;
 use protocol::node_handshake::StoreIdentity;
@@ -9,7 +10,7 @@ use protocol::node_handshake::StoreIdentity;
 #[cfg(feature = "postgres")]
 use crate::postgres::{AddressError, PostgresAddress, PostgresError, PostgresStore};
 use crate::sqlite::{OpenError, SqliteStore};
-use crate::{Membership, Store, StoreError, StoreRequest, StoreResult};
+use crate::{LeaseStore, Membership, Store, StoreError, StoreRequest, StoreResult};
 
 /// What the address of a database begins with.
 const DATABASES: &[&str] = &["postgres:", "postgresql:"];
@@ -113,6 +114,19 @@ impl NodeStore {
                 .map_err(|error| StoreError::Unavailable(error.to_string())),
             #[cfg(feature = "postgres")]
             Self::Database(database) => database.has(node),
+        }
+    }
+
+    /// A way to the store for leases, past everything else that is asked of it. `None`: a file, whose regions wait for their own
+    /// server; nobody acts on leases there.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn lease_store(&self) -> std::io::Result<Option<Arc<dyn LeaseStore>>> {
+        match self {
+            Self::File(_) => Ok(None),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => database.lease_store().map(Some),
         }
     }
 

@@ -31,7 +31,7 @@ use protocol::node_handshake::StoreIdentity;
 use tokio_postgres::Row;
 
 use crate::request::RequestClass;
-use crate::{Membership, Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
+use crate::{LeaseStore, Membership, Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
 pub use address::{AddressError, PostgresAddress};
 use answers::Answers;
 use call::Call;
@@ -39,7 +39,7 @@ pub use copy_file::CopyFileError;
 use fault::Failure;
 use keeper::Keeper;
 use leases::{HolderBatch, LeaseBatch};
-use link::{Known, Link};
+use link::{Known, Link, Patience};
 use membership::Absences;
 use ops::{Ops, ReadBatch, WriteBatch};
 pub use password::PasswordError;
@@ -52,6 +52,7 @@ pub use tls::TrustError;
 pub struct PostgresStore {
     /// Makes its last round first.
     keeper: Option<Keeper>,
+    address: PostgresAddress,
     known: Arc<Known>,
     writer: Mutex<Link>,
     reader: Mutex<Link>,
@@ -76,7 +77,7 @@ impl PostgresStore {
     pub fn open_as(address: &PostgresAddress, member: &Membership<'_>) -> Result<Self, PostgresError> {
         of_address(address, || {
             let mut store = Self::connect(address)?;
-            let mut link = Link::new(address, &store.known)?;
+            let mut link = Link::new(address, &store.known, Patience::USUAL)?;
             link.open()?;
             store.keeper = Some(membership::enter(link, member)?);
             Ok(store)
@@ -85,14 +86,15 @@ impl PostgresStore {
 
     fn connect(address: &PostgresAddress) -> Result<Self, PostgresCause> {
         let known = Arc::<Known>::default();
-        let mut writer = Link::new(address, &known)?;
+        let mut writer = Link::new(address, &known, Patience::USUAL)?;
         writer.open().map_err(|error| match known.risk() {
             Some(risk) => PostgresCause::Risk(risk),
             None => error.into(),
         })?;
         Ok(Self {
             keeper: None,
-            reader: Mutex::new(Link::new(address, &known)?),
+            address: address.clone(),
+            reader: Mutex::new(Link::new(address, &known, Patience::USUAL)?),
             writer: Mutex::new(writer),
             absences: Mutex::default(),
             known,
@@ -108,13 +110,30 @@ impl PostgresStore {
         absences.has(&mut lock(&self.reader), node)
     }
 
+    /// The same store on connections of its own, for leases: no batch is in front of a renewal, and nothing blocks for longer
+    /// than 2 s. They are made when something is asked.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn lease_store(&self) -> std::io::Result<Arc<dyn LeaseStore>> {
+        let link = || Link::new(&self.address, &self.known, Patience::BRIEF).map(Mutex::new);
+        Ok(Arc::new(Self {
+            keeper: None,
+            address: self.address.clone(),
+            known: Arc::clone(&self.known),
+            writer: link()?,
+            reader: link()?,
+            absences: Mutex::default(),
+        }))
+    }
+
     /// What a database holds, for people; nodes may work on it meanwhile. Reads all of it. Blocks.
     ///
     /// # Errors
     /// `PostgresError`: there is no store of this version.
     pub fn report(address: &PostgresAddress) -> Result<DatabaseReport, PostgresError> {
         of_address(address, || {
-            let mut link = Link::new(address, &Arc::default())?;
+            let mut link = Link::new(address, &Arc::default(), Patience::USUAL)?;
             link.open()?;
             Ok(report::read(&mut link)?)
         })
@@ -222,6 +241,16 @@ impl Store for PostgresStore {
 
     fn identity(&self) -> StoreIdentity {
         self.known.identity()
+    }
+}
+
+impl LeaseStore for PostgresStore {
+    fn is_held(&self, node: NodeNumber) -> Result<bool, StoreError> {
+        membership::is_held(&mut lock(&self.reader), node)
+    }
+
+    fn session(&self) -> u64 {
+        lock(&self.reader).sessions()
     }
 }
 

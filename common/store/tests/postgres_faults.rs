@@ -268,3 +268,19 @@ fn a_store_that_has_become_another_world_or_an_older_one_is_not_worked_on() {
     let other = again(&store);
     assert!(other.contains("world abab"), "{other}");
 }
+
+#[test]
+fn a_host_that_says_nothing_leaves_time_for_the_next_one() {
+    let (server, _) = server(&[]);
+    // Connections are taken by the system, and nobody ever reads them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = format!(
+        "postgres://postgres@{},127.0.0.1:{}/world?accept_loss=yes",
+        silent.local_addr().unwrap(),
+        server.port()
+    );
+    let address = PostgresAddress::parse(&hosts).unwrap();
+    let store = PostgresStore::open(&address).unwrap();
+    assert_eq!(raise(&store), raised(1));
+    store.close();
+}

@@ -50,6 +50,7 @@ DECLARE
     current int4;
     r       record;
     a       answer;
+    there   int8[] := '{}';
     n       int8;
     m       int8;
 BEGIN
@@ -71,9 +72,12 @@ BEGIN
     END LOOP;
     IF kinds && '{39, 40}' THEN
         PERFORM FROM region s WHERE s.region = ANY (regions) ORDER BY s.region FOR UPDATE;
-        -- A statement of its own, which sees whoever came in until the region was locked. Nobody comes in after that.
-        PERFORM FROM player p WHERE p.user_id = ANY (ARRAY (SELECT t.user_id FROM unnest(regions, nodes) AS o (region, node)
-            JOIN player t ON t.region = o.region AND t.owner = o.node)) ORDER BY p.user_id FOR NO KEY UPDATE;
+        -- Statements of their own, which see whoever came in until the region was locked. Nobody comes in after that. One for each
+        -- region: a join would rather read the whole index.
+        FOR r IN SELECT o.region, o.node FROM unnest(regions, nodes) AS o (region, node) WHERE o.region IS NOT NULL LOOP
+            there := there || ARRAY (SELECT t.user_id FROM player t WHERE t.region = r.region AND t.owner = r.node);
+        END LOOP;
+        PERFORM FROM player p WHERE p.user_id = ANY (there) ORDER BY p.user_id FOR NO KEY UPDATE;
     END IF;
 
     FOR r IN SELECT o.no::int4 AS no, o.kind, o.node, o.incarnation, o.region, o.region_epoch, o.taker, o.taker_incarnation, o.number

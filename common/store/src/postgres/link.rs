@@ -19,28 +19,62 @@ use super::schema::{self, Hello};
 use super::tls::Secrecy;
 use crate::StoreError;
 
-/// How long one call may take. Whoever waits for a lock is told sooner, by the database; what takes longer is a database that is
-/// gone, or that waits for its standby.
-const CALL_WITHIN: Duration = Duration::from_secs(5);
-/// How long looking for a host that writes may take, all of them together.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long looking for a host that writes may take for something that need not hold a store.
+const CONNECT_WITHIN: Duration = Patience::USUAL.connecting;
 /// The pause before a second attempt to connect; doubled with each further one …
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// … up to this.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How often a call is repeated that has collided with another one.
 const COLLISIONS_MAX: u32 = 4;
 /// Why an answer does not count.
 const FORMER: &str = "it was answered by a database of an older generation, a former primary";
+
+/// How long a link waits for its database.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Looking for a host that writes, all of them together.
+    connecting: Duration,
+    /// One call. Whoever waits for a lock is told sooner, by the database; what takes longer is a database that is gone, or that
+    /// waits for its standby.
+    calling: Duration,
+    /// Everything that somebody waits for.
+    all: Duration,
+    /// The longest pause between two attempts to connect.
+    pause_max: Duration,
+}
+
+impl Patience {
+    pub(super) const USUAL: Self = Self {
+        connecting: Duration::from_secs(5),
+        calling: Duration::from_secs(5),
+        all: Duration::from_secs(60),
+        pause_max: Duration::from_secs(2),
+    };
+    /// For leases: whoever is not heard of for 3 s is taken for dead.
+    pub(super) const BRIEF: Self = Self {
+        connecting: Duration::from_millis(1500),
+        calling: Duration::from_secs(2),
+        all: Duration::from_secs(2),
+        pause_max: Duration::from_millis(500),
+    };
+}
 
 /// A thread's way to the database.
 #[derive(Debug)]
 pub(super) struct Link {
     /// Always there but while the link is dropped.
     runtime: Option<Runtime>,
+    line: Line,
+}
+
+/// All of it but its run time.
+#[derive(Debug)]
+struct Line {
     address: PostgresAddress,
     known: Arc<Known>,
+    patience: Patience,
     session: Option<Session>,
+    /// How many there were.
+    sessions: u64,
     again: Again,
 }
 
@@ -123,38 +157,44 @@ impl Known {
 }
 
 impl Link {
-    pub(super) fn new(address: &PostgresAddress, known: &Arc<Known>) -> std::io::Result<Self> {
+    pub(super) fn new(
+        address: &PostgresAddress,
+        known: &Arc<Known>,
+        patience: Patience,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             runtime: Some(Builder::new_current_thread().enable_all().build()?),
-            address: address.clone(),
-            known: Arc::clone(known),
-            session: None,
-            again: Again {
-                pause: PAUSE_FIRST,
-                at: None,
-                said: String::new(),
+            line: Line {
+                address: address.clone(),
+                known: Arc::clone(known),
+                patience,
+                session: None,
+                sessions: 0,
+                again: Again {
+                    pause: PAUSE_FIRST,
+                    at: None,
+                    said: String::new(),
+                },
             },
         })
     }
 
     /// Which store was found.
     pub(super) fn identity(&self) -> StoreIdentity {
-        self.known.identity()
+        self.line.known.identity()
+    }
+
+    /// How many connections there were: another number, another session.
+    pub(super) fn sessions(&self) -> u64 {
+        self.line.sessions
     }
 
     /// Connects, unless there is a connection.
     pub(super) fn open(&mut self) -> Result<(), StoreError> {
-        let Self {
-            runtime,
-            address,
-            known,
-            session,
-            again,
-        } = self;
-        let Some(runtime) = runtime else {
-            return Err(again.refusal());
-        };
-        runtime.block_on(open(session, address, known, again))
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(self.line.open()),
+            None => Err(self.line.again.refusal()),
+        }
     }
 
     /// Calls a function of the database. Blocks.
@@ -163,53 +203,18 @@ impl Link {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        let Self {
-            runtime,
-            address,
-            known,
-            session,
-            again,
-        } = self;
-        let Some(runtime) = runtime else {
-            return Err(Failure::Not(again.refusal()));
-        };
-        runtime.block_on(async {
-            let mut collisions = 0;
-            loop {
-                open(session, address, known, again).await.map_err(Failure::Not)?;
-                let Some(open) = session.as_ref() else {
-                    return Err(Failure::Not(again.refusal()));
-                };
-                let called = open.call(statement, parameters).await;
-                // A former primary goes on answering.
-                let called = match known.generation() > open.generation {
-                    true => Err(Failure::Unknown(FORMER.to_owned())),
-                    false => called,
-                };
-                match called {
-                    Err(Failure::Collided(_)) if collisions < COLLISIONS_MAX => collisions += 1,
-                    Err(failure) => {
-                        if matches!(failure, Failure::Unknown(_) | Failure::Elsewhere(_))
-                            || open.client.is_closed()
-                        {
-                            *session = None;
-                        }
-                        return Err(failure);
-                    }
-                    Ok(rows) => return Ok(rows),
-                }
-                sleep(Duration::from_millis(1).mul_f64(rand::random_range(0.0..f64::from(4 << collisions))))
-                    .await;
-            }
-        })
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(self.line.call(statement, parameters)),
+            None => Err(Failure::Not(self.line.again.refusal())),
+        }
     }
 
     /// The generation that the host of this connection is at by now.
     pub(super) fn saw(&mut self, generation: u16) {
-        if let Some(session) = &mut self.session {
+        if let Some(session) = &mut self.line.session {
             session.generation = session.generation.max(generation);
         }
-        self.known.raised(generation);
+        self.line.known.raised(generation);
     }
 
     /// Does something with a database that need not hold a store yet.
@@ -220,14 +225,14 @@ impl Link {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(async {
             let connected = timeout(CONNECT_WITHIN, connect(address, &address.config)).await;
-            let (client, _) = connected.map_err(|_| nobody_writes(address))??;
+            let (client, _) = connected.map_err(|_| nobody_writes(address, CONNECT_WITHIN))??;
             work(&client).await
         }))
     }
 
     /// Ends the connection.
     pub(super) fn close(&mut self) {
-        let (Some(session), Some(runtime)) = (self.session.take(), &self.runtime) else {
+        let (Some(session), Some(runtime)) = (self.line.session.take(), &self.runtime) else {
             return;
         };
         runtime.block_on(async {
@@ -253,55 +258,87 @@ impl Again {
         StoreError::Unavailable(self.said.clone())
     }
 
-    fn failed(&mut self, error: &StoreError) {
+    fn failed(&mut self, error: &StoreError, pause_max: Duration) {
         let jitter = self.pause.mul_f64(rand::random_range(0.5..1.0));
         self.at = Some(Instant::now() + jitter);
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.pause = (self.pause * 2).min(pause_max);
         self.said = what(error);
     }
 }
 
-/// Makes sure that there is a connection, as far as one can see without asking.
-async fn open(
-    session: &mut Option<Session>,
-    address: &PostgresAddress,
-    known: &Known,
-    again: &mut Again,
-) -> Result<(), StoreError> {
-    if let Some(open) = session {
-        // While nobody called, nobody looked whether the database has hung up.
-        yield_now().await;
-        yield_now().await;
-        if !open.client.is_closed() && open.generation >= known.generation() {
-            return Ok(());
-        }
-        *session = None;
-    }
-    if again.at.is_some_and(|at| Instant::now() < at) {
-        return Err(again.refusal());
-    }
-    let connected = match timeout(CONNECT_WITHIN, enter(address, known)).await {
-        Ok(connected) => connected,
-        Err(_) => Err(nobody_writes(address)),
-    };
-    match connected {
-        Ok(connected) => {
-            if again.at.take().is_some() {
-                tracing::info!(%address, "the database is back");
+impl Line {
+    /// Makes sure that there is a connection, as far as one can see without asking.
+    async fn open(&mut self) -> Result<(), StoreError> {
+        if let Some(open) = &self.session {
+            // While nobody called, nobody looked whether the database has hung up.
+            yield_now().await;
+            yield_now().await;
+            if !open.client.is_closed() && open.generation >= self.known.generation() {
+                return Ok(());
             }
-            again.pause = PAUSE_FIRST;
-            *session = Some(connected);
-            Ok(())
+            self.session = None;
         }
-        Err(error) => {
-            again.failed(&error);
-            Err(error)
+        if self.again.at.is_some_and(|at| Instant::now() < at) {
+            return Err(self.again.refusal());
+        }
+        let within = self.patience.connecting;
+        let connected = match timeout(within, enter(&self.address, &self.known, within)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(nobody_writes(&self.address, within)),
+        };
+        match connected {
+            Ok(connected) => {
+                if self.again.at.take().is_some() {
+                    tracing::info!(address = %self.address, "the database is back");
+                }
+                self.again.pause = PAUSE_FIRST;
+                self.session = Some(connected);
+                self.sessions += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.again.failed(&error, self.patience.pause_max);
+                Err(error)
+            }
+        }
+    }
+
+    async fn call(&mut self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+        let began = Instant::now();
+        let mut collisions = 0;
+        loop {
+            self.open().await.map_err(Failure::Not)?;
+            let Some(open) = &self.session else {
+                return Err(Failure::Not(self.again.refusal()));
+            };
+            let rest = self.patience.all.saturating_sub(began.elapsed());
+            let within = self.patience.calling.min(rest);
+            let called = open.call(statement, parameters, within).await;
+            // A former primary goes on answering.
+            let called = match self.known.generation() > open.generation {
+                true => Err(Failure::Unknown(FORMER.to_owned())),
+                false => called,
+            };
+            match called {
+                Err(Failure::Collided(_)) if collisions < COLLISIONS_MAX => collisions += 1,
+                Err(failure) => {
+                    if matches!(failure, Failure::Unknown(_) | Failure::Elsewhere(_))
+                        || open.client.is_closed()
+                    {
+                        self.session = None;
+                    }
+                    return Err(failure);
+                }
+                Ok(rows) => return Ok(rows),
+            }
+            sleep(Duration::from_millis(1).mul_f64(rand::random_range(0.0..f64::from(4 << collisions))))
+                .await;
         }
     }
 }
 
-fn nobody_writes(address: &PostgresAddress) -> StoreError {
-    let seconds = CONNECT_WITHIN.as_secs();
+fn nobody_writes(address: &PostgresAddress, within: Duration) -> StoreError {
+    let seconds = within.as_secs_f32();
     StoreError::Unavailable(format!(
         "no host of {address} that writes has answered for {seconds} s"
     ))
@@ -309,10 +346,14 @@ fn nobody_writes(address: &PostgresAddress) -> StoreError {
 
 /// Connects to the store that we work on, and to no other: of the hosts that write, the one that is farthest. A former primary that came
 /// back, or never went, also writes.
-async fn enter(address: &PostgresAddress, known: &Known) -> Result<Session, StoreError> {
+async fn enter(address: &PostgresAddress, known: &Known, within: Duration) -> Result<Session, StoreError> {
     let (mut best, mut refused): (Option<(Session, Hello)>, Vec<StoreError>) = (None, Vec::new());
-    for host in address.hosts() {
-        let found = match meet(address, &host, known).await {
+    let hosts = address.hosts();
+    // One that is silent leaves time for the others.
+    let each = within / u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
+    for host in hosts {
+        let met = timeout(each, meet(address, &host, known)).await;
+        let found = match met.unwrap_or_else(|_| Err(silent(each))) {
             Ok(found) => found,
             Err(error) => {
                 refused.push(error);
@@ -339,6 +380,11 @@ async fn enter(address: &PostgresAddress, known: &Known) -> Result<Session, Stor
     }
     known.compare(hello)?;
     Ok(session)
+}
+
+fn silent(within: Duration) -> StoreError {
+    let seconds = within.as_secs_f32();
+    StoreError::Unavailable(format!("a host has not answered for {seconds} s"))
 }
 
 /// Why none of the hosts will do.
@@ -423,15 +469,20 @@ async fn connect(address: &PostgresAddress, hosts: &Config) -> Result<(Client, W
 }
 
 impl Session {
-    async fn call(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+    async fn call(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+        within: Duration,
+    ) -> Result<Vec<Row>, Failure> {
         // Unnamed statements, so that a pooler may stand in between.
-        let called = timeout(CALL_WITHIN, self.client.query_typed(statement, parameters)).await;
+        let called = timeout(within, self.client.query_typed(statement, parameters)).await;
         // A commit that its standby has not got is answered like any other, but for a warning.
         let warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (called, warning) {
             (Err(_), _) => Err(Failure::Unknown(format!(
                 "the database has not answered within {} s",
-                CALL_WITHIN.as_secs()
+                within.as_secs_f32()
             ))),
             (Ok(Err(error)), _) => Err(fault::of_call(&error)),
             (Ok(Ok(_)), Some(warning)) => Err(Failure::Unknown(warning)),

@@ -94,6 +94,13 @@ fn hold(rounds: &mut Rounds) -> Result<(), PostgresCause> {
     Ok(())
 }
 
+/// Whether a process of a node is there right now, as far as the database knows.
+pub(super) fn is_held(link: &mut Link, node: NodeNumber) -> Result<bool, StoreError> {
+    let number = i32::from(node.0);
+    let asked = link.call("SELECT regionmesh.node_is_held($1)", &[(&number, Type::INT4)]);
+    column(&one(asked)?, 0)
+}
+
 /// Since when nodes were not seen that somebody asks for.
 #[derive(Debug, Default)]
 pub(super) struct Absences(BTreeMap<NodeNumber, Instant>);
@@ -101,9 +108,7 @@ pub(super) struct Absences(BTreeMap<NodeNumber, Instant>);
 impl Absences {
     /// Whether a node is there, or was within the last seconds.
     pub(super) fn has(&mut self, link: &mut Link, node: NodeNumber) -> Result<bool, StoreError> {
-        let number = i32::from(node.0);
-        let asked = link.call("SELECT regionmesh.node_is_held($1)", &[(&number, Type::INT4)]);
-        if column(&one(asked)?, 0)? {
+        if is_held(link, node)? {
             self.0.remove(&node);
             return Ok(true);
         }
