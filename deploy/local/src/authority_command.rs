@@ -6,6 +6,7 @@ use crate::command_line::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
     RevokeArguments, SignArguments,
 };
+use crate::grant_command;
 use crate::topology_file::parsed;
 use local_cluster::{JOIN_FILE, write_advertised};
 use node::OsEntropy;
@@ -110,8 +111,12 @@ fn ends(state: &NodeState) -> String {
 fn revoke(arguments: &RevokeArguments) -> Result<String, Failure> {
     let mut authority = open(&arguments.authority)?;
     let revoked = authority.revoke_node(&arguments.name).map_err(refusal)?;
+    let login = match &arguments.store {
+        Some(store) => grant_command::revoke(store, &arguments.name)?,
+        None => String::new(),
+    };
     Ok(format!(
-        "{} ({}) is revoked\nnodes shun it once they have a topology that is signed from now on: regionmesh topology sign FILE\n",
+        "{} ({}) is revoked\n{login}nodes shun it once they have a topology that is signed from now on: regionmesh topology sign FILE\n",
         revoked.name, revoked.uuid
     ))
 }

@@ -16,7 +16,7 @@ pub(crate) use papers::{
     RevokeArguments, SignArguments,
 };
 pub(crate) use stores::{
-    BackupArguments, CheckStoreArguments, PruneArguments, RestoreArguments, StoreCommand,
+    BackupArguments, CheckStoreArguments, GrantArguments, PruneArguments, RestoreArguments, StoreCommand,
 };
 
 /// Regionmesh: an open server mesh for seamless MMO worlds.

@@ -6,10 +6,23 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use store::Reached;
 use store::postgres::backup::{self, DatabaseBackupError, DatabaseCopy};
-use store::postgres::{DatabaseReport, PostgresAddress, PostgresError, PostgresStore};
+use store::postgres::{DatabaseReport, PostgresAddress, PostgresError, PostgresStore, logins};
 
 /// Text to print, or an exit code and why.
 pub(crate) type Said = Result<String, (Exit, String)>;
+
+pub(crate) fn init(address: &str) -> Said {
+    let address = PostgresAddress::parse(address).map_err(bad_input)?;
+    let (_, schema) = logins::init(&address).map_err(|error| refusal(&error))?;
+    let mut text = format!(
+        "{address}: roles, tables and functions are there, schema version {schema}\nnow each node needs its login: regionmesh store grant NAME… --store {address} --topology FILE\n"
+    );
+    let report = PostgresStore::report(&address).map_err(|error| refusal(&error))?;
+    for complaint in &report.complaints {
+        let _ = writeln!(text, "before it is used: {complaint}");
+    }
+    Ok(text)
+}
 
 pub(crate) fn migrate(address: &str) -> Said {
     let address = PostgresAddress::parse(address).map_err(bad_input)?;
@@ -87,11 +100,11 @@ fn describe_copy(copy: &DatabaseCopy) -> String {
     )
 }
 
-fn bad_input(error: impl Display) -> (Exit, String) {
+pub(crate) fn bad_input(error: impl Display) -> (Exit, String) {
     (Exit::BadInput, error.to_string())
 }
 
-fn refusal(error: &PostgresError) -> (Exit, String) {
+pub(crate) fn refusal(error: &PostgresError) -> (Exit, String) {
     let exit = match error.may_pass() {
         true => Exit::Unreachable,
         false => Exit::BadInput,

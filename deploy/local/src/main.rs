@@ -4,6 +4,7 @@ mod answers;
 mod authority_command;
 mod command_line;
 mod database_command;
+mod grant_command;
 mod next_steps;
 mod prune_command;
 mod settings_command;

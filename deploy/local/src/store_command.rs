@@ -2,7 +2,7 @@
 
 use crate::command_line::{BackupArguments, CheckStoreArguments, RestoreArguments, StoreCommand};
 use crate::database_command::{self, Said, list_or};
-use crate::prune_command;
+use crate::{grant_command, prune_command};
 use node::life::Exit;
 use protocol::{Shown, ShownLines};
 use std::fmt::Write as _;
@@ -16,6 +16,8 @@ use store::{Reached, is_database};
 pub(crate) fn run(command: &StoreCommand) -> ExitCode {
     let said = match command {
         StoreCommand::Backup(arguments) => backup(arguments),
+        StoreCommand::Init(arguments) => database_command::init(&arguments.store),
+        StoreCommand::Grant(arguments) => grant_command::run(arguments),
         StoreCommand::Migrate(arguments) => database_command::migrate(&arguments.store),
         StoreCommand::Check(arguments) => check(arguments),
         StoreCommand::Restore(arguments) => restore(arguments),

@@ -156,6 +156,65 @@ fn a_world_is_backed_up_under_its_players_and_restored_twice() {
 }
 
 #[test]
+fn a_node_gets_a_login_with_its_papers_and_loses_it_with_them() {
+    let (server, address) = database();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority");
+    let topology = folder.path().join("t.toml");
+    std::fs::write(&topology, include_str!("../../topologies/one.toml")).unwrap();
+    let line = |words: &[&str]| {
+        let (code, said, errors) = finish(words);
+        (code, format!("{said}{errors}"))
+    };
+    let done = |words: &[&str], expected: &str| {
+        let (code, said) = line(words);
+        assert!(code == 0 && said.contains(expected), "{words:?} {code} {said}");
+    };
+    let at = ["--authority", path(&authority)];
+    let grant = |name| {
+        let words = [
+            "store",
+            "grant",
+            name,
+            "--store",
+            &address,
+            "--topology",
+            path(&topology),
+        ];
+        [&words[..], &at[..]].concat()
+    };
+    done(&[&["authority", "init"], &at[..]].concat(), "authority");
+    let (code, said) = line(&grant("gs-a"));
+    assert!(code == 2 && said.contains("node issue"), "{said}");
+    done(
+        &[&["node", "issue", "gs-a", "--role", "gameserver"], &at[..]].concat(),
+        "gs-a",
+    );
+    let (code, said) = line(&grant("gs-a"));
+    assert!(code != 0 && said.contains("store init"), "{said}");
+    done(
+        &["store", "init", "--store", &address],
+        "roles, tables and functions",
+    );
+    done(&grant("gs-a"), "store.pgpass");
+    let file = std::fs::read_to_string(authority.join("nodes/gs-a/store.pgpass")).unwrap();
+    let password = file.trim().rsplit(':').next().unwrap();
+    assert!(
+        file.starts_with("*:*:*:regionmesh-gs-a:") && password.len() >= 32,
+        "{file}"
+    );
+    let logins = "SELECT string_agg(name || ' ' || node || ' ' || kind, ',') FROM regionmesh.login";
+    assert_eq!(
+        server.say("world", logins).unwrap(),
+        ["regionmesh-gs-a 1 gameserver"]
+    );
+    let revoke = ["node", "revoke", "gs-a", "--store", &address];
+    done(&[&revoke[..], &at[..]].concat(), "login regionmesh-gs-a is gone");
+    let left = "SELECT count(*) FROM pg_roles WHERE rolname = 'regionmesh-gs-a'";
+    assert_eq!(server.say("world", left).unwrap(), ["0"]);
+}
+
+#[test]
 fn a_password_in_an_address_is_refused_and_not_repeated() {
     let address = "postgres://ann:secret@127.0.0.1/world";
     for arguments in [

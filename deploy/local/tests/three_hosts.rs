@@ -185,16 +185,14 @@ fn issue(folder: &Path) {
 }
 
 /// What the operator does once with the database.
-fn prepare(network: &Network, store: &str) {
-    let prepared = network
-        .on(1)
-        .args(["store", "migrate", "--store", store])
-        .output()
-        .unwrap();
-    let said =
-        String::from_utf8_lossy(&prepared.stdout).into_owned() + &String::from_utf8_lossy(&prepared.stderr);
-    println!("$ regionmesh store migrate --store {store}\n{said}");
-    assert_eq!(prepared.status.code(), Some(0), "{said}");
+fn prepare(network: &Network, folder: &Path, store: &str) {
+    let init = format!("store init --store {store}");
+    let nodes = "gs-a gs-b gs-c gs-d gs-e gs-f edge-1 edge-2 edge-3";
+    let grant = format!("store grant {nodes} --store {store} --topology {FILES}/topology.toml");
+    for line in [init, grant] {
+        let said = run(network.on(1).current_dir(folder).args(line.split_whitespace()));
+        println!("$ regionmesh {line}\n{said}");
+    }
 }
 
 /// The directories of a host: papers carried there, and a configuration for each node, made of the example of its role.
@@ -214,7 +212,11 @@ fn carry(folder: &Path, host: usize, store: &str) -> PathBuf {
             text = text.replace(from, to);
         };
         put(&format!("\"{example}\""), &format!("{name:?}"));
-        put("postgres://regionmesh@db.mesh.example/regionmesh", store);
+        let login = format!("postgres://regionmesh-{example}@db.mesh.example/regionmesh?");
+        put(
+            &login,
+            &format!("{}&", store.replace("postgres@", &format!("regionmesh-{name}@"))),
+        );
         put(
             &format!("/var/lib/regionmesh/{example}"),
             &data.display().to_string(),
@@ -305,7 +307,7 @@ fn a_cluster_on_three_hosts_from_nothing_plays() {
     let network = Network::new();
     let database = network.database();
     let store = database.address("postgres");
-    prepare(&network, &store);
+    prepare(&network, folder, &store);
     // The first host looks for the third where nobody is.
     network.name_hosts(1, [1, 2, 33]);
     let mut nodes = Vec::new();

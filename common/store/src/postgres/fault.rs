@@ -69,6 +69,10 @@ fn of_statement(said: &DbError, words: String) -> StoreError {
     match said.code() {
         &SqlState::DISK_FULL => StoreError::Full("the disk of the database".to_owned()),
         &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => StoreError::Corrupt(words),
+        &SqlState::INSUFFICIENT_PRIVILEGE => StoreError::Unavailable(format!(
+            "the database does not let this login do that ({words}); each node has its own, by `regionmesh store grant NODE`, and whoever prepares or restores \
+             a store owns it"
+        )),
         &SqlState::UNDEFINED_FUNCTION | &SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME => {
             StoreError::Unavailable(format!(
                 "there is no store of this version in the database ({words}); prepare it with `regionmesh store migrate --store ADDRESS`"

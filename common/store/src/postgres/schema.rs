@@ -3,7 +3,8 @@
 use protocol::ids::WorldId;
 use tokio_postgres::Client;
 
-use super::fault;
+use super::statements::failed;
+use super::{fault, grants};
 use crate::StoreError;
 
 /// What brought a database to where it is, in order. Only ever added to. Each step adds what the next program needs and takes
@@ -15,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0004_nodes.sql"),
     include_str!("../../migrations/postgres/0005_timeline.sql"),
     include_str!("../../migrations/postgres/0006_lease.sql"),
+    include_str!("../../migrations/postgres/0007_grants.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.
@@ -96,16 +98,30 @@ fn is_known(found: i64) -> Result<(), StoreError> {
 /// Brings the tables and functions of a database up to date; says from which version to which.
 pub(super) async fn migrate(client: &Client) -> Result<(i64, i64), StoreError> {
     begin(client).await?;
-    let found = version(client).await.map_err(failed)?;
-    advance(client, found, KNOWN).await?;
-    client.batch_execute("COMMIT").await.map_err(failed)?;
-    Ok((found, KNOWN))
+    finish(client).await
 }
 
 /// Begins a transaction that may change tables; one at a time does.
 pub(super) async fn begin(client: &Client) -> Result<(), StoreError> {
     let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING})");
-    client.batch_execute(&begin).await.map_err(failed)
+    client.batch_execute(&begin).await.map_err(failed)?;
+    grants::become_owner(client).await.map(drop)
+}
+
+/// Brings up to date what is there, in a transaction that has begun, and ends that.
+pub(super) async fn finish(client: &Client) -> Result<(i64, i64), StoreError> {
+    let found = version(client).await.map_err(failed)?;
+    advance(client, found, KNOWN).await?;
+    commit(client).await?;
+    Ok((found, KNOWN))
+}
+
+/// Ends such a transaction.
+pub(super) async fn commit(client: &Client) -> Result<(), StoreError> {
+    if grants::become_owner(client).await? {
+        grants::apply(client).await?;
+    }
+    client.batch_execute("COMMIT").await.map_err(failed)
 }
 
 /// Brings tables and functions from one version to another.
@@ -124,12 +140,6 @@ pub(super) async fn advance(client: &Client, found: i64, to: i64) -> Result<(), 
     }
     let note = format!("UPDATE regionmesh.cluster SET schema = {to} WHERE schema <> {to}");
     client.batch_execute(&note).await.map_err(failed)
-}
-
-/// By value, as `map_err` has it.
-#[allow(clippy::needless_pass_by_value)]
-fn failed(error: tokio_postgres::Error) -> StoreError {
-    fault::of_connecting(&error)
 }
 
 /// How many migrations a database has seen.

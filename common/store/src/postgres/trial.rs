@@ -26,7 +26,7 @@ pub struct TrialHost<'a> {
     pub space: &'a str,
     /// Its address.
     pub address: Ipv4Addr,
-    /// From where everybody is let in, such as `10.0.0.0/24`.
+    /// From where the superuser is let in, and everybody else by password, such as `10.0.0.0/24`.
     pub clients: &'a str,
 }
 
@@ -85,7 +85,8 @@ impl TrialServer {
         server.configure(lines)?;
         if let Some(host) = host {
             let path = server.folder.join("data/pg_hba.conf");
-            let line = format!("\nhost all all {} trust\n", host.clients);
+            let clients = host.clients;
+            let line = format!("\nhost all postgres {clients} trust\nhost all all {clients} scram-sha-256\n");
             fs::OpenOptions::new()
                 .append(true)
                 .open(path)?

@@ -67,6 +67,9 @@ pub(crate) struct RenewArguments {
 pub(crate) struct RevokeArguments {
     /// The node's name
     pub(crate) name: String,
+    /// Also takes its login in this database away, and ends its connections
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) authority: AuthorityPath,
 }

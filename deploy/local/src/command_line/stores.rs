@@ -1,5 +1,6 @@
 //! `regionmesh store`, as clap reads it and as `--help` shows it.
 
+use super::AuthorityPath;
 use clap::{Args, Subcommand};
 use loadtest::args::parse_duration;
 use std::path::PathBuf;
@@ -12,9 +13,21 @@ pub(crate) enum StoreCommand {
     /// It is one file, readable by its user only, and checked before it has its name. It replaces nothing. That of a database is
     /// restored into a database, by this program or a newer one, whatever PostgreSQL is there.
     Backup(BackupArguments),
+    /// Prepares a PostgreSQL database for a cluster whose nodes have a login each: roles, tables and functions
+    ///
+    /// The user in the address owns the database and may make roles (`createuser --createrole`), or is a superuser; nodes get logins that may do
+    /// neither. What is wrong with the server or the user is said before anything is changed. A store that `store migrate` has made
+    /// stays as it is and gets roles. May be repeated.
+    Init(MigrateArguments),
+    /// Gives nodes their logins in a database, with new passwords in the nodes' data directories at the authority's
+    ///
+    /// A node may do there what is its own: `store.pgpass` goes to its host with its papers, and its configuration names it:
+    /// store.path = "postgres://regionmesh-NAME@HOST/DATABASE?passfile=DIR/store.pgpass". `node revoke NAME --store ADDRESS` takes a login away.
+    Grant(GrantArguments),
     /// Prepares a PostgreSQL database for a world, or brings it up to date for this program
     ///
-    /// The database has to be there, and its user has to own it: `createdb -O regionmesh regionmesh`. Nodes never change its tables
+    /// The database has to be there, and its user has to own it: `createdb -O regionmesh regionmesh`. With one login for all nodes that is all it
+    /// takes; `store init` gives each its own. Nodes never change its tables
     /// themselves. Run it before the nodes of a newer version are started; those of the former one go on with what it leaves.
     Migrate(MigrateArguments),
     /// Reads all of a store or a backup, and says what it holds; exit code 1 when it is damaged
@@ -47,6 +60,21 @@ pub(crate) struct MigrateArguments {
     /// The address of the database, such as postgres://regionmesh@db.example/regionmesh; no password in it
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArguments {
+    /// The nodes' names, as the topology has them
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The address of the database as `store init` was given it; no password in it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: String,
+    /// The topology file, which says their numbers and what they are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) topology: PathBuf,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityPath,
 }
 
 #[derive(Debug, Args)]
