@@ -430,3 +430,60 @@ fn what_a_refused_row_had_written_is_taken_back() {
     };
     assert_eq!((owner.node, owner.owner_epoch), (None, OwnerEpoch::first(1)));
 }
+
+#[test]
+fn where_an_epoch_is_used_up_no_region_changes_hands() {
+    /// The last one of the first generation.
+    const LAST: i64 = (2 << 48) - 1;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let store = SqliteStore::open(&path).unwrap();
+    let ask = |request| store.execute(&[request]).remove(0);
+    let (region, node, after) = (RegionNumber(1), NodeNumber(1), None);
+    for node in [node, NodeNumber(2)] {
+        ask(StoreRequest::StartNode { node }).unwrap();
+    }
+    let taker = Lease {
+        node: NodeNumber(2),
+        incarnation: Incarnation(1),
+    };
+    let Ok(StoreReply::Serving(region_epoch)) = ask(StoreRequest::ServeRegion { region, node, after }) else {
+        panic!("it was not served before");
+    };
+    let row = PlayerRow {
+        user: UserId(11),
+        owner: Some(node),
+        region,
+        region_epoch,
+        owner_epoch: OwnerEpoch(0),
+        attempt: AttemptId(0),
+        version: StateVersion(1),
+        entity: EntityId(1),
+        body: PlayerBody::default(),
+    };
+    ask(StoreRequest::InsertPlayer { row }).unwrap();
+    for used_up in [
+        "UPDATE player SET owner_epoch = ?1",
+        "UPDATE region SET epoch = ?1",
+    ] {
+        raw(&path).execute(used_up, [LAST]).unwrap();
+        let look = || {
+            [
+                ask(StoreRequest::ReadHolder { region }),
+                ask(StoreRequest::LoadPlayer { user: UserId(11) }),
+            ]
+        };
+        let before = look();
+        let Ok(StoreReply::Holder(Some(holder))) = before[0] else {
+            panic!("{before:?}")
+        };
+        let (from, to) = (holder.service, taker.node);
+        for request in [
+            StoreRequest::TakeOver { taker, holder },
+            StoreRequest::GiveRegion { from, to },
+        ] {
+            assert!(matches!(ask(request), Err(StoreError::Exhausted(_))));
+        }
+        assert_eq!(look(), before);
+    }
+}

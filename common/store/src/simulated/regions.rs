@@ -163,3 +163,58 @@ impl Tables {
         Ok(epoch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreRequest;
+    use crate::row::{PlayerBody, PlayerRow};
+    use protocol::ids::{EntityId, StateVersion};
+
+    const LAST: u64 = (2 << 48) - 1;
+    const REGION: RegionNumber = RegionNumber(1);
+
+    #[test]
+    fn where_an_epoch_is_used_up_no_region_changes_hands() {
+        let mut tables = Tables::default();
+        let [a, b] = [NodeNumber(1), NodeNumber(2)];
+        for node in [a, b] {
+            tables.start_node(node).unwrap();
+        }
+        let Ok(StoreReply::Serving(region_epoch)) = tables.serve_region(REGION, a, None) else {
+            panic!("it was not served before");
+        };
+        let user = UserId(11);
+        let row = PlayerRow {
+            user,
+            owner: Some(a),
+            region: REGION,
+            region_epoch,
+            owner_epoch: OwnerEpoch(0),
+            attempt: AttemptId(0),
+            version: StateVersion(1),
+            entity: EntityId(1),
+            body: PlayerBody::default(),
+        };
+        tables.apply(&StoreRequest::InsertPlayer { row }).unwrap();
+        tables.players.get_mut(&user).unwrap().row.owner_epoch = OwnerEpoch(LAST);
+        refuses(&mut tables, b);
+        tables.regions.insert(REGION, (a, RegionEpoch(LAST)));
+        refuses(&mut tables, b);
+    }
+
+    fn refuses(tables: &mut Tables, to: NodeNumber) {
+        let holder = tables.holder(REGION).unwrap();
+        let taker = Lease {
+            node: to,
+            incarnation: Incarnation(1),
+        };
+        let before: Vec<PlayerRow> = tables.players().cloned().collect();
+        let taken = tables.take_over(taker, &holder);
+        assert!(matches!(taken, Err(StoreError::Exhausted(_))), "{taken:?}");
+        let given = tables.give_region(holder.service, to);
+        assert!(matches!(given, Err(StoreError::Exhausted(_))), "{given:?}");
+        assert_eq!(tables.holder(REGION), Some(holder));
+        assert!(tables.players().eq(&before));
+    }
+}

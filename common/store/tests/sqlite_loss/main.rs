@@ -151,6 +151,31 @@ fn a_lost_or_emptied_log_is_noticed_though_it_held_nothing_but_the_last_moments(
 }
 
 #[test]
+fn nobody_has_a_lease_in_a_world_that_was_begun_anew() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let start = store.execute(&[StoreRequest::StartNode { node: A }]).remove(0);
+    let Ok(StoreReply::Started(incarnation)) = start else {
+        panic!("{start:?}")
+    };
+    store.close();
+    let renew = |store: &SqliteStore| {
+        let lease = Lease { node: A, incarnation };
+        store.execute(&[StoreRequest::RenewLease { lease }]).remove(0)
+    };
+    let store = machine.start(A);
+    assert_eq!(
+        renew(&store),
+        Ok(StoreReply::LeaseRenewed(1)),
+        "it is in the file"
+    );
+    let lost = machine.killed();
+    fs::remove_file(lost.log()).unwrap();
+    let insisted = lost.open(A, Accept::Whatever).unwrap();
+    assert_eq!(renew(&insisted), Ok(StoreReply::LeaseEnded(None)));
+}
+
+#[test]
 fn a_lost_log_is_noticed_by_every_node_whoever_merged_and_counted_last() {
     let machine = Machine::new();
     let first = machine.start(A);
