@@ -80,7 +80,8 @@ impl PostgresStore {
     pub fn open_as(address: &PostgresAddress, member: &Membership<'_>) -> Result<Self, PostgresError> {
         of_address(address, || {
             let mut store = Self::connect(address)?;
-            let mut link = Link::new(address, &store.known, Patience::USUAL)?;
+            // It holds a lock for as long as it lives.
+            let mut link = Link::new(&address.direct(), &store.known, Patience::USUAL)?;
             link.open()?;
             store.keeper = Some(membership::enter(link, member)?);
             Ok(store)

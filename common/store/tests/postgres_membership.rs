@@ -189,3 +189,25 @@ fn no_batch_is_compiled_before_it_runs() {
     let off = "SELECT count(*) = 2 AND bool_and('jit=off' = ANY (proconfig)) FROM pg_proc WHERE proname IN ('read_batch', 'write_batch')";
     assert_eq!(scene.server.say("world", off).unwrap(), ["t"]);
 }
+
+#[test]
+fn the_connection_that_holds_the_lock_goes_past_a_pooler_and_no_other_does() {
+    let scene = Scene::new();
+    let url = format!("{}?direct=127.0.0.1:", scene.server.address("world"));
+    let open = |port: u16| {
+        let data = scene.data(A);
+        let member = Membership {
+            cluster: OURS,
+            node: A,
+            data: &data,
+            accept: Accept::Remembered,
+        };
+        PostgresStore::open_as(&PostgresAddress::parse(&format!("{url}{port}")).unwrap(), &member)
+    };
+    // Nobody listens there.
+    let refused = open(1).unwrap_err();
+    assert!(refused.to_string().contains("refused"), "{refused}");
+    let nobody = PostgresAddress::parse(&format!("{url}1")).unwrap();
+    PostgresStore::open(&nobody).unwrap().close();
+    open(scene.server.port()).unwrap().close();
+}

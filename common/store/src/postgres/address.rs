@@ -30,6 +30,8 @@ pub struct PostgresAddress {
     pub(super) trust: Option<Trust>,
     /// Whether the operator insists on settings under which what was confirmed may be lost.
     pub(super) accepts_loss: bool,
+    /// The database itself, where a pooler stands in the way of what needs a session.
+    direct: Option<(Host, u16)>,
     shown: String,
 }
 
@@ -75,6 +77,7 @@ struct Own {
     root: Option<String>,
     passfile: Option<PathBuf>,
     accept_loss: Option<String>,
+    direct: Option<String>,
 }
 
 impl PostgresAddress {
@@ -101,7 +104,7 @@ impl PostgresAddress {
         if config.get_hosts().is_empty() {
             return Err(AddressError::Rest("it names no host".to_owned()));
         }
-        let accepts_loss = own.accepts_loss()?;
+        let (accepts_loss, direct) = (own.accepts_loss()?, own.direct()?);
         let trust = own.trust(config.get_hosts())?;
         config.ssl_mode(match trust {
             Some(_) => SslMode::Require,
@@ -116,8 +119,19 @@ impl PostgresAddress {
             config,
             trust,
             accepts_loss,
+            direct,
             shown,
         })
+    }
+
+    /// The same database past a pooler, for what needs a session of its own; itself where there is none.
+    pub(super) fn direct(&self) -> Self {
+        let mut address = self.clone();
+        if let Some((host, port)) = &self.direct {
+            address.config = alone(&self.config, 0, host, *port);
+            address.shown = shown(&address.config);
+        }
+        address
     }
 
     /// Each of its hosts alone, in their order.
@@ -165,6 +179,22 @@ impl Own {
         }
     }
 
+    fn direct(&self) -> Result<Option<(Host, u16)>, AddressError> {
+        let Some(value) = &self.direct else {
+            return Ok(None);
+        };
+        let parsed = value.rsplit_once(':').and_then(|(host, port)| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let port = port.parse().ok().filter(|port| *port != 0)?;
+            (!host.is_empty()).then(|| (Host::Tcp(host.to_owned()), port))
+        });
+        parsed.map(Some).ok_or_else(|| AddressError::Value {
+            key: "direct",
+            value: value.clone(),
+            remedy: "name the database itself as HOST:PORT, past the pooler",
+        })
+    }
+
     /// Whom to trust; nobody has to be where no network lies in between.
     fn trust(&self, hosts: &[Host]) -> Result<Option<Trust>, AddressError> {
         let default = match hosts.iter().all(is_here) {
@@ -202,6 +232,7 @@ fn split(url: &str) -> Result<(String, Own), AddressError> {
         match key {
             "sslmode" => own.mode = Some(value.to_owned()),
             "sslrootcert" => own.root = Some(value.to_owned()),
+            "direct" => own.direct = Some(value.to_owned()),
             "accept_loss" => own.accept_loss = Some(value.to_owned()),
             "passfile" => own.passfile = Some(PathBuf::from(value)),
             "password" => return Err(AddressError::Password),
@@ -381,6 +412,23 @@ mod tests {
             loss("yes").unwrap().accepts_loss && !loss("no").unwrap().accepts_loss && !address.accepts_loss
         );
         assert!(loss("maybe").unwrap_err().to_string().contains("accept_loss"));
+    }
+
+    #[test]
+    fn what_needs_a_session_goes_past_a_pooler() {
+        let url = |direct: &str| format!("postgres://ann@127.0.0.1:6432/world?direct={direct}");
+        let address = PostgresAddress::parse(&url("127.0.0.1:5432")).unwrap();
+        assert_eq!(address.to_string(), "postgres://ann@127.0.0.1:6432/world");
+        assert_eq!(
+            address.direct().to_string(),
+            "postgres://ann@127.0.0.1:5432/world"
+        );
+        let six = PostgresAddress::parse(&url("[::1]:5432")).unwrap().direct();
+        assert_eq!(six.to_string(), "postgres://ann@[::1]:5432/world");
+        for bad in ["", "db", ":5432", "db:0", "db:x"] {
+            let refused = PostgresAddress::parse(&url(bad)).unwrap_err().to_string();
+            assert!(refused.contains("HOST:PORT"), "{bad}: {refused}");
+        }
     }
 
     #[test]
