@@ -51,10 +51,10 @@ impl Region {
     /// Those of these users who are here, or about to be by a join.
     pub fn whereabouts(&self, asked: &BTreeSet<UserId>) -> impl Iterator<Item = Whereabouts> {
         let (state, region) = (&self.state, self.state.config.number);
-        let here = state.players.values().map(|player| {
-            let is_saved = !player.writes.is_unsaved();
-            (player.user, player.phase == Phase::Active && is_saved)
-        });
+        let here = state
+            .players
+            .values()
+            .map(|player| (player.user, player.is_written()));
         let coming = state.joins.users().map(|user| (user, false));
         let coming = coming.filter(|(user, _)| !state.players.contains_key(user));
         here.chain(coming)

@@ -283,7 +283,9 @@ impl RegionState {
             }
         };
         if is_mine {
+            // What was captured for it is not in the row.
             player.phase = Phase::Active;
+            player.writes.mark(now_ms);
             if player.events.awaits_commit() {
                 player.writes.owe_commit();
             }

@@ -181,6 +181,12 @@ impl Player {
         self.identity().into()
     }
 
+    /// Whether the store has everything of the player. What was captured for a logout or a crossing is nobody's until the store
+    /// has answered, and between two tries nothing is on its way.
+    pub(super) fn is_written(&self) -> bool {
+        self.phase == Phase::Active && !self.writes.is_unsaved()
+    }
+
     /// Captures everything so far for a durable commit.
     pub(super) fn begin_commit(&mut self, entity: &Entity, home_cell: CellIndex) -> DurableCommit {
         self.commands.begin_commit();

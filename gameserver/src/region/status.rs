@@ -45,7 +45,8 @@ pub struct RegionStatus {
     pub gems_known: bool,
     /// Questions to the store without an answer.
     pub store_waiting: usize,
-    /// Players whose state has changed since it was written.
+    /// Players of whom the store has not everything: what changed since they were written, and those who leave or cross until it
+    /// has said that they are gone.
     pub unsaved: usize,
     /// Whether nobody new is taken.
     pub draining: bool,
@@ -77,7 +78,7 @@ impl RegionState {
             gems: self.ground.holdings().collect(),
             gems_known: self.ground.is_known(),
             store_waiting: self.out.questions(),
-            unsaved: unsaved.filter(|player| player.writes.is_unsaved()).count(),
+            unsaved: unsaved.filter(|player| !player.is_written()).count(),
             draining: self.draining,
             phases_us: Vec::new(),
         }

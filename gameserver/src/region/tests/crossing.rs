@@ -307,6 +307,11 @@ fn a_logout_while_frozen_is_done_by_whoever_has_the_player_then() {
     while scene.regions[&A].status().frozen == 0 {
         scene.tick();
     }
+    assert_eq!(
+        scene.regions[&A].status().unsaved,
+        1,
+        "it may come to nothing yet"
+    );
     let session = Some(scene.player(A, bot.user).session_key());
     let leave = Leave {
         user: 5,

@@ -4,7 +4,8 @@ use prost::Message as _;
 use protocol::demo::Input;
 use protocol::ids::{AttachNo, CommandNumber, EventNumber, SessionGeneration, SessionId, UserId};
 use protocol::message::handover::PlayerState;
-use protocol::message::player::{Inputs, Joined};
+use protocol::message::player::{Inputs, Joined, Leave, LeaveReason, SessionKey};
+use store::StoreError;
 
 use super::*;
 use crate::join_check::VerifiedJoin;
@@ -126,6 +127,57 @@ fn a_drain_waits_for_every_answer_of_the_store() {
     scene.pass(300);
     assert!(scene.world.is_written_down());
     assert_written(&scene);
+}
+
+#[test]
+fn who_has_said_goodbye_is_not_written_down_until_the_store_takes_it() {
+    let mut scene = Scene::new();
+    let mut proxy = scene.proxy_up(7, 1);
+    for user in [5, 6] {
+        join(&mut scene, user);
+    }
+    scene.pass(2_000);
+    scene.held = Some(Vec::new());
+    for user in [5, 6] {
+        let session = SessionKey {
+            session_id: vec![1; 16].into(),
+            session_generation: 1,
+            attach_no: 1,
+        };
+        let leave = Leave {
+            user,
+            session: Some(session),
+            reason: LeaveReason::Logout.into(),
+        };
+        scene.says(7, &mut proxy, leave);
+    }
+    scene.pass(100);
+    // The disk is full, and nothing is on its way until it is tried again.
+    let asked = scene.held.replace(Vec::new()).unwrap();
+    let releases = asked
+        .iter()
+        .filter(|(_, request)| matches!(request, StoreRequest::Release { .. }));
+    assert_eq!(releases.count(), 2);
+    for (id, _) in asked {
+        let full = Err(StoreError::Full("here".to_owned()));
+        scene.world.store_answer(id, full, scene.now);
+    }
+    scene.world.drain(scene.now);
+    scene.settle();
+    let unsaved = |scene: &Scene| -> usize {
+        let reports = scene.world.region_reports(scene.now);
+        reports.iter().map(|report| report.status.unsaved).sum()
+    };
+    assert!(!scene.world.is_written_down());
+    assert_eq!(unsaved(&scene), 2);
+    let held = scene.held.take().unwrap();
+    for (id, request) in held {
+        scene.answer(id, &request);
+    }
+    scene.pass(500);
+    assert!(scene.world.is_written_down());
+    assert_eq!(unsaved(&scene), 0);
+    assert!(scene.store.tables().players().all(|row| row.owner.is_none()));
 }
 
 #[test]
