@@ -6,6 +6,7 @@ mod servers;
 
 use gameserver::demo::DemoGame;
 use gameserver::logic::GameLogic as _;
+use node::data_dir::BUNDLE_FILE;
 use protocol::cell::{CellState, DecodedCell};
 use protocol::demo::{Input, KIND_GEM, OwnState};
 use protocol::geometry::{CellIndex, Position};
@@ -17,7 +18,7 @@ use protocol::message::subscription::{Serving, Subscribe};
 use servers::client::{Client, user_at};
 use servers::proxy::Proxy;
 use servers::{Cluster, Server, eventually};
-use store::{Holder, Holding, StoreRequest};
+use store::{Holder, Holding, StoreReply, StoreRequest};
 
 const A: NodeNumber = NodeNumber(1);
 const B: NodeNumber = NodeNumber(2);
@@ -314,6 +315,38 @@ async fn a_player_whose_region_is_no_more_enters_the_one_that_has_its_place() {
     assert!(lying.len() > 1 && lying.iter().any(|lying| lying.id == gem));
     assert_eq!(after.entity, before.entity);
     assert!(after.owner_epoch > before.owner_epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_an_older_map_gives_away_nothing_of_a_region_that_only_a_newer_one_has() {
+    let mut cluster = Cluster::new();
+    let bundle = cluster.data("gs-a").join(BUNDLE_FILE);
+    let older = std::fs::read(&bundle).unwrap();
+    cluster.renumber();
+    let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    let user = user_at(&cluster.topology, |at| at.x > 96.0);
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let client = Client::new(user, &proxy.dir);
+    let before = client.enter(&mut proxy, B).await;
+    let only_newer = RegionNumber(12);
+    let lying = cluster.holdings_on_ground(only_newer);
+    assert!(before.region == only_newer.0 && !lying.is_empty());
+    a.kill();
+    b.kill();
+    drop(proxy);
+    // As from a backup of its host: it has never heard of the newer one, and nobody is there to tell it.
+    std::fs::write(&bundle, older).unwrap();
+    let a = cluster.start("gs-a").await;
+    assert_eq!(cluster.holdings_on_ground(only_newer), lying);
+    let row = cluster.ask_store(StoreRequest::ReadOwner { user });
+    let StoreReply::Owner(Some(owner)) = row else {
+        panic!("{row:?}")
+    };
+    assert_eq!((owner.node, owner.region), (Some(B), only_newer));
+    a.kill();
+    cluster.issue();
+    let (_a, _b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
+    assert_eq!(cluster.holdings_on_ground(only_newer), lying);
 }
 
 #[tokio::test(flavor = "multi_thread")]

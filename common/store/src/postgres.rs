@@ -29,9 +29,10 @@ pub mod trial;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, TopologyVersion};
 use protocol::node_handshake::StoreIdentity;
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 use crate::request::RequestClass;
 use crate::{LeaseStore, Membership, Store, StoreError, StoreReply, StoreRequest, StoreResult, rules};
@@ -45,6 +46,7 @@ use leases::{HolderBatch, LeaseBatch};
 use link::{Known, Link, Patience};
 use membership::Absences;
 use ops::{Ops, ReadBatch, WriteBatch};
+use parameter::limited;
 pub use password::PasswordError;
 pub use refusal::{PostgresCause, PostgresError};
 pub use report::DatabaseReport;
@@ -196,6 +198,16 @@ impl PostgresStore {
         self.answer(requests, asked, called.map_err(Failure::of_write))
     }
 
+    /// However often the same one is noted, once will do.
+    fn note(&self, requests: &[StoreRequest], version: TopologyVersion) -> Vec<StoreResult> {
+        let asked = checked(requests, |_| 0..1);
+        let called = lock(&self.writer).call(
+            Call::Note(version).statement(),
+            &[(&limited(version.0), Type::INT8)],
+        );
+        self.answer(requests, asked, called.map_err(Failure::of_write))
+    }
+
     /// Puts together what was said of each request.
     fn answer(
         &self,
@@ -211,7 +223,7 @@ impl PostgresStore {
                 // A turn asks for nothing of the database.
                 Ok(_) if *request == StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
                 Ok(answers) => match Call::of(request) {
-                    Call::Read | Call::Write => answers.reply(request, ops),
+                    Call::Read | Call::Write | Call::Note(_) => answers.reply(request, ops),
                     Call::ReadHolders | Call::ChangeLeases => {
                         leases::reply(request, answers.of_one(request, ops)?)
                     }
@@ -237,6 +249,7 @@ impl Store for PostgresStore {
                 Some(Call::Read) => self.read(alike),
                 Some(Call::ReadHolders) => self.read_holders(alike),
                 Some(Call::ChangeLeases) => self.change_leases(alike),
+                Some(Call::Note(version)) => self.note(alike, version),
                 Some(Call::Write) | None => self.write(alike),
             });
         }

@@ -1,6 +1,8 @@
 //! What a store answers. A refusal is an answer, not an error: it shows the row as it is.
 
-use protocol::ids::{CommandNumber, Incarnation, RegionEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::ids::{
+    CommandNumber, Incarnation, RegionEpoch, RegionNumber, SessionGeneration, TopologyVersion, UserId,
+};
 
 use crate::holding::Holding;
 use crate::row::{OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
@@ -25,6 +27,8 @@ pub enum StoreReply {
     /// To `RenewLease`, `TakeOver` and `GiveRegion`: that lease has ended, and this is the start to which the node's newest one
     /// belongs. `None`: the node has none, since it never had one or a backup was restored.
     LeaseEnded(Option<Incarnation>),
+    /// To `NoteTopology`: the highest version that was ever noted.
+    NewestTopology(TopologyVersion),
     /// To `RegionsInUse`, ascending.
     Regions(Vec<RegionNumber>),
     /// To `CloseRegion`.

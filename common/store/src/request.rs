@@ -1,6 +1,6 @@
 //! What can be asked of a store. Every condition that ownership rests on is part of a request.
 
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
+use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, TopologyVersion, UserId};
 
 use crate::holding::{Holding, HoldingChange};
 use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving};
@@ -69,6 +69,13 @@ pub enum StoreRequest {
         from: Serving,
         /// Who gets the region; its lease must not have ended.
         to: NodeNumber,
+    },
+    /// A node has this topology in force, and is about to serve its regions. Answer:
+    /// [`NewestTopology`](crate::StoreReply::NewestTopology). Whoever asks has noted its own first; so what was read of the store
+    /// before an answer that is no higher than one's own is of no newer topology.
+    NoteTopology {
+        /// Its version.
+        version: TopologyVersion,
     },
     /// The regions in which a player has an owner or something lies. Answer: [`Regions`](crate::StoreReply::Regions).
     RegionsInUse,

@@ -147,6 +147,7 @@ fn check_nodes(request: &StoreRequest) -> Result<(), StoreError> {
             number(holder.service.region_epoch.0, "region epoch")
         }
         StoreRequest::GiveRegion { from, .. } => number(from.region_epoch.0, "region epoch"),
+        StoreRequest::NoteTopology { version } => number(version.0, "topology version"),
         _ => Ok(()),
     }
 }

@@ -344,13 +344,12 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::ServeRegion { region, node, after } => {
             cluster::serve_region(connection, *region, *node, *after, at.generation)
         }
-        StoreRequest::ReadService { region } => {
-            Ok(StoreReply::Service(cluster::service(connection, *region)?))
-        }
+        StoreRequest::ReadService { region } => cluster::read_service(connection, *region),
         StoreRequest::ReadHolder { region } => Ok(StoreReply::Holder(cluster::holder(connection, *region)?)),
         StoreRequest::RenewLease { lease } => leases::renew(connection, *lease),
         StoreRequest::TakeOver { taker, holder } => leases::take_over(connection, *taker, holder, at),
         StoreRequest::GiveRegion { from, to } => leases::give(connection, *from, *to, at),
+        StoreRequest::NoteTopology { version } => cluster::note_topology(connection, *version),
         StoreRequest::RegionsInUse => cluster::regions_in_use(connection),
         StoreRequest::CloseRegion { serving, ground } => cluster::close_region(connection, *serving, ground),
         StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(players::load(connection, *user)?)),

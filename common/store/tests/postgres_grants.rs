@@ -75,6 +75,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("may_lease", NOBODY, NOBODY),
     ("may_write", NOBODY, NOBODY),
     ("node_is_held", KNOWN, KNOWN),
+    ("note_topology", &[GameServer], &[GameServer]),
     ("now_ms", NOBODY, NOBODY),
     ("own_timeline", NOBODY, NOBODY),
     ("read_batch", KNOWN, KNOWN),

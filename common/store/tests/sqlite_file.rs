@@ -139,7 +139,7 @@ fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
     raw(&path).pragma_update(None, "user_version", 9000).unwrap();
     let refused = refusal(&path);
     assert!(
-        refused.contains("schema version 9000") && refused.contains("up to 9"),
+        refused.contains("schema version 9000") && refused.contains("up to 10"),
         "{refused}"
     );
 }

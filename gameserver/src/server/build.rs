@@ -68,6 +68,7 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
             store: &store,
             node: dir.number,
             topology: &topology,
+            version: dir.view.version(),
             readiness: &node.readiness,
         };
         take_over.unlisted().await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use node::admin::Readiness;
 use node::life::Failure;
 use protocol::geometry::Position;
-use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
 use store::limits::GROUND_PASSED_MAX;
 use store::{Holder, Holding, RegionHolder, Serving, StoreReply, StoreRequest};
 use tokio::time::{Instant, sleep};
@@ -26,6 +26,7 @@ pub(super) struct TakeOver<'a> {
     pub(super) store: &'a OpenStore,
     pub(super) node: NodeNumber,
     pub(super) topology: &'a Topology,
+    pub(super) version: TopologyVersion,
     pub(super) readiness: &'a Readiness,
 }
 
@@ -58,12 +59,34 @@ impl TakeOver<'_> {
             StoreReply::Regions(regions) => regions,
             other => return Err(unexpected(&other)),
         };
-        for region in in_use {
-            if self.topology.region(region).is_none() {
+        let unlisted: Vec<_> = in_use
+            .into_iter()
+            .filter(|region| self.topology.region(*region).is_none())
+            .collect();
+        // After the reading: whoever serves a region that only a newer topology has noted that one before.
+        let newest = self.note_topology().await?;
+        if newest <= self.version {
+            for region in unlisted {
                 self.close(region).await?;
             }
+        } else if !unlisted.is_empty() {
+            let regions: Vec<_> = unlisted.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                "regions {} are left alone, since this server has topology {} and the cluster has had {newest}: give it the newest bundle",
+                regions.join(", "),
+                self.version
+            );
         }
         Ok(())
+    }
+
+    /// This server is about to serve what its topology gives it. The highest version that any node has noted.
+    async fn note_topology(&self) -> Result<TopologyVersion, Failure> {
+        let version = self.version;
+        match self.store.ask(StoreRequest::NoteTopology { version }).await? {
+            StoreReply::NewestTopology(newest) => Ok(newest),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn close(&self, region: RegionNumber) -> Result<(), Failure> {

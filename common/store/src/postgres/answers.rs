@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
     AttachNo, AttemptId, CommandNumber, EntityId, EpochExhausted, InputNumber, NodeNumber, OwnerEpoch,
-    RegionEpoch, RegionNumber, SessionGeneration, StateVersion, UserId,
+    RegionEpoch, RegionNumber, SessionGeneration, StateVersion, TopologyVersion, UserId,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -176,6 +176,7 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::RaiseStoreGeneration => {
             StoreReply::StoreGeneration(first.small(0, "store generation")?)
         }
+        StoreRequest::NoteTopology { .. } => StoreReply::NewestTopology(TopologyVersion(first.number(0)?)),
         StoreRequest::ServeRegion { .. } if applied => StoreReply::Serving(RegionEpoch(first.number(0)?)),
         StoreRequest::ServeRegion { region, .. } => StoreReply::Service(service(*region, Some(first))?),
         StoreRequest::InsertPlayer { .. } => match (first.outcome, first.player()?) {

@@ -1,5 +1,7 @@
 //! Which function of the database carries out a request.
 
+use protocol::ids::TopologyVersion;
+
 use super::answers::answer_columns;
 use crate::StoreRequest;
 use crate::request::RequestClass;
@@ -12,11 +14,14 @@ pub(super) enum Call {
     Write,
     ReadHolders,
     ChangeLeases,
+    /// Comes once a start.
+    Note(TopologyVersion),
 }
 
 impl Call {
     pub(super) fn of(request: &StoreRequest) -> Self {
         match request {
+            StoreRequest::NoteTopology { version } => Self::Note(*version),
             StoreRequest::ReadHolder { .. } => Self::ReadHolders,
             StoreRequest::StartNode { .. }
             | StoreRequest::RenewLease { .. }
@@ -49,6 +54,11 @@ impl Call {
                 "SELECT ",
                 answer_columns!(),
                 " FROM regionmesh.lease_batch($1, $2, $3, $4, $5, $6, $7, $8) AS a"
+            ),
+            Self::Note(_) => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.note_topology($1) AS a"
             ),
         }
     }

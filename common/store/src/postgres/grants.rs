@@ -17,6 +17,7 @@ const CALLABLE: &[(&str, &str)] = &[
     ("read_holders", GROUPS),
     ("write_batch", GROUPS),
     ("lease_batch", NODES),
+    ("note_topology", "regionmesh_gameserver"),
     ("follow_timeline", GROUPS),
     ("node_is_held", GROUPS),
     ("claim", NODES),

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0005_timeline.sql"),
     include_str!("../../migrations/postgres/0006_lease.sql"),
     include_str!("../../migrations/postgres/0007_grants.sql"),
+    include_str!("../../migrations/postgres/0008_topology.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

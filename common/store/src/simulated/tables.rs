@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use protocol::ids::{
     AttemptId, CommandNumber, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber,
-    SessionGeneration, UserId,
+    SessionGeneration, TopologyVersion, UserId,
 };
 
 use super::leases::Leases;
@@ -22,6 +22,7 @@ pub struct Tables {
     pub(super) generation: u16,
     pub(super) next_guest: u64,
     pub(super) starts: BTreeMap<NodeNumber, u64>,
+    newest_topology: TopologyVersion,
     pub(super) leases: Leases,
     pub(super) regions: BTreeMap<RegionNumber, (NodeNumber, RegionEpoch)>,
     /// The newest start of the node that serves a region when its service began.
@@ -62,6 +63,7 @@ impl Default for Tables {
             next_guest: GUEST_USER_FIRST,
             starts: BTreeMap::new(),
             leases: Leases::default(),
+            newest_topology: TopologyVersion(0),
             regions: BTreeMap::new(),
             since: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -105,6 +107,7 @@ impl Tables {
             StoreRequest::RenewLease { lease } => Ok(self.leases.renew(*lease)),
             StoreRequest::TakeOver { taker, holder } => self.take_over(*taker, holder),
             StoreRequest::GiveRegion { from, to } => self.give_region(*from, *to),
+            StoreRequest::NoteTopology { version } => Ok(self.note_topology(*version)),
             StoreRequest::RegionsInUse => Ok(self.regions_in_use()),
             StoreRequest::CloseRegion { serving, ground } => Ok(self.close_region(*serving, ground)),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
@@ -140,9 +143,7 @@ impl Tables {
             StoreRequest::RebindSession { owner, save } => Ok(self.rebind(*owner, save)),
             StoreRequest::NextGuest => Ok(self.next_guest()),
             StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
-            StoreRequest::ReadSession { user } => Ok(StoreReply::Session(SessionGeneration(
-                self.sessions.get(user).map_or(0, |session| session.generation),
-            ))),
+            StoreRequest::ReadSession { user } => Ok(self.read_session(*user)),
             StoreRequest::SeedHoldings {
                 region,
                 seed,
@@ -161,6 +162,16 @@ impl Tables {
             } => Ok(self.forget_guests(*serving, *idle_ms, guests)),
             StoreRequest::ForgetSessions { idle_ms, after } => Ok(self.forget_sessions(*idle_ms, *after)),
         }
+    }
+
+    fn note_topology(&mut self, version: TopologyVersion) -> StoreReply {
+        self.newest_topology = self.newest_topology.max(version);
+        StoreReply::NewestTopology(self.newest_topology)
+    }
+
+    fn read_session(&self, user: UserId) -> StoreReply {
+        let generation = self.sessions.get(&user).map_or(0, |session| session.generation);
+        StoreReply::Session(SessionGeneration(generation))
     }
 
     fn row(&self, user: UserId) -> Option<&PlayerRow> {

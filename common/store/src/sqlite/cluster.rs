@@ -1,6 +1,8 @@
 //! Generations, regions, sessions and guests: everything that only ever counts up.
 
-use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::ids::{
+    Incarnation, NodeNumber, RegionEpoch, RegionNumber, SessionGeneration, TopologyVersion, UserId,
+};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::fault::Failure;
@@ -71,6 +73,17 @@ pub(super) fn raise_generation(connection: &Connection) -> Result<StoreReply, Fa
     Ok(StoreReply::StoreGeneration(generation(connection)?))
 }
 
+pub(super) fn note_topology(
+    connection: &Connection,
+    version: TopologyVersion,
+) -> Result<StoreReply, Failure> {
+    const NOTE: &str = "UPDATE cluster SET topology = max(topology, ?1) RETURNING topology";
+    let newest = query(connection, NOTE)
+        .number(version.0)
+        .one(|row| row.number())?;
+    Ok(StoreReply::NewestTopology(TopologyVersion(newest)))
+}
+
 pub(super) fn serve_region(
     connection: &Connection,
     region: RegionNumber,
@@ -103,6 +116,10 @@ pub(super) fn region_epoch(
 ) -> rusqlite::Result<Option<RegionEpoch>> {
     let service = service(connection, region)?;
     Ok(service.map(|service| service.region_epoch))
+}
+
+pub(super) fn read_service(connection: &Connection, region: RegionNumber) -> Result<StoreReply, Failure> {
+    Ok(StoreReply::Service(service(connection, region)?))
 }
 
 pub(super) fn service(connection: &Connection, region: RegionNumber) -> rusqlite::Result<Option<Serving>> {

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_session_age.sql"),
     include_str!("../../migrations/sqlite/0008_node_mark.sql"),
     include_str!("../../migrations/sqlite/0009_lease.sql"),
+    include_str!("../../migrations/sqlite/0010_topology.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.

@@ -166,8 +166,14 @@ impl Draw {
     }
 
     fn closing(self) -> StoreRequest {
-        if self.session == 0 {
-            return StoreRequest::RegionsInUse;
+        match self.session {
+            0 => return StoreRequest::RegionsInUse,
+            1 => {
+                return StoreRequest::NoteTopology {
+                    version: TopologyVersion(self.version.into()),
+                };
+            }
+            _ => {}
         }
         StoreRequest::CloseRegion {
             serving: self.serving(),

@@ -12,6 +12,7 @@ macro_rules! conformance {
                 the_newest_service_of_a_region_can_be_read,
                 a_raised_generation_lifts_every_kind_of_epoch,
                 sessions_and_guests_count_up,
+                the_newest_topology_that_was_ever_noted_is_told,
                 a_holder_is_told_with_the_starts_of_its_node,
                 all_who_share_a_store_see_one_identity;
             guests:

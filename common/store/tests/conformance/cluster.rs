@@ -154,3 +154,40 @@ pub(crate) fn a_holder_is_told_with_the_starts_of_its_node(scene: &Scene) {
 pub(crate) fn all_who_share_a_store_see_one_identity(scene: &Scene) {
     assert_eq!(scene.store.identity(), scene.other.identity());
 }
+
+pub(crate) fn the_newest_topology_that_was_ever_noted_is_told(scene: &Scene) {
+    let note = |version| StoreRequest::NoteTopology {
+        version: TopologyVersion(version),
+    };
+    let newest = |version| StoreReply::NewestTopology(TopologyVersion(version));
+    for (noted, told) in [(3, 3), (2, 3), (3, 3), (7, 7), (0, 7)] {
+        assert_eq!(scene.ask(note(noted)), newest(told), "{noted}");
+    }
+    // Among others, and more than one at once.
+    let requests = [
+        note(8),
+        note(8),
+        note(9),
+        StoreRequest::Probe,
+        note(1),
+        StoreRequest::RegionsInUse,
+        note(u64::MAX),
+    ];
+    let mut results = scene.store.execute(&requests);
+    assert!(
+        matches!(results.pop(), Some(Err(StoreError::Invalid(_)))),
+        "no column holds it"
+    );
+    let told: Vec<StoreReply> = results.into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        told,
+        [
+            newest(8),
+            newest(8),
+            newest(9),
+            StoreReply::Probed,
+            newest(9),
+            StoreReply::Regions(Vec::new())
+        ]
+    );
+}

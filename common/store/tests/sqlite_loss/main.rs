@@ -258,7 +258,8 @@ fn nodes_go_on_with_a_store_that_did_not_know_yet_what_each_of_them_remembers() 
     let older = rusqlite::Connection::open(machine.store()).unwrap();
     older
         .execute_batch(
-            "DROP TABLE node_lease; DROP TABLE node_mark; ALTER TABLE cluster DROP COLUMN marks_since; PRAGMA user_version = 7;",
+            "DROP TABLE node_lease; DROP TABLE node_mark; ALTER TABLE cluster DROP COLUMN marks_since;
+             ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
         )
         .unwrap();
     older.close().unwrap();
