@@ -37,6 +37,8 @@ pub(crate) struct Places {
     regions: BTreeSet<u32>,
     size: Position,
     cell_size: f32,
+    /// Length of a tick, microseconds.
+    tick_us: u64,
 }
 
 impl Places {
@@ -53,6 +55,7 @@ impl Places {
         let mut places = Self {
             size: point(grid.columns as f32 * size, grid.rows as f32 * size),
             cell_size: size,
+            tick_us: 1_000_000 / u64::from(shape.tick_hz.max(1)),
             regions: shape
                 .regions
                 .iter()
@@ -87,6 +90,11 @@ impl Places {
         }
         places.shorten();
         places
+    }
+
+    /// Length of a tick, microseconds.
+    pub(crate) fn tick_us(&self) -> u64 {
+        self.tick_us
     }
 
     /// All regions of the world.

@@ -55,6 +55,13 @@ fn arrived_us(stamp_us: Option<u64>, wall_offset_us: u64, now_us: u64) -> u64 {
     at_us.map_or(now_us, |at_us| at_us.min(now_us))
 }
 
+/// Whether more may wait behind what arrived then. What was there at the visit before already, when something else came first,
+/// may have anything behind it; and a tick after a snapshot comes the next one. So all that waits is read, and who has one snapshot
+/// between two visits is asked once.
+fn may_have_more(at_us: u64, before_us: u64, now_us: u64, tick_us: u64) -> bool {
+    at_us <= before_us || now_us - at_us >= tick_us
+}
+
 /// A bot in the world.
 pub(crate) struct Seat {
     pub(crate) index: u32,
@@ -141,16 +148,16 @@ impl Seat {
         Ok(())
     }
 
-    /// Reads its own socket. What was there at the visit before already, when something else came first, may have more
-    /// behind it; so a backlog is read, and who is served in time is asked once.
+    /// Reads its own socket for as long as there may be more.
     fn read(&mut self, visit: &mut Visit<'_>, now_us: u64, now_ms: u64) -> Result<(), ConnectionError> {
         let before_us = std::mem::replace(&mut self.read_us, now_us);
+        let tick_us = visit.places.as_ref().map_or(u64::MAX, Places::tick_us);
         for _ in 0..READS_MAX {
             let mut has_more = false;
             visit.sockets.receive(self.place, visit.incoming)?;
             for (stamp_us, datagram) in visit.incoming.datagrams_mut() {
                 let at_us = arrived_us(stamp_us, visit.wall_offset_us, now_us);
-                has_more = at_us <= before_us;
+                has_more = may_have_more(at_us, before_us, now_us, tick_us);
                 self.client
                     .handle_datagram(datagram, now_ms.saturating_sub((now_us - at_us) / 1_000));
                 while let Some(event) = self.client.poll_event() {
@@ -294,5 +301,29 @@ mod tests {
             "the wall clock was set back"
         );
         assert_eq!(arrived(None), 5_000_000);
+    }
+
+    #[test]
+    fn all_that_waits_is_read_however_fast_ticks_are_and_nobody_is_asked_in_vain() {
+        for (hz, mostly) in [(20, 1), (30, 2), (60, 3)] {
+            let tick_us = 1_000_000 / hz;
+            let mut waiting = (0..hz * 10).map(|tick| tick * tick_us + 3_000).peekable();
+            let (mut before_us, mut asked) = (0, 0);
+            for visit in 1..=200 {
+                let now_us = visit * READ_EVERY_US;
+                let mut has_more = true;
+                while has_more {
+                    asked += 1;
+                    let next = waiting.next_if(|at_us| *at_us <= now_us);
+                    has_more = next.is_some_and(|at_us| may_have_more(at_us, before_us, now_us, tick_us));
+                }
+                before_us = now_us;
+                assert!(
+                    waiting.peek().is_none_or(|at_us| *at_us > now_us),
+                    "{hz} Hz: it waits"
+                );
+            }
+            assert!(asked <= 200 * mostly, "{hz} Hz: asked {asked} times");
+        }
     }
 }

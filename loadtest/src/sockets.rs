@@ -15,8 +15,8 @@ use net::udp::{BATCH_DATAGRAMS, BatchSocket, Poller, Ready, SendBatch, StampedBa
 
 /// Tokens of shared sockets begin here; below lie the places.
 const SHARED: u64 = 1 << 40;
-/// Datagrams of one bot that are read at once: one comes between two of its inputs, and to ask in vain for another costs
-/// half as much again.
+/// Datagrams of one bot that are read at once: in most worlds one comes between two of its inputs, and to ask in vain for
+/// another costs half as much again.
 pub(crate) const OWN_DATAGRAMS: usize = 1;
 /// The longest nap, microseconds: words and bots that have logged in wake nobody.
 const NAP_US_MAX: u64 = 25_000;

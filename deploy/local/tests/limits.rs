@@ -6,6 +6,7 @@
 mod support;
 
 use local_cluster::{Cluster, ClusterOptions};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -43,25 +44,30 @@ fn world(cells: u32, regions: u32) -> String {
     text
 }
 
-fn is_played_in(text: String) {
+/// Players come, and everybody is well; what the swarm found.
+fn is_played_in(text: String, players: u32) -> Value {
     assert_eq!(
         topology::check("t.toml", &text, topology::Colour::Plain).exit_code,
         0
     );
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("d");
+    let result = folder.path().join("result.json");
     let cluster = start(ClusterOptions {
         topology: text,
         ..ClusterOptions::new(program(), data.clone())
     });
     let join = cluster.join_file().to_str().unwrap().to_owned();
+    let players = format!("--players={players}");
     let (code, out, error) = finish(&[
         "loadtest",
         "--join",
         &join,
-        "--players=1",
+        &players,
         "--for=1s",
         "--warm-up=1s",
+        "--json",
+        result.to_str().unwrap(),
     ]);
     assert_eq!(code, 0, "{out}{error}{}", logs(&data));
     for name in ["gs-1", "gs-2", "edge"] {
@@ -72,16 +78,34 @@ fn is_played_in(text: String) {
     }
     let failed = cluster.stop();
     assert!(failed.is_empty(), "{failed:?}\n{}", logs(&data));
+    serde_json::from_slice(&std::fs::read(result).unwrap()).unwrap()
 }
 
 #[test]
 fn as_many_regions_as_there_may_be() {
-    is_played_in(world(64, 32));
+    is_played_in(world(64, 32), 1);
 }
 
 #[test]
 fn as_many_cells_as_there_may_be() {
-    is_played_in(world(1024, 2));
+    is_played_in(world(1024, 2), 1);
+}
+
+#[test]
+fn ticks_as_fast_and_views_as_wide_as_they_may_be() {
+    let widest = format!("view_rings = {}", topology::limits::VIEW_RINGS_MAX);
+    let broadest = format!("border_cells = {}", topology::limits::BORDER_CELLS_MAX);
+    let fastest = format!("tick_hz = {}", topology::limits::TICK_HZ_MAX);
+    let text = world(32, 2)
+        .replace("cell_size = 32", "cell_size = 4")
+        .replace("size = [1024, 1024]", "size = [128, 128]")
+        .replace("view_rings = 1", &widest)
+        .replace("border_cells = 1", &broadest)
+        .replace("tick_hz = 20", &fastest);
+    let result = is_played_in(text, 12);
+    // All see each other, and what came a few snapshots ago is not the newest.
+    let visible = result["visible"]["mean"].as_f64().unwrap();
+    assert!(visible > 2.0, "{result:#}");
 }
 
 /// The program with a limit of open files.

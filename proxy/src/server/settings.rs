@@ -87,7 +87,7 @@ impl ClientTable {
 node::settings_table! {
     /// The table `[edge]`.
     pub struct EdgeTable {
-        /// Bytes of snapshots per second and player.
+        /// Bytes of snapshots per second and player: the faster the ticks, the fewer in each.
         pub snapshot_bytes_per_s: u32 = 16 * 1024,
         /// With many sessions, clients' sockets are read this often, microseconds; oftener where the receive buffer is small.
         pub sweep_us: u64 = 4_000,
