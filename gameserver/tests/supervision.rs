@@ -58,6 +58,25 @@ async fn a_server_names_who_is_not_linked_and_is_ready_when_its_store_answers() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_check_of_a_game_server_is_asked() {
+    let cluster = Cluster::new();
+    let a = cluster.start("gs-a").await;
+    let report = a.node.readiness.report();
+    let names: Vec<&str> = report.names().collect();
+    let all = [
+        "clocks",
+        "links",
+        "papers",
+        "store",
+        "store queue",
+        "stores",
+        "ticks",
+        "world",
+    ];
+    assert_eq!(names, all, "what /readyz checks is listed in docs/operating.md");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_world_and_the_store_are_watched_and_come_round() {
     let cluster = Cluster::new();
     let a = cluster.start("gs-a").await;

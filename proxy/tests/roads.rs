@@ -277,6 +277,34 @@ impl Store for Held {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_check_of_a_proxy_is_asked() {
+    let world = World::new().await;
+    let settings = world.settings("edge-1");
+    let node = Node::in_process(settings.node.clone());
+    let proxy = world.proxy_of(&settings, &node).await;
+    let all = [
+        "accepting",
+        "clocks",
+        "links",
+        "names",
+        "papers",
+        "regions",
+        "room",
+        "sessions",
+        "store",
+        "store queue",
+        "stores",
+    ];
+    // What /readyz checks is listed in docs/operating.md.
+    eventually("all are asked", || {
+        let report = node.readiness.report();
+        report.names().filter(|name| *name != "starting").eq(all)
+    })
+    .await;
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_cannot_be_let_in_since_the_store_is_away_hears_so() {
     let world = World::new().await;
     let held = Arc::new(Held {

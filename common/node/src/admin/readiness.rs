@@ -157,6 +157,11 @@ impl ReadyReport {
         &self.0
     }
 
+    /// The names of all checks, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether nothing is missing.
     #[must_use]
     pub fn is_ready(&self) -> bool {
