@@ -54,6 +54,13 @@ enum Name {
     Tick(Count),
     /// CPU of the store, with the requests of a thousand players at borders
     Store(Count),
+    /// PostgreSQL beside SQLite: durable commands a second, how long a crossing takes, and CPU of the database; needs PostgreSQL
+    #[cfg(feature = "postgres")]
+    Databases {
+        /// How long each is measured, seconds
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+    },
     /// CPU, wake-ups and system calls per player tick of a whole cluster by role, or how many players it carries
     Cluster(cluster::ClusterOptions),
     /// nginx beside our proxies, NATS beside our publication, with the same bytes; needs their Debian packages
@@ -97,6 +104,8 @@ fn run(name: Name) -> anyhow::Result<()> {
         Name::Publication(pairs) => publication::run(count(pairs)),
         Name::Tick(pairs) => tick::run(count(pairs)),
         Name::Store(pairs) => store::run(count(pairs)),
+        #[cfg(feature = "postgres")]
+        Name::Databases { seconds } => store::databases::run(seconds),
         Name::Cluster(options) => cluster::run(&options),
         Name::Peers(options) => peers::run(&options),
         Name::Idle(options) => idle::run(&options),

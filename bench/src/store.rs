@@ -4,6 +4,8 @@
 //! An open loop at a fixed pace, as servers ask at each tick: what is measured is the CPU of a second, not a throughput.
 
 mod bare;
+#[cfg(feature = "postgres")]
+pub(crate) mod databases;
 mod servers;
 
 use std::time::Duration;

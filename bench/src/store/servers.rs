@@ -43,11 +43,12 @@ struct Server {
 }
 
 #[derive(Clone, Copy)]
-struct Player {
-    user: UserId,
-    epoch: OwnerEpoch,
-    version: u64,
-    region: usize,
+pub(super) struct Player {
+    pub(super) user: UserId,
+    pub(super) epoch: OwnerEpoch,
+    pub(super) version: u64,
+    /// The place of its region among the two.
+    pub(super) region: usize,
 }
 
 struct Asked {
@@ -90,7 +91,25 @@ impl Servers {
     }
 }
 
+impl Player {
+    /// Its next version.
+    pub(super) fn save(&mut self) -> PlayerSave {
+        self.version += 1;
+        PlayerSave {
+            user: self.user,
+            owner_epoch: self.epoch,
+            version: StateVersion(self.version),
+            body: body(),
+        }
+    }
+}
+
 impl Latencies {
+    /// One more.
+    pub(super) fn note(&mut self, kind: &'static str, ms: f64) {
+        self.0.entry(kind).or_default().push(ms);
+    }
+
     /// Median, 99th percentile and worst of each kind.
     pub(super) fn summary(&self) -> impl Iterator<Item = (&'static str, [f64; 3])> {
         self.0.iter().map(|(kind, times)| {
@@ -108,7 +127,7 @@ impl Latencies {
 impl Server {
     fn start(path: &Path, node: NodeNumber) -> anyhow::Result<Self> {
         let store = Arc::new(SqliteStore::open(path)?);
-        let regions = [1, 2].map(|place| serve(&store, node, RegionNumber(u32::from(node.0) * 2 + place)));
+        let regions = [1, 2].map(|place| serve(&*store, node, RegionNumber(u32::from(node.0) * 2 + place)));
         let [west, east] = regions;
         let regions = [west?, east?];
         let users = (0..PLAYERS).map(|index| UserId(u64::from(node.0) * 10_000 + index));
@@ -226,14 +245,7 @@ impl Server {
     }
 
     fn save(&mut self, place: usize) -> PlayerSave {
-        let player = &mut self.players[place];
-        player.version += 1;
-        PlayerSave {
-            user: player.user,
-            owner_epoch: player.epoch,
-            version: StateVersion(player.version),
-            body: body(),
-        }
+        self.players[place].save()
     }
 
     fn commit(&mut self, place: usize) -> StoreRequest {
@@ -261,7 +273,7 @@ impl Server {
             let asked = self.asked.remove(&answer.correlation);
             let asked = asked.context("an answer to nothing")?;
             let ms = asked.at.elapsed().as_secs_f64() * 1e3;
-            self.latencies.0.entry(asked.kind).or_default().push(ms);
+            self.latencies.note(asked.kind, ms);
             match answer.result {
                 Ok(StoreReply::Passed) => {
                     for place in asked.writers {
@@ -286,7 +298,7 @@ impl Server {
     }
 }
 
-fn serve(store: &SqliteStore, node: NodeNumber, region: RegionNumber) -> anyhow::Result<Serving> {
+pub(super) fn serve(store: &dyn Store, node: NodeNumber, region: RegionNumber) -> anyhow::Result<Serving> {
     let serve = StoreRequest::ServeRegion {
         region,
         node,
@@ -302,7 +314,7 @@ fn serve(store: &SqliteStore, node: NodeNumber, region: RegionNumber) -> anyhow:
     }
 }
 
-fn new_row(user: UserId, serving: Serving) -> PlayerRow {
+pub(super) fn new_row(user: UserId, serving: Serving) -> PlayerRow {
     PlayerRow {
         user,
         owner: Some(serving.node),
