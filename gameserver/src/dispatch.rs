@@ -49,6 +49,18 @@ impl Directory {
         }
     }
 
+    /// One more region.
+    pub fn add(&mut self, region: RegionNumber) {
+        self.regions.insert(region);
+    }
+
+    /// A region is no more, and nobody is in it.
+    pub fn remove(&mut self, region: RegionNumber) {
+        if self.regions.remove(&region) {
+            self.users.retain(|_, (at, _)| *at != region);
+        }
+    }
+
     /// The regions, ascending.
     pub fn regions(&self) -> impl Iterator<Item = RegionNumber> {
         self.regions.iter().copied()

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod dispatch;
 pub mod fixed_map;
 pub mod join_check;
+pub mod lease;
 pub mod logic;
 pub mod process_numbers;
 pub mod proxy_lanes;

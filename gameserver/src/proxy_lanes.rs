@@ -104,6 +104,22 @@ impl ProxyLanes {
         true
     }
 
+    /// All lanes that are up.
+    pub fn all(&self) -> impl Iterator<Item = ArrivingLane> {
+        self.starts.iter().flat_map(|(node, start)| {
+            start.up.iter().map(|lane| ArrivingLane {
+                lane: LiveLane {
+                    at: ProxyLane {
+                        node: *node,
+                        lane: *lane,
+                    },
+                    incarnation: start.incarnation,
+                },
+                lanes: start.lanes,
+            })
+        })
+    }
+
     /// Whether this lane of this start is up.
     #[must_use]
     pub fn is_up(&self, lane: LiveLane) -> bool {

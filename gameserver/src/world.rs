@@ -94,9 +94,60 @@ impl<S: Sealing> World<S> {
         for region in regions {
             world.add(region, now);
         }
+        world.tell_own_regions(now);
         world.tell_all(&RegionInput::PeerUp(node), now);
         world.settle(now);
         world
+    }
+
+    /// Serves one more region from now on, which `node` may serve and whose epoch the store has issued.
+    pub fn serve(&mut self, region: Region, now: Moment) {
+        let number = region.number();
+        self.remove(number);
+        self.directory.add(number);
+        self.add(region, now);
+        self.tell_own_regions(now);
+        for lane in self.links.lanes() {
+            self.tell(number, RegionInput::ProxyUp(lane), now);
+        }
+        for peer in self.links.peers() {
+            self.tell(number, RegionInput::PeerUp(peer), now);
+        }
+        self.tell_all(&RegionInput::PeerUp(self.node), now);
+        if self.draining {
+            self.tell(number, RegionInput::Drain, now);
+        }
+        self.settle(now);
+    }
+
+    /// Serves a region no more: another service of it has begun.
+    pub fn let_go(&mut self, number: RegionNumber, now: Moment) -> Option<Region> {
+        let region = self.remove(number)?;
+        self.tell_own_regions(now);
+        self.settle(now);
+        Some(region)
+    }
+
+    /// Serves nothing any more. All links end: who has come up anew knows nobody here any more.
+    pub fn let_go_of_all(&mut self, now: Moment) -> Vec<Region> {
+        let regions = self.slots.numbers().into_iter();
+        let regions = regions.filter_map(|number| self.remove(number)).collect();
+        for id in self.links.iter().map(|(id, _)| id).collect::<Vec<_>>() {
+            self.end_link(id, Code::StaleEpoch, now);
+        }
+        self.settle(now);
+        regions
+    }
+
+    fn remove(&mut self, number: RegionNumber) -> Option<Region> {
+        self.directory.remove(number);
+        self.questions.retain(|_, question| question.region != number);
+        self.slots.remove(number)
+    }
+
+    fn tell_own_regions(&mut self, now: Moment) {
+        let regions = Arc::new(self.directory.regions().collect());
+        self.tell_all(&RegionInput::OwnRegions(regions), now);
     }
 
     fn add(&mut self, region: Region, now: Moment) {

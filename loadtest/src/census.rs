@@ -1,7 +1,7 @@
 //! The cluster's own count, read from the nodes' status pages: who simulates whom, what the store says was applied for
 //! whom, and who holds what. Others may play in the same world: players are asked for by name, and only one's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::{JoinFile, ObservedNode};
@@ -222,7 +222,7 @@ impl Observer {
     pub(crate) async fn first_census(&self) -> Result<Census, CensusError> {
         let until = Instant::now() + FIRST_PATIENCE;
         loop {
-            let counted = self.census(&[]).await;
+            let counted = self.census(&[], &BTreeSet::new()).await;
             let is_whole = counted.as_ref().is_ok_and(Census::shows_all);
             if is_whole || Instant::now() >= until {
                 return counted;
@@ -231,13 +231,26 @@ impl Observer {
         }
     }
 
-    /// Counts everything; chains and whereabouts of these users.
-    pub(crate) async fn census(&self, users: &[UserId]) -> Result<Census, CensusError> {
+    /// Counts everything; chains and whereabouts of these users. Servers that do not answer are done without when the others serve
+    /// all of `regions`: they have taken over.
+    pub(crate) async fn census(
+        &self,
+        users: &[UserId],
+        regions: &BTreeSet<u32>,
+    ) -> Result<Census, CensusError> {
         let mut census = Census::default();
-        let servers = || self.nodes.iter().filter(|node| node.role == "gameserver");
-        for node in servers() {
-            let counted = status(node).await.map_err(|error| error.of(node))?;
-            census.servers_empty += u32::from(counted.regions.is_empty());
+        let (mut answering, mut silent) = (None, None);
+        for node in self.nodes.iter().filter(|node| node.role == "gameserver") {
+            let counted = match status(node).await {
+                Ok(counted) => counted,
+                Err(error) => {
+                    silent.get_or_insert_with(|| error.of(node));
+                    continue;
+                }
+            };
+            answering = Some(node);
+            // One that is ready without a region stands by.
+            census.servers_empty += u32::from(counted.regions.is_empty() && !counted.not_ready.is_empty());
             census.regions.extend(counted.regions);
             for users in users.chunks(USERS_PER_QUESTION) {
                 let found = players(node, users).await.map_err(|error| error.of(node))?;
@@ -251,7 +264,11 @@ impl Observer {
             }
         }
         census.regions.sort_by_key(|region| region.region);
-        let node = servers().next_back().ok_or(CensusError::Nobody)?;
+        let served: BTreeSet<u32> = census.regions.iter().map(|region| region.region).collect();
+        if let Some(error) = silent.filter(|_| regions.is_empty() || !regions.is_subset(&served)) {
+            return Err(error);
+        }
+        let node = answering.ok_or(CensusError::Nobody)?;
         let stored = async {
             let base = census_url(node);
             let gems = gems(&base).await?;

@@ -1,6 +1,7 @@
 //! A run from its first login to its last word: bots come, walk home, play while everything is measured, stand still to
 //! be counted, and go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -323,12 +324,13 @@ impl Run<'_> {
             Ok(before) => before,
             Err(why) => return (self.swarm.report().await, Err(why.clone())),
         };
+        let regions: BTreeSet<u32> = before.regions.iter().map(|region| region.region).collect();
         let mut count = Count::new(before);
         while began.elapsed() < QUIET {
             tokio::time::sleep(SECOND).await;
             let records = self.swarm.report().await;
             let users: Vec<UserId> = records.iter().map(|record| record.user).collect();
-            match self.observer.census(&users).await {
+            match self.observer.census(&users, &regions).await {
                 Ok(census) => match count.look(&records, &census) {
                     Progress::Done(wrongs) => {
                         let findings = oracle::judge(&records, before, &census, &wrongs);

@@ -59,7 +59,7 @@ enum What {
 
 #[derive(clap::Args)]
 struct RunArguments {
-    /// `--seed N`, and what replaces the rest: --servers, --lanes, --players, --storm-ms, --calm-ms, --faults, --jitter-ms,
+    /// `--seed N`, and what replaces the rest: --servers, --standbys on|off, --lanes, --players, --storm-ms, --calm-ms, --faults, --jitter-ms,
     /// --store-jitter-ms, --store-permille, --room ample|narrow, --ambush STEP:FAULT:PASSING (or `none`). What is not given
     /// follows from the seed. With the feature `broken-rules` also --without R1 … R9
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]

@@ -67,6 +67,7 @@ named! {
         CommitDurable = "store-durable",
         Save = "store-save",
         Load = "store-load",
+        TakeOver = "store-take-over",
     }
 }
 
@@ -255,6 +256,7 @@ pub(crate) fn store_step(request: &StoreRequest) -> Option<Step> {
         StoreRequest::CommitDurable { .. } => Some(Step::CommitDurable),
         StoreRequest::SavePlayers { .. } => Some(Step::Save),
         StoreRequest::LoadPlayer { .. } => Some(Step::Load),
+        StoreRequest::TakeOver { .. } => Some(Step::TakeOver),
         _ => None,
     }
 }

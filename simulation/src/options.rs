@@ -77,6 +77,8 @@ pub struct Options {
     pub seed: u64,
     /// Game servers: 2 or 4, for a world of 2 × 2 regions.
     pub servers: u16,
+    /// Whether servers stand by for each other and take over from who is dead; else a region waits for its own server.
+    pub standbys: bool,
     /// Lanes, and shards, of each proxy.
     pub lanes: Lanes,
     /// Players.
@@ -110,6 +112,7 @@ impl Options {
         let quiet = dice.permille(120);
         let mut options = Self {
             seed,
+            standbys: false,
             servers: if dice.permille(600) { 2 } else { 4 },
             lanes: if dice.permille(600) { TWO_LANES } else { Lanes::ONE },
             players: 2 + dice.below(3) as u16,
@@ -134,6 +137,11 @@ impl Options {
             } else {
                 Room::Ample
             };
+            options.standbys = step == Step::TakeOver || dice.permille(300);
+        }
+        if options.standbys {
+            // Nobody is dead before three seconds have passed.
+            options.storm_ms += 4_000;
         }
         options
     }
@@ -174,6 +182,7 @@ impl std::str::FromStr for Options {
                 "--seed" => {}
                 "--servers" => options.servers = number(value)? as u16,
                 "--lanes" => options.lanes = lanes(number(value)?)?,
+                "--standbys" => options.standbys = on_off(value)?,
                 "--players" => options.players = number(value)? as u16,
                 "--storm-ms" => options.storm_ms = number(value)?,
                 "--calm-ms" => options.calm_ms = number(value)?,
@@ -205,6 +214,14 @@ fn rule(text: &str) -> Result<Rule, String> {
     Ok(rule)
 }
 
+fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("`{text}` is neither on nor off")),
+    }
+}
+
 fn lanes(count: u64) -> Result<Lanes, String> {
     let lanes = u8::try_from(count).ok().and_then(Lanes::new);
     lanes.ok_or_else(|| format!("a proxy has no {count} lanes"))
@@ -214,7 +231,7 @@ fn lanes(count: u64) -> Result<Lanes, String> {
 fn ambushes(step: Step, fault: Fault, dice: &mut Dice) -> Vec<Ambush> {
     let passing = match step {
         Step::Save | Step::Load | Step::Command | Step::CommandAck => dice.below(8) as u32,
-        Step::Refuse | Step::Reclaim | Step::InsertPlayer | Step::Leave | Step::Release => 0,
+        Step::Refuse | Step::Reclaim | Step::InsertPlayer | Step::Leave | Step::Release | Step::TakeOver => 0,
         _ => dice.below(3) as u32,
     };
     let mut found = vec![Ambush { step, fault, passing }];
@@ -232,10 +249,11 @@ impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "--seed {} --servers {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
+            "--seed {} --servers {} --standbys {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
              --store-jitter-ms {} --store-permille {} --room {}",
             self.seed,
             self.servers,
+            if self.standbys { "on" } else { "off" },
             self.lanes,
             self.players,
             self.storm_ms,

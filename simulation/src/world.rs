@@ -15,8 +15,8 @@ pub(crate) const SIZE: f32 = 64.0;
 /// The corner of all regions.
 pub(crate) const MIDDLE: f32 = 32.0;
 
-/// Which server has which quarter; of two servers, `mix` says how they share.
-pub(crate) fn topology(servers: u16, mix: u64) -> Result<Arc<Topology>, String> {
+/// Which server has which quarter; of two servers, `mix` says how they share. With standbys, the servers after it stand by for each.
+pub(crate) fn topology(servers: u16, mix: u64, standbys: bool) -> Result<Arc<Topology>, String> {
     let owners = match (servers, mix % 3) {
         (4, _) => [1, 2, 3, 4],
         (_, 0) => [1, 2, 1, 2],
@@ -41,9 +41,15 @@ pub(crate) fn topology(servers: u16, mix: u64) -> Result<Arc<Topology>, String> 
     }
     for (index, owner) in owners.into_iter().enumerate() {
         let (x, y) = (index % 2 * 32, index / 2 * 32);
+        let after =
+            (1..servers.min(3)).map(|further| format!("\"gs-{}\"", (owner - 1 + further) % servers + 1));
+        let standby = match standbys {
+            true => format!("standby = [{}]\n", after.collect::<Vec<_>>().join(", ")),
+            false => String::new(),
+        };
         let _ = write!(
             text,
-            "[[region]]\nname = \"r{0}\"\nnumber = {0}\nmin = [{x}, {y}]\nmax = [{1}, {2}]\nserver = \"gs-{owner}\"\n",
+            "[[region]]\nname = \"r{0}\"\nnumber = {0}\nmin = [{x}, {y}]\nmax = [{1}, {2}]\nserver = \"gs-{owner}\"\n{standby}",
             index + 1,
             x + 32,
             y + 32

@@ -1,6 +1,9 @@
 //! Everything that can happen to a region from outside.
 
-use protocol::ids::{LiveLane, NodeNumber};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
 use store::{Holding, PlayerRow, StoreError, StoreReply};
 
@@ -21,6 +24,8 @@ pub enum RegionInput {
     Join(LiveLane, VerifiedJoin),
     /// A join from another region of the own node, which has just read the user's row: there is this one, or none.
     ForwardedJoin(LiveLane, VerifiedJoin, Option<Box<PlayerRow>>),
+    /// All regions that this process serves just now, this one among them.
+    OwnRegions(Arc<BTreeSet<RegionNumber>>),
     /// A link to or from a peer is up (again); also once for the own node when its regions are there.
     PeerUp(NodeNumber),
     /// A link to or from a peer is gone.

@@ -417,8 +417,7 @@ impl RegionState {
 
     /// A process serves all regions that its topology lists it for first, and no others.
     fn is_of_this_process(&self, region: RegionNumber) -> bool {
-        let region = self.config.topology.region(region);
-        region.is_some_and(|region| region.server == self.config.node)
+        self.own_regions.contains(&region)
     }
 
     fn forward_join(&mut self, user: UserId, region: RegionNumber, row: Option<&PlayerRow>) {

@@ -1,6 +1,6 @@
 //! Everything a region knows but the game's rules. The files beside this one each add the methods of one concern.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -121,6 +121,8 @@ pub(super) struct RegionState {
     pub(super) config: RegionConfig,
     pub(super) rect: Rect,
     pub(super) margin: f32,
+    /// Those that this process serves: as the topology has it, until the world says what it is like.
+    pub(super) own_regions: Arc<BTreeSet<RegionNumber>>,
     pub(super) now: Now,
     pub(super) tick: Tick,
     pub(super) entities: Entities,
@@ -162,9 +164,15 @@ impl RegionState {
         let (rect, world) = (region.rect, config.topology.world());
         let cells = Cells::new(world.grid(), rect);
         let cell_count = cells.len();
+        let own_regions = config
+            .topology
+            .regions_of(config.node)
+            .map(|region| region.number)
+            .collect();
         Some(Self {
             rect,
             margin: world.handover_margin,
+            own_regions: Arc::new(own_regions),
             now: Now::default(),
             tick: Tick(0),
             entities: Entities::default(),

@@ -18,11 +18,10 @@ use tokio::net::TcpListener;
 use topology::Topology;
 
 use super::open_store::{OpenStore, unexpected};
+use super::region_maker::RegionMaker;
 use super::settings::GameServerSettings;
 use super::take_over::TakeOver;
-use crate::demo::DemoGame;
-use crate::process_numbers::ProcessNumbers;
-use crate::region::{Region, RegionConfig};
+use crate::region::Region;
 
 /// Everything that runs, before it runs.
 pub(super) struct Built {
@@ -35,7 +34,9 @@ pub(super) struct Built {
     pub(super) context: Arc<LinkContext>,
     pub(super) peer_listener: TcpListener,
     pub(super) proxy_listener: TcpListener,
+    /// Those that are served from the beginning.
     pub(super) regions: Vec<Region>,
+    pub(super) maker: RegionMaker,
     pub(super) store: OpenStore,
     /// No other process gets the data directory meanwhile.
     pub(super) held: HeldDir,
@@ -63,6 +64,7 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
     let (peer_listener, proxy_listener) = (peers.tcp().await?, proxies.tcp().await?);
     let store = OpenStore::open(settings, &node.owners, &dir).await?;
     let incarnation = start_node(&store, dir.number).await?;
+    let maker = RegionMaker::new(settings, &dir, incarnation, &topology)?;
     let regions = {
         let take_over = TakeOver {
             store: &store,
@@ -72,7 +74,11 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
             readiness: &node.readiness,
         };
         take_over.unlisted().await?;
-        serve_regions(settings, &take_over, &dir, incarnation, &topology).await?
+        match store.has_standbys() {
+            // The keeper of the lease sees to them, while the process runs.
+            true => Vec::new(),
+            false => serve_regions(&take_over, &maker).await?,
+        }
     };
     let authorities = dir.cluster.authorities;
     let local = LocalNode::new(&dir.certificate, dir.cluster.cluster_id, authorities, incarnation);
@@ -90,6 +96,7 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
         peer_listener,
         proxy_listener,
         regions,
+        maker,
         store,
         held,
     })
@@ -102,48 +109,14 @@ async fn start_node(store: &OpenStore, node: NodeNumber) -> Result<Incarnation, 
     }
 }
 
-async fn serve_regions(
-    settings: &GameServerSettings,
-    take_over: &TakeOver<'_>,
-    dir: &DataDir,
-    incarnation: Incarnation,
-    topology: &Arc<Topology>,
-) -> Result<Vec<Region>, Failure> {
-    let numbers: Vec<_> = topology
-        .regions_of(dir.number)
-        .map(|region| region.number)
-        .collect();
-    let process = ProcessNumbers::new(dir.number, incarnation);
+/// Takes over all that the topology gives to this node, where nobody stands by.
+async fn serve_regions(take_over: &TakeOver<'_>, maker: &RegionMaker) -> Result<Vec<Region>, Failure> {
+    let own = take_over.topology.regions_of(take_over.node);
+    let numbers: Vec<_> = own.map(|region| region.number).collect();
     let mut regions = Vec::with_capacity(numbers.len());
     for number in numbers {
-        let config = RegionConfig {
-            seed: world_seed(dir),
-            linkdead_grace_ms: settings.limits.linkdead_grace_ms,
-            soft_save_ms: settings.limits.soft_save_ms,
-            #[cfg(feature = "fault-injection")]
-            fault: fault()?,
-            ..RegionConfig::new(
-                number,
-                take_over.region(number).await?,
-                process.clone(),
-                topology.clone(),
-            )
-        };
-        let game = Box::new(DemoGame::with_creatures(settings.game.creatures));
-        regions.push(Region::new(config, game).map_err(Failure::bad_input)?);
+        let region = maker.make(number, take_over.region(number).await?);
+        regions.push(region.map_err(Failure::bad_input)?);
     }
     Ok(regions)
-}
-
-/// Which mistake to make on purpose.
-#[cfg(feature = "fault-injection")]
-fn fault() -> Result<crate::region::Fault, Failure> {
-    let name = std::env::var("FAULT_INJECTION").unwrap_or_default();
-    name.parse().map_err(Failure::bad_input)
-}
-
-/// The same on every server of a cluster, and another in every cluster.
-fn world_seed(dir: &DataDir) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = dir.cluster.cluster_id.0;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }

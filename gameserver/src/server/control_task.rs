@@ -6,7 +6,7 @@ use net::clock::wall_ms;
 use net::key_work::key_work;
 use net::link::LinkId;
 use protocol::identity::{Clock, Role};
-use protocol::ids::{NodeUuid, RegionNumber};
+use protocol::ids::{Incarnation, NodeUuid, RegionEpoch, RegionNumber};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
 use tokio::sync::mpsc;
@@ -22,7 +22,9 @@ pub(super) const NEWS_MAX: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ControlEnd {
     /// Another process serves this region now.
-    Superseded(RegionNumber),
+    Superseded(RegionNumber, RegionEpoch),
+    /// Another process of this node has started later.
+    Foreign(Incarnation),
     /// Everything is written down; or the time for it is over, and this is not.
     WrittenDown(Unsaved),
 }
@@ -49,7 +51,8 @@ impl ControlTask {
             match self.news.recv().await? {
                 News::Join(link, proxy, join) => self.verify(link, proxy, join),
                 News::Topology(offered) => self.take_topology(&offered),
-                News::Superseded(region) => return Some(ControlEnd::Superseded(region)),
+                News::Superseded(region, epoch) => return Some(ControlEnd::Superseded(region, epoch)),
+                News::Foreign(newest) => return Some(ControlEnd::Foreign(newest)),
                 News::WrittenDown(unsaved) => return Some(ControlEnd::WrittenDown(unsaved)),
             }
         }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
+use protocol::ids::{NodeNumber, RegionNumber, UserId};
 use store::request::ForgottenGuest;
 use store::{Serving, StaleGuest, StoreError, StoreHandle, StoreReply, StoreRequest};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use topology::Topology;
 
+use super::report::WorldReports;
 use super::world_mailbox::{Mailbox, Order};
 
 /// Time between two rounds.
@@ -27,8 +28,8 @@ pub(super) struct GuestTask {
     pub(super) mailbox: Mailbox,
     pub(super) topology: Arc<Topology>,
     pub(super) node: NodeNumber,
-    /// The regions that this server serves.
-    pub(super) served: BTreeMap<RegionNumber, RegionEpoch>,
+    /// The world's last word on what it serves.
+    pub(super) reports: WorldReports,
     pub(super) idle_ms: u64,
 }
 
@@ -127,7 +128,8 @@ impl GuestTask {
     /// They have no place: the server of the first region forgets them.
     async fn forget_sessions(&self, round: &mut Round) -> Result<(), StoreError> {
         let first = self.topology.regions().first();
-        if !first.is_some_and(|region| self.served.contains_key(&region.number)) {
+        let served = self.reports.load().served();
+        if !first.is_some_and(|region| served.contains_key(&region.number)) {
             return Ok(());
         }
         let (idle_ms, mut after): (u64, Option<UserId>) = (self.idle_ms, None);
@@ -161,8 +163,9 @@ impl GuestTask {
             };
             by_region.entry(region).or_default().push(guest);
         }
+        let own = self.reports.load().served();
         let served = by_region.into_iter().filter_map(|(region, guests)| {
-            let region_epoch = *self.served.get(&region)?;
+            let region_epoch = *own.get(&region)?;
             let serving = Serving {
                 node: self.node,
                 region,
@@ -180,10 +183,13 @@ fn unexpected() -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::WorldReport;
     use super::*;
+    use crate::world::RegionReport;
+    use arc_swap::ArcSwap;
     use net::udp::Poller;
     use protocol::geometry::{CellIndex, Position};
-    use protocol::ids::{AttemptId, EntityId, OwnerEpoch, StateVersion};
+    use protocol::ids::{AttemptId, EntityId, OwnerEpoch, RegionEpoch, StateVersion};
     use store::simulated::SharedSimulatedStore;
     use store::{Holder, Holding, PlayerBody, PlayerRow, PlayerSave, Store, StoreSettings};
 
@@ -258,6 +264,17 @@ mod tests {
         }
     }
 
+    /// What a world that serves this one region tells.
+    fn serving(region: RegionNumber, epoch: RegionEpoch) -> WorldReport {
+        let mut report = RegionReport::default();
+        report.status.region = region.0;
+        report.status.region_epoch = epoch.0;
+        WorldReport {
+            regions: vec![report],
+            ..WorldReport::default()
+        }
+    }
+
     #[tokio::test]
     async fn a_round_forgets_guests_of_its_own_regions_and_tells_the_world_what_fell() {
         let topology = topology::parse("t.toml", WORLD).unwrap_or_else(|m| panic!("{m}"));
@@ -281,7 +298,7 @@ mod tests {
             mailbox: mailbox.clone(),
             topology: Arc::clone(&scene.topology),
             node: ME,
-            served: BTreeMap::from([(HERE, here)]),
+            reports: Arc::new(ArcSwap::from_pointee(serving(HERE, here))),
             idle_ms: 3_600_000,
         };
         let done = |guests, holdings, sessions| Round {

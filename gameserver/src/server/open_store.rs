@@ -1,5 +1,6 @@
 //! The store as this process has it: opened as a member of the cluster, with its threads, and closed when all is written.
 
+use std::io;
 use std::sync::Arc;
 
 use node::admin::store_watch;
@@ -7,8 +8,8 @@ use node::data_dir::DataDir;
 use node::life::{Failure, Owners};
 use protocol::ids::NodeNumber;
 use store::{
-    Membership, NodeStore, Store, StoreError, StoreHandle, StoreIdentity, StoreReply, StoreRequest,
-    StoreSettings, StoreThreads,
+    LeaseStore, Membership, NodeStore, Store, StoreError, StoreHandle, StoreIdentity, StoreReply,
+    StoreRequest, StoreSettings, StoreThreads,
 };
 
 use super::settings::GameServerSettings;
@@ -17,6 +18,7 @@ use super::settings::GameServerSettings;
 pub(super) struct OpenStore {
     pub(super) handle: StoreHandle,
     threads: StoreThreads,
+    leases: Option<LeaseThreads>,
     store: Arc<NodeStore>,
 }
 
@@ -55,11 +57,25 @@ impl OpenStore {
         let started =
             StoreHandle::spawn_watched(&store, StoreSettings { queue_bytes_max }, store_watch(owners));
         let (handle, threads) = started.map_err(Failure::failed)?;
+        let leases = opened.lease_store().map_err(Failure::failed)?;
+        let leases = leases.map(LeaseThreads::start).transpose();
         Ok(Self {
             handle,
             threads,
+            leases: leases.map_err(Failure::failed)?,
             store: opened,
         })
+    }
+
+    /// Whether servers stand by for each other on this store.
+    pub(super) fn has_standbys(&self) -> bool {
+        self.leases.is_some()
+    }
+
+    /// Where the lease of this process is kept, if servers stand by for each other: for requests, and for questions about processes.
+    pub(super) fn leases(&self) -> Option<(StoreHandle, Arc<dyn LeaseStore>)> {
+        let leases = self.leases.as_ref()?;
+        Some((leases.own.clone(), Arc::clone(&leases.store)))
     }
 
     pub(super) fn identity(&self) -> StoreIdentity {
@@ -93,11 +109,15 @@ impl OpenStore {
         let Self {
             handle,
             threads,
+            leases,
             store,
         } = self;
         drop(handle);
         let closing = move || {
             threads.join();
+            if let Some(leases) = leases {
+                leases.join();
+            }
             if let Some(store) = Arc::into_inner(store) {
                 store.close();
             }
@@ -105,6 +125,27 @@ impl OpenStore {
         if tokio::task::spawn_blocking(closing).await.is_err() {
             tracing::error!("the store was not closed cleanly");
         }
+    }
+}
+
+/// The store as the keeper of the lease asks it, on threads of their own.
+struct LeaseThreads {
+    own: StoreHandle,
+    threads: StoreThreads,
+    store: Arc<dyn LeaseStore>,
+}
+
+impl LeaseThreads {
+    fn start(store: Arc<dyn LeaseStore>) -> io::Result<Self> {
+        let asked: Arc<dyn Store> = store.clone();
+        let (own, threads) = StoreHandle::spawn(&asked, StoreSettings::default())?;
+        Ok(Self { own, threads, store })
+    }
+
+    /// Waits until everything asked has been answered; all other handles must be gone. Blocks.
+    fn join(self) {
+        drop(self.own);
+        self.threads.join();
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct WorldChecks {
     pub(super) context: Arc<LinkContext>,
     pub(super) in_force: Arc<TopologyInForce>,
     pub(super) own: NodeNumber,
+    /// Without a region, this server stands by: whether its regions are served is told by the keeper of its lease.
+    pub(super) has_standbys: bool,
     /// Of a tick, microseconds.
     pub(super) period_us: u64,
 }
@@ -73,7 +75,7 @@ impl WorldChecks {
     }
 
     fn world(&self) -> Check {
-        world_check(&self.reports.load().regions)
+        world_check(&self.reports.load().regions, self.has_standbys)
     }
 
     fn ticks(&self) -> Check {
@@ -96,11 +98,12 @@ fn name_of(topology: &Topology, number: NodeNumber) -> Option<String> {
 }
 
 /// A region that does not know what lies in it is an empty shell.
-fn world_check(regions: &[RegionReport]) -> Check {
+fn world_check(regions: &[RegionReport], has_standbys: bool) -> Check {
     let unknown = |region: &&RegionReport| !region.status.gems_known;
     let count = regions.iter().filter(unknown).count();
     let all = regions.len();
     match regions.iter().find(unknown) {
+        None if all == 0 && has_standbys => Check::well("no region is served here; this server stands by"),
         None if all == 0 => Check::missing("no region has been heard of yet"),
         None => Check::well(format!("{all} of {all} regions know what lies in them")),
         Some(first) => Check::missing(format!(
@@ -165,14 +168,15 @@ mod tests {
 
     #[test]
     fn a_world_is_missing_until_every_region_knows_what_lies_in_it() {
-        assert_eq!(world_check(&[]).verdict, Verdict::Missing);
+        assert_eq!(world_check(&[], false).verdict, Verdict::Missing);
+        assert_eq!(world_check(&[], true).verdict, Verdict::Well);
         let mut regions = [region(1), region(2), region(3)];
         assert_eq!(
-            world_check(&regions),
+            world_check(&regions, true),
             Check::well("3 of 3 regions know what lies in them")
         );
         regions[1].status.gems_known = false;
-        let check = world_check(&regions);
+        let check = world_check(&regions, true);
         assert_eq!(check.verdict, Verdict::Missing);
         assert!(check.figure.starts_with("2 of 3 regions know") && check.figure.contains("region 2 "));
     }

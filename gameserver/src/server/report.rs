@@ -1,13 +1,14 @@
 //! What the world thread tells of itself, several times a second, for whoever asks: a snapshot, so that asking costs no
 //! tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use net::link::LinkId;
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 
-use crate::world::{LinkReport, RegionReport};
+use crate::world::{LinkPeer, LinkReport, RegionReport};
 
 /// A world at a glance.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,22 @@ pub(super) struct WorldReport {
 }
 
 impl WorldReport {
+    /// The regions that are served, and by which epoch.
+    pub(super) fn served(&self) -> BTreeMap<RegionNumber, RegionEpoch> {
+        let regions = self.regions.iter().map(|region| &region.status);
+        let served = regions.map(|status| (RegionNumber(status.region), RegionEpoch(status.region_epoch)));
+        served.collect()
+    }
+
+    /// Game servers that are linked.
+    pub(super) fn servers(&self) -> BTreeSet<NodeNumber> {
+        let peers = self.links.iter().filter_map(|(_, link)| match link.peer {
+            LinkPeer::Server(_, node) => Some(node),
+            LinkPeer::Proxy(_) => None,
+        });
+        peers.collect()
+    }
+
     /// Users simulated.
     pub(super) fn players(&self) -> usize {
         self.regions.iter().map(|region| region.status.players).sum()

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
+use net::link_core::Sealed;
 use net::udp::Poller;
 use node::addresses::dialed;
 use node::admin::{Check, probe_store, world_check};
@@ -23,8 +24,9 @@ use protocol::identity::Role;
 use protocol::ids::{Lane, NodeNumber};
 use protocol::message::subscription::Topology;
 use serde_json::json;
+use store::Serving;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -33,6 +35,7 @@ use super::build::{Built, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
 use super::guest_task::GuestTask;
+use super::lease_task::{LeaseTask, LeaseWord, give_away};
 use super::live_metrics;
 use super::metrics::METRICS;
 use super::open_store::OpenStore;
@@ -86,7 +89,12 @@ const LOSS_NEWS: Duration = Duration::from_secs(1);
 struct Running {
     context: Arc<LinkContext>,
     store: OpenStore,
+    number: NodeNumber,
     control: ControlTask,
+    /// To the keeper of the lease, where servers stand by for each other.
+    lease: Option<UnboundedSender<LeaseWord>>,
+    topology: Arc<topology::Topology>,
+    reports: WorldReports,
     mailbox: Mailbox,
     world: OwnerThread,
     tasks: TaskTracker,
@@ -103,19 +111,14 @@ impl Running {
         let poller = Poller::new().map_err(Failure::failed)?;
         let mailbox = Mailbox::new(poller.waker());
         let (news, heard) = mpsc::channel(NEWS_MAX);
-        let gossip = Arc::new(TopologyGossip {
-            in_force: Arc::clone(&built.in_force),
-            context: Arc::clone(&built.context),
-            data: settings.node.data.clone(),
-        });
+        let gossip = gossip(&built, settings);
         let reports = WorldReports::default();
         let papers = paper_task(&built, news.downgrade(), settings, node);
         let waker = poller.waker();
-        let clock = built.context.clock;
-        let guests = guest_task(&built, &mailbox, settings);
-        let regions = std::mem::take(&mut built.regions);
+        let guests = guest_task(&built, &mailbox, &reports, settings);
+        let lease = LeaseTask::of(&built, &mailbox, &news, &reports, &node.readiness);
         let world = WorldThread {
-            world: World::new(built.number, Arc::clone(&built.topology), regions, now(clock)),
+            world: world(&mut built),
             poller,
             mailbox: mailbox.clone(),
             news,
@@ -123,8 +126,9 @@ impl Running {
             context: Arc::clone(&built.context),
             gossip: Arc::clone(&gossip),
             reports: Arc::clone(&reports),
-            clock,
+            clock: built.context.clock,
             drain_ms: writing_ms(node.settings.drain_timeout_ms),
+            has_standbys: lease.is_some(),
         };
         let thread = node
             .owners
@@ -133,7 +137,7 @@ impl Running {
         let tasks = TaskTracker::new();
         let census = CensusTask::new(&node.status, built.store.handle.clone(), mailbox.clone());
         watch_world(&built, &reports, node);
-        let status = status_task(&built, &addresses, reports, settings, node);
+        let status = status_task(&built, &addresses, Arc::clone(&reports), settings, node);
         let probing = probe_store(&node.readiness, built.store.handle.clone(), &stop);
         tasks.spawn(node.owners.task("store probe", probing));
         let meeting = Meeting {
@@ -147,13 +151,19 @@ impl Running {
         meeting.spawn("census", census.run(stop.clone()));
         meeting.spawn("guests", guests.run(stop.clone()));
         meeting.spawn("papers", papers.run(stop.clone()));
-        meeting.listen(built.proxy_listener, Door::Proxies);
-        meeting.listen(built.peer_listener, Door::Peers(Side::Accepted));
-        meeting.dial(built.number);
+        let lease = lease.map(|(task, telling)| {
+            meeting.spawn("lease", task.run(stop.clone()));
+            telling
+        });
+        meeting.begin(built.proxy_listener, built.peer_listener, built.number);
         tasks.close();
         announce(&settings.node.data, &addresses, node.admin)?;
         Ok(Self {
             control: ControlTask::new(heard, mailbox.clone(), gossip),
+            number: built.number,
+            lease,
+            topology: built.topology,
+            reports,
             context: built.context,
             store: built.store,
             _held: built.held,
@@ -167,27 +177,20 @@ impl Running {
     }
 
     async fn until_drained(mut self, settings: &GameServerSettings, node: &Node) -> Result<(), Failure> {
-        let mut result = tokio::select! {
-            () = node.shutdown.draining() => Ok(()),
-            fatal = node.owners.failed() => return Err(fatal.into()),
-            thread = self.store.broken() => return Err(store_lost(thread).into()),
-            end = self.control.next_end() => match end {
-                // The others are still ours, and so are their players: they are written down first.
-                Some(ControlEnd::Superseded(region)) => Err(Failure::failed(format!(
-                    "another process serves region {region} now; let only one of this name run, and start it again"
-                ))),
-                None => return Err(world_lost(node).await),
-                other => Err(Failure::failed(format!("the world came to an end by itself: {other:?}"))),
-            },
-        };
+        let mut result = self.until_it_ends(node).await?;
         tracing::info!("draining");
         let began = Instant::now();
         // Also when nobody asked for it.
         node.readiness.set("draining", Check::missing(""));
         self.context.loads.start_draining();
+        if let Some(lease) = &self.lease {
+            let _ = lease.send(LeaseWord::Drain);
+        }
         self.mailbox.send(Order::Drain);
         if let Err(failure) = self.written_down(node).await {
             result = result.and(Err(failure));
+        } else if self.lease.is_some() {
+            give_away(&self.store.handle, &self.topology, self.serving()).await;
         }
         self.stop.cancel();
         self.tasks.wait().await;
@@ -200,6 +203,50 @@ impl Running {
             tracing::warn!("the store still holds on to what was sent last; it is left at that");
         }
         result
+    }
+
+    /// Waits until this node is asked to drain, or has to.
+    ///
+    /// # Errors
+    /// What ends it at once. Within: what ends it when everything is written down.
+    async fn until_it_ends(&mut self, node: &Node) -> Result<Result<(), Failure>, Failure> {
+        loop {
+            let end = tokio::select! {
+                () = node.shutdown.draining() => return Ok(Ok(())),
+                fatal = node.owners.failed() => return Err(fatal.into()),
+                thread = self.store.broken() => return Err(store_lost(thread).into()),
+                end = self.control.next_end() => end,
+            };
+            let why = match (end, &self.lease) {
+                (None, _) => return Err(world_lost(node).await),
+                (Some(ControlEnd::Superseded(region, epoch)), Some(lease)) => {
+                    tracing::warn!(%region, "another server serves this region now");
+                    let _ = lease.send(LeaseWord::Superseded(region, epoch));
+                    continue;
+                }
+                // The others are still ours, and so are their players: they are written down first.
+                (Some(ControlEnd::Superseded(region, _)), None) => format!(
+                    "another process serves region {region} now; let only one of this name run, and start it again"
+                ),
+                (Some(ControlEnd::Foreign(_)), _) => {
+                    "another process of this node has started later: let only one of this name run".to_owned()
+                }
+                (Some(other), _) => format!("the world came to an end by itself: {other:?}"),
+            };
+            return Ok(Err(Failure::failed(why)));
+        }
+    }
+
+    /// What this process serves.
+    fn serving(&self) -> Vec<Serving> {
+        let node = self.number;
+        let served = self.reports.load().served().into_iter();
+        let serving = served.map(|(region, region_epoch)| Serving {
+            node,
+            region,
+            region_epoch,
+        });
+        serving.collect()
     }
 
     /// Waits until the world is written down, or cannot be.
@@ -218,7 +265,7 @@ impl Running {
                         unsaved.players, unsaved.why
                     )));
                 }
-                Some(ControlEnd::Superseded(_)) => {}
+                Some(ControlEnd::Superseded(..) | ControlEnd::Foreign(_)) => {}
                 None => return Err(world_lost(node).await),
             }
         }
@@ -232,6 +279,7 @@ fn watch_world(built: &Built, reports: &WorldReports, node: &Node) {
         context: Arc::clone(&built.context),
         in_force: Arc::clone(&built.in_force),
         own: built.number,
+        has_standbys: built.store.has_standbys(),
         period_us: built.topology.world().tick_us(),
     };
     checks.watch(&node.readiness);
@@ -266,14 +314,33 @@ fn paper_task(
     }
 }
 
-fn guest_task(built: &Built, mailbox: &Mailbox, settings: &GameServerSettings) -> GuestTask {
-    let served = built.regions.iter();
+fn gossip(built: &Built, settings: &GameServerSettings) -> Arc<TopologyGossip> {
+    Arc::new(TopologyGossip {
+        in_force: Arc::clone(&built.in_force),
+        context: Arc::clone(&built.context),
+        data: settings.node.data.clone(),
+    })
+}
+
+/// The world with the regions that are served from the beginning.
+fn world(built: &mut Built) -> World<Sealed> {
+    let regions = std::mem::take(&mut built.regions);
+    let now = now(built.context.clock);
+    World::new(built.number, Arc::clone(&built.topology), regions, now)
+}
+
+fn guest_task(
+    built: &Built,
+    mailbox: &Mailbox,
+    reports: &WorldReports,
+    settings: &GameServerSettings,
+) -> GuestTask {
     GuestTask {
         store: built.store.handle.clone(),
         mailbox: mailbox.clone(),
         topology: Arc::clone(&built.topology),
         node: built.number,
-        served: served.map(|region| (region.number(), region.epoch())).collect(),
+        reports: Arc::clone(reports),
         idle_ms: settings.limits.guest_idle_ms,
     }
 }
@@ -339,6 +406,12 @@ struct Meeting<'a> {
 }
 
 impl Meeting<'_> {
+    fn begin(&self, proxies: TcpListener, peers: TcpListener, own: NodeNumber) {
+        self.listen(proxies, Door::Proxies);
+        self.listen(peers, Door::Peers(Side::Accepted));
+        self.dial(own);
+    }
+
     fn listen(&self, listener: TcpListener, door: Door) {
         let (name, roles): (_, &[Role]) = match door {
             Door::Proxies => ("proxy listener", &[Role::Proxy]),

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use net::link::{HandedLink, LinkId};
-use protocol::ids::{NodeUuid, RegionNumber, UserId};
+use protocol::ids::{Incarnation, NodeUuid, RegionEpoch, RegionNumber, UserId};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
 use store::Holding;
 use tokio::sync::oneshot;
 
 use crate::join_check::{JoinError, VerifiedJoin};
-use crate::region::Whereabouts;
+use crate::region::{Region, Whereabouts};
 use crate::world::Side;
 
 /// Which listener or dialer a link came from.
@@ -48,6 +48,12 @@ pub(super) enum Order {
     Fallen(RegionNumber, Vec<Holding>),
     /// Somebody counts players.
     Find(Box<Search>),
+    /// Whether the thread comes round: it answers when it does.
+    Ping(oneshot::Sender<()>),
+    /// One more region is served.
+    Serve(Box<Region>),
+    /// Nothing is served any more: the lease has ended.
+    LetGo,
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.
@@ -85,8 +91,10 @@ pub(super) enum News {
     Join(LinkId, NodeUuid, Join),
     /// A peer offers a topology.
     Topology(Topology),
-    /// Another process serves this region now.
-    Superseded(RegionNumber),
+    /// Another process serves this region now, and this one did by this epoch.
+    Superseded(RegionNumber, RegionEpoch),
+    /// Another process of this node has started later.
+    Foreign(Incarnation),
     /// Everything is written down, or the time for it is over and this is not.
     WrittenDown(Unsaved),
 }

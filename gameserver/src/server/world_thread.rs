@@ -59,6 +59,8 @@ pub(super) struct WorldThread {
     pub(super) clock: Monotonic,
     /// How long a drain may write.
     pub(super) drain_ms: u64,
+    /// A region that another process serves is let go of; else control ends the process.
+    pub(super) has_standbys: bool,
 }
 
 /// Where a drain stands.
@@ -207,6 +209,13 @@ impl Running {
                     self.draining = Draining::Writing(now.mono_us + self.parts.drain_ms * 1000);
                 }
                 Order::Fallen(region, holdings) => self.parts.world.fallen(region, holdings, now),
+                Order::Ping(pong) => {
+                    let _ = pong.send(());
+                }
+                Order::Serve(region) => self.parts.world.serve(*region, now),
+                Order::LetGo => {
+                    self.parts.world.let_go_of_all(now);
+                }
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),
                 Order::Abandoned => self.abandoned = true,

@@ -68,7 +68,11 @@ impl<S: Sealing> World<S> {
                 let input = RegionInput::ForwardedJoin(lane, join, row);
                 self.local.push(Local::Input(region, input));
             }
-            RegionEffect::Superseded => self.effects.push(WorldEffect::Superseded(from)),
+            RegionEffect::Superseded => {
+                let epoch = self.slots.get_mut(from).map(|slot| slot.region.epoch());
+                let news = epoch.map(|epoch| WorldEffect::Superseded(from, epoch));
+                self.effects.extend(news);
+            }
             RegionEffect::Count(label) => self.count(label),
         }
     }

@@ -2,7 +2,7 @@
 
 use net::link::LinkId;
 use net::link_core::DownReason;
-use protocol::ids::RegionNumber;
+use protocol::ids::{RegionEpoch, RegionNumber};
 use protocol::message::node::Heartbeat;
 use protocol::message::player::Join;
 use protocol::message::subscription::{GetTopology, Topology};
@@ -37,7 +37,7 @@ pub enum WorldEffect {
     /// The link is over: these bytes are to be written if the peer still takes them, and the stream closed.
     LinkEnded(LinkId, DownReason, Vec<u8>),
     /// Another process serves the region now: this process has to end.
-    Superseded(RegionNumber),
+    Superseded(RegionNumber, RegionEpoch),
     /// Something was refused, or happened that is counted: the label of a metric.
     Count(&'static str),
 }

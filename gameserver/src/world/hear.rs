@@ -92,16 +92,21 @@ impl<S: Sealing> World<S> {
         let Some(LinkPeer::Proxy(lane)) = self.links.peer(id) else {
             return;
         };
-        match verdict {
+        let refused = match verdict {
             Ok((verified, hint)) => match self.directory.join(verified.user, hint) {
-                Some(region) => self.tell(region, RegionInput::Join(lane, verified), now),
-                None => self.count("no_region_here"),
-            },
-            Err(error) => {
-                self.count(error.label());
-                if let Some(core) = self.links.lane_mut(lane.at) {
-                    core.push(&refusal(join, error.code()).into());
+                Some(region) => {
+                    self.tell(region, RegionInput::Join(lane, verified), now);
+                    None
                 }
+                // Others serve what this process served, or stands by for.
+                None => Some(("no_region_here", Code::WorldRecovering)),
+            },
+            Err(error) => Some((error.label(), error.code())),
+        };
+        if let Some((label, code)) = refused {
+            self.count(label);
+            if let Some(core) = self.links.lane_mut(lane.at) {
+                core.push(&refusal(join, code).into());
             }
         }
         self.settle(now);

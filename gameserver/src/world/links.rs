@@ -1,6 +1,6 @@
 //! The links of a world: lanes of proxies, and two to each game server that is near, one dialed by each side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use net::link::{LinkId, LinkSight};
 use net::link_core::{DownReason, LinkCore, LinkTime, Received, Sealing};
@@ -189,6 +189,16 @@ impl<S: Sealing> Links<S> {
             }
         };
         Some((link, is_gone))
+    }
+
+    /// The lanes that are up.
+    pub(super) fn lanes(&self) -> Vec<ArrivingLane> {
+        self.lanes.all().collect()
+    }
+
+    /// The game servers that a link leads to.
+    pub(super) fn peers(&self) -> BTreeSet<NodeNumber> {
+        self.by_server.keys().map(|(_, node)| *node).collect()
     }
 
     /// Whether any link leads to this game server.

@@ -62,6 +62,11 @@ impl Slots {
         self.put(number, schedule.due_us());
     }
 
+    pub(super) fn remove(&mut self, number: RegionNumber) -> Option<Region> {
+        self.unput(number);
+        self.slots.remove(&number).map(|slot| slot.region)
+    }
+
     pub(super) fn has(&self, number: RegionNumber) -> bool {
         self.slots.contains_key(&number)
     }

@@ -303,6 +303,16 @@ impl Route {
         }
     }
 
+    /// The store says that another server serves a region: if that is where the player is, its owner is nobody any more.
+    pub(super) fn served_by(&mut self, region: RegionNumber, node: NodeNumber, now_ms: u64) -> Step {
+        let is_former = |owner: Owner| owner.region == region && owner.node != node;
+        match self.standing {
+            Standing::Playing if self.owner.is_some_and(is_former) => self.join(Some(node), now_ms),
+            Standing::Confirming { claim, .. } if is_former(claim) => self.join(Some(node), now_ms),
+            _ => Step::Stay,
+        }
+    }
+
     /// The link to a server is gone.
     pub(super) fn server_down(&mut self, node: NodeNumber, now_ms: u64) -> Step {
         let concerned = match self.standing {

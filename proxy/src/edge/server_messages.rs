@@ -284,6 +284,21 @@ impl Edge {
         let (region, epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
         if self.servers.serve(node, region, epoch) {
             self.rejoin_suspended(now_ms);
+            self.leave_former_service(region, node, now_ms);
+        }
+    }
+
+    /// Another server serves the region now: whoever plays with the one before joins anew.
+    fn leave_former_service(&mut self, region: RegionNumber, node: NodeNumber, now_ms: u64) {
+        if self.servers.reachable(region) != Some(node) {
+            return;
+        }
+        let handles: Vec<SessionHandle> = self.sessions.keys().map(SessionHandle).collect();
+        for handle in handles {
+            if let Some(session) = self.sessions.get_mut(handle.0) {
+                let step = session.route.served_by(region, node, now_ms);
+                self.take_step(handle, step, now_ms);
+            }
         }
     }
 

@@ -26,6 +26,7 @@ struct Standing {
 impl Cluster {
     pub(super) fn look_when_calm(&mut self) {
         let found = self.processes_well().and_then(|()| {
+            self.regions_served_once()?;
             let standing = self.everybody_once()?;
             for index in 0..self.bots.len() {
                 if self.bots[index].presence != Presence::Retired {

@@ -1,5 +1,6 @@
 //! Everything that can happen in a run, one closed enum.
 
+use gameserver::lease::LeaseQuestion;
 use gameserver::world::QuestionId;
 use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ClientToProxy, ProxyToClient};
@@ -35,6 +36,11 @@ pub(crate) enum Asker {
         life: u32,
         region: RegionNumber,
     },
+    Lease {
+        server: NodeNumber,
+        life: u32,
+        question: LeaseQuestion,
+    },
     Owner {
         proxy: NodeNumber,
         life: u32,
@@ -51,6 +57,20 @@ pub(crate) enum Asker {
     },
     /// Nobody waits for the answer any more.
     Nobody,
+}
+
+impl Asker {
+    /// The process that asked; `None` where its stall does not matter.
+    pub(crate) fn node(&self) -> Option<NodeNumber> {
+        match self {
+            Self::World { server, .. }
+            | Self::Start { server, .. }
+            | Self::Serve { server, .. }
+            | Self::Lease { server, .. } => Some(*server),
+            Self::Owner { proxy, .. } | Self::Service { proxy, .. } => Some(*proxy),
+            Self::Login { .. } | Self::Nobody => None,
+        }
+    }
 }
 
 /// What a client gets on its stream.
@@ -81,6 +101,8 @@ pub(crate) enum Event {
     /// Something is due in a world.
     Tick(NodeNumber, u32),
     ShardTick(NodeNumber, u32),
+    /// Something is due for the keeper of a server's lease.
+    LeaseTick(NodeNumber, u32),
     /// A proxy asks again who serves a region.
     AskService(NodeNumber, u32, RegionNumber),
     StoreArrive(Asker, StoreRequest, Option<Fault>),
@@ -112,6 +134,8 @@ pub(crate) enum Trouble {
     BlockDatagrams(usize, u64),
     StopReading(usize, u64),
     StoreAway(u64),
+    /// A server does not reach the store, which others do.
+    CutFromStore(NodeNumber, u64),
     SecondLogin(usize),
     Logout(usize),
 }
@@ -122,6 +146,7 @@ impl Event {
         match self {
             Self::Tick(..)
             | Self::ShardTick(..)
+            | Self::LeaseTick(..)
             | Self::Bot(_)
             | Self::DatagramUp(..)
             | Self::DatagramDown(..)
@@ -144,14 +169,11 @@ impl Event {
     pub(crate) fn node(&self, listener_or_dialer: impl Fn(&Way) -> NodeNumber) -> Option<NodeNumber> {
         match self {
             Self::Arrive(way, ..) | Self::LinkUp(way) | Self::LinkDown(way) => Some(listener_or_dialer(way)),
-            Self::Tick(node, _) | Self::ShardTick(node, _) | Self::AskService(node, ..) => Some(*node),
-            Self::StoreAnswer(asker, _) => match asker {
-                Asker::World { server, .. } | Asker::Start { server, .. } | Asker::Serve { server, .. } => {
-                    Some(*server)
-                }
-                Asker::Owner { proxy, .. } | Asker::Service { proxy, .. } => Some(*proxy),
-                Asker::Login { .. } | Asker::Nobody => None,
-            },
+            Self::Tick(node, _)
+            | Self::ShardTick(node, _)
+            | Self::LeaseTick(node, _)
+            | Self::AskService(node, ..) => Some(*node),
+            Self::StoreAnswer(asker, _) => asker.node(),
             _ => None,
         }
     }

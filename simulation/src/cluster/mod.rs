@@ -3,6 +3,7 @@
 mod calm;
 mod clients;
 mod event;
+mod leases;
 mod patience;
 mod processes;
 mod run;

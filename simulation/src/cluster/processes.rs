@@ -109,6 +109,9 @@ impl Cluster {
             return self.schedule.after(100_000, Event::Start(node, life));
         };
         server.incarnation = *incarnation;
+        if self.options.standbys {
+            return self.start_keeper(node);
+        }
         let regions: Vec<RegionNumber> = server.epochs.keys().copied().collect();
         for region in regions {
             let asker = Asker::Serve {
@@ -160,35 +163,17 @@ impl Cluster {
         }
     }
 
-    fn serve(&mut self, node: NodeNumber, epochs: Vec<(RegionNumber, RegionEpoch)>) {
-        let seed = self.options.seed;
+    pub(super) fn serve(&mut self, node: NodeNumber, epochs: Vec<(RegionNumber, RegionEpoch)>) {
         let Some(server) = self.servers.get_mut(&node) else {
             return;
         };
-        let mut regions = Vec::new();
-        let numbers = ProcessNumbers::new(node, server.incarnation);
-        for (number, epoch) in epochs {
-            let mut config = RegionConfig::new(
-                number,
-                epoch,
-                numbers.clone(),
-                std::sync::Arc::clone(&self.topology),
-            );
-            config.seed = seed;
-            config.linkdead_grace_ms = LINKDEAD_MS;
-            #[cfg(feature = "broken-rules")]
-            {
-                config.without = self.options.without.and_then(crate::model::Rule::in_regions);
-            }
-            let game = Recorder::new(DemoGame::with_creatures(CREATURES), self.record.clone());
-            match Region::new(config, Box::new(game)) {
-                Ok(region) => regions.push(region),
-                Err(error) => self
-                    .checks
-                    .fail(format!("a server may not serve its own region: {error}")),
-            }
-        }
         server.phase = Phase::Up;
+        let numbers = ProcessNumbers::new(node, server.incarnation);
+        server.numbers = Some(numbers.clone());
+        let regions = epochs
+            .into_iter()
+            .filter_map(|(number, epoch)| self.new_region(number, epoch, &numbers))
+            .collect();
         let topology = std::sync::Arc::clone(&self.topology);
         // Where in a period the ticks fall.
         let phase_ms = self.dice.below(50);
@@ -202,11 +187,39 @@ impl Cluster {
         self.dial_all(node);
     }
 
+    /// A region with nothing but what the store knows.
+    pub(super) fn new_region(
+        &mut self,
+        number: RegionNumber,
+        epoch: RegionEpoch,
+        numbers: &ProcessNumbers,
+    ) -> Option<Region> {
+        let topology = std::sync::Arc::clone(&self.topology);
+        let mut config = RegionConfig::new(number, epoch, numbers.clone(), topology);
+        config.seed = self.options.seed;
+        config.linkdead_grace_ms = LINKDEAD_MS;
+        #[cfg(feature = "broken-rules")]
+        {
+            config.without = self.options.without.and_then(crate::model::Rule::in_regions);
+        }
+        let game = Recorder::new(DemoGame::with_creatures(CREATURES), self.record.clone());
+        let region = Region::new(config, Box::new(game));
+        if let Err(error) = &region {
+            self.checks
+                .fail(format!("a server may not serve its own region: {error}"));
+        }
+        region.ok()
+    }
+
     /// A process dies. What it had sent to the store may still be done; what it had sent elsewhere is lost.
     pub(super) fn crash(&mut self, node: NodeNumber, down_ms: u64) {
-        if !self.is_storm() || self.phase_of(node) == Phase::Down {
-            return;
+        if self.is_storm() && self.phase_of(node) != Phase::Down {
+            self.end_process(node, down_ms);
         }
+    }
+
+    /// A process ends, in a storm or not.
+    pub(super) fn end_process(&mut self, node: NodeNumber, down_ms: u64) {
         let now_us = self.now_us();
         self.trace.line(now_us, || format!("node {node} dies"));
         let shards = self.fresh_shards();
@@ -224,6 +237,9 @@ impl Cluster {
                     self.overflow.regions += world.overflow();
                 }
                 server.tick_at_us = None;
+                server.keeper = None;
+                server.lease_tick_at_us = None;
+                server.cut_until_us = 0;
                 server.epochs.values_mut().for_each(|epoch| *epoch = None);
                 server.life
             }
@@ -252,6 +268,11 @@ impl Cluster {
     /// A planned restart: nobody new is taken, then the process ends.
     pub(super) fn drain(&mut self, node: NodeNumber, ms: u64) {
         self.with_world(node, |world, now| world.drain(now));
+        if let Some(server) = self.servers.get_mut(&node)
+            && let Some(keeper) = &mut server.keeper
+        {
+            keeper.drain();
+        }
         let ms = ms.max(300);
         self.schedule
             .after(ms * 1000, Event::Trouble(super::event::Trouble::Crash(node, 100)));

@@ -137,6 +137,7 @@ impl Cluster {
             Event::Arrive(way, bytes, strike) => self.arrive(way, &bytes, strike),
             Event::Tick(node, life) => self.tick(node, life),
             Event::ShardTick(node, life) => self.shard_tick(node, life),
+            Event::LeaseTick(node, life) => self.lease_tick(node, life),
             Event::AskService(node, life, region) => self.service_again(node, life, region),
             Event::StoreArrive(asker, request, fault) => self.store_arrive(asker, request, fault),
             Event::StoreAnswer(asker, result) => self.store_answer(asker, result),

@@ -133,9 +133,7 @@ impl Cluster {
             WorldEffect::Heard(..) => {}
             WorldEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
             WorldEffect::LinkEnded(link, reason, _) => self.link_ended(node, link, reason),
-            WorldEffect::Superseded(region) => self.checks.fail(format!(
-                "region {region} was taken from the only process that serves it"
-            )),
+            WorldEffect::Superseded(region, epoch) => self.superseded(node, region, epoch),
             WorldEffect::Count(label) => {
                 let now_us = self.now_us();
                 self.trace
@@ -220,15 +218,20 @@ impl Cluster {
                     "H1: region {number} simulates a player that is not its own: {player:?}, {row:?}"
                 ));
             }
-            let others = self.servers.values().flat_map(Server::regions);
-            for other in others.filter(|other| other.number() != number) {
+            let others = self.servers.iter();
+            let others = others.flat_map(|(its, server)| server.regions().map(move |other| (*its, other)));
+            for (its, other) in others.filter(|(its, other)| (*its, other.number()) != (node, number)) {
                 let twin = other.player(player.user);
                 if twin.as_ref().is_some_and(|twin| twin.epoch == player.epoch) {
                     wrong = Some(format!(
                         "H1: regions {number} and {} both have {player:?}",
                         other.number()
                     ));
-                } else if player.is_active && twin.as_ref().is_some_and(|twin| twin.is_active) {
+                } else if player.is_active
+                    && twin.as_ref().is_some_and(|twin| twin.is_active)
+                    && self.is_current(node, region)
+                    && self.is_current(its, other)
+                {
                     wrong = Some(format!(
                         "H4: regions {number} and {} simulate {player:?} and {twin:?}",
                         other.number()

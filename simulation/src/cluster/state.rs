@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gameserver::lease::LeaseKeeper;
+use gameserver::process_numbers::ProcessNumbers;
 use gameserver::region::Region;
 use gameserver::world::World;
 use net::link_core::Clear;
@@ -31,6 +33,8 @@ use crate::world::{self, Keys, PROXIES};
 
 /// How many links and devices are slow where room is narrow.
 const SLOW_ONES: usize = 4;
+/// How many servers are dead for longer than others wait, where servers stand by.
+const DEATHS: usize = 2;
 /// Wall clock at the beginning of a run, Unix milliseconds.
 pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 
@@ -48,12 +52,20 @@ pub(super) struct Server {
     pub(super) life: u32,
     pub(super) phase: Phase,
     pub(super) incarnation: Incarnation,
+    /// Counts for all regions of the process.
+    pub(super) numbers: Option<ProcessNumbers>,
     /// Regions it serves, with their epochs while they are being asked for.
     pub(super) epochs: BTreeMap<RegionNumber, Option<RegionEpoch>>,
     pub(super) world: Option<World<Clear>>,
     /// The earliest time at which the world is looked at by itself.
     pub(super) tick_at_us: Option<u64>,
     pub(super) stalled_until_us: u64,
+    /// It does not reach the store before this time.
+    pub(super) cut_until_us: u64,
+    /// Where servers stand by for each other.
+    pub(super) keeper: Option<LeaseKeeper>,
+    /// The earliest time at which the keeper is looked at by itself.
+    pub(super) lease_tick_at_us: Option<u64>,
 }
 
 impl Proxy {
@@ -137,7 +149,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn new(options: &Options, lines: Lines) -> Result<Self, String> {
         let mut dice = Dice::new(options.seed);
-        let topology = world::topology(options.servers, dice.throw())?;
+        let topology = world::topology(options.servers, dice.throw(), options.standbys)?;
         let mut cluster = Self {
             options: options.clone(),
             keys: Keys::new(),
@@ -194,10 +206,14 @@ impl Cluster {
                 life: 0,
                 phase: Phase::Down,
                 incarnation: Incarnation(0),
+                numbers: None,
                 epochs: own.iter().map(|region| (*region, None)).collect(),
                 world: None,
                 tick_at_us: None,
                 stalled_until_us: 0,
+                cut_until_us: 0,
+                keeper: None,
+                lease_tick_at_us: None,
             };
             self.servers.insert(server, fresh);
             for &other in servers.iter().filter(|other| **other != server) {
@@ -270,6 +286,9 @@ impl Cluster {
         if self.options.room == Room::Narrow {
             self.plan_slowness();
         }
+        if self.options.standbys && !self.options.ambushes.is_empty() {
+            self.plan_deaths();
+        }
         let steps: Vec<Step> = self.options.ambushes.iter().map(|ambush| ambush.step).collect();
         steps.into_iter().for_each(|step| self.bring_about(step));
     }
@@ -336,6 +355,23 @@ impl Cluster {
             11 => Trouble::SecondLogin(bot),
             12 => Trouble::Logout(bot),
             _ => Trouble::Drain(server, ms),
+        }
+    }
+
+    /// What makes a server dead in the eyes of the others, so that they take over.
+    fn plan_deaths(&mut self) {
+        let servers: Vec<NodeNumber> = self.servers.keys().copied().collect();
+        let storm_ms = self.options.storm_ms;
+        for _ in 0..DEATHS {
+            let server = servers[self.dice.index(servers.len())];
+            let at_us = self.dice.between(1_000_000, (storm_ms - 4_500) * 1000);
+            let ms = self.dice.between(3_200, 6_000);
+            let trouble = match self.dice.below(4) {
+                0 | 1 => Trouble::Crash(server, ms),
+                2 => Trouble::Stall(server, ms),
+                _ => Trouble::CutFromStore(server, ms),
+            };
+            self.schedule.at(at_us, Event::Trouble(trouble));
         }
     }
 }

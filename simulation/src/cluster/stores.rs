@@ -46,7 +46,7 @@ impl Cluster {
     }
 
     fn asker_dies(&mut self, asker: Asker, after_us: u64) {
-        if let Asker::World { server, .. } = asker {
+        if let Asker::World { server, .. } | Asker::Lease { server, .. } = asker {
             let crash = super::event::Trouble::Crash(server, 300);
             self.schedule.after(after_us, Event::Trouble(crash));
         }
@@ -56,7 +56,8 @@ impl Cluster {
         let now_ms = self.now_ms();
         self.store.tick(now_ms);
         let unknown = || Err(StoreError::Unknown("storm".to_owned()));
-        if self.store_away_until_us > self.now_us() {
+        let is_cut = asker.node().is_some_and(|node| self.is_cut_from_store(node));
+        if is_cut || self.store_away_until_us > self.now_us() {
             return self.answer(asker, Err(StoreError::Unavailable("storm".to_owned())));
         }
         let result = match fault {
@@ -88,6 +89,7 @@ impl Cluster {
 
     /// The request takes effect: the one moment at which rows change, so they are looked at here.
     fn apply(&mut self, request: &StoreRequest) -> StoreResult {
+        self.note_take_over(request);
         let result = self.store.apply(request);
         self.trace.value(&result);
         if matches!(
@@ -127,6 +129,11 @@ impl Cluster {
                 question,
             } => self.world_answered(server, life, question, result),
             Asker::Start { server, life } => self.started(server, life, &result),
+            Asker::Lease {
+                server,
+                life,
+                question,
+            } => self.lease_answered(server, life, question, &result),
             Asker::Serve { server, life, region } => self.may_serve(server, life, region, &result),
             Asker::Owner {
                 proxy,

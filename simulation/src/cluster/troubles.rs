@@ -28,7 +28,7 @@ impl Cluster {
                 link.throttle = Throttle::Shut;
                 link.throttled_until_us = until_us(ms, now_us);
             }
-            Trouble::Stall(node, ms) => self.stall(node, until_us(ms.min(1_500), now_us)),
+            Trouble::Stall(node, ms) => self.stall(node, until_us(self.stall_ms(ms), now_us)),
             Trouble::Crash(node, ms) => self.crash(node, ms),
             Trouble::Drain(node, ms) => self.drain(node, ms),
             Trouble::CutClient(bot) => {
@@ -42,10 +42,16 @@ impl Cluster {
                 }
             }
             Trouble::StopReading(bot, ms) => self.stop_reading(bot, until_us(ms, now_us)),
+            Trouble::CutFromStore(node, ms) => self.cut_from_store(node, until_us(ms, now_us)),
             Trouble::StoreAway(ms) => self.store_away_until_us = until_us(ms, now_us),
             Trouble::SecondLogin(bot) => self.second_login(bot),
             Trouble::Logout(bot) => self.logout(bot),
         }
+    }
+
+    /// Where nobody stands by, nobody is to wait for long.
+    fn stall_ms(&self, ms: u64) -> u64 {
+        if self.options.standbys { ms } else { ms.min(1_500) }
     }
 
     fn throttle(&mut self, link: LinkNumber, until_us: u64) {

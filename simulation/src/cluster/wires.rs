@@ -266,6 +266,9 @@ impl Cluster {
             link.set_up(end, false);
         } else if reason == DownReason::Closed(Code::SlowConsumer) && self.options.room == Room::Narrow {
             self.give_up(number, end);
+        } else if reason == DownReason::Closed(Code::StaleEpoch) && self.options.standbys {
+            // Its lease has ended.
+            self.give_up(number, end);
         } else if link.is_up(end) {
             self.checks
                 .fail(format!("server {node} ends an honest link: {reason:?}"));

@@ -12,7 +12,9 @@ use crate::row::{Lease, LiveLease, RegionHolder, Serving};
 use crate::{StoreError, StoreResult, rules};
 
 impl Tables {
-    pub(super) fn service(&self, region: RegionNumber) -> Option<Serving> {
+    /// The newest service of a region.
+    #[must_use]
+    pub fn service(&self, region: RegionNumber) -> Option<Serving> {
         let (node, region_epoch) = *self.regions.get(&region)?;
         Some(Serving {
             node,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use protocol::cell::DecodedCell;
 use protocol::ids::{NodeNumber, RegionNumber};
 use protocol::message::checked::CheckedCellUpdates;
-use protocol::message::subscription::Subscribe;
+use protocol::message::subscription::{Serving as Announcement, Subscribe};
 use store::{Announced, ServiceClaims, Serving, StoreReply, StoreRequest, StoreResult};
 use topology::Topology;
 
@@ -96,8 +96,12 @@ impl Neighbourhood {
         if is_own_region && node == self.own.node {
             return;
         }
-        if is_own_region || !self.topology.may_serve(node, region) {
+        if !self.topology.may_serve(node, region) {
             return out.count("serving_not_listed");
+        }
+        if is_own_region {
+            // One of the two services is over.
+            return self.doubt_itself(out);
         }
         if node == self.own.node {
             self.claims.trust(claim);
@@ -165,6 +169,10 @@ impl Neighbourhood {
         }
         if let Some(serving) = verdict.confirmed {
             self.watch(serving, out);
+            // It may have begun while the link was up, and have heard of nobody.
+            if serving.node != self.own.node {
+                self.announce_to(serving.node, out);
+            }
         }
         if verdict.again {
             let request = StoreRequest::ReadService { region };
@@ -207,6 +215,12 @@ impl Neighbourhood {
         if !missing.is_empty() {
             out.tell_server(node, subscribe(claim, missing));
         }
+    }
+
+    /// Says to a game server that this region is served.
+    fn announce_to(&self, node: NodeNumber, out: &mut Outgoing) {
+        let (region, region_epoch) = (self.own.region.0, self.own.region_epoch.0);
+        out.tell_server(node, Announcement { region, region_epoch });
     }
 
     fn watch(&mut self, serving: Serving, out: &mut Outgoing) {

@@ -5,6 +5,7 @@ use store::StoreError;
 
 use super::super::tests::scene::world;
 use super::*;
+use protocol::message::family::ServerToServer;
 
 const OWN: Serving = serving(1, 1, 5);
 /// The region east of it, on the server that the topology lists.
@@ -53,6 +54,7 @@ impl Scene {
 #[derive(Debug, PartialEq)]
 enum Word {
     Asks(RegionNumber),
+    Announces(NodeNumber, RegionNumber, RegionEpoch),
     Subscribes(NodeNumber, RegionNumber, RegionEpoch),
     Counts(&'static str),
     GivesUp,
@@ -63,13 +65,16 @@ impl Word {
     fn of(effect: RegionEffect) -> Self {
         match effect {
             RegionEffect::Store(_, StoreRequest::ReadService { region }) => Self::Asks(region),
-            RegionEffect::ToServer(node, protocol::message::family::ServerToServer::Subscribe(message)) => {
-                Self::Subscribes(
-                    node,
-                    RegionNumber(message.region),
-                    RegionEpoch(message.region_epoch),
-                )
-            }
+            RegionEffect::ToServer(node, ServerToServer::Subscribe(message)) => Self::Subscribes(
+                node,
+                RegionNumber(message.region),
+                RegionEpoch(message.region_epoch),
+            ),
+            RegionEffect::ToServer(node, ServerToServer::Serving(message)) => Self::Announces(
+                node,
+                RegionNumber(message.region),
+                RegionEpoch(message.region_epoch),
+            ),
             RegionEffect::Count(label) => Self::Counts(label),
             RegionEffect::Superseded => Self::GivesUp,
             other => Self::Other(other),
@@ -84,7 +89,14 @@ fn who_serves_a_neighbour_is_believed_when_the_store_says_so_and_then_watched() 
     assert_eq!(scene.announced(EAST), [], "the question is open");
     assert_eq!(scene.neighbourhood.serving(EAST.region), None);
     let watches = [Word::Subscribes(EAST.node, EAST.region, EAST.region_epoch)];
-    assert_eq!(scene.answered(EAST.region, Some(EAST)), watches);
+    let [watches_it] = watches;
+    let answers = Word::Announces(EAST.node, OWN.region, OWN.region_epoch);
+    assert_eq!(
+        scene.answered(EAST.region, Some(EAST)),
+        [watches_it, answers],
+        "it may have begun after the link"
+    );
+    let watches = [Word::Subscribes(EAST.node, EAST.region, EAST.region_epoch)];
     assert_eq!(scene.neighbourhood.serving(EAST.region), Some(EAST));
     assert_eq!(scene.announced(EAST), watches, "its link is new");
 }

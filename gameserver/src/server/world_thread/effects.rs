@@ -32,7 +32,12 @@ impl Running {
                 WorldEffect::Beat(link, heartbeat) => self.beat(link, heartbeat),
                 WorldEffect::Topology(link, word) => self.hear_of_topology(link, word),
                 WorldEffect::LinkEnded(link, reason, bytes) => self.link_ended(link, reason, bytes),
-                WorldEffect::Superseded(region) => self.tell(News::Superseded(region)),
+                WorldEffect::Superseded(region, epoch) => {
+                    if self.parts.has_standbys {
+                        self.parts.world.let_go(region, self.now());
+                    }
+                    self.tell(News::Superseded(region, epoch));
+                }
                 WorldEffect::Count(label) => self.metrics.count(label),
             }
         }

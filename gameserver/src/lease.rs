@@ -1,0 +1,349 @@
+//! The lease of this process, and the regions that it may serve by it: renews the lease, watches who holds the regions for which
+//! the topology lists this node, takes over those whose holder is dead, and lets go of everything when its own lease
+//! has ended.
+//!
+//! Pure: what is to be asked of the store and told to the world comes out by [`LeaseKeeper::take_effects`], answers and time
+//! come in. Only the own monotonic clock is read, so no wall clock that is set, here or at the database, takes a region from
+//! anybody.
+//!
+//! ```text
+//! renew ──────────▶ LeaseRenewed                  every 750 ms, while the world answers
+//!       ──────────▶ LeaseEnded(own start)         somebody has taken over: let go of all regions, start anew
+//!       ──────────▶ LeaseEnded(a later start)     another process of this node: end
+//! look at a region ─▶ held by us, not served yet  serve it (given to us, or an answer was lost)
+//!                  ─▶ held by nobody that lives   take it, after our rank's wait
+//!                  ─▶ held, and its lease was not renewed for 3 s of answered looks, or its process was seen and is
+//!                     gone for 300 ms: take it, after our rank's wait
+//! ```
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod signs;
+mod watched;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use store::{Lease, StoreReply, StoreRequest, StoreResult};
+
+use signs::Signs;
+pub use watched::DEAD_AFTER_US;
+use watched::Watched;
+
+/// Time between two renewals, microseconds.
+const RENEW_EVERY_US: u64 = 750_000;
+/// Time between two looks at a region that somebody else serves, microseconds.
+const LOOK_EVERY_US: u64 = 200_000;
+/// A world that has not answered for so long is stuck, and its lease is not renewed, microseconds.
+const WORLD_ANSWERS_WITHIN_US: u64 = 1_000_000;
+/// Renewals that are further apart than this do not follow each other, microseconds.
+const STREAK_GAP_US: u64 = 2_000_000;
+
+/// What is asked of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LeaseQuestion {
+    /// To begin a new lease.
+    Start,
+    /// To renew this one.
+    Renew(Incarnation),
+    /// Who holds a region.
+    Look(RegionNumber),
+    /// To serve a region, by this lease.
+    Take(RegionNumber, Incarnation),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeaseEffect {
+    /// Exactly one answer comes back by [`LeaseKeeper::answered`].
+    Ask(LeaseQuestion, StoreRequest),
+    /// This process serves the region from now on.
+    Serve(RegionNumber, RegionEpoch),
+    /// This process serves nothing any more; whoever took over has its players.
+    LetGo,
+    /// Another process of this node has begun later: this one has to end.
+    Foreign(Incarnation),
+}
+
+/// The keeper of one process.
+#[derive(Debug)]
+pub struct LeaseKeeper {
+    node: NodeNumber,
+    /// None while a new one is asked for.
+    lease: Option<Lease>,
+    regions: BTreeMap<RegionNumber, Watched>,
+    signs: Signs,
+    /// No region is taken any more.
+    is_draining: bool,
+    world_answered_us: u64,
+    renew_at_us: u64,
+    is_renewing: bool,
+    is_starting: bool,
+    /// The first of the renewals that followed each other, and the last.
+    streak_us: Option<(u64, u64)>,
+    effects: Vec<LeaseEffect>,
+}
+
+impl LeaseKeeper {
+    /// Of a process that has just begun, and of the regions for which its node is listed, each with all its candidates: first who is
+    /// to serve it, then the standbys in order.
+    #[must_use]
+    pub fn new(
+        lease: Lease,
+        regions: impl IntoIterator<Item = (RegionNumber, Vec<NodeNumber>)>,
+        now_us: u64,
+    ) -> Self {
+        let regions = regions.into_iter();
+        let regions = regions.map(|(region, candidates)| (region, Watched::new(candidates, now_us)));
+        Self {
+            node: lease.node,
+            lease: Some(lease),
+            regions: regions.collect(),
+            signs: Signs::default(),
+            is_draining: false,
+            world_answered_us: now_us,
+            renew_at_us: now_us,
+            is_renewing: false,
+            is_starting: false,
+            streak_us: None,
+            effects: Vec::new(),
+        }
+    }
+
+    /// The lease, unless it has ended.
+    #[must_use]
+    pub fn lease(&self) -> Option<Lease> {
+        self.lease
+    }
+
+    /// The regions that this process is to serve.
+    pub fn serves(&self) -> impl Iterator<Item = (RegionNumber, RegionEpoch)> {
+        let regions = self.regions.iter();
+        regions.filter_map(|(region, watched)| Some((*region, watched.served?)))
+    }
+
+    /// How many of the regions have no holder that lives, or none that has been seen yet.
+    #[must_use]
+    pub fn unheld(&self) -> usize {
+        let held = |watched: &&Watched| watched.served.is_none() && !watched.is_held();
+        self.regions.values().filter(held).count()
+    }
+
+    /// Those who hold regions for which this node is listed.
+    #[must_use]
+    pub fn holders(&self) -> BTreeSet<Lease> {
+        let holders = self.regions.values().filter_map(Watched::holder);
+        let leases = holders.map(|holder| Lease {
+            node: holder.service.node,
+            incarnation: holder.since,
+        });
+        leases.collect()
+    }
+
+    /// Whether the process that holds a lease is seen to be there: by the store, which notices when a connection ends, or over a
+    /// link. `None`: the store did not say.
+    pub fn shown(&mut self, lease: Lease, is_shown: Option<bool>, now_us: u64) {
+        self.signs.note(lease, is_shown, now_us);
+    }
+
+    /// The world's thread was heard of.
+    pub fn world_answered(&mut self, now_us: u64) {
+        self.world_answered_us = now_us;
+    }
+
+    /// The world does not serve this region by this epoch any more: another service has begun.
+    pub fn superseded(&mut self, region: RegionNumber, epoch: RegionEpoch, now_us: u64) {
+        if let Some(watched) = self.regions.get_mut(&region)
+            && watched.served == Some(epoch)
+        {
+            watched.let_go(now_us);
+        }
+    }
+
+    /// Takes no region from now on. The lease is renewed until the end: what is served is still to be written down.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// When something is due next, microseconds.
+    #[must_use]
+    pub fn due_us(&self) -> u64 {
+        let (looks, waits) = match self.lease {
+            Some(_) => (Some(self.regions.values()), self.is_renewing),
+            None => (None, self.is_starting),
+        };
+        let looks = looks.into_iter().flatten().filter_map(Watched::look_at_us);
+        let next = looks.chain((!waits).then_some(self.renew_at_us)).min();
+        next.unwrap_or(u64::MAX)
+    }
+
+    /// Lets time pass.
+    pub fn tick(&mut self, now_us: u64) {
+        let Some(lease) = self.lease else {
+            return self.start(now_us);
+        };
+        if !self.is_renewing && self.renew_at_us <= now_us {
+            // A world that is stuck serves nobody: the next look is at whether it is still so.
+            self.renew_at_us = now_us + RENEW_EVERY_US;
+            if now_us.saturating_sub(self.world_answered_us) <= WORLD_ANSWERS_WITHIN_US {
+                self.is_renewing = true;
+                let question = LeaseQuestion::Renew(lease.incarnation);
+                self.ask(question, StoreRequest::RenewLease { lease });
+            }
+        }
+        let due = |watched: &mut Watched| watched.begin_look(now_us, LOOK_EVERY_US);
+        let regions = self.regions.iter_mut();
+        let looks: Vec<RegionNumber> = regions
+            .filter_map(|(region, watched)| due(watched).then_some(*region))
+            .collect();
+        for region in looks {
+            self.ask(LeaseQuestion::Look(region), StoreRequest::ReadHolder { region });
+        }
+    }
+
+    /// The store's answer to a question.
+    pub fn answered(&mut self, question: LeaseQuestion, result: &StoreResult, now_us: u64) {
+        match question {
+            LeaseQuestion::Start => self.started(result, now_us),
+            LeaseQuestion::Renew(incarnation) => self.renewed(incarnation, result, now_us),
+            LeaseQuestion::Look(region) => self.looked(region, result, now_us),
+            LeaseQuestion::Take(region, incarnation) => self.took(region, incarnation, result, now_us),
+        }
+    }
+
+    /// What is to be done, in order.
+    pub fn take_effects(&mut self) -> Vec<LeaseEffect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    fn ask(&mut self, question: LeaseQuestion, request: StoreRequest) {
+        self.effects.push(LeaseEffect::Ask(question, request));
+    }
+
+    fn is_own(&self, incarnation: Incarnation) -> bool {
+        self.lease.is_some_and(|lease| lease.incarnation == incarnation)
+    }
+
+    fn start(&mut self, now_us: u64) {
+        if !self.is_starting && self.renew_at_us <= now_us {
+            self.is_starting = true;
+            let node = self.node;
+            self.ask(LeaseQuestion::Start, StoreRequest::StartNode { node });
+        }
+    }
+
+    fn started(&mut self, result: &StoreResult, now_us: u64) {
+        self.is_starting = false;
+        self.renew_at_us = now_us + LOOK_EVERY_US;
+        if let Ok(StoreReply::Started(incarnation)) = result {
+            self.lease = Some(Lease {
+                node: self.node,
+                incarnation: *incarnation,
+            });
+            self.streak_us = None;
+        }
+    }
+
+    fn renewed(&mut self, incarnation: Incarnation, result: &StoreResult, now_us: u64) {
+        if !self.is_own(incarnation) {
+            return;
+        }
+        self.is_renewing = false;
+        match result {
+            Ok(StoreReply::LeaseRenewed(_)) => {
+                let streak_us = self.streak_us.filter(|(_, last_us)| follows(*last_us, now_us));
+                let first_us = streak_us.map_or(now_us, |(first_us, _)| first_us);
+                self.streak_us = Some((first_us, now_us));
+            }
+            Ok(StoreReply::LeaseEnded(newest)) => self.ended(*newest, now_us),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, newest: Option<Incarnation>, now_us: u64) {
+        let Some(lease) = self.lease else { return };
+        if let Some(newest) = newest.filter(|newest| *newest > lease.incarnation) {
+            return self.effects.push(LeaseEffect::Foreign(newest));
+        }
+        self.lease = None;
+        self.is_renewing = false;
+        self.renew_at_us = now_us;
+        self.regions
+            .values_mut()
+            .for_each(|watched| watched.let_go(now_us));
+        self.effects.push(LeaseEffect::LetGo);
+    }
+
+    fn looked(&mut self, region: RegionNumber, result: &StoreResult, now_us: u64) {
+        let Some(watched) = self.regions.get_mut(&region) else {
+            return;
+        };
+        watched.end_look();
+        let (Ok(StoreReply::Holder(holder)), Some(lease)) = (result, self.lease) else {
+            return;
+        };
+        watched.looked(*holder, now_us);
+        let own = |service: &store::RegionHolder| {
+            (service.service.node, service.since) == (lease.node, lease.incarnation)
+        };
+        if let Some(holder) = holder.filter(own) {
+            return self.serve(region, holder.service.region_epoch);
+        }
+        let streak_us = self.streak_us.filter(|(_, last_us)| follows(*last_us, now_us));
+        let streak_us = streak_us.map_or(0, |(first_us, last_us)| last_us - first_us);
+        let gone_us = holder.and_then(|holder| self.signs.gone_us(&holder, now_us));
+        // Who does not write itself sees nothing of how others do.
+        let gone_us = gone_us.filter(|_| {
+            self.streak_us
+                .is_some_and(|(_, last_us)| follows(last_us, now_us))
+        });
+        if self.is_draining || !watched.may_take(lease.node, streak_us, gone_us, now_us) {
+            return;
+        }
+        watched.begin_take();
+        let request = match holder {
+            Some(holder) => StoreRequest::TakeOver {
+                taker: lease,
+                holder: *holder,
+            },
+            None => StoreRequest::ServeRegion {
+                region,
+                node: lease.node,
+                after: None,
+            },
+        };
+        self.ask(LeaseQuestion::Take(region, lease.incarnation), request);
+    }
+
+    fn took(&mut self, region: RegionNumber, incarnation: Incarnation, result: &StoreResult, now_us: u64) {
+        let is_own = self.is_own(incarnation);
+        let Some(watched) = self.regions.get_mut(&region) else {
+            return;
+        };
+        watched.end_take(now_us);
+        match result {
+            // By a lease that has ended since: the next look shows what became of it.
+            _ if !is_own => {}
+            Ok(StoreReply::Serving(epoch)) => self.serve(region, *epoch),
+            Ok(StoreReply::LeaseEnded(newest)) => self.ended(*newest, now_us),
+            _ => {}
+        }
+    }
+
+    fn serve(&mut self, region: RegionNumber, epoch: RegionEpoch) {
+        if let Some(watched) = self.regions.get_mut(&region)
+            && watched.served != Some(epoch)
+        {
+            watched.served = Some(epoch);
+            self.effects.push(LeaseEffect::Serve(region, epoch));
+        }
+    }
+}
+
+/// Whether a renewal follows the one before.
+fn follows(last_us: u64, now_us: u64) -> bool {
+    now_us.saturating_sub(last_us) <= STREAK_GAP_US
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Makes regions as this process serves them: with its game, its limits and its numbers.
+
+use std::sync::Arc;
+
+use node::data_dir::DataDir;
+use node::life::Failure;
+use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
+use topology::Topology;
+
+use super::settings::GameServerSettings;
+use crate::demo::DemoGame;
+use crate::process_numbers::ProcessNumbers;
+use crate::region::{NotListed, Region, RegionConfig};
+
+/// What all regions of a process have in common.
+#[derive(Clone, Debug)]
+pub(super) struct RegionMaker {
+    topology: Arc<Topology>,
+    numbers: ProcessNumbers,
+    seed: u64,
+    linkdead_grace_ms: u64,
+    soft_save_ms: u64,
+    creatures: u32,
+    #[cfg(feature = "fault-injection")]
+    fault: crate::region::Fault,
+}
+
+impl RegionMaker {
+    /// Of a process of the node whose directory this is.
+    ///
+    /// # Errors
+    /// With `fault-injection`: no such mistake is known.
+    pub(super) fn new(
+        settings: &GameServerSettings,
+        dir: &DataDir,
+        incarnation: Incarnation,
+        topology: &Arc<Topology>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            topology: Arc::clone(topology),
+            numbers: ProcessNumbers::new(dir.number, incarnation),
+            seed: world_seed(dir),
+            linkdead_grace_ms: settings.limits.linkdead_grace_ms,
+            soft_save_ms: settings.limits.soft_save_ms,
+            creatures: settings.game.creatures,
+            #[cfg(feature = "fault-injection")]
+            fault: fault()?,
+        })
+    }
+
+    /// A region at the epoch that the store has issued for its service.
+    ///
+    /// # Errors
+    /// `NotListed`.
+    pub(super) fn make(&self, number: RegionNumber, epoch: RegionEpoch) -> Result<Region, NotListed> {
+        let config = RegionConfig {
+            seed: self.seed,
+            linkdead_grace_ms: self.linkdead_grace_ms,
+            soft_save_ms: self.soft_save_ms,
+            #[cfg(feature = "fault-injection")]
+            fault: self.fault,
+            ..RegionConfig::new(number, epoch, self.numbers.clone(), Arc::clone(&self.topology))
+        };
+        Region::new(config, Box::new(DemoGame::with_creatures(self.creatures)))
+    }
+}
+
+/// Which mistake to make on purpose.
+#[cfg(feature = "fault-injection")]
+fn fault() -> Result<crate::region::Fault, Failure> {
+    let name = std::env::var("FAULT_INJECTION").unwrap_or_default();
+    name.parse().map_err(Failure::bad_input)
+}
+
+/// The same on every server of a cluster, and another in every cluster.
+fn world_seed(dir: &DataDir) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = dir.cluster.cluster_id.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
