@@ -18,7 +18,7 @@ impl Rule {
             Self::NoIsDoubt => Some(HandoverRule::NoIsDoubt),
             Self::AttemptIsNamed => Some(HandoverRule::AttemptIsNamed),
             Self::ReadBeforeActive => Some(HandoverRule::ReadBeforeActive),
-            Self::SaveIsFenced | Self::SaveIsNewer | Self::ServiceIsCurrent => None,
+            Self::SaveIsFenced | Self::SaveIsNewer | Self::ServiceIsCurrent | Self::TakeOverReowns => None,
         }
     }
 
@@ -27,6 +27,7 @@ impl Rule {
         match self {
             Self::SaveIsFenced => Some(Condition::Owner),
             Self::SaveIsNewer => Some(Condition::Version),
+            Self::TakeOverReowns => Some(Condition::Reown),
             _ => None,
         }
     }

@@ -98,3 +98,13 @@ fn r9_a_save_without_a_version_turns_time_back() {
     let late = "--ambush store-save:unknown-late:0";
     is_noticed(Rule::SaveIsNewer, late, &["H1: a version went back"]);
 }
+
+#[test]
+fn a_takeover_that_leaves_players_to_their_former_server_lets_it_write() {
+    let frozen = "--servers 2 --standbys on --storm-ms 12000 --faults 0 --ambush store-take-over:slow:9";
+    is_noticed(
+        Rule::TakeOverReowns,
+        frozen,
+        &["H4: a server that was taken over"],
+    );
+}

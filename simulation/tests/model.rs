@@ -11,6 +11,7 @@ const ONE_HANDOVER: Bounds = Bounds {
     duplicates: 0,
     crashes: 0,
     zombies: 0,
+    takeovers: 0,
     logouts: 0,
 };
 
@@ -51,6 +52,35 @@ fn safe_and_live_when_a_replaced_server_lives_on() {
         zombies: 1,
         ..ONE_HANDOVER
     });
+}
+
+#[test]
+fn safe_and_live_when_a_server_is_taken_over_at_any_step() {
+    is_safe_and_live(Bounds {
+        takeovers: 1,
+        ..ONE_HANDOVER
+    });
+}
+
+#[test]
+fn safe_and_live_when_a_server_crashes_and_is_taken_over() {
+    is_safe_and_live(Bounds {
+        crashes: 1,
+        takeovers: 1,
+        ..ONE_HANDOVER
+    });
+}
+
+#[test]
+fn safe_and_live_when_a_server_is_taken_over_and_messages_are_lost_or_come_twice() {
+    for (drops, duplicates) in [(1, 0), (0, 1)] {
+        is_safe_and_live(Bounds {
+            takeovers: 1,
+            drops,
+            duplicates,
+            ..ONE_HANDOVER
+        });
+    }
 }
 
 #[test]

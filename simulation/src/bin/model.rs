@@ -32,9 +32,30 @@ const ONE: Bounds = Bounds {
     duplicates: 0,
     crashes: 0,
     zombies: 0,
+    takeovers: 0,
     logouts: 0,
 };
-const FULL: [Bounds; 9] = [
+const FULL: [Bounds; 12] = [
+    Bounds {
+        takeovers: 1,
+        drops: 1,
+        duplicates: 1,
+        commands: 0,
+        ..ONE
+    },
+    Bounds {
+        takeovers: 1,
+        crashes: 1,
+        drops: 1,
+        commands: 0,
+        ..ONE
+    },
+    Bounds {
+        takeovers: 1,
+        handovers: 2,
+        commands: 0,
+        ..ONE
+    },
     Bounds {
         drops: 1,
         duplicates: 1,

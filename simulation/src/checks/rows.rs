@@ -10,7 +10,13 @@ use super::chain::{Missing, follows};
 use super::{Checks, Issued};
 
 impl Checks {
-    pub(crate) fn rows<'a>(&mut self, rows: impl Iterator<Item = &'a PlayerRow>, request: &StoreRequest) {
+    /// `serves`: which node serves a region.
+    pub(crate) fn rows<'a>(
+        &mut self,
+        rows: impl Iterator<Item = &'a PlayerRow>,
+        request: &StoreRequest,
+        serves: impl Fn(RegionNumber) -> Option<NodeNumber>,
+    ) {
         for row in rows {
             let Some(before) = self.rows.get(&row.user) else {
                 self.rows.insert(row.user, row.clone());
@@ -19,7 +25,7 @@ impl Checks {
             if before == row {
                 continue;
             }
-            if let Some(what) = self.row_is_wrong(before, row, request) {
+            if let Some(what) = self.row_is_wrong(before, row, request, &serves) {
                 let text = format!("{what}\n  before: {before:?}\n  after:  {row:?}\n  by: {request:?}");
                 self.fail(text);
             }
@@ -32,6 +38,7 @@ impl Checks {
         before: &PlayerRow,
         after: &PlayerRow,
         request: &StoreRequest,
+        serves: &impl Fn(RegionNumber) -> Option<NodeNumber>,
     ) -> Option<&'static str> {
         let user = after.user;
         if after.owner_epoch < before.owner_epoch {
@@ -51,6 +58,9 @@ impl Checks {
         };
         if writer(request, user).is_some_and(|writer| !is_owners(writer)) {
             return Some("H1: somebody who is not the owner has written");
+        }
+        if writer(request, user).is_some_and(|(writer, _)| serves(before.region) != Some(writer)) {
+            return Some("H4: a server that was taken over has written after the next one had read");
         }
         let missing = if self.losses(user) > 0 {
             Missing::Soft

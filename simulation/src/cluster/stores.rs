@@ -109,7 +109,8 @@ impl Cluster {
             self.checks.seeded(*region, holdings);
         }
         let tables = self.store.tables();
-        self.checks.rows(tables.players(), request);
+        let serves = |region| tables.service(region).map(|service| service.node);
+        self.checks.rows(tables.players(), request, serves);
         if matches!(
             request,
             StoreRequest::CommitDurable { .. } | StoreRequest::SeedHoldings { .. }

@@ -17,6 +17,8 @@ pub struct Bounds {
     pub crashes: u8,
     /// Processes that are replaced while they live on without knowing it.
     pub zombies: u8,
+    /// Regions that another server takes over, whether their own is dead or does not know it.
+    pub takeovers: u8,
     /// Logouts, each of which may be followed by a login.
     pub logouts: u8,
 }
@@ -44,11 +46,13 @@ pub enum Rule {
     SaveIsNewer,
     /// Activation is for the current service of a region alone.
     ServiceIsCurrent,
+    /// A takeover owns the players of the region one epoch on.
+    TakeOverReowns,
 }
 
 impl Rule {
     /// All of them, R1 first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::OwnershipByRow,
         Self::NoResumeAfterCas,
         Self::NoSelfPromotion,
@@ -59,6 +63,7 @@ impl Rule {
         Self::SaveIsFenced,
         Self::SaveIsNewer,
         Self::ServiceIsCurrent,
+        Self::TakeOverReowns,
     ];
 
     /// As it is typed.
@@ -75,6 +80,7 @@ impl Rule {
             Self::SaveIsFenced => "R8",
             Self::SaveIsNewer => "R9",
             Self::ServiceIsCurrent => "region-epoch",
+            Self::TakeOverReowns => "takeover",
         }
     }
 
@@ -112,6 +118,11 @@ impl Rule {
                 ..base
             },
             Self::ServiceIsCurrent => Bounds { zombies: 1, ..base },
+            Self::TakeOverReowns => Bounds {
+                handovers: 0,
+                takeovers: 1,
+                ..base
+            },
         }
     }
 }
@@ -129,6 +140,7 @@ impl fmt::Display for Rule {
             Self::SaveIsFenced => "a save names owner and epoch",
             Self::SaveIsNewer => "a save is never older than the row",
             Self::ServiceIsCurrent => "only the current service activates",
+            Self::TakeOverReowns => "a takeover owns the region's players one epoch on",
         };
         write!(f, "{} {text}", self.name())
     }
@@ -139,7 +151,7 @@ impl std::str::FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|rule| rule.name() == text);
-        found.ok_or_else(|| format!("`{text}` is no rule: R1 … R9 or region-epoch"))
+        found.ok_or_else(|| format!("`{text}` is no rule: R1 … R9, region-epoch or takeover"))
     }
 }
 

@@ -56,8 +56,10 @@ pub(super) enum Message {
         attempt: u8,
         done: bool,
     },
+    /// `by`: the service of its sender.
     Save {
         owner: Node,
+        by: u8,
         epoch: u8,
         version: u8,
     },
@@ -107,6 +109,7 @@ impl fmt::Display for Message {
                 owner,
                 epoch,
                 version,
+                ..
             } => {
                 write!(f, "{}'s save (epoch {epoch}, version {version})", name(*owner))
             }

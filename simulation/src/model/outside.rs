@@ -17,6 +17,7 @@ pub(super) fn successors(steps: &mut Steps, bounds: Bounds, rules: Rules) {
     }
     player(steps, bounds);
     faults(steps, bounds);
+    takeovers(steps, bounds, rules);
 }
 
 fn fate_of(steps: &mut Steps, place: usize, bounds: Bounds, rules: Rules) {
@@ -77,9 +78,10 @@ fn deliver(state: &mut State, index: usize, message: Message, rules: Rules) {
         } => store::pass(state, rules, by, from, serving, claim),
         Message::Save {
             owner,
+            by,
             epoch,
             version,
-        } => store::save(state, rules, owner, epoch, version),
+        } => store::save(state, rules, owner, by, epoch, version),
         Message::Reclaim {
             owner,
             serving,
@@ -147,11 +149,30 @@ fn faults(steps: &mut Steps, bounds: Bounds) {
     }
 }
 
-/// A new process serves the region; the old one keeps what it has, and the answers that it waits for.
+fn takeovers(steps: &mut Steps, bounds: Bounds, rules: Rules) {
+    if steps.from.used.takeovers >= bounds.takeovers || steps.from.processes[ZOMBIE].is_running {
+        return;
+    }
+    for node in [0, 1] {
+        let step = Step::Does(usize::from(node), "IS TAKEN OVER by one that stands by");
+        steps.add(Cause::Outside, step, |state| {
+            state.used.takeovers += 1;
+            store::take_over(state, rules, node);
+            succeed(state, node);
+        });
+    }
+}
+
+/// A new process serves the region, and the old one does not know it.
 fn replace(state: &mut State, node: Node) {
-    let index = usize::from(node);
     state.used.zombies += 1;
-    state.serving[index] += 1;
+    state.serving[usize::from(node)] += 1;
+    succeed(state, node);
+}
+
+/// The old process, if there is one, keeps what it has, and the answers that it waits for.
+fn succeed(state: &mut State, node: Node) {
+    let index = usize::from(node);
     state.processes[ZOMBIE] = state.processes[index];
     state.processes[index] = Process {
         is_running: true,

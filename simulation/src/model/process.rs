@@ -90,6 +90,7 @@ fn while_active(steps: &mut Steps, index: usize, claim: Claim, bounds: Bounds) {
         does(steps, index, "sends a save to the store", |state| {
             state.send(Message::Save {
                 owner: node,
+                by: state.processes[index].serving,
                 epoch: claim.epoch,
                 version: claim.version,
             });

@@ -17,11 +17,14 @@ pub(super) fn broken(state: &State) -> Option<&'static str> {
     if active.iter().any(|claim| claim.epoch > epoch) {
         return Some("H1: a server simulates the player ahead of the row");
     }
-    if state.used.zombies == 0 && active.len() > 1 {
+    if state.used.zombies + state.used.takeovers == 0 && active.len() > 1 {
         return Some("H1: two servers simulate the player although none was replaced");
     }
     if state.overwritten {
         return Some("H1: a server that does not own the player wrote its row");
+    }
+    if state.outlived {
+        return Some("H4: a server that was taken over wrote after the next one had read");
     }
     if state.row.claim.version < state.durable {
         return Some("H8: what was confirmed as durable is gone from the row");
@@ -34,7 +37,7 @@ pub(super) fn broken(state: &State) -> Option<&'static str> {
 
 /// Unless a process died, a command once applied is in the state of whoever owns the player, for ever.
 fn lost_command(state: &State) -> Option<&'static str> {
-    if state.used.crashes + state.used.zombies > 0 {
+    if state.used.crashes + state.used.zombies + state.used.takeovers > 0 {
         return None;
     }
     let owner = state

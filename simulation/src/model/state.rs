@@ -13,6 +13,8 @@ pub(super) struct State {
     pub(super) row: Row,
     /// The region epochs issued last, by region.
     pub(super) serving: [u8; 2],
+    /// By which of them a region was taken over last.
+    pub(super) taken_by: [u8; 2],
     /// Under way, sorted: order of arrival is not promised. Equal ones are one; a second copy costs a duplicate.
     pub(super) messages: Vec<Message>,
     pub(super) proxy: Proxy,
@@ -25,6 +27,8 @@ pub(super) struct State {
     pub(super) attempts: u8,
     /// Whether one who did not own the player wrote its row.
     pub(super) overwritten: bool,
+    /// Whether a process that was taken over has written since.
+    pub(super) outlived: bool,
     pub(super) used: Used,
 }
 
@@ -35,6 +39,7 @@ pub(super) struct Used {
     pub(super) duplicates: u8,
     pub(super) crashes: u8,
     pub(super) zombies: u8,
+    pub(super) takeovers: u8,
     pub(super) logouts: u8,
 }
 
@@ -133,6 +138,7 @@ impl State {
                 claim,
             },
             serving: [1, 1],
+            taken_by: [0, 0],
             messages: Vec::new(),
             proxy: Proxy { route: 0, epoch: 1 },
             player: Player::Playing,
@@ -140,6 +146,7 @@ impl State {
             durable: 0,
             attempts: 0,
             overwritten: false,
+            outlived: false,
             used: Used::default(),
         }
     }

@@ -27,12 +27,13 @@ pub(super) fn pass(state: &mut State, rules: Rules, by: u8, from: Node, serving:
 }
 
 /// A save is counted as confirmed as soon as it was applied: its answer may be faster than anything else.
-pub(super) fn save(state: &mut State, rules: Rules, owner: Node, epoch: u8, version: u8) {
+pub(super) fn save(state: &mut State, rules: Rules, owner: Node, by: u8, epoch: u8, version: u8) {
     let owned = state.is_owned(owner, epoch);
     let passes_fence = owned || !rules.keep(Rule::SaveIsFenced);
     let is_newer = state.row.claim.version < version || !rules.keep(Rule::SaveIsNewer);
     if passes_fence && is_newer {
         state.overwritten |= !owned;
+        state.outlived |= by < state.taken_by[usize::from(owner)];
         state.row.claim.version = version;
         state.durable = state.durable.max(version);
     }
@@ -51,6 +52,18 @@ pub(super) fn release(state: &mut State, owner: Node, epoch: u8, version: u8) {
         state.row.owner = None;
         state.row.claim.version = version;
         state.durable = state.durable.max(version);
+    }
+}
+
+/// Another server has the region from now on, and every player in it. To the owner that was it is another node: the epoch says so.
+pub(super) fn take_over(state: &mut State, rules: Rules, region: Node) {
+    let serving = state.serving[usize::from(region)] + 1;
+    state.serving[usize::from(region)] = serving;
+    state.taken_by[usize::from(region)] = serving;
+    if state.row.owner == Some(region) && rules.keep(Rule::TakeOverReowns) {
+        state.row.claim.epoch += 1;
+        state.row.claim.attempt = 0;
+        state.row.serving = serving;
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use protocol::ids::{AttemptId, Incarnation, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 
-use super::tables::Tables;
+use super::tables::{Condition, Tables};
 use crate::limits::STORE_GENERATION_MAX;
 use crate::reply::StoreReply;
 use crate::row::{Lease, LiveLease, RegionHolder, Serving};
@@ -144,8 +144,17 @@ impl Tables {
     }
 
     fn pass_region(&mut self, from: Serving, to: Lease) -> Result<RegionEpoch, StoreError> {
+        let epoch = rules::region_epoch_after(Some(from.region_epoch), self.generation)?;
+        if self.left_out != Some(Condition::Reown) {
+            self.pass_owned(from, to.node, epoch)?;
+        }
+        self.put_service(from.region, to.node, epoch, to.incarnation);
+        Ok(epoch)
+    }
+
+    /// Everybody there whom the one that served owned.
+    fn pass_owned(&mut self, from: Serving, to: NodeNumber, epoch: RegionEpoch) -> Result<(), StoreError> {
         let generation = self.generation;
-        let epoch = rules::region_epoch_after(Some(from.region_epoch), generation)?;
         let players = self.players();
         let owned = players.filter(|row| row.owner == Some(from.node) && row.region == from.region);
         let epochs = owned.map(|row| {
@@ -155,14 +164,13 @@ impl Tables {
         let epochs: Vec<(UserId, OwnerEpoch)> = epochs.collect::<Result<_, StoreError>>()?;
         for (user, owner_epoch) in epochs {
             if let Some(kept) = self.players.get_mut(&user) {
-                kept.row.owner = Some(to.node);
+                kept.row.owner = Some(to);
                 kept.row.owner_epoch = owner_epoch;
                 kept.row.region_epoch = epoch;
                 kept.row.attempt = AttemptId(0);
             }
         }
-        self.put_service(from.region, to.node, epoch, to.incarnation);
-        Ok(epoch)
+        Ok(())
     }
 }
 

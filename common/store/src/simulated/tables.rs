@@ -31,7 +31,7 @@ pub struct Tables {
     pub(super) players: BTreeMap<UserId, Kept>,
     pub(super) valuables: Valuables,
     pub(super) now_ms: u64,
-    left_out: Option<Condition>,
+    pub(super) left_out: Option<Condition>,
 }
 
 /// A condition of the store's statements, to be left out on purpose: a simulation has to notice.
@@ -41,6 +41,8 @@ pub enum Condition {
     Owner,
     /// Saves need not be newer than the row.
     Version,
+    /// A takeover leaves the players of the region to whoever owned them.
+    Reown,
 }
 
 /// A user's session, and when it was raised last.
