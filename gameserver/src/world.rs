@@ -10,6 +10,7 @@
 mod carry;
 mod credits;
 mod effect;
+mod giving;
 mod hear;
 mod links;
 mod recent_times;
@@ -37,6 +38,7 @@ use crate::region::{Now, PhaseClock, Region, RegionInput, Room, StoreTicket, Sub
 use carry::Local;
 use credits::Credits;
 pub use effect::{QuestionId, TopologyWord, WorldEffect};
+use giving::Givings;
 pub use links::{ArrivingPeer, LinkPeer, LinkReport, PeerLinkCore, ProxyLinkCore, Side};
 use links::{Links, last_words};
 pub use recent_times::TimesSummary;
@@ -68,6 +70,7 @@ pub struct World<S> {
     touched: VecDeque<RegionNumber>,
     questions: BTreeMap<QuestionId, Question>,
     next_question: u64,
+    givings: Givings,
     draining: bool,
     effects: Vec<WorldEffect>,
 }
@@ -87,6 +90,7 @@ impl<S: Sealing> World<S> {
             touched: VecDeque::new(),
             questions: BTreeMap::new(),
             next_question: 0,
+            givings: Givings::default(),
             draining: false,
             effects: Vec::new(),
             topology,
@@ -140,6 +144,7 @@ impl<S: Sealing> World<S> {
     }
 
     fn remove(&mut self, number: RegionNumber) -> Option<Region> {
+        self.givings.forget(number);
         self.directory.remove(number);
         self.questions.retain(|_, question| question.region != number);
         self.slots.remove(number)
@@ -233,6 +238,9 @@ impl<S: Sealing> World<S> {
 
     /// The store's answer to a question.
     pub fn store_answer(&mut self, id: QuestionId, result: StoreResult, now: Moment) {
+        if self.giving_answered(id, &result, now) {
+            return;
+        }
         let Some(question) = self.questions.remove(&id) else {
             return self.count("store_answer_unknown");
         };
@@ -251,6 +259,7 @@ impl<S: Sealing> World<S> {
         if self.draining && !self.slots.get_mut(region).is_some_and(waits) {
             self.slots.hurry(region, now.mono_us);
         }
+        self.go_on_giving(now);
     }
 
     /// Ticks the region whose tick is due first, if any is. `None`: nothing is due.
@@ -275,6 +284,7 @@ impl<S: Sealing> World<S> {
         self.settle(now);
         let length_us = clock.now_us().saturating_sub(began_us);
         let skipped = self.slots.ticked(number, length_us, now.mono_us + length_us);
+        self.go_on_giving(now);
         Some(Ticked {
             region: number,
             late_us,
@@ -292,6 +302,7 @@ impl<S: Sealing> World<S> {
         let beats = beats.into_iter();
         self.effects
             .extend(beats.map(|(id, beat)| WorldEffect::Beat(id, beat)));
+        self.go_on_giving(now);
         self.settle(now);
     }
 
@@ -327,7 +338,7 @@ impl<S: Sealing> World<S> {
     /// When something is due next, a tick or a heartbeat, microseconds.
     #[must_use]
     pub fn due_us(&self, now: Moment) -> Option<u64> {
-        [self.slots.due_us(), self.links.due_us(now)]
+        [self.slots.due_us(), self.links.due_us(now), self.givings.due_us()]
             .into_iter()
             .flatten()
             .min()
@@ -382,6 +393,9 @@ impl<S: Sealing> World<S> {
     }
 
     fn tell(&mut self, number: RegionNumber, input: RegionInput, now: Moment) {
+        if self.givings.holds(number, &input) {
+            return;
+        }
         if let Some(slot) = self.slots.get_mut(number) {
             slot.region.handle(input, region_time(now));
             self.touched.push_back(number);

@@ -6,16 +6,30 @@ use std::time::Duration;
 
 /// The endpoint answers from snapshots, so it answers at once or not at all.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What changes something may take longer, as what asks for it says.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(20);
 /// Metrics of a large node are the longest answer.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// Status code and body of `GET path`.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(address, "GET", path, PATIENCE)
+}
+
+/// Status code and body of `POST path`, which has a node do something. Waits for it to be done, for 20 s at most.
+///
+/// # Errors
+/// Nobody answers there, or no HTTP.
+pub fn post(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(address, "POST", path, CHANGE_PATIENCE)
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str, patience: Duration) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // HTTP/1.0: no chunks, and the end of the answer is the end of the stream.
-    let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: 0\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer)?;

@@ -1,6 +1,7 @@
 //! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
 
 mod papers;
+mod regions;
 mod stores;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,6 +16,7 @@ pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
     RevokeArguments, SignArguments,
 };
+pub(crate) use regions::{GiveArguments, RegionCommand};
 pub(crate) use stores::{
     BackupArguments, CheckStoreArguments, GrantArguments, PruneArguments, RestoreArguments, StoreCommand,
 };
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     /// Checks, explains, draws, compares and signs topology files
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// Moves regions between running game servers
+    #[command(subcommand)]
+    Region(RegionCommand),
     /// Makes the keys of a new cluster
     #[command(subcommand)]
     Authority(AuthorityCommand),

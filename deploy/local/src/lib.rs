@@ -14,6 +14,7 @@ mod options;
 mod output;
 mod ports;
 
+pub use admin_client::post;
 pub use child::{Child, ChildSpec, Ended, quoted};
 pub use cluster::{Cluster, ClusterError};
 pub use data_root::{DataRootError, MARKER_FILE};

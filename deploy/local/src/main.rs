@@ -7,6 +7,7 @@ mod database_command;
 mod grant_command;
 mod next_steps;
 mod prune_command;
+mod region_command;
 mod settings_command;
 mod store_command;
 mod topology_command;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Settings => settings_command::run(),
         Command::Store(command) => store_command::run(&command),
         Command::Topology(command) => topology_command::run(&command),
+        Command::Region(command) => region_command::run(&command),
         Command::Authority(command) => authority_command::authority(&command),
         Command::Node(command) => authority_command::node(&command),
     };

@@ -179,6 +179,37 @@ fn a_server_that_drains_gives_its_region_away() {
 }
 
 #[test]
+fn a_region_is_given_away_and_back_when_an_operator_asks() {
+    let scene = Scene::new();
+    let give = |region: &str, to: &str, from: &str| {
+        let admin = scene.cluster.addresses_of(from).unwrap().admin.to_string();
+        let (code, said, errors) = finish(&["region", "give", region, to, "--admin", &admin]);
+        (code, format!("{said}{errors}"))
+    };
+    let (code, said) = give("north-east", "gs-e", "gs-b");
+    assert_eq!((code, said.as_str()), (0, "gave region north-east to gs-e\n"));
+    scene.taken_over("region give");
+    assert!(!scene.serves("gs-b"));
+    for (region, to, from, why) in [
+        ("north-east", "gs-a", "gs-e", "neither as server nor as standby"),
+        ("nowhere", "gs-b", "gs-e", "no such region"),
+        ("north-east", "gs-e", "gs-b", "does not serve it"),
+        ("north-east", "gs-b", "edge-1", "no game server"),
+    ] {
+        let (code, said) = give(region, to, from);
+        assert!(code != 0 && said.contains(why), "{code} {said}");
+    }
+    assert_eq!(give("2", "2", "gs-e").0, 0);
+    eventually("it has its region back", PATIENCE, || {
+        scene.serves("gs-b") && !scene.serves("gs-e")
+    });
+    eventually("everybody plays again", PATIENCE, || {
+        scene.sum("playing") == PLAYERS
+    });
+    scene.is_well();
+}
+
+#[test]
 fn no_region_changes_hands_because_the_database_is_away_and_comes_back() {
     let scene = Scene::new();
     for (what, away) in [("restart", 0), ("stop", 6)] {

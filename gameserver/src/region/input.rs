@@ -38,6 +38,8 @@ pub enum RegionInput {
     Fallen(Vec<Holding>),
     /// Take nobody new, write everything down.
     Drain,
+    /// Take who comes again: what it was drained for does not come about.
+    GoOn,
 }
 
 /// The time of an input or a tick.

@@ -148,6 +148,7 @@ impl Region {
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
             RegionInput::Fallen(holdings) => self.state.fallen(holdings),
             RegionInput::Drain => self.state.draining = true,
+            RegionInput::GoOn => self.state.draining = false,
         }
         self.tell_logic();
     }

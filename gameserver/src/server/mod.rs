@@ -4,6 +4,7 @@
 mod build;
 mod census;
 mod control_task;
+mod give;
 mod guest_task;
 mod lease_task;
 mod live_metrics;

@@ -34,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use super::build::{Built, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
+use super::give;
 use super::guest_task::GuestTask;
 use super::lease_task::{LeaseTask, LeaseWord, give_away};
 use super::live_metrics;
@@ -137,6 +138,7 @@ impl Running {
         let tasks = TaskTracker::new();
         let census = CensusTask::new(&node.status, built.store.handle.clone(), mailbox.clone());
         watch_world(&built, &reports, node);
+        give::answer(&node.status, &built.topology, &mailbox, lease.is_some());
         let status = status_task(&built, &addresses, Arc::clone(&reports), settings, node);
         let probing = probe_store(&node.readiness, built.store.handle.clone(), &stop);
         tasks.spawn(node.owners.task("store probe", probing));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use net::link::{HandedLink, LinkId};
-use protocol::ids::{Incarnation, NodeUuid, RegionEpoch, RegionNumber, UserId};
+use protocol::ids::{Incarnation, NodeNumber, NodeUuid, RegionEpoch, RegionNumber, UserId};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
 use store::Holding;
@@ -36,6 +36,9 @@ pub(super) struct Search {
     pub(super) found: oneshot::Sender<Vec<Whereabouts>>,
 }
 
+/// Hears what came of a region that was to be given away.
+pub(super) type Given = oneshot::Sender<Result<(), &'static str>>;
+
 /// What control says.
 pub(super) enum Order {
     /// A link is up; the thread alone owns it from now on.
@@ -54,6 +57,8 @@ pub(super) enum Order {
     Serve(Box<Region>),
     /// Nothing is served any more: the lease has ended.
     LetGo,
+    /// A region goes to another server; or why it stays.
+    Give(RegionNumber, NodeNumber, Given),
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.

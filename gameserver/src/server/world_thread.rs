@@ -17,7 +17,7 @@ use net::link_core::{LinkCore, Sealed};
 use net::udp::{Interest, Poller, Ready};
 use node::life::{Ended, Pulse};
 use protocol::Code;
-use protocol::ids::{LiveLane, ProxyLane};
+use protocol::ids::{LiveLane, ProxyLane, RegionNumber};
 use store::{StoreAnswer, StoreError, StorePort, StoreRequest};
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ use super::report::{WorldReport, WorldReports};
 use super::topology_gossip::TopologyGossip;
 use sockets::{Leaving, Socket};
 
-use super::world_mailbox::{Door, Mailbox, News, Order, Unsaved, Verdict};
+use super::world_mailbox::{Door, Given, Mailbox, News, Order, Unsaved, Verdict};
 use crate::proxy_lanes::ArrivingLane;
 use crate::region::PhaseClock;
 use crate::world::{ArrivingPeer, Moment, QuestionId, Side, World, WorldEffect};
@@ -92,6 +92,8 @@ struct Running {
     answers: Vec<StoreAnswer>,
     effects: Vec<WorldEffect>,
     questions: Vec<(u64, StoreRequest)>,
+    /// Who waits for a region to be given away.
+    givings: BTreeMap<RegionNumber, Given>,
     meters: LinkMeters,
     metrics: WorldMetrics,
     draining: Draining,
@@ -123,6 +125,7 @@ impl Running {
             answers: Vec::new(),
             effects: Vec::new(),
             questions: Vec::new(),
+            givings: BTreeMap::new(),
             meters: LinkMeters::default(),
             metrics: WorldMetrics::default(),
             draining: Draining::No,
@@ -216,6 +219,11 @@ impl Running {
                 Order::LetGo => {
                     self.parts.world.let_go_of_all(now);
                 }
+                Order::Give(region, to, given) => match self.parts.world.give(region, to, now) {
+                    true => drop(self.givings.insert(region, given)),
+                    // Who asked may have stopped waiting.
+                    false => drop(given.send(Err("this server does not serve it, or is giving it already"))),
+                },
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),
                 Order::Abandoned => self.abandoned = true,

@@ -38,6 +38,8 @@ pub enum WorldEffect {
     LinkEnded(LinkId, DownReason, Vec<u8>),
     /// Another process serves the region now: this process has to end.
     Superseded(RegionNumber, RegionEpoch),
+    /// A region was to be given away: it is, or why it stays.
+    Gave(RegionNumber, Result<(), &'static str>),
     /// Something was refused, or happened that is counted: the label of a metric.
     Count(&'static str),
 }

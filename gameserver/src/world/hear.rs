@@ -68,6 +68,10 @@ impl<S: Sealing> World<S> {
         match self.directory.peer_message(&message) {
             Addressee::Region(region) => self.tell(region, RegionInput::FromPeer(node, message), now),
             Addressee::Bordering(of) => {
+                // Who else says that it serves a region is heard by that region itself: one of the two is over.
+                if matches!(message, ServerToServer::Serving(_)) {
+                    self.tell(of, RegionInput::FromPeer(node, message.clone()), now);
+                }
                 let topology = Arc::clone(&self.topology);
                 for &region in topology.neighbours(of) {
                     self.tell(region, RegionInput::FromPeer(node, message.clone()), now);

@@ -15,6 +15,8 @@ pub(super) struct Slot {
     /// When it is in the queue, microseconds; none while it sleeps for good.
     due_us: Option<u64>,
     is_asleep: bool,
+    /// It does not tick, whatever comes.
+    is_held: bool,
     pub(super) ticks: RecentTimes,
     pub(super) late: RecentTimes,
     pub(super) store: RecentTimes,
@@ -53,6 +55,7 @@ impl Slots {
             schedule,
             due_us: None,
             is_asleep: false,
+            is_held: false,
             ticks: RecentTimes::default(),
             late: RecentTimes::default(),
             store: RecentTimes::default(),
@@ -156,8 +159,24 @@ impl Slots {
         }
     }
 
-    fn put(&mut self, number: RegionNumber, due_us: u64) {
+    /// A region stands still from now on.
+    pub(super) fn hold(&mut self, number: RegionNumber) {
+        self.unput(number);
         if let Some(slot) = self.slots.get_mut(&number) {
+            slot.is_held = true;
+        }
+    }
+
+    /// It goes on.
+    pub(super) fn release(&mut self, number: RegionNumber, now_us: u64) {
+        if let Some(slot) = self.slots.get_mut(&number) {
+            slot.is_held = false;
+            self.hurry(number, now_us);
+        }
+    }
+
+    fn put(&mut self, number: RegionNumber, due_us: u64) {
+        if let Some(slot) = self.slots.get_mut(&number).filter(|slot| !slot.is_held) {
             slot.due_us = Some(due_us);
             self.due.insert((due_us, number));
         }

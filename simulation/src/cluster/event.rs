@@ -136,6 +136,8 @@ pub(crate) enum Trouble {
     StoreAway(u64),
     /// A server does not reach the store, which others do.
     CutFromStore(NodeNumber, u64),
+    /// Whoever serves it gives it to another one.
+    Give(RegionNumber, NodeNumber),
     SecondLogin(usize),
     Logout(usize),
 }

@@ -134,6 +134,20 @@ impl Cluster {
         }
     }
 
+    /// An operator has whoever serves a region give it away.
+    pub(super) fn give(&mut self, region: RegionNumber, to: NodeNumber) {
+        let serving = self.servers.iter().filter(|(node, _)| **node != to);
+        let serving: Vec<NodeNumber> = serving
+            .filter(|(_, server)| server.region(region).is_some())
+            .map(|(node, _)| *node)
+            .collect();
+        for node in serving {
+            self.with_world(node, |world, now| {
+                world.give(region, to, now);
+            });
+        }
+    }
+
     fn let_go_of_all(&mut self, node: NodeNumber) {
         let mut gone = Vec::new();
         self.with_world(node, |world, now| gone = world.let_go_of_all(now));

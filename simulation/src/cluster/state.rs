@@ -35,6 +35,8 @@ use crate::world::{self, Keys, PROXIES};
 const SLOW_ONES: usize = 4;
 /// How many servers are dead for longer than others wait, where servers stand by.
 const DEATHS: usize = 2;
+/// How often a region is given to another server there.
+const GIFTS_OF_REGIONS: usize = 3;
 /// Wall clock at the beginning of a run, Unix milliseconds.
 pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 
@@ -372,6 +374,14 @@ impl Cluster {
                 _ => Trouble::CutFromStore(server, ms),
             };
             self.schedule.at(at_us, Event::Trouble(trouble));
+        }
+        for _ in 0..GIFTS_OF_REGIONS {
+            let regions = self.topology.regions();
+            let region = &regions[self.dice.index(regions.len())];
+            let candidates: Vec<NodeNumber> = region.candidates().collect();
+            let give = Trouble::Give(region.number, candidates[self.dice.index(candidates.len())]);
+            let at_us = self.dice.between(1_000_000, (storm_ms - 500) * 1000);
+            self.schedule.at(at_us, Event::Trouble(give));
         }
     }
 }

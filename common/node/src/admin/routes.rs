@@ -20,6 +20,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/status", get(status))
         .route("/census", get(census))
         .route("/drain", post(drain))
+        .route("/give", post(give))
         .route("/log-level", post(log_level).put(log_level))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(refuse_pages))
@@ -82,6 +83,16 @@ async fn drain(State(state): State<AdminState>) -> Response {
     tracing::info!("drain asked for over the admin endpoint");
     state.shutdown.drain();
     (StatusCode::ACCEPTED, "draining\n").into_response()
+}
+
+async fn give(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
+    match state.status.give(query.unwrap_or_default()) {
+        None => (StatusCode::NOT_FOUND, "this node gives no regions\n").into_response(),
+        Some(answer) => match answer.await {
+            Ok(given) => format!("{given}\n").into_response(),
+            Err(reason) => (StatusCode::CONFLICT, format!("{reason}\n")).into_response(),
+        },
+    }
 }
 
 async fn log_level(State(state): State<AdminState>, level: String) -> Response {

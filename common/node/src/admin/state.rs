@@ -107,6 +107,12 @@ pub type CensusAnswer = Pin<Box<dyn Future<Output = Result<Value, String>> + Sen
 /// Answers the query of a `/census` address.
 type Census = Box<dyn Fn(String) -> CensusAnswer + Send + Sync>;
 
+/// What was given, or why it was not, once that is known.
+pub type GiveAnswer = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+
+/// Does what the query of a `/give` address asks.
+type Give = Box<dyn Fn(String) -> GiveAnswer + Send + Sync>;
+
 /// The role's part of `/status`: the owner of the state publishes a JSON object, readers take the latest. And of
 /// `/census`, which alone is worked out when it is asked for.
 #[derive(Clone)]
@@ -115,6 +121,7 @@ pub struct StatusBoard(Arc<Board>);
 struct Board {
     status: ArcSwap<Value>,
     census: OnceLock<Census>,
+    give: OnceLock<Give>,
 }
 
 impl Default for StatusBoard {
@@ -122,6 +129,7 @@ impl Default for StatusBoard {
         Self(Arc::new(Board {
             status: ArcSwap::from_pointee(json!({})),
             census: OnceLock::new(),
+            give: OnceLock::new(),
         }))
     }
 }
@@ -147,6 +155,16 @@ impl StatusBoard {
     /// From now on `/census` is answered by `answer`, which is given the query. The first one stays.
     pub fn answer_census(&self, answer: impl Fn(String) -> CensusAnswer + Send + Sync + 'static) {
         let _ = self.0.census.set(Box::new(answer));
+    }
+
+    /// From now on `/give` is done by `give`, which is given the query. The first one stays.
+    pub fn answer_give(&self, give: impl Fn(String) -> GiveAnswer + Send + Sync + 'static) {
+        let _ = self.0.give.set(Box::new(give));
+    }
+
+    /// Asks for a region to be given away; `None` where none is.
+    pub(super) fn give(&self, query: String) -> Option<GiveAnswer> {
+        self.0.give.get().map(|give| give(query))
     }
 
     /// Asks for a census; `None` where none is kept.

@@ -38,6 +38,12 @@ impl Running {
                     }
                     self.tell(News::Superseded(region, epoch));
                 }
+                WorldEffect::Gave(region, outcome) => {
+                    if let Some(given) = self.givings.remove(&region) {
+                        // Who asked may have stopped waiting.
+                        let _ = given.send(outcome);
+                    }
+                }
                 WorldEffect::Count(label) => self.metrics.count(label),
             }
         }
