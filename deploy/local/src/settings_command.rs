@@ -78,6 +78,7 @@ fn proxy_flags() -> Vec<Flag> {
 mod tests {
     use super::*;
     use node::config::{Sources, load};
+    use std::path::Path;
 
     /// The examples of deploy/three-hosts, whatever else they say, are configurations that a node takes.
     #[test]
@@ -94,7 +95,14 @@ mod tests {
             (server.node.name.as_str(), proxy.node.name.as_str()),
             ("gs-a", "edge-1")
         );
-        assert_eq!(server.store.path, proxy.store.path, "one world");
+        // Each by a login of its own.
+        let store = |path: &Path, node: &str| path.to_str().unwrap().replace(node, "NODE");
+        let [ours, theirs] = [
+            store(&server.store.path, "gs-a"),
+            store(&proxy.store.path, "edge-1"),
+        ];
+        assert_eq!(ours, theirs, "one world");
+        assert!(ours.starts_with("postgres://") && ours.contains("NODE"), "{ours}");
         let text = include_str!("../../three-hosts/topology.toml");
         let topology = topology::parse("topology.toml", text).unwrap();
         let entry = topology.server_by_name("gs-a").unwrap();
