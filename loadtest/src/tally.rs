@@ -72,6 +72,8 @@ pub(crate) struct Tally {
     pub(crate) own_gap_us: Spread,
     /// The same, where the owner changed in between.
     pub(crate) crossing_gap_us: Spread,
+    /// The same, where the player was made anew in the region where it stood.
+    pub(crate) takeover_gap_us: Spread,
     /// From the intended to the actual time of an input.
     pub(crate) late_us: Spread,
     /// Others updated within two ticks, one sample per bot and second.
@@ -171,22 +173,24 @@ impl Tally {
         }
     }
 
-    fn spreads(&self) -> [&Spread; 6] {
+    fn spreads(&self) -> [&Spread; 7] {
         [
             &self.ack_us,
             &self.own_gap_us,
             &self.crossing_gap_us,
+            &self.takeover_gap_us,
             &self.late_us,
             &self.visible,
             &self.nearest_age_us,
         ]
     }
 
-    fn spreads_mut(&mut self) -> [&mut Spread; 6] {
+    fn spreads_mut(&mut self) -> [&mut Spread; 7] {
         [
             &mut self.ack_us,
             &mut self.own_gap_us,
             &mut self.crossing_gap_us,
+            &mut self.takeover_gap_us,
             &mut self.late_us,
             &mut self.visible,
             &mut self.nearest_age_us,

@@ -189,7 +189,9 @@ fn a_region_is_given_away_and_back_when_an_operator_asks() {
     let (code, said) = give("north-east", "gs-e", "gs-b");
     assert_eq!((code, said.as_str()), (0, "gave region north-east to gs-e\n"));
     scene.taken_over("region give");
-    eventually("the one that gave it tells so", PATIENCE, || !scene.serves("gs-b"));
+    eventually("the one that gave it tells so", PATIENCE, || {
+        !scene.serves("gs-b")
+    });
     for (region, to, from, why) in [
         ("north-east", "gs-a", "gs-e", "neither as server nor as standby"),
         ("nowhere", "gs-b", "gs-e", "no such region"),
