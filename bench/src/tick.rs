@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use gameserver::region::{PHASES, RegionInput};
-use protocol::demo::OwnState;
+use gems::OwnState;
 use protocol::ids::UserId;
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::Inputs;

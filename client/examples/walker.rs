@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::{Client, ClientEvent, ConnectOptions, Credentials, Datagrams, JoinFile};
-use protocol::demo::{Input, OwnState};
+use gems::{Input, OwnState};
 use tokio::time::interval;
 
 #[tokio::main]

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use game::FixedMap;
 use protocol::ids::{RegionNumber, UserId};
 use protocol::message::family::{ProxyToServer, ServerToServer};
-
-use crate::fixed_map::FixedMap;
 
 /// Who gets a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

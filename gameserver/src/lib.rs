@@ -1,12 +1,10 @@
 //! The game server: regions, cells, publication, handover and game logic, and the world of one process that links them
 //! to others, all pure; the thread and the tasks around them are in `server`.
 
-pub mod demo;
 pub mod dispatch;
-pub mod fixed_map;
+pub mod game_world;
 pub mod join_check;
 pub mod lease;
-pub mod logic;
 pub mod process_numbers;
 pub mod proxy_lanes;
 pub mod region;

@@ -4,11 +4,12 @@
 
 mod servers;
 
-use gameserver::demo::DemoGame;
-use gameserver::logic::GameLogic as _;
+use game::GameLogic as _;
+use gameserver::game_world::game_world;
+use gems::Gems;
+use gems::{Input, KIND_GEM, OwnState};
 use node::data_dir::BUNDLE_FILE;
 use protocol::cell::{CellState, DecodedCell};
-use protocol::demo::{Input, KIND_GEM, OwnState};
 use protocol::geometry::{CellIndex, Position};
 use protocol::identity::Role;
 use protocol::ids::{EntityId, NodeNumber, RegionNumber};
@@ -66,7 +67,7 @@ async fn a_player_joins_walks_and_is_seen() {
     let user = user_at(&cluster.topology, |at| at.x < 32.0 && at.y > 16.0 && at.y < 48.0);
     let client = Client::new(user, &proxy.dir);
     let joined = client.enter(&mut proxy, A).await;
-    let start = DemoGame::default().spawn_point(&cluster.topology, user);
+    let start = Gems::default().spawn_point(&game_world(&cluster.topology), user);
     let cell = CellIndex(joined.home_cell);
     assert_eq!(
         RegionNumber(joined.region),

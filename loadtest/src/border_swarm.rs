@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use client::WorldShape;
-use protocol::demo::{Command, Event, Input, REACH, Refusal};
+use gems::{Command, Event, Input, REACH, Refusal};
 use protocol::geometry::{CellGrid, Position};
 use protocol::ids::UserId;
 use rand::rngs::StdRng;

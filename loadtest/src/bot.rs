@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use client::{ClientEvent, SnapshotNews, World};
-use protocol::demo::{Event, Input, KIND_GEM, OwnState};
+use gems::{Event, Input, KIND_GEM, OwnState};
 use protocol::ids::{OwnerEpoch, UserId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;

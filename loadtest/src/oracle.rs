@@ -322,7 +322,7 @@ fn population_count(records: &[Record], after: &Census) -> PopulationCount {
 mod tests {
     use super::*;
     use crate::census::{GemRow, RegionCount, Whereabouts};
-    use protocol::demo::Event;
+    use gems::Event;
 
     fn held(id: u64, user: u64) -> GemRow {
         GemRow {

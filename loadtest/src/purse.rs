@@ -1,8 +1,7 @@
 //! What a bot holds, as confirmed to it, and what it has offered: compared with the store's rows in the end.
 
+use gems::Event;
 use std::collections::{BTreeMap, BTreeSet};
-
-use protocol::demo::Event;
 
 /// Gems as confirmed by events.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use client::{CommandClass, World};
-use protocol::demo::{Command, KIND_GEM, KIND_PLAYER, OwnState, REACH, parse_gem, parse_player};
+use gems::{Command, KIND_GEM, KIND_PLAYER, OwnState, REACH, parse_gem, parse_player};
 use protocol::geometry::Position;
 use protocol::ids::UserId;
 use rand::RngExt as _;
@@ -311,7 +311,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::demo::Event;
+    use gems::Event;
     use rand::SeedableRng as _;
 
     const SECOND_US: u64 = 1_000_000;
@@ -443,7 +443,7 @@ mod tests {
         assert_eq!(purse.spare(), None);
         purse.handle(&Event::Refused {
             command: 5,
-            reason: protocol::demo::Refusal::TooFar,
+            reason: gems::Refusal::TooFar,
         });
         assert_eq!(purse.spare(), Some(77));
         purse.offer(6, order.offer().unwrap());

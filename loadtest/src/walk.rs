@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use protocol::demo::Input;
+use gems::Input;
 use protocol::geometry::Position;
 use rand::RngExt as _;
 use rand::rngs::StdRng;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use client::core::{ClientEvent, Core};
-use protocol::demo::{self, Command, Input};
+use gems::{self, Command, Input};
 use protocol::geometry::Position;
 use protocol::identity::ClientKey;
 use protocol::ids::{EntityId, OwnerEpoch, UserId};
@@ -37,7 +37,7 @@ enum Habit {
 pub(crate) enum News {
     Acked(u64),
     InputAck { ack: u64, epoch: OwnerEpoch },
-    Event(demo::Event),
+    Event(gems::Event),
 }
 
 pub(crate) struct Bot {
@@ -164,11 +164,11 @@ impl Bot {
         let at = self.at?;
         let world = self.core.world()?;
         let near = world.entities().filter(|entity| {
-            entity.kind == u16::from(demo::KIND_GEM)
-                && entity.at.distance_squared(at) < demo::REACH * demo::REACH
+            entity.kind == u16::from(gems::KIND_GEM)
+                && entity.at.distance_squared(at) < gems::REACH * gems::REACH
         });
         let gems: Vec<u64> = near
-            .filter_map(|entity| demo::parse_gem(&entity.state).ok())
+            .filter_map(|entity| gems::parse_gem(&entity.state).ok())
             .filter(|gem| {
                 self.asked
                     .get(gem)
@@ -185,11 +185,11 @@ impl Bot {
         let gem = *self.gems.iter().nth(self.dice.index(self.gems.len()))?;
         let world = self.core.world()?;
         let near = world.entities().filter(|entity| {
-            entity.kind == u16::from(demo::KIND_PLAYER)
-                && entity.at.distance_squared(at) < demo::REACH * demo::REACH
+            entity.kind == u16::from(gems::KIND_PLAYER)
+                && entity.at.distance_squared(at) < gems::REACH * gems::REACH
         });
         let others: Vec<UserId> = near
-            .filter_map(|entity| demo::parse_player(&entity.state).ok().map(|(user, _)| user))
+            .filter_map(|entity| gems::parse_player(&entity.state).ok().map(|(user, _)| user))
             .filter(|user| *user != self.user)
             .collect();
         let to = *others.get(self.dice.index(others.len()))?;
@@ -209,7 +209,7 @@ impl Bot {
                 }
                 ClientEvent::Snapshot(snapshot) => {
                     self.snapshot_at_ms = now_ms;
-                    if let Ok(own) = demo::OwnState::parse(&snapshot.own) {
+                    if let Ok(own) = gems::OwnState::parse(&snapshot.own) {
                         self.at = Some(own.at);
                         self.gems_shown = own.gems;
                         let (ack, epoch) = (snapshot.input_ack, snapshot.owner_epoch);
@@ -218,7 +218,7 @@ impl Bot {
                 }
                 ClientEvent::CommandAcked(number) => news.push(News::Acked(number.0)),
                 ClientEvent::Event(_, body) => {
-                    if let Ok(event) = demo::Event::parse(&body) {
+                    if let Ok(event) = gems::Event::parse(&body) {
                         self.take(&event);
                         news.push(News::Event(event));
                     }
@@ -229,15 +229,15 @@ impl Bot {
         news
     }
 
-    fn take(&mut self, event: &demo::Event) {
+    fn take(&mut self, event: &gems::Event) {
         match event {
-            demo::Event::Collected { gem } | demo::Event::Received { gem } => {
+            gems::Event::Collected { gem } | gems::Event::Received { gem } => {
                 self.gems.insert(*gem);
             }
-            demo::Event::Given { gem, .. } => {
+            gems::Event::Given { gem, .. } => {
                 self.gems.remove(gem);
             }
-            demo::Event::Refused { .. } | demo::Event::Said { .. } | demo::Event::Emoted { .. } => {}
+            gems::Event::Refused { .. } | gems::Event::Said { .. } | gems::Event::Emoted { .. } => {}
         }
     }
 }

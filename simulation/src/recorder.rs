@@ -3,12 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gameserver::demo::DemoGame;
-use gameserver::logic::{Ctx, Entered, GameCommand, GameLogic};
+use game::{Ctx, Entered, GameCommand, GameLogic, Holding, World};
+use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
-use store::Holding;
-use topology::Topology;
 
 /// A command that a region applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,22 +35,22 @@ impl Record {
 }
 
 pub(crate) struct Recorder {
-    game: DemoGame,
+    game: Gems,
     record: Record,
 }
 
 impl Recorder {
-    pub(crate) fn new(game: DemoGame, record: Record) -> Self {
+    pub(crate) fn new(game: Gems, record: Record) -> Self {
         Self { game, record }
     }
 }
 
 impl GameLogic for Recorder {
-    fn first_holdings(&self, world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding> {
+    fn first_holdings(&self, world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
         self.game.first_holdings(world, region, seed)
     }
 
-    fn spawn_point(&self, world: &Topology, user: UserId) -> Position {
+    fn spawn_point(&self, world: &World, user: UserId) -> Position {
         self.game.spawn_point(world, user)
     }
 

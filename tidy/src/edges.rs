@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 const ALL: &[&str] = &[
     "program",
     "protocol",
+    "game",
+    "gems",
     "topology",
     "net",
     "node",
@@ -20,7 +22,9 @@ const ALL: &[&str] = &[
 /// Benchmarks also start the local cluster.
 const BENCH: &[&str] = &[
     "client",
+    "game",
     "gameserver",
+    "gems",
     "net",
     "program",
     "protocol",
@@ -29,30 +33,41 @@ const BENCH: &[&str] = &[
     "store",
     "topology",
 ];
+/// Games: what is not for one of them does without, but tests need a game to play.
+const GAMES: &[&str] = &["gems"];
 const SERVER: &[&str] = &["program", "protocol", "topology", "net", "node", "store"];
 
 /// The table: a crate, and the crates of ours that it may depend on. A new crate enters here first.
 pub const EDGES: &[(&str, &[&str])] = &[
     ("program", &[]),
     ("protocol", &[]),
+    ("game", &["protocol"]),
+    ("gems", &["game"]),
     ("topology", &["protocol"]),
     ("net", &["protocol"]),
     ("store", &["protocol"]),
     ("node", &["program", "protocol", "topology", "net", "store"]),
-    ("gameserver", SERVER),
+    (
+        "gameserver",
+        // Rules of the demo game are made here for as long as a server knows no other.
+        &[
+            "program", "protocol", "topology", "net", "node", "store", "game", "gems",
+        ],
+    ),
     ("proxy", SERVER),
     ("client", &["protocol", "net"]),
-    ("loadtest", &["program", "protocol", "net", "client"]),
+    // Bots play the demo game for as long as what a bot does is not a game's own.
+    ("loadtest", &["program", "protocol", "net", "client", "gems"]),
     ("simulation", ALL),
     // Measures whatever there is, from the inside and from outside; nothing depends on it.
     ("bench", BENCH),
     ("regionmesh", ALL),
-    ("fuzz-targets", &["protocol", "topology"]),
+    ("fuzz-targets", &["protocol", "topology", "gems"]),
     ("tidy", &[]),
 ];
 
 /// Crates that must not reach a run time or a socket through any dependency, nor name entropy themselves.
-pub const PURE_CRATES: &[&str] = &["protocol", "topology"];
+pub const PURE_CRATES: &[&str] = &["protocol", "topology", "game", "gems"];
 
 /// What a pure crate must not reach, however deep.
 const IMPURE_PACKAGES: &[&str] = &[
@@ -88,8 +103,12 @@ pub fn edges(metadata: &Value) -> Vec<Complaint> {
             ));
             continue;
         };
-        for dependency in dependency_names(package).filter(|d| names.contains(d) && !allowed.contains(d)) {
-            complaints.push(Complaint::new(name, format!("must not depend on {dependency}")));
+        for dependency in list(&package["dependencies"]) {
+            let on = dependency["name"].as_str().unwrap_or_default();
+            let plays = dependency["kind"] == "dev" && GAMES.contains(&on);
+            if names.contains(on) && !allowed.contains(&on) && !plays {
+                complaints.push(Complaint::new(name, format!("must not depend on {on}")));
+            }
         }
     }
     complaints
@@ -138,10 +157,6 @@ fn members(metadata: &Value) -> Vec<&Value> {
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
-}
-
-fn dependency_names(package: &Value) -> impl Iterator<Item = &str> {
-    list(&package["dependencies"]).filter_map(|dependency| dependency["name"].as_str())
 }
 
 /// Names of all packages behind normal (not build, not development) dependencies of `name`.
@@ -195,6 +210,21 @@ mod tests {
         assert_eq!(edges(&sample(&json!([{"name": "bytes"}]))), []);
         let complaints = edges(&sample(&json!([{"name": "net"}])));
         assert_eq!(complaints, [Complaint::new("protocol", "must not depend on net")]);
+    }
+
+    #[test]
+    fn only_tests_play_a_game() {
+        let sample = |kind: Value| {
+            let packages = json!([
+                {"id": "proxy#1", "name": "proxy", "dependencies": [{"name": "gems", "kind": kind}]},
+                {"id": "gems#1", "name": "gems", "dependencies": []}]);
+            json!({"workspace_members": ["proxy#1", "gems#1"], "packages": packages})
+        };
+        assert_eq!(edges(&sample(json!("dev"))), []);
+        assert_eq!(
+            edges(&sample(json!(null))),
+            [Complaint::new("proxy", "must not depend on gems")]
+        );
     }
 
     #[test]

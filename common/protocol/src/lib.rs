@@ -12,7 +12,6 @@ pub mod cell;
 pub mod client_handshake;
 pub mod code;
 pub mod datagram;
-pub mod demo;
 pub mod entropy;
 pub mod frame;
 pub mod geometry;

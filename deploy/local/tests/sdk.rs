@@ -9,10 +9,10 @@ use std::time::Duration;
 use client::{
     Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile, Transport,
 };
+use gems::{Input, OwnState};
 use local_cluster::{Cluster, ClusterOptions};
 use nix::sys::signal::Signal;
 use protocol::Code;
-use protocol::demo::{Input, OwnState};
 use support::{PATIENCE, program, start};
 use tokio::time::{interval, timeout};
 

@@ -2,6 +2,7 @@
 //! are told: acknowledgements of commands and events.
 
 use bytes::Bytes;
+use game::{CommandKind, GameLogic};
 use protocol::ids::{EventNumber, LiveLane, NodeNumber, OwnerEpoch, UserId};
 use protocol::message::checked::{CheckedCommand, InputRun, UserSays, UserWord};
 use protocol::message::family::ProxyToServer;
@@ -12,7 +13,6 @@ use super::player::{Phase, Player, QueuedCommand, Received};
 use super::publication::Subscriber;
 use super::state::RegionState;
 use super::words::ProxyWord;
-use crate::logic::{CommandKind, GameLogic};
 
 impl RegionState {
     /// A word of a user: for the player, if it is here, at this epoch and bound to this proxy.
@@ -262,7 +262,7 @@ impl RegionState {
         }
         let entity = player.entity;
         self.commanding = Some((user, command.kind, command.number));
-        let command = crate::logic::GameCommand {
+        let command = game::GameCommand {
             user,
             entity,
             number: protocol::ids::CommandNumber(command.number),

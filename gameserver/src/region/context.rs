@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use game::{CommandKind, Ctx, EntityView, HoldingRefused, Place, Reliability};
 use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
@@ -11,7 +12,6 @@ use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX
 use super::entity::{Change, Entity};
 use super::player::{Phase, Player};
 use super::state::RegionState;
-use crate::logic::{CommandKind, Ctx, EntityView, HoldingRefused, Place, Reliability};
 
 fn view(entity: &Entity) -> EntityView<'_> {
     EntityView {

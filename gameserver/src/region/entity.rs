@@ -1,11 +1,10 @@
 //! The entities of a region: a dense table found by id, so that a tick walks through memory and not through maps.
 
 use bytes::Bytes;
+use game::FixedMap;
 use protocol::cell::{Motion, StateBytes};
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, OwnerEpoch, UserId};
-
-use crate::fixed_map::FixedMap;
 
 /// Index of an entity in the table; good until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,8 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber};
 use store::{Holder, Holding};
+
+/// A holding that the game wants to lie in a region, as the store has it.
+pub(super) fn lying(region: RegionNumber, holding: game::Holding) -> Holding {
+    let Position { x, y } = holding.at;
+    Holding {
+        id: holding.id,
+        kind: holding.kind,
+        holder: Holder::Ground { region, x, y },
+    }
+}
 
 /// What lies in a region.
 #[derive(Debug)]
@@ -24,17 +35,24 @@ impl Ground {
     }
 
     /// The store says what lies here. What was not known to is answered, to be shown.
-    pub(super) fn read(&mut self, holdings: Vec<Holding>) -> Vec<Holding> {
+    pub(super) fn read(&mut self, holdings: Vec<Holding>) -> Vec<game::Holding> {
         self.is_known = true;
         self.fall(holdings)
     }
 
     /// Holdings lie here now. What was not known to is answered, to be shown.
-    pub(super) fn fall(&mut self, holdings: Vec<Holding>) -> Vec<Holding> {
-        let region = self.region;
-        let lies_here = |holder| matches!(holder, Holder::Ground { region: at, .. } if at == region);
-        let mut news = holdings;
-        news.retain(|holding| lies_here(holding.holder) && !self.shown.contains_key(&holding.id));
+    pub(super) fn fall(&mut self, holdings: Vec<Holding>) -> Vec<game::Holding> {
+        let lie_here = holdings.into_iter().filter_map(|holding| match holding.holder {
+            Holder::Ground { region, x, y } if region == self.region => Some(game::Holding {
+                id: holding.id,
+                kind: holding.kind,
+                at: Position { x, y },
+            }),
+            _ => None,
+        });
+        let news: Vec<_> = lie_here
+            .filter(|holding| !self.shown.contains_key(&holding.id))
+            .collect();
         self.shown.extend(news.iter().map(|holding| (holding.id, None)));
         news
     }
@@ -71,13 +89,10 @@ mod tests {
 
     const HERE: RegionNumber = RegionNumber(1);
 
-    fn lying(id: u64, region: RegionNumber) -> Holding {
-        let holder = Holder::Ground {
-            region,
-            x: 1.0,
-            y: 2.0,
-        };
-        Holding { id, kind: 1, holder }
+    /// As the game has it.
+    fn shown(id: u64) -> game::Holding {
+        let at = Position { x: 1.0, y: 2.0 };
+        game::Holding { id, kind: 1, at }
     }
 
     #[test]
@@ -86,13 +101,13 @@ mod tests {
         assert!(!ground.is_known());
         let held = Holding {
             holder: Holder::User(UserId(5)),
-            ..lying(3, HERE)
+            ..lying(HERE, shown(3))
         };
-        let read = vec![lying(1, HERE), lying(2, RegionNumber(2)), held];
-        assert_eq!(ground.read(read.clone()), [lying(1, HERE)]);
+        let read = vec![lying(HERE, shown(1)), lying(RegionNumber(2), shown(2)), held];
+        assert_eq!(ground.read(read.clone()), [shown(1)]);
         assert!(ground.is_known() && ground.has(1) && !ground.has(2));
         assert_eq!(ground.remove(1), None, "nobody has shown it yet");
-        assert_eq!(ground.read(read.clone()), [lying(1, HERE)], "it was put back");
+        assert_eq!(ground.read(read.clone()), [shown(1)], "it was put back");
         ground.show(1, EntityId(9));
         assert_eq!(ground.read(read), [], "it is shown");
         assert_eq!(ground.holdings().collect::<Vec<_>>(), [1]);

@@ -1,6 +1,7 @@
 //! Joins: a user comes to this region by login, resume or restart. Decides from the row whose player it is, and makes
 //! it active by a CAS on that row only.
 
+use game::Ctx as _;
 use prost::Message as _;
 use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::checked::CheckedPlayer;
@@ -17,7 +18,6 @@ use super::joining::{Joining, Spawn, Waiting};
 use super::player::{Phase, Player};
 use super::state::{Notice, RegionState};
 use crate::join_check::VerifiedJoin;
-use crate::logic::Ctx as _;
 
 /// When a refused join may be tried again, milliseconds.
 const RETRY_MS: u32 = 500;

@@ -39,17 +39,18 @@ mod tests;
 mod timers;
 mod words;
 
+use game::{Entered, GameLogic};
 use protocol::ids::{LiveLane, NodeNumber, RegionEpoch, RegionNumber};
 use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
 
 use crate::join_check::VerifiedJoin;
-use crate::logic::{Entered, GameLogic};
 use crate::proxy_lanes::ArrivingLane;
 
 use asked::Asked;
 pub use effect::{RegionEffect, StoreTicket};
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
+use ground::lying;
 #[cfg(feature = "broken-rules")]
 pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
@@ -254,7 +255,7 @@ impl Region {
             return;
         }
         let spawn = Spawn {
-            at: self.logic.spawn_point(&self.state.config.topology, join.user),
+            at: self.logic.spawn_point(&self.state.config.world, join.user),
             kind: self.logic.kind_of_player(),
         };
         self.state.join(lane, join, spawn, known);
@@ -268,15 +269,13 @@ impl Region {
 
     fn seeding(&self) -> StoreRequest {
         let RegionConfig {
-            number,
-            seed,
-            topology,
-            ..
+            number, seed, world, ..
         } = &self.state.config;
+        let first = self.logic.first_holdings(world, *number, *seed).into_iter();
         StoreRequest::SeedHoldings {
             region: *number,
             seed: *seed,
-            holdings: self.logic.first_holdings(topology, *number, *seed),
+            holdings: first.map(|holding| lying(*number, holding)).collect(),
         }
     }
 

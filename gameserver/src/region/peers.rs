@@ -2,6 +2,7 @@
 //! let its sender speak.
 
 use bytes::Bytes;
+use game::{Ctx as _, Place};
 use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::limits::EFFECT_BYTES_MAX;
 use protocol::message::checked::CheckedEffect;
@@ -12,7 +13,6 @@ use store::Serving;
 use super::publication::Subscriber::Server;
 use super::state::{Notice, RegionState};
 use super::words::PeerWord;
-use crate::logic::{Ctx as _, Place};
 
 impl RegionState {
     pub(super) fn peer_up(&mut self, node: NodeNumber) {

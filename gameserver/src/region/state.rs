@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use game::CommandKind;
 use protocol::geometry::{CellIndex, Position, Rect};
 use protocol::ids::{EntityId, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
-use store::{Holding, Serving, StoreRequest};
+use store::{Serving, StoreRequest};
 use topology::Topology;
 
 use super::asked::Asked;
@@ -26,7 +27,7 @@ use super::player::Player;
 use super::publication::subscribers::Publication;
 use super::soft_round::SoftRound;
 use super::timers::Timers;
-use crate::logic::CommandKind;
+use crate::game_world::game_world;
 use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ProxyLanes;
 
@@ -41,8 +42,10 @@ pub struct RegionConfig {
     pub node: NodeNumber,
     /// Where new numbers come from; regions of one process share it.
     pub numbers: ProcessNumbers,
-    /// The world; must list `node` for `number`.
+    /// Who serves what; must list `node` for `number`.
     pub topology: Arc<Topology>,
+    /// The same world as rules see it.
+    pub world: Arc<game::World>,
     /// The world's seed: the same on every server.
     pub seed: u64,
     /// How long a player without a proxy stays, milliseconds.
@@ -71,6 +74,7 @@ impl RegionConfig {
             epoch,
             node: numbers.node(),
             numbers,
+            world: game_world(&topology),
             topology,
             seed: 0,
             linkdead_grace_ms: 30_000,
@@ -96,7 +100,7 @@ impl RegionConfig {
 #[derive(Clone, Debug)]
 pub(super) enum Notice {
     Served,
-    LiesHere(Holding),
+    LiesHere(game::Holding),
     Entered(UserId),
     Left(UserId, EntityId),
     Received(UserId, u64),

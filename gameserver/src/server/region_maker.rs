@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use gems::Gems;
 use node::data_dir::DataDir;
 use node::life::Failure;
 use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
 use topology::Topology;
 
 use super::settings::GameServerSettings;
-use crate::demo::DemoGame;
+use crate::game_world::game_world;
 use crate::process_numbers::ProcessNumbers;
 use crate::region::{NotListed, Region, RegionConfig};
 
@@ -16,6 +17,7 @@ use crate::region::{NotListed, Region, RegionConfig};
 #[derive(Clone, Debug)]
 pub(super) struct RegionMaker {
     topology: Arc<Topology>,
+    world: Arc<game::World>,
     numbers: ProcessNumbers,
     seed: u64,
     linkdead_grace_ms: u64,
@@ -38,6 +40,7 @@ impl RegionMaker {
     ) -> Result<Self, Failure> {
         Ok(Self {
             topology: Arc::clone(topology),
+            world: game_world(topology),
             numbers: ProcessNumbers::new(dir.number, incarnation),
             seed: world_seed(dir),
             linkdead_grace_ms: settings.limits.linkdead_grace_ms,
@@ -54,14 +57,21 @@ impl RegionMaker {
     /// `NotListed`.
     pub(super) fn make(&self, number: RegionNumber, epoch: RegionEpoch) -> Result<Region, NotListed> {
         let config = RegionConfig {
+            number,
+            epoch,
+            node: self.numbers.node(),
+            numbers: self.numbers.clone(),
+            topology: Arc::clone(&self.topology),
+            world: Arc::clone(&self.world),
             seed: self.seed,
             linkdead_grace_ms: self.linkdead_grace_ms,
             soft_save_ms: self.soft_save_ms,
             #[cfg(feature = "fault-injection")]
             fault: self.fault,
-            ..RegionConfig::new(number, epoch, self.numbers.clone(), Arc::clone(&self.topology))
+            #[cfg(feature = "broken-rules")]
+            without: None,
         };
-        Region::new(config, Box::new(DemoGame::with_creatures(self.creatures)))
+        Region::new(config, Box::new(Gems::with_creatures(self.creatures)))
     }
 }
 

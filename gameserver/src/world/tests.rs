@@ -8,6 +8,8 @@ mod rest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use game::GameLogic;
+use gems::Gems;
 use net::link::LinkId;
 use net::link_core::{Clear, DownReason, LinkCore, LinkLife, Received};
 use protocol::Code;
@@ -22,9 +24,7 @@ use store::{StoreReply, StoreRequest};
 use topology::Topology;
 
 use super::*;
-use crate::demo::DemoGame;
 use crate::join_check::JoinError;
-use crate::logic::GameLogic;
 use crate::process_numbers::ProcessNumbers;
 use crate::region::{NoClock, RegionConfig};
 
@@ -79,7 +79,7 @@ impl Scene {
     }
 
     fn of(topology: Arc<Topology>) -> Self {
-        Self::playing(topology, || Box::new(DemoGame::with_creatures(2)))
+        Self::playing(topology, || Box::new(Gems::with_creatures(2)))
     }
 
     fn playing(topology: Arc<Topology>, game: impl Fn() -> Box<dyn GameLogic>) -> Self {

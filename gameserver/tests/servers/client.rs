@@ -1,7 +1,8 @@
 //! What a client signs, and what a proxy says for it.
 
-use gameserver::demo::DemoGame;
-use gameserver::logic::GameLogic as _;
+use game::GameLogic as _;
+use gameserver::game_world::game_world;
+use gems::Gems;
 use node::OsEntropy;
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
@@ -99,9 +100,9 @@ impl Client {
 
 /// A user whom the world puts at a place that fits.
 pub fn user_at(world: &Topology, fits: impl Fn(Position) -> bool) -> UserId {
-    let game = DemoGame::default();
+    let (game, world) = (Gems::default(), game_world(world));
     (1..100_000)
         .map(UserId)
-        .find(|user| fits(game.spawn_point(world, *user)))
+        .find(|user| fits(game.spawn_point(&world, *user)))
         .expect("somebody starts there")
 }

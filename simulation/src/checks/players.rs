@@ -1,7 +1,7 @@
 //! Players: which commands were applied how often, what a device was told, and whether that is true.
 
 use bytes::Bytes;
-use protocol::demo::Event;
+use gems::Event;
 use protocol::ids::{SessionGeneration, UserId};
 use protocol::message::player::CommandClass;
 

@@ -1,6 +1,6 @@
 //! What must be well again a while after the last fault: H4, H5, H6 and H7.
 
-use protocol::demo::KIND_PLAYER;
+use gems::KIND_PLAYER;
 use protocol::geometry::{CellIndex, Position};
 use protocol::ids::{EntityId, UserId};
 use protocol::message::player::CommandClass;

@@ -1,10 +1,10 @@
 //! Processes start, die at any moment, and come back with nothing but what the store knows.
 
-use gameserver::demo::DemoGame;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{Region, RegionConfig};
 use gameserver::world::{ArrivingPeer, Moment, Side, World};
+use gems::Gems;
 use net::link_core::{Clear, LinkCore, LinkLife};
 use protocol::frame::PeerClock;
 use protocol::ids::{Incarnation, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
@@ -202,7 +202,7 @@ impl Cluster {
         {
             config.without = self.options.without.and_then(crate::model::Rule::in_regions);
         }
-        let game = Recorder::new(DemoGame::with_creatures(CREATURES), self.record.clone());
+        let game = Recorder::new(Gems::with_creatures(CREATURES), self.record.clone());
         let region = Region::new(config, Box::new(game));
         if let Err(error) = &region {
             self.checks

@@ -4,12 +4,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use game::FixedMap;
+use game::{EntityView, Place};
 use protocol::cell::{Add, Applied, CellState, Change, DecodedCell, Gap, speed};
 use protocol::geometry::{CellGrid, CellIndex, Position};
 use protocol::ids::{EntityId, RegionEpoch, RegionNumber};
-
-use crate::fixed_map::FixedMap;
-use crate::logic::{EntityView, Place};
 
 /// What is seen of one neighbour.
 #[derive(Debug, Default)]

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use game::CommandKind;
 use protocol::limits::COMMAND_WINDOW;
 use sha2::{Digest as _, Sha256};
 
 use super::held::Held;
-use crate::logic::CommandKind;
 
 /// A command that waits for the next tick.
 #[derive(Clone, Debug)]

@@ -2,12 +2,12 @@
 //! lane goes.
 
 use bytes::Bytes;
+use game::{Ctx, GameLogic};
 use protocol::limits::OWN_STATE_BYTES_MAX;
 use protocol::message::player::Output;
 
 use super::room::Room;
 use super::subscriber::Subscriber;
-use crate::logic::{Ctx, GameLogic};
 use crate::region::effect::RegionEffect;
 use crate::region::state::RegionState;
 

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use protocol::demo;
 use protocol::geometry::Position;
 use protocol::ids::*;
 use protocol::message::family::ServerToProxy;
@@ -13,7 +12,6 @@ use protocol::message::player::{Command, CommandClass, EventAck, Inputs};
 use super::super::player::chain;
 use super::super::*;
 use super::scene::*;
-use crate::demo::DemoGame;
 
 /// A bot with the smallest proxy between itself and the servers: it follows `Moved`, and repeats commands.
 pub(super) struct Bot {
@@ -26,7 +24,7 @@ pub(super) struct Bot {
     pub(super) input_ack: u64,
     pub(super) unacked: VecDeque<(u64, CommandClass, Bytes)>,
     pub(super) chain: [u8; 32],
-    pub(super) events: Vec<demo::Event>,
+    pub(super) events: Vec<gems::Event>,
     /// Bodies by number: a number is never used twice.
     bodies: BTreeMap<u64, Bytes>,
     pub(super) heard_at_ms: u64,
@@ -37,8 +35,7 @@ impl Bot {
     /// A new user, in the world at a place in region `A`'s quarter or wherever it says.
     pub(super) fn join(scene: &mut Scene, user: u64, x: f32, y: f32) -> Self {
         let read = scene.heard.len();
-        let spawn = DemoGame::default();
-        let at = spawn.spawn_point(&scene.topology, UserId(user));
+        let at = scene.spawn_point(UserId(user));
         let first = scene.topology.region_at(at).number;
         let region = scene.topology.region_at(Position { x, y }).number;
         // The first row is made where the user's hash says; then the row is moved to where the test wants it.
@@ -74,12 +71,12 @@ impl Bot {
             user: self.user.0,
             owner_epoch: self.epoch.0,
             number: self.input,
-            inputs: vec![demo::Input { heading, speed }.encode().to_vec().into()],
+            inputs: vec![gems::Input { heading, speed }.encode().to_vec().into()],
         };
         scene.proxy_says(self.node, PROXY, inputs);
     }
 
-    pub(super) fn command(&mut self, scene: &mut Scene, command: &demo::Command) {
+    pub(super) fn command(&mut self, scene: &mut Scene, command: &gems::Command) {
         self.command += 1;
         let class = if command.is_durable() {
             CommandClass::Durable
@@ -155,7 +152,7 @@ impl Bot {
         match self.bodies.get(&number) {
             Some(before) => assert_eq!(*before, body, "event {number} was another one"),
             None => {
-                self.events.push(demo::Event::parse(&body).unwrap());
+                self.events.push(gems::Event::parse(&body).unwrap());
                 self.bodies.insert(number, body);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::demo;
+use game::Ctx as _;
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 use protocol::message::handover::{Passenger, Prepare};
@@ -11,8 +11,6 @@ use protocol::message::player::{Leave, LeaveReason};
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
-use crate::demo::DemoGame;
-use crate::logic::{Ctx as _, GameLogic as _};
 
 const PREPARE: u8 = 0x60;
 const PREPARED: u8 = 0x61;
@@ -71,7 +69,7 @@ fn whoever_walks_faster_than_regions_are_wide_passes_through_every_one_of_them()
         .replace("size = [8, 8]", "size = [4, 8]");
     let mut scene = Scene::of(Arc::new(topology::parse("thin.toml", &thin).unwrap()));
     // Somebody whose first place is in the second region.
-    let place = |user: u64| DemoGame::default().spawn_point(&scene.topology, UserId(user));
+    let place = |user: u64| scene.spawn_point(UserId(user));
     let user = (1..).find(|user| scene.topology.region_at(place(*user)).number == B);
     let mut bot = Bot::join(&mut scene, user.unwrap(), 1.5, 4.5);
     bot.walk(&mut scene, EAST, 255);
@@ -153,7 +151,7 @@ fn where_nobody_serves_the_other_side_players_are_held_and_their_commands_go_on(
     scene.stop(B);
     bot.walk(&mut scene, EAST, 255);
     bot.live(&mut scene, 1_500);
-    bot.command(&mut scene, &demo::Command::Collect { gem: 1 });
+    bot.command(&mut scene, &gems::Command::Collect { gem: 1 });
     bot.live(&mut scene, 100);
     let (region, _, at) = scene.active(bot.user)[0];
     assert!(region == A && at.x <= 129.0, "held: {at:?}");
@@ -171,7 +169,7 @@ fn commands_issued_all_the_way_are_applied_exactly_once_in_order() {
     for round in 0..80_u8 {
         let heading = if round / 20 % 2 == 0 { EAST } else { WEST };
         bot.walk(&mut scene, heading, 255);
-        bot.command(&mut scene, &demo::Command::Emote(round));
+        bot.command(&mut scene, &gems::Command::Emote(round));
         bot.live(&mut scene, 50);
     }
     bot.live(&mut scene, 500);
@@ -455,14 +453,14 @@ fn neighbours_see_each_other_over_the_border_until_the_link_has_been_gone_for_lo
         let mut seen = Vec::new();
         let at = protocol::geometry::Position { x: 130.0, y: 40.0 };
         let state = &scene.regions[&B].state;
-        crate::logic::Ctx::nearby(state, at, 10.0, &mut |entity| {
+        game::Ctx::nearby(state, at, 10.0, &mut |entity| {
             if entity.kind == 1 {
                 seen.push(entity.place);
             }
         });
         seen
     };
-    assert_eq!(seen(&scene), [crate::logic::Place::Ghost(A)]);
+    assert_eq!(seen(&scene), [game::Place::Ghost(A)]);
     scene.input(B, RegionInput::PeerDown(NodeNumber(1)));
     for _ in 0..20 {
         let now = Now {

@@ -1,6 +1,7 @@
 //! Proxies and peers that say more than they may: refused, counted, and nothing of it kept.
 
 use bytes::Bytes;
+use game::Ctx as _;
 use prost::Message as _;
 use protocol::Code;
 use protocol::cell::{CellEncoder, CellEntity, PositionForm};
@@ -18,7 +19,6 @@ use store::{PlayerSave, StoreRequest};
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
-use crate::logic::Ctx as _;
 
 fn counted(scene: &Scene, label: &str) -> usize {
     scene.counted.get(label).copied().unwrap_or(0)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use game::Ctx as _;
 use protocol::cell::{DecodedCell, UpdateKind};
 use protocol::geometry::Position;
 use protocol::ids::{NodeNumber, UserId};
@@ -13,7 +14,6 @@ use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
 use super::view::{View, subscribe};
-use crate::logic::Ctx as _;
 
 /// Two seconds.
 const TICKS: u64 = 40;

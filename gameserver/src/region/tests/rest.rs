@@ -1,5 +1,6 @@
 //! When a region sleeps, and what keeps it awake.
 
+use game::Ctx as _;
 use protocol::geometry::Position;
 use protocol::ids::NodeNumber;
 use store::StoreRequest;
@@ -9,7 +10,6 @@ use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
 use super::view::subscribe;
-use crate::logic::Ctx as _;
 
 fn is_asleep(scene: &mut Scene) -> bool {
     let region = scene.regions.get_mut(&A).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use protocol::demo;
+use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::*;
 use protocol::message::family::{BatchMessage as _, ProxyToServer, ServerToProxy, ServerToServer};
@@ -14,8 +14,8 @@ use topology::Topology;
 
 use super::super::player::Player;
 use super::super::*;
-use crate::demo::DemoGame;
 use crate::dispatch::{Addressee, Directory};
+use crate::game_world::game_world;
 use crate::process_numbers::ProcessNumbers;
 use crate::proxy_lanes::ArrivingLane;
 
@@ -154,6 +154,11 @@ impl Scene {
         Self::new([1, 2, 3, 4])
     }
 
+    /// Where the game has a new user start.
+    pub(super) fn spawn_point(&self, user: UserId) -> Position {
+        Gems::default().spawn_point(&game_world(&self.topology), user)
+    }
+
     fn node(&self, region: RegionNumber) -> NodeNumber {
         self.topology.region(region).unwrap().server
     }
@@ -179,7 +184,7 @@ impl Scene {
             seed: 7,
             ..RegionConfig::new(number, epoch, numbers, self.topology.clone())
         };
-        let region = Region::new(config, Box::new(DemoGame::default())).unwrap();
+        let region = Region::new(config, Box::new(Gems::default())).unwrap();
         self.regions.insert(number, region);
         let regions = self.topology.regions_of(node).map(|region| region.number);
         self.directories
@@ -446,9 +451,9 @@ pub(super) fn output(message: &ServerToProxy) -> Option<Output> {
     }
 }
 
-pub(super) fn event(message: &ServerToProxy) -> Option<(u64, demo::Event)> {
+pub(super) fn event(message: &ServerToProxy) -> Option<(u64, gems::Event)> {
     match message {
-        ServerToProxy::Event(event) => Some((event.number, demo::Event::parse(&event.body).unwrap())),
+        ServerToProxy::Event(event) => Some((event.number, gems::Event::parse(&event.body).unwrap())),
         _ => None,
     }
 }

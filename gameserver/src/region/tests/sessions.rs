@@ -1,12 +1,12 @@
 //! Joins, resumes, goodbyes.
 
 use prost::Message as _;
+use protocol::Code;
 use protocol::geometry::CellIndex;
 use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, StateVersion, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
-use protocol::{Code, demo};
 use store::{Holder, Holding, PlayerBody, PlayerSave, StoreRequest};
 
 use super::super::*;
@@ -48,7 +48,7 @@ fn numbers_survive_a_resume_and_start_again_with_a_login() {
     let mut scene = Scene::four();
     let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
     bot.walk(&mut scene, 0, 0);
-    bot.command(&mut scene, &demo::Command::Emote(1));
+    bot.command(&mut scene, &gems::Command::Emote(1));
     bot.live(&mut scene, 100);
     scene.heard.clear();
     scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 1, 2)));
@@ -75,8 +75,7 @@ fn a_join_at_the_wrong_server_hears_where_to_go() {
     assert_eq!(scene.take_heard(elsewhere), [(1, 1)]);
     // A new user who starts in the south-east, met by the north-west.
     let south_east = (100..).find(|user| {
-        let game = crate::demo::DemoGame::default();
-        let at = game.spawn_point(&scene.topology, UserId(*user));
+        let at = scene.spawn_point(UserId(*user));
         scene.topology.region_at(at).number == RegionNumber(4)
     });
     scene.input(A, RegionInput::Join(PROXY, join(south_east.unwrap(), 1, 1)));
@@ -123,7 +122,7 @@ fn a_player_whose_place_is_no_more_enters_where_new_ones_do() {
     let owner = NodeNumber(1);
     let released = scene.store.apply(&StoreRequest::Release { owner, save });
     assert_eq!((released.is_ok(), scene.row(bot.user).owner), (true, None));
-    let spawn = crate::demo::DemoGame::default().spawn_point(&scene.topology, bot.user);
+    let spawn = scene.spawn_point(bot.user);
     let region = scene.topology.region_at(spawn).number;
     scene.start(A);
     scene.link_all();
@@ -166,8 +165,7 @@ fn holdings_of_who_is_forgotten_lie_here_once_and_can_be_taken() {
 #[test]
 fn a_join_is_passed_on_between_regions_of_one_server() {
     let mut scene = Scene::new([1, 1, 1, 1]);
-    let at = crate::demo::DemoGame::default();
-    let spawn = at.spawn_point(&scene.topology, UserId(5));
+    let spawn = scene.spawn_point(UserId(5));
     let home = scene.topology.region_at(spawn).number;
     let other = RegionNumber(home.0 % 4 + 1);
     scene.input(other, RegionInput::Join(PROXY, join(5, 1, 1)));
@@ -179,11 +177,11 @@ fn a_join_is_passed_on_between_regions_of_one_server() {
 fn a_restarted_region_takes_its_players_back_where_the_row_has_them() {
     let mut scene = Scene::four();
     let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
-    bot.command(&mut scene, &demo::Command::Emote(1));
+    bot.command(&mut scene, &gems::Command::Emote(1));
     bot.walk(&mut scene, 0, 255);
     bot.live(&mut scene, 1_500);
     let before = scene.player(A, bot.user).epoch;
-    bot.command(&mut scene, &demo::Command::Emote(2));
+    bot.command(&mut scene, &gems::Command::Emote(2));
     bot.live(&mut scene, 50);
     scene.stop(A);
     scene.start(A);
@@ -349,7 +347,7 @@ fn of_two_joins_that_wait_the_higher_one_stays_in_whatever_order_they_came() {
 fn a_join_that_another_region_of_the_server_is_to_serve_has_its_row_read_once() {
     let mut scene = Scene::new([1, 1, 1, 1]);
     let wrong = |scene: &Scene, user| {
-        let at = crate::demo::DemoGame::default().spawn_point(&scene.topology, user);
+        let at = scene.spawn_point(user);
         let home = scene.topology.region_at(at).number;
         (1..=4).map(RegionNumber).find(|region| *region != home).unwrap()
     };

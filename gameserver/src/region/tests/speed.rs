@@ -28,8 +28,7 @@ fn a_tick_with_a_thousand_walking_players_is_timed() {
     let mut scene = Scene::new([1, 1, 1, 1]);
     for user in 1..=1_000 {
         let home = {
-            let game = crate::demo::DemoGame::default();
-            let at = game.spawn_point(&scene.topology, UserId(user));
+            let at = scene.spawn_point(UserId(user));
             scene.topology.region_at(at).number
         };
         scene.input(home, RegionInput::Join(PROXY, join(user, 1, 1)));

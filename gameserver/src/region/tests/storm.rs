@@ -1,7 +1,7 @@
 //! Everything at once: players wander over all borders and trade, while messages are lost and doubled and the store is
 //! slow, away and silent. Nobody may be in two places; when it is over, all is as it should be.
 
-use protocol::demo::{Command, Event};
+use gems::{Command, Event};
 use protocol::ids::RegionNumber;
 use store::limits::GUEST_USER_FIRST;
 use store::simulated::{FaultPlan, FaultRates};
@@ -100,7 +100,7 @@ fn act(scene: &mut Scene, bots: &mut [Bot], step: u64) {
         let to = bots[(index + 1) % bots.len()].user;
         let bot = &mut bots[index];
         if dice < 150 {
-            let aim = protocol::demo::Input::towards(
+            let aim = gems::Input::towards(
                 scene
                     .active(bot.user)
                     .first()

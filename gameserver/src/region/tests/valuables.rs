@@ -1,7 +1,8 @@
 //! Gems: collected and given exactly once, over crashes, doubts and borders.
 
 use bytes::Bytes;
-use protocol::demo::{Command, Event, Refusal};
+use game::Reliability;
+use gems::{Command, Event, Refusal};
 use protocol::ids::{EventNumber, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::EventAck;
@@ -11,7 +12,6 @@ use store::{Holder, StoreReply, StoreRequest};
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
-use crate::logic::Reliability;
 
 fn is_commit(request: &StoreRequest) -> bool {
     matches!(request, StoreRequest::CommitDurable { .. })
@@ -219,7 +219,7 @@ fn a_gem_given_while_the_receiver_crosses_arrives_too() {
 /// Tells the user something durable that no command of its own has brought about.
 fn tell(scene: &mut Scene, user: u64, body: &'static [u8]) {
     let state = &mut scene.regions.get_mut(&A).unwrap().state;
-    crate::logic::Ctx::tell(
+    game::Ctx::tell(
         state,
         UserId(user),
         Bytes::from_static(body),
@@ -279,7 +279,7 @@ fn no_number_of_an_event_is_used_again_after_a_crash() {
     let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
     speak(&mut scene, bot.user.0);
     let state = &mut scene.regions.get_mut(&A).unwrap().state;
-    crate::logic::Ctx::tell(state, bot.user, Bytes::from_static(b"said"), Reliability::Soft);
+    game::Ctx::tell(state, bot.user, Bytes::from_static(b"said"), Reliability::Soft);
     scene.settle();
     assert_eq!(scene.take_heard(told), [(1, Bytes::from_static(b"said"))]);
     crash_and_join(&mut scene, 5);
@@ -297,7 +297,7 @@ fn what_was_said_softly_is_repeated_over_a_resume_with_no_number_left_out() {
     speak(&mut scene, bot.user.0);
     let say = |scene: &mut Scene, body: &'static [u8]| {
         let state = &mut scene.regions.get_mut(&A).unwrap().state;
-        crate::logic::Ctx::tell(state, UserId(5), Bytes::from_static(body), Reliability::Soft);
+        game::Ctx::tell(state, UserId(5), Bytes::from_static(body), Reliability::Soft);
         scene.settle();
     };
     say(&mut scene, b"on the wire");

@@ -4,13 +4,12 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use game::Ctx;
 use protocol::geometry::Position;
 use protocol::ids::{AttachNo, CommandNumber, EntityId, EventNumber, SessionGeneration, SessionId, UserId};
-use store::Holding;
 
 use super::*;
 use crate::join_check::VerifiedJoin;
-use crate::logic::{Ctx, Entered, GameCommand};
 
 const SECOND_TICKS: usize = 20;
 
@@ -22,10 +21,7 @@ struct Quarrel {
 }
 
 impl GameLogic for Quarrel {
-    fn first_holdings(&self, _: &Topology, _: RegionNumber, _: u64) -> Vec<Holding> {
-        Vec::new()
-    }
-    fn spawn_point(&self, _: &Topology, _: UserId) -> Position {
+    fn spawn_point(&self, _: &game::World, _: UserId) -> Position {
         self.spawns_at
     }
     fn kind_of_player(&self) -> u16 {
@@ -39,14 +35,6 @@ impl GameLogic for Quarrel {
         self.fighters = (0..2).filter_map(|_| ctx.spawn(9, at, &[])).collect();
         ctx.after(1, 0);
     }
-    fn lies_here(&mut self, _: &mut dyn Ctx, _: &Holding) -> Option<EntityId> {
-        None
-    }
-    fn entered(&mut self, _: &mut dyn Ctx, _: Entered<'_>) {}
-    fn left(&mut self, _: &mut dyn Ctx, _: UserId, _: EntityId) {}
-    fn received(&mut self, _: &mut dyn Ctx, _: UserId, _: u64) {}
-    fn input(&mut self, _: &mut dyn Ctx, _: EntityId, _: &[u8]) {}
-    fn command(&mut self, _: &mut dyn Ctx, _: GameCommand<'_>) {}
     fn effect(&mut self, ctx: &mut dyn Ctx, source: EntityId, target: EntityId, body: &[u8]) {
         self.blows.fetch_add(1, Ordering::Relaxed);
         ctx.effect(target, source, Bytes::copy_from_slice(body));
@@ -57,8 +45,6 @@ impl GameLogic for Quarrel {
     fn timer(&mut self, ctx: &mut dyn Ctx, _: u64) {
         ctx.effect(self.fighters[0], self.fighters[1], Bytes::new());
     }
-    fn tick(&mut self, _: &mut dyn Ctx) {}
-    fn own_state(&self, _: &dyn Ctx, _: UserId, _: EntityId, _: &mut Vec<u8>) {}
 }
 
 /// Two regions, each of which says that new users begin in the other.

@@ -1,7 +1,7 @@
 //! A drain: nobody new is taken, and it is over when the store has everything of every region.
 
+use gems::Input;
 use prost::Message as _;
-use protocol::demo::Input;
 use protocol::ids::{AttachNo, CommandNumber, EventNumber, SessionGeneration, SessionId, UserId};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Inputs, Joined, Leave, LeaveReason, SessionKey};

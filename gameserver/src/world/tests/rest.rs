@@ -1,11 +1,10 @@
 //! Which regions of a world tick, and which sleep.
 
+use game::Ctx;
 use protocol::geometry::Position;
-use protocol::ids::{EntityId, UserId};
-use store::Holding;
+use protocol::ids::UserId;
 
 use super::*;
-use crate::logic::{Ctx, Entered, GameCommand};
 
 /// A game in which something appears every second, and that is all.
 struct Clockwork {
@@ -13,10 +12,7 @@ struct Clockwork {
 }
 
 impl GameLogic for Clockwork {
-    fn first_holdings(&self, _: &Topology, _: RegionNumber, _: u64) -> Vec<Holding> {
-        Vec::new()
-    }
-    fn spawn_point(&self, _: &Topology, _: UserId) -> Position {
+    fn spawn_point(&self, _: &game::World, _: UserId) -> Position {
         Position::default()
     }
     fn kind_of_player(&self) -> u16 {
@@ -25,15 +21,6 @@ impl GameLogic for Clockwork {
     fn served(&mut self, ctx: &mut dyn Ctx) {
         ctx.after(u64::from(ctx.tick_hz()), 0);
     }
-    fn lies_here(&mut self, _: &mut dyn Ctx, _: &Holding) -> Option<EntityId> {
-        None
-    }
-    fn entered(&mut self, _: &mut dyn Ctx, _: Entered<'_>) {}
-    fn left(&mut self, _: &mut dyn Ctx, _: UserId, _: EntityId) {}
-    fn received(&mut self, _: &mut dyn Ctx, _: UserId, _: u64) {}
-    fn input(&mut self, _: &mut dyn Ctx, _: EntityId, _: &[u8]) {}
-    fn command(&mut self, _: &mut dyn Ctx, _: GameCommand<'_>) {}
-    fn effect(&mut self, _: &mut dyn Ctx, _: EntityId, _: EntityId, _: &[u8]) {}
     fn runs_always(&self) -> bool {
         self.runs_always
     }
@@ -46,8 +33,6 @@ impl GameLogic for Clockwork {
         ctx.spawn(9, at, &[]);
         ctx.after(u64::from(ctx.tick_hz()), token);
     }
-    fn tick(&mut self, _: &mut dyn Ctx) {}
-    fn own_state(&self, _: &dyn Ctx, _: UserId, _: EntityId, _: &mut Vec<u8>) {}
 }
 
 fn spawned(scene: &Scene) -> Vec<u64> {

@@ -1,11 +1,9 @@
-//! Byte formats of the demo game: inputs, commands, events, own state and entity states. They live here because the
-//! game server, the client and the swarm all read them, and none of these depends on another.
+//! What clients and servers of the game say to each other: inputs, commands, events, own state and entity states.
 
 use bytes::{BufMut as _, Bytes};
 
-use crate::geometry::Position;
-use crate::ids::{EntityId, RegionNumber, UserId};
-use crate::wire::{Reader, Truncated};
+use game::wire::{Reader, Truncated};
+use game::{EntityId, Position, RegionNumber, UserId};
 
 /// Speed at full tilt, units per second.
 pub const SPEED_MAX: f32 = 6.0;
@@ -35,9 +33,9 @@ const GIVEN: u8 = 0x12;
 const RECEIVED: u8 = 0x13;
 const REFUSED: u8 = 0x1f;
 
-/// Why bytes are none of the demo game's. Always the sender's fault.
+/// Why bytes are none of this game's. Always the sender's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DemoError {
+pub enum NotOfThisGame {
     /// The bytes end too early.
     #[error("the bytes end before the layout does")]
     Truncated(#[from] Truncated),
@@ -72,7 +70,7 @@ impl Input {
     ///
     /// # Errors
     /// `Truncated` when there are fewer than two bytes.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotOfThisGame> {
         let mut reader = Reader::new(bytes);
         Ok(Self {
             heading: reader.u8()?,
@@ -153,8 +151,8 @@ impl Command {
     /// Reads a command.
     ///
     /// # Errors
-    /// `DemoError` for anything that [`encode`](Self::encode) does not make.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+    /// `NotOfThisGame` for anything that [`encode`](Self::encode) does not make.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotOfThisGame> {
         let mut reader = Reader::new(bytes);
         let command = match reader.u8()? {
             SAY => return text(reader.rest()).map(Self::Say),
@@ -164,7 +162,7 @@ impl Command {
                 gem: reader.u64()?,
                 to: UserId(reader.u64()?),
             },
-            kind => return Err(DemoError::UnknownKind(kind)),
+            kind => return Err(NotOfThisGame::UnknownKind(kind)),
         };
         finished(reader, command)
     }
@@ -274,8 +272,8 @@ impl Event {
     /// Reads an event.
     ///
     /// # Errors
-    /// `DemoError` for anything that [`encode`](Self::encode) does not make.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+    /// `NotOfThisGame` for anything that [`encode`](Self::encode) does not make.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotOfThisGame> {
         let mut reader = Reader::new(bytes);
         let event = match reader.u8()? {
             SAID => {
@@ -295,10 +293,10 @@ impl Event {
             REFUSED => {
                 let command = reader.u64()?;
                 let reason = reader.u8()?;
-                let reason = Refusal::from_number(reason).ok_or(DemoError::UnknownKind(reason))?;
+                let reason = Refusal::from_number(reason).ok_or(NotOfThisGame::UnknownKind(reason))?;
                 Self::Refused { command, reason }
             }
-            kind => return Err(DemoError::UnknownKind(kind)),
+            kind => return Err(NotOfThisGame::UnknownKind(kind)),
         };
         finished(reader, event)
     }
@@ -312,20 +310,20 @@ fn put_gem(out: &mut Vec<u8>, kind: u8, gem: u64, user: Option<UserId>) {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, DemoError> {
+fn text(bytes: &[u8]) -> Result<String, NotOfThisGame> {
     if bytes.len() > SAY_BYTES_MAX {
-        return Err(DemoError::Text);
+        return Err(NotOfThisGame::Text);
     }
     std::str::from_utf8(bytes)
         .map(str::to_owned)
-        .map_err(|_| DemoError::Text)
+        .map_err(|_| NotOfThisGame::Text)
 }
 
-fn finished<T>(reader: Reader<'_>, value: T) -> Result<T, DemoError> {
+fn finished<T>(reader: Reader<'_>, value: T) -> Result<T, NotOfThisGame> {
     if reader.is_empty() {
         Ok(value)
     } else {
-        Err(DemoError::Trailing)
+        Err(NotOfThisGame::Trailing)
     }
 }
 
@@ -359,7 +357,7 @@ impl OwnState {
     ///
     /// # Errors
     /// `Truncated` when there are fewer than [`OWN_STATE_BYTES`] bytes.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DemoError> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotOfThisGame> {
         let mut reader = Reader::new(bytes);
         Ok(Self {
             entity: EntityId(reader.u64()?),
@@ -381,7 +379,7 @@ impl OwnState {
 #[must_use]
 pub fn encode_player(user: UserId, name: &str) -> Vec<u8> {
     let mut out = user.0.to_le_bytes().to_vec();
-    out.extend(name.bytes().take(crate::limits::NAME_BYTES_MAX));
+    out.extend(name.bytes().take(game::limits::NAME_BYTES_MAX));
     out
 }
 
@@ -389,7 +387,7 @@ pub fn encode_player(user: UserId, name: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// `Truncated` when there is no user.
-pub fn parse_player(state: &[u8]) -> Result<(UserId, &str), DemoError> {
+pub fn parse_player(state: &[u8]) -> Result<(UserId, &str), NotOfThisGame> {
     let mut reader = Reader::new(state);
     let user = UserId(reader.u64()?);
     let name = match std::str::from_utf8(reader.rest()) {
@@ -405,8 +403,8 @@ pub fn parse_player(state: &[u8]) -> Result<(UserId, &str), DemoError> {
 /// The holding id in a gem's state bytes.
 ///
 /// # Errors
-/// `DemoError` unless there are exactly eight bytes.
-pub fn parse_gem(state: &[u8]) -> Result<u64, DemoError> {
+/// `NotOfThisGame` unless there are exactly eight bytes.
+pub fn parse_gem(state: &[u8]) -> Result<u64, NotOfThisGame> {
     let mut reader = Reader::new(state);
     let gem = reader.u64()?;
     finished(reader, gem)

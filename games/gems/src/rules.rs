@@ -1,25 +1,17 @@
-//! The demo game: walk, say, emote, collect gems and give them to somebody nearby, among wandering creatures. Small
-//! enough to be read as an example of [`GameLogic`], complete enough to be measured with.
-
-#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
-
-mod creatures;
-mod gems;
+//! The rules of the game in one region.
 
 use bytes::Bytes;
-use protocol::demo::{
-    Command, Event, HEARING, Input, KIND_PLAYER, OwnState, REACH, Refusal, encode_player, parse_player,
+use game::{
+    CommandKind, Ctx, Entered, EntityId, EntityView, FixedMap, GameCommand, GameLogic, Holding,
+    HoldingRefused, Place, Position, RegionNumber, Reliability, UserId, World,
 };
-use protocol::geometry::Position;
-use protocol::ids::{EntityId, RegionNumber, UserId};
-use store::Holding;
-use topology::Topology;
 
-use crate::fixed_map::FixedMap;
-use crate::logic::{
-    CommandKind, Ctx, Entered, EntityView, GameCommand, GameLogic, HoldingRefused, Place, Reliability,
+use crate::creatures::Creatures;
+use crate::ground;
+use crate::wire::{
+    Command, Event, HEARING, Input, KIND_PLAYER, OwnState, REACH, Refusal, SPEED_MAX, encode_player,
+    parse_player,
 };
-use creatures::Creatures;
 
 /// Something that walks.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +22,15 @@ struct Walker {
     step: (f32, f32),
 }
 
-/// The rules of the demo game in one region.
+/// The rules in one region.
 #[derive(Debug, Default)]
-pub struct DemoGame {
+pub struct Gems {
     walkers: Vec<Walker>,
     by_entity: FixedMap<EntityId, usize>,
     creatures: Creatures,
 }
 
-impl DemoGame {
+impl Gems {
     /// With so many wandering creatures in each region.
     #[must_use]
     pub fn with_creatures(count: u32) -> Self {
@@ -84,21 +76,21 @@ fn step(walk: Input, tick_hz: u32) -> (f32, f32) {
 }
 
 fn units_per_s(walk: Input) -> f32 {
-    f32::from(walk.speed) * (protocol::demo::SPEED_MAX / 255.0)
+    f32::from(walk.speed) * (SPEED_MAX / 255.0)
 }
 
-impl GameLogic for DemoGame {
-    fn first_holdings(&self, world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding> {
-        gems::of_region(world, region, seed)
+impl GameLogic for Gems {
+    fn first_holdings(&self, world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
+        ground::of_region(world, region, seed)
     }
 
     fn kind_of_player(&self) -> u16 {
         u16::from(KIND_PLAYER)
     }
 
-    fn spawn_point(&self, world: &Topology, user: UserId) -> Position {
-        let [width, height] = world.world().size;
-        let hash = gems::mixed(user.0);
+    fn spawn_point(&self, world: &World, user: UserId) -> Position {
+        let [width, height] = world.size();
+        let hash = ground::mixed(user.0);
         let part =
             |bits: u64, size: u32| (bits & 0xffff_ffff) as f32 / 4_294_967_296.0 * (size as f32 - 2.0) + 1.0;
         Position {
@@ -114,14 +106,14 @@ impl GameLogic for DemoGame {
     }
 
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
-        gems::show(ctx, holding)
+        ground::show(ctx, holding)
     }
 
     fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
         ctx.set_state(player.entity, &encode_player(player.user, player.name));
         let walk = Input {
             heading: player.heading,
-            speed: (player.speed / protocol::demo::SPEED_MAX * 255.0).round() as u8,
+            speed: (player.speed / SPEED_MAX * 255.0).round() as u8,
         };
         self.add_walker(player.entity, walk, ctx.tick_hz());
     }
@@ -179,8 +171,6 @@ impl GameLogic for DemoGame {
         }
     }
 
-    fn timer(&mut self, _: &mut dyn Ctx, _: u64) {}
-
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         self.creatures.tick(ctx);
         for walker in &self.walkers {
@@ -235,7 +225,7 @@ fn obey(ctx: &mut dyn Ctx, by: &GameCommand<'_>, asked: Command) -> Result<(), R
             be_heard(ctx, entity, at, &Event::Emoted { entity, emote });
         }
         Command::Collect { gem } => {
-            let lies_near = gems::near(ctx, at, gem)?;
+            let lies_near = ground::near(ctx, at, gem)?;
             ctx.take(by.user, lies_near).map_err(refusal)?;
             ctx.tell(by.user, Event::Collected { gem }.encode(), Reliability::Durable);
         }

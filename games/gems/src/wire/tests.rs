@@ -1,4 +1,4 @@
-//! Golden bytes and hostile samples of the demo game's formats.
+//! Golden bytes and hostile samples of the game's formats.
 
 use super::*;
 
@@ -83,10 +83,10 @@ fn layouts_stay_as_they_are() {
 #[test]
 fn what_is_too_long_or_left_over_is_refused() {
     let long = Command::Say("x".repeat(SAY_BYTES_MAX + 1)).encode();
-    assert_eq!(Command::parse(&long), Err(DemoError::Text));
-    assert_eq!(Command::parse(&[EMOTE, 1, 1]), Err(DemoError::Trailing));
-    assert_eq!(Command::parse(&[0x77]), Err(DemoError::UnknownKind(0x77)));
-    assert_eq!(Command::parse(&[SAY, 0xff]), Err(DemoError::Text));
+    assert_eq!(Command::parse(&long), Err(NotOfThisGame::Text));
+    assert_eq!(Command::parse(&[EMOTE, 1, 1]), Err(NotOfThisGame::Trailing));
+    assert_eq!(Command::parse(&[0x77]), Err(NotOfThisGame::UnknownKind(0x77)));
+    assert_eq!(Command::parse(&[SAY, 0xff]), Err(NotOfThisGame::Text));
 }
 
 #[test]

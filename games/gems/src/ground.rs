@@ -1,13 +1,9 @@
 //! Gems: made once with the world, one in each cell, and never more or fewer.
 
-use protocol::demo::{KIND_GEM, REACH, Refusal, encode_gem, parse_gem};
-use protocol::geometry::Position;
-use protocol::ids::{EntityId, RegionNumber};
-use store::limits::SEED_HOLDINGS_MAX;
-use store::{Holder, Holding};
-use topology::Topology;
+use game::limits::FIRST_HOLDINGS_MAX;
+use game::{Ctx, EntityId, Holding, Place, Position, RegionNumber, World};
 
-use crate::logic::{Ctx, Place};
+use crate::wire::{KIND_GEM, REACH, Refusal, encode_gem, parse_gem};
 
 /// How far from the edge of its cell a gem lies at least, units.
 const MARGIN: f32 = 2.0;
@@ -22,13 +18,13 @@ pub(super) fn mixed(number: u64) -> u64 {
 
 /// The gems of a new region. Numbered from the seed and the cell; the store keeps numbers as signed, so the top bit stays
 /// clear. A region of more cells than a store seeds has none in the last ones.
-pub(super) fn of_region(world: &Topology, region: RegionNumber, seed: u64) -> Vec<Holding> {
-    let grid = world.world().grid();
+pub(super) fn of_region(world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
+    let grid = world.grid();
     let span = (grid.cell_size as f32 - 2.0 * MARGIN).max(0.0);
-    let rect = world.region(region).map(|region| region.rect);
+    let rect = world.region(region);
     let cells = rect.into_iter().flat_map(|rect| grid.within(rect));
     cells
-        .take(SEED_HOLDINGS_MAX)
+        .take(FIRST_HOLDINGS_MAX)
         .map(|cell| {
             let hash = mixed(seed ^ u64::from(cell.0) << 1);
             let origin = grid.origin(cell);
@@ -40,11 +36,7 @@ pub(super) fn of_region(world: &Topology, region: RegionNumber, seed: u64) -> Ve
             Holding {
                 id: (mixed(seed) & 0x7fff_ffff) << 32 | u64::from(cell.0),
                 kind: u32::from(KIND_GEM),
-                holder: Holder::Ground {
-                    region,
-                    x: at.x,
-                    y: at.y,
-                },
+                at,
             }
         })
         .collect()
@@ -52,10 +44,7 @@ pub(super) fn of_region(world: &Topology, region: RegionNumber, seed: u64) -> Ve
 
 /// Puts the entity of a gem where the gem lies.
 pub(super) fn show(ctx: &mut dyn Ctx, gem: &Holding) -> Option<EntityId> {
-    let Holder::Ground { x, y, .. } = gem.holder else {
-        return None;
-    };
-    ctx.spawn(u16::from(KIND_GEM), Position { x, y }, &encode_gem(gem.id))
+    ctx.spawn(u16::from(KIND_GEM), gem.at, &encode_gem(gem.id))
 }
 
 /// The gem, if it lies within reach in this region.

@@ -2,11 +2,9 @@
 //! They think at ticks and set no timers: where nobody plays and nobody looks they stand still, and the region sleeps.
 
 use bytes::Bytes;
-use protocol::demo::{Input, KIND_CREATURE};
-use protocol::geometry::Position;
-use protocol::ids::EntityId;
+use game::{Ctx, EntityId, Position};
 
-use crate::logic::Ctx;
+use crate::wire::{Input, KIND_CREATURE};
 
 /// How far from its home a creature strays, units.
 const LEASH: f32 = 24.0;

@@ -1,0 +1,136 @@
+//! What rules may do: the context that a region hands to every call.
+
+use bytes::Bytes;
+use protocol::geometry::{Position, Rect};
+use protocol::ids::{EntityId, RegionNumber, Tick, UserId};
+
+/// Where an entity is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this region.
+    Here,
+    /// In a neighbour, as last published; without a link to it, up to five seconds old.
+    Ghost(RegionNumber),
+}
+
+/// An entity as the game sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EntityView<'a> {
+    /// Who it is.
+    pub id: EntityId,
+    /// What it is; the numbers are the game's.
+    pub kind: u16,
+    /// Where it is.
+    pub at: Position,
+    /// 1/256 of a turn.
+    pub heading: u8,
+    /// Units per second.
+    pub speed: f32,
+    /// The game's own published bytes.
+    pub state: &'a [u8],
+    /// Who simulates it.
+    pub place: Place,
+}
+
+/// What becomes of an event when the client is not there to take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reliability {
+    /// Sent once; may be lost with a server or at a resume.
+    Soft,
+    /// Kept in the player's row and repeated until the client acknowledges it.
+    Durable,
+}
+
+/// Why a holding stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HoldingRefused {
+    /// It does not lie in this region, or the player has not got it.
+    #[error("the holding is not there")]
+    NotThere,
+    /// Only a durable command of the player itself may change holdings.
+    #[error("holdings change by durable commands only")]
+    NotDurable,
+    /// One command changes at most [`HOLDING_CHANGES_MAX`](crate::limits::HOLDING_CHANGES_MAX) holdings.
+    #[error("too many holdings in one commit")]
+    TooMany,
+}
+
+/// What a region does for its game. Nothing here waits: a method changes the memory of the region, and what has to reach
+/// the store or somebody else leaves at the end of the tick.
+pub trait Ctx {
+    // Where and when
+
+    /// The region.
+    fn region(&self) -> RegionNumber;
+    /// Its part of the world.
+    fn rect(&self) -> Rect;
+    /// The region's tick: counted from when the region was served last, so it means nothing in another region.
+    fn tick(&self) -> Tick;
+    /// Ticks per second.
+    fn tick_hz(&self) -> u32;
+    /// A random number from the region's seed.
+    fn random(&mut self) -> u64;
+    /// Has [`GameLogic::timer`](crate::GameLogic::timer) called in so many ticks (at least one). The timer is this
+    /// region's: it crosses no border and ends with the process. While the region sleeps it waits by the clock.
+    fn after(&mut self, ticks: u64, token: u64);
+
+    // Entities
+
+    /// The entity, simulated here or a ghost. Costs a look into a hash map.
+    fn entity(&self, id: EntityId) -> Option<EntityView<'_>>;
+    /// Everything within `radius` units, ghosts included, in no promised order. Beyond a border one sees as far as the
+    /// strip that neighbours publish to each other (`border_cells` of the topology). Costs a look at every entity of
+    /// the cells that the circle touches.
+    fn nearby(&self, at: Position, radius: f32, found: &mut dyn FnMut(EntityView<'_>));
+    /// Puts a new entity into the region; `None` when the place is outside, the cell is full, the state bytes are too
+    /// many or the process start has used up its entity numbers. It stays inside the region and ends with the process.
+    fn spawn(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId>;
+    /// Takes away an entity that [`spawn`](Self::spawn) made.
+    fn despawn(&mut self, entity: EntityId);
+    /// Moves an entity of this region. Entities of the game stay inside the region; players may walk out of it: beyond
+    /// the handover margin they are handed over, and stand still from then on until they have entered over there. Where
+    /// a player stands is saved within a second.
+    fn walk(&mut self, id: EntityId, to: Position, heading: u8, speed: f32);
+    /// Changes the bytes of an entity of this region that all see who see it; more than
+    /// [`ENTITY_STATE_BYTES_MAX`](crate::limits::ENTITY_STATE_BYTES_MAX) are ignored. Sent only when they differ. They
+    /// are not saved, but cross a border with a player.
+    fn set_state(&mut self, id: EntityId, state: &[u8]);
+    /// Puts an input for an entity of the game into the same inbox that players' inputs come through.
+    fn input(&mut self, entity: EntityId, input: Bytes);
+    /// At most once: has [`GameLogic::effect`](crate::GameLogic::effect) called with `body` by whoever simulates the
+    /// target: here within the tick, for a ghost over there. Lost when the link is down, and when the target has gone on.
+    /// More than [`EFFECT_BYTES_MAX`](crate::limits::EFFECT_BYTES_MAX) are ignored.
+    fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes);
+
+    // Players
+
+    /// An event for a user of this region, at most [`EVENT_BYTES_MAX`](crate::limits::EVENT_BYTES_MAX). A durable one is
+    /// told once it is committed, within a durable command with the command; it follows the player over borders. One
+    /// for a player who is being handed over, and a durable one when
+    /// [`EVENTS_PENDING_MAX`](crate::limits::EVENTS_PENDING_MAX) wait to be acknowledged, is dropped.
+    fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability);
+    /// The game's soft state of a player: saved within a second, carried over borders. More than
+    /// [`GAME_STATE_BYTES_MAX`](crate::limits::GAME_STATE_BYTES_MAX) are ignored. A crash may lose the last second of it.
+    fn set_game_state(&mut self, user: UserId, state: Bytes);
+    /// Has `companions`, users of this region as well, cross a border together with `user` and in one step with it: a
+    /// rider takes its mount along. At most [`HANDOVER_GROUP_MAX`](crate::limits::HANDOVER_GROUP_MAX)` - 1`; who is not
+    /// there any more is left out. Forgotten on arrival: the game says it again once they have entered.
+    fn travel_with(&mut self, user: UserId, companions: &[UserId]);
+
+    // Holdings
+
+    /// What a user of this region holds, ascending, as after all that was done in this tick.
+    fn holdings(&self, user: UserId) -> &[u64];
+    /// In a durable command of `user`: picks a holding up from the ground of this region. Durable with the command.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn take(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused>;
+    /// In a durable command of `user`: gives a holding to somebody who has entered the world and was seen at `place`,
+    /// here or beyond a border. Durable with the command; the other's rules hear of it afterwards, through
+    /// [`GameLogic::received`](crate::GameLogic::received).
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn give(&mut self, user: UserId, holding: u64, to: UserId, place: Place) -> Result<(), HoldingRefused>;
+}

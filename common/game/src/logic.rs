@@ -1,0 +1,146 @@
+//! The rules of a game, as a region calls them.
+
+use protocol::geometry::Position;
+use protocol::ids::{CommandNumber, EntityId, RegionNumber, UserId};
+
+use crate::{Ctx, Holding, World};
+
+/// How a command is made safe. The client chooses when it issues it; the rules refuse what should have been the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandKind {
+    /// Acknowledged when applied: exactly once, but for a crash of the server within the next second.
+    Soft,
+    /// Acknowledged when committed: exactly once over every crash. May change holdings. Costs a write to the store, and
+    /// the client waits for it.
+    Durable,
+}
+
+/// A command of a player, in the order in which the player issued it.
+#[derive(Clone, Copy, Debug)]
+pub struct GameCommand<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// The user's entity.
+    pub entity: EntityId,
+    /// Its number, by which the client knows it again.
+    pub number: CommandNumber,
+    /// How it was issued.
+    pub kind: CommandKind,
+    /// The game's own bytes, at most [`COMMAND_BYTES_MAX`](crate::limits::COMMAND_BYTES_MAX). They come from a client:
+    /// anything may be in them.
+    pub body: &'a [u8],
+}
+
+/// A player who enters a region: by login, by a restart of the server or over a border.
+#[derive(Clone, Copy, Debug)]
+pub struct Entered<'a> {
+    /// Who.
+    pub user: UserId,
+    /// The user's entity. Over a border it stays the same; after a restart it is another.
+    pub entity: EntityId,
+    /// The user's name.
+    pub name: &'a str,
+    /// 1/256 of a turn.
+    pub heading: u8,
+    /// Units per second.
+    pub speed: f32,
+    /// The soft state that the rules set last, here or where the player was before.
+    pub game: &'a [u8],
+}
+
+/// The rules of a game in one region. The mesh makes one value per region, calls it from one thread, and never while
+/// another call runs; regions share nothing.
+///
+/// Every method returns at once: all regions of a server share the thread, and a tick lasts 50 ms at 20 Hz. What the
+/// rules keep in themselves ends with the process, and does not cross borders. What shall outlast a player's visit is in
+/// the player's soft state or its holdings.
+///
+/// Methods with a body here may be left out.
+pub trait GameLogic: Send {
+    /// Where a user enters the world for the first time; must be the same on every server. Called at every login, on the
+    /// server that the login came to.
+    fn spawn_point(&self, world: &World, user: UserId) -> Position;
+
+    /// What the entity of a new user is; the numbers are the game's.
+    fn kind_of_player(&self) -> u16;
+
+    /// The holdings that lie in a region of a new world, at most
+    /// [`FIRST_HOLDINGS_MAX`](crate::limits::FIRST_HOLDINGS_MAX). Must be the same on every server for the same seed: the
+    /// first one to serve the region in this world makes them, once and durably. A list with one that is not
+    /// acceptable (an id twice, a place outside the region) leaves the region's ground empty.
+    fn first_holdings(&self, world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
+        let (_, _, _) = (world, region, seed);
+        Vec::new()
+    }
+
+    /// The region is served from now on: the first call. After a restart or a takeover as well, since nothing of the
+    /// game's own entities outlasts the process; players and holdings come by themselves, through
+    /// [`entered`](Self::entered) and [`lies_here`](Self::lies_here).
+    fn served(&mut self, ctx: &mut dyn Ctx) {
+        let _ = ctx;
+    }
+
+    /// A holding lies in this region, as the store has it: makes the entity that shows it, which vanishes when somebody
+    /// takes the holding.
+    fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
+        let (_, _) = (ctx, holding);
+        None
+    }
+
+    /// A player is simulated here from now on: durably, no other region has it.
+    fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
+        let (_, _) = (ctx, player);
+    }
+
+    /// A player is not simulated here any more: it has logged out, its time without a connection is over, or it has
+    /// crossed a border. The entity is gone already.
+    fn left(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId) {
+        let (_, _, _) = (ctx, user, entity);
+    }
+
+    /// The newest input of a player, or of an entity of the game by [`Ctx::input`]: at most one of each in a tick, before
+    /// commands. Inputs are soft: some are lost on the way, and while a player crosses a border. They come from a
+    /// client: anything may be in them, at most [`INPUT_BYTES_MAX`](crate::limits::INPUT_BYTES_MAX).
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
+        let (_, _, _) = (ctx, entity, input);
+    }
+
+    /// A command, exactly once and in the order in which the player issued them, also over borders: what is not applied
+    /// here yet waits, and is applied where the player has gone to.
+    fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
+        let (_, _) = (ctx, command);
+    }
+
+    /// What another entity, of this region or of a neighbour, does to one of this region. At most once.
+    fn effect(&mut self, ctx: &mut dyn Ctx, source: EntityId, target: EntityId, body: &[u8]) {
+        let (_, _, _, _) = (ctx, source, target, body);
+    }
+
+    /// Somebody else gave a player of this region a holding: durably, and told once. Over a restart it may be missed;
+    /// [`Ctx::holdings`] knows it then.
+    fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
+        let (_, _, _) = (ctx, user, holding);
+    }
+
+    /// A timer set by [`Ctx::after`].
+    fn timer(&mut self, ctx: &mut dyn Ctx, token: u64) {
+        let (_, _) = (ctx, token);
+    }
+
+    /// Once per tick, after all inputs, commands and timers.
+    fn tick(&mut self, ctx: &mut dyn Ctx) {
+        let _ = ctx;
+    }
+
+    /// Appends the exact state that the player's own client gets, and nobody else: at most
+    /// [`OWN_STATE_BYTES_MAX`](crate::limits::OWN_STATE_BYTES_MAX). Called for every player and tick, at the tick's end.
+    fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
+        let (_, _, _, _) = (ctx, user, entity, out);
+    }
+
+    /// Whether the region ticks also when nobody plays in it and no proxy watches it. Otherwise it sleeps then: nothing
+    /// moves, and timers wait by the clock.
+    fn runs_always(&self) -> bool {
+        false
+    }
+}

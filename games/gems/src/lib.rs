@@ -1,0 +1,17 @@
+//! The demo game: walk, say, emote, collect gems and give them to somebody nearby, among wandering creatures. Small
+//! enough to be read as an example of [`game::GameLogic`], complete enough to be measured with.
+//!
+//! [`Gems`] are the rules. All else is the bytes that clients and servers of the game exchange.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod creatures;
+mod ground;
+mod rules;
+mod wire;
+
+pub use rules::Gems;
+pub use wire::{
+    Command, Event, HEARING, Input, KIND_CREATURE, KIND_GEM, KIND_PLAYER, NotOfThisGame, OWN_STATE_BYTES,
+    OwnState, REACH, Refusal, SAY_BYTES_MAX, SPEED_MAX, encode_gem, encode_player, parse_gem, parse_player,
+};
