@@ -5,6 +5,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use client_core::{
+    ClientEffect, ClientEvent, CommandError, ConnectOptions, ConnectionError, Reading, Session, TICK_MS,
+    Traffic, World,
+};
+use net::clock::Monotonic;
 use protocol::Code;
 use protocol::datagram::Transport;
 use protocol::ids::{CommandNumber, UserId};
@@ -13,16 +18,15 @@ use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{Connection, ConnectionError, Established, Incoming};
-use crate::core::{ClientEffect, ClientEvent, CommandError, Reading, TICK_MS, World};
-use crate::session::{ConnectOptions, Returned, Session, Traffic};
+use crate::connection::{Connection, Dialed, Incoming, log_in, return_by};
 
 /// A session on its way back, kept from one wait to the next.
-type ComingBack = Pin<Box<dyn Future<Output = Result<Returned, ConnectionError>> + Send>>;
+type ComingBack = Pin<Box<dyn Future<Output = Result<Dialed, ConnectionError>> + Send>>;
 
 /// One player's client. Nothing runs in the background: [`next_event`](Self::next_event) does the work while it waits.
 pub struct Client {
     session: Session,
+    clock: Monotonic,
     connection: Option<Connection>,
     /// While there is none.
     comeback: Option<ComingBack>,
@@ -38,9 +42,11 @@ impl Client {
     /// # Errors
     /// The last proxy's error, or its refusal.
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectionError> {
-        let (session, established) = Session::open(options, Reading::AtOnce).await?;
+        let clock = Monotonic::default();
+        let (session, dialed) = log_in(options, Reading::AtOnce, clock).await?;
         let mut client = Self {
             session,
+            clock,
             connection: None,
             comeback: None,
             effects: Vec::new(),
@@ -48,20 +54,20 @@ impl Client {
             next_tick: Instant::now(),
             ended: false,
         };
-        client.drive(established).await?;
+        client.drive(dialed).await?;
         Ok(client)
     }
 
     /// The user this client plays as.
     #[must_use]
     pub fn user(&self) -> UserId {
-        self.session.user
+        self.session.user()
     }
 
     /// The proxy it is connected to, or was last.
     #[must_use]
     pub fn proxy(&self) -> SocketAddr {
-        self.session.proxy
+        self.session.proxy()
     }
 
     /// The world view; `None` before the proxy described the world.
@@ -73,7 +79,7 @@ impl Client {
     /// Milliseconds on the clock that sightings are dated by.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.session.clock.now_ms()
+        self.clock.now_ms()
     }
 
     /// What carries inputs and snapshots now.
@@ -229,8 +235,8 @@ impl Client {
         self.session.traffic.up_bytes += (connection.writer.staged() - before) as u64;
     }
 
-    async fn drive(&mut self, established: Established) -> Result<(), ConnectionError> {
-        let (connection, attachment) = established.into_driven().await?;
+    async fn drive(&mut self, dialed: Dialed) -> Result<(), ConnectionError> {
+        let (connection, attachment) = dialed.into_driven().await?;
         self.connection = Some(connection);
         let now_ms = self.now_ms();
         self.session.core.attached(attachment, now_ms);
@@ -240,20 +246,20 @@ impl Client {
 
     fn lost(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
         self.connection = None;
-        match self.session.leave(error) {
+        match self.session.leave(error, self.now_ms()) {
             Ok(comeback) => {
-                self.comeback = Some(Box::pin(comeback.run()));
+                self.comeback = Some(Box::pin(return_by(comeback, self.clock)));
                 Ok(())
             }
             Err(error) => self.over(error),
         }
     }
 
-    async fn returned(&mut self, returned: Result<Returned, ConnectionError>) -> Result<(), ConnectionError> {
+    async fn returned(&mut self, returned: Result<Dialed, ConnectionError>) -> Result<(), ConnectionError> {
         let driven = match returned {
-            Ok(returned) => {
-                let established = self.session.come_back(returned);
-                self.drive(established).await
+            Ok(dialed) => {
+                self.session.come_back(&dialed.established);
+                self.drive(dialed).await
             }
             Err(error) => Err(error),
         };

@@ -21,23 +21,22 @@
 //! # }
 //! ```
 //!
-//! [`Client`] drives sockets on tokio. [`SweptClient`] is for a loop of one's own that plays many players. [`core::Core`] is
-//! the same session without any IO, for other drivers and for tests.
+//! [`Client`] drives sockets on tokio. [`SweptClient`] is for a loop of one's own that plays many players. [`core`] is all of
+//! it without any IO, for other drivers and for tests.
 
 mod client;
 mod connection;
-pub mod core;
 mod join_file;
-mod proxies;
-mod session;
 mod swept_client;
 
 pub use crate::client::Client;
-pub use crate::connection::{ConnectionError, DatagramPath, Datagrams};
-pub use crate::core::{ClientEvent, CommandError, Entity, SnapshotNews, World, WorldShape};
 pub use crate::join_file::{JoinFile, JoinFileError, ObservedNode, ProxyAddress};
-pub use crate::session::{ConnectOptions, Traffic};
 pub use crate::swept_client::{Scratch, SweptClient};
+pub use client_core as core;
+pub use client_core::{
+    ClientEvent, CommandError, ConnectOptions, ConnectionError, DatagramPath, Datagrams, Entity,
+    SnapshotNews, Traffic, World, WorldShape,
+};
 pub use protocol::client_handshake::{ClientTrust, Credentials};
 pub use protocol::datagram::{ConnectionId, Transport};
 pub use protocol::message::player::CommandClass;

@@ -4,14 +4,17 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Bytes;
+use client_core::{
+    ClientEffect, ClientEvent, CommandError, ConnectOptions, ConnectionError, DatagramPath, Reading, Session,
+    TICK_MS, Traffic, World,
+};
+use net::clock::Monotonic;
 use net::sealed_stream::{READ_BYTES, SweptStream};
 use protocol::ids::{CommandNumber, UserId};
 use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
 
-use crate::connection::{ConnectionError, DatagramPath, Established, stage_swept};
-use crate::core::{ClientEffect, ClientEvent, CommandError, Reading, TICK_MS, World};
-use crate::session::{ConnectOptions, Session, Traffic};
+use crate::connection::{Dialed, ended, log_in, return_by, stage_swept};
 
 /// What a loop shares among all its clients: memory that is used for one of them at a time.
 pub struct Scratch {
@@ -41,6 +44,7 @@ impl Default for Scratch {
 /// * `now_ms` is [`now_ms`](Self::now_ms), read once for as many calls as the driver likes.
 pub struct SweptClient {
     session: Session,
+    clock: Monotonic,
     stream: SweptStream,
     path: Option<DatagramPath>,
     next_tick_ms: u64,
@@ -52,10 +56,12 @@ impl SweptClient {
     /// # Errors
     /// The last proxy's error, or its refusal.
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectionError> {
-        let (mut session, established) = Session::open(options, Reading::OnDemand).await?;
-        let (path, stream) = attach(&mut session, established)?;
+        let clock = Monotonic::default();
+        let (mut session, dialed) = log_in(options, Reading::OnDemand, clock).await?;
+        let (path, stream) = attach(&mut session, dialed, clock.now_ms())?;
         Ok(Self {
             session,
+            clock,
             stream,
             path,
             next_tick_ms: 0,
@@ -67,9 +73,11 @@ impl SweptClient {
     /// # Errors
     /// The session is over.
     pub async fn recover(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
-        let returned = self.session.leave(error)?.run().await?;
-        let established = self.session.come_back(returned);
-        (self.path, self.stream) = attach(&mut self.session, established)?;
+        let comeback = self.session.leave(error, self.now_ms())?;
+        let dialed = return_by(comeback, self.clock).await?;
+        self.session.come_back(&dialed.established);
+        let now_ms = self.now_ms();
+        (self.path, self.stream) = attach(&mut self.session, dialed, now_ms)?;
         Ok(())
     }
 
@@ -88,7 +96,7 @@ impl SweptClient {
     /// The user this client plays as.
     #[must_use]
     pub fn user(&self) -> UserId {
-        self.session.user
+        self.session.user()
     }
 
     /// The world view, made new for this call: what came since the last one is read now. `None` before the proxy
@@ -102,7 +110,7 @@ impl SweptClient {
     /// Milliseconds on the clock that sightings are dated by.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.session.clock.now_ms()
+        self.clock.now_ms()
     }
 
     /// What has gone up and down so far, over all connections of the session, handshakes aside.
@@ -143,7 +151,7 @@ impl SweptClient {
     /// # Errors
     /// The connection is lost.
     pub fn handle_stream(&mut self, scratch: &mut Scratch, now_ms: u64) -> Result<(), ConnectionError> {
-        if self.stream.receive(&mut scratch.read)? > 0 {
+        if self.stream.receive(&mut scratch.read).map_err(ended)? > 0 {
             self.take_frames(now_ms)?;
         }
         Ok(())
@@ -188,7 +196,7 @@ impl SweptClient {
         scratch.stream.clear();
         staged?;
         self.session.traffic.up_bytes += (self.stream.staged() - before) as u64;
-        Ok(self.stream.flush()?)
+        self.stream.flush().map_err(ended)
     }
 
     /// Something that happened and was not told yet.
@@ -197,7 +205,7 @@ impl SweptClient {
     }
 
     fn take_frames(&mut self, now_ms: u64) -> Result<(), ConnectionError> {
-        while let Some(frame) = self.stream.take_frame(now_ms)? {
+        while let Some(frame) = self.stream.take_frame(now_ms).map_err(ended)? {
             self.session.take_frame(&frame, now_ms)?;
         }
         Ok(())
@@ -206,11 +214,11 @@ impl SweptClient {
 
 fn attach(
     session: &mut Session,
-    established: Established,
+    dialed: Dialed,
+    now_ms: u64,
 ) -> Result<(Option<DatagramPath>, SweptStream), ConnectionError> {
-    let path = established.datagram_path();
-    let (stream, attachment) = established.into_swept()?;
-    let now_ms = session.clock.now_ms();
+    let path = dialed.established.datagram_path();
+    let (stream, attachment) = dialed.into_swept()?;
     session.core.attached(attachment, now_ms);
     Ok((path, stream))
 }

@@ -17,6 +17,7 @@ const ALL: &[&str] = &[
     "gameserver",
     "proxy",
     "client",
+    "client-core",
     "loadtest",
 ];
 /// Benchmarks also start the local cluster.
@@ -55,7 +56,8 @@ pub const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("proxy", SERVER),
-    ("client", &["protocol", "net"]),
+    ("client-core", &["protocol"]),
+    ("client", &["protocol", "net", "client-core"]),
     // Bots play the demo game for as long as what a bot does is not a game's own.
     ("loadtest", &["program", "protocol", "net", "client", "gems"]),
     ("simulation", ALL),
@@ -67,7 +69,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must not reach a run time or a socket through any dependency, nor name entropy themselves.
-pub const PURE_CRATES: &[&str] = &["protocol", "topology", "game", "gems"];
+pub const PURE_CRATES: &[&str] = &["protocol", "topology", "client-core", "game", "gems"];
 
 /// What a pure crate must not reach, however deep.
 const IMPURE_PACKAGES: &[&str] = &[

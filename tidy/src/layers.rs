@@ -9,7 +9,7 @@ const DENY: &str = "deny(clippy::disallowed_methods, clippy::disallowed_types)";
 
 /// The cores of nodes and clients: the same code runs in the simulation.
 const PURE_CORES: &[&str] = &[
-    "client/src/core/mod.rs",
+    "client/core/src/lib.rs",
     "gameserver/src/region/mod.rs",
     "proxy/src/edge/mod.rs",
     "proxy/src/shard/mod.rs",

@@ -105,6 +105,26 @@ fn pure_crates_reach_nothing_impure() {
     clean(&edges::impure_dependencies(&metadata()));
 }
 
+/// A browser has no entropy of the system: what it builds must not ask for any. Built alone, since other crates of the
+/// workspace turn features on.
+#[test]
+fn the_core_of_clients_builds_without_the_systems_entropy() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "client-core", "--edges", "normal"])
+        .args(["--prefix", "none", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        tree.contains("protocol"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let asks = tree.lines().find(|line| line.starts_with("getrandom "));
+    assert_eq!(asks, None, "turn off the feature that wants it");
+}
+
 #[test]
 fn pure_modules_name_nothing_impure() {
     clean(&layers::impure_modules(&sources()));

@@ -1,7 +1,12 @@
-//! The core of a client: one player's session over any number of connections. Pure: what came and when goes in, what to
-//! send and what happened comes out.
+//! A player's client without its sockets. Pure: what came and when goes in, what to send and what happened comes out;
+//! entropy and clocks are arguments. It builds for browsers as well.
 //!
-//! # Contract
+//! * [`Session`] lives as long as the player plays: it keeps the ticket, and after a lost connection a [`Comeback`] says where
+//!   to try next.
+//! * [`Dial`] begins a handshake with one proxy, which ends as [`Established`].
+//! * [`Core`] is what the player sends and sees, over any number of connections.
+//!
+//! # Contract of the core
 //! * [`Core::attached`] begins a connection, [`Core::detached`] ends it; commands, events and the world view live on.
 //! * `handle_*` brings in what came, `send_*` what the game wants, [`Core::tick`] moves time (call it at least ten times a
 //!   second); [`Core::take_effects`] and [`Core::next_event`] bring out the rest.
@@ -11,10 +16,16 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod clock;
+mod comeback;
 mod commands;
 mod entity;
+mod error;
 mod event;
+mod frames;
+mod handshake;
+mod proxies;
 mod receipts;
+mod session;
 mod silence;
 mod stream;
 mod unread;
@@ -38,9 +49,14 @@ use protocol::message::client;
 use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
 
+pub use comeback::Comeback;
 pub use commands::CommandError;
 pub use entity::Entity;
+pub use error::{ConnectionError, STAGED_BYTES_MAX};
 pub use event::{ClientEvent, SnapshotNews};
+pub use frames::batches;
+pub use handshake::{AwaitingAnswer, AwaitingWelcome, DatagramPath, Datagrams, Dial, Established};
+pub use session::{ConnectOptions, Session, Traffic};
 pub use unread::Reading;
 pub use world::{World, WorldShape};
 
@@ -87,7 +103,7 @@ pub enum ClientEffect {
     Stream(ClientToProxy),
 }
 
-struct Datagrams {
+struct DatagramState {
     sealer: DatagramSealer,
     opener: DatagramOpener,
     /// On the clock of the time in which the driver ran.
@@ -100,7 +116,7 @@ pub struct Core {
     world: Option<World>,
     reading: Reading,
     unread: Unread,
-    datagrams: Option<Datagrams>,
+    datagrams: Option<DatagramState>,
     transport: Option<Transport>,
     awake: AwakeClock,
     silence: Silence,
@@ -134,7 +150,7 @@ impl Core {
     pub fn attached(&mut self, attachment: Attachment, now_ms: u64) {
         self.receipts = Receipts::default();
         self.overrun = false;
-        self.datagrams = attachment.datagrams.map(|keys| Datagrams {
+        self.datagrams = attachment.datagrams.map(|keys| DatagramState {
             sealer: DatagramSealer::new(keys.to_proxy, ConnectionId(keys.cid), now_ms),
             opener: DatagramOpener::new(keys.to_client, ConnectionId(keys.cid), now_ms),
             path: ClientPath::new(self.awake.now_ms()),

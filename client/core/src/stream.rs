@@ -96,7 +96,7 @@ fn shape(world: &client::World) -> Option<WorldShape> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{Attachment, ClientEffect, EVENTS_MAX, Reading};
+    use crate::{Attachment, ClientEffect, EVENTS_MAX, Reading};
     use bytes::Bytes;
     use protocol::ids::{AttachNo, CommandNumber};
     use protocol::message::family::ClientToProxy;

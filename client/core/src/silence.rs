@@ -32,7 +32,7 @@ impl Silence {
 
 #[cfg(test)]
 mod tests {
-    use crate::core::{Attachment, ClientEffect, Core, TICK_MS};
+    use crate::{Attachment, ClientEffect, Core, TICK_MS};
     use protocol::ids::AttachNo;
     use protocol::message::client;
     use protocol::message::family::ClientToProxy;
