@@ -16,6 +16,8 @@ mod publication;
 mod samples;
 mod scene;
 mod store;
+#[cfg(feature = "postgres")]
+mod takeover;
 mod tick;
 
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +63,9 @@ enum Name {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
         seconds: u32,
     },
+    /// How long players wait when a game server or the database dies under them; needs PostgreSQL
+    #[cfg(feature = "postgres")]
+    Takeover(takeover::TakeoverOptions),
     /// CPU, wake-ups and system calls per player tick of a whole cluster by role, or how many players it carries
     Cluster(cluster::ClusterOptions),
     /// nginx beside our proxies, NATS beside our publication, with the same bytes; needs their Debian packages
@@ -106,6 +111,8 @@ fn run(name: Name) -> anyhow::Result<()> {
         Name::Store(pairs) => store::run(count(pairs)),
         #[cfg(feature = "postgres")]
         Name::Databases { seconds } => store::databases::run(seconds),
+        #[cfg(feature = "postgres")]
+        Name::Takeover(options) => takeover::run(&options),
         Name::Cluster(options) => cluster::run(&options),
         Name::Peers(options) => peers::run(&options),
         Name::Idle(options) => idle::run(&options),

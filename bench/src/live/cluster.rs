@@ -27,13 +27,23 @@ impl LiveCluster {
         topology: Option<String>,
         ready_timeout: Duration,
     ) -> anyhow::Result<Self> {
+        Self::start_on(program, topology, None, ready_timeout)
+    }
+
+    /// The same with its world in a database, where an address of one is given.
+    pub(crate) fn start_on(
+        program: &Path,
+        topology: Option<String>,
+        database: Option<String>,
+        ready_timeout: Duration,
+    ) -> anyhow::Result<Self> {
         let folder = fresh_folder(&std::env::temp_dir())?;
         let mut live = Self {
             cluster: None,
             folder,
         };
         let mut options = ClusterOptions::new(program.to_owned(), live.folder.clone());
-        options.ready_timeout = ready_timeout;
+        (options.ready_timeout, options.database) = (ready_timeout, database);
         if let Some(topology) = topology {
             options.topology_name = "generated".to_owned();
             options.topology = topology;
@@ -75,6 +85,24 @@ impl LiveCluster {
     /// Sends a signal to a node.
     pub(crate) fn signal(&mut self, name: &str, signal: Signal) -> anyhow::Result<()> {
         Ok(self.cluster_mut()?.signal(name, signal)?)
+    }
+
+    /// Ends a node as a crash would.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        Ok(self.cluster_mut()?.kill(name)?)
+    }
+
+    /// Starts a node that is down, and waits until it is ready.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn restart(&mut self, name: &str) -> anyhow::Result<()> {
+        Ok(self.cluster_mut()?.restart(name)?)
+    }
+
+    /// A node's `/status`.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn status(&self, name: &str) -> anyhow::Result<serde_json::Value> {
+        Ok(self.cluster()?.status(name)?)
     }
 
     fn cluster(&self) -> anyhow::Result<&Cluster> {
