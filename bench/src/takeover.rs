@@ -71,6 +71,9 @@ pub(crate) fn run(options: &TakeoverOptions) -> anyhow::Result<()> {
     }
     let commits = scene.longest_without_commit();
     let report = scene.end()?;
+    for incident in report.incidents() {
+        program::note(incident);
+    }
     let word = event
         .to_possible_value()
         .map_or_else(String::new, |value| value.get_name().to_owned());

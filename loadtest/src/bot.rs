@@ -163,8 +163,11 @@ impl Bot {
                 self.last_notice = Some(text.clone());
             }
             ClientEvent::Playing {
-                region, owner_epoch, ..
-            } => self.pulse.playing(region.0, *owner_epoch, tally),
+                region,
+                owner_epoch,
+                node,
+                ..
+            } => self.pulse.playing(region.0, *node, *owner_epoch, tally),
         }
         false
     }
@@ -191,10 +194,7 @@ impl Bot {
                 && last.epoch != news.owner_epoch
             {
                 tally.crossing_gap_us.record(gap_us);
-                // By one where it stood: no crossing, but another service of the region.
-                if last.own.region == own.region && news.owner_epoch.0 == last.epoch.0 + 1 {
-                    tally.takeover_gap_us.record(gap_us);
-                }
+                self.pulse.owner_changed(news.owner_epoch, gap_us, tally);
             }
             if last.own.region != own.region {
                 tally.crossings += 1;
@@ -384,17 +384,6 @@ mod tests {
         assert_eq!(crossings, BTreeMap::from([((1, 2), 1), ((2, 1), 1)]));
         bot.begin_measuring(300 * MS);
         assert!(bot.record(0).crossings.is_empty());
-    }
-
-    #[test]
-    fn a_gap_after_which_a_player_stands_where_it_was_under_another_owner_is_a_takeovers() {
-        let (mut bot, mut tally) = bot();
-        // Across, taken over there, back, taken back from a crossing that did not come about.
-        for (at_ms, epoch, region) in [(0, 1, 1), (60, 2, 2), (960, 3, 2), (1000, 4, 1), (1050, 6, 1)] {
-            bot.handle(&snapshot(epoch, region, 0), at_ms * MS, &mut tally);
-        }
-        assert_eq!((tally.crossing_gap_us.len(), tally.takeover_gap_us.len()), (4, 1));
-        assert_eq!(tally.takeover_gap_us.ms(1.0).round(), 900.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use client::Transport;
-use protocol::ids::{OwnerEpoch, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
 use serde::Serialize;
 
 use crate::places::Servers;
@@ -36,7 +36,19 @@ pub(crate) struct Pulse {
     since_us: Option<u64>,
     region: u32,
     carrier: Carrier,
-    body: Option<(u32, OwnerEpoch)>,
+    body: Option<Body>,
+    /// The newest gap in which the owner changed, microseconds, and the owner's epoch since.
+    changed: Option<(OwnerEpoch, u64)>,
+    /// The region went to another server at this epoch, and nothing of it has come yet.
+    taken_over: Option<OwnerEpoch>,
+}
+
+/// Where a player is simulated, and since which change of its owner.
+#[derive(Clone, Copy, Debug)]
+struct Body {
+    region: u32,
+    node: NodeNumber,
+    epoch: OwnerEpoch,
 }
 
 impl Pulse {
@@ -51,6 +63,8 @@ impl Pulse {
                 false => Carrier::StreamByWish,
             },
             body: None,
+            changed: None,
+            taken_over: None,
         }
     }
 
@@ -126,16 +140,34 @@ impl Pulse {
 
     /// The player has an owner, be it the one before. Crossings lead to another region: who is made anew where it was had
     /// a body that is no more.
-    pub(crate) fn playing(&mut self, region: u32, epoch: OwnerEpoch, tally: &mut Tally) {
-        let before = self.body.replace((region, epoch));
-        let Some((was_in, had)) = before else { return };
+    pub(crate) fn playing(&mut self, region: u32, node: NodeNumber, epoch: OwnerEpoch, tally: &mut Tally) {
+        let before = self.body.replace(Body { region, node, epoch });
+        let Some(before) = before.filter(|before| before.region == region) else {
+            return;
+        };
         // By two: the owner took it back from a crossing that did not come about.
-        if was_in == region && epoch.0 == had.0 + 1 {
+        let is_made_anew = epoch.0 == before.epoch.0 + 1;
+        if is_made_anew {
             tally.bodies_lost += 1;
             let name = &self.name;
             tally.note(format!(
                 "{name} lost its body in region {region}, and was made anew from the store"
             ));
+        }
+        if is_made_anew || before.node != node {
+            match self.changed {
+                // What it says came over another connection, and first.
+                Some((seen, gap_us)) if seen == epoch => tally.takeover_gap_us.record(gap_us),
+                _ => self.taken_over = Some(epoch),
+            }
+        }
+    }
+
+    /// A gap is closed in which the owner changed, to this epoch.
+    pub(crate) fn owner_changed(&mut self, epoch: OwnerEpoch, gap_us: u64, tally: &mut Tally) {
+        match self.taken_over.take() {
+            Some(expected) if expected == epoch => tally.takeover_gap_us.record(gap_us),
+            _ => self.changed = Some((epoch, gap_us)),
         }
     }
 
@@ -303,12 +335,40 @@ mod tests {
     fn a_body_is_lost_when_its_owner_makes_it_anew_and_not_by_crossing() {
         let (mut pulse, mut tally) = pulse();
         // In, across and back, the same again after a resume, taken back from a crossing.
+        let node = NodeNumber(1);
         for (region, epoch) in [(1, 1), (2, 2), (1, 3), (1, 3), (1, 5)] {
-            pulse.playing(region, OwnerEpoch(epoch), &mut tally);
+            pulse.playing(region, node, OwnerEpoch(epoch), &mut tally);
         }
         assert_eq!(tally.bodies_lost, 0);
-        pulse.playing(1, OwnerEpoch(6), &mut tally);
+        pulse.playing(1, node, OwnerEpoch(6), &mut tally);
         assert_eq!((tally.bodies_lost, tally.incidents.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_gap_is_a_takeovers_when_the_region_went_to_another_server_whichever_word_of_it_comes_first() {
+        let (mut pulse, mut tally) = pulse();
+        let playing = |pulse: &mut Pulse, tally: &mut Tally, region, node, epoch| {
+            pulse.playing(region, NodeNumber(node), OwnerEpoch(epoch), tally);
+        };
+        playing(&mut pulse, &mut tally, 1, 1, 1);
+        playing(&mut pulse, &mut tally, 2, 2, 2);
+        pulse.owner_changed(OwnerEpoch(2), 60_000, &mut tally);
+        assert_eq!(tally.takeover_gap_us.len(), 0, "a crossing");
+        playing(&mut pulse, &mut tally, 2, 5, 4);
+        pulse.owner_changed(OwnerEpoch(4), 700_000, &mut tally);
+        pulse.owner_changed(OwnerEpoch(5), 900_000, &mut tally);
+        playing(&mut pulse, &mut tally, 2, 5, 5);
+        assert_eq!(tally.takeover_gap_us.len(), 2);
+        assert_eq!(
+            (
+                tally.takeover_gap_us.ms(0.0).round(),
+                tally.takeover_gap_us.ms(1.0).round()
+            ),
+            (700.0, 900.0)
+        );
+        playing(&mut pulse, &mut tally, 2, 5, 7);
+        pulse.owner_changed(OwnerEpoch(7), 50_000, &mut tally);
+        assert_eq!(tally.takeover_gap_us.len(), 2, "taken back from a crossing");
     }
 
     #[test]

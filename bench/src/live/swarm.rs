@@ -161,6 +161,13 @@ impl SwarmReport {
             .with_context(|| format!("the swarm's result has no number {path}"))
     }
 
+    /// What should not have happened, in words; the first few.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn incidents(&self) -> impl Iterator<Item = &str> {
+        let incidents = self.json.get("incidents").and_then(Value::as_array);
+        incidents.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// `ok`, `failed` or `invalid`.
     pub(crate) fn verdict(&self) -> &str {
         self.json.get("verdict").and_then(Value::as_str).unwrap_or("none")
