@@ -16,7 +16,7 @@ use servers::proxy::Proxy;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_world_that_panics_ends_its_process_by_name_and_with_a_code_of_its_own() {
     let cluster = Cluster::on_one_server();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_gameserver"))
+    let mut process = Command::new(env!("CARGO_BIN_EXE_bare-gameserver"))
         .args(["--name", "gs-a", "--data"])
         .arg(cluster.data("gs-a"))
         .env("FAULT_INJECTION", "panic")

@@ -13,7 +13,8 @@ use servers::{Cluster, eventually};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_serves_counts_and_drains() {
     let cluster = Cluster::new();
-    let mut process = Process::start(command(&cluster, "gs-a", &["--creatures", "3"]).stderr(Stdio::null()));
+    let mut process =
+        Process::start(command(&cluster, "gs-a", &["--game", "creatures=3"]).stderr(Stdio::null()));
     let server = &cluster.topology.servers()[0];
     assert_eq!(
         process.line,

@@ -92,7 +92,7 @@ async fn a_full_disk_is_told_at_readyz_and_does_not_flood_the_log() {
         "-c",
         "trap '' XFSZ; exec \"$@\"",
         "sh",
-        env!("CARGO_BIN_EXE_gameserver"),
+        env!("CARGO_BIN_EXE_bare-gameserver"),
     ]);
     let mut process = Process::start(piped(command.args(arguments(&cluster, "gs-a", &[]))));
     let log = Log::of(&mut process);

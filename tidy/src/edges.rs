@@ -42,18 +42,19 @@ const SERVER: &[&str] = &["program", "protocol", "topology", "net", "node", "sto
 pub const EDGES: &[(&str, &[&str])] = &[
     ("program", &[]),
     ("protocol", &[]),
-    ("game", &["protocol"]),
+    ("settings", &[]),
+    ("game", &["protocol", "settings"]),
     ("gems", &["game"]),
     ("topology", &["protocol"]),
     ("net", &["protocol"]),
     ("store", &["protocol"]),
-    ("node", &["program", "protocol", "topology", "net", "store"]),
+    (
+        "node",
+        &["program", "protocol", "settings", "topology", "net", "store"],
+    ),
     (
         "gameserver",
-        // Rules of the demo game are made here for as long as a server knows no other.
-        &[
-            "program", "protocol", "topology", "net", "node", "store", "game", "gems",
-        ],
+        &["program", "protocol", "topology", "net", "node", "store", "game"],
     ),
     ("proxy", SERVER),
     ("client-core", &["protocol"]),
@@ -69,7 +70,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must not reach a run time or a socket through any dependency, nor name entropy themselves.
-pub const PURE_CRATES: &[&str] = &["protocol", "topology", "client-core", "game", "gems"];
+pub const PURE_CRATES: &[&str] = &["protocol", "settings", "topology", "client-core", "game", "gems"];
 
 /// What a pure crate must not reach, however deep.
 const IMPURE_PACKAGES: &[&str] = &[

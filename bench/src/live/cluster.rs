@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::JoinFile;
-use local_cluster::{Cluster, ClusterOptions};
 use nix::sys::signal::Signal;
+use regionmesh::{Cluster, ClusterOptions};
 
 use super::fresh_folder;
 use super::processes::Processes;

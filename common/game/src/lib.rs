@@ -1,5 +1,5 @@
-//! What a game is to the mesh. A game implements [`GameLogic`]: the mesh calls it, one value per region, and hands it a
-//! [`Ctx`], with which it acts. All of it is synchronous, takes no time and does no IO: a change of memory is seen at
+//! What a game is to the mesh. Its rules implement [`GameLogic`]: the mesh calls them, one value per region, and hands
+//! them a [`Ctx`], with which they act. All of it is synchronous, takes no time and does no IO: a change of memory is seen at
 //! once, and what has to be durable is committed before anybody is told.
 //!
 //! Ids, geometry and the reading of bytes are those of the protocol, named again here, so that a game needs this crate
@@ -9,6 +9,7 @@
 
 mod ctx;
 mod fixed_map;
+mod game;
 mod holding;
 pub mod limits;
 mod logic;
@@ -17,9 +18,11 @@ mod world;
 pub use bytes;
 pub use ctx::{Ctx, EntityView, HoldingRefused, Place, Reliability};
 pub use fixed_map::FixedMap;
+pub use game::{Game, Settings};
 pub use holding::Holding;
 pub use logic::{CommandKind, Entered, GameCommand, GameLogic};
 pub use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 pub use protocol::ids::{CommandNumber, EntityId, RegionNumber, Tick, UserId};
 pub use protocol::wire;
+pub use settings::{Mistake, NoSettings, settings_table};
 pub use world::World;

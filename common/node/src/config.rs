@@ -12,13 +12,12 @@ pub mod manual;
 mod origin;
 mod print;
 mod shape;
-mod table;
 
-pub use error::{ConfigError, Mistake};
+pub use ::settings::{Described, Field, Mistake, Table, TableDescription};
+pub use error::ConfigError;
 pub use layers::{Flag, Sources, load};
 pub use origin::Origin;
 pub use print::print;
-pub use table::{Described, Field, Table, TableDescription};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

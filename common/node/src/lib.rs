@@ -20,4 +20,5 @@ pub mod telemetry;
 pub mod topology_in_force;
 pub mod utf8_path;
 
+pub use ::settings::{settings, settings_table};
 pub use net::entropy::OsEntropy;

@@ -99,7 +99,7 @@ impl NodeArgs {
         let given = given.into_iter().filter_map(|(name, key, value)| {
             Some(Flag {
                 name,
-                key,
+                key: key.into(),
                 value: value?,
             })
         });

@@ -8,7 +8,7 @@ use crate::command_line::{
 };
 use crate::grant_command;
 use crate::topology_file::parsed;
-use local_cluster::{JOIN_FILE, write_advertised};
+use crate::{JOIN_FILE, write_advertised};
 use node::OsEntropy;
 use node::authority_dir::{AuthorityDir, AuthorityDirError, NodeState, Papers};
 use node::clock::{utc, wall_ms};

@@ -1,23 +1,39 @@
-//! The local cluster: game servers and proxies as real processes of one binary, on this machine only.
+//! The mesh as a library: a game's own program is [`Program`] with its rules, and has all commands that `regionmesh` has.
 //!
-//! [`Cluster`] is what `regionmesh up` runs and what the tests with real processes use; there is no second way to
-//! start nodes. Everything a cluster knows stands in one data directory (`data_root.rs` has its layout).
+//! [`Cluster`] is the local cluster, game servers and proxies as real processes of one binary on this machine only: what
+//! `up` runs and what the tests with real processes use; there is no second way to start nodes. Everything a cluster
+//! knows stands in one data directory (`data_root.rs` has its layout).
 
 mod admin_client;
+mod answers;
+mod authority_command;
 mod child;
 mod cluster;
+mod command_line;
 mod data_root;
+mod database_command;
+mod entry;
+mod grant_command;
 mod issue;
 mod join_file;
+mod next_steps;
 mod nodes;
 mod options;
 mod output;
 mod ports;
+mod prune_command;
+mod region_command;
+mod settings_command;
+mod store_command;
+mod topology_command;
+mod topology_file;
+mod up;
 
 pub use admin_client::post;
 pub use child::{Child, ChildSpec, Ended, quoted};
 pub use cluster::{Cluster, ClusterError};
 pub use data_root::{DataRootError, MARKER_FILE};
+pub use entry::Program;
 pub use issue::IssueError;
 pub use join_file::{JOIN_FILE, write_advertised};
 pub use nodes::NodeAddresses;

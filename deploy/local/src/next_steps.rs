@@ -1,7 +1,7 @@
 //! What `regionmesh up` says at ready and at its end: what to try next, word for word.
 
 use crate::command_line::UpArguments;
-use local_cluster::{Cluster, quoted};
+use crate::{Cluster, quoted};
 use node::life::Exit;
 use program::say;
 use protocol::Shown;

@@ -1,7 +1,7 @@
 //! `regionmesh region`: has a running game server give one of its regions to another.
 
 use crate::command_line::{GiveArguments, RegionCommand};
-use local_cluster::post;
+use crate::post;
 use node::life::Failure;
 use std::process::ExitCode;
 

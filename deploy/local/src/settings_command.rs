@@ -1,12 +1,12 @@
 //! `regionmesh settings`: the manual of all settings, from the settings themselves. `docs/settings.md` is its output, and a
 //! test compares them.
 
+use game::Game;
 use gameserver::server::GameServerSettings;
-use node::config::{Flag, manual};
+use node::config::{Flag, Table as _, manual};
 use node::settings::NodeArgs;
 use proxy::server::{ProxyArgs, ProxySettings};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::ExitCode;
 
 const HEAD: &str = "# Settings
 
@@ -20,15 +20,12 @@ role, and refuses what is a setting of neither. All mistakes are told at once, w
 
 ";
 
-pub(crate) fn run() -> ExitCode {
-    crate::answers::printed(&page())
-}
-
-fn page() -> String {
-    let (of_nodes, of_servers, of_proxies) = (node_flags(), server_flags(), proxy_flags());
+/// The whole page; the table `[game]` is the one of `G`.
+pub(crate) fn page<G: Game>() -> String {
+    let (of_nodes, of_servers, of_proxies) = (node_flags(), server_flags::<G>(), proxy_flags());
     let parts = [
         manual::role::<ProxySettings>("Every node", &["node"], &of_nodes),
-        manual::role::<GameServerSettings>(
+        manual::role::<GameServerSettings<G::Settings>>(
             "Game servers",
             &["listen", "store", "game", "limits"],
             &of_servers,
@@ -55,11 +52,14 @@ fn node_flags() -> Vec<Flag> {
     args.sources(Vec::new()).flags
 }
 
-fn server_flags() -> Vec<Flag> {
+fn server_flags<G: Game>() -> Vec<Flag> {
+    let of_game = G::Settings::FIELDS.iter();
     let args = gameserver::server::Args {
         store: Some("x".into()),
         accept_store: true,
-        creatures: Some(0),
+        game: of_game
+            .map(|field| (field.name.to_owned(), String::new()))
+            .collect(),
         ..gameserver::server::Args::default()
     };
     args.flags()
@@ -77,6 +77,7 @@ fn proxy_flags() -> Vec<Flag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gems::{GemsGame, GemsSettings};
     use node::config::{Sources, load};
     use std::path::Path;
 
@@ -87,7 +88,7 @@ mod tests {
             file: Some(format!("{}/../three-hosts/{name}.toml", env!("CARGO_MANIFEST_DIR")).into()),
             ..Sources::default()
         };
-        let server = load::<GameServerSettings>(&example("gs-a")).unwrap();
+        let server = load::<GameServerSettings<GemsSettings>>(&example("gs-a")).unwrap();
         let proxy = load::<ProxySettings>(&example("edge-1")).unwrap();
         assert!(server.passed_over.is_empty() && proxy.passed_over.is_empty());
         let (server, proxy) = (server.settings, proxy.settings);
@@ -119,9 +120,9 @@ mod tests {
     fn the_page_has_every_setting() {
         let written = include_str!("../../../docs/settings.md");
         assert!(
-            page() == written,
+            page::<GemsGame>() == written,
             "run: cargo run -- settings > docs/settings.md\n{}",
-            page()
+            page::<GemsGame>()
         );
     }
 }

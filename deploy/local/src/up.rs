@@ -2,8 +2,8 @@
 
 use crate::command_line::UpArguments;
 use crate::next_steps::NextSteps;
+use crate::{Child, ChildSpec, Cluster, ClusterError, ClusterOptions, Ended, Output, Start};
 use anyhow::anyhow;
-use local_cluster::{Child, ChildSpec, Cluster, ClusterError, ClusterOptions, Ended, Output, Start};
 use nix::sys::signal::Signal;
 use node::life::{Exit, Shutdown, drain_on_signals};
 use program::{Force, say};

@@ -6,7 +6,7 @@ mod support;
 
 use std::net::IpAddr;
 
-use local_cluster::ClusterOptions;
+use regionmesh::ClusterOptions;
 use serde_json::Value;
 use support::{eventually, finish, logs, program, start};
 

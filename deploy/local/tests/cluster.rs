@@ -4,8 +4,8 @@
 
 mod support;
 
-use local_cluster::{Cluster, ClusterOptions};
 use protocol::identity::Role;
+use regionmesh::{Cluster, ClusterOptions};
 use std::time::{Duration, Instant};
 use support::{eventually, logs, program, start};
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use local_cluster::{Cluster, ClusterOptions};
+use regionmesh::{Cluster, ClusterOptions};
 use serde_json::Value;
 use support::{eventually, logs, program, start};
 

@@ -5,7 +5,7 @@
 
 mod support;
 
-use local_cluster::{Cluster, ClusterOptions};
+use regionmesh::{Cluster, ClusterOptions};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};

@@ -5,7 +5,7 @@
 
 mod support;
 
-use local_cluster::ClusterOptions;
+use regionmesh::ClusterOptions;
 use serde_json::Value;
 
 /// Exit code of a swarm whose oracle found something.

@@ -6,10 +6,10 @@ mod support;
 
 use std::path::Path;
 
-use local_cluster::Cluster;
 use node::OsEntropy;
 use node::authority_dir::AuthorityDir;
 use node::clock::wall_ms;
+use regionmesh::Cluster;
 use serde_json::Value;
 use support::{PATIENCE, ask, eventually, finish, logs, start};
 

@@ -10,9 +10,9 @@ use client::{
     Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile, Transport,
 };
 use gems::{Input, OwnState};
-use local_cluster::{Cluster, ClusterOptions};
 use nix::sys::signal::Signal;
 use protocol::Code;
+use regionmesh::{Cluster, ClusterOptions};
 use support::{PATIENCE, program, start};
 use tokio::time::{interval, timeout};
 

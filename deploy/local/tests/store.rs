@@ -4,8 +4,8 @@
 
 mod support;
 
-use local_cluster::ChildSpec;
 use nix::sys::signal::Signal;
+use regionmesh::ChildSpec;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

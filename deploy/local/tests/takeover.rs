@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use local_cluster::{Cluster, ClusterOptions};
 use nix::sys::signal::Signal;
+use regionmesh::{Cluster, ClusterOptions};
 use serde_json::Value;
 use store::postgres::trial::TrialServer;
 use support::{eventually, finish, logs, program, start};

@@ -8,8 +8,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use local_cluster::ClusterOptions;
 use nix::sys::signal::Signal;
+use regionmesh::ClusterOptions;
 use serde_json::Value;
 use support::{Up, errors_of, finish, program, send, start, topology_file};
 

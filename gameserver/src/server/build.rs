@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use topology::Topology;
 
 use super::open_store::{OpenStore, unexpected};
+use super::played::Played;
 use super::region_maker::RegionMaker;
 use super::settings::GameServerSettings;
 use super::take_over::TakeOver;
@@ -43,7 +44,11 @@ pub(super) struct Built {
 }
 
 /// Builds a game server.
-pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<Built, Failure> {
+pub(super) async fn build(
+    settings: &GameServerSettings,
+    game: &Played,
+    node: &Node,
+) -> Result<Built, Failure> {
     let own = &settings.node;
     let dir = DataDir::open(&own.data, &own.name, Role::GameServer, wall_ms())?;
     let held = dir.hold()?;
@@ -64,7 +69,7 @@ pub(super) async fn build(settings: &GameServerSettings, node: &Node) -> Result<
     let (peer_listener, proxy_listener) = (peers.tcp().await?, proxies.tcp().await?);
     let store = OpenStore::open(settings, &node.owners, &dir).await?;
     let incarnation = start_node(&store, dir.number).await?;
-    let maker = RegionMaker::new(settings, &dir, incarnation, &topology)?;
+    let maker = RegionMaker::new(settings, game, &dir, incarnation, &topology)?;
     let regions = {
         let take_over = TakeOver {
             store: &store,

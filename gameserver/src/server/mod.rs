@@ -10,6 +10,8 @@ mod lease_task;
 mod live_metrics;
 mod metrics;
 mod open_store;
+mod played;
+mod process;
 mod ready;
 mod region_maker;
 mod report;
@@ -22,5 +24,7 @@ mod world_mailbox;
 mod world_thread;
 
 pub use metrics::METRICS;
-pub use run::{run, serve};
-pub use settings::{Args, GameServerSettings, GameSettings, LimitSettings, StoreTable};
+pub use played::Played;
+pub use process::run;
+pub use run::serve;
+pub use settings::{Args, GameServerSettings, LimitSettings, StoreTable};

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use gems::Gems;
 use node::data_dir::DataDir;
 use node::life::Failure;
 use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
 use topology::Topology;
 
+use super::played::Played;
 use super::settings::GameServerSettings;
 use crate::game_world::game_world;
 use crate::process_numbers::ProcessNumbers;
@@ -22,7 +22,7 @@ pub(super) struct RegionMaker {
     seed: u64,
     linkdead_grace_ms: u64,
     soft_save_ms: u64,
-    creatures: u32,
+    game: Played,
     #[cfg(feature = "fault-injection")]
     fault: crate::region::Fault,
 }
@@ -34,6 +34,7 @@ impl RegionMaker {
     /// With `fault-injection`: no such mistake is known.
     pub(super) fn new(
         settings: &GameServerSettings,
+        game: &Played,
         dir: &DataDir,
         incarnation: Incarnation,
         topology: &Arc<Topology>,
@@ -45,7 +46,7 @@ impl RegionMaker {
             seed: world_seed(dir),
             linkdead_grace_ms: settings.limits.linkdead_grace_ms,
             soft_save_ms: settings.limits.soft_save_ms,
-            creatures: settings.game.creatures,
+            game: game.clone(),
             #[cfg(feature = "fault-injection")]
             fault: fault()?,
         })
@@ -71,7 +72,7 @@ impl RegionMaker {
             #[cfg(feature = "broken-rules")]
             without: None,
         };
-        Region::new(config, Box::new(Gems::with_creatures(self.creatures)))
+        Region::new(config, self.game.rules())
     }
 }
 

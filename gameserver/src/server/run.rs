@@ -15,10 +15,9 @@ use node::addresses::dialed;
 use node::admin::{Check, probe_store, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
-use node::life::{Exit, Failure, Fatal, Loss, Node, NodeProcess, OwnerThread, Owners, Patience};
+use node::life::{Failure, Fatal, Loss, Node, OwnerThread, Owners, Patience};
 use node::listen_file;
 use node::paper_task::PaperTask;
-use node::telemetry::LINK_METRICS;
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Lane, NodeNumber};
@@ -38,39 +37,28 @@ use super::give;
 use super::guest_task::GuestTask;
 use super::lease_task::{LeaseTask, LeaseWord, give_away};
 use super::live_metrics;
-use super::metrics::METRICS;
 use super::open_store::OpenStore;
+use super::played::Played;
 use super::ready::WorldChecks;
 use super::report::WorldReports;
-use super::settings::{Args, GameServerSettings};
+use super::settings::GameServerSettings;
 use super::status::StatusTask;
 use super::topology_gossip::TopologyGossip;
 use super::world_mailbox::{Door, EndsThread, Mailbox, News, Order, Unsaved};
 use super::world_thread::WorldThread;
 use crate::world::{Moment, Side, World};
 
-/// Runs a game server process from its command line to its exit code.
-#[must_use]
-pub fn run(args: &Args) -> Exit {
-    let process = NodeProcess {
-        role: "gameserver",
-        metrics: &[METRICS, LINK_METRICS],
-        node_settings: |settings: &GameServerSettings| &settings.node,
-    };
-    node::life::run(&process, &args.node, args.flags(), serve)
-}
-
 /// Serves until `node.shutdown` asks to drain, and drains: writes everything down, says goodbye, closes the store. The
 /// players stay this node's, so that it finds them when it comes back.
 ///
 /// # Errors
 /// What the operator has to change, or what broke.
-pub async fn serve(settings: GameServerSettings, node: Node) -> Result<(), Failure> {
+pub async fn serve(settings: GameServerSettings, game: Played, node: Node) -> Result<(), Failure> {
     net::panics::expect_guests(&["node"]);
     node.readiness
         .starting("opening the store and taking over the regions");
     let built = tokio::select! {
-        built = build(&settings, &node) => built?,
+        built = build(&settings, &game, &node) => built?,
         // It may be waiting for another server.
         () = node.shutdown.draining() => return Ok(()),
     };

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use game::NoSettings;
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
@@ -14,15 +15,15 @@ const STORE_FILE: &str = "store.sqlite";
 
 node::settings! {
     /// All settings of a game server.
-    pub struct GameServerSettings {
+    pub struct GameServerSettings<G = NoSettings> {
         /// What every node has.
         pub node: NodeSettings,
         /// Where it listens.
         pub listen: ListenTable,
         /// Where players and holdings are kept.
         pub store: StoreTable,
-        /// The demo game.
-        pub game: GameSettings,
+        /// The game's own.
+        pub game: G,
         /// Bounds and times.
         pub limits: LimitSettings,
     }
@@ -51,14 +52,6 @@ node::settings_table! {
 }
 
 node::settings_table! {
-    /// The table `[game]`.
-    pub struct GameSettings {
-        /// Wandering creatures in each region.
-        pub creatures: u32 = 16,
-    }
-}
-
-node::settings_table! {
     /// The table `[limits]`.
     pub struct LimitSettings {
         /// Players that this server should have at most, as it tells whoever balances.
@@ -72,9 +65,10 @@ node::settings_table! {
     }
 }
 
-impl Settings for GameServerSettings {
+impl<G: game::Settings> Settings for GameServerSettings<G> {
     fn check(&self) -> Vec<Mistake> {
         let mut mistakes = self.node.check();
+        mistakes.extend(self.game.check());
         if self.store.queue_bytes_max < 1 << 20 {
             mistakes.push(Mistake::new(
                 "store.queue_bytes_max",
@@ -90,6 +84,27 @@ impl Settings for GameServerSettings {
             ));
         }
         mistakes
+    }
+}
+
+impl<G> GameServerSettings<G> {
+    /// Takes the game's own away: nothing else here has a use for it.
+    pub(super) fn split(self) -> (GameServerSettings, G) {
+        let Self {
+            node,
+            listen,
+            store,
+            game,
+            limits,
+        } = self;
+        let rest = GameServerSettings {
+            node,
+            listen,
+            store,
+            game: NoSettings {},
+            limits,
+        };
+        (rest, game)
     }
 }
 
@@ -126,9 +141,9 @@ pub struct Args {
     /// Takes the store as it is, also when it is empty, older or another world than this node has served
     #[arg(long)]
     pub accept_store: bool,
-    /// Wandering creatures in each region
-    #[arg(long, value_name = "COUNT")]
-    pub creatures: Option<u32>,
+    /// A setting of the game, from its table `[game]`; may be given several times
+    #[arg(long = "game", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub game: Vec<(String, String)>,
 }
 
 impl Args {
@@ -148,21 +163,26 @@ impl Args {
                 "store.accept",
                 self.accept_store.then(|| "true".to_owned()),
             ),
-            (
-                "--creatures",
-                "game.creatures",
-                self.creatures.map(|count| count.to_string()),
-            ),
         ];
         let given = given.into_iter().filter_map(|(name, key, value)| {
             Some(Flag {
                 name,
-                key,
+                key: key.into(),
                 value: value?,
             })
         });
-        given.collect()
+        let of_game = self.game.iter().map(|(key, value)| Flag {
+            name: "--game",
+            key: format!("game.{key}").into(),
+            value: value.clone(),
+        });
+        given.chain(of_game).collect()
     }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]
@@ -171,9 +191,12 @@ mod tests {
     use node::config::known::assert_known;
     use node::config::{Sources, assert_strict, load};
 
+    type OfGems = GameServerSettings<gems::GemsSettings>;
+
     #[test]
     fn unknown_keys_are_refused_everywhere() {
         assert_strict::<GameServerSettings>();
+        assert_strict::<OfGems>();
         assert_known::<GameServerSettings>(node::config::known::GAME_SERVER);
     }
 
@@ -182,13 +205,13 @@ mod tests {
         let args = Args {
             store: Some("/somewhere/s.sqlite".into()),
             accept_store: true,
-            creatures: Some(3),
+            game: vec![("creatures".to_owned(), "3".to_owned())],
             ..Args::default()
         };
         let mut flags = args.flags();
-        let given = |key, value: &str| Flag {
+        let given = |key: &'static str, value: &str| Flag {
             name: "--test",
-            key,
+            key: key.into(),
             value: value.to_owned(),
         };
         flags.extend([given("node.name", "gs-a"), given("node.data", "/data/nodes/gs-a")]);
@@ -196,24 +219,69 @@ mod tests {
             flags,
             ..Sources::default()
         };
-        let loaded = load::<GameServerSettings>(&sources(flags.clone()))
-            .unwrap()
-            .settings;
-        assert_eq!(loaded.game.creatures, 3);
+        let loaded = load::<OfGems>(&sources(flags.clone())).unwrap().settings;
+        let (loaded, game) = loaded.split();
+        assert_eq!(game.creatures, 3);
         assert_eq!(loaded.accept(), Accept::Whatever);
         assert_eq!(GameServerSettings::default().accept(), Accept::Remembered);
         assert_eq!(loaded.store_path(), PathBuf::from("/somewhere/s.sqlite"));
         flags.push(given("limits.inbox_bytes_max", "5"));
-        let error = load::<GameServerSettings>(&sources(flags))
+        let error = load::<OfGems>(&sources(flags)).unwrap_err().to_string();
+        assert!(error.contains("limits.inbox_bytes_max"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_in_the_table_of_the_game_have_their_place_and_the_nearest_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gs.toml");
+        let text = "[node]\nname = 'gs-a'\ndata = '/data'\n[game]\ncretures = 3\ncreatures = '3'\n";
+        std::fs::write(&file, text).unwrap();
+        let sources = |text: Option<&std::path::Path>, game: &[(&str, &str)]| Sources {
+            file: text.map(Into::into),
+            flags: Args {
+                game: game
+                    .iter()
+                    .map(|(key, value)| ((*key).into(), (*value).into()))
+                    .collect(),
+                ..Args::default()
+            }
+            .flags(),
+            ..Sources::default()
+        };
+        let of_file = load::<OfGems>(&sources(Some(&file), &[]))
             .unwrap_err()
             .to_string();
-        assert!(error.contains("limits.inbox_bytes_max"), "{error}");
+        for words in [
+            "there is no setting `game.cretures`",
+            "did you mean `game.creatures`?",
+            "gs.toml:5:1",
+            "`game.creatures` does not fit",
+            "gs.toml:6:13",
+        ] {
+            assert!(of_file.contains(words), "{words}: {of_file}");
+        }
+        let of_flag = load::<OfGems>(&sources(None, &[("speed", "3")]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            of_flag.contains("there is no setting `game.speed`") && of_flag.contains("--game"),
+            "{of_flag}"
+        );
+        // A game without settings takes none.
+        let of_none = load::<GameServerSettings>(&sources(Some(&file), &[]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            of_none.contains("there is no setting `game.creatures`"),
+            "{of_none}"
+        );
+        assert!(key_and_value("creatures").is_err());
     }
 
     #[test]
     fn guests_are_kept_while_they_may_come_back_or_for_ever() {
         let mistakes = |guest_idle_ms| {
-            let mut settings = GameServerSettings::default();
+            let mut settings: GameServerSettings = GameServerSettings::default();
             settings.limits.guest_idle_ms = guest_idle_ms;
             let mistakes = settings.check().into_iter();
             mistakes
@@ -227,7 +295,7 @@ mod tests {
     fn all_nodes_of_a_machine_share_a_store_beside_their_data_directories() {
         let folder = tempfile::tempdir().unwrap();
         let mut paths = ["gs-a", "gs-b"].map(|name| {
-            let mut settings = GameServerSettings::default();
+            let mut settings: GameServerSettings = GameServerSettings::default();
             settings.node.data = folder.path().join(name);
             std::fs::create_dir(&settings.node.data).unwrap();
             settings.store_path()

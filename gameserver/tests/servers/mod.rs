@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use gameserver::server::{GameServerSettings, serve};
+use gameserver::server::{GameServerSettings, Played, serve};
+use gems::{GemsGame, GemsSettings};
 use node::OsEntropy;
 use node::authority_dir::{AuthorityDir, IssuedNode};
 use node::clock::wall_ms;
@@ -176,7 +177,6 @@ impl Cluster {
         let mut settings = GameServerSettings::default();
         settings.node.name = name.to_owned();
         settings.node.data = self.data(name);
-        settings.game.creatures = 2;
         settings
     }
 
@@ -218,7 +218,11 @@ impl Cluster {
             .build()
             .unwrap();
         Server {
-            task: runtime.spawn(serve(settings, node.clone())),
+            task: runtime.spawn(serve(
+                settings,
+                Played::new::<GemsGame>(GemsSettings { creatures: 2 }),
+                node.clone(),
+            )),
             runtime: Some(runtime),
             node,
         }

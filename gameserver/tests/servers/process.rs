@@ -73,7 +73,7 @@ pub fn arguments(cluster: &Cluster, name: &str, more: &[&str]) -> Vec<String> {
 }
 
 pub fn command(cluster: &Cluster, name: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gameserver"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bare-gameserver"));
     piped(command.args(arguments(cluster, name, more)));
     command
 }

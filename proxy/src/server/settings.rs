@@ -156,12 +156,12 @@ impl ProxyArgs {
     pub fn flags(&self) -> Vec<Flag> {
         let store = self.store.iter().map(|path| Flag {
             name: "--store",
-            key: "store.path",
+            key: "store.path".into(),
             value: path.to_string_lossy().into_owned(),
         });
         let accept = self.accept_store.then(|| Flag {
             name: "--accept-store",
-            key: "store.accept",
+            key: "store.accept".into(),
             value: "true".to_owned(),
         });
         store.chain(accept).collect()

@@ -9,28 +9,6 @@ use std::ops::Range;
 /// Mistakes shown before they are only counted.
 const SHOWN_MAX: usize = 50;
 
-/// A value that has the right type and is wrong all the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// Dotted key of the setting.
-    pub key: String,
-    /// What is wrong, to be read behind the key.
-    pub what: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl Mistake {
-    /// A mistake in the setting `key`.
-    pub fn new(key: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            what: what.into(),
-            remedy: remedy.into(),
-        }
-    }
-}
-
 /// One mistake and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Located {

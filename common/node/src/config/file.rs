@@ -123,7 +123,7 @@ impl<S: Settings> Reader<'_, S> {
                 self.mistakes.push(at(span, &message, &help));
             }
             _ if self.shape.is_value(key) => self.value(key, span, &value.span(), plain),
-            _ => match known::role_of(key) {
+            _ => match self.shape.other_role(key) {
                 Some(role) => {
                     let line = self.layer.line_of(span);
                     self.layer.passed_over.push((key.to_owned(), role, line));

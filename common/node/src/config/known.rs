@@ -14,7 +14,6 @@ pub const GAME_SERVER: &[&str] = &[
     "store.path",
     "store.accept",
     "store.queue_bytes_max",
-    "game.creatures",
     "limits.players_max",
     "limits.linkdead_grace_ms",
     "limits.soft_save_ms",
@@ -47,8 +46,14 @@ pub const PROXY: &[&str] = &[
     "auth.guests",
 ];
 
-/// Whose setting it is, of those that are listed here.
+/// The table of a game server that each game fills with keys of its own.
+pub(super) const GAME: &str = "game";
+
+/// Whose setting it is, of those that are listed here. What of a game there may be is known to its game servers alone.
 pub(super) fn role_of(key: &str) -> Option<&'static str> {
+    if key.split_once('.').is_some_and(|(table, _)| table == GAME) {
+        return Some("game server");
+    }
     let roles = [("game server", GAME_SERVER), ("proxy", PROXY)];
     roles
         .into_iter()
@@ -59,7 +64,7 @@ pub(super) fn role_of(key: &str) -> Option<&'static str> {
 /// Whether some role has a table of this name.
 pub(super) fn is_table(name: &str) -> bool {
     let of_table = |key: &&str| key.split_once('.').is_some_and(|(table, _)| table == name);
-    GAME_SERVER.iter().chain(PROXY).any(of_table)
+    name == GAME || GAME_SERVER.iter().chain(PROXY).any(of_table)
 }
 
 /// For tests of a role: panics when its list differs from its settings.

@@ -4,9 +4,10 @@ use super::error::{Located, Where};
 use super::file::{self, FileLayer};
 use super::origin::Origin;
 use super::shape::Shape;
-use super::{ConfigError, Loaded, Mistake, PassedOver, Settings, known};
+use super::{ConfigError, Loaded, Mistake, PassedOver, Settings};
 use config::{Config, ConfigBuilder, FileFormat, builder::DefaultState};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
@@ -21,7 +22,7 @@ pub struct Flag {
     /// As the user writes it: `--admin`.
     pub name: &'static str,
     /// Dotted key of the setting: `node.admin`.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// The value as text.
     pub value: String,
 }
@@ -156,7 +157,7 @@ fn usable<S: Settings>(
             help,
         };
         if !shape.is_value(&one.key) {
-            match known::role_of(&one.key) {
+            match shape.other_role(&one.key) {
                 Some(role) => passed_over.push(PassedOver {
                     key: one.key,
                     role,
@@ -203,7 +204,7 @@ fn overrides(sources: &Sources, mistakes: &mut Vec<Located>) -> Vec<Override> {
     }
     environment.sort_by(|a, b| a.key.cmp(&b.key));
     let flags = sources.flags.iter().map(|flag| Override {
-        key: flag.key.to_owned(),
+        key: flag.key.clone().into_owned(),
         value: flag.value.clone(),
         origin: Origin::Flag(flag.name.to_owned()),
     });

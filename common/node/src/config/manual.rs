@@ -26,7 +26,7 @@ fn section(table: &TableDescription, defaults: &Value, flags: &[Flag]) -> String
         let key = format!("{}.{}", table.name, field.name);
         let flag = flags
             .iter()
-            .find(|flag| flag.key == key)
+            .find(|flag| *flag.key == key)
             .map(|flag| format!("`{}`", flag.name));
         let _ = writeln!(
             page,

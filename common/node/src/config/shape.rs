@@ -1,6 +1,6 @@
 //! Which keys a process has, as its defaults show them.
 
-use super::Settings;
+use super::{Settings, known};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -42,6 +42,12 @@ impl Shape {
 
     pub(super) fn is_value(&self, key: &str) -> bool {
         self.values.contains(key)
+    }
+
+    /// The role whose setting it is, when it is none of this process.
+    pub(super) fn other_role(&self, key: &str) -> Option<&'static str> {
+        let of_our_game = self.is_table(known::GAME) && key.starts_with(known::GAME);
+        known::role_of(key).filter(|_| !of_our_game)
     }
 
     /// What to do about a key that does not exist.

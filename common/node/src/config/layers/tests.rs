@@ -67,7 +67,7 @@ fn case(
         .iter()
         .map(|(name, key, value)| Flag {
             name,
-            key,
+            key: (*key).into(),
             value: (*value).to_owned(),
         })
         .collect();
@@ -229,7 +229,7 @@ fn what_is_of_another_role_is_passed_over_and_printed() {
     let file = "[game]\ncreatures = 'all'\n[clients]\nsessions_max = 5\nsesions = 5\n";
     let environment = [
         ("REGIONMESH_AUTH__GUESTS", "refused"),
-        ("REGIONMESH_GAME__CRETURES", "1"),
+        ("REGIONMESH_LIMITS__PLAYERSMAX", "1"),
     ];
     let message = refusal(&case(Some(file), &environment, &[NAME]));
     assert!(
@@ -241,7 +241,7 @@ fn what_is_of_another_role_is_passed_over_and_printed() {
         "{message}"
     );
     assert!(
-        message.contains("there is no setting `game.cretures`"),
+        message.contains("there is no setting `limits.playersmax`"),
         "{message}"
     );
     let good = case(Some("[game]\ncreatures = 'all'\n"), &environment[..1], &[NAME]);

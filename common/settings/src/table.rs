@@ -1,5 +1,5 @@
-//! Declares settings once: their types, what they are for and their defaults. The structs that are filled in, the keys that
-//! are accepted and the manual all come from the same lines.
+//! The macros that declare settings. The structs that are filled in, the keys that are accepted and the manual all come
+//! from the same lines. Whoever calls them depends on `serde`.
 
 /// One setting of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ macro_rules! settings_table {
         }
     ) => {
         $(#[doc = $about])+
-        #[derive(Clone, Debug, PartialEq, Eq, ::serde::Serialize, ::serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
         $vis struct $name {
             $($(#[doc = $what])+ $of_field $field: $kind,)*
@@ -51,8 +51,8 @@ macro_rules! settings_table {
             }
         }
 
-        impl $crate::config::Table for $name {
-            const FIELDS: &'static [$crate::config::Field] = &[$($crate::config::Field {
+        impl $crate::Table for $name {
+            const FIELDS: &'static [$crate::Field] = &[$($crate::Field {
                 name: stringify!($field),
                 what: concat!($($what),+),
                 kind: stringify!($kind),
@@ -61,30 +61,36 @@ macro_rules! settings_table {
     };
 }
 
-/// Declares all settings of a process: a struct of tables with what they are for above them.
+/// Declares all settings of a process: a struct of tables with what they are for above them. One of them may be left open,
+/// as the type that is the struct's parameter.
 #[macro_export]
 macro_rules! settings {
     (
         $(#[doc = $about:literal])+
-        $vis:vis struct $name:ident {
+        $vis:vis struct $name:ident $(<$game:ident = $none:ty>)? {
             $($(#[doc = $what:literal])+ $of_table:vis $table:ident: $kind:ty,)*
         }
     ) => {
         $(#[doc = $about])+
-        #[derive(Clone, Debug, Default, PartialEq, Eq, ::serde::Serialize, ::serde::Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        $vis struct $name {
+        $vis struct $name $(<$game = $none>)? {
             $($(#[doc = $what])+ $of_table $table: $kind,)*
         }
 
-        impl $crate::config::Described for $name {
-            const TABLES: &'static [$crate::config::TableDescription] = &[$($crate::config::TableDescription {
+        impl $(<$game: $crate::Table>)? $crate::Described for $name $(<$game>)? {
+            const TABLES: &'static [$crate::TableDescription] = &[$($crate::TableDescription {
                 name: stringify!($table),
                 what: concat!($($what),+),
-                fields: <$kind as $crate::config::Table>::FIELDS,
+                fields: <$kind as $crate::Table>::FIELDS,
             },)*];
         }
     };
+}
+
+settings_table! {
+    /// No settings at all.
+    pub struct NoSettings {}
 }
 
 /// Settings that can tell what they are, as [`settings!`](crate::settings!) declares them.

@@ -1,0 +1,50 @@
+//! The game that a process plays, behind one type whatever the game.
+
+use std::fmt;
+use std::sync::Arc;
+
+use game::{Game, GameLogic};
+
+/// A game, ready to make rules for regions.
+#[derive(Clone)]
+pub struct Played {
+    id: &'static str,
+    version: u32,
+    rules: Arc<dyn Fn() -> Box<dyn GameLogic> + Send + Sync>,
+}
+
+impl fmt::Debug for Played {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id, self.version)
+    }
+}
+
+impl Played {
+    /// A game with its settings.
+    #[must_use]
+    pub fn new<G: Game>(settings: G::Settings) -> Self {
+        let game = G::new(settings);
+        Self {
+            id: G::ID,
+            version: G::VERSION,
+            rules: Arc::new(move || Box::new(game.rules())),
+        }
+    }
+
+    /// What the game is called.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
+    /// The version of what it saves and sends.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The rules of one region.
+    pub(super) fn rules(&self) -> Box<dyn GameLogic> {
+        (self.rules)()
+    }
+}
