@@ -4,6 +4,7 @@
 
 mod servers;
 
+use bytes::Bytes;
 use game::GameLogic as _;
 use gameserver::game_world::game_world;
 use gems::Gems;
@@ -87,7 +88,7 @@ async fn a_player_joins_walks_and_is_seen() {
         },
     );
     let grid = cluster.topology.world().grid();
-    let sees = |update: &bytes::Bytes| {
+    let sees = |update: &Bytes| {
         let cell = DecodedCell::parse(update, &grid).unwrap();
         let mut state = CellState::default();
         state.apply(&cell).is_ok()
@@ -296,6 +297,7 @@ async fn a_player_whose_region_is_no_more_enters_the_one_that_has_its_place() {
             x: 100.0,
             y: 8.0,
         },
+        payload: Bytes::new(),
     };
     cluster.ask_store(StoreRequest::SeedHoldings {
         region: never_served,

@@ -4,8 +4,16 @@
 pub const BATCH_ROWS_MAX: usize = 64;
 /// Encoded state of one player, bytes: the game's state, the pending events and what surrounds them.
 pub const STATE_BYTES_MAX: usize = 24 * 1024;
-/// Holding changes in one durable commit of one player.
+/// Holding changes in one durable commit of one player; they may change twice as many rows.
 pub const HOLDING_CHANGES_MAX: usize = 64;
+/// The game's own bytes of one holding.
+pub const HOLDING_PAYLOAD_BYTES_MAX: usize = 256;
+/// Holdings on each side of one trade.
+pub const TRADE_HOLDINGS_MAX: usize = 16;
+/// Offers of one player that are open at once.
+pub const TRADES_OPEN_MAX: usize = 8;
+/// How long an offer may stand, milliseconds.
+pub const TRADE_LASTS_MS_MAX: u64 = 3_600_000;
 /// Holdings that a region begins with.
 pub const SEED_HOLDINGS_MAX: usize = 64 * 1024;
 /// Holdings that lie in another region after one request, when theirs is no more.

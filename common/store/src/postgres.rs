@@ -17,6 +17,7 @@ mod link;
 pub mod logins;
 mod membership;
 mod ops;
+mod outcome;
 mod parameter;
 mod password;
 mod refusal;

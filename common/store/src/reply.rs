@@ -65,6 +65,10 @@ pub enum StoreReply {
     Saved(Vec<SaveOutcome>),
     /// To `CommitDurable`, one each, in order.
     Committed(Vec<CommitOutcome>),
+    /// To `CommitGround`; fenced when the service is not current.
+    GroundCommitted(CommitOutcome),
+    /// To `CancelOverdue`: how many trades there were.
+    TradesCancelled(usize),
     /// To `NextGuest`.
     Guest(UserId),
     /// To `RaiseSession` and `ReadSession`.
@@ -116,18 +120,21 @@ pub enum SaveOutcome {
 pub enum CommitOutcome {
     /// The row and its holdings are as asked, by this request or by an earlier copy of it.
     Applied,
-    /// The row has another owner or epoch: the writer does not own the player any more.
+    /// The row has another owner or epoch: the writer does not own the player any more, or does not serve the region on whose ground
+    /// something is to lie.
     FencedByEpoch,
     /// The row has a version at least as high, of other content: the owner did not wait for its own write.
     Older,
     /// This holding is not where a change takes it from.
     HolderMismatch(u64),
-    /// The user to get this holding has no row.
+    /// The user to get this holding has no row; of an offer, the user it is open to, and this is the trade.
     NoReceiver(u64),
+    /// This trade is not open, or not between these two, or it is overdue; of an offer: too many of the player's are open.
+    TradeClosed(u64),
 }
 
-/// How many holdings of one kind there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many holdings of one kind there are, and how many there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HoldingCount {
     /// As the game numbers its kinds.
     pub kind: u32,
@@ -135,6 +142,33 @@ pub struct HoldingCount {
     pub held: u64,
     /// Lying somewhere.
     pub on_ground: u64,
+    /// Offered in trades.
+    pub in_trades: u64,
+    /// Those with which the world began, as far as its regions were seeded.
+    pub seeded: u64,
+    /// Ever made since.
+    pub minted: u64,
+    /// Ever destroyed.
+    pub burned: u64,
+}
+
+impl HoldingCount {
+    /// Of a kind of which there never was any.
+    #[must_use]
+    pub fn none(kind: u32) -> Self {
+        Self {
+            kind,
+            ..Self::default()
+        }
+    }
+
+    /// Whether everything that was made and not destroyed is in one place.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        let there = [self.held, self.on_ground, self.in_trades, self.burned];
+        let made = [self.seeded, self.minted];
+        there.iter().sum::<u64>() == made.iter().sum()
+    }
 }
 
 /// What was applied for one user.

@@ -1,8 +1,11 @@
 //! What can be asked of a store. Every condition that ownership rests on is part of a request.
 
-use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, TopologyVersion, UserId};
+use protocol::ids::{
+    AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, TopologyVersion, UserId,
+};
 
-use crate::holding::{Holding, HoldingChange};
+use crate::holding::{GroundChange, Holding, HoldingChange};
+use crate::limits::HOLDING_PAYLOAD_BYTES_MAX;
 use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving};
 
 /// One request. "Owned by `node` at an epoch" means that the row names exactly that node and that epoch.
@@ -164,6 +167,23 @@ pub enum StoreRequest {
         /// What to write.
         commits: Vec<DurableCommit>,
     },
+    /// What lies on a region's ground changes by the region's own doing, all of it or nothing. Applies if `serving` is current, and no
+    /// version at least as high was written under it. Sending it again changes nothing and is answered as the first time. Answer:
+    /// [`GroundCommitted`](crate::StoreReply::GroundCommitted).
+    CommitGround {
+        /// Who serves the region.
+        serving: Serving,
+        /// The server raises it before each of these requests; from 1 in each service.
+        version: StateVersion,
+        /// At most [`HOLDING_CHANGES_MAX`](crate::limits::HOLDING_CHANGES_MAX).
+        changes: Vec<GroundChange>,
+    },
+    /// What a user has offered in trades that are overdue by the store's clock is the user's again. An activation does the same.
+    /// Answer: [`TradesCancelled`](crate::StoreReply::TradesCancelled).
+    CancelOverdue {
+        /// Whose offers.
+        user: UserId,
+    },
     /// Logout: the last save, and the owner becomes nobody. Answer: [`Released`](crate::StoreReply::Released) or
     /// [`Refused`](crate::StoreReply::Refused) (with nobody as owner at the same epoch: it had been released).
     Release {
@@ -219,7 +239,8 @@ pub enum StoreRequest {
         /// Only ids above this one; `None` from the start.
         after: Option<u64>,
     },
-    /// Answer: [`HoldingCounts`](crate::StoreReply::HoldingCounts), by kind.
+    /// Where all holdings are and how many were ever made and destroyed, as they were at one moment. Answer:
+    /// [`HoldingCounts`](crate::StoreReply::HoldingCounts), by kind.
     CountHoldings,
     /// What was applied for whom, for a census. Answer: [`Chains`](crate::StoreReply::Chains); users without a row are
     /// left out.
@@ -280,6 +301,14 @@ pub struct DurableCommit {
     pub changes: Vec<HoldingChange>,
 }
 
+impl DurableCommit {
+    /// Rows that its changes may change.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.changes.iter().map(HoldingChange::rows).sum()
+    }
+}
+
 /// How a request is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestClass {
@@ -328,9 +357,10 @@ impl StoreRequest {
             Self::ForgetGuests { guests, .. } => guests.len().max(1),
             Self::CommitDurable { commits, .. } => commits
                 .iter()
-                .map(|commit| commit.changes.len().saturating_add(1))
+                .map(|commit| commit.rows().saturating_add(1))
                 .sum::<usize>()
                 .max(1),
+            Self::CommitGround { changes, .. } => changes.len().saturating_add(1),
             _ => 1,
         }
     }
@@ -346,17 +376,23 @@ impl StoreRequest {
             Self::CommitDurable { commits, .. } => save_bytes(commits.iter().map(|commit| &commit.save)),
             Self::Release { save, .. } | Self::RebindSession { save, .. } => save_bytes([save]),
             Self::InsertPlayer { row } => row.body.state.len(),
-            Self::SeedHoldings { holdings, .. } => size_of_val(holdings.as_slice()),
+            Self::SeedHoldings { holdings, .. } => {
+                let payloads: usize = holdings.iter().map(|holding| holding.payload.len()).sum();
+                size_of_val(holdings.as_slice()) + payloads
+            }
             Self::CloseRegion { ground, .. } => size_of_val(ground.as_slice()),
             Self::ReadChains { users } => size_of_val(users.as_slice()),
             Self::ForgetGuests { guests, .. } => size_of_val(guests.as_slice()),
             _ => 0,
         };
         let changes = match self {
-            Self::CommitDurable { commits, .. } => commits
-                .iter()
-                .map(|commit| size_of_val(commit.changes.as_slice()))
-                .sum(),
+            Self::CommitDurable { commits, .. } => {
+                let changes = commits.iter().flat_map(|commit| &commit.changes);
+                changes.map(HoldingChange::bytes).sum()
+            }
+            Self::CommitGround { changes, .. } => {
+                changes.len() * (size_of::<GroundChange>() + HOLDING_PAYLOAD_BYTES_MAX)
+            }
             _ => 0,
         };
         size_of::<Self>() + saves + changes

@@ -1,18 +1,14 @@
 //! The rules that every implementation shares: limits of a request, and how epochs grow.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeSet;
+mod valuables;
 
-use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
+use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch};
 use protocol::limits::HANDOVER_GROUP_MAX;
 
 use crate::StoreError;
-use crate::holding::{Holder, Holding, HoldingChange};
-use crate::limits::{
-    BATCH_ROWS_MAX, CENSUS_ROWS_MAX, GROUND_PASSED_MAX, HOLDING_CHANGES_MAX, SEED_HOLDINGS_MAX,
-    STATE_BYTES_MAX,
-};
-use crate::request::{DurableCommit, ForgottenGuest, StoreRequest};
+use crate::limits::{BATCH_ROWS_MAX, CENSUS_ROWS_MAX, STATE_BYTES_MAX};
+use crate::request::{ForgottenGuest, StoreRequest};
 use crate::row::{PlayerBody, PlayerSave, Serving};
 
 /// Starts that a new generation skips, and guests: a restored backup does not know how many were given out.
@@ -75,6 +71,41 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
             number(row.attempt.0, "attempt")?;
             body(&row.body)
         }
+        StoreRequest::Activate { .. } | StoreRequest::Reclaim { .. } | StoreRequest::PassPlayers { .. } => {
+            check_owners(request)
+        }
+        StoreRequest::SavePlayers { saves, .. } => {
+            holds(saves.len() <= BATCH_ROWS_MAX, "more than 64 saves in one request")?;
+            saves.iter().try_for_each(save)
+        }
+        StoreRequest::CommitDurable { owner, commits } => {
+            holds(
+                commits.len() <= BATCH_ROWS_MAX,
+                "more than 64 commits in one request",
+            )?;
+            commits.iter().try_for_each(|one| {
+                save(&one.save)?;
+                valuables::changes(owner, &one.changes)
+            })
+        }
+        StoreRequest::Release { save: last, .. } | StoreRequest::RebindSession { save: last, .. } => {
+            save(last)
+        }
+        StoreRequest::ReadChains { users } => holds(
+            users.len() <= CENSUS_ROWS_MAX,
+            "more users than a census names at once",
+        ),
+        StoreRequest::RaiseSession { user } | StoreRequest::CancelOverdue { user } => number(user.0, "user"),
+        StoreRequest::ForgetGuests { .. }
+        | StoreRequest::SeedHoldings { .. }
+        | StoreRequest::CloseRegion { .. }
+        | StoreRequest::CommitGround { .. } => check_regions(request),
+        _ => check_nodes(request),
+    }
+}
+
+fn check_owners(request: &StoreRequest) -> Result<(), StoreError> {
+    match request {
         StoreRequest::Activate {
             user,
             serving,
@@ -110,29 +141,21 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
             number(attempt.0, "attempt")?;
             passengers.iter().try_for_each(save)
         }
-        StoreRequest::SavePlayers { saves, .. } => {
-            holds(saves.len() <= BATCH_ROWS_MAX, "more than 64 saves in one request")?;
-            saves.iter().try_for_each(save)
-        }
-        StoreRequest::CommitDurable { commits, .. } => {
-            holds(
-                commits.len() <= BATCH_ROWS_MAX,
-                "more than 64 commits in one request",
-            )?;
-            commits.iter().try_for_each(commit)
-        }
-        StoreRequest::Release { save: last, .. } | StoreRequest::RebindSession { save: last, .. } => {
-            save(last)
-        }
+        _ => Ok(()),
+    }
+}
+
+fn check_regions(request: &StoreRequest) -> Result<(), StoreError> {
+    match request {
         StoreRequest::ForgetGuests { guests, serving, .. } => forgotten(guests, *serving),
-        StoreRequest::SeedHoldings { holdings, .. } => seed(holdings),
-        StoreRequest::CloseRegion { serving, ground } => closed(*serving, ground),
-        StoreRequest::ReadChains { users } => holds(
-            users.len() <= CENSUS_ROWS_MAX,
-            "more users than a census names at once",
-        ),
-        StoreRequest::RaiseSession { user } => number(user.0, "user"),
-        _ => check_nodes(request),
+        StoreRequest::SeedHoldings { holdings, .. } => valuables::seed(holdings),
+        StoreRequest::CloseRegion { serving, ground } => valuables::closed(*serving, ground),
+        StoreRequest::CommitGround {
+            serving,
+            version,
+            changes,
+        } => valuables::ground(*serving, *version, changes),
+        _ => Ok(()),
     }
 }
 
@@ -150,22 +173,6 @@ fn check_nodes(request: &StoreRequest) -> Result<(), StoreError> {
         StoreRequest::NoteTopology { version } => number(version.0, "topology version"),
         _ => Ok(()),
     }
-}
-
-fn commit(commit: &DurableCommit) -> Result<(), StoreError> {
-    holds(
-        commit.changes.len() <= HOLDING_CHANGES_MAX,
-        "more than 64 holding changes in one commit",
-    )?;
-    save(&commit.save)?;
-    commit.changes.iter().try_for_each(|change| {
-        number(change.holding(), "holding")?;
-        match change {
-            HoldingChange::Drop { x, y, .. } => place(*x, *y),
-            HoldingChange::Give { to, .. } => number(to.0, "user"),
-            HoldingChange::Take { .. } => Ok(()),
-        }
-    })
 }
 
 fn save(save: &PlayerSave) -> Result<(), StoreError> {
@@ -196,37 +203,6 @@ fn forgotten(guests: &[ForgottenGuest], serving: Serving) -> Result<(), StoreErr
         number(guest.owner_epoch.0, "owner epoch")?;
         place(guest.x, guest.y)
     })
-}
-
-fn seed(holdings: &[Holding]) -> Result<(), StoreError> {
-    holds(
-        holdings.len() <= SEED_HOLDINGS_MAX,
-        "more than 65,536 holdings of a region",
-    )?;
-    distinct(holdings.iter().map(|holding| holding.id))?;
-    holdings.iter().try_for_each(|holding| {
-        number(holding.id, "holding")?;
-        match holding.holder {
-            Holder::User(UserId(user)) => number(user, "user"),
-            Holder::Ground { x, y, .. } => place(x, y),
-        }
-    })
-}
-
-fn closed(serving: Serving, ground: &[(u64, RegionNumber)]) -> Result<(), StoreError> {
-    holds(
-        ground.len() <= GROUND_PASSED_MAX,
-        "more than 4,096 holdings that lie in another region from now on",
-    )?;
-    number(serving.region_epoch.0, "region epoch")?;
-    distinct(ground.iter().map(|(id, _)| *id))?;
-    ground.iter().try_for_each(|(id, _)| number(*id, "holding"))
-}
-
-fn distinct(holdings: impl ExactSizeIterator<Item = u64>) -> Result<(), StoreError> {
-    let count = holdings.len();
-    let ids: BTreeSet<u64> = holdings.collect();
-    holds(ids.len() == count, "two holdings with one id")
 }
 
 fn place(x: f32, y: f32) -> Result<(), StoreError> {

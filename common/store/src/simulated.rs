@@ -9,6 +9,7 @@ mod guests;
 mod leases;
 mod regions;
 mod tables;
+mod trades;
 mod valuables;
 
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@ mod holdings;
 mod keeper;
 mod leases;
 mod moment;
+mod moves;
 mod node_lock;
 mod open;
 mod open_error;
@@ -21,7 +22,9 @@ mod players;
 mod savepoint;
 mod standing;
 mod statement;
+mod trades;
 mod transaction;
+mod valuables;
 mod writer_lock;
 
 use std::io;
@@ -382,6 +385,26 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::NextGuest => cluster::next_guest(connection),
         StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
+        StoreRequest::ReadChains { users } => players::chains(connection, users),
+        StoreRequest::SeedHoldings { .. }
+        | StoreRequest::HoldingsOnGround { .. }
+        | StoreRequest::HoldingsOf { .. }
+        | StoreRequest::AllHoldings { .. }
+        | StoreRequest::CountHoldings
+        | StoreRequest::CommitGround { .. }
+        | StoreRequest::CancelOverdue { .. }
+        | StoreRequest::StaleGuests { .. }
+        | StoreRequest::ForgetGuests { .. }
+        | StoreRequest::ForgetSessions { .. } => carry_out_of_holdings(connection, request, at),
+    }
+}
+
+fn carry_out_of_holdings(
+    connection: &Connection,
+    request: &StoreRequest,
+    at: Moment,
+) -> Result<StoreReply, Failure> {
+    match request {
         StoreRequest::SeedHoldings {
             region,
             seed,
@@ -391,7 +414,15 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::HoldingsOf { user } => holdings::held_by(connection, *user),
         StoreRequest::AllHoldings { after } => holdings::page(connection, *after),
         StoreRequest::CountHoldings => holdings::counts(connection),
-        StoreRequest::ReadChains { users } => players::chains(connection, users),
+        StoreRequest::CommitGround {
+            serving,
+            version,
+            changes,
+        } => valuables::commit_ground(connection, *serving, *version, changes),
+        StoreRequest::CancelOverdue { user } => {
+            let cancelled = trades::cancel_overdue(connection, *user, at)?;
+            Ok(StoreReply::TradesCancelled(cancelled))
+        }
         StoreRequest::StaleGuests { idle_ms, after } => guests::stale(connection, *idle_ms, *after, at),
         StoreRequest::ForgetGuests {
             serving,
@@ -401,6 +432,8 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::ForgetSessions { idle_ms, after } => {
             guests::forget_sessions(connection, *idle_ms, *after, at)
         }
+        // `carry_out` knows the others.
+        _ => Err(Failure::Request(StoreError::Invalid("a request of another kind"))),
     }
 }
 

@@ -51,6 +51,8 @@ const TABLES: &[&str] = &[
     "region",
     "region_state",
     "session",
+    "tally",
+    "trade",
 ];
 
 const NODES: &[Who] = &[GameServer, Proxy, Auth];
@@ -61,7 +63,10 @@ const NOBODY: &[Who] = &[];
 const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("begin_anew", &[Operator], &[Operator]),
     ("caller", NOBODY, NOBODY),
+    ("cancel_trades", NOBODY, NOBODY),
+    ("change_holdings", NOBODY, NOBODY),
     ("claim", NODES, NODES),
+    ("count_holdings", NOBODY, NOBODY),
     ("epoch_after", NOBODY, NOBODY),
     ("follow_timeline", KNOWN, KNOWN),
     ("guests_after", NOBODY, NOBODY),
@@ -107,6 +112,8 @@ const REQUESTS: &[(i32, &[Who], &[Who])] = &[
     (35, &[GameServer, Operator], &[Operator]),
     (36, &[GameServer, Operator], &[GameServer, Operator]),
     (37, &[GameServer], NOBODY),
+    (41, &[GameServer], NOBODY),
+    (42, &[GameServer], &[GameServer]),
 ];
 
 /// Requests about leases, likewise. Of a takeover the taker is one's own node, or not.

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use protocol::ids::*;
 use store::postgres::backup::{self, DatabaseBackupError};
 use store::postgres::trial::TrialServer;
@@ -146,11 +147,12 @@ fn seed(store: &PostgresStore) -> Holding {
         id: 17,
         kind: 3,
         holder: Holder::User(ANN),
+        payload: Bytes::new(),
     };
     let seed = StoreRequest::SeedHoldings {
         region: WEST,
         seed: 9,
-        holdings: vec![gem],
+        holdings: vec![gem.clone()],
     };
     ask(store, seed);
     gem
@@ -190,7 +192,7 @@ fn the_same_copy_restored_twice_into_a_world_that_went_on_gives_no_number_twice(
         let read = StoreRequest::ReadService { region: WEST };
         assert_eq!(ask(&store, read), StoreReply::Service(None));
         let held = StoreRequest::HoldingsOf { user: ANN };
-        assert_eq!(ask(&store, held), StoreReply::Holdings(vec![gem]));
+        assert_eq!(ask(&store, held), StoreReply::Holdings(vec![gem.clone()]));
         live(&store, &mut given);
         live(&store, &mut given);
         store.close();
@@ -302,4 +304,94 @@ fn what_is_damaged_or_of_another_world_leaves_the_store_as_it_was() {
         ),
         "{refused}"
     );
+}
+
+/// A thing is made and another destroyed, in one step.
+fn make_and_destroy(serving: Serving, version: u64) -> StoreRequest {
+    let id = |counter| holding::minted_id(A, Incarnation(1), counter as u32).unwrap();
+    let mint = |counter| GroundChange::Mint {
+        holding: id(counter),
+        kind: 4,
+        payload: Bytes::from(vec![7; 200]),
+        x: 0.5,
+        y: 0.5,
+    };
+    let mut changes = vec![mint(2 * version), mint(2 * version + 1)];
+    if version > 1 {
+        changes.push(GroundChange::Burn {
+            holding: id(2 * version - 1),
+        });
+    }
+    StoreRequest::CommitGround {
+        serving,
+        version: StateVersion(version),
+        changes,
+    }
+}
+
+#[test]
+fn a_backup_taken_while_things_are_made_and_destroyed_adds_up_with_its_trades() {
+    let scene = Scene::new();
+    let store = scene.start(&scene.address);
+    let mut given = Given::default();
+    live(&store, &mut given);
+    seed(&store);
+    let StoreReply::Player(Some(row)) = ask(&store, StoreRequest::LoadPlayer { user: ANN }) else {
+        panic!("nobody");
+    };
+    let trade = TradeId(holding::minted_id(A, Incarnation(1), 0).unwrap());
+    let offer = Offer {
+        trade,
+        to: ANN,
+        gives: vec![17],
+        wants: Vec::new(),
+        lasts_ms: 60_000,
+    };
+    let save = PlayerSave {
+        user: ANN,
+        owner_epoch: row.owner_epoch,
+        version: StateVersion(9),
+        body: row.body,
+    };
+    let commits = vec![request::DurableCommit {
+        save,
+        changes: vec![HoldingChange::Offer(offer)],
+    }];
+    let offered = ask(&store, StoreRequest::CommitDurable { owner: A, commits });
+    assert_eq!(offered, StoreReply::Committed(vec![CommitOutcome::Applied]));
+    let serving = Serving {
+        node: A,
+        region: WEST,
+        region_epoch: row.region_epoch,
+    };
+    let copies = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..5 {
+                scene.backup(&format!("copy{number}"));
+                copies.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        for version in 1.. {
+            let made = ask(&store, make_and_destroy(serving, version));
+            assert_eq!(made, StoreReply::GroundCommitted(CommitOutcome::Applied));
+            if copies.load(std::sync::atomic::Ordering::Relaxed) == 5 {
+                break;
+            }
+        }
+    });
+    store.close();
+    for number in 0..5 {
+        let copy = scene.folder.path().join(format!("copy{number}"));
+        let (report, kept) = backup::restore(&scene.address, &copy, &Reached::default()).unwrap();
+        let gone = format!("DROP SCHEMA {} CASCADE", kept.unwrap());
+        scene.server.say("world", &gone).unwrap();
+        assert_eq!(report.complaints, Vec::<String>::new());
+        assert_eq!((report.held, report.in_trades), (0, 1));
+    }
+    let lost = "DELETE FROM regionmesh.holding WHERE trade IS NOT NULL";
+    scene.server.say("world", lost).unwrap();
+    let report = PostgresStore::report(&scene.address).unwrap();
+    assert_eq!(report.complaints.len(), 1, "{report:?}");
+    assert!(report.complaints[0].contains("made and not destroyed"));
 }

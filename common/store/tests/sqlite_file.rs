@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 
+use bytes::Bytes;
 use protocol::ids::*;
 use rusqlite::Connection;
 use store::sqlite::{Accept, Membership, SqliteStore};
@@ -139,7 +140,7 @@ fn files_that_cannot_be_used_are_refused_with_a_clear_sentence() {
     raw(&path).pragma_update(None, "user_version", 9000).unwrap();
     let refused = refusal(&path);
     assert!(
-        refused.contains("schema version 9000") && refused.contains("up to 10"),
+        refused.contains("schema version 9000") && refused.contains("up to 11"),
         "{refused}"
     );
 }
@@ -166,7 +167,12 @@ fn a_world_that_was_seeded_as_a_whole_is_seeded_in_each_region() {
             x: 0.5,
             y: 0.5,
         };
-        let holdings = vec![Holding { id, kind: 3, holder }];
+        let holdings = vec![Holding {
+            id,
+            kind: 3,
+            holder,
+            payload: Bytes::new(),
+        }];
         let request = StoreRequest::SeedHoldings {
             region: RegionNumber(region),
             seed: 100,
@@ -184,6 +190,9 @@ fn a_world_that_was_seeded_as_a_whole_is_seeded_in_each_region() {
         panic!("{all:?}");
     };
     assert_eq!(all.iter().map(|holding| holding.id).collect::<Vec<_>>(), [5, 7]);
+    store.close();
+    let report = sqlite::backup::check(&path).unwrap();
+    assert_eq!(report.complaints, Vec::<String>::new(), "they are counted");
 }
 
 #[test]
@@ -197,6 +206,7 @@ fn a_full_disk_changes_nothing_and_says_so() {
         id,
         kind: 1,
         holder: Holder::User(UserId(id)),
+        payload: Bytes::new(),
     };
     let seed = StoreRequest::SeedHoldings {
         region: RegionNumber(1),
@@ -320,7 +330,7 @@ fn save(user: u64, version: u64) -> PlayerSave {
         owner_epoch: OwnerEpoch::first(1),
         version: StateVersion(version),
         body: PlayerBody {
-            state: bytes::Bytes::from(vec![7; 300]),
+            state: Bytes::from(vec![7; 300]),
             ..PlayerBody::default()
         },
     }

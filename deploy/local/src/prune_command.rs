@@ -330,6 +330,7 @@ mod tests {
                 id: *number,
                 kind: 1,
                 holder: Holder::User(row.user),
+                payload: Default::default(),
             };
             let row = match ask(store, StoreRequest::InsertPlayer { row }) {
                 StoreReply::Inserted(row) => row,
@@ -386,6 +387,7 @@ mod tests {
             match holding.holder {
                 Holder::Ground { region, .. } => assert!(region == HERE && holding.id < 4, "{holding:?}"),
                 Holder::User(user) => assert_eq!((user.0, holding.id), (GUEST + 4, 4)),
+                Holder::Trade(_) => panic!("{holding:?}"),
             }
         }
         assert_eq!(holdings.len(), 4);

@@ -99,7 +99,7 @@ fn describe(report: &StoreReport) -> String {
     let nobody = || "nobody".to_owned();
     let nodes: Vec<String> = report.nodes.iter().map(ToString::to_string).collect();
     format!(
-        "world {} of cluster {}, generation {}, progress {} ({}); {} players, {} of them guests; {} holdings held, {} on the ground; \
+        "world {} of cluster {}, generation {}, progress {} ({}); {} players, {} of them guests; {} holdings held, {} on the ground, {} in trades; \
          in use by {}",
         report.world,
         report.cluster.map_or_else(nobody, |cluster| cluster.to_string()),
@@ -110,6 +110,7 @@ fn describe(report: &StoreReport) -> String {
         report.guests,
         report.held,
         report.on_ground,
+        report.in_trades,
         list_or(&nodes, "nobody"),
     )
 }

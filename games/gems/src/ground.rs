@@ -16,7 +16,7 @@ pub(super) fn mixed(number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// The gems of a new region. Numbered from the seed and the cell; the store keeps numbers as signed, so the top bit stays
+/// The gems of a new region. Numbered from the seed and the cell; numbers from 2⁶² on are those of things made later, so the two top bits stay
 /// clear. A region of more cells than a store seeds has none in the last ones.
 pub(super) fn of_region(world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
     let grid = world.grid();
@@ -34,7 +34,7 @@ pub(super) fn of_region(world: &World, region: RegionNumber, seed: u64) -> Vec<H
                 y: origin.y + part(hash >> 16),
             };
             Holding {
-                id: (mixed(seed) & 0x7fff_ffff) << 32 | u64::from(cell.0),
+                id: (mixed(seed) & 0x3fff_ffff) << 32 | u64::from(cell.0),
                 kind: u32::from(KIND_GEM),
                 at,
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber};
 use store::{Holder, Holding};
@@ -13,6 +14,7 @@ pub(super) fn lying(region: RegionNumber, holding: game::Holding) -> Holding {
         id: holding.id,
         kind: holding.kind,
         holder: Holder::Ground { region, x, y },
+        payload: Bytes::new(),
     }
 }
 

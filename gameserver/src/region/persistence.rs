@@ -209,7 +209,10 @@ impl RegionState {
                 }
                 // Memory and store disagree about a holding or a version: the row is right.
                 Some(
-                    CommitOutcome::HolderMismatch(_) | CommitOutcome::NoReceiver(_) | CommitOutcome::Older,
+                    CommitOutcome::HolderMismatch(_)
+                    | CommitOutcome::NoReceiver(_)
+                    | CommitOutcome::TradeClosed(_)
+                    | CommitOutcome::Older,
                 ) => {
                     self.count("commit_refused");
                     self.look_again(user);

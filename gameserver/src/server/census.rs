@@ -165,6 +165,7 @@ fn answer(reply: StoreReply) -> Option<Value> {
 fn holding(holding: &Holding) -> Value {
     match holding.holder {
         Holder::User(user) => json!({"id": holding.id, "kind": holding.kind, "user": user.0}),
+        Holder::Trade(trade) => json!({"id": holding.id, "kind": holding.kind, "trade": trade.0}),
         Holder::Ground { region, .. } => {
             json!({"id": holding.id, "kind": holding.kind, "region": region.0})
         }
@@ -214,6 +215,7 @@ mod tests {
                 id: 1,
                 kind: 3,
                 holder: Holder::User(UserId(7)),
+                payload: bytes::Bytes::new(),
             },
             Holding {
                 id: 2,
@@ -223,6 +225,7 @@ mod tests {
                     x: 1.0,
                     y: 2.0,
                 },
+                payload: bytes::Bytes::new(),
             },
         ];
         let holdings = answer(StoreReply::Holdings(holdings)).unwrap();

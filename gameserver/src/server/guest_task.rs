@@ -247,6 +247,7 @@ mod tests {
                 id: number,
                 kind: 1,
                 holder: Holder::User(row.user),
+                payload: bytes::Bytes::new(),
             };
             let seed = StoreRequest::SeedHoldings {
                 region: RegionNumber(100 + region.0),

@@ -149,7 +149,7 @@ impl TakeOver<'_> {
                 let at = self.topology.region_at(Position { x, y });
                 Some((holding.id, at.number))
             }
-            Holder::User(_) => None,
+            Holder::User(_) | Holder::Trade(_) => None,
         };
         Ok(lying.into_iter().filter_map(place).collect())
     }

@@ -98,7 +98,7 @@ impl Checks {
         }
         let held = holdings.iter().filter_map(|holding| match holding.holder {
             Holder::User(user) => Some((user, holding.id)),
-            Holder::Ground { .. } => None,
+            Holder::Ground { .. } | Holder::Trade(_) => None,
         });
         self.held.extend(held);
     }

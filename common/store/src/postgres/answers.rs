@@ -10,7 +10,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::ops::Ops;
-use crate::holding::{Holder, Holding};
+use super::outcome::Outcome;
+use crate::holding::{Holder, Holding, TradeId};
 use crate::reply::{Chain, CommitOutcome, HoldingCount, SaveOutcome};
 use crate::request::StoreRequest;
 use crate::row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving, StaleGuest};
@@ -23,46 +24,10 @@ macro_rules! answer_columns {
         "a.op, a.outcome, a.n1, a.n2, a.n3, a.n4, a.bytes, (a.p).user_id, (a.p).owner, (a.p).region, (a.p).region_epoch, \
          (a.p).owner_epoch, (a.p).attempt, (a.p).version, (a.p).entity, (a.p).home_cell, (a.p).session_generation, \
          (a.p).attach_no, (a.p).proxy, (a.p).last_input, (a.p).last_command, (a.p).chain_hash, (a.p).state, \
-         (a.h).id, (a.h).kind, (a.h).user_id, (a.h).region, (a.h).x, (a.h).y"
+         (a.h).id, (a.h).kind, (a.h).user_id, (a.h).region, (a.h).x, (a.h).y, (a.h).trade, (a.h).payload"
     };
 }
 pub(super) use answer_columns;
-
-/// What the database says of one op.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    End,
-    Applied,
-    Refused,
-    NotServing,
-    Older,
-    Elsewhere,
-    NoReceiver,
-    Exhausted,
-    Forbidden,
-    Damaged,
-    LeaseEnded,
-}
-
-impl Outcome {
-    fn of(number: i16) -> Result<Self, StoreError> {
-        const ALL: [Outcome; 11] = [
-            Outcome::End,
-            Outcome::Applied,
-            Outcome::Refused,
-            Outcome::NotServing,
-            Outcome::Older,
-            Outcome::Elsewhere,
-            Outcome::NoReceiver,
-            Outcome::Exhausted,
-            Outcome::Forbidden,
-            Outcome::Damaged,
-            Outcome::LeaseEnded,
-        ];
-        let outcome = usize::try_from(number).ok().and_then(|at| ALL.get(at));
-        outcome.copied().ok_or_else(|| damaged("an outcome"))
-    }
-}
 
 /// One row of an answer. What it holds of a damaged row is told where it is asked for.
 #[derive(Debug)]
@@ -148,7 +113,7 @@ fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::HoldingsOnGround { .. }
         | StoreRequest::HoldingsOf { .. }
         | StoreRequest::AllHoldings { .. } => StoreReply::Holdings(holdings(all())?),
-        StoreRequest::CountHoldings => StoreReply::HoldingCounts(all().map(count).collect::<Result<_, _>>()?),
+        StoreRequest::CountHoldings => StoreReply::HoldingCounts(counts(answers)?),
         StoreRequest::ReadChains { users } => {
             let chains = users
                 .iter()
@@ -204,6 +169,8 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::NextGuest => StoreReply::Guest(UserId(first.number(0)?)),
         StoreRequest::RaiseSession { .. } => StoreReply::Session(SessionGeneration(first.number(0)?)),
         StoreRequest::SeedHoldings { .. } => StoreReply::Seeded(first.number(0)?),
+        StoreRequest::CommitGround { .. } => StoreReply::GroundCommitted(first.commit()?),
+        StoreRequest::CancelOverdue { .. } => StoreReply::TradesCancelled(first.small(0, "trades")?),
         StoreRequest::ForgetGuests { .. } if applied => forgotten(answers)?,
         StoreRequest::CloseRegion { .. } if applied => StoreReply::RegionClosed {
             players: first.small(0, "players")?,
@@ -223,7 +190,7 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
 impl Answer {
     fn read(fields: &mut Fields<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            outcome: Outcome::of(fields.take()?)?,
+            outcome: Outcome::of(fields.take()?).ok_or_else(|| damaged("an outcome"))?,
             numbers: [fields.take()?, fields.take()?, fields.take()?, fields.take()?],
             bytes: fields.take()?,
             player: {
@@ -273,6 +240,17 @@ impl Answer {
     fn player(&self) -> Result<Option<PlayerRow>, StoreError> {
         self.player.clone()
     }
+
+    fn commit(&self) -> Result<CommitOutcome, StoreError> {
+        Ok(match self.outcome {
+            Outcome::Applied => CommitOutcome::Applied,
+            Outcome::Older => CommitOutcome::Older,
+            Outcome::Elsewhere => CommitOutcome::HolderMismatch(self.number(0)?),
+            Outcome::NoReceiver => CommitOutcome::NoReceiver(self.number(0)?),
+            Outcome::TradeClosed => CommitOutcome::TradeClosed(self.number(0)?),
+            _ => CommitOutcome::FencedByEpoch,
+        })
+    }
 }
 
 fn saved(saves: &[PlayerSave], answers: &[Vec<Answer>]) -> Result<Vec<SaveOutcome>, StoreError> {
@@ -294,14 +272,10 @@ fn committed<'a>(
 ) -> Result<Vec<CommitOutcome>, StoreError> {
     let outcome = |(save, said): (&PlayerSave, &Vec<Answer>)| {
         let answer = some(said.first())?;
-        Ok(match answer.outcome {
-            Outcome::Applied => CommitOutcome::Applied,
-            Outcome::Older => CommitOutcome::Older,
-            Outcome::Elsewhere => CommitOutcome::HolderMismatch(answer.number(0)?),
-            Outcome::NoReceiver => CommitOutcome::NoReceiver(answer.number(0)?),
-            Outcome::Damaged => nobodys(save, answer, CommitOutcome::FencedByEpoch),
-            _ => CommitOutcome::FencedByEpoch,
-        })
+        match answer.outcome {
+            Outcome::Damaged => Ok(nobodys(save, answer, CommitOutcome::FencedByEpoch)),
+            _ => answer.commit(),
+        }
     };
     saves.zip(answers).map(outcome).collect()
 }
@@ -341,12 +315,22 @@ fn chain(user: UserId, answer: &Answer) -> Result<Chain, StoreError> {
     })
 }
 
-fn count(answer: &Answer) -> Result<HoldingCount, StoreError> {
-    Ok(HoldingCount {
-        kind: answer.small(0, "kind")?,
-        held: answer.number(1)?,
-        on_ground: answer.number(2)?,
-    })
+/// Each kind has two rows: where they are, and what was made and destroyed.
+fn counts(answers: &[Vec<Answer>]) -> Result<Vec<HoldingCount>, StoreError> {
+    let all: Vec<&Answer> = answers.iter().flatten().collect();
+    let (pairs, _) = all.as_chunks::<2>();
+    let count = |[there, made]: &[&Answer; 2]| {
+        Ok(HoldingCount {
+            kind: there.small(0, "kind")?,
+            held: there.number(1)?,
+            on_ground: there.number(2)?,
+            in_trades: there.number(3)?,
+            seeded: made.number(1)?,
+            minted: made.number(2)?,
+            burned: made.number(3)?,
+        })
+    };
+    pairs.iter().map(count).collect()
 }
 
 fn stale(answer: &Answer) -> Result<StaleGuest, StoreError> {
@@ -455,17 +439,26 @@ fn holding(fields: &mut Fields<'_>) -> Result<Option<Holding>, StoreError> {
         return Ok(None);
     };
     let kind = fields.small("kind")?;
-    let holder = match fields.take::<Option<i64>>()? {
-        Some(user) => Holder::User(UserId(user.cast_unsigned())),
-        None => Holder::Ground {
-            region: RegionNumber(fields.small("region")?),
-            x: fields.take::<f64>()? as f32,
-            y: fields.take::<f64>()? as f32,
+    let user: Option<i64> = fields.take()?;
+    let region: Option<i64> = fields.take()?;
+    let (x, y): (Option<f64>, Option<f64>) = (fields.take()?, fields.take()?);
+    let trade: Option<i64> = fields.take()?;
+    let holder = match (user, trade) {
+        (Some(user), _) => Holder::User(UserId(user.cast_unsigned())),
+        (None, Some(trade)) => Holder::Trade(TradeId(trade.cast_unsigned())),
+        (None, None) => Holder::Ground {
+            region: region
+                .and_then(|region| u32::try_from(region).ok())
+                .map(RegionNumber)
+                .ok_or_else(|| damaged("region"))?,
+            x: some(x)? as f32,
+            y: some(y)? as f32,
         },
     };
     Ok(Some(Holding {
         id: id.cast_unsigned(),
         kind,
         holder,
+        payload: Bytes::copy_from_slice(fields.take()?),
     }))
 }

@@ -4,8 +4,9 @@
 use protocol::ids::{EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber};
 use tokio_postgres::types::Type;
 
-use super::answers::{Answer, Outcome, damaged, service, some};
+use super::answers::{Answer, damaged, service, some};
 use super::ops::Ops;
+use super::outcome::Outcome;
 use super::parameter::{Parameter, limited};
 use crate::request::StoreRequest;
 use crate::row::{Lease, LiveLease, RegionHolder, Serving};

@@ -7,10 +7,10 @@ use tokio_postgres::types::Type;
 
 use super::changes::Changes;
 use super::parameter::{Parameter, count, limited};
-use crate::holding::Holding;
+use crate::holding::{GroundChange, Holding};
 use crate::request::{DurableCommit, ForgottenGuest, StoreRequest};
 use crate::row::{Binding, PlayerBody, PlayerRow, PlayerSave, Serving};
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
 
 /// What the database calls each kind of request; listed in the migration that makes its functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub(super) enum Kind {
     Player = 3,
     Owner = 4,
     Session = 5,
-    Ground = 6,
+    OnGround = 6,
     Held = 7,
     Page = 8,
-    Counts = 9,
     Chain = 10,
     StaleGuests = 11,
     Generation = 12,
     RegionsInUse = 13,
+    Counts = 14,
     Probe = 21,
     RaiseGeneration = 22,
     Serve = 23,
@@ -45,6 +45,8 @@ pub(super) enum Kind {
     ForgetGuest = 35,
     ForgetSessions = 36,
     CloseRegion = 37,
+    Ground = 41,
+    CancelOverdue = 42,
 }
 
 /// Which ops, counted from 0, a request has become.
@@ -69,7 +71,7 @@ impl ReadBatch {
             StoreRequest::LoadPlayer { user } => self.ask(Kind::Player, Some(*user), None, None),
             StoreRequest::ReadOwner { user } => self.ask(Kind::Owner, Some(*user), None, None),
             StoreRequest::ReadSession { user } => self.ask(Kind::Session, Some(*user), None, None),
-            StoreRequest::HoldingsOnGround { region } => self.ask(Kind::Ground, None, Some(region.0), None),
+            StoreRequest::HoldingsOnGround { region } => self.ask(Kind::OnGround, None, Some(region.0), None),
             StoreRequest::HoldingsOf { user } => self.ask(Kind::Held, Some(*user), None, None),
             StoreRequest::AllHoldings { after } => {
                 self.ask(Kind::Page, None, None, Some(after.map_or(-1, limited)));
@@ -155,7 +157,7 @@ pub(super) struct WriteBatch<'a> {
     ys: Vec<Option<f64>>,
     parts: Vec<i32>,
     counts: Vec<i32>,
-    changes: Changes,
+    changes: Changes<'a>,
 }
 
 impl<'a> WriteBatch<'a> {
@@ -193,6 +195,12 @@ impl<'a> WriteBatch<'a> {
                 holdings,
             } => self.seed(region.0, *seed, holdings),
             StoreRequest::CloseRegion { serving, ground } => self.close(*serving, ground),
+            StoreRequest::CommitGround {
+                serving,
+                version,
+                changes,
+            } => self.ground(*serving, *version, changes),
+            StoreRequest::CancelOverdue { user } => self.op(Kind::CancelOverdue, &Op::of(*user)),
             StoreRequest::ForgetSessions { idle_ms, after } => self.op(
                 Kind::ForgetSessions,
                 &Op {
@@ -273,13 +281,13 @@ impl<'a> WriteBatch<'a> {
         }
         let op = Op {
             part,
-            count: count(commit.changes.len()),
+            count: self.changes.since(part),
             ..Op::saving(owner, &commit.save)
         };
         self.op(Kind::Commit, &op);
     }
 
-    fn seed(&mut self, region: u32, seed: u64, holdings: &[Holding]) {
+    fn seed(&mut self, region: u32, seed: u64, holdings: &'a [Holding]) {
         let part = self.changes.next();
         for holding in holdings {
             self.changes.seed(holding);
@@ -306,6 +314,21 @@ impl<'a> WriteBatch<'a> {
             ..Op::default()
         };
         self.op(Kind::CloseRegion, &op);
+    }
+
+    fn ground(&mut self, serving: Serving, version: StateVersion, changes: &'a [GroundChange]) {
+        let part = self.changes.next();
+        for change in changes {
+            self.changes.ground(change);
+        }
+        let op = Op {
+            serving: Some(serving),
+            version: Some(version.0),
+            part,
+            count: count(changes.len()),
+            ..Op::default()
+        };
+        self.op(Kind::Ground, &op);
     }
 
     /// First the ground, for who it is that serves there; then each guest.

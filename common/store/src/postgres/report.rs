@@ -25,6 +25,8 @@ pub struct DatabaseReport {
     pub held: u64,
     /// Valuables that lie somewhere.
     pub on_ground: u64,
+    /// Valuables that are offered in trades.
+    pub in_trades: u64,
     /// Nodes that work on it just now.
     pub nodes: Vec<NodeNumber>,
     /// What is wrong with it, or with the settings of its server; nothing when all is well.
@@ -32,14 +34,14 @@ pub struct DatabaseReport {
 }
 
 pub(super) fn read(link: &mut Link) -> Result<DatabaseReport, StoreError> {
-    const REPORT: &str = "SELECT cluster_id, world_id, schema, generation, players, guests, held, on_ground, nodes, complaints \
+    const REPORT: &str = "SELECT cluster_id, world_id, schema, generation, players, guests, held, on_ground, in_trades, nodes, complaints \
         FROM regionmesh.report()";
     let row = one(link.call(REPORT, &[]))?;
     let damaged = |what: &str| StoreError::Corrupt(what.to_owned());
     let cluster: Option<Vec<u8>> = column(&row, 0)?;
     let world: Vec<u8> = column(&row, 1)?;
     let number = |at| column::<i64>(&row, at).map(i64::cast_unsigned);
-    let nodes: Vec<i32> = column(&row, 8)?;
+    let nodes: Vec<i32> = column(&row, 9)?;
     Ok(DatabaseReport {
         cluster: cluster.and_then(|id| Some(ClusterId(id.try_into().ok()?))),
         world: WorldId(
@@ -53,10 +55,11 @@ pub(super) fn read(link: &mut Link) -> Result<DatabaseReport, StoreError> {
         guests: number(5)?,
         held: number(6)?,
         on_ground: number(7)?,
+        in_trades: number(8)?,
         nodes: nodes
             .into_iter()
             .filter_map(|node| u16::try_from(node).ok().map(NodeNumber))
             .collect(),
-        complaints: column(&row, 9)?,
+        complaints: column(&row, 10)?,
     })
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0006_lease.sql"),
     include_str!("../../migrations/postgres/0007_grants.sql"),
     include_str!("../../migrations/postgres/0008_topology.sql"),
+    include_str!("../../migrations/postgres/0009_valuables.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

@@ -63,6 +63,7 @@ impl Tables {
             }
             let room = FORGOTTEN_HOLDINGS_MAX.saturating_sub(holdings.len());
             let place = (serving.region, guest.x, guest.y);
+            self.valuables.cancel_all(guest.user);
             holdings.extend(self.valuables.fall(guest.user, place, room));
             if !self.valuables.holds_any(guest.user) {
                 self.players.remove(&guest.user);

@@ -9,12 +9,12 @@ use protocol::ids::{
 };
 
 use super::leases::Leases;
-use super::valuables::Valuables;
+use super::valuables::{By, Valuables};
 use crate::limits::GUEST_USER_FIRST;
 use crate::reply::{Chain, SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
 use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
-use crate::{CommitOutcome, StoreResult, rules};
+use crate::{CommitOutcome, StoreError, StoreResult, rules};
 
 /// Everything a store keeps.
 #[derive(Clone, Debug)]
@@ -146,6 +146,22 @@ impl Tables {
             StoreRequest::NextGuest => Ok(self.next_guest()),
             StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
             StoreRequest::ReadSession { user } => Ok(self.read_session(*user)),
+            StoreRequest::ReadChains { users } => Ok(self.chains(users)),
+            StoreRequest::SeedHoldings { .. }
+            | StoreRequest::HoldingsOnGround { .. }
+            | StoreRequest::HoldingsOf { .. }
+            | StoreRequest::AllHoldings { .. }
+            | StoreRequest::CountHoldings
+            | StoreRequest::CommitGround { .. }
+            | StoreRequest::CancelOverdue { .. }
+            | StoreRequest::StaleGuests { .. }
+            | StoreRequest::ForgetGuests { .. }
+            | StoreRequest::ForgetSessions { .. } => self.apply_to_holdings(request),
+        }
+    }
+
+    fn apply_to_holdings(&mut self, request: &StoreRequest) -> StoreResult {
+        match request {
             StoreRequest::SeedHoldings {
                 region,
                 seed,
@@ -155,7 +171,18 @@ impl Tables {
             StoreRequest::HoldingsOf { user } => Ok(self.valuables.held_by(*user)),
             StoreRequest::AllHoldings { after } => Ok(self.valuables.page(*after)),
             StoreRequest::CountHoldings => Ok(self.valuables.counts()),
-            StoreRequest::ReadChains { users } => Ok(self.chains(users)),
+            StoreRequest::CommitGround {
+                serving,
+                version,
+                changes,
+            } => Ok(StoreReply::GroundCommitted(match self.is_serving(*serving) {
+                true => self.valuables.change_ground(*serving, *version, changes),
+                false => CommitOutcome::FencedByEpoch,
+            })),
+            StoreRequest::CancelOverdue { user } => {
+                let cancelled = self.valuables.cancel_overdue(*user, self.now_ms);
+                Ok(StoreReply::TradesCancelled(cancelled))
+            }
             StoreRequest::StaleGuests { idle_ms, after } => Ok(self.stale_guests(*idle_ms, *after)),
             StoreRequest::ForgetGuests {
                 serving,
@@ -163,6 +190,8 @@ impl Tables {
                 guests,
             } => Ok(self.forget_guests(*serving, *idle_ms, guests)),
             StoreRequest::ForgetSessions { idle_ms, after } => Ok(self.forget_sessions(*idle_ms, *after)),
+            // `apply` knows the others.
+            _ => Err(StoreError::Invalid("a request of another kind")),
         }
     }
 
@@ -221,13 +250,17 @@ impl Tables {
                 && (row.region == serving.region || row.owner.is_none())
                 && row.body.binding.order() <= binding.order()
         };
-        Ok(self.take(user, serving, epoch, applies, |row| {
+        let reply = self.take(user, serving, epoch, applies, |row| {
             if row.body.binding.session_generation < binding.session_generation {
                 row.body.last_input = InputNumber(0);
                 row.body.last_command = CommandNumber(0);
             }
             row.body.binding = binding;
-        }))
+        });
+        if matches!(reply, StoreReply::Activated(_)) {
+            self.valuables.cancel_overdue(user, self.now_ms);
+        }
+        Ok(reply)
     }
 
     fn reclaim(&mut self, user: UserId, serving: Serving, expected: OwnerEpoch) -> StoreResult {
@@ -340,9 +373,17 @@ impl Tables {
                 CommitOutcome::FencedByEpoch
             };
         }
+        let by = By {
+            node: owner,
+            user: save.user,
+            ground: Some((before.row.region, before.row.region_epoch))
+                .filter(|(region, epoch)| self.regions.get(region) == Some(&(owner, *epoch)))
+                .map(|(region, _)| region),
+            now_ms: self.now_ms,
+        };
         let players = &self.players;
         let has_row = |user| players.contains_key(&user);
-        match self.valuables.change(save.user, &commit.changes, has_row) {
+        match self.valuables.change(&by, &commit.changes, has_row) {
             Ok(()) => CommitOutcome::Applied,
             Err(outcome) => {
                 self.players.insert(save.user, before);

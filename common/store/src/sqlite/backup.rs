@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::open::{self, before_commit, schema_version};
 use super::open_error::{OpenCause, OpenError};
 use super::statement::query;
-use super::{cluster, node_lock, of_path, place, standing};
+use super::{cluster, holdings, node_lock, of_path, place, standing};
 use crate::limits::GUEST_USER_FIRST;
 use crate::mark::StoreMark;
 use crate::{Reached, ReachedError, StoreError, in_place};
@@ -95,6 +95,8 @@ pub struct StoreReport {
     pub held: u64,
     /// Valuables that lie somewhere.
     pub on_ground: u64,
+    /// Valuables that are offered in trades.
+    pub in_trades: u64,
     /// Nodes that work on it just now.
     pub nodes: Vec<NodeNumber>,
     /// What is wrong with it; nothing when it is sound.
@@ -125,6 +127,7 @@ pub fn check(path: &Path) -> Result<StoreReport, OpenError> {
             guests: before_commit(guests.one(|row| row.number()))?,
             held: one("SELECT count(user) FROM holding")?,
             on_ground: one("SELECT count(region) FROM holding")?,
+            in_trades: one("SELECT count(trade) FROM holding")?,
             nodes: node_lock::holders(path)?,
             complaints: complaints(&connection)?,
         })
@@ -219,7 +222,12 @@ fn look_at(path: &Path) -> Result<Connection, OpenCause> {
 fn complaints(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let sql = format!("PRAGMA integrity_check({COMPLAINTS_MAX})");
     let lines = before_commit(query(connection, &sql).rows(|row| row.take::<String>()))?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    let mut complaints: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    if complaints.is_empty() && !before_commit(holdings::add_up(connection))? {
+        complaints
+            .push("the holdings that are there are not those that were made and not destroyed".to_owned());
+    }
+    Ok(complaints)
 }
 
 fn sound(path: &Path) -> Result<StoreReport, BackupError> {

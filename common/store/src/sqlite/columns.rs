@@ -9,7 +9,7 @@ use protocol::ids::{
 
 use super::fault::damaged;
 use super::statement::Fields;
-use crate::holding::{Holder, Holding};
+use crate::holding::{Holder, Holding, TradeId};
 use crate::row::{Binding, PlayerBody, PlayerRow};
 
 /// The columns that [`player`] reads, in its order. A macro, since statements are put together while compiling.
@@ -24,7 +24,7 @@ pub(super) use player_columns;
 /// The columns that [`holding`] reads, in its order.
 macro_rules! holding_columns {
     () => {
-        "id, kind, user, region, x, y"
+        "id, kind, user, region, x, y, trade, payload"
     };
 }
 pub(super) use holding_columns;
@@ -63,13 +63,25 @@ pub(super) fn chain_hash(fields: &mut Fields<'_, '_>) -> rusqlite::Result<[u8; 3
 pub(super) fn holding(fields: &mut Fields<'_, '_>) -> rusqlite::Result<Holding> {
     let (id, kind) = (fields.number()?, fields.small("kind")?);
     let user: Option<i64> = fields.take()?;
-    let holder = match user {
-        Some(user) => Holder::User(UserId(user.cast_unsigned())),
-        None => Holder::Ground {
-            region: RegionNumber(fields.small("region")?),
-            x: fields.take::<f64>()? as f32,
-            y: fields.take::<f64>()? as f32,
+    let region: Option<i64> = fields.take()?;
+    let (x, y): (Option<f64>, Option<f64>) = (fields.take()?, fields.take()?);
+    let trade: Option<i64> = fields.take()?;
+    let holder = match (user, region, trade) {
+        (Some(user), ..) => Holder::User(UserId(user.cast_unsigned())),
+        (_, _, Some(trade)) => Holder::Trade(TradeId(trade.cast_unsigned())),
+        (_, region, _) => Holder::Ground {
+            region: region
+                .and_then(|region| u32::try_from(region).ok())
+                .map(RegionNumber)
+                .ok_or_else(|| damaged("region"))?,
+            x: x.ok_or_else(|| damaged("a place"))? as f32,
+            y: y.ok_or_else(|| damaged("a place"))? as f32,
         },
     };
-    Ok(Holding { id, kind, holder })
+    Ok(Holding {
+        id,
+        kind,
+        holder,
+        payload: Bytes::from(fields.take::<Vec<u8>>()?),
+    })
 }

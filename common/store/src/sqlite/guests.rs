@@ -9,6 +9,7 @@ use super::columns::{self, holding_columns};
 use super::fault::Failure;
 use super::moment::Moment;
 use super::statement::{Fields, query};
+use super::trades;
 use crate::StoreReply;
 use crate::holding::Holding;
 use crate::limits::{BATCH_ROWS_MAX, FORGOTTEN_HOLDINGS_MAX, GUEST_USER_FIRST, GUESTS_LOOKED_AT_MAX};
@@ -148,6 +149,7 @@ fn forget_one(
     if is_stale.is_none() {
         return Ok(false);
     }
+    trades::cancel_all(connection, guest.user)?;
     let room = FORGOTTEN_HOLDINGS_MAX.saturating_sub(fallen.len());
     let dropped = query(connection, DROP)
         .number(guest.user.0)

@@ -9,6 +9,7 @@ use super::fault::Failure;
 use super::moment::Moment;
 use super::savepoint::{Step, all_or_nothing};
 use super::statement::{Statement, node, query};
+use super::trades;
 use crate::reply::{Chain, SaveOutcome};
 use crate::row::{Binding, OwnerRecord, PlayerRow, PlayerSave, Serving};
 use crate::{StoreReply, rules};
@@ -136,7 +137,11 @@ pub(super) fn activate(
     .number(binding.session_generation.0)
     .bind(binding.attach_no.0)
     .bind(node(binding.proxy));
-    activated_or_refused(connection, statement, user)
+    let reply = activated_or_refused(connection, statement, user)?;
+    if matches!(reply, StoreReply::Activated(_)) {
+        trades::cancel_overdue(connection, user, at)?;
+    }
+    Ok(reply)
 }
 
 pub(super) fn reclaim(

@@ -1,5 +1,6 @@
 //! Whatever sequence of requests comes: the simulated store answers exactly as a real one does.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use protocol::ids::*;
@@ -7,6 +8,7 @@ use store::request::{DurableCommit, ForgottenGuest};
 use store::*;
 
 use crate::scene::*;
+use crate::valuables::id;
 
 /// Small numbers, so that rightful and wrongful requests are about equally likely.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,7 @@ struct Draw {
 
 fn draw() -> impl Strategy<Value = Draw> {
     (
-        0..17_u8,
+        0..18_u8,
         0..3_u8,
         1..3_u8,
         1..3_u8,
@@ -59,9 +61,14 @@ impl Draw {
                 owner: self.node(),
                 commits: vec![DurableCommit {
                     save: self.save(step),
-                    changes: vec![self.change()],
+                    changes: match self.holding {
+                        3 => vec![self.change(), self.valuable()],
+                        2 => vec![self.change()],
+                        _ => vec![self.valuable()],
+                    },
                 }],
             },
+            17 => self.counting(),
             10 => StoreRequest::Release {
                 owner: self.node(),
                 save: self.save(step),
@@ -228,6 +235,52 @@ impl Draw {
             vec![save, second]
         } else {
             vec![save]
+        }
+    }
+
+    fn counting(self) -> StoreRequest {
+        let holding = id(self.serving().node, u64::from(self.holding));
+        let change = match self.session {
+            0 => return StoreRequest::CountHoldings,
+            1 => return StoreRequest::CancelOverdue { user: self.user() },
+            _ if self.user == 0 => GroundChange::Burn { holding },
+            _ => GroundChange::Mint {
+                holding,
+                kind: 8,
+                payload: Bytes::from_static(b"laid"),
+                x: 0.1,
+                y: 0.2,
+            },
+        };
+        StoreRequest::CommitGround {
+            serving: self.serving(),
+            version: StateVersion(u64::from(self.epoch)),
+            changes: vec![change],
+        }
+    }
+
+    /// Makes, destroys or trades something; all of it with numbers that come often.
+    fn valuable(self) -> HoldingChange {
+        let holding = id(self.node(), u64::from(self.holding));
+        let trade = TradeId(id(self.node(), u64::from(self.version)));
+        let from = UserId((1 << 40) + u64::from(self.epoch));
+        match (self.kind, self.session) {
+            (8, _) => HoldingChange::Mint {
+                holding,
+                kind: 7 + u32::from(self.version),
+                payload: Bytes::from_static(b"made"),
+            },
+            (_, 0) if self.epoch == 0 => HoldingChange::Burn { holding },
+            (_, 0) => HoldingChange::Accept { trade, from },
+            (_, 1) if self.epoch == 0 => HoldingChange::Cancel { trade, from },
+            (_, 1) => HoldingChange::Give { holding, to: from },
+            _ => HoldingChange::Offer(Offer {
+                trade,
+                to: from,
+                gives: vec![holding],
+                wants: vec![u64::from(self.version)],
+                lasts_ms: if self.holding == 0 { 0 } else { 60_000 },
+            }),
         }
     }
 

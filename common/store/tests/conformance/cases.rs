@@ -44,6 +44,28 @@ macro_rules! conformance {
                 a_gift_needs_giver_and_receiver,
                 a_region_is_seeded_once,
                 gems_are_conserved_under_random_commits;
+            valuables:
+                what_is_minted_is_there_once_with_its_payload_and_is_counted,
+                what_is_burned_is_gone_and_is_counted,
+                a_commit_that_mints_too_much_or_the_wrong_leaves_nothing,
+                ground_changes_under_the_service_and_its_version,
+                whoever_does_not_serve_the_region_lays_nothing_there,
+                a_world_that_began_with_things_counts_them,
+                sums_hold_under_random_commits,
+                of_two_who_burn_one_thing_exactly_one_does,
+                ground_that_is_written_while_the_region_is_taken_is_read_or_fenced;
+            trades:
+                what_is_offered_is_in_the_trade_until_it_is_accepted,
+                an_offer_needs_its_holdings_and_somebody_to_accept,
+                a_trade_is_accepted_with_all_that_is_wanted_or_not_at_all,
+                a_trade_is_cancelled_by_either_side_and_by_nobody_else,
+                overdue_trades_cannot_be_accepted_and_end_with_the_next_activation,
+                a_forgotten_guest_gets_its_offers_back_first,
+                who_offers_may_be_owned_by_anybody_meanwhile,
+                a_trade_is_accepted_or_cancelled,
+                of_two_trades_that_want_one_thing_exactly_one_is_accepted,
+                trades_that_cross_each_other_all_go_through,
+                an_offer_of_a_guest_who_is_forgotten_is_not_lost;
             leases:
                 a_lease_begins_with_a_start_and_counts_its_renewals,
                 a_second_start_ends_the_lease_of_the_first,

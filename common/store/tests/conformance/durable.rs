@@ -1,5 +1,6 @@
 //! Durable commands: exactly once, and every gem in exactly one place.
 
+use bytes::Bytes;
 use protocol::ids::*;
 use store::request::DurableCommit;
 use store::*;
@@ -53,36 +54,45 @@ pub(crate) fn a_dropped_holding_lies_on_the_ground_and_is_counted_there(scene: &
     let ann = scene.spawn(ANN, west);
     scene.seed(3);
     scene.commit(A, save(&ann, 2), &[take(0), take(1)]);
-    let drop = HoldingChange::Drop {
+    let drop = |region| HoldingChange::Drop {
         holding: 0,
-        region: EAST,
+        region,
         x: 1.5,
         y: -2.5,
     };
-    assert_eq!(scene.commit(A, save(&ann, 3), &[drop]), CommitOutcome::Applied);
+    let elsewhere = scene.commit(A, save(&ann, 3), &[drop(EAST)]);
+    assert_eq!(elsewhere, CommitOutcome::FencedByEpoch);
+    assert_eq!(
+        scene.commit(A, save(&ann, 3), &[drop(WEST)]),
+        CommitOutcome::Applied
+    );
     let dropped = Holding {
         id: 0,
         kind: 7,
         holder: Holder::Ground {
-            region: EAST,
+            region: WEST,
             x: 1.5,
             y: -2.5,
         },
+        payload: Bytes::new(),
     };
     assert_eq!(
-        scene.holdings(StoreRequest::HoldingsOnGround { region: EAST }),
-        [dropped]
+        scene.holdings(StoreRequest::HoldingsOnGround { region: WEST })[0],
+        dropped
     );
     let held = Holding {
         id: 1,
         kind: 7,
         holder: Holder::User(ANN),
+        payload: Bytes::new(),
     };
     assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: ANN }), [held]);
     let counts = StoreReply::HoldingCounts(vec![reply::HoldingCount {
         kind: 7,
         held: 1,
         on_ground: 2,
+        seeded: 3,
+        ..Default::default()
     }]);
     assert_eq!(scene.ask(StoreRequest::CountHoldings), counts);
 }
@@ -153,11 +163,12 @@ pub(crate) fn a_region_is_seeded_once(scene: &Scene) {
         id: 5,
         kind: 7,
         holder: Holder::User(ANN),
+        payload: Bytes::new(),
     };
     let twice = StoreRequest::SeedHoldings {
         region: WEST,
         seed: 1,
-        holdings: vec![gem, gem],
+        holdings: vec![gem.clone(), gem.clone()],
     };
     assert!(matches!(
         scene.store.execute(&[twice])[0],
@@ -170,15 +181,15 @@ pub(crate) fn a_region_is_seeded_once(scene: &Scene) {
         holdings,
     };
     assert_eq!(
-        scene.ask(again(WEST, vec![gem])),
+        scene.ask(again(WEST, vec![gem.clone()])),
         StoreReply::Seeded(99),
         "tells what it was seeded with"
     );
     // On a former map its place lay in another region, and somebody may have carried it off since.
-    let known = Holding { id: 2, ..gem };
+    let known = Holding { id: 2, ..gem.clone() };
     let other = Holding { id: 9, ..gem };
     assert_eq!(
-        scene.ask(again(EAST, vec![known, other])),
+        scene.ask(again(EAST, vec![known.clone(), other])),
         StoreReply::Seeded(100)
     );
     let page = scene.holdings(StoreRequest::AllHoldings { after: Some(1) });

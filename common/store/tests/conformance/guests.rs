@@ -1,5 +1,6 @@
 //! Guests that left for good are forgotten, nobody else is, and no holding is lost with them.
 
+use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::*;
 use store::limits::{BATCH_ROWS_MAX, FORGOTTEN_HOLDINGS_MAX};
@@ -52,6 +53,7 @@ fn fallen(id: u64) -> Holding {
             x: 8.5,
             y: 9.5,
         },
+        payload: Bytes::new(),
     }
 }
 

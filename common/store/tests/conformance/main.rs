@@ -16,6 +16,8 @@ mod races;
 mod saves;
 mod scene;
 mod sqlite_scene;
+mod trades;
+mod valuables;
 
 mod sqlite {
     crate::cases::conformance!(crate::sqlite_scene::sqlite);

@@ -13,6 +13,8 @@ mod postgres_scene;
 mod races;
 mod saves;
 mod scene;
+mod trades;
+mod valuables;
 
 mod postgres {
     crate::cases::conformance!(crate::postgres_scene::postgres);

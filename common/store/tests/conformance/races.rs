@@ -1,5 +1,6 @@
 //! Two processes on one store: whoever is first wins, and the other one learns it.
 
+use bytes::Bytes;
 use protocol::ids::*;
 use store::request::{DurableCommit, ForgottenGuest};
 use store::*;
@@ -355,6 +356,7 @@ pub(crate) fn a_region_that_is_seeded_twice_at_once_has_its_holdings_once(scene:
                         x: 0.5,
                         y: 0.5,
                     },
+                    payload: Bytes::new(),
                 })
                 .collect(),
         };

@@ -158,6 +158,7 @@ impl Scene {
                 id,
                 kind: 7,
                 holder: holder(id),
+                payload: Bytes::new(),
             })
             .collect();
         assert_eq!(

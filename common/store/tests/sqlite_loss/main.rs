@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use protocol::ids::*;
 use store::mark::{MARK_FILE, StoreMark};
 use store::sqlite::{Accept, Membership, SqliteStore, backup};
@@ -259,7 +260,7 @@ fn nodes_go_on_with_a_store_that_did_not_know_yet_what_each_of_them_remembers() 
     older
         .execute_batch(
             "DROP TABLE node_lease; DROP TABLE node_mark; ALTER TABLE cluster DROP COLUMN marks_since;
-             ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
+             DROP TABLE tally; DROP TABLE trade; DROP TABLE region_state; ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
         )
         .unwrap();
     older.close().unwrap();
@@ -371,6 +372,7 @@ fn a_long_log_is_merged_while_the_store_is_used() {
         id,
         kind: 1,
         holder: Holder::User(UserId(id)),
+        payload: Bytes::new(),
     };
     let deadline = Instant::now() + Duration::from_secs(60);
     let file_bytes = || fs::metadata(machine.store()).unwrap().len();

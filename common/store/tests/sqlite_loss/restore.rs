@@ -120,3 +120,75 @@ fn a_damaged_backup_is_not_put_in_place() {
         .to_string();
     assert!(other.contains("the store holds world"), "{other}");
 }
+
+/// A thing is made and another destroyed, in one step.
+fn make_and_destroy(serving: Serving, version: u64) -> StoreRequest {
+    let id = |counter| holding::minted_id(A, Incarnation(1), counter as u32).unwrap();
+    let mint = |counter| GroundChange::Mint {
+        holding: id(counter),
+        kind: 4,
+        payload: Bytes::from(vec![7; 200]),
+        x: 0.5,
+        y: 0.5,
+    };
+    let mut changes = vec![mint(2 * version), mint(2 * version + 1)];
+    if version > 1 {
+        changes.push(GroundChange::Burn {
+            holding: id(2 * version - 1),
+        });
+    }
+    StoreRequest::CommitGround {
+        serving,
+        version: StateVersion(version),
+        changes,
+    }
+}
+
+#[test]
+fn a_backup_taken_while_things_are_made_and_destroyed_adds_up_and_one_that_does_not_is_told() {
+    let machine = Machine::new();
+    let store = machine.start(A);
+    let serve = StoreRequest::ServeRegion {
+        region: RegionNumber(1),
+        node: A,
+        after: None,
+    };
+    let Ok(StoreReply::Serving(region_epoch)) = store.execute(&[serve]).remove(0) else {
+        panic!("not served");
+    };
+    let serving = Serving {
+        node: A,
+        region: RegionNumber(1),
+        region_epoch,
+    };
+    let copies = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..5 {
+                let to = machine.0.path().join(format!("copy{number}"));
+                let report = backup::backup(&machine.store(), &to).unwrap();
+                assert_eq!(report.complaints, Vec::<String>::new());
+                copies.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        for version in 1.. {
+            let made = store.execute(&[make_and_destroy(serving, version)]).remove(0);
+            assert_eq!(made, Ok(StoreReply::GroundCommitted(CommitOutcome::Applied)));
+            if copies.load(std::sync::atomic::Ordering::Relaxed) == 5 {
+                break;
+            }
+        }
+    });
+    store.close();
+    let report = backup::check(&machine.store()).unwrap();
+    assert_eq!(report.complaints, Vec::<String>::new());
+    assert!(report.on_ground > 1);
+    let lost = "DELETE FROM holding WHERE id = (SELECT max(id) FROM holding)";
+    rusqlite::Connection::open(machine.store())
+        .unwrap()
+        .execute_batch(lost)
+        .unwrap();
+    let report = backup::check(&machine.store()).unwrap();
+    assert_eq!(report.complaints.len(), 1, "{report:?}");
+    assert!(report.complaints[0].contains("made and not destroyed"));
+}

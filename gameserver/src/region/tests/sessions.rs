@@ -1,5 +1,6 @@
 //! Joins, resumes, goodbyes.
 
+use bytes::Bytes;
 use prost::Message as _;
 use protocol::Code;
 use protocol::geometry::CellIndex;
@@ -143,6 +144,7 @@ fn holdings_of_who_is_forgotten_lie_here_once_and_can_be_taken() {
             x: 20.0,
             y: 20.0,
         },
+        payload: Bytes::new(),
     };
     let elsewhere = Holding {
         id: 9_999_998,
@@ -151,10 +153,10 @@ fn holdings_of_who_is_forgotten_lie_here_once_and_can_be_taken() {
             x: 20.0,
             y: 20.0,
         },
-        ..fallen
+        ..fallen.clone()
     };
     for _ in 0..2 {
-        scene.input(A, RegionInput::Fallen(vec![fallen, elsewhere]));
+        scene.input(A, RegionInput::Fallen(vec![fallen.clone(), elsewhere.clone()]));
         scene.settle();
     }
     let ground = &scene.regions[&A].state.ground;

@@ -160,7 +160,7 @@ fn nearest_gem(scene: &mut Scene, bot: &Bot) -> Option<u64> {
     };
     let gems = gems.iter().filter_map(|gem| match gem.holder {
         Holder::Ground { x, y, .. } => Some((gem.id, (x - at.x).hypot(y - at.y))),
-        Holder::User(_) => None,
+        Holder::User(_) | Holder::Trade(_) => None,
     });
     gems.min_by(|one, other| one.1.total_cmp(&other.1))
         .map(|(id, _)| id)
