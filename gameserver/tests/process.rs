@@ -36,7 +36,7 @@ async fn a_process_serves_counts_and_drains() {
     );
     let region = &status["regions"][0];
     assert!(
-        region["gems_known"] == true && !region["gems"].as_array().unwrap().is_empty(),
+        region["holdings_known"] == true && !region["holdings"].as_array().unwrap().is_empty(),
         "{region}"
     );
     for field in ["population", "spawned", "despawned", "frozen"] {

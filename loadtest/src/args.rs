@@ -33,8 +33,8 @@ pub struct Args {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub input_hz: u32,
     /// What the bots do.
-    #[arg(long, value_enum, default_value_t = Behaviour::Wander)]
-    pub behaviour: Behaviour,
+    #[arg(long, value_enum, default_value_t = Pattern::Wander)]
+    pub behaviour: Pattern,
     /// The same seed makes the bots decide alike.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -78,12 +78,12 @@ pub enum Faults {
     Servers,
 }
 
-/// What the bots do.
+/// Where the bots walk; what else they do is the game's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Behaviour {
+pub enum Pattern {
     /// Walk between points within 64 units of where they came in.
     Wander,
-    /// Cross a border to and fro, some six units to each side, and give gems across it.
+    /// Cross a border to and fro, some six units to each side, and give something across it.
     Border,
     /// Circle around a corner of four regions.
     Corner,
@@ -91,7 +91,7 @@ pub enum Behaviour {
     Crowd,
     /// Come together in one point and part again.
     Star,
-    /// Look for gems, collect them and give them away.
+    /// As wander; who comes near trades with whoever is there.
     Trader,
 }
 
@@ -222,7 +222,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(args.duration, Some(Duration::from_secs(60)));
-        assert_eq!((args.players, args.behaviour), (1000, Behaviour::Border));
+        assert_eq!((args.players, args.behaviour), (1000, Pattern::Border));
         assert_eq!(args.transport, Transport::Tcp);
         assert_eq!(args.thresholds.len(), 1);
         assert_eq!(args.input_period_us(), 50_000);

@@ -3,19 +3,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use client::CommandClass;
 use client::{ClientEvent, SnapshotNews, World};
-use gems::{Event, Input, KIND_GEM, OwnState};
-use protocol::ids::{OwnerEpoch, UserId};
+use game::CommandKind;
+use game::bot::{Behaviour, BotCommand, Givers, MakeBehaviour, Moment, Own, Plan, Purse, Walk, Wish};
+use protocol::ids::{CommandNumber, OwnerEpoch, UserId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::args::Behaviour;
+use crate::args::Pattern;
+use crate::cadence::Cadence;
 use crate::ledger::Ledger;
 use crate::places::{Places, Servers};
 use crate::pulse::Pulse;
-use crate::purse::Purse;
+use crate::sight::Sight;
 use crate::tally::Tally;
-use crate::trade::{Givers, Order, Surroundings, Trader};
 use crate::walk::Walker;
 
 /// Inputs remembered until they are acknowledged: more than a minute of them.
@@ -28,7 +30,9 @@ const NEAREST: usize = 32;
 /// What all bots of a run have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    pub(crate) behaviour: Behaviour,
+    pub(crate) pattern: Pattern,
+    /// What the bots do besides walking.
+    pub(crate) make_behaviour: MakeBehaviour,
     pub(crate) seed: u64,
     pub(crate) input_period_us: u64,
     pub(crate) command_every_us: u64,
@@ -56,7 +60,7 @@ pub(crate) struct Record {
     pub(crate) crossings: BTreeMap<(u32, u32), u32>,
     /// Whether nothing of it is under way any more.
     pub(crate) is_quiet: bool,
-    /// Whether its session has ended: it may have been given gems that it was not told of.
+    /// Whether its session has ended: it may have been given things that it was not told of.
     pub(crate) is_gone: bool,
 }
 
@@ -73,7 +77,7 @@ impl Record {
 
 #[derive(Clone, Copy, Debug)]
 struct LastOwn {
-    own: OwnState,
+    own: Own,
     epoch: OwnerEpoch,
     at_us: u64,
 }
@@ -84,10 +88,13 @@ pub(crate) struct Bot {
     pub(crate) pulse: Pulse,
     rng: StdRng,
     walker: Option<Walker>,
-    trader: Trader,
+    behaviour: Box<dyn Behaviour>,
+    cadence: Cadence,
     ledger: Ledger,
     purse: Purse,
     last: Option<LastOwn>,
+    /// Where the newest input was written.
+    input: Vec<u8>,
     unacked: VecDeque<(u64, u64)>,
     crossings: BTreeMap<(u32, u32), u32>,
     open_commands: u64,
@@ -98,18 +105,25 @@ pub(crate) struct Bot {
 
 impl Bot {
     pub(crate) fn new(index: u32, user: UserId, rules: &Rules, now_us: u64) -> Self {
-        let mut rng =
-            StdRng::seed_from_u64(rules.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(index));
-        let trader = Trader::new(rules.command_every_us, now_us, &mut rng);
+        let seed = rules.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(index);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let command_every_us = rules.command_every_us;
+        let plan = Plan {
+            seed,
+            command_every_us,
+        };
+        let cadence = Cadence::new(command_every_us, now_us, &mut rng);
         Self {
             user,
             pulse: Pulse::new(index, user, rules.datagrams, now_us),
             rng,
             walker: None,
-            trader,
+            behaviour: (rules.make_behaviour)(&plan),
+            cadence,
             ledger: Ledger::default(),
             purse: Purse::default(),
             last: None,
+            input: Vec::new(),
             unacked: VecDeque::new(),
             crossings: BTreeMap::new(),
             open_commands: 0,
@@ -149,9 +163,8 @@ impl Bot {
                 self.open_commands = self.ledger.open();
             }
             ClientEvent::Event(_, body) => {
-                if let Ok(event) = Event::parse(body) {
-                    return self.purse.handle(&event);
-                }
+                let news = self.behaviour.event(body);
+                return news.is_some_and(|news| self.purse.handle(news));
             }
             ClientEvent::Transport(now) => self.pulse.transport(*now, tally),
             ClientEvent::Resumed { .. } => {
@@ -183,11 +196,11 @@ impl Bot {
         if !news.own_is_new {
             return;
         }
-        let Ok(own) = OwnState::parse(&news.own) else {
+        let Some(own) = self.behaviour.own(&news.own) else {
             return;
         };
         tally.own_states += 1;
-        tally.own_states_moving += u64::from(own.walk.speed > 0);
+        tally.own_states_moving += u64::from(own.is_moving);
         let gap_us = self.pulse.own_state(own.region.0, now_us, tally);
         if let Some(last) = self.last {
             if let Some(gap_us) = gap_us
@@ -211,24 +224,36 @@ impl Bot {
         });
     }
 
+    /// The input for now.
+    pub(crate) fn input(&mut self, activity: Activity, places: &Places, rules: &Rules, now_us: u64) -> &[u8] {
+        let walk = self.walk(activity, places, rules, now_us);
+        self.input.clear();
+        self.behaviour.input(walk, &mut self.input);
+        &self.input
+    }
+
     /// Where to walk now.
-    pub(crate) fn input(&mut self, activity: Activity, places: &Places, rules: &Rules, now_us: u64) -> Input {
+    fn walk(&mut self, activity: Activity, places: &Places, rules: &Rules, now_us: u64) -> Walk {
         let Some(last) = self.last else {
-            return Input::default();
+            return Walk::Stand;
         };
         if activity == Activity::Stand {
             self.stood_us.get_or_insert(now_us);
-            return Input::default();
+            return Walk::Stand;
         }
         self.stood_us = None;
         let (at, rng) = (last.own.at, &mut self.rng);
         let walker = self
             .walker
-            .get_or_insert_with(|| Walker::new(rules.behaviour, at, places, rng));
-        if let Some(company) = self.trader.take_company() {
-            walker.approach(company);
-        }
-        let errand = self.trader.errand(now_us);
+            .get_or_insert_with(|| Walker::new(rules.pattern, at, places, rng));
+        let errand = match self.behaviour.wish(now_us) {
+            Some(Wish::Fetch(there)) => Some(there),
+            Some(Wish::Meet(company)) => {
+                walker.approach(company);
+                None
+            }
+            None => None,
+        };
         walker.steer(at, errand, places, now_us, rng)
     }
 
@@ -242,23 +267,33 @@ impl Bot {
 
     /// Whether the bot would order something now.
     pub(crate) fn wants_to_order(&self, now_us: u64) -> bool {
-        self.last.is_some() && self.trader.is_due(now_us)
+        self.last.is_some() && self.cadence.is_due(now_us)
     }
 
     /// What the bot orders, if it is time.
-    pub(crate) fn order(&mut self, world: &World, givers: &Givers, now_us: u64) -> Option<Order> {
-        let last = self.last?;
-        let seen = Surroundings::survey(world, &last.own);
-        self.trader
-            .decide(&seen, &self.purse, givers, now_us, &mut self.rng)
+    pub(crate) fn order(&mut self, world: &World, givers: &Givers, now_us: u64) -> Option<BotCommand> {
+        let own = self.last?.own;
+        let view = &Sight(world);
+        let order = self.behaviour.command(&Moment {
+            now_us,
+            own,
+            view,
+            purse: &self.purse,
+            givers,
+        });
+        match order {
+            Some(_) => self.cadence.ordered(now_us),
+            None => self.cadence.ask_again(now_us),
+        }
+        order
     }
 
     /// An order has left under this number.
-    pub(crate) fn ordered(&mut self, number: u64, order: &Order) {
-        self.ledger.issue(number, order.class(), order.command.encode());
-        if let Some(offer) = order.offer() {
+    pub(crate) fn ordered(&mut self, number: CommandNumber, order: BotCommand) {
+        if let Some(offer) = order.offer {
             self.purse.offer(number, offer);
         }
+        self.ledger.issue(number.0, class(order.kind), order.body);
         self.open_commands = self.ledger.open();
     }
 
@@ -268,7 +303,7 @@ impl Bot {
         let since_ms = now_ms.saturating_sub(VISIBLE_TICKS * 1_000 / u64::from(world.shape().tick_hz.max(1)));
         let others = || {
             let entities = world.entities();
-            entities.filter(|entity| entity.id != last.own.entity && entity.kind != u16::from(KIND_GEM))
+            entities.filter(|entity| entity.id != last.own.entity && !self.behaviour.is_scenery(entity.kind))
         };
         let seen = others().filter(|entity| entity.seen_at_ms >= since_ms);
         tally.visible.record(seen.count() as u64);
@@ -285,8 +320,7 @@ impl Bot {
     /// Whether the world has it standing still as it was told to.
     pub(crate) fn stands(&self) -> bool {
         let stood = |last: &LastOwn| self.stood_us.is_some_and(|since| last.at_us > since);
-        self.last
-            .is_some_and(|last| last.own.walk.speed == 0 && stood(&last))
+        self.last.is_some_and(|last| !last.own.is_moving && stood(&last))
     }
 
     /// What the bot has done, and whether all of it is confirmed.
@@ -305,6 +339,14 @@ impl Bot {
     }
 }
 
+/// How a command goes out.
+pub(crate) fn class(kind: CommandKind) -> CommandClass {
+    match kind {
+        CommandKind::Soft => CommandClass::Soft,
+        CommandKind::Durable => CommandClass::Durable,
+    }
+}
+
 /// When each of those next to it was seen last, in no order.
 fn nearest(mut others: Vec<(f32, u64)>) -> impl Iterator<Item = u64> {
     if others.len() > NEAREST {
@@ -317,15 +359,15 @@ fn nearest(mut others: Vec<(f32, u64)>) -> impl Iterator<Item = u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::toy;
     use bytes::Bytes;
-    use protocol::geometry::Position;
-    use protocol::ids::{CommandNumber, EntityId, RegionNumber};
 
     const MS: u64 = 1_000;
 
     fn rules() -> Rules {
         Rules {
-            behaviour: Behaviour::Wander,
+            pattern: Pattern::Wander,
+            make_behaviour: toy::BOTS,
             seed: 1,
             input_period_us: 50 * MS,
             command_every_us: 0,
@@ -339,20 +381,11 @@ mod tests {
     }
 
     fn snapshot(epoch: u64, region: u32, input_ack: u64) -> ClientEvent {
-        let own = OwnState {
-            entity: EntityId(9),
-            at: Position { x: 10.0, y: 10.0 },
-            walk: Input::default(),
-            region: RegionNumber(region),
-            gems: 0,
-        };
-        let mut bytes = Vec::new();
-        own.encode(&mut bytes);
         ClientEvent::Snapshot(SnapshotNews {
             tick: 1,
             input_ack,
             owner_epoch: OwnerEpoch(epoch),
-            own: Bytes::from(bytes),
+            own: Bytes::from(toy::own_state(region as u8, false)),
             own_is_new: true,
             bytes: 100,
         })
@@ -403,8 +436,12 @@ mod tests {
     fn a_bot_is_quiet_when_it_stands_and_everything_is_confirmed() {
         let (mut bot, mut tally) = bot();
         bot.handle(&snapshot(1, 1, 0), 0, &mut tally);
-        let order = Order::say("hello");
-        bot.ordered(1, &order);
+        let hello = BotCommand {
+            kind: CommandKind::Soft,
+            body: Bytes::from_static(b"hello"),
+            offer: None,
+        };
+        bot.ordered(CommandNumber(1), hello);
         let places = Places::default();
         bot.input(Activity::Stand, &places, &rules(), 10 * MS);
         bot.handle(&snapshot(1, 1, 0), 60 * MS, &mut tally);

@@ -69,13 +69,13 @@ pub(crate) struct RegionCount {
     pub(crate) handovers: u64,
     pub(crate) joining: u64,
     pub(crate) unsaved: u64,
-    pub(crate) gems: Vec<u64>,
-    pub(crate) gems_known: bool,
+    pub(crate) holdings: Vec<u64>,
+    pub(crate) holdings_known: bool,
 }
 
-/// A gem's place in the store: a user's, or a region's ground.
+/// A holding's place in the store: a user's, or a region's ground.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct GemRow {
+pub(crate) struct HoldingRow {
     pub(crate) id: u64,
     pub(crate) user: Option<u64>,
     pub(crate) region: Option<u32>,
@@ -95,7 +95,7 @@ pub(crate) struct Census {
     pub(crate) regions: Vec<RegionCount>,
     /// Servers that show no region.
     pub(crate) servers_empty: u32,
-    pub(crate) gems: Vec<GemRow>,
+    pub(crate) holdings: Vec<HoldingRow>,
     /// Of the users asked for.
     pub(crate) chains: BTreeMap<UserId, Applied>,
     /// Of the users asked for, those who are simulated; more than one place is a mistake.
@@ -110,14 +110,14 @@ impl Census {
 
     /// Whether every server shows what it serves, and every region what lies in it.
     fn shows_all(&self) -> bool {
-        self.servers_empty == 0 && self.regions.iter().all(|region| region.gems_known)
+        self.servers_empty == 0 && self.regions.iter().all(|region| region.holdings_known)
     }
 
     /// Whether nothing is under way anywhere, of nobody. Questions to the store don't count: regions read all the time, and whoever
     /// awaits a write counts as unsaved.
     pub(crate) fn is_quiet(&self) -> bool {
         self.regions.iter().all(|region| {
-            region.frozen + region.handovers + region.joining + region.unsaved == 0 && region.gems_known
+            region.frozen + region.handovers + region.joining + region.unsaved == 0 && region.holdings_known
         })
     }
 }
@@ -147,8 +147,8 @@ struct ChainRow {
 }
 
 #[derive(Deserialize)]
-struct GemPage {
-    holdings: Vec<GemRow>,
+struct HoldingPage {
+    holdings: Vec<HoldingRow>,
     last_page: bool,
 }
 
@@ -271,7 +271,7 @@ impl Observer {
         let node = answering.ok_or(CensusError::Nobody)?;
         let stored = async {
             let base = census_url(node);
-            let gems = gems(&base).await?;
+            let holdings = holdings(&base).await?;
             let mut chains = BTreeMap::new();
             for users in users.chunks(USERS_PER_QUESTION) {
                 let url = format!("{base}?chains={}", named(users));
@@ -279,9 +279,9 @@ impl Observer {
                 let rows = page.chains.into_iter();
                 chains.extend(rows.filter_map(|row| Some((UserId(row.user), row.applied()?))));
             }
-            Ok((gems, chains))
+            Ok((holdings, chains))
         };
-        (census.gems, census.chains) = stored.await.map_err(|error: CensusError| error.of(node))?;
+        (census.holdings, census.chains) = stored.await.map_err(|error: CensusError| error.of(node))?;
         Ok(census)
     }
 }
@@ -319,16 +319,17 @@ async fn players(node: &ObservedNode, users: &[UserId]) -> Result<Vec<PlayerRow>
     Ok(page.players)
 }
 
-async fn gems(base: &str) -> Result<Vec<GemRow>, CensusError> {
-    let mut gems: Vec<GemRow> = Vec::new();
+async fn holdings(base: &str) -> Result<Vec<HoldingRow>, CensusError> {
+    let mut holdings: Vec<HoldingRow> = Vec::new();
     loop {
-        let after = gems.last().map_or_else(String::new, |gem| gem.id.to_string());
+        let last = holdings.last();
+        let after = last.map_or_else(String::new, |holding| holding.id.to_string());
         let url = format!("{base}?holdings={after}");
-        let page: GemPage = parse(base, &http::get(&url).await?)?;
+        let page: HoldingPage = parse(base, &http::get(&url).await?)?;
         let is_empty = page.holdings.is_empty();
-        gems.extend(page.holdings);
+        holdings.extend(page.holdings);
         if page.last_page || is_empty {
-            return Ok(gems);
+            return Ok(holdings);
         }
     }
 }
@@ -364,13 +365,13 @@ mod tests {
     #[test]
     fn pages_of_the_nodes_are_read() {
         let page = br#"{"name": "x", "cpu_s": 1.5, "rss_bytes": 4096, "players": 3, "unknown": {},
-            "regions": [{"region": 2, "players": 3, "population": 9, "gems": [5], "gems_known": true, "tick": 7}]}"#;
+            "regions": [{"region": 2, "players": 3, "population": 9, "holdings": [5], "holdings_known": true, "tick": 7}]}"#;
         let status: NodeStatus = parse("u", page).unwrap();
         assert_eq!((status.rss_bytes, status.regions[0].population), (4096, 9));
         let page = br#"{"holdings": [{"id": 1, "kind": 3, "user": 7}, {"id": 2, "kind": 3, "region": 4}], "last_page": true}"#;
-        let gems: GemPage = parse("u", page).unwrap();
+        let rows: HoldingPage = parse("u", page).unwrap();
         assert_eq!(
-            (gems.holdings[0].user, gems.holdings[1].region),
+            (rows.holdings[0].user, rows.holdings[1].region),
             (Some(7), Some(4))
         );
         let chain_hash = "0f".repeat(32);
@@ -384,7 +385,7 @@ mod tests {
     #[test]
     fn a_server_that_shows_nothing_yet_is_waited_for() {
         let known = RegionCount {
-            gems_known: true,
+            holdings_known: true,
             ..RegionCount::default()
         };
         let census = |regions, servers_empty| Census {
@@ -400,7 +401,7 @@ mod tests {
     #[test]
     fn a_census_is_quiet_when_nothing_is_under_way() {
         let still = RegionCount {
-            gems_known: true,
+            holdings_known: true,
             ..RegionCount::default()
         };
         let busy = RegionCount {

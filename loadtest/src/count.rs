@@ -31,20 +31,20 @@ pub(crate) enum Progress {
 struct Own {
     chains: BTreeMap<UserId, Applied>,
     players: BTreeMap<UserId, Vec<Whereabouts>>,
-    gems: BTreeSet<(u64, u64)>,
+    holdings: BTreeSet<(u64, u64)>,
 }
 
 impl Own {
     fn of(census: &Census) -> Self {
         let ours = |user: &u64| census.players.contains_key(&UserId(*user));
         let held = census
-            .gems
+            .holdings
             .iter()
-            .filter_map(|gem| Some((gem.user.filter(ours)?, gem.id)));
+            .filter_map(|holding| Some((holding.user.filter(ours)?, holding.id)));
         Self {
             chains: census.chains.clone(),
             players: census.players.clone(),
-            gems: held.collect(),
+            holdings: held.collect(),
         }
     }
 }
@@ -117,7 +117,7 @@ fn unrest(records: &[Record], census: &Census) -> Option<String> {
         .iter()
         .filter(|(_, places)| places.iter().any(|place| !place.is_settled))
         .map(|(user, _)| user.0);
-    let unread = census.regions.iter().filter(|region| !region.gems_known);
+    let unread = census.regions.iter().filter(|region| !region.holdings_known);
     let unread = unread.map(|region| u64::from(region.region));
     let words = [
         told("bots that await something: users", busy),
@@ -138,7 +138,7 @@ fn told(what: &str, numbers: impl Iterator<Item = u64>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::census::{GemRow, RegionCount};
+    use crate::census::{HoldingRow, RegionCount};
 
     fn record(user: u64) -> Record {
         Record {
@@ -148,15 +148,15 @@ mod tests {
         }
     }
 
-    /// User 7 in a region where gem 1 lies, as the store says; the region shows `shown`.
+    /// User 7 in a region where holding 1 lies, as the store says; the region shows `shown`.
     fn census(shown: &[u64], others: u64) -> Census {
         let region = RegionCount {
             region: 1,
             players: 1 + others,
             population: 1 + others + shown.len() as u64,
             spawned: shown.len() as u64,
-            gems: shown.to_vec(),
-            gems_known: true,
+            holdings: shown.to_vec(),
+            holdings_known: true,
             unsaved: others,
             ..RegionCount::default()
         };
@@ -166,7 +166,7 @@ mod tests {
         };
         Census {
             regions: vec![region],
-            gems: vec![GemRow {
+            holdings: vec![HoldingRow {
                 id: 1,
                 user: None,
                 region: Some(1),
@@ -194,7 +194,7 @@ mod tests {
     fn what_others_have_under_way_is_not_wrong_and_what_stays_so_is() {
         let (before, records) = (census(&[1], 3), [record(7)]);
         let mut count = Count::new(&before);
-        // Somebody is collecting the gem: the region shows it no more, the store has not heard.
+        // Somebody is collecting it: the region shows it no more, the store has not heard.
         assert!(matches!(count.look(&records, &census(&[], 3)), Progress::Wait(_)));
         assert_eq!(
             count.look(&records, &census(&[1], 3)),

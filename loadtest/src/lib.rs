@@ -1,13 +1,13 @@
-//! The swarm: any number of bots that play the demo game as clients do, measure what they get, and count whether
-//! anything was lost or doubled. [`run`] is the whole of it; `regionmesh loadtest` and the binary beside it call it.
+//! The swarm: any number of bots that play a game as its clients do, measure what they get, and count whether
+//! anything was lost or doubled. [`run`] is the whole of it; a game's program calls it with what its bots do.
 
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod absences;
 pub mod args;
-#[cfg(test)]
-mod border_swarm;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod bot;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod cadence;
 mod census;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod count;
@@ -28,25 +28,25 @@ mod process;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod pulse;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
-mod purse;
-#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod ramp;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod report;
 mod run;
 mod run_error;
 mod seat;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
+mod sight;
 mod sockets;
 mod swarm;
 mod swarm_thread;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod tally;
+#[cfg(test)]
+mod tests;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod threshold;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod timetable;
-#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
-mod trade;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod verdict;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -57,6 +57,7 @@ mod words;
 
 use std::process::ExitCode;
 
+use game::bot::MakeBehaviour;
 use program::{Ask, Force, Signals};
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +69,7 @@ pub use args::Args;
 ///
 /// Ctrl-C, SIGTERM or SIGHUP end it early; a later one ends the process, if `force` lets it.
 #[must_use]
-pub fn run(args: &Args, force: Force) -> ExitCode {
+pub fn run(args: &Args, make_behaviour: MakeBehaviour, force: Force) -> ExitCode {
     // Signals are heard on a thread of their own, whatever the run waits for.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -78,7 +79,7 @@ pub fn run(args: &Args, force: Force) -> ExitCode {
         Ok(runtime) => runtime.block_on(async {
             let interrupt = CancellationToken::new();
             tokio::spawn(watch_signals(Signals::listen(force)?, interrupt.clone()));
-            let report = run::run(args, interrupt).await?;
+            let report = run::run(args, make_behaviour, interrupt).await?;
             run::publish(args, &report)?;
             Ok(report.verdict)
         }),

@@ -1,5 +1,5 @@
 //! The judge: compares what every bot was told with what the cluster's store and regions say. It judges the swarm's own
-//! players; gems it judges of the whole world, since none may be lost or doubled whoever plays.
+//! players; holdings it judges of the whole world, since none may be lost or doubled whoever plays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,9 +14,9 @@ use crate::ledger::Audit;
 /// Complaints that are spelled out.
 const COMPLAINTS_MAX: usize = 20;
 
-/// Gems, counted and compared.
+/// Holdings, counted and compared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct GemCount {
+pub(crate) struct HoldingCount {
     /// In the store before and after.
     pub(crate) total_before: u64,
     pub(crate) total_after: u64,
@@ -26,9 +26,9 @@ pub(crate) struct GemCount {
     pub(crate) lost: u64,
     /// In the store after and not before, or in more than one place.
     pub(crate) doubled: u64,
-    /// Bots whose gems as told differ from the store's rows.
+    /// Bots whose holdings as told differ from the store's rows.
     pub(crate) players_wrong: u64,
-    /// Events that cannot be: a gem that came twice, or went without having been there.
+    /// Events that cannot be: a holding that came twice, or went without having been there.
     pub(crate) contradictions: u64,
     pub(crate) collected: u64,
     pub(crate) gives: u64,
@@ -58,7 +58,7 @@ pub(crate) struct PopulationCount {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Findings {
     pub(crate) commands: Audit,
-    pub(crate) gems: GemCount,
+    pub(crate) holdings: HoldingCount,
     pub(crate) population: PopulationCount,
     /// What is wrong, in words; the first few.
     pub(crate) complaints: Vec<String>,
@@ -77,18 +77,18 @@ impl Findings {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wrong {
     /// In the store before, and not any more.
-    GemLost(u64),
+    HoldingLost(u64),
     /// In the store, and not before.
-    GemNew(u64),
+    HoldingNew(u64),
     /// In the store more than once.
-    GemTwice(u64),
+    HoldingTwice(u64),
     /// Regions show it where the store does not have it, or do not show it where it lies.
-    GemShown {
-        gem: u64,
+    HoldingShown {
+        holding: u64,
         lies_in: Option<u32>,
         shown_in: Vec<u32>,
     },
-    /// A bot was told of other gems than the store has for it.
+    /// A bot was told of others than the store has for it.
     Purse {
         user: UserId,
         told: Vec<u64>,
@@ -105,24 +105,28 @@ pub(crate) enum Wrong {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::GemLost(gem) => write!(f, "gem {gem} was in the store, and is not any more"),
-            Self::GemNew(gem) => write!(f, "gem {gem} is in the store, and was not"),
-            Self::GemTwice(gem) => write!(f, "gem {gem} is in the store more than once"),
-            Self::GemShown {
-                gem,
+            Self::HoldingLost(holding) => {
+                write!(f, "holding {holding} was in the store, and is not any more")
+            }
+            Self::HoldingNew(holding) => write!(f, "holding {holding} is in the store, and was not"),
+            Self::HoldingTwice(holding) => write!(f, "holding {holding} is in the store more than once"),
+            Self::HoldingShown {
+                holding,
                 lies_in: Some(region),
                 shown_in,
             } => write!(
                 f,
-                "gem {gem} lies in region {region} by the store, and regions {shown_in:?} show it"
+                "holding {holding} lies in region {region} by the store, and regions {shown_in:?} show it"
             ),
-            Self::GemShown { gem, shown_in, .. } => write!(
+            Self::HoldingShown {
+                holding, shown_in, ..
+            } => write!(
                 f,
-                "gem {gem} lies nowhere by the store, and regions {shown_in:?} show it"
+                "holding {holding} lies nowhere by the store, and regions {shown_in:?} show it"
             ),
             Self::Purse { user, told, rows } => write!(
                 f,
-                "gems of user {}: was told {told:?}, the store says {rows:?}",
+                "holdings of user {}: was told {told:?}, the store says {rows:?}",
                 user.0
             ),
             Self::Missing(user) => write!(f, "user {} is simulated nowhere", user.0),
@@ -140,41 +144,47 @@ impl fmt::Display for Wrong {
 /// What looks wrong at one count. `before`: the count before the first bot came.
 pub(crate) fn look(records: &[Record], before: &Census, now: &Census) -> BTreeSet<Wrong> {
     let mut wrongs = BTreeSet::new();
-    gems_in_store(before, now, &mut wrongs);
-    gems_shown(now, &mut wrongs);
+    holdings_in_store(before, now, &mut wrongs);
+    holdings_shown(now, &mut wrongs);
     purses(records, now, &mut wrongs);
     population(records, now, &mut wrongs);
     wrongs
 }
 
-fn gems_in_store(before: &Census, now: &Census, wrongs: &mut BTreeSet<Wrong>) {
-    let ids = |census: &Census| census.gems.iter().map(|gem| gem.id).collect::<BTreeSet<u64>>();
+fn holdings_in_store(before: &Census, now: &Census, wrongs: &mut BTreeSet<Wrong>) {
+    let ids = |census: &Census| {
+        census
+            .holdings
+            .iter()
+            .map(|holding| holding.id)
+            .collect::<BTreeSet<u64>>()
+    };
     let (earlier, later) = (ids(before), ids(now));
-    wrongs.extend(earlier.difference(&later).copied().map(Wrong::GemLost));
-    wrongs.extend(later.difference(&earlier).copied().map(Wrong::GemNew));
+    wrongs.extend(earlier.difference(&later).copied().map(Wrong::HoldingLost));
+    wrongs.extend(later.difference(&earlier).copied().map(Wrong::HoldingNew));
     let mut seen = BTreeSet::new();
-    let twice = now.gems.iter().filter(|gem| !seen.insert(gem.id));
-    wrongs.extend(twice.map(|gem| Wrong::GemTwice(gem.id)));
+    let twice = now.holdings.iter().filter(|holding| !seen.insert(holding.id));
+    wrongs.extend(twice.map(|holding| Wrong::HoldingTwice(holding.id)));
 }
 
-fn gems_shown(now: &Census, wrongs: &mut BTreeSet<Wrong>) {
+fn holdings_shown(now: &Census, wrongs: &mut BTreeSet<Wrong>) {
     let mut places: BTreeMap<u64, (Option<u32>, Vec<u32>)> = BTreeMap::new();
-    for gem in &now.gems {
-        if let (None, Some(region)) = (gem.user, gem.region) {
-            places.entry(gem.id).or_default().0 = Some(region);
+    for holding in &now.holdings {
+        if let (None, Some(region)) = (holding.user, holding.region) {
+            places.entry(holding.id).or_default().0 = Some(region);
         }
     }
     for region in &now.regions {
-        for gem in &region.gems {
-            places.entry(*gem).or_default().1.push(region.region);
+        for holding in &region.holdings {
+            places.entry(*holding).or_default().1.push(region.region);
         }
     }
     let wrong = places.into_iter().filter(|(_, (lies_in, shown_in))| {
         let agree = matches!((lies_in, &shown_in[..]), (Some(lies), [shown]) if lies == shown);
         !agree
     });
-    wrongs.extend(wrong.map(|(gem, (lies_in, shown_in))| Wrong::GemShown {
-        gem,
+    wrongs.extend(wrong.map(|(holding, (lies_in, shown_in))| Wrong::HoldingShown {
+        holding,
         lies_in,
         shown_in,
     }));
@@ -182,9 +192,9 @@ fn gems_shown(now: &Census, wrongs: &mut BTreeSet<Wrong>) {
 
 fn purses(records: &[Record], now: &Census, wrongs: &mut BTreeSet<Wrong>) {
     let mut rows: BTreeMap<UserId, BTreeSet<u64>> = BTreeMap::new();
-    for gem in &now.gems {
-        if let Some(user) = gem.user {
-            rows.entry(UserId(user)).or_default().insert(gem.id);
+    for holding in &now.holdings {
+        if let Some(user) = holding.user {
+            rows.entry(UserId(user)).or_default().insert(holding.id);
         }
     }
     let nothing = BTreeSet::new();
@@ -237,16 +247,18 @@ pub(crate) fn judge(
     wrongs: &BTreeSet<Wrong>,
 ) -> Findings {
     let mut findings = Findings {
-        gems: gem_count(records, before, after),
+        holdings: holding_count(records, before, after),
         population: population_count(records, after),
         ..Findings::default()
     };
     commands(records, after, &mut findings);
     for wrong in wrongs {
         match wrong {
-            Wrong::GemLost(_) => findings.gems.lost += 1,
-            Wrong::GemNew(_) | Wrong::GemTwice(_) | Wrong::GemShown { .. } => findings.gems.doubled += 1,
-            Wrong::Purse { .. } => findings.gems.players_wrong += 1,
+            Wrong::HoldingLost(_) => findings.holdings.lost += 1,
+            Wrong::HoldingNew(_) | Wrong::HoldingTwice(_) | Wrong::HoldingShown { .. } => {
+                findings.holdings.doubled += 1;
+            }
+            Wrong::Purse { .. } => findings.holdings.players_wrong += 1,
             Wrong::Missing(_) => findings.population.entities_wrong += 1,
             Wrong::Doubled { regions, .. } => {
                 findings.population.entities_wrong += regions.len().saturating_sub(1) as u64;
@@ -258,7 +270,7 @@ pub(crate) fn judge(
     for record in records.iter().filter(|record| record.purse.contradictions > 0) {
         let times = record.purse.contradictions;
         findings.complain(format!(
-            "user {} was told {times} times of a gem what cannot be",
+            "user {} was told {times} times of a holding what cannot be",
             record.user.0
         ));
     }
@@ -285,15 +297,19 @@ fn commands(records: &[Record], after: &Census, findings: &mut Findings) {
     }
 }
 
-fn gem_count(records: &[Record], before: &Census, after: &Census) -> GemCount {
+fn holding_count(records: &[Record], before: &Census, after: &Census) -> HoldingCount {
     let purses = || records.iter().map(|record| &record.purse);
     let across = || purses().map(|purse| u64::from(purse.gives_across));
-    let held = after.gems.iter().filter(|gem| gem.user.is_some()).count();
-    GemCount {
-        total_before: before.gems.len() as u64,
-        total_after: after.gems.len() as u64,
+    let held = after
+        .holdings
+        .iter()
+        .filter(|holding| holding.user.is_some())
+        .count();
+    HoldingCount {
+        total_before: before.holdings.len() as u64,
+        total_after: after.holdings.len() as u64,
         held: held as u64,
-        on_ground: (after.gems.len() - held) as u64,
+        on_ground: (after.holdings.len() - held) as u64,
         contradictions: purses().map(|purse| u64::from(purse.contradictions)).sum(),
         collected: purses().map(|purse| u64::from(purse.collected)).sum(),
         gives: purses().map(|purse| u64::from(purse.gives)).sum(),
@@ -301,7 +317,7 @@ fn gem_count(records: &[Record], before: &Census, after: &Census) -> GemCount {
             total: across().sum(),
             min_per_player: across().min(),
         },
-        ..GemCount::default()
+        ..HoldingCount::default()
     }
 }
 
@@ -321,19 +337,19 @@ fn population_count(records: &[Record], after: &Census) -> PopulationCount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::census::{GemRow, RegionCount, Whereabouts};
-    use gems::Event;
+    use crate::census::{HoldingRow, RegionCount, Whereabouts};
+    use game::bot::HoldingNews;
 
-    fn held(id: u64, user: u64) -> GemRow {
-        GemRow {
+    fn held(id: u64, user: u64) -> HoldingRow {
+        HoldingRow {
             id,
             user: Some(user),
             region: None,
         }
     }
 
-    fn lying(id: u64) -> GemRow {
-        GemRow {
+    fn lying(id: u64) -> HoldingRow {
+        HoldingRow {
             id,
             user: None,
             region: Some(1),
@@ -341,11 +357,11 @@ mod tests {
     }
 
     /// One region with two creatures, what lies there, and these players; anybody else's are `others`.
-    fn census(gems: Vec<GemRow>, users: &[u64], others: u64) -> Census {
-        let on_ground: Vec<u64> = gems
+    fn census(holdings: Vec<HoldingRow>, users: &[u64], others: u64) -> Census {
+        let on_ground: Vec<u64> = holdings
             .iter()
-            .filter(|gem| gem.user.is_none())
-            .map(|gem| gem.id)
+            .filter(|holding| holding.user.is_none())
+            .map(|holding| holding.id)
             .collect();
         let spawned = 2 + on_ground.len() as u64;
         let players = users.len() as u64 + others;
@@ -354,8 +370,8 @@ mod tests {
             players,
             population: players + spawned,
             spawned,
-            gems: on_ground,
-            gems_known: true,
+            holdings: on_ground,
+            holdings_known: true,
             ..RegionCount::default()
         };
         let here = Whereabouts {
@@ -364,20 +380,20 @@ mod tests {
         };
         Census {
             regions: vec![region],
-            gems,
+            holdings,
             chains: BTreeMap::new(),
             servers_empty: 0,
             players: users.iter().map(|user| (UserId(*user), vec![here])).collect(),
         }
     }
 
-    fn record(user: u64, gems: &[u64]) -> Record {
+    fn record(user: u64, holdings: &[u64]) -> Record {
         let mut record = Record {
             user: UserId(user),
             ..Record::default()
         };
-        for gem in gems {
-            record.purse.handle(&Event::Collected { gem: *gem });
+        for holding in holdings {
+            record.purse.handle(HoldingNews::Collected(*holding));
         }
         record
     }
@@ -396,39 +412,42 @@ mod tests {
                 &census(vec![held(1, 7), lying(2), held(3, 99)], &[7, 8], others),
             );
             assert_eq!(findings.complaints, Vec::<String>::new());
-            let gems = &findings.gems;
-            assert_eq!((gems.lost, gems.doubled, gems.players_wrong), (0, 0, 0));
-            assert_eq!((gems.held, gems.on_ground, gems.collected), (2, 1, 1));
+            let holdings = &findings.holdings;
+            assert_eq!(
+                (holdings.lost, holdings.doubled, holdings.players_wrong),
+                (0, 0, 0)
+            );
+            assert_eq!((holdings.held, holdings.on_ground, holdings.collected), (2, 1, 1));
             let population = &findings.population;
             assert_eq!((population.entities_wrong, population.others), (0, others));
         }
     }
 
     #[test]
-    fn a_gem_lost_doubled_or_in_wrong_hands_is_found() {
+    fn a_holding_lost_doubled_or_in_wrong_hands_is_found() {
         let before = census(vec![lying(1), lying(2)], &[], 0);
         let lost = judged(&[record(7, &[])], &before, &census(vec![lying(2)], &[7], 0));
-        assert_eq!((lost.gems.lost, lost.gems.doubled), (1, 0));
+        assert_eq!((lost.holdings.lost, lost.holdings.doubled), (1, 0));
         let doubled = census(vec![lying(1), lying(2), held(3, 7)], &[7], 0);
         let doubled = judged(&[record(7, &[3])], &before, &doubled);
-        assert_eq!((doubled.gems.lost, doubled.gems.doubled), (0, 1));
+        assert_eq!((doubled.holdings.lost, doubled.holdings.doubled), (0, 1));
         let wrong = judged(
             &[record(7, &[1]), record(8, &[])],
             &before,
             &census(vec![held(1, 8), lying(2)], &[7, 8], 0),
         );
-        assert_eq!(wrong.gems.players_wrong, 2);
+        assert_eq!(wrong.holdings.players_wrong, 2);
         let mut shown = census(vec![held(1, 7), lying(2)], &[7], 0);
-        shown.regions[0].gems.push(1);
+        shown.regions[0].holdings.push(1);
         let findings = judged(&[record(7, &[1])], &before, &shown);
-        assert_eq!(findings.gems.doubled, 1);
+        assert_eq!(findings.holdings.doubled, 1);
         assert_eq!(
             findings.complaints,
-            ["gem 1 lies nowhere by the store, and regions [1] show it"]
+            ["holding 1 lies nowhere by the store, and regions [1] show it"]
         );
         let mut unseen = census(vec![lying(1), lying(2)], &[7], 0);
-        unseen.regions[0].gems.clear();
-        assert_eq!(judged(&[record(7, &[])], &before, &unseen).gems.doubled, 2);
+        unseen.regions[0].holdings.clear();
+        assert_eq!(judged(&[record(7, &[])], &before, &unseen).holdings.doubled, 2);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn can_be_written(path: &Path) -> std::io::Result<()> {
 /// A result with every number that there can be, and one node.
 pub(crate) fn example(args: &Args) -> Value {
     let mut findings = Findings::default();
-    findings.gems.gives_across_border.min_per_player = Some(0);
+    findings.holdings.gives_across_border.min_per_player = Some(0);
     report::measured(&Outcome {
         args,
         seconds: 1.0,
@@ -125,7 +125,7 @@ mod tests {
             "ack_ms.p99",
             "commands.soft.lost",
             "crossing_gap_ms.p99",
-            "gems.gives_across_border.min_per_player",
+            "holdings.gives_across_border.min_per_player",
             "continuity.stalls",
             "nodes.11.memory_flat",
             "generator.saturated",

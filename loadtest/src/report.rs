@@ -1,4 +1,4 @@
-//! The result: one JSON document of schema `regionmesh.loadtest/1`, and the same as a table to read.
+//! The result: one JSON document of schema `regionmesh.loadtest/2`, and the same as a table to read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,11 +17,11 @@ use crate::threshold::Judged;
 use crate::verdict::{self, Evidence, Verdict};
 
 /// Name and version of the document's format.
-pub const SCHEMA: &str = "regionmesh.loadtest/1";
+pub const SCHEMA: &str = "regionmesh.loadtest/2";
 /// Inputs may leave so late at most (p99) before the generator counts as saturated, milliseconds.
 const LATE_MS_MAX: f64 = 20.0;
 /// What is judged by looking at the cluster's own pages alone.
-const OBSERVED: &str = "commands, gems, population and the nodes' memory";
+const OBSERVED: &str = "commands, holdings, population and the nodes' memory";
 
 /// Everything a report is made of.
 pub(crate) struct Outcome<'a> {
@@ -52,7 +52,7 @@ pub(crate) struct Report {
 
 /// Whether a broken condition speaks of something lost, doubled or in wrong hands.
 fn is_loss(judged: &Judged) -> bool {
-    let counted = ["commands.", "gems.", "population."];
+    let counted = ["commands.", "holdings.", "population."];
     !judged.ok && counted.iter().any(|part| judged.threshold.name.starts_with(part))
 }
 
@@ -102,7 +102,7 @@ impl Report {
             "moving_share",
             "bytes_per_player_s",
             "commands",
-            "gems",
+            "holdings",
             "population",
             "resumes",
             "disconnects",
@@ -194,7 +194,7 @@ pub(crate) fn measured(outcome: &Outcome<'_>) -> Value {
         "crossing_gap_ms": quantiles(&tally.crossing_gap_us, &[("p50", 0.5), ("p99", 0.99), ("max", 1.0)]),
         "takeover_gap_ms": quantiles(&tally.takeover_gap_us, &[("p50", 0.5), ("p99", 0.99), ("max", 1.0)]),
         "commands": findings.as_ref().map(|findings| findings.commands),
-        "gems": findings.as_ref().map(|findings| findings.gems.clone()),
+        "holdings": findings.as_ref().map(|findings| findings.holdings.clone()),
         "population": findings.as_ref().map(|findings| findings.population.clone()),
         "complaints": complaints.unwrap_or_default(),
         "uncounted": outcome.uncounted,
@@ -409,7 +409,7 @@ mod tests {
         let report = Report::new(&blind);
         assert_eq!(report.verdict, Verdict::Ok);
         assert!(report.table().ends_with(
-            "ok, without a word on commands, gems, population and the nodes' memory: the join file names no status pages"
+            "ok, without a word on commands, holdings, population and the nodes' memory: the join file names no status pages"
         ));
         assert_eq!(report.json["commands"], Value::Null);
     }
@@ -430,8 +430,8 @@ mod tests {
             (|findings: &mut Findings| findings.commands.durable.lost = 1) as fn(&mut Findings),
             |findings| findings.commands.soft.duplicated = 1,
             |findings| findings.commands.unexplained = 1,
-            |findings| findings.gems.doubled = 1,
-            |findings| findings.gems.players_wrong = 1,
+            |findings| findings.holdings.doubled = 1,
+            |findings| findings.holdings.players_wrong = 1,
             |findings| findings.population.entities_wrong = 1,
         ] {
             let mut findings = Findings::default();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use client::{ConnectOptions, Credentials};
+use game::bot::MakeBehaviour;
 use protocol::ids::UserId;
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +68,7 @@ struct Measured {
     nodes: Vec<NodeUse>,
 }
 
-async fn prepare(args: &Args) -> Result<Prepared, RunError> {
+async fn prepare(args: &Args, make_behaviour: MakeBehaviour) -> Result<Prepared, RunError> {
     preflight::check(args)?;
     let join = join::read(&args.join).await?;
     let trust = join.trust()?;
@@ -80,7 +81,8 @@ async fn prepare(args: &Args) -> Result<Prepared, RunError> {
         Ok(counted.map_err(RunError::Uncountable)?)
     };
     let rules = Arc::new(Rules {
-        behaviour: args.behaviour,
+        pattern: args.behaviour,
+        make_behaviour,
         seed: args.seed,
         input_period_us: args.input_period_us(),
         command_every_us: (args.command_every * 1e6) as u64,
@@ -103,9 +105,13 @@ async fn prepare(args: &Args) -> Result<Prepared, RunError> {
 
 /// Runs the whole of it. `interrupt` ends it early: without a result while nothing is measured yet; after that the bots are
 /// counted all the same.
-pub(crate) async fn run(args: &Args, interrupt: CancellationToken) -> Result<Report, RunError> {
+pub(crate) async fn run(
+    args: &Args,
+    make_behaviour: MakeBehaviour,
+    interrupt: CancellationToken,
+) -> Result<Report, RunError> {
     let prepared = tokio::select! {
-        prepared = prepare(args) => prepared?,
+        prepared = prepare(args, make_behaviour) => prepared?,
         () = interrupt.cancelled() => {
             let when = "before the first bot had come".to_owned();
             return Err(RunError::Interrupted { when });
@@ -377,7 +383,7 @@ fn trouble(look: &Look) -> String {
 
 /// Said before anybody plays rather than when the run is over.
 fn tell_blind(args: &Args, why: &str) {
-    let line = format_args!("commands, gems, population and the nodes' memory will not be judged: {why}");
+    let line = format_args!("commands, holdings, population and the nodes' memory will not be judged: {why}");
     say(args, line);
 }
 

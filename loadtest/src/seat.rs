@@ -8,12 +8,12 @@ use client::{ClientEvent, ConnectionError, Scratch, SweptClient, Traffic};
 use net::udp::StampedBatch;
 use protocol::ids::UserId;
 
-use crate::bot::{Activity, Bot, Rules};
+use crate::bot::{Activity, Bot, Rules, class};
 use crate::places::Places;
 use crate::sockets::{OWN_DATAGRAMS, Sockets};
 use crate::tally::Tally;
 use crate::timetable::next_at_phase;
-use crate::trade::Givers;
+use game::bot::Givers;
 
 /// Between two counts of who is in view, microseconds.
 const LOOK_EVERY_US: u64 = 1_000_000;
@@ -214,7 +214,7 @@ impl Seat {
         while now_us >= self.next_input_us {
             let Some(places) = &visit.places else { break };
             let input = self.bot.input(visit.activity, places, visit.rules, now_us);
-            let input = Bytes::copy_from_slice(&input.encode());
+            let input = Bytes::copy_from_slice(input);
             let number = self.client.send_input(input, now_ms);
             self.flush(visit, now_ms)?;
             self.bot.sent_input(number, self.next_input_us, visit.tally);
@@ -231,8 +231,8 @@ impl Seat {
             Err(_) => None,
         };
         let Some(order) = order else { return };
-        match self.client.send_command(order.class(), order.command.encode()) {
-            Ok(number) => self.bot.ordered(number.0, &order),
+        match self.client.send_command(class(order.kind), order.body.clone()) {
+            Ok(number) => self.bot.ordered(number, order),
             Err(_) => visit.tally.window_full += 1,
         }
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use client::ConnectOptions;
+use game::bot::Givers;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::args::Args;
@@ -13,7 +14,6 @@ use crate::run_error::RunError;
 use crate::sockets::Sharing;
 use crate::swarm_thread::{self, Share};
 use crate::timetable::Beats;
-use crate::trade::Givers;
 use crate::words::{Look, Word};
 
 /// The threads of a swarm.

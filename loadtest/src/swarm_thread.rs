@@ -8,6 +8,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use client::{ConnectOptions, ConnectionError, Credentials, Datagrams, Scratch, SweptClient};
+use game::bot::Givers;
 use net::clock::wall_us;
 use net::udp::{BATCH_DATAGRAMS, StampedBatch};
 use tokio::sync::mpsc;
@@ -20,7 +21,6 @@ use crate::pulse::{Pulse, STALL_US};
 use crate::seat::{Seat, Visit};
 use crate::sockets::{OWN_DATAGRAMS, Sharing, Sockets, Waiting};
 use crate::timetable::{Beats, Timetable, next_at_phase};
-use crate::trade::Givers;
 use crate::words::{Look, Word};
 
 /// Logins of one thread under way at once.

@@ -81,10 +81,10 @@ pub(crate) fn conditions(
             "commands.soft.duplicated",
             "commands.soft.reordered",
             "commands.unexplained",
-            "gems.lost",
-            "gems.doubled",
-            "gems.players_wrong",
-            "gems.contradictions",
+            "holdings.lost",
+            "holdings.doubled",
+            "holdings.players_wrong",
+            "holdings.contradictions",
             "population.entities_wrong",
         ]);
         if args.faults != Faults::Servers {

@@ -1,13 +1,13 @@
-//! Where a bot walks: home first, then as its behaviour says. Pure: position and time in, the input to send out.
+//! Where a bot walks: home first, then as its pattern says. Pure: position and time in, the way to go out.
 
 use std::f32::consts::TAU;
 
-use gems::Input;
+use game::bot::Walk;
 use protocol::geometry::Position;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use crate::args::Behaviour;
+use crate::args::Pattern;
 use crate::places::{Crossing, Places, distance, point};
 
 /// How far way-points lie from home, units.
@@ -50,11 +50,11 @@ pub(crate) struct Walker {
 }
 
 impl Walker {
-    /// A walker that came in at `spawn`. In a world without the place that its behaviour needs it wanders.
-    pub(crate) fn new(behaviour: Behaviour, spawn: Position, places: &Places, rng: &mut StdRng) -> Self {
-        let (course, home) = match behaviour {
-            Behaviour::Wander | Behaviour::Trader => (Course::Wander, spawn),
-            Behaviour::Border => match places.nearest_crossing(spawn) {
+    /// A walker that came in at `spawn`. In a world without the place that its pattern needs it wanders.
+    pub(crate) fn new(pattern: Pattern, spawn: Position, places: &Places, rng: &mut StdRng) -> Self {
+        let (course, home) = match pattern {
+            Pattern::Wander | Pattern::Trader => (Course::Wander, spawn),
+            Pattern::Border => match places.nearest_crossing(spawn) {
                 Some(crossing) => (
                     Course::Border {
                         crossing,
@@ -64,19 +64,19 @@ impl Walker {
                 ),
                 None => (Course::Wander, spawn),
             },
-            Behaviour::Corner => match places.nearest_corner(spawn) {
+            Pattern::Corner => match places.nearest_corner(spawn) {
                 Some(corner) => {
                     let angle = rng.random_range(0.0..TAU);
                     (Course::Corner { angle }, corner)
                 }
                 None => (Course::Wander, spawn),
             },
-            Behaviour::Crowd => {
+            Pattern::Crowd => {
                 let (origin, size) = places.crowd_cell();
                 let home = in_cell(origin, size, rng);
                 (Course::Crowd { origin, size }, home)
             }
-            Behaviour::Star => {
+            Pattern::Star => {
                 let middle = places.middle();
                 let angle = rng.random_range(0.0..TAU);
                 let outer = places.inside(on_circle(middle, STAR_RADIUS, angle), 2.0);
@@ -97,7 +97,7 @@ impl Walker {
         }
     }
 
-    /// Whether the bot has arrived where its behaviour begins.
+    /// Whether the bot has arrived where its pattern begins.
     pub(crate) fn is_home(&self) -> bool {
         self.at_home
     }
@@ -107,7 +107,7 @@ impl Walker {
         self.target
     }
 
-    /// The input for now. An errand comes before everything else.
+    /// Where to now. An errand comes before everything else.
     pub(crate) fn steer(
         &mut self,
         at: Position,
@@ -115,22 +115,22 @@ impl Walker {
         places: &Places,
         now_us: u64,
         rng: &mut StdRng,
-    ) -> Input {
+    ) -> Walk {
         if let Some(errand) = errand {
-            return Input::towards(at, errand);
+            return towards(at, errand);
         }
         if !self.at_home {
             if distance(at, self.target) > THERE {
-                return Input::towards(at, self.target);
+                return towards(at, self.target);
             }
             self.at_home = true;
         }
         self.choose(at, places, now_us, rng);
         self.target = places.inside(self.target, RIM);
         if distance(at, self.target) <= THERE / 2.0 {
-            return Input::default();
+            return Walk::Stand;
         }
-        Input::towards(at, self.target)
+        towards(at, self.target)
     }
 
     /// Somebody is wanted, and the next one is over there: a bot at a border goes half the way along it, as the other may
@@ -188,6 +188,10 @@ impl Walker {
     }
 }
 
+fn towards(from: Position, to: Position) -> Walk {
+    Walk::Towards { from, to }
+}
+
 /// Anywhere in a cell but at its edges.
 fn in_cell(origin: Position, size: f32, rng: &mut StdRng) -> Position {
     let margin = CROWD_MARGIN.min(size / 4.0);
@@ -204,11 +208,12 @@ mod tests {
     use super::*;
     use crate::places::Servers;
     use crate::places::tests::quarters;
+    use crate::tests::toy::stepped;
     use rand::SeedableRng as _;
 
     const TICK_US: u64 = 50_000;
 
-    struct Walk {
+    struct Way {
         walker: Walker,
         places: Places,
         rng: StdRng,
@@ -216,12 +221,12 @@ mod tests {
         now_us: u64,
     }
 
-    impl Walk {
-        fn new(behaviour: Behaviour, at: Position) -> Self {
+    impl Way {
+        fn new(pattern: Pattern, at: Position) -> Self {
             let places = Places::find(&quarters(), &Servers::new());
             let mut rng = StdRng::seed_from_u64(7);
             Self {
-                walker: Walker::new(behaviour, at, &places, &mut rng),
+                walker: Walker::new(pattern, at, &places, &mut rng),
                 places,
                 rng,
                 at,
@@ -229,13 +234,12 @@ mod tests {
             }
         }
 
-        /// One tick of the world, as the game moves players.
+        /// One tick of the world.
         fn step(&mut self) -> Position {
-            let input = self
+            let walk = self
                 .walker
                 .steer(self.at, None, &self.places, self.now_us, &mut self.rng);
-            let (east, south) = input.velocity();
-            self.at = point(self.at.x + east / 20.0, self.at.y + south / 20.0);
+            self.at = stepped(self.at, walk, 20);
             self.now_us += TICK_US;
             self.at
         }
@@ -253,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_border_walker_crosses_about_every_two_seconds() {
-        let mut walk = Walk::new(Behaviour::Border, point(20.0, 20.0));
+        let mut walk = Way::new(Pattern::Border, point(20.0, 20.0));
         walk.go_home();
         let mut crossings = 0;
         for _ in 0..20 * 60 {
@@ -270,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_border_walker_who_is_alone_goes_half_the_way_along_the_border() {
-        let mut walk = Walk::new(Behaviour::Border, point(20.0, 20.0));
+        let mut walk = Way::new(Pattern::Border, point(20.0, 20.0));
         walk.walker.approach(point(70.0, 40.0));
         walk.go_home();
         assert!((walk.at.y - 20.0).abs() < 2.0, "home comes first");
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_corner_walker_visits_all_four_regions() {
-        let mut walk = Walk::new(Behaviour::Corner, point(30.0, 90.0));
+        let mut walk = Way::new(Pattern::Corner, point(30.0, 90.0));
         walk.go_home();
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..20 * 12 {
@@ -298,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_crowd_stays_within_one_cell() {
-        let mut walk = Walk::new(Behaviour::Crowd, point(120.0, 120.0));
+        let mut walk = Way::new(Pattern::Crowd, point(120.0, 120.0));
         walk.go_home();
         for _ in 0..20 * 60 {
             let at = walk.step();
@@ -311,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_wanderer_moves_within_reach_of_home_and_inside_the_world() {
-        let mut walk = Walk::new(Behaviour::Wander, point(5.0, 5.0));
+        let mut walk = Way::new(Pattern::Wander, point(5.0, 5.0));
         assert!(walk.walker.is_home());
         let mut farthest = 0.0_f32;
         for _ in 0..20 * 120 {
@@ -324,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_star_comes_together_and_parts() {
-        let mut walk = Walk::new(Behaviour::Star, point(20.0, 64.0));
+        let mut walk = Way::new(Pattern::Star, point(20.0, 64.0));
         walk.go_home();
         let middle = point(64.0, 64.0);
         let distances: Vec<f32> = (0..20 * 40).map(|_| distance(walk.step(), middle)).collect();
@@ -334,10 +338,11 @@ mod tests {
 
     #[test]
     fn an_errand_comes_first() {
-        let mut walk = Walk::new(Behaviour::Wander, point(64.0, 64.0));
-        let input = walk
+        let mut walk = Way::new(Pattern::Wander, point(64.0, 64.0));
+        let errand = point(64.0, 100.0);
+        let to = walk
             .walker
-            .steer(walk.at, Some(point(64.0, 100.0)), &walk.places, 0, &mut walk.rng);
-        assert_eq!((input.heading, input.speed), (64, 255));
+            .steer(walk.at, Some(errand), &walk.places, 0, &mut walk.rng);
+        assert_eq!(to, towards(walk.at, errand));
     }
 }

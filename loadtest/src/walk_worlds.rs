@@ -1,4 +1,4 @@
-//! Every behaviour in every world that a topology may describe, however small its cells: no bot is stuck, none wants to
+//! Every way to walk in every world that a topology may describe, however small its cells: no bot is stuck, none wants to
 //! leave the world, and who should cross borders does.
 
 use client::WorldShape;
@@ -7,17 +7,18 @@ use protocol::geometry::{CellGrid, Position};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::args::Behaviour;
+use crate::args::Pattern;
 use crate::places::{Places, Servers, point};
+use crate::tests::toy::stepped;
 use crate::walk::Walker;
 
-const BEHAVIOURS: [Behaviour; 6] = [
-    Behaviour::Wander,
-    Behaviour::Border,
-    Behaviour::Corner,
-    Behaviour::Crowd,
-    Behaviour::Star,
-    Behaviour::Trader,
+const PATTERNS: [Pattern; 6] = [
+    Pattern::Wander,
+    Pattern::Border,
+    Pattern::Corner,
+    Pattern::Crowd,
+    Pattern::Star,
+    Pattern::Trader,
 ];
 const HZ: u64 = 20;
 /// As the game holds players inside the world.
@@ -76,10 +77,10 @@ fn scenes() -> impl Strategy<Value = Scene> {
 }
 
 /// Walks home and then for half a minute. How often the bot came to another region after that.
-fn walk(scene: &Scene, behaviour: Behaviour) -> Result<u32, TestCaseError> {
+fn walk(scene: &Scene, pattern: Pattern) -> Result<u32, TestCaseError> {
     let places = Places::find(&scene.shape, &Servers::new());
     let mut rng = StdRng::seed_from_u64(scene.seed);
-    let mut walker = Walker::new(behaviour, scene.spawn, &places, &mut rng);
+    let mut walker = Walker::new(pattern, scene.spawn, &places, &mut rng);
     let size = scene.size();
     let inside = |at: f32, size: f32| at.clamp(RIM, size - RIM);
     let mut at = point(inside(scene.spawn.x, size.x), inside(scene.spawn.y, size.y));
@@ -88,13 +89,10 @@ fn walk(scene: &Scene, behaviour: Behaviour) -> Result<u32, TestCaseError> {
     let (mut crossings, mut home_at) = (0, None);
     for tick in 0..way_home + 30 * HZ {
         let before = scene.region(at);
-        let input = walker.steer(at, None, &places, tick * 1_000_000 / HZ, &mut rng);
-        let (east, south) = input.velocity();
-        prop_assert!(east.is_finite() && south.is_finite());
-        at = point(
-            inside(at.x + east / HZ as f32, size.x),
-            inside(at.y + south / HZ as f32, size.y),
-        );
+        let walk = walker.steer(at, None, &places, tick * 1_000_000 / HZ, &mut rng);
+        at = stepped(at, walk, HZ);
+        prop_assert!(at.x.is_finite() && at.y.is_finite());
+        at = point(inside(at.x, size.x), inside(at.y, size.y));
         let wanted = walker.target();
         prop_assert!((0.0..=size.x).contains(&wanted.x) && (0.0..=size.y).contains(&wanted.y));
         if walker.is_home() {
@@ -114,11 +112,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_behaviour_works_in_every_world(scene in scenes()) {
+    fn every_pattern_works_in_every_world(scene in scenes()) {
         let has_borders = scene.shape.regions.iter().any(|region| *region != scene.shape.regions[0]);
-        for behaviour in BEHAVIOURS {
-            let crossings = walk(&scene, behaviour)?;
-            if behaviour == Behaviour::Border && has_borders {
+        for pattern in PATTERNS {
+            let crossings = walk(&scene, pattern)?;
+            if pattern == Pattern::Border && has_borders {
                 prop_assert!(crossings >= 5, "{} crossings in half a minute", crossings);
             }
         }

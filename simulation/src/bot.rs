@@ -54,12 +54,12 @@ pub(crate) struct Bot {
     pub(crate) entity: Option<EntityId>,
     pub(crate) epoch: OwnerEpoch,
     pub(crate) snapshot_at_ms: u64,
-    pub(crate) gems: BTreeSet<u64>,
-    pub(crate) gems_shown: u16,
+    pub(crate) held: BTreeSet<u64>,
+    pub(crate) held_shown: u16,
     habit: Habit,
     at: Option<Position>,
     target: Position,
-    /// Gems asked for, so that one is not asked for again and again.
+    /// Holdings asked for, so that one is not asked for again and again.
     asked: BTreeMap<u64, u64>,
     dice: Dice,
 }
@@ -81,8 +81,8 @@ impl Bot {
             entity: None,
             epoch: OwnerEpoch(0),
             snapshot_at_ms: 0,
-            gems: BTreeSet::new(),
-            gems_shown: 0,
+            held: BTreeSet::new(),
+            held_shown: 0,
             habit: [Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)],
             at: None,
             target: Position { x: MIDDLE, y: MIDDLE },
@@ -167,7 +167,7 @@ impl Bot {
             entity.kind == u16::from(gems::KIND_GEM)
                 && entity.at.distance_squared(at) < gems::REACH * gems::REACH
         });
-        let gems: Vec<u64> = near
+        let near: Vec<u64> = near
             .filter_map(|entity| gems::parse_gem(&entity.state).ok())
             .filter(|gem| {
                 self.asked
@@ -175,14 +175,14 @@ impl Bot {
                     .is_none_or(|asked_ms| now_ms > asked_ms + 1_000)
             })
             .collect();
-        let gem = *gems.get(self.dice.index(gems.len()))?;
+        let gem = *near.get(self.dice.index(near.len()))?;
         self.asked.insert(gem, now_ms);
         Some(Command::Collect { gem })
     }
 
     fn give(&mut self) -> Option<Command> {
         let at = self.at?;
-        let gem = *self.gems.iter().nth(self.dice.index(self.gems.len()))?;
+        let gem = *self.held.iter().nth(self.dice.index(self.held.len()))?;
         let world = self.core.world()?;
         let near = world.entities().filter(|entity| {
             entity.kind == u16::from(gems::KIND_PLAYER)
@@ -211,7 +211,7 @@ impl Bot {
                     self.snapshot_at_ms = now_ms;
                     if let Ok(own) = gems::OwnState::parse(&snapshot.own) {
                         self.at = Some(own.at);
-                        self.gems_shown = own.gems;
+                        self.held_shown = own.gems;
                         let (ack, epoch) = (snapshot.input_ack, snapshot.owner_epoch);
                         news.push(News::InputAck { ack, epoch });
                     }
@@ -232,10 +232,10 @@ impl Bot {
     fn take(&mut self, event: &gems::Event) {
         match event {
             gems::Event::Collected { gem } | gems::Event::Received { gem } => {
-                self.gems.insert(*gem);
+                self.held.insert(*gem);
             }
             gems::Event::Given { gem, .. } => {
-                self.gems.remove(gem);
+                self.held.remove(gem);
             }
             gems::Event::Refused { .. } | gems::Event::Said { .. } | gems::Event::Emoted { .. } => {}
         }

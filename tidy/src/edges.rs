@@ -59,8 +59,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("proxy", SERVER),
     ("client-core", &["protocol"]),
     ("client", &["protocol", "net", "client-core"]),
-    // Bots play the demo game for as long as what a bot does is not a game's own.
-    ("loadtest", &["program", "protocol", "net", "client", "gems"]),
+    ("loadtest", &["program", "protocol", "game", "net", "client"]),
     ("simulation", ALL),
     // Measures whatever there is, from the inside and from outside; nothing depends on it.
     ("bench", BENCH),

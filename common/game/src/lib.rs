@@ -7,6 +7,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod bot;
 mod ctx;
 mod fixed_map;
 mod game;

@@ -1,11 +1,12 @@
 //! The program of a game: the local cluster, and each kind of process as a subcommand.
 
-use crate::command_line::{Arguments, Command, LoadtestArguments};
+use crate::command_line::{Arguments, Command, LoadtestArguments, UpArguments};
 use crate::{
     ClusterError, authority_command, region_command, settings_command, store_command, topology_command, up,
 };
 use clap::Parser as _;
 use game::Game;
+use game::bot::MakeBehaviour;
 use node::life::{Exit, Failure, Shutdown, watch_parent};
 use program::Force;
 use protocol::ShownLines;
@@ -17,13 +18,16 @@ use std::process::ExitCode;
 /// use std::process::ExitCode;
 ///
 /// fn main() -> ExitCode {
-///     regionmesh::Program::of::<gems::GemsGame>().main()
+///     regionmesh::Program::of::<gems::GemsGame>()
+///         .behaviour(gems::BOTS)
+///         .main()
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     serve: fn(&gameserver::server::Args) -> Exit,
     manual: fn() -> String,
+    bots: Option<MakeBehaviour>,
 }
 
 impl Program {
@@ -33,6 +37,16 @@ impl Program {
         Self {
             serve: gameserver::server::run::<G>,
             manual: settings_command::page::<G>,
+            bots: None,
+        }
+    }
+
+    /// What the game's bots do. Without it `up` starts none, and `loadtest` has nobody to play.
+    #[must_use]
+    pub fn behaviour(self, make: MakeBehaviour) -> Self {
+        Self {
+            bots: Some(make),
+            ..self
         }
     }
 
@@ -41,10 +55,10 @@ impl Program {
     pub fn main(self) -> ExitCode {
         raise_file_limit();
         let exit = match Arguments::parse().command.unwrap_or_default() {
-            Command::Up(arguments) => up::run(&arguments).unwrap_or_else(|error| refuse(&error).into()),
+            Command::Up(arguments) => self.up(arguments),
             Command::Gameserver(arguments) => (self.serve)(&arguments).into(),
             Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
-            Command::Loadtest(arguments) => run_swarm(&arguments),
+            Command::Loadtest(arguments) => self.load_test(&arguments),
             Command::Settings => crate::answers::printed(&(self.manual)()),
             Command::Store(command) => store_command::run(&command),
             Command::Topology(command) => topology_command::run(&command),
@@ -55,20 +69,30 @@ impl Program {
         program::flush();
         exit
     }
-}
 
-fn run_swarm(arguments: &LoadtestArguments) -> ExitCode {
-    // A swarm whose cluster has died has nothing to drain: the watch ends it.
-    let watched = arguments
-        .parent
-        .map_or(Ok(()), |parent| watch_parent(parent, Shutdown::new()));
-    let force = match arguments.parent {
-        Some(_) => Force::Parent,
-        None => Force::LaterSignal,
-    };
-    match watched {
-        Ok(()) => loadtest::run(&arguments.swarm, force),
-        Err(error) => refuse(&error.into()).into(),
+    fn up(self, arguments: UpArguments) -> ExitCode {
+        let players = self.bots.map_or(0, |_| arguments.players);
+        let arguments = UpArguments { players, ..arguments };
+        up::run(&arguments).unwrap_or_else(|error| refuse(&error).into())
+    }
+
+    fn load_test(self, arguments: &LoadtestArguments) -> ExitCode {
+        let Some(make_behaviour) = self.bots else {
+            let why = "this game has no bots: its program has to name what they do (`regionmesh::Program::behaviour`)";
+            return refuse(&Failure::bad_input(why.to_owned()).into()).into();
+        };
+        // A swarm whose cluster has died has nothing to drain: the watch ends it.
+        let watched = arguments
+            .parent
+            .map_or(Ok(()), |parent| watch_parent(parent, Shutdown::new()));
+        let force = match arguments.parent {
+            Some(_) => Force::Parent,
+            None => Force::LaterSignal,
+        };
+        match watched {
+            Ok(()) => loadtest::run(&arguments.swarm, make_behaviour, force),
+            Err(error) => refuse(&error.into()).into(),
+        }
     }
 }
 

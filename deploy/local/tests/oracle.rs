@@ -44,7 +44,10 @@ fn without_a_mistake_nothing_is_found() {
     let (code, result) = play("");
     assert_eq!((code, &result["verdict"]), (0, &"ok".into()), "{result:#}");
     assert!(commands(&result, "applied") > 100, "{result:#}");
-    assert!(result["gems"]["collected"].as_u64().unwrap() > 0, "{result:#}");
+    assert!(
+        result["holdings"]["collected"].as_u64().unwrap() > 0,
+        "{result:#}"
+    );
 }
 
 #[test]
@@ -66,10 +69,10 @@ fn swapped_commands_are_found() {
 }
 
 #[test]
-fn a_doubled_gem_is_found() {
-    let (code, result) = play("double-gem");
+fn a_doubled_holding_is_found() {
+    let (code, result) = play("double-holding");
     assert_eq!(
-        (code, &result["gems"]["doubled"]),
+        (code, &result["holdings"]["doubled"]),
         (BROKEN, &1.into()),
         "{result:#}"
     );

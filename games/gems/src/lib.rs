@@ -1,10 +1,12 @@
 //! The demo game: walk, say, emote, collect gems and give them to somebody nearby, among wandering creatures. Small
 //! enough to be read as an example of [`game::GameLogic`], complete enough to be measured with.
 //!
-//! [`GemsGame`] is what a program is given, [`Gems`] are the rules. All else is the bytes that clients and servers of the game exchange.
+//! [`GemsGame`] is what a program is given, [`Gems`] are the rules, [`BOTS`] is what bots do. All else is the bytes that clients
+//! and servers of the game exchange.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod bot;
 mod creatures;
 mod game;
 mod ground;
@@ -12,6 +14,7 @@ mod rules;
 mod wire;
 
 pub use crate::game::{GemsGame, GemsSettings};
+pub use bot::BOTS;
 pub use rules::Gems;
 pub use wire::{
     Command, Event, HEARING, Input, KIND_CREATURE, KIND_GEM, KIND_PLAYER, NotOfThisGame, OWN_STATE_BYTES,

@@ -219,7 +219,7 @@ impl Ctx for RegionState {
         player.holdings.insert(at, holding);
         player.writes.take(holding, region);
         #[cfg(feature = "fault-injection")]
-        if self.gem_stays() {
+        if self.holding_stays() {
             return Ok(());
         }
         if let Some(entity) = self.ground.remove(holding) {

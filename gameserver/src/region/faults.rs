@@ -1,4 +1,4 @@
-//! One mistake made on purpose, of the kinds that must never happen: who counts commands and gems has to find it, and a
+//! One mistake made on purpose, of the kinds that must never happen: who counts commands and holdings has to find it, and a
 //! panic has to end the process.
 //! Only in builds with the feature `fault-injection`.
 
@@ -20,8 +20,8 @@ pub enum Fault {
     DoubleCommand,
     /// A player's command is applied after the next one.
     SwapCommands,
-    /// A gem that somebody collects stays where it lies.
-    DoubleGem,
+    /// A holding that somebody takes stays where it lies.
+    DoubleHolding,
     /// The first tick panics.
     Panic,
 }
@@ -35,7 +35,7 @@ impl FromStr for Fault {
             "drop-command" => Ok(Self::DropCommand),
             "double-command" => Ok(Self::DoubleCommand),
             "swap-commands" => Ok(Self::SwapCommands),
-            "double-gem" => Ok(Self::DoubleGem),
+            "double-holding" => Ok(Self::DoubleHolding),
             "panic" => Ok(Self::Panic),
             other => Err(format!("`{other}` is no fault")),
         }

@@ -40,9 +40,9 @@ pub struct RegionStatus {
     /// Cells that wait until their subscriber has room again, of all subscribers.
     pub cells_waiting: usize,
     /// Holdings that lie here, ascending.
-    pub gems: Vec<u64>,
+    pub holdings: Vec<u64>,
     /// Whether it is known what lies here.
-    pub gems_known: bool,
+    pub holdings_known: bool,
     /// Questions to the store without an answer.
     pub store_waiting: usize,
     /// Players of whom the store has not everything: what changed since they were written, and those who leave or cross until it
@@ -75,8 +75,8 @@ impl RegionState {
             ghosts: self.neighbourhood.ghosts().len(),
             subscriptions: self.publication.subscriptions(),
             cells_waiting: self.publication.waiting(),
-            gems: self.ground.holdings().collect(),
-            gems_known: self.ground.is_known(),
+            holdings: self.ground.holdings().collect(),
+            holdings_known: self.ground.is_known(),
             store_waiting: self.out.questions(),
             unsaved: unsaved.filter(|player| !player.is_written()).count(),
             draining: self.draining,

@@ -24,7 +24,7 @@ impl RegionState {
             return vec![command];
         }
         match self.config.fault {
-            Fault::None | Fault::DoubleGem | Fault::Panic => vec![command],
+            Fault::None | Fault::DoubleHolding | Fault::Panic => vec![command],
             Fault::DropCommand => {
                 self.mischief.done = true;
                 self.skip(user, command.number);
@@ -59,9 +59,9 @@ impl RegionState {
         }
     }
 
-    /// Whether the gem that is being collected stays where it lies.
-    pub(super) fn gem_stays(&mut self) -> bool {
-        let stays = self.config.fault == Fault::DoubleGem && !self.mischief.done;
+    /// Whether the holding that is being taken stays where it lies.
+    pub(super) fn holding_stays(&mut self) -> bool {
+        let stays = self.config.fault == Fault::DoubleHolding && !self.mischief.done;
         self.mischief.done |= stays;
         stays
     }

@@ -195,7 +195,7 @@ mod tests {
             "chains=x",
             "holdings=-1",
             "players=",
-            "gems=1",
+            "things=1",
         ] {
             assert!(asked(nonsense).unwrap_err().contains("?chains="), "{nonsense}");
         }

@@ -99,7 +99,7 @@ fn name_of(topology: &Topology, number: NodeNumber) -> Option<String> {
 
 /// A region that does not know what lies in it is an empty shell.
 fn world_check(regions: &[RegionReport], has_standbys: bool) -> Check {
-    let unknown = |region: &&RegionReport| !region.status.gems_known;
+    let unknown = |region: &&RegionReport| !region.status.holdings_known;
     let count = regions.iter().filter(unknown).count();
     let all = regions.len();
     match regions.iter().find(unknown) {
@@ -162,7 +162,7 @@ mod tests {
             ..RegionReport::default()
         };
         region.status.region = number;
-        region.status.gems_known = true;
+        region.status.holdings_known = true;
         region
     }
 
@@ -175,7 +175,7 @@ mod tests {
             world_check(&regions, true),
             Check::well("3 of 3 regions know what lies in them")
         );
-        regions[1].status.gems_known = false;
+        regions[1].status.holdings_known = false;
         let check = world_check(&regions, true);
         assert_eq!(check.verdict, Verdict::Missing);
         assert!(check.figure.starts_with("2 of 3 regions know") && check.figure.contains("region 2 "));

@@ -44,8 +44,8 @@ pub(crate) struct Checks {
     applied: BTreeMap<(UserId, SessionGeneration, u64), u32>,
     routes: BTreeMap<(ProxyLane, u32, SessionHandle), OwnerEpoch>,
     held: BTreeSet<(UserId, u64)>,
-    /// The gems that each region began with.
-    gems: BTreeMap<RegionNumber, BTreeSet<u64>>,
+    /// The holdings that each region began with.
+    holdings: BTreeMap<RegionNumber, BTreeSet<u64>>,
     refusal_due: Option<String>,
 }
 

@@ -110,7 +110,7 @@ impl Checks {
         };
         if !self.held.contains(&(to, gem)) {
             self.fail(format!(
-                "H8: user {user} was told that {to} has gem {gem:x}, who never had it"
+                "H8: user {user} was told that {to} has holding {gem:x}, who never had it"
             ));
         }
     }

@@ -82,16 +82,16 @@ impl Checks {
     /// A region has got its first holdings, now or earlier.
     pub(crate) fn seeded(&mut self, region: RegionNumber, holdings: &[Holding]) {
         let ids = holdings.iter().map(|holding| holding.id);
-        self.gems.entry(region).or_insert_with(|| ids.collect());
+        self.holdings.entry(region).or_insert_with(|| ids.collect());
     }
 
     pub(crate) fn holdings(&mut self, holdings: &[Holding]) {
-        let made: BTreeSet<u64> = self.gems.values().flatten().copied().collect();
+        let made: BTreeSet<u64> = self.holdings.values().flatten().copied().collect();
         let there: BTreeSet<u64> = holdings.iter().map(|holding| holding.id).collect();
         if made != there || there.len() != holdings.len() {
             let strange: Vec<_> = made.symmetric_difference(&there).collect();
             self.fail(format!(
-                "H4: {} gems were made, {} are there; the difference is {strange:?}",
+                "H4: {} holdings were made, {} are there; the difference is {strange:?}",
                 made.len(),
                 holdings.len()
             ));

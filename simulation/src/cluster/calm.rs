@@ -242,10 +242,10 @@ impl Cluster {
             let number = region.number();
             let here = |holding: &&Holding| matches!(holding.holder, Holder::Ground { region, .. } if region == number);
             let lies: Vec<u64> = stored.iter().filter(here).map(|holding| holding.id).collect();
-            let shown = region.status().gems;
+            let shown = region.status().holdings;
             if lies != shown {
                 return Err(format!(
-                    "H4: gems {lies:x?} lie in region {number}, it shows {shown:x?}"
+                    "H4: holdings {lies:x?} lie in region {number}, it shows {shown:x?}"
                 ));
             }
             for player in region.players() {
@@ -257,10 +257,10 @@ impl Cluster {
         }
         for bot in self.bots.iter().filter(|bot| bot.presence != Presence::Retired) {
             let holds = of_user(bot.user).len();
-            if usize::from(bot.gems_shown) != holds {
+            if usize::from(bot.held_shown) != holds {
                 return Err(format!(
-                    "H4: user {} is shown {} gems of {holds}",
-                    bot.user, bot.gems_shown
+                    "H4: user {} is shown {} holdings of {holds}",
+                    bot.user, bot.held_shown
                 ));
             }
         }

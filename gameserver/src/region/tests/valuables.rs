@@ -44,7 +44,7 @@ fn assert_conserved(scene: &mut Scene) {
     let on_ground: usize = scene
         .regions
         .values()
-        .map(|region| region.status().gems.len())
+        .map(|region| region.status().holdings.len())
         .sum();
     let held: usize = scene
         .regions

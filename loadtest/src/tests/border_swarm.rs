@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use client::WorldShape;
-use gems::{Command, Event, Input, REACH, Refusal};
+use game::bot::{Behaviour, BotCommand, Givers, Moment, Own, Plan, Purse, Seen, View, Walk, Wish};
+use gems::{Command, Event, Input, KIND_GEM, KIND_PLAYER, REACH, Refusal, encode_gem, encode_player};
 use protocol::geometry::{CellGrid, Position};
-use protocol::ids::UserId;
+use protocol::ids::{CommandNumber, EntityId, RegionNumber, UserId};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::args::Behaviour;
+use crate::args::Pattern;
+use crate::cadence::Cadence;
 use crate::places::{Places, Servers, distance, point};
-use crate::purse::Purse;
-use crate::trade::{Givers, Neighbour, Order, Surroundings, Trader};
 use crate::walk::Walker;
 
 const SIZE: u32 = 1_024;
@@ -25,17 +25,19 @@ const WAY_TICKS: u64 = 2;
 
 struct Player {
     at: Position,
-    input: Input,
     walker: Walker,
-    trader: Trader,
+    behaviour: Box<dyn Behaviour>,
+    cadence: Cadence,
     purse: Purse,
     rng: StdRng,
     orders: u64,
+    /// What others see of it.
+    shown: Vec<u8>,
 }
 
 /// Something under way, and when it arrives.
 enum Post {
-    Order(usize, u64, Order),
+    Order(usize, u64, Command),
     Event(usize, Event),
 }
 
@@ -52,9 +54,9 @@ fn cell(at: Position) -> (i32, i32) {
     ((at.x / CELL as f32) as i32, (at.y / CELL as f32) as i32)
 }
 
-fn region(at: Position) -> (bool, bool) {
+fn region(at: Position) -> RegionNumber {
     let half = SIZE as f32 / 2.0;
-    (at.x < half, at.y < half)
+    RegionNumber(u32::from(at.x < half) + 2 * u32::from(at.y < half))
 }
 
 fn sees(a: Position, b: Position) -> bool {
@@ -64,6 +66,39 @@ fn sees(a: Position, b: Position) -> bool {
 
 fn user(place: usize) -> UserId {
     UserId(place as u64)
+}
+
+const NOBODY: Plan = Plan {
+    seed: 0,
+    command_every_us: 0,
+};
+
+/// What somebody there sees.
+struct Eyes<'a> {
+    vale: &'a Vale,
+    at: Position,
+}
+
+impl View for Eyes<'_> {
+    fn each(&self, show: &mut dyn FnMut(&Seen<'_>)) {
+        let mut show = |id: u64, kind: u8, at: Position, state: &[u8]| {
+            if sees(self.at, at) {
+                show(&Seen {
+                    id: EntityId(id),
+                    kind: kind.into(),
+                    at,
+                    region: region(at),
+                    state,
+                });
+            }
+        };
+        for (place, player) in self.vale.players.iter().enumerate() {
+            show(place as u64, KIND_PLAYER, player.at, &player.shown);
+        }
+        for (gem, at) in &self.vale.gems {
+            show(u64::MAX - gem, KIND_GEM, *at, &encode_gem(*gem));
+        }
+    }
 }
 
 impl Vale {
@@ -92,12 +127,16 @@ impl Vale {
             let at = point(anywhere(), anywhere());
             Player {
                 at,
-                input: Input::default(),
-                walker: Walker::new(Behaviour::Border, at, &places, &mut own),
-                trader: Trader::new(command_every_us, 0, &mut own),
+                walker: Walker::new(Pattern::Border, at, &places, &mut own),
+                behaviour: gems::BOTS(&Plan {
+                    seed: seed << 32 | place,
+                    command_every_us,
+                }),
+                cadence: Cadence::new(command_every_us, 0, &mut own),
                 purse: Purse::default(),
                 rng: own,
                 orders: 0,
+                shown: encode_player(user(place as usize), ""),
             }
         });
         let players: Vec<Player> = players.collect();
@@ -129,61 +168,65 @@ impl Vale {
     fn step(&mut self, place: usize) {
         let now_us = self.tick * TICK_US;
         let player = &mut self.players[place];
-        if let Some(company) = player.trader.take_company() {
-            player.walker.approach(company);
-        }
-        let errand = player.trader.errand(now_us);
-        player.input = player
+        let errand = match player.behaviour.wish(now_us) {
+            Some(Wish::Fetch(there)) => Some(there),
+            Some(Wish::Meet(company)) => {
+                player.walker.approach(company);
+                None
+            }
+            None => None,
+        };
+        let walk = player
             .walker
             .steer(player.at, errand, &self.places, now_us, &mut player.rng);
-        let (east, south) = player.input.velocity();
+        let (east, south) = match walk {
+            Walk::Stand => (0.0, 0.0),
+            Walk::Towards { from, to } => Input::towards(from, to).velocity(),
+        };
         let hz = TICKS_PER_S as f32;
         player.at = point(player.at.x + east / hz, player.at.y + south / hz);
-        if player.trader.is_due(now_us) {
+        if player.cadence.is_due(now_us) {
             self.order(place, now_us);
         }
     }
 
     fn order(&mut self, place: usize, now_us: u64) {
-        let seen = self.survey(place);
+        let mut behaviour = std::mem::replace(&mut self.players[place].behaviour, gems::BOTS(&NOBODY));
+        let player = &self.players[place];
+        let own = Own {
+            entity: EntityId(place as u64),
+            at: player.at,
+            region: region(player.at),
+            is_moving: true,
+        };
+        let order = behaviour.command(&Moment {
+            now_us,
+            own,
+            view: &Eyes {
+                vale: self,
+                at: player.at,
+            },
+            purse: &player.purse,
+            givers: &self.givers,
+        });
         let player = &mut self.players[place];
-        let order = player
-            .trader
-            .decide(&seen, &player.purse, &self.givers, now_us, &mut player.rng);
-        if let Some(order) = order {
-            player.orders += 1;
-            if let Some(offer) = order.offer() {
-                player.purse.offer(player.orders, offer);
-            }
-            let post = Post::Order(place, player.orders, order);
-            self.post.push_back((self.tick + WAY_TICKS, post));
+        player.behaviour = behaviour;
+        let Some(BotCommand { body, offer, .. }) = order else {
+            return player.cadence.ask_again(now_us);
+        };
+        player.cadence.ordered(now_us);
+        player.orders += 1;
+        if let Some(offer) = offer {
+            player.purse.offer(CommandNumber(player.orders), offer);
         }
+        let post = Post::Order(place, player.orders, Command::parse(&body).unwrap());
+        self.post.push_back((self.tick + WAY_TICKS, post));
     }
 
-    fn survey(&self, place: usize) -> Surroundings {
-        let mut seen = Surroundings::default();
-        let at = self.players[place].at;
-        for (other, player) in self.players.iter().enumerate() {
-            if other != place && sees(at, player.at) {
-                let somebody = Neighbour {
-                    user: user(other),
-                    across: region(player.at) != region(at),
-                    distance: distance(player.at, at),
-                };
-                seen.add(somebody, player.at);
-            }
-        }
-        let gems = self.gems.iter().filter(|(_, lies)| sees(at, **lies));
-        for (gem, lies) in gems {
-            seen.add_gem(*gem, *lies, at);
-        }
-        seen
-    }
-
-    fn apply(&mut self, place: usize, command: u64, order: &Order) {
+    fn apply(&mut self, place: usize, command: u64, order: &Command) {
         let at = self.players[place].at;
         let refused = |reason| Event::Refused { command, reason };
-        match order.command {
+        match *order {
             Command::Collect { gem } => {
                 let near = self
                     .gems
@@ -212,7 +255,9 @@ impl Vale {
     }
 
     fn tell(&mut self, place: usize, event: &Event) {
-        if self.players[place].purse.handle(event) {
+        let player = &mut self.players[place];
+        let news = player.behaviour.event(&event.encode());
+        if news.is_some_and(|news| player.purse.handle(news)) {
             *self.givers.entry(user(place)).or_default() += 1;
         }
     }

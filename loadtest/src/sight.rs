@@ -1,0 +1,24 @@
+//! The world view of a client, as a game's bot looks at it.
+
+use client::World;
+use game::bot::{Seen, View};
+use protocol::ids::RegionNumber;
+
+/// What one bot sees.
+pub(crate) struct Sight<'a>(pub(crate) &'a World);
+
+impl View for Sight<'_> {
+    fn each(&self, show: &mut dyn FnMut(&Seen<'_>)) {
+        let regions = &self.0.shape().regions;
+        for entity in self.0.entities() {
+            let region = regions.get(entity.cell.0 as usize).copied();
+            show(&Seen {
+                id: entity.id,
+                kind: entity.kind,
+                at: entity.at,
+                region: RegionNumber(region.unwrap_or_default()),
+                state: &entity.state,
+            });
+        }
+    }
+}
