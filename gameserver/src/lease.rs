@@ -14,16 +14,21 @@
 //!                  ─▶ held by nobody that lives   take it, after our rank's wait
 //!                  ─▶ held, and its lease was not renewed for 3 s of answered looks, or its process was seen and is
 //!                     gone for 300 ms: take it, after our rank's wait
+//! served, and not ours by the topology in force any more ─▶ give it to whom it names
 //! ```
+//!
+//! Nothing is taken by a topology that is older than one that any node has noted in the store, but for a while at most: the newer one
+//! is about to be heard of, unless it was of another authority.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod leaving;
 mod signs;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
 use store::{Lease, StoreReply, StoreRequest, StoreResult};
 
 use signs::Signs;
@@ -39,6 +44,11 @@ const WORLD_ANSWERS_WITHIN_US: u64 = 1_000_000;
 /// Renewals that are further apart than this do not follow each other, microseconds.
 const STREAK_GAP_US: u64 = 2_000_000;
 
+/// What the store has said of topologies counts for so long, microseconds: for less than it takes until somebody is dead.
+const NOTED_FOR_US: u64 = 2_000_000;
+/// A newer topology is heard of within this, microseconds, or there is nobody left who has it.
+const NEWER_COMES_WITHIN_US: u64 = 10_000_000;
+
 /// What is asked of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LeaseQuestion {
@@ -50,6 +60,8 @@ pub enum LeaseQuestion {
     Look(RegionNumber),
     /// To serve a region, by this lease.
     Take(RegionNumber, Incarnation),
+    /// Which topology is the newest that any node has had.
+    Note,
 }
 
 /// What is to be done.
@@ -59,6 +71,8 @@ pub enum LeaseEffect {
     Ask(LeaseQuestion, StoreRequest),
     /// This process serves the region from now on.
     Serve(RegionNumber, RegionEpoch),
+    /// The region goes to this server; [`LeaseKeeper::gave`] is to hear what comes of it.
+    Give(RegionNumber, NodeNumber),
     /// This process serves nothing any more; whoever took over has its players.
     LetGo,
     /// Another process of this node has begun later: this one has to end.
@@ -69,6 +83,12 @@ pub enum LeaseEffect {
 #[derive(Debug)]
 pub struct LeaseKeeper {
     node: NodeNumber,
+    /// Of the topology in force.
+    version: TopologyVersion,
+    noted: Noted,
+    /// Regions for which this node was listed by the topology before.
+    left: BTreeSet<RegionNumber>,
+    announced: BTreeMap<NodeNumber, TopologyVersion>,
     /// None while a new one is asked for.
     lease: Option<Lease>,
     regions: BTreeMap<RegionNumber, Watched>,
@@ -85,20 +105,23 @@ pub struct LeaseKeeper {
 }
 
 impl LeaseKeeper {
-    /// Of a process that has just begun, and of the regions for which its node is listed, each with all its candidates: first who is
-    /// to serve it, then the standbys in order.
+    /// Of a process that has just begun with a topology of this version: see [`list`](Self::list).
     #[must_use]
     pub fn new(
         lease: Lease,
+        version: TopologyVersion,
         regions: impl IntoIterator<Item = (RegionNumber, Vec<NodeNumber>)>,
+        left: BTreeSet<RegionNumber>,
         now_us: u64,
     ) -> Self {
-        let regions = regions.into_iter();
-        let regions = regions.map(|(region, candidates)| (region, Watched::new(candidates, now_us)));
-        Self {
+        let mut keeper = Self {
             node: lease.node,
+            version,
+            noted: Noted::default(),
+            left: BTreeSet::new(),
+            announced: BTreeMap::new(),
             lease: Some(lease),
-            regions: regions.collect(),
+            regions: BTreeMap::new(),
             signs: Signs::default(),
             is_draining: false,
             world_answered_us: now_us,
@@ -107,7 +130,32 @@ impl LeaseKeeper {
             is_starting: false,
             streak_us: None,
             effects: Vec::new(),
+        };
+        keeper.list(version, regions, left, now_us);
+        keeper
+    }
+
+    /// A topology is in force, with all regions, each with its candidates: first who is to serve it, then the standbys in order. Of what
+    /// this node has `left`, somebody who does not know yet may give it some: it has to find that, and gives it on.
+    pub fn list(
+        &mut self,
+        version: TopologyVersion,
+        regions: impl IntoIterator<Item = (RegionNumber, Vec<NodeNumber>)>,
+        left: BTreeSet<RegionNumber>,
+        now_us: u64,
+    ) {
+        self.version = version;
+        let mut regions: BTreeMap<_, _> = regions.into_iter().collect();
+        for (region, watched) in &mut self.regions {
+            watched.candidates = regions.remove(region).unwrap_or_default();
         }
+        let own = regions
+            .into_iter()
+            .filter(|(region, candidates)| candidates.contains(&self.node) || left.contains(region));
+        let own = own.map(|(region, candidates)| (region, Watched::new(candidates, now_us)));
+        self.regions.extend(own);
+        self.left = left;
+        self.note();
     }
 
     /// The lease, unless it has ended.
@@ -125,7 +173,10 @@ impl LeaseKeeper {
     /// How many of the regions have no holder that lives, or none that has been seen yet.
     #[must_use]
     pub fn unheld(&self) -> usize {
-        let held = |watched: &&Watched| watched.served.is_none() && !watched.is_held();
+        let node = self.node;
+        let held = |watched: &&Watched| {
+            watched.candidates.contains(&node) && watched.served.is_none() && !watched.is_held()
+        };
         self.regions.values().filter(held).count()
     }
 
@@ -191,6 +242,11 @@ impl LeaseKeeper {
                 self.ask(question, StoreRequest::RenewLease { lease });
             }
         }
+        self.look(now_us);
+        self.give_away(now_us);
+    }
+
+    fn look(&mut self, now_us: u64) {
         let due = |watched: &mut Watched| watched.begin_look(now_us, LOOK_EVERY_US);
         let regions = self.regions.iter_mut();
         let looks: Vec<RegionNumber> = regions
@@ -208,6 +264,7 @@ impl LeaseKeeper {
             LeaseQuestion::Renew(incarnation) => self.renewed(incarnation, result, now_us),
             LeaseQuestion::Look(region) => self.looked(region, result, now_us),
             LeaseQuestion::Take(region, incarnation) => self.took(region, incarnation, result, now_us),
+            LeaseQuestion::Note => self.noted(result, now_us),
         }
     }
 
@@ -297,9 +354,22 @@ impl LeaseKeeper {
             self.streak_us
                 .is_some_and(|(_, last_us)| follows(last_us, now_us))
         });
+        if !watched.candidates.contains(&lease.node) {
+            // Somebody else has it, to whom it belongs or who gives it to them.
+            if !self.left.contains(&region) {
+                self.regions.remove(&region);
+            }
+            return;
+        }
         if self.is_draining || !watched.may_take(lease.node, streak_us, gone_us, now_us) {
             return;
         }
+        if !self.noted.allows(self.version, now_us) {
+            return self.note();
+        }
+        let Some(watched) = self.regions.get_mut(&region) else {
+            return;
+        };
         watched.begin_take();
         let request = match holder {
             Some(holder) => StoreRequest::TakeOver {
@@ -313,6 +383,35 @@ impl LeaseKeeper {
             },
         };
         self.ask(LeaseQuestion::Take(region, lease.incarnation), request);
+    }
+
+    /// Says which topology is in force here, and asks whether any node has a newer one.
+    fn note(&mut self) {
+        if !self.noted.is_asking {
+            self.noted.is_asking = true;
+            let version = self.version;
+            self.ask(LeaseQuestion::Note, StoreRequest::NoteTopology { version });
+        }
+    }
+
+    fn noted(&mut self, result: &StoreResult, now_us: u64) {
+        self.noted.is_asking = false;
+        let Ok(StoreReply::NewestTopology(newest)) = result else {
+            return;
+        };
+        self.noted.newest = Some((*newest, now_us));
+        if *newest <= self.version {
+            self.noted.behind_since_us = None;
+        } else {
+            self.noted.behind_since_us.get_or_insert(now_us);
+        }
+        // Whoever waits for this looks again at once.
+        if self.noted.allows(self.version, now_us) {
+            for watched in self.regions.values_mut() {
+                watched.look_now(now_us);
+            }
+            self.look(now_us);
+        }
     }
 
     fn took(&mut self, region: RegionNumber, incarnation: Incarnation, result: &StoreResult, now_us: u64) {
@@ -337,6 +436,28 @@ impl LeaseKeeper {
             watched.served = Some(epoch);
             self.effects.push(LeaseEffect::Serve(region, epoch));
         }
+    }
+}
+
+/// What the store has said of topologies.
+#[derive(Debug, Default)]
+struct Noted {
+    is_asking: bool,
+    /// The newest that any node has noted, and when it said so.
+    newest: Option<(TopologyVersion, u64)>,
+    /// Since when that is newer than what is in force here.
+    behind_since_us: Option<u64>,
+}
+
+impl Noted {
+    /// Whether something may be taken by a topology of this version; `false` as well when that is not known.
+    fn allows(&self, version: TopologyVersion, now_us: u64) -> bool {
+        let Some((newest, said_us)) = self.newest else {
+            return false;
+        };
+        let waits_no_more = |since_us: u64| now_us.saturating_sub(since_us) >= NEWER_COMES_WITHIN_US;
+        let is_newest = newest <= version || self.behind_since_us.is_some_and(waits_no_more);
+        is_newest && now_us.saturating_sub(said_us) <= NOTED_FOR_US
     }
 }
 

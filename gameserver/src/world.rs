@@ -29,7 +29,7 @@ use protocol::Code;
 use protocol::ids::{NodeNumber, RegionNumber};
 use protocol::message::node::Heartbeat;
 use store::{Holding, StoreResult};
-use topology::Topology;
+use topology::{Listing, Topology};
 
 use crate::dispatch::Directory;
 use crate::proxy_lanes::ArrivingLane;
@@ -60,6 +60,7 @@ struct Question {
 pub struct World<S> {
     node: NodeNumber,
     topology: Arc<Topology>,
+    listing: Arc<Listing>,
     slots: Slots,
     directory: Directory,
     links: Links<S>,
@@ -93,6 +94,7 @@ impl<S: Sealing> World<S> {
             givings: Givings::default(),
             draining: false,
             effects: Vec::new(),
+            listing: Arc::new(Listing::new(Arc::clone(&topology))),
             topology,
         };
         for region in regions {
@@ -110,6 +112,7 @@ impl<S: Sealing> World<S> {
         self.remove(number);
         self.directory.add(number);
         self.add(region, now);
+        self.tell(number, RegionInput::Listed(Arc::clone(&self.listing)), now);
         self.tell_own_regions(now);
         for lane in self.links.lanes() {
             self.tell(number, RegionInput::ProxyUp(lane), now);
@@ -121,6 +124,14 @@ impl<S: Sealing> World<S> {
         if self.draining {
             self.tell(number, RegionInput::Drain, now);
         }
+        self.settle(now);
+    }
+
+    /// A newer topology of the same ground is in force.
+    pub fn handle_listing(&mut self, listing: Arc<Listing>, now: Moment) {
+        self.topology = Arc::clone(listing.now());
+        self.tell_all(&RegionInput::Listed(Arc::clone(&listing)), now);
+        self.listing = listing;
         self.settle(now);
     }
 

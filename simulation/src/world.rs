@@ -23,6 +23,15 @@ pub(crate) fn topology(servers: u16, mix: u64, standbys: bool) -> Result<Arc<Top
         (_, 1) => [1, 1, 2, 2],
         (_, _) => [1, 2, 2, 1],
     };
+    let candidates = owners.map(|owner: u16| {
+        let after = (1..servers.min(3)).map(|further| (owner - 1 + further) % servers + 1);
+        std::iter::once(owner).chain(after.filter(|_| standbys)).collect()
+    });
+    listed(servers, &candidates)
+}
+
+/// Which servers each quarter has: first who is to serve it, then who stands by for it.
+pub(crate) fn listed(servers: u16, candidates: &[Vec<u16>; 4]) -> Result<Arc<Topology>, String> {
     let mut text = String::from(
         "[world]\nname = \"storm\"\nsize = [64, 64]\ncell_size = 8\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n",
     );
@@ -39,17 +48,13 @@ pub(crate) fn topology(servers: u16, mix: u64, standbys: bool) -> Result<Arc<Top
             proxy.0
         );
     }
-    for (index, owner) in owners.into_iter().enumerate() {
+    for (index, candidates) in candidates.iter().enumerate() {
         let (x, y) = (index % 2 * 32, index / 2 * 32);
-        let after =
-            (1..servers.min(3)).map(|further| format!("\"gs-{}\"", (owner - 1 + further) % servers + 1));
-        let standby = match standbys {
-            true => format!("standby = [{}]\n", after.collect::<Vec<_>>().join(", ")),
-            false => String::new(),
-        };
+        let mut names = candidates.iter().map(|server| format!("gs-{server}"));
+        let (server, standby) = (names.next().unwrap_or_default(), names.collect::<Vec<_>>());
         let _ = write!(
             text,
-            "[[region]]\nname = \"r{0}\"\nnumber = {0}\nmin = [{x}, {y}]\nmax = [{1}, {2}]\nserver = \"gs-{owner}\"\n{standby}",
+            "[[region]]\nname = \"r{0}\"\nnumber = {0}\nmin = [{x}, {y}]\nmax = [{1}, {2}]\nserver = {server:?}\nstandby = {standby:?}\n",
             index + 1,
             x + 32,
             y + 32

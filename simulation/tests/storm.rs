@@ -26,7 +26,7 @@ fn run_well(options: &Options) -> Outcome {
 fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
     let began = Instant::now();
     let next = AtomicU64::new(0);
-    let total = Mutex::new((Coverage::default(), 0, 0, Overflow::default()));
+    let total = Mutex::new((Coverage::default(), 0, 0, Overflow::default(), 0));
     let threads = thread::available_parallelism()
         .map_or(2, std::num::NonZero::get)
         .min(4);
@@ -44,18 +44,20 @@ fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
                     total.1 += outcome.events;
                     total.2 += outcome.crossings;
                     total.3 += outcome.overflow;
+                    total.4 += outcome.moves;
                 }
             });
         }
     });
-    let (coverage, events, crossings, overflow) = total.into_inner().unwrap();
+    let (coverage, events, crossings, overflow, moves) = total.into_inner().unwrap();
     println!("{coverage}");
     println!(
-        "{SEEDS} seeds, {events} events, {crossings} crossings, {:.1} seeds/s",
+        "{SEEDS} seeds, {events} events, {crossings} crossings, {moves} regions moved, {:.1} seeds/s",
         SEEDS as f64 / began.elapsed().as_secs_f64()
     );
     assert_eq!(coverage.missing(), [], "cells of the matrix that no seed hits");
     assert!(crossings > 5 * SEEDS, "players hardly cross borders");
+    assert!(moves > SEEDS / 10, "topologies hardly move regions: {moves}");
     println!("{overflow:?}");
     for (rule, count) in overflow.by_name() {
         assert!(count > 0, "no storm brings it about: {rule}");

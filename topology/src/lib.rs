@@ -20,7 +20,7 @@ pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyV
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
 pub use model::{
-    Address, AddressError, Difference, Host, MovedRegion, PortUse, Proxy, Region, Server, Topology,
+    Address, AddressError, Difference, Host, Listing, MovedRegion, PortUse, Proxy, Region, Server, Topology,
     WorldSpec, undialable,
 };
 pub use raw::{ALL_KEYS, Key, Takes, TextMistake, text_mistake};

@@ -3,6 +3,7 @@
 
 mod address;
 mod difference;
+mod listing;
 mod lookup;
 mod render;
 mod table;
@@ -13,6 +14,7 @@ use protocol::ids::{NodeNumber, RegionNumber};
 
 pub use address::{Address, AddressError, Host, undialable};
 pub use difference::{Difference, MovedRegion};
+pub use listing::Listing;
 use table::Table;
 pub(crate) use table::common;
 pub use write::PortUse;

@@ -14,7 +14,7 @@ mod state;
 
 pub use checks::{Papers, Wanted, clock_check, link_check, probe_store, store_watch, world_check};
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
-pub use state::{AdminState, CensusAnswer, GiveAnswer, StatusBoard};
+pub use state::{AdminState, CensusAnswer, ChangeAnswer, StatusBoard};
 
 use crate::life::LOOK_EVERY;
 use bulletin::Bulletin;

@@ -266,10 +266,32 @@ impl AuthorityDir {
         topology: &Topology,
         wall_ms: u64,
     ) -> Result<Signed, AuthorityDirError> {
+        let signed = self.sign_only(toml, topology, wall_ms)?;
+        self.keep(topology, &signed)?;
+        Ok(signed)
+    }
+
+    /// Signs a topology, and writes it nowhere: it is to be shown to a running node first.
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    pub fn sign_only(
+        &mut self,
+        toml: &str,
+        topology: &Topology,
+        wall_ms: u64,
+    ) -> Result<Signed, AuthorityDirError> {
         if topology.has_free_ports() {
             return Err(AuthorityDirError::FreePorts);
         }
-        let signed = self.seal(toml, topology, wall_ms)?;
+        self.seal(toml, topology, wall_ms)
+    }
+
+    /// Writes what was signed beside the authority, and to each node's directory that is still here.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep(&self, topology: &Topology, signed: &Signed) -> Result<(), AuthorityDirError> {
         files::write(&self.path.join(BUNDLE_FILE), &signed.sealed, Access::Public)?;
         for (name, ..) in nodes_of(topology) {
             let data = self.folder_of(&name);
@@ -277,7 +299,7 @@ impl AuthorityDir {
                 files::write(&data.join(BUNDLE_FILE), &signed.sealed, Access::Public)?;
             }
         }
-        Ok(signed)
+        Ok(())
     }
 
     /// Issues or renews a data directory for each node of the topology under a bundle of a new version: all that a local

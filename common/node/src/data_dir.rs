@@ -5,6 +5,7 @@
 //! node.cert         certificate with the node's secret key       mode 0600
 //! role.voucher      a proxy's role, for players                  public, proxies only
 //! topology.bundle   the newest topology this node has accepted   public
+//! topology.former   the one before, if it has seen one           public
 //! node.lock         held by the process that runs on it          public
 //! ```
 //!
@@ -33,6 +34,8 @@ pub const CERTIFICATE_FILE: &str = "node.cert";
 pub const VOUCHER_FILE: &str = "role.voucher";
 /// The topology.
 pub const BUNDLE_FILE: &str = "topology.bundle";
+/// The topology before.
+pub const FORMER_FILE: &str = "topology.former";
 
 /// Why a data directory is refused. Each is one sentence with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +121,8 @@ pub struct DataDir {
     pub voucher: Option<RoleVoucher>,
     /// The topology in force when this node last ran.
     pub view: TopologyView,
+    /// The one before: whoever it lists may not have given its regions away yet.
+    pub former: Option<TopologyView>,
 }
 
 /// What of a data directory the authority renews: read while the node runs.
@@ -163,6 +168,7 @@ impl DataDir {
         let cluster = ClusterFile::read(path)?;
         let (certificate, verified) = read_certificate(path, &cluster, wall_ms)?;
         let view = read_bundle(path, &cluster, wall_ms)?;
+        let former = read_former(path, &cluster);
         let number = number_of(path, name, role, &verified, &view)?;
         let voucher = match role {
             Role::Proxy => Some(read_voucher(path, &cluster, verified.uuid(), wall_ms)?),
@@ -176,6 +182,7 @@ impl DataDir {
             number,
             voucher,
             view,
+            former,
         })
     }
 
@@ -189,14 +196,6 @@ impl DataDir {
     #[must_use]
     pub fn uuid(&self) -> NodeUuid {
         self.verified.uuid()
-    }
-
-    /// Keeps a newer bundle for the next start, so that an older one is never accepted again. Blocks on the disk.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn keep_bundle(path: &Path, view: &TopologyView) -> Result<(), FileError> {
-        files::write(&path.join(BUNDLE_FILE), view.sealed(), Access::Public)
     }
 }
 
@@ -262,6 +261,18 @@ fn read_bundle(folder: &Path, cluster: &ClusterFile, wall_ms: u64) -> Result<Top
             DataDirError::Bundle { path, source, remedy }
         }
     })
+}
+
+/// None that cannot be read any more is missed: it only says who else may speak for a while.
+fn read_former(folder: &Path, cluster: &ClusterFile) -> Option<TopologyView> {
+    let bytes = files::read(
+        &folder.join(FORMER_FILE),
+        TOPOLOGY_BUNDLE_BYTES_MAX,
+        Access::Public,
+    );
+    // It was in force, whatever the time is now.
+    let clock = Clock::of_node(0);
+    TopologyView::open(&bytes.ok()?, &cluster.authorities, cluster.cluster_id, clock).ok()
 }
 
 fn read_voucher(

@@ -3,7 +3,7 @@
 
 use crate::admin::{Check, Papers, Readiness};
 use crate::clock::wall_ms;
-use crate::data_dir::{BUNDLE_FILE, CERTIFICATE_FILE, DataDir, OwnPapers, VOUCHER_FILE};
+use crate::data_dir::{BUNDLE_FILE, CERTIFICATE_FILE, OwnPapers, VOUCHER_FILE};
 use crate::files::{self, Access};
 use crate::topology_in_force::TopologyInForce;
 use net::link::LinkContext;
@@ -122,10 +122,10 @@ impl PaperTask {
             Err(_) => return,
         };
         match self.in_force.judge(&sealed, wall_ms()) {
-            Ok(()) => (self.offered)(sealed),
+            Ok(_) => (self.offered)(sealed),
             Err(error) => {
                 tracing::warn!(%error, "the topology that was put into the data directory is not taken up; the one in force is put back");
-                if let Err(error) = DataDir::keep_bundle(&self.data, &view) {
+                if let Err(error) = self.in_force.keep(&self.data) {
                     tracing::warn!(%error, "the next start may not know the topology in force");
                 }
             }

@@ -2,31 +2,64 @@
 //! moment, and a newer bundle takes its place without anybody waiting.
 
 use crate::cluster_file::ClusterFile;
-use crate::data_dir::DataDir;
+use crate::data_dir::{BUNDLE_FILE, DataDir, FORMER_FILE};
+use crate::files::{self, Access, FileError};
 use arc_swap::ArcSwap;
 use net::link::PeerDirectory;
 use protocol::identity::{AuthorityKeys, Clock, Role};
 use protocol::ids::{NodeUuid, TopologyVersion};
 use protocol::node_handshake::PeerStanding;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
-use topology::{BundleError, NodeRecord, Standing, TopologyView};
+use topology::{BundleError, Listing, NodeRecord, Standing, TopologyView};
 
 /// The topology in force, shared by all of a node's tasks.
 #[derive(Debug)]
 pub struct TopologyInForce {
-    view: ArcSwap<TopologyView>,
+    now: ArcSwap<InForce>,
     changed: watch::Sender<TopologyVersion>,
     authorities: AuthorityKeys,
 }
 
+/// One topology, and who is listed while it is in force.
+#[derive(Debug)]
+struct InForce {
+    view: Arc<TopologyView>,
+    /// The one before, for the next start.
+    former: Option<Arc<TopologyView>>,
+    /// Of the ground that the process began with.
+    listing: Arc<Listing>,
+}
+
+impl InForce {
+    fn followed_by(&self, offered: TopologyView) -> Self {
+        let listing = self.listing.followed_by(Arc::clone(offered.shared_topology()));
+        Self {
+            listing: listing.map_or_else(|| Arc::clone(&self.listing), Arc::new),
+            view: Arc::new(offered),
+            former: Some(Arc::clone(&self.view)),
+        }
+    }
+}
+
 impl TopologyInForce {
-    /// Starts with a view that was opened under the keys of this cluster.
+    /// Starts with a view that was opened under the keys of this cluster, and the one before it.
     #[must_use]
-    pub fn new(view: TopologyView, cluster: &ClusterFile) -> Self {
+    pub fn new(view: TopologyView, former: Option<TopologyView>, cluster: &ClusterFile) -> Self {
+        let now = Arc::clone(view.shared_topology());
+        let former = former.filter(|former| view.supersedes(former.version()));
+        let followed = former.as_ref().and_then(|former| {
+            let before = Listing::new(Arc::clone(former.shared_topology()));
+            before.followed_by(Arc::clone(&now))
+        });
         Self {
             changed: watch::Sender::new(view.version()),
-            view: ArcSwap::from_pointee(view),
+            now: ArcSwap::from_pointee(InForce {
+                view: Arc::new(view),
+                former: former.map(Arc::new),
+                listing: Arc::new(followed.unwrap_or_else(|| Listing::new(now))),
+            }),
             authorities: cluster.authorities,
         }
     }
@@ -34,13 +67,19 @@ impl TopologyInForce {
     /// Starts with what a data directory holds.
     #[must_use]
     pub fn of(data: &DataDir) -> Self {
-        Self::new(data.view.clone(), &data.cluster)
+        Self::new(data.view.clone(), data.former.clone(), &data.cluster)
     }
 
     /// The view of the moment.
     #[must_use]
     pub fn view(&self) -> Arc<TopologyView> {
-        self.view.load_full()
+        Arc::clone(&self.now.load().view)
+    }
+
+    /// Who may serve what: by the topology in force, unless it has another ground than the one that this process began with.
+    #[must_use]
+    pub fn listing(&self) -> Arc<Listing> {
+        Arc::clone(&self.now.load().listing)
     }
 
     /// Tells of each newer topology, when it is in force.
@@ -49,47 +88,54 @@ impl TopologyInForce {
         self.changed.subscribe()
     }
 
-    /// Whether [`offer`](Self::offer) would take it.
+    /// What [`offer`](Self::offer) would take.
     ///
     /// # Errors
     /// As `offer`.
-    pub fn judge(&self, sealed: &[u8], wall_ms: u64) -> Result<(), BundleError> {
+    pub fn judge(&self, sealed: &[u8], wall_ms: u64) -> Result<TopologyView, BundleError> {
         let clock = Clock::of_node(wall_ms);
-        self.view
-            .load()
-            .open_newer(sealed, &self.authorities, clock)
-            .map(drop)
+        self.view().open_newer(sealed, &self.authorities, clock)
     }
 
-    /// Takes a newer bundle from a peer. Afterwards call `LinkContext::recheck` and keep the bundle on disk
-    /// ([`DataDir::keep_bundle`]).
+    /// Takes a newer bundle from a peer. Afterwards call `LinkContext::recheck` and keep it on disk
+    /// ([`keep`](Self::keep)).
     ///
     /// # Errors
     /// `BundleError`: it is not signed by the authority, not newer, or not valid; nothing has changed then.
     pub fn offer(&self, sealed: &[u8], wall_ms: u64) -> Result<Arc<TopologyView>, BundleError> {
         let clock = Clock::of_node(wall_ms);
-        let mut newer = None;
         // Two peers may offer at the same time: each is compared with what is in force when it goes in.
-        let mut held = self.view.load_full();
-        while newer.is_none() {
-            let offered = Arc::new(held.open_newer(sealed, &self.authorities, clock)?);
-            let before = self.view.compare_and_swap(&held, Arc::clone(&offered));
+        let mut held = self.now.load_full();
+        let newer = loop {
+            let offered = held.view.open_newer(sealed, &self.authorities, clock)?;
+            let next = Arc::new(held.followed_by(offered));
+            let before = self.now.compare_and_swap(&held, Arc::clone(&next));
             if Arc::ptr_eq(&before, &held) {
-                newer = Some(offered);
-            } else {
-                held = Arc::clone(&before);
+                break next;
             }
-        }
-        let newer = newer.unwrap_or(held);
+            held = Arc::clone(&before);
+        };
         // Whoever is told asks for the view, so that of two that come at once the order does not matter.
-        self.changed.send_replace(newer.version());
-        Ok(newer)
+        self.changed.send_replace(newer.view.version());
+        Ok(Arc::clone(&newer.view))
+    }
+
+    /// Keeps what is in force for the next start, so that nothing older is ever accepted again, and what was before. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep(&self, data: &Path) -> Result<(), FileError> {
+        let now = self.now.load_full();
+        if let Some(former) = &now.former {
+            files::write(&data.join(FORMER_FILE), former.sealed(), Access::Public)?;
+        }
+        files::write(&data.join(BUNDLE_FILE), now.view.sealed(), Access::Public)
     }
 }
 
 impl PeerDirectory for TopologyInForce {
     fn standing(&self, uuid: NodeUuid) -> PeerStanding {
-        match self.view.load().standing(uuid) {
+        match self.now.load().view.standing(uuid) {
             Standing::Unknown => PeerStanding::Unknown,
             Standing::Revoked => PeerStanding::Revoked,
             Standing::Listed(record) => {
@@ -103,7 +149,7 @@ impl PeerDirectory for TopologyInForce {
     }
 
     fn name(&self, uuid: NodeUuid) -> String {
-        let view = self.view.load();
+        let view = self.view();
         let number = view.number_of(uuid);
         let topology = view.topology();
         let server = number.and_then(|number| Some(&topology.server(number)?.name));
@@ -112,11 +158,11 @@ impl PeerDirectory for TopologyInForce {
     }
 
     fn topology_version(&self) -> TopologyVersion {
-        self.view.load().version()
+        self.now.load().view.version()
     }
 
     fn nodes_listed(&self) -> usize {
-        self.view.load().nodes().count()
+        self.now.load().view.nodes().count()
     }
 }
 
@@ -186,6 +232,14 @@ servers = ["gs-a"]
 
         in_force.offer(second.view.sealed(), NOW_MS).unwrap();
         assert_eq!(in_force.topology_version(), TopologyVersion(2));
+        assert!(in_force.listing().former().is_some());
+        // The next start knows both.
+        let of_proxy = folder.path().join("nodes/edge-1");
+        in_force.keep(&of_proxy).unwrap();
+        let opened = DataDir::open(&of_proxy, "edge-1", Role::Proxy, NOW_MS).unwrap();
+        let former = opened.former.as_ref().map(|former| former.version().0);
+        assert_eq!((opened.view.version().0, former), (2, Some(1)));
+        assert!(TopologyInForce::of(&opened).listing().former().is_some());
         let older = in_force.offer(first.view.sealed(), NOW_MS);
         assert!(matches!(older, Err(BundleError::NotNewer { .. })), "{older:?}");
         assert_eq!(in_force.view().version(), TopologyVersion(2));

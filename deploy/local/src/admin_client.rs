@@ -13,7 +13,7 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// Status code and body of `GET path`.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
-    ask(address, "GET", path, PATIENCE)
+    ask(address, "GET", path, &[], PATIENCE)
 }
 
 /// Status code and body of `POST path`, which has a node do something. Waits for it to be done, for 20 s at most.
@@ -21,16 +21,34 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> 
 /// # Errors
 /// Nobody answers there, or no HTTP.
 pub fn post(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
-    ask(address, "POST", path, CHANGE_PATIENCE)
+    post_bytes(address, path, &[])
 }
 
-fn ask(address: SocketAddr, method: &str, path: &str, patience: Duration) -> io::Result<(u16, String)> {
+/// The same, with something to take.
+///
+/// # Errors
+/// As `post`.
+pub fn post_bytes(address: SocketAddr, path: &str, body: &[u8]) -> io::Result<(u16, String)> {
+    ask(address, "POST", path, body, CHANGE_PATIENCE)
+}
+
+fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // HTTP/1.0: no chunks, and the end of the answer is the end of the stream.
-    let request = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: 0\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     stream.write_all(request.as_bytes())?;
+    stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer)?;
     if answer.len() as u64 > ANSWER_BYTES_MAX {

@@ -1,24 +1,27 @@
-//! `regionmesh authority` and `regionmesh node`, and `regionmesh topology sign`: the operator's papers, in their plain form.
+//! `regionmesh authority` and `regionmesh node`, and `regionmesh topology sign` and `push`: the operator's papers, in their plain form.
 //! What they do is `node::authority_dir`'s; here it is read from the command line and told.
 
 use crate::answers::{printed, refused};
 use crate::command_line::{
-    AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
-    RevokeArguments, SignArguments,
+    AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
+    RenewArguments, RevokeArguments, SignArguments,
 };
 use crate::grant_command;
 use crate::topology_file::parsed;
-use crate::{JOIN_FILE, write_advertised};
+use crate::{JOIN_FILE, post_bytes, write_advertised};
 use node::OsEntropy;
 use node::authority_dir::{AuthorityDir, AuthorityDirError, NodeState, Papers};
 use node::clock::{utc, wall_ms};
+use node::data_dir::BUNDLE_FILE;
 use node::data_dir::inspect::inspect;
 use node::files::{self, Access};
 use node::life::{Exit, Failure};
 use protocol::Shown;
 use protocol::identity::Role;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use topology::Topology;
 
 pub(crate) fn authority(command: &AuthorityCommand) -> ExitCode {
     let AuthorityCommand::Init(at) = command;
@@ -36,6 +39,10 @@ pub(crate) fn node(command: &NodeCommand) -> ExitCode {
 
 pub(crate) fn sign(arguments: &SignArguments) -> ExitCode {
     told(signed(arguments))
+}
+
+pub(crate) fn push(arguments: &PushArguments) -> ExitCode {
+    told(pushed(arguments))
 }
 
 fn told(done: Result<String, Failure>) -> ExitCode {
@@ -130,9 +137,7 @@ fn signed(arguments: &SignArguments) -> Result<String, Failure> {
     if let Some(to) = &arguments.to {
         files::write(to, &signed.sealed, Access::Public).map_err(Failure::failed)?;
     }
-    let folder = &arguments.authority.authority;
-    let (beside, join) = (folder.join(node::data_dir::BUNDLE_FILE), folder.join(JOIN_FILE));
-    write_advertised(&join, &authority.cluster, &topology).map_err(Failure::failed)?;
+    let (beside, join) = kept(&arguments.authority, &authority, &topology)?;
     let to = arguments.to.as_deref().unwrap_or(&beside);
     let until = utc(u64::try_from(signed.not_after_ms).unwrap_or(0));
     Ok(format!(
@@ -141,6 +146,50 @@ fn signed(arguments: &SignArguments) -> Result<String, Failure> {
         signed.version,
         Shown(join.display())
     ))
+}
+
+/// Where the bundle is, and the join file that goes with it, which is written.
+fn kept(
+    at: &AuthorityPath,
+    authority: &AuthorityDir,
+    topology: &Topology,
+) -> Result<(PathBuf, PathBuf), Failure> {
+    let (beside, join) = (at.authority.join(BUNDLE_FILE), at.authority.join(JOIN_FILE));
+    write_advertised(&join, &authority.cluster, topology).map_err(Failure::failed)?;
+    Ok((beside, join))
+}
+
+/// What a node refuses is written nowhere: its version is used up, and that is all.
+fn pushed(arguments: &PushArguments) -> Result<String, Failure> {
+    let mut authority = open(&arguments.authority)?;
+    let (topology, _) = parsed(&arguments.file)?;
+    let signed = authority
+        .sign_only(&topology.to_toml(), &topology, wall_ms())
+        .map_err(refusal)?;
+    let (admin, version) = (arguments.admin, signed.version);
+    let unclear = |error| {
+        let what = "it may have taken the topology up: `topology_version` in its /status says so";
+        Failure::unreachable(format!("{admin} does not answer: {error}; {what}, or push again"))
+    };
+    let told = match post_bytes(admin, "/topology", &signed.sealed).map_err(unclear)? {
+        (200, told) => told,
+        (404, _) => {
+            return Err(Failure::bad_input(format!(
+                "{admin} is no game server of this version"
+            )));
+        }
+        (_, why) => return Err(Failure::bad_input(why.trim())),
+    };
+    authority.keep(&topology, &signed).map_err(refusal)?;
+    let (beside, _) = kept(&arguments.authority, &authority, &topology)?;
+    let mut text = format!(
+        "{}: topology version {version}, in force at {admin}, and spreads from there\n",
+        Shown(beside.display())
+    );
+    if !told.trim().is_empty() {
+        let _ = writeln!(text, "{}", told.trim());
+    }
+    Ok(text)
 }
 
 /// The code says whether all of it is well.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use store::postgres::PostgresAddress;
 
 pub(crate) use papers::{
-    AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, RenewArguments,
-    RevokeArguments, SignArguments,
+    AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
+    RenewArguments, RevokeArguments, SignArguments,
 };
 pub(crate) use regions::{GiveArguments, RegionCommand};
 pub(crate) use stores::{
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// Backs the store up while nodes work on it, looks at its health, and restores it
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Checks, explains, draws, compares and signs topology files
+    /// Checks, explains, draws, compares, signs and pushes topology files
     #[command(subcommand)]
     Topology(TopologyCommand),
     /// Moves regions between running game servers
@@ -140,6 +140,13 @@ pub(crate) enum TopologyCommand {
     Schema,
     /// Signs a topology for machines, under a version above all before
     Sign(SignArguments),
+    /// Signs a topology, and has a running cluster take it up
+    ///
+    /// One game server is shown it, and refuses what no running cluster can take up: another world or other regions, or one without a
+    /// server that still serves some. Otherwise it is in force there when this returns, and everywhere a few seconds later. On a database, regions
+    /// that it lists their server for no more go to the first that it does list and that runs, while their players play on. Where
+    /// only the order of a region's servers changes, the region stays: `region give` moves it.
+    Push(PushArguments),
 }
 
 #[derive(Debug, Args)]

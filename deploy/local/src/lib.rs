@@ -29,7 +29,7 @@ mod topology_command;
 mod topology_file;
 mod up;
 
-pub use admin_client::post;
+pub use admin_client::{post, post_bytes};
 pub use child::{Child, ChildSpec, Ended, quoted};
 pub use cluster::{Cluster, ClusterError};
 pub use data_root::{DataRootError, MARKER_FILE};

@@ -1,5 +1,5 @@
 //! `regionmesh topology …`: checks topology files and explains what is wrong with them, draws and compares them, and prints
-//! their schema: what the topology crate finds, printed. Signing is the authority's: `authority_command`.
+//! their schema: what the topology crate finds, printed. Signing and pushing is the authority's: `authority_command`.
 
 use crate::answers::{colour, printed, refused, unprinted};
 use crate::authority_command;
@@ -25,6 +25,7 @@ pub(crate) fn run(command: &TopologyCommand) -> ExitCode {
         }
         TopologyCommand::Schema => printed(&topology::schema()),
         TopologyCommand::Sign(arguments) => authority_command::sign(arguments),
+        TopologyCommand::Push(arguments) => authority_command::push(arguments),
     }
 }
 

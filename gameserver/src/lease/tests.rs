@@ -1,5 +1,7 @@
 //! What a keeper asks and does, beside a store and a clock that the test moves.
 
+mod moves;
+
 use store::simulated::SimulatedStore;
 use store::{RegionHolder, StoreError};
 
@@ -8,6 +10,8 @@ use super::*;
 const OWN: NodeNumber = NodeNumber(1);
 const OTHER: NodeNumber = NodeNumber(2);
 const REGION: RegionNumber = RegionNumber(7);
+/// Of the topology at the beginning.
+const VERSION: TopologyVersion = TopologyVersion(3);
 const STEP_US: u64 = 50_000;
 
 /// A keeper of node 1, and what happens around it.
@@ -30,7 +34,7 @@ impl Scene {
         candidates.push(OWN);
         Self {
             store,
-            keeper: LeaseKeeper::new(lease, [(REGION, candidates)], 0),
+            keeper: LeaseKeeper::new(lease, VERSION, [(REGION, candidates)], BTreeSet::new(), 0),
             now_us: 0,
             failing: None,
             world_answers: true,

@@ -3,6 +3,8 @@
 use protocol::ids::{NodeNumber, RegionEpoch};
 use store::RegionHolder;
 
+use super::leaving::Leaving;
+
 /// A holder whose lease was not renewed for so long is dead, or cut off from the store, microseconds: four renewals.
 pub const DEAD_AFTER_US: u64 = 3_000_000;
 /// A holder whose process was seen and is seen no more, neither by the store nor over a link, is gone after so long, microseconds.
@@ -16,7 +18,9 @@ const LOOKS_GAP_US: u64 = 1_000_000;
 #[derive(Debug)]
 pub(super) struct Watched {
     /// Who may serve it: first the one who is to, then the standbys in order.
-    candidates: Vec<NodeNumber>,
+    pub(super) candidates: Vec<NodeNumber>,
+    /// How far it is on its way to them, where this node is none of them.
+    pub(super) leaving: Leaving,
     /// By which epoch this process serves it.
     pub(super) served: Option<RegionEpoch>,
     look_at_us: u64,
@@ -29,6 +33,7 @@ impl Watched {
     pub(super) fn new(candidates: Vec<NodeNumber>, now_us: u64) -> Self {
         Self {
             candidates,
+            leaving: Leaving::default(),
             served: None,
             look_at_us: now_us,
             is_asking: false,
@@ -55,6 +60,13 @@ impl Watched {
             self.look_at_us = now_us + every_us;
         }
         is_due
+    }
+
+    /// The next look is due, unless one is under way.
+    pub(super) fn look_now(&mut self, now_us: u64) {
+        if !self.is_asking {
+            self.look_at_us = self.look_at_us.min(now_us);
+        }
     }
 
     pub(super) fn end_look(&mut self) {
@@ -129,6 +141,7 @@ impl Watched {
     /// Another service has begun.
     pub(super) fn let_go(&mut self, now_us: u64) {
         self.served = None;
+        self.leaving = Leaving::default();
         self.look_at_us = now_us;
         self.seen = None;
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
 use store::{Holding, PlayerRow, StoreError, StoreReply};
+use topology::Listing;
 
 use super::effect::StoreTicket;
 use crate::join_check::VerifiedJoin;
@@ -26,6 +27,8 @@ pub enum RegionInput {
     ForwardedJoin(LiveLane, VerifiedJoin, Option<Box<PlayerRow>>),
     /// All regions that this process serves just now, this one among them.
     OwnRegions(Arc<BTreeSet<RegionNumber>>),
+    /// Who may serve which region from now on.
+    Listed(Arc<Listing>),
     /// A link to or from a peer is up (again); also once for the own node when its regions are there.
     PeerUp(NodeNumber),
     /// A link to or from a peer is gone.

@@ -143,6 +143,7 @@ impl Region {
             RegionInput::Join(lane, join) => self.join(lane, join, None),
             RegionInput::ForwardedJoin(lane, join, row) => self.join(lane, join, Some(row)),
             RegionInput::OwnRegions(regions) => self.state.own_regions = regions,
+            RegionInput::Listed(listing) => self.state.listed(listing),
             RegionInput::PeerUp(node) => self.state.peer_up(node),
             RegionInput::PeerDown(node) => self.state.peer_down(node),
             RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),

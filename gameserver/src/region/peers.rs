@@ -1,6 +1,8 @@
 //! What other regions say, on this server or another: each message is believed as far as the topology and the epochs
 //! let its sender speak.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use game::{Ctx as _, Place};
 use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
@@ -9,6 +11,7 @@ use protocol::message::checked::CheckedEffect;
 use protocol::message::effect::{Effect, Refresh};
 use protocol::message::family::ServerToServer;
 use store::Serving;
+use topology::Listing;
 
 use super::publication::Subscriber::Server;
 use super::state::{Notice, RegionState};
@@ -23,6 +26,10 @@ impl RegionState {
         for player in self.players.values_mut() {
             player.was_at_rim |= player.knows_rim;
         }
+    }
+
+    pub(super) fn listed(&mut self, listing: Arc<Listing>) {
+        self.neighbourhood.listed(listing, &mut self.out);
     }
 
     pub(super) fn peer_down(&mut self, node: NodeNumber) {

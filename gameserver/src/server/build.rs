@@ -28,7 +28,7 @@ use crate::region::Region;
 pub(super) struct Built {
     pub(super) number: NodeNumber,
     pub(super) incarnation: Incarnation,
-    /// The world as it stays until the next start; who may be a peer is asked of `in_force`.
+    /// The world as it stays until the next start; who may be a peer, and serve what, is asked of `in_force`.
     pub(super) topology: Arc<Topology>,
     pub(super) in_force: Arc<TopologyInForce>,
     pub(super) papers: Papers,
@@ -69,7 +69,8 @@ pub(super) async fn build(
     let (peer_listener, proxy_listener) = (peers.tcp().await?, proxies.tcp().await?);
     let store = OpenStore::open(settings, &node.owners, &dir).await?;
     let incarnation = start_node(&store, dir.number).await?;
-    let maker = RegionMaker::new(settings, game, &dir, incarnation, &topology)?;
+    let in_force = Arc::new(TopologyInForce::of(&dir));
+    let maker = RegionMaker::new(settings, game, &dir, incarnation, &in_force)?;
     let regions = {
         let take_over = TakeOver {
             store: &store,
@@ -89,7 +90,6 @@ pub(super) async fn build(
     let local = LocalNode::new(&dir.certificate, dir.cluster.cluster_id, authorities, incarnation);
     let mut local = local.map_err(Failure::bad_input)?;
     local.store = store.identity();
-    let in_force = Arc::new(TopologyInForce::of(&dir));
     let context = LinkContext::new(LinkConfig::default(), local, in_force.clone());
     Ok(Built {
         papers: Papers::new(&dir, &in_force),

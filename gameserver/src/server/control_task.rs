@@ -78,7 +78,7 @@ impl ControlTask {
 
     fn take_topology(&self, offered: &Topology) {
         match self.gossip.handle(offered) {
-            Ok(()) => self.mailbox.send(Order::Recheck),
+            Ok(()) => self.mailbox.send(Order::Recheck(self.gossip.in_force.listing())),
             Err(error) => {
                 self.mailbox.send(Order::Refused("topology"));
                 tracing::warn!(%error, "a topology was refused");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use node::admin::StatusBoard;
+use node::topology_in_force::TopologyInForce;
 use protocol::ids::{NodeNumber, RegionNumber};
 use tokio::sync::oneshot;
 use topology::Topology;
@@ -14,11 +15,16 @@ use super::world_mailbox::{Mailbox, Order};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// From now on regions are given away when `board` is asked to.
-pub(super) fn answer(board: &StatusBoard, topology: &Arc<Topology>, mailbox: &Mailbox, has_standbys: bool) {
-    let (topology, mailbox) = (Arc::clone(topology), mailbox.clone());
+pub(super) fn answer(
+    board: &StatusBoard,
+    in_force: &Arc<TopologyInForce>,
+    mailbox: &Mailbox,
+    has_standbys: bool,
+) {
+    let (in_force, mailbox) = (Arc::clone(in_force), mailbox.clone());
     board.answer_give(move |query| {
         let asked = match has_standbys {
-            true => parse(&topology, &query),
+            true => parse(in_force.listing().now(), &query),
             false => Err("servers stand by for each other on a database only; beside a file, start servers with a topology that has \
                 the region elsewhere".to_owned()),
         };

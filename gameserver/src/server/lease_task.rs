@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use net::clock::Monotonic;
 use node::admin::{Check, Readiness};
-use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber};
+use node::topology_in_force::TopologyInForce;
+use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
 use store::{Lease, LeaseStore, Serving, StoreHandle, StoreReply, StoreRequest, StoreResult};
 use tokio::sync::mpsc::{self, UnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::Topology;
@@ -24,6 +25,8 @@ use crate::lease::{LeaseEffect, LeaseKeeper, LeaseQuestion};
 const PING_EVERY: Duration = Duration::from_millis(250);
 /// How often it is looked whether the processes that hold regions are there.
 const SIGNS_EVERY: Duration = Duration::from_millis(100);
+/// What stands in `/readyz` of regions that are to go elsewhere.
+const MOVES: &str = "moves";
 /// How long a server that drains tries to give its regions away.
 const GIVING_WITHIN: Duration = Duration::from_secs(1);
 
@@ -39,7 +42,7 @@ pub(super) enum LeaseWord {
 /// What is needed to keep a lease.
 struct LeaseParts {
     lease: Lease,
-    topology: Arc<Topology>,
+    in_force: Arc<TopologyInForce>,
     maker: RegionMaker,
     /// With connections of its own: a renewal waits behind nothing.
     own: StoreHandle,
@@ -56,6 +59,8 @@ struct LeaseParts {
 /// What comes back of questions.
 enum Heard {
     Answer(LeaseQuestion, StoreResult),
+    /// What came of a region that was to go to another server.
+    Gave(RegionNumber, Result<(), &'static str>),
     /// Whether these processes were seen to be there, and in which session of the store.
     Signs(Vec<(Lease, Option<bool>)>, u64),
 }
@@ -64,6 +69,7 @@ enum Heard {
 pub(super) struct LeaseTask {
     parts: LeaseParts,
     keeper: LeaseKeeper,
+    changes: watch::Receiver<TopologyVersion>,
     words: mpsc::UnboundedReceiver<LeaseWord>,
     heard: mpsc::UnboundedReceiver<Heard>,
     telling: UnboundedSender<Heard>,
@@ -75,6 +81,8 @@ pub(super) struct LeaseTask {
     session: Option<u64>,
     /// Regions that nobody serves, as it was told last.
     told_unheld: Option<usize>,
+    /// What was told last of regions that are to go elsewhere.
+    told_leaving: Option<String>,
 }
 
 impl LeaseTask {
@@ -92,7 +100,7 @@ impl LeaseTask {
                 node: built.number,
                 incarnation: built.incarnation,
             },
-            topology: Arc::clone(&built.topology),
+            in_force: Arc::clone(&built.in_force),
             maker: built.maker.clone(),
             own,
             store: built.store.handle.clone(),
@@ -106,13 +114,17 @@ impl LeaseTask {
     }
 
     fn new(parts: LeaseParts) -> (Self, UnboundedSender<LeaseWord>) {
-        let regions = parts.topology.candidacies(parts.lease.node);
-        let keeper = LeaseKeeper::new(parts.lease, regions, parts.clock.now_us());
+        let changes = parts.in_force.changes();
+        let (version, listing) = (parts.in_force.view().version(), parts.in_force.listing());
+        let regions = listing.now().candidates();
+        let left = listing.left_by(parts.lease.node);
+        let keeper = LeaseKeeper::new(parts.lease, version, regions, left, parts.clock.now_us());
         let (telling, words) = mpsc::unbounded_channel();
         let (telling_itself, heard) = mpsc::unbounded_channel();
         let task = Self {
             parts,
             keeper,
+            changes,
             words,
             heard,
             telling: telling_itself,
@@ -122,6 +134,7 @@ impl LeaseTask {
             ping: None,
             ping_at: Instant::now(),
             told_unheld: None,
+            told_leaving: None,
         };
         (task, telling)
     }
@@ -134,14 +147,17 @@ impl LeaseTask {
 
     async fn go_on(&mut self) {
         loop {
+            self.keeper.announced(self.parts.reports.load().announced.clone());
             self.keeper.tick(self.parts.clock.now_us());
             self.carry_out();
             self.tell_readiness();
+            self.tell_leaving();
             self.ping();
             self.look_for_signs();
             let due = Instant::from_std(self.parts.clock.at_us(self.keeper.due_us().min(FAR_US)));
             tokio::select! {
                 Some(heard) = self.heard.recv() => self.hear(heard),
+                Ok(()) = self.changes.changed() => self.list(),
                 Some(word) = self.words.recv() => match word {
                     LeaseWord::Superseded(region, epoch) => {
                         self.keeper.superseded(region, epoch, self.parts.clock.now_us());
@@ -157,10 +173,26 @@ impl LeaseTask {
         }
     }
 
+    /// Another topology is in force.
+    fn list(&mut self) {
+        let version = *self.changes.borrow_and_update();
+        let listing = self.parts.in_force.listing();
+        let regions = listing.now().candidates();
+        let left = listing.left_by(self.parts.lease.node);
+        self.keeper
+            .list(version, regions, left, self.parts.clock.now_us());
+    }
+
     fn hear(&mut self, heard: Heard) {
         let now_us = self.parts.clock.now_us();
         match heard {
             Heard::Answer(question, result) => self.keeper.answered(question, &result, now_us),
+            Heard::Gave(region, outcome) => {
+                if let Err(why) = outcome {
+                    tracing::warn!(region = %self.name_of(region), "the topology gives this region to another server, and it stays for now: {why}");
+                }
+                self.keeper.gave(region, outcome.is_ok(), now_us);
+            }
             Heard::Signs(signs, session) => {
                 self.is_looking = false;
                 let is_same = self.session.replace(session) == Some(session);
@@ -235,6 +267,7 @@ impl LeaseTask {
             match effect {
                 LeaseEffect::Ask(question, request) => self.ask(question, request),
                 LeaseEffect::Serve(region, epoch) => self.serve(region, epoch),
+                LeaseEffect::Give(region, to) => self.give(region, to),
                 LeaseEffect::LetGo => {
                     tracing::warn!(
                         "the lease of this process has ended: it was silent for long, another server has taken over, or the store was restored; it serves nothing until it has a new one"
@@ -248,7 +281,7 @@ impl LeaseTask {
 
     fn ask(&self, question: LeaseQuestion, request: StoreRequest) {
         let store = match question {
-            LeaseQuestion::Take(..) => &self.parts.store,
+            LeaseQuestion::Take(..) | LeaseQuestion::Note => &self.parts.store,
             LeaseQuestion::Start | LeaseQuestion::Renew(_) | LeaseQuestion::Look(_) => &self.parts.own,
         };
         let (store, telling) = (store.clone(), self.telling.clone());
@@ -267,6 +300,58 @@ impl LeaseTask {
             }
             Err(error) => tracing::error!(%region, %error, "this region cannot be served"),
         }
+    }
+
+    /// The topology gives a region of this server to another one.
+    fn give(&self, region: RegionNumber, to: NodeNumber) {
+        let (given, outcome) = oneshot::channel();
+        tracing::info!(region = %self.name_of(region), to = %self.name_of_node(to), "the topology gives this region to another server");
+        self.parts.mailbox.send(Order::Give(region, to, given));
+        let telling = self.telling.clone();
+        tokio::spawn(async move {
+            let outcome = outcome.await.unwrap_or(Err("the server stops"));
+            // Nobody listens any more where the process ends.
+            let _ = telling.send(Heard::Gave(region, outcome));
+        });
+    }
+
+    /// Whom regions wait for that belong to others.
+    fn tell_leaving(&mut self) {
+        let behind: Vec<String> = self.keeper.behind().map(|node| self.name_of_node(node)).collect();
+        let wait = |(region, candidates): (RegionNumber, &[NodeNumber])| {
+            let (region, to) = (
+                self.name_of(region),
+                candidates.iter().map(|node| self.name_of_node(*node)),
+            );
+            let to = to.collect::<Vec<_>>().join(" or ");
+            match behind.is_empty() {
+                true => format!("region {region} is to go to {to}"),
+                false => format!(
+                    "region {region} is to go to {to} once {} have taken the topology up",
+                    behind.join(", ")
+                ),
+            }
+        };
+        let waits: Vec<String> = self.keeper.leaving().map(wait).collect();
+        let told = (!waits.is_empty()).then(|| waits.join("; "));
+        if told == self.told_leaving {
+            return;
+        }
+        match &told {
+            Some(figure) => self.parts.readiness.set(MOVES, Check::noted(figure.clone())),
+            None => self.parts.readiness.clear(MOVES),
+        }
+        self.told_leaving = told;
+    }
+
+    fn name_of(&self, region: RegionNumber) -> String {
+        let listing = self.parts.in_force.listing();
+        let region_there = listing.now().region(region);
+        region_there.map_or_else(|| region.to_string(), |region| region.name.clone())
+    }
+
+    fn name_of_node(&self, node: NodeNumber) -> String {
+        node_name(self.parts.in_force.listing().now(), node)
     }
 
     fn foreign(&self, newest: Incarnation) {
@@ -317,7 +402,7 @@ async fn give(store: &StoreHandle, topology: &Topology, from: Serving) {
     for to in candidates.filter(|to| *to != from.node) {
         match store.ask(StoreRequest::GiveRegion { from, to }).await {
             Ok(StoreReply::Serving(_)) => {
-                tracing::info!(%region, to = %name(topology, to), "gave this region away");
+                tracing::info!(%region, to = %node_name(topology, to), "gave this region away");
                 return;
             }
             // Not running.
@@ -331,7 +416,8 @@ async fn give(store: &StoreHandle, topology: &Topology, from: Serving) {
     }
 }
 
-fn name(topology: &Topology, node: NodeNumber) -> String {
-    let server = topology.server(node);
-    server.map_or_else(|| node.to_string(), |server| server.name.clone())
+fn node_name(topology: &Topology, node: NodeNumber) -> String {
+    let server = topology.server(node).map(|server| &server.name);
+    let name = server.or_else(|| Some(&topology.proxy(node)?.name));
+    name.map_or_else(|| node.to_string(), Clone::clone)
 }

@@ -78,6 +78,11 @@ impl OpenStore {
         Some((leases.own.clone(), Arc::clone(&leases.store)))
     }
 
+    /// The store itself, for questions about processes: it has to be gone when the store is closed.
+    pub(super) fn processes(&self) -> Arc<NodeStore> {
+        Arc::clone(&self.store)
+    }
+
     pub(super) fn identity(&self) -> StoreIdentity {
         self.store.identity()
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use node::data_dir::DataDir;
 use node::life::Failure;
+use node::topology_in_force::TopologyInForce;
 use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
-use topology::Topology;
 
 use super::played::Played;
 use super::settings::GameServerSettings;
@@ -16,7 +16,7 @@ use crate::region::{NotListed, Region, RegionConfig};
 /// What all regions of a process have in common.
 #[derive(Clone, Debug)]
 pub(super) struct RegionMaker {
-    topology: Arc<Topology>,
+    in_force: Arc<TopologyInForce>,
     world: Arc<game::World>,
     numbers: ProcessNumbers,
     seed: u64,
@@ -37,11 +37,11 @@ impl RegionMaker {
         game: &Played,
         dir: &DataDir,
         incarnation: Incarnation,
-        topology: &Arc<Topology>,
+        in_force: &Arc<TopologyInForce>,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            topology: Arc::clone(topology),
-            world: game_world(topology),
+            in_force: Arc::clone(in_force),
+            world: game_world(in_force.listing().now()),
             numbers: ProcessNumbers::new(dir.number, incarnation),
             seed: world_seed(dir),
             linkdead_grace_ms: settings.limits.linkdead_grace_ms,
@@ -57,12 +57,17 @@ impl RegionMaker {
     /// # Errors
     /// `NotListed`.
     pub(super) fn make(&self, number: RegionNumber, epoch: RegionEpoch) -> Result<Region, NotListed> {
+        let listing = self.in_force.listing();
+        // What was taken when this node was listed is served until it is given away.
+        let topology = listing
+            .listing(self.numbers.node(), number)
+            .unwrap_or(listing.now());
         let config = RegionConfig {
             number,
             epoch,
             node: self.numbers.node(),
             numbers: self.numbers.clone(),
-            topology: Arc::clone(&self.topology),
+            topology: Arc::clone(topology),
             world: Arc::clone(&self.world),
             seed: self.seed,
             linkdead_grace_ms: self.linkdead_grace_ms,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use net::link::LinkId;
-use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
 
 use crate::world::{LinkPeer, LinkReport, RegionReport};
 
@@ -15,6 +15,8 @@ use crate::world::{LinkPeer, LinkReport, RegionReport};
 pub(super) struct WorldReport {
     pub(super) regions: Vec<RegionReport>,
     pub(super) links: Vec<(LinkId, LinkReport)>,
+    /// Which topology each node that is linked has announced; 0 when one of its links has not heard yet.
+    pub(super) announced: BTreeMap<NodeNumber, TopologyVersion>,
     /// Users known.
     pub(super) users: usize,
     /// What was refused, by reason.

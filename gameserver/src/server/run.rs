@@ -1,6 +1,5 @@
 //! The life of a game server: config → build → start → drain.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::clock::Monotonic;
-use net::link::{HandedLink, LinkContext, LinkTarget, admit_links, keep_linked};
+use net::link::{HandedLink, LinkContext, admit_links, keep_linked};
 use net::link_core::Sealed;
 use net::udp::Poller;
-use node::addresses::dialed;
 use node::admin::{Check, probe_store, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
@@ -20,7 +18,7 @@ use node::listen_file;
 use node::paper_task::PaperTask;
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
-use protocol::ids::{Lane, NodeNumber};
+use protocol::ids::NodeNumber;
 use protocol::message::subscription::Topology;
 use serde_json::json;
 use store::Serving;
@@ -38,7 +36,9 @@ use super::guest_task::GuestTask;
 use super::lease_task::{LeaseTask, LeaseWord, give_away};
 use super::live_metrics;
 use super::open_store::OpenStore;
+use super::peer_dialer::{neighbours, target};
 use super::played::Played;
+use super::push_task::{PushParts, PushTask};
 use super::ready::WorldChecks;
 use super::report::WorldReports;
 use super::settings::GameServerSettings;
@@ -82,7 +82,7 @@ struct Running {
     control: ControlTask,
     /// To the keeper of the lease, where servers stand by for each other.
     lease: Option<UnboundedSender<LeaseWord>>,
-    topology: Arc<topology::Topology>,
+    in_force: Arc<TopologyInForce>,
     reports: WorldReports,
     mailbox: Mailbox,
     world: OwnerThread,
@@ -103,6 +103,7 @@ impl Running {
         let gossip = gossip(&built, settings);
         let reports = WorldReports::default();
         let papers = paper_task(&built, news.downgrade(), settings, node);
+        let pushes = push_task(&built, news.downgrade(), node);
         let waker = poller.waker();
         let guests = guest_task(&built, &mailbox, &reports, settings);
         let lease = LeaseTask::of(&built, &mailbox, &news, &reports, &node.readiness);
@@ -122,11 +123,9 @@ impl Running {
         let thread = node
             .owners
             .thread("world", Patience::HOT, |pulse| world.run(pulse));
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let census = CensusTask::new(&node.status, built.store.handle.clone(), mailbox.clone());
-        watch_world(&built, &reports, node);
-        give::answer(&node.status, &built.topology, &mailbox, lease.is_some());
+        watch_world(&built, &reports, &mailbox, node);
         let status = status_task(&built, &addresses, Arc::clone(&reports), settings, node);
         let probing = probe_store(&node.readiness, built.store.handle.clone(), &stop);
         tasks.spawn(node.owners.task("store probe", probing));
@@ -139,6 +138,7 @@ impl Running {
         };
         meeting.spawn("status", status.run(stop.clone()));
         meeting.spawn("census", census.run(stop.clone()));
+        meeting.spawn("pushes", pushes.run(stop.clone()));
         meeting.spawn("guests", guests.run(stop.clone()));
         meeting.spawn("papers", papers.run(stop.clone()));
         let lease = lease.map(|(task, telling)| {
@@ -152,7 +152,7 @@ impl Running {
             control: ControlTask::new(heard, mailbox.clone(), gossip),
             number: built.number,
             lease,
-            topology: built.topology,
+            in_force: built.in_force,
             reports,
             context: built.context,
             store: built.store,
@@ -180,7 +180,7 @@ impl Running {
         if let Err(failure) = self.written_down(node).await {
             result = result.and(Err(failure));
         } else if self.lease.is_some() {
-            give_away(&self.store.handle, &self.topology, self.serving()).await;
+            give_away(&self.store.handle, self.in_force.listing().now(), self.serving()).await;
         }
         self.stop.cancel();
         self.tasks.wait().await;
@@ -262,8 +262,9 @@ impl Running {
     }
 }
 
-/// What `/readyz` and each scrape ask of the world's reports.
-fn watch_world(built: &Built, reports: &WorldReports, node: &Node) {
+/// What `/readyz` and each scrape ask of the world's reports, and an operator of the world.
+fn watch_world(built: &Built, reports: &WorldReports, mailbox: &Mailbox, node: &Node) {
+    give::answer(&node.status, &built.in_force, mailbox, built.store.has_standbys());
     let checks = WorldChecks {
         reports: Arc::clone(reports),
         context: Arc::clone(&built.context),
@@ -304,6 +305,17 @@ fn paper_task(
     }
 }
 
+fn push_task(built: &Built, news: mpsc::WeakSender<News>, node: &Node) -> PushTask {
+    let parts = PushParts {
+        in_force: Arc::clone(&built.in_force),
+        store: built.store.handle.clone(),
+        processes: built.store.processes(),
+        news,
+        has_standbys: built.store.has_standbys(),
+    };
+    PushTask::new(&node.status, parts)
+}
+
 fn gossip(built: &Built, settings: &GameServerSettings) -> Arc<TopologyGossip> {
     Arc::new(TopologyGossip {
         in_force: Arc::clone(&built.in_force),
@@ -316,7 +328,9 @@ fn gossip(built: &Built, settings: &GameServerSettings) -> Arc<TopologyGossip> {
 fn world(built: &mut Built) -> World<Sealed> {
     let regions = std::mem::take(&mut built.regions);
     let now = now(built.context.clock);
-    World::new(built.number, Arc::clone(&built.topology), regions, now)
+    let mut world = World::new(built.number, Arc::clone(&built.topology), regions, now);
+    world.handle_listing(built.in_force.listing(), now);
+    world
 }
 
 fn guest_task(
@@ -350,7 +364,7 @@ fn status_task(
     StatusTask {
         node: built.number,
         context: Arc::clone(&built.context),
-        topology: Arc::clone(&built.topology),
+        in_force: Arc::clone(&built.in_force),
         reports,
         store: built.store.handle.clone(),
         status: node.status.clone(),
@@ -437,27 +451,6 @@ impl Meeting<'_> {
     /// Runs until `stop`; ending earlier ends the node.
     fn spawn(&self, name: &str, running: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(self.owners.task_until(name, self.stop, running));
-    }
-}
-
-/// The neighbours that the topology in force lists; who is revoked has no record.
-fn neighbours(in_force: &TopologyInForce, own: NodeNumber) -> BTreeSet<Dialed> {
-    let view = in_force.view();
-    let peers = view.topology().peers_of(own).into_iter();
-    peers
-        .filter_map(|number| Some((number, view.node(number)?.uuid)))
-        .collect()
-}
-
-fn target(in_force: &Arc<TopologyInForce>, (node, responder): Dialed) -> LinkTarget {
-    let in_force = Arc::clone(in_force);
-    // Asked before each dial: a newer topology may have moved it.
-    let address = move || dialed(&in_force.view().topology().server(node)?.peer);
-    LinkTarget {
-        address: Arc::new(address),
-        responder,
-        role: Role::GameServer,
-        lane: Lane::FIRST,
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use net::link::LinkContext;
 use node::admin::StatusBoard;
+use node::topology_in_force::TopologyInForce;
 use protocol::ids::NodeNumber;
 use protocol::message::node::Load;
 use serde_json::{Value, json};
 use store::StoreHandle;
 use tokio_util::sync::CancellationToken;
-use topology::Topology;
 
 use super::report::{WorldReport, WorldReports};
 use crate::world::{LinkPeer, RegionReport, Side};
@@ -21,7 +21,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct StatusTask {
     pub(super) node: NodeNumber,
     pub(super) context: Arc<LinkContext>,
-    pub(super) topology: Arc<Topology>,
+    pub(super) in_force: Arc<TopologyInForce>,
     pub(super) reports: WorldReports,
     pub(super) store: StoreHandle,
     pub(super) status: StatusBoard,
@@ -91,13 +91,15 @@ impl StatusTask {
 
     /// Every link that should be, up or down: each lane of a proxy, and one each way between two servers.
     fn links(&self, report: &WorldReport) -> Value {
-        let proxies = self.topology.proxies().iter().map(|proxy| {
+        let listing = self.in_force.listing();
+        let topology = listing.now();
+        let proxies = topology.proxies().iter().map(|proxy| {
             let is_it =
                 |peer: &LinkPeer| matches!(peer, LinkPeer::Proxy(lane) if lane.node() == proxy.number);
             link("proxy", &proxy.name, proxy.number, report, is_it)
         });
-        let peers = self.topology.peers_of(self.node).into_iter();
-        let servers = peers.filter_map(|number| self.topology.server(number));
+        let peers = listing.peers_of(self.node).into_iter();
+        let servers = peers.filter_map(|number| topology.server(number));
         let servers = servers.flat_map(|server| {
             [("dialed", Side::Dialed), ("accepted", Side::Accepted)].map(|(kind, side)| {
                 let is_it = move |peer: &LinkPeer| *peer == LinkPeer::Server(side, server.number);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use net::link::LinkContext;
-use node::data_dir::DataDir;
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::TopologyVersion;
 use protocol::message::node::Heartbeat;
@@ -46,9 +45,14 @@ impl TopologyGossip {
             Err(error) => return Err(error),
         };
         tracing::info!(version = %view.version(), "a newer topology is in force");
-        let data = self.data.clone();
+        if !Arc::ptr_eq(self.in_force.listing().now(), view.shared_topology()) {
+            tracing::warn!(
+                "it has another world or other regions, which no running server takes up: end all nodes of the cluster, and start them again"
+            );
+        }
+        let (data, in_force) = (self.data.clone(), Arc::clone(&self.in_force));
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = DataDir::keep_bundle(&data, &view) {
+            if let Err(error) = in_force.keep(&data) {
                 tracing::warn!(%error, "the new topology is in force, but the next start will not know it");
             }
         });

@@ -2,6 +2,7 @@
 //! time; neither ever waits for the other.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use net::link::{HandedLink, LinkId};
 use protocol::ids::{Incarnation, NodeNumber, NodeUuid, RegionEpoch, RegionNumber, UserId};
@@ -9,6 +10,7 @@ use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
 use store::Holding;
 use tokio::sync::oneshot;
+use topology::Listing;
 
 use crate::join_check::{JoinError, VerifiedJoin};
 use crate::region::{Region, Whereabouts};
@@ -45,8 +47,8 @@ pub(super) enum Order {
     Link(Door, Box<HandedLink>),
     /// What a join's signatures say.
     Verified(Box<Verdict>),
-    /// The topology in force has changed: every peer is looked at again.
-    Recheck,
+    /// The topology in force has changed: every peer is looked at again, and this says who may serve what.
+    Recheck(Arc<Listing>),
     /// Holdings of guests that are forgotten lie in a region now.
     Fallen(RegionNumber, Vec<Holding>),
     /// Somebody counts players.

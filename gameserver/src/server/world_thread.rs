@@ -17,7 +17,7 @@ use net::link_core::{LinkCore, Sealed};
 use net::udp::{Interest, Poller, Ready};
 use node::life::{Ended, Pulse};
 use protocol::Code;
-use protocol::ids::{LiveLane, ProxyLane, RegionNumber};
+use protocol::ids::{LiveLane, ProxyLane, RegionNumber, TopologyVersion};
 use store::{StoreAnswer, StoreError, StorePort, StoreRequest};
 use tokio::sync::mpsc;
 
@@ -202,7 +202,10 @@ impl Running {
                     let Verdict { link, join, said } = *verdict;
                     self.parts.world.join_verified(link, &join, said, now);
                 }
-                Order::Recheck => self.recheck(now),
+                Order::Recheck(listing) => {
+                    self.parts.world.handle_listing(listing, now);
+                    self.recheck(now);
+                }
                 Order::Find(search) => {
                     // Who asked may have stopped waiting.
                     let _ = search.found.send(self.parts.world.whereabouts(&search.users));
@@ -257,6 +260,7 @@ impl Running {
             peer,
             door,
             interest,
+            announced: TopologyVersion(0),
             _lease: lease,
         };
         self.sockets.insert(id, entry);
@@ -422,6 +426,7 @@ impl Running {
         let report = WorldReport {
             regions: self.parts.world.region_reports(self.now()),
             links: self.parts.world.link_reports(),
+            announced: self.announced(),
             users: self.parts.world.users(),
             refused: self.metrics.refused().clone(),
         };

@@ -65,9 +65,9 @@ impl ControlTask {
             match key_work(move || judge.offer(&offered)).await {
                 Ok(Ok(Some(view))) => {
                     tracing::info!(version = %view.version(), "a newer topology is in force");
-                    let listed = Arc::new(view.topology().clone());
-                    tell_all(&context.shards, || Order::Recheck(Arc::clone(&listed)));
-                    tokio::task::spawn_blocking(move || topologies.keep(&view));
+                    let listing = topologies.topology.listing();
+                    tell_all(&context.shards, || Order::Recheck(Arc::clone(&listing)));
+                    tokio::task::spawn_blocking(move || topologies.keep());
                 }
                 Ok(Err(error)) => {
                     context.refusals.count("topology_refused");

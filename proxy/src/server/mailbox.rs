@@ -12,7 +12,7 @@ use protocol::ids::{NodeNumber, UserId};
 use protocol::message::subscription::Topology;
 use protocol::ticket::RawTicket;
 use tokio::sync::{mpsc, oneshot};
-use topology::Topology as World;
+use topology::Listing;
 
 use super::directory::ShardIndex;
 use super::handshake_permits::HandshakePermit;
@@ -41,7 +41,7 @@ pub(super) enum Order {
     /// A ticket was renewed; where else the client may go.
     Ticket(ClientId, Box<RawTicket>, Vec<SocketAddr>),
     /// The topology in force has changed: every peer is looked at again, and this says who may serve what.
-    Recheck(Arc<World>),
+    Recheck(Arc<Listing>),
     /// Tell clients where else to go.
     Drain(Vec<SocketAddr>),
     /// Send away who is still here.

@@ -279,8 +279,10 @@ impl Starting {
                 lanes: self.built.lanes,
             };
             let waker = poller.waker();
+            let mut shard_core = Shard::new(config, Arc::clone(&self.topology));
+            shard_core.handle_listing(self.built.topology.listing());
             let thread = ShardThread {
-                shard: Shard::new(config, Arc::clone(&self.topology)),
+                shard: shard_core,
                 socket,
                 poller,
                 mailbox: shard.mailbox.clone(),

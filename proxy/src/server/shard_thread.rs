@@ -226,8 +226,8 @@ impl Running {
             Order::Ticket(client, ticket, others) => {
                 shard.ticket_renewed(client, &ticket, &others, now, sink);
             }
-            Order::Recheck(listed) => {
-                shard.handle_topology(listed);
+            Order::Recheck(listing) => {
+                shard.handle_listing(listing);
                 for (id, code) in self.peers.refused(&*self.desk.context.directory) {
                     shard.close_link(id, code, now);
                 }

@@ -71,6 +71,7 @@ impl StatusTask {
             "playing": counts.playing,
             "suspended": counts.suspended,
             "watched_cells": watched,
+            "topology_version": self.links.directory.topology_version().0,
             "links": links,
             "refused": self.refusals.all(),
             "links_refused": self.links.stats.all_refused(),

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use node::data_dir::DataDir;
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::TopologyVersion;
 use protocol::message::subscription::{GetTopology, Topology};
@@ -44,8 +43,8 @@ impl TopologyNews {
     }
 
     /// Keeps what is in force for the next start. Waits for the disk.
-    pub(super) fn keep(&self, view: &TopologyView) {
-        if let Err(error) = DataDir::keep_bundle(&self.data, view) {
+    pub(super) fn keep(&self) {
+        if let Err(error) = self.topology.keep(&self.data) {
             tracing::error!(%error, "the newer topology is not kept for the next start");
         }
     }

@@ -98,7 +98,10 @@ impl<S: Sealing> Shard<S> {
                 self.edge
                     .handle(EdgeInput::TickEnd(node, end), now.mono_us / 1000, sink);
             }
-            ServerToProxy::Serving(serving) => self.serving(node, &serving),
+            ServerToProxy::Serving(serving) => {
+                let Serving { region, region_epoch } = serving;
+                self.serving(node, RegionNumber(region), RegionEpoch(region_epoch));
+            }
             ServerToProxy::GetTopology(asked) => {
                 let word = TopologyWord::Question(asked);
                 self.effects.push(ShardEffect::Topology(id, word));
@@ -142,9 +145,11 @@ impl<S: Sealing> Shard<S> {
 
     /// A server says that it serves a region. What the store has confirmed before needs no question; the server's link is
     /// new then, and it has to be asked for everything again.
-    fn serving(&mut self, node: NodeNumber, serving: &Serving) {
-        let (region, region_epoch) = (RegionNumber(serving.region), RegionEpoch(serving.region_epoch));
-        if !self.listed.may_serve(node, region) {
+    pub(super) fn serving(&mut self, node: NodeNumber, region: RegionNumber, region_epoch: RegionEpoch) {
+        if !self.listing.may_serve(node, region) {
+            if self.topology.region(region).is_some() {
+                self.denied.insert((region, node), region_epoch);
+            }
             return self.count("serving_denied");
         }
         if self.edge.server_of(region) == Some((node, region_epoch)) {

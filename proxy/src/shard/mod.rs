@@ -24,17 +24,18 @@ mod tests;
 mod unsent;
 mod wishes;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::link::{LinkId, LinkSight};
 use net::link_core::{LinkTime, Sealing};
 use protocol::awake::AwakeClock;
-use protocol::ids::{Lane, Lanes, NodeNumber};
+use protocol::ids::{Lane, Lanes, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::family::ProxyToClient;
 use protocol::{Code, Entropy};
 use slotmap::{DefaultKey, SecondaryMap};
-use topology::Topology;
+use topology::{Listing, Topology};
 
 pub use cadence::{Cadence, Mode};
 pub use effect::{ClientId, Question, ShardEffect, TopologyWord};
@@ -78,7 +79,9 @@ pub struct Shard<S> {
     config: ShardConfig,
     topology: Arc<Topology>,
     /// Who may serve what, by the topology in force; what the world looks like stays as it was at the start.
-    listed: Arc<Topology>,
+    listing: Arc<Listing>,
+    /// The last claims to regions of those who were not listed for them.
+    denied: BTreeMap<(RegionNumber, NodeNumber), RegionEpoch>,
     edge: Edge,
     links: ServerLinks<S>,
     clients: FastMap<ClientId, Client<S>>,
@@ -107,7 +110,8 @@ impl<S: Sealing> Shard<S> {
         Self {
             edge: Edge::new(config.edge.clone(), Arc::clone(&topology)),
             config,
-            listed: Arc::clone(&topology),
+            listing: Arc::new(Listing::new(Arc::clone(&topology))),
+            denied: BTreeMap::new(),
             topology,
             links: ServerLinks::new(),
             clients: FastMap::default(),
@@ -125,9 +129,12 @@ impl<S: Sealing> Shard<S> {
         }
     }
 
-    /// A newer topology is in force: whoever it lists for a region may serve it.
-    pub fn handle_topology(&mut self, listed: Arc<Topology>) {
-        self.listed = listed;
+    /// A newer topology is in force: whoever it lists for a region may serve it, and may have said so before it was known here.
+    pub fn handle_listing(&mut self, listing: Arc<Listing>) {
+        self.listing = listing;
+        for ((region, node), region_epoch) in std::mem::take(&mut self.denied) {
+            self.serving(node, region, region_epoch);
+        }
     }
 
     /// Takes a datagram, decrypting it in place.

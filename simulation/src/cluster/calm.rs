@@ -27,6 +27,7 @@ impl Cluster {
     pub(super) fn look_when_calm(&mut self) {
         let found = self.processes_well().and_then(|()| {
             self.regions_served_once()?;
+            self.regions_where_they_belong()?;
             let standing = self.everybody_once()?;
             for index in 0..self.bots.len() {
                 if self.bots[index].presence != Presence::Retired {

@@ -101,6 +101,8 @@ pub(crate) enum Event {
     /// Something is due in a world.
     Tick(NodeNumber, u32),
     ShardTick(NodeNumber, u32),
+    /// A node hears of the newest topology.
+    TakeUp(NodeNumber),
     /// Something is due for the keeper of a server's lease.
     LeaseTick(NodeNumber, u32),
     /// A proxy asks again who serves a region.
@@ -138,6 +140,8 @@ pub(crate) enum Trouble {
     CutFromStore(NodeNumber, u64),
     /// Whoever serves it gives it to another one.
     Give(RegionNumber, NodeNumber),
+    /// A topology is pushed in which these dice say who has each region.
+    Push(u64),
     SecondLogin(usize),
     Logout(usize),
 }
@@ -174,6 +178,7 @@ impl Event {
             Self::Tick(node, _)
             | Self::ShardTick(node, _)
             | Self::LeaseTick(node, _)
+            | Self::TakeUp(node)
             | Self::AskService(node, ..) => Some(*node),
             Self::StoreAnswer(asker, _) => asker.node(),
             _ => None,

@@ -6,7 +6,7 @@ use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
 use store::{Lease, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
-use super::state::{Cluster, Phase};
+use super::state::{Cluster, InForce, Phase};
 
 impl Cluster {
     /// A process is up without any region: its keeper sees which ones it may serve.
@@ -19,8 +19,15 @@ impl Cluster {
             node,
             incarnation: server.incarnation,
         };
-        let ranks = self.topology.candidacies(node);
-        server.keeper = Some(LeaseKeeper::new(lease, ranks, now_us));
+        let InForce { version, listing } = self.in_force.get(&node).unwrap_or(&self.first);
+        let regions = listing.now().candidates();
+        server.keeper = Some(LeaseKeeper::new(
+            lease,
+            *version,
+            regions,
+            listing.left_by(node),
+            now_us,
+        ));
         self.serve(node, Vec::new());
         self.after_keeper(node);
     }
@@ -28,8 +35,9 @@ impl Cluster {
     pub(super) fn lease_tick(&mut self, node: NodeNumber, life: u32) {
         if let Some(server) = self.servers.get_mut(&node).filter(|server| server.life == life) {
             server.lease_tick_at_us = None;
-            let signs = self.signs(node);
+            let (signs, announced) = (self.signs(node), self.announced(node));
             self.with_keeper(node, |keeper, now_us| {
+                keeper.announced(announced);
                 for (lease, is_shown) in signs {
                     keeper.shown(lease, is_shown, now_us);
                 }
@@ -70,7 +78,7 @@ impl Cluster {
         }
     }
 
-    fn with_keeper(&mut self, node: NodeNumber, act: impl FnOnce(&mut LeaseKeeper, u64)) {
+    pub(super) fn with_keeper(&mut self, node: NodeNumber, act: impl FnOnce(&mut LeaseKeeper, u64)) {
         let now_us = self.now_us();
         let server = self.servers.get_mut(&node);
         if let Some(keeper) = server.and_then(|server| server.keeper.as_mut()) {
@@ -100,6 +108,7 @@ impl Cluster {
                     self.ask(asker, request);
                 }
                 LeaseEffect::Serve(region, epoch) => self.take_region(node, region, epoch),
+                LeaseEffect::Give(region, to) => self.give_from(node, region, to),
                 LeaseEffect::LetGo => self.let_go_of_all(node),
                 LeaseEffect::Foreign(_) => return self.end_process(node, 100),
             }
@@ -134,11 +143,27 @@ impl Cluster {
         }
     }
 
+    /// The topology in force gives a region of a server to another one.
+    fn give_from(&mut self, node: NodeNumber, region: RegionNumber, to: NodeNumber) {
+        let mut is_given = false;
+        self.with_world(node, |world, now| is_given = world.give(region, to, now));
+        self.moves += u64::from(is_given);
+        if !is_given {
+            self.gave(node, region, false);
+        }
+    }
+
+    /// What came of a region that was to be given away.
+    pub(super) fn gave(&mut self, node: NodeNumber, region: RegionNumber, is_gone: bool) {
+        self.with_keeper(node, |keeper, now_us| keeper.gave(region, is_gone, now_us));
+    }
+
     /// An operator has whoever serves a region give it away.
     pub(super) fn give(&mut self, region: RegionNumber, to: NodeNumber) {
         let serving = self.servers.iter().filter(|(node, _)| **node != to);
         let serving: Vec<NodeNumber> = serving
             .filter(|(_, server)| server.region(region).is_some())
+            .filter(|(node, _)| self.in_force(**node).listing.now().may_serve(to, region))
             .map(|(node, _)| *node)
             .collect();
         for node in serving {

@@ -13,6 +13,7 @@ mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod topologies;
 mod troubles;
 mod wires;
 

@@ -86,9 +86,13 @@ impl Cluster {
         }
         let mut fresh = self.proxy_process(life);
         fresh.phase = Phase::Up;
+        for shard in &mut fresh.shards {
+            shard.handle_listing(std::sync::Arc::clone(&self.in_force(node).listing));
+        }
         self.proxies.insert(node, fresh);
         self.schedule.after(5_000, Event::ShardTick(node, life));
         self.dial_all(node);
+        self.hear_of_newest(node);
     }
 
     fn dial_all(&mut self, node: NodeNumber) {
@@ -175,16 +179,19 @@ impl Cluster {
             .filter_map(|(number, epoch)| self.new_region(number, epoch, &numbers))
             .collect();
         let topology = std::sync::Arc::clone(&self.topology);
+        let listing = std::sync::Arc::clone(&self.in_force(node).listing);
         // Where in a period the ticks fall.
         let phase_ms = self.dice.below(50);
         let mut now = self.moment();
         now.wall_ms += phase_ms;
-        let world = World::new(node, topology, regions, now);
+        let mut world = World::new(node, topology, regions, now);
+        world.handle_listing(listing, now);
         if let Some(server) = self.servers.get_mut(&node) {
             server.world = Some(world);
         }
         self.after_world(node);
         self.dial_all(node);
+        self.hear_of_newest(node);
     }
 
     /// A region with nothing but what the store knows.
@@ -194,7 +201,9 @@ impl Cluster {
         epoch: RegionEpoch,
         numbers: &ProcessNumbers,
     ) -> Option<Region> {
-        let topology = std::sync::Arc::clone(&self.topology);
+        let listing = &self.in_force(numbers.node()).listing;
+        let listed = listing.listing(numbers.node(), number);
+        let topology = std::sync::Arc::clone(listed.unwrap_or(listing.now()));
         let mut config = RegionConfig::new(number, epoch, numbers.clone(), topology);
         config.seed = self.options.seed;
         config.linkdead_grace_ms = LINKDEAD_MS;

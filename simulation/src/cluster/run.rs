@@ -25,6 +25,8 @@ pub struct Outcome {
     pub overflow: Overflow,
     /// Handovers that were completed.
     pub crossings: u64,
+    /// Regions that a topology, which was pushed, gave to other servers.
+    pub moves: u64,
     /// What did not hold, if anything.
     pub broken: Option<String>,
     /// The last events, if they were kept.
@@ -85,6 +87,7 @@ fn run_lines(options: &Options, lines: Lines, patience: Patience) -> Result<Outc
         hash: cluster.trace.hash(),
         events: cluster.events,
         crossings: cluster.crossings,
+        moves: cluster.moves,
         overflow: cluster.overflow(),
         coverage: cluster.coverage,
         broken: cluster.checks.broken().map(str::to_owned),
@@ -150,6 +153,7 @@ impl Cluster {
             Event::ConnLostAtProxy(conn) => self.conn_lost_at_proxy(conn),
             Event::ConnLostAtClient(conn) => self.conn_lost_at_client(conn),
             Event::ReadsAgain(conn) => self.reads_again(conn),
+            Event::TakeUp(node) => self.take_up(node),
             Event::Trouble(trouble) => self.trouble_strikes(trouble),
         }
     }

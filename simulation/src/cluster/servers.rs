@@ -130,7 +130,8 @@ impl Cluster {
             WorldEffect::Beat(link, heartbeat) => {
                 self.with_world_quietly(node, |world| world.beat(link, heartbeat));
             }
-            WorldEffect::Heard(..) | WorldEffect::Gave(..) => {}
+            WorldEffect::Heard(..) => {}
+            WorldEffect::Gave(region, outcome) => self.gave(node, region, outcome.is_ok()),
             WorldEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
             WorldEffect::LinkEnded(link, reason, _) => self.link_ended(node, link, reason),
             WorldEffect::Superseded(region, epoch) => self.superseded(node, region, epoch),

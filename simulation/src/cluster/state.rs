@@ -9,12 +9,14 @@ use gameserver::process_numbers::ProcessNumbers;
 use gameserver::region::Region;
 use gameserver::world::World;
 use net::link_core::Clear;
-use protocol::ids::{Incarnation, Lane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber, UserId, lane_of};
+use protocol::ids::{
+    Incarnation, Lane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber, TopologyVersion, UserId, lane_of,
+};
 use proxy::edge::SessionView;
 use proxy::shard::Shard;
 use store::ServiceClaims;
 use store::simulated::SimulatedStore;
-use topology::Topology;
+use topology::{Listing, Topology};
 
 use super::event::{Event, Trouble};
 use super::patience::{Events, Patience};
@@ -37,6 +39,8 @@ const SLOW_ONES: usize = 4;
 const DEATHS: usize = 2;
 /// How often a region is given to another server there.
 const GIFTS_OF_REGIONS: usize = 3;
+/// How often an operator tries to push another topology there.
+const PUSHES: usize = 3;
 /// Wall clock at the beginning of a run, Unix milliseconds.
 pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 
@@ -119,9 +123,20 @@ pub(super) struct Conn {
     pub(super) attach_no: u32,
 }
 
+/// What a node has in force, and keeps over its starts.
+#[derive(Clone, Debug)]
+pub(super) struct InForce {
+    pub(super) version: TopologyVersion,
+    pub(super) listing: Arc<Listing>,
+}
+
 pub(crate) struct Cluster {
     pub(super) options: Options,
     pub(super) topology: Arc<Topology>,
+    /// The topology of the beginning, the one that was pushed last, and what nodes have that have had another since.
+    pub(super) first: InForce,
+    pub(super) newest: InForce,
+    pub(super) in_force: BTreeMap<NodeNumber, InForce>,
     pub(super) keys: Keys,
     pub(super) schedule: Schedule<Event>,
     pub(super) dice: Dice,
@@ -140,6 +155,7 @@ pub(crate) struct Cluster {
     pub(super) passing: Vec<Option<u32>>,
     pub(super) events: u64,
     pub(super) crossings: u64,
+    pub(super) moves: u64,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) patience: Events,
     /// Of worlds that have died, and of all links and streams.
@@ -152,7 +168,14 @@ impl Cluster {
     pub(crate) fn new(options: &Options, lines: Lines) -> Result<Self, String> {
         let mut dice = Dice::new(options.seed);
         let topology = world::topology(options.servers, dice.throw(), options.standbys)?;
+        let first = InForce {
+            version: TopologyVersion(1),
+            listing: Arc::new(Listing::new(Arc::clone(&topology))),
+        };
         let mut cluster = Self {
+            newest: first.clone(),
+            first,
+            in_force: BTreeMap::new(),
             options: options.clone(),
             keys: Keys::new(),
             schedule: Schedule::new(),
@@ -174,6 +197,7 @@ impl Cluster {
                 .collect(),
             events: 0,
             crossings: 0,
+            moves: 0,
             counts: BTreeMap::new(),
             patience: Events::new(Patience::of(options)),
             overflow: Overflow::default(),
@@ -382,6 +406,11 @@ impl Cluster {
             let give = Trouble::Give(region.number, candidates[self.dice.index(candidates.len())]);
             let at_us = self.dice.between(1_000_000, (storm_ms - 500) * 1000);
             self.schedule.at(at_us, Event::Trouble(give));
+        }
+        for _ in 0..PUSHES {
+            let at_us = self.dice.between(800_000, (storm_ms - 3_000) * 1000);
+            let push = Trouble::Push(self.dice.throw());
+            self.schedule.at(at_us, Event::Trouble(push));
         }
     }
 }

@@ -43,6 +43,7 @@ impl Cluster {
             }
             Trouble::StopReading(bot, ms) => self.stop_reading(bot, until_us(ms, now_us)),
             Trouble::Give(region, to) => self.give(region, to),
+            Trouble::Push(seed) => self.push(seed),
             Trouble::CutFromStore(node, ms) => self.cut_from_store(node, until_us(ms, now_us)),
             Trouble::StoreAway(ms) => self.store_away_until_us = until_us(ms, now_us),
             Trouble::SecondLogin(bot) => self.second_login(bot),

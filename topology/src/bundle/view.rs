@@ -28,7 +28,7 @@ pub struct TopologyView {
     cluster_id: ClusterId,
     version: TopologyVersion,
     not_after_ms: i64,
-    topology: Topology,
+    topology: Arc<Topology>,
     nodes: BTreeMap<NodeUuid, NodeRecord>,
     by_number: BTreeMap<NodeNumber, NodeUuid>,
     revoked: BTreeSet<NodeUuid>,
@@ -44,7 +44,7 @@ impl TopologyView {
             cluster_id: bundle.cluster_id,
             version: bundle.version,
             not_after_ms: bundle.not_after_ms,
-            topology,
+            topology: Arc::new(topology),
             nodes,
             by_number,
             revoked: bundle.revoked.iter().copied().collect(),
@@ -73,6 +73,12 @@ impl TopologyView {
     /// Who runs what.
     #[must_use]
     pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The same, for whoever keeps it.
+    #[must_use]
+    pub fn shared_topology(&self) -> &Arc<Topology> {
         &self.topology
     }
 

@@ -101,11 +101,10 @@ impl Topology {
         self.regions.iter().filter(move |region| region.server == server)
     }
 
-    /// The regions for which a node is listed, each with all its candidates: first who is to serve it, then the standbys in order.
-    pub fn candidacies(&self, node: NodeNumber) -> impl Iterator<Item = (RegionNumber, Vec<NodeNumber>)> {
+    /// All regions, each with its candidates: first who is to serve it, then the standbys in order.
+    pub fn candidates(&self) -> impl Iterator<Item = (RegionNumber, Vec<NodeNumber>)> {
         let regions = self.regions().iter();
-        let listed = regions.filter(move |region| region.may_be_served_by(node));
-        listed.map(|region| (region.number, region.candidates().collect()))
+        regions.map(|region| (region.number, region.candidates().collect()))
     }
 
     /// Whether the topology lists the node as primary or standby of the region.

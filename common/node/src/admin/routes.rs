@@ -1,15 +1,17 @@
 //! The routes of the admin endpoint; each but the census answers from snapshots.
 
-use super::AdminState;
+use super::{AdminState, ChangeAnswer};
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, RawQuery, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use protocol::limits::TOPOLOGY_BUNDLE_BYTES_MAX;
 use serde_json::Value;
 
-/// A log filter is short; nothing else has a body.
+/// A log filter is short; but for a topology, nothing else has a body.
 const BODY_BYTES_MAX: usize = 1024;
 
 pub(super) fn router(state: AdminState) -> Router {
@@ -21,6 +23,10 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/census", get(census))
         .route("/drain", post(drain))
         .route("/give", post(give))
+        .route(
+            "/topology",
+            post(push).layer(DefaultBodyLimit::max(TOPOLOGY_BUNDLE_BYTES_MAX)),
+        )
         .route("/log-level", post(log_level).put(log_level))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(refuse_pages))
@@ -88,10 +94,22 @@ async fn drain(State(state): State<AdminState>) -> Response {
 async fn give(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
     match state.status.give(query.unwrap_or_default()) {
         None => (StatusCode::NOT_FOUND, "this node gives no regions\n").into_response(),
-        Some(answer) => match answer.await {
-            Ok(given) => format!("{given}\n").into_response(),
-            Err(reason) => (StatusCode::CONFLICT, format!("{reason}\n")).into_response(),
-        },
+        Some(answer) => told(answer).await,
+    }
+}
+
+async fn push(State(state): State<AdminState>, bundle: Bytes) -> Response {
+    match state.status.push(bundle.into()) {
+        None => (StatusCode::NOT_FOUND, "this node takes no topology\n").into_response(),
+        Some(answer) => told(answer).await,
+    }
+}
+
+/// What was done, or why not, once that is known.
+async fn told(answer: ChangeAnswer) -> Response {
+    match answer.await {
+        Ok(done) => format!("{done}\n").into_response(),
+        Err(reason) => (StatusCode::CONFLICT, format!("{reason}\n")).into_response(),
     }
 }
 

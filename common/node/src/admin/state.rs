@@ -107,11 +107,14 @@ pub type CensusAnswer = Pin<Box<dyn Future<Output = Result<Value, String>> + Sen
 /// Answers the query of a `/census` address.
 type Census = Box<dyn Fn(String) -> CensusAnswer + Send + Sync>;
 
-/// What was given, or why it was not, once that is known.
-pub type GiveAnswer = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+/// What was done, or why it was not, once that is known.
+pub type ChangeAnswer = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
 /// Does what the query of a `/give` address asks.
-type Give = Box<dyn Fn(String) -> GiveAnswer + Send + Sync>;
+type Give = Box<dyn Fn(String) -> ChangeAnswer + Send + Sync>;
+
+/// Takes a signed topology up.
+type Push = Box<dyn Fn(Vec<u8>) -> ChangeAnswer + Send + Sync>;
 
 /// The role's part of `/status`: the owner of the state publishes a JSON object, readers take the latest. And of
 /// `/census`, which alone is worked out when it is asked for.
@@ -122,6 +125,7 @@ struct Board {
     status: ArcSwap<Value>,
     census: OnceLock<Census>,
     give: OnceLock<Give>,
+    push: OnceLock<Push>,
 }
 
 impl Default for StatusBoard {
@@ -130,6 +134,7 @@ impl Default for StatusBoard {
             status: ArcSwap::from_pointee(json!({})),
             census: OnceLock::new(),
             give: OnceLock::new(),
+            push: OnceLock::new(),
         }))
     }
 }
@@ -158,12 +163,22 @@ impl StatusBoard {
     }
 
     /// From now on `/give` is done by `give`, which is given the query. The first one stays.
-    pub fn answer_give(&self, give: impl Fn(String) -> GiveAnswer + Send + Sync + 'static) {
+    pub fn answer_give(&self, give: impl Fn(String) -> ChangeAnswer + Send + Sync + 'static) {
         let _ = self.0.give.set(Box::new(give));
     }
 
+    /// From now on what is posted to `/topology` is taken up by `push`. The first one stays.
+    pub fn answer_push(&self, push: impl Fn(Vec<u8>) -> ChangeAnswer + Send + Sync + 'static) {
+        let _ = self.0.push.set(Box::new(push));
+    }
+
+    /// Asks for a topology to be taken up; `None` where none is.
+    pub(super) fn push(&self, bundle: Vec<u8>) -> Option<ChangeAnswer> {
+        self.0.push.get().map(|push| push(bundle))
+    }
+
     /// Asks for a region to be given away; `None` where none is.
-    pub(super) fn give(&self, query: String) -> Option<GiveAnswer> {
+    pub(super) fn give(&self, query: String) -> Option<ChangeAnswer> {
         self.0.give.get().map(|give| give(query))
     }
 

@@ -1,7 +1,8 @@
-//! The operator's papers on the command line: `authority`, `node`, and `topology sign`.
+//! The operator's papers on the command line: `authority`, `node`, `topology sign` and `topology push`.
 
 use clap::{Args, Subcommand};
 use node::utf8_path::Utf8Path;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +88,17 @@ pub(crate) struct SignArguments {
     /// Where the signed topology goes, beside the authority's directory
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityPath,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArguments {
+    /// The topology file
+    pub(crate) file: PathBuf,
+    /// Admin endpoint of a running game server, such as 127.0.0.1:9100
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: SocketAddr,
     #[command(flatten)]
     pub(crate) authority: AuthorityPath,
 }

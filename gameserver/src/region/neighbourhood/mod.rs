@@ -5,15 +5,15 @@ mod ghosts;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::cell::DecodedCell;
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::checked::CheckedCellUpdates;
 use protocol::message::subscription::{Serving as Announcement, Subscribe};
 use store::{Announced, ServiceClaims, Serving, StoreReply, StoreRequest, StoreResult};
-use topology::Topology;
+use topology::{Listing, Topology};
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
@@ -28,7 +28,12 @@ const FADE_MS: u64 = 5_000;
 pub(super) struct Neighbourhood {
     /// Whose neighbourhood it is.
     own: Serving,
+    /// What the world looks like.
     topology: Arc<Topology>,
+    /// Who may serve it.
+    listing: Arc<Listing>,
+    /// The last claims to regions of those who were not listed for them.
+    refused: BTreeMap<(RegionNumber, NodeNumber), RegionEpoch>,
     /// Who serves the other regions: what they announce, and what the store has confirmed.
     claims: ServiceClaims,
     /// Nodes whose link is up.
@@ -42,11 +47,26 @@ impl Neighbourhood {
     pub(super) fn new(own: Serving, topology: Arc<Topology>) -> Self {
         Self {
             own,
+            listing: Arc::new(Listing::new(Arc::clone(&topology))),
+            refused: BTreeMap::new(),
             topology,
             claims: ServiceClaims::default(),
             linked: BTreeSet::new(),
             ghosts: Ghosts::default(),
             doubts_itself: false,
+        }
+    }
+
+    /// Another topology is in force: whom it lists may have said so before it was known here.
+    pub(super) fn listed(&mut self, listing: Arc<Listing>, out: &mut Outgoing) {
+        self.listing = listing;
+        for ((region, node), region_epoch) in std::mem::take(&mut self.refused) {
+            let claim = Serving {
+                node,
+                region,
+                region_epoch,
+            };
+            self.announced(claim, out);
         }
     }
 
@@ -96,7 +116,10 @@ impl Neighbourhood {
         if is_own_region && node == self.own.node {
             return;
         }
-        if !self.topology.may_serve(node, region) {
+        if !self.listing.may_serve(node, region) {
+            if self.topology.region(region).is_some() {
+                self.refused.insert((region, node), claim.region_epoch);
+            }
             return out.count("serving_not_listed");
         }
         if is_own_region {
@@ -115,7 +138,7 @@ impl Neighbourhood {
 
     /// Whether a node may speak for a region at all.
     pub(super) fn is_listed(&self, node: NodeNumber, region: RegionNumber, out: &mut Outgoing) -> bool {
-        let is_listed = self.topology.may_serve(node, region);
+        let is_listed = self.listing.may_serve(node, region);
         if !is_listed {
             out.count("peer_not_listed");
         }

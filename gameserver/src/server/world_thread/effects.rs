@@ -3,7 +3,7 @@
 
 use net::link::LinkId;
 use net::link_core::DownReason;
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, TopologyVersion};
 use protocol::message::node::Heartbeat;
 
 use super::super::world_mailbox::{Door, News};
@@ -61,9 +61,10 @@ impl Running {
     }
 
     fn heard(&mut self, link: LinkId, heartbeat: &Heartbeat) {
-        let Some(socket) = self.sockets.get(&link) else {
+        let Some(socket) = self.sockets.get_mut(&link) else {
             return;
         };
+        socket.announced = TopologyVersion(heartbeat.topology_version);
         let loads = &self.parts.context.loads;
         loads.handle_heartbeat(socket.peer.number, heartbeat, self.parts.clock.now_ms());
         if let Some(question) = self.parts.gossip.question(heartbeat) {

@@ -1,9 +1,12 @@
 //! The sockets of the world thread: what leaves by them, and how they are closed.
 
+use std::collections::BTreeMap;
+
 use net::link::{LinkId, LinkLease};
 use net::link_core::Sealed;
 use net::stream_socket::StreamSocket;
 use net::udp::Interest;
+use protocol::ids::{NodeNumber, TopologyVersion};
 use protocol::node_handshake::VerifiedPeer;
 
 use super::super::world_mailbox::Door;
@@ -16,6 +19,8 @@ pub(super) struct Socket {
     pub(super) peer: VerifiedPeer,
     pub(super) door: Door,
     pub(super) interest: Interest,
+    /// The topology that it has in force, as it says.
+    pub(super) announced: TopologyVersion,
     pub(super) _lease: LinkLease,
 }
 
@@ -51,6 +56,16 @@ impl Running {
         for (id, label) in broken {
             self.parts.world.broke(id, label, now);
         }
+    }
+
+    /// Which topology each node at the other end has, as the one of its links says that is furthest behind.
+    pub(super) fn announced(&self) -> BTreeMap<NodeNumber, TopologyVersion> {
+        let mut all = BTreeMap::new();
+        for socket in self.sockets.values() {
+            let its = all.entry(socket.peer.number).or_insert(socket.announced);
+            *its = socket.announced.min(*its);
+        }
+        all
     }
 
     /// Gives streams their last words, and closes them.

@@ -332,9 +332,16 @@ fn whoever_a_newer_topology_lists_for_a_region_may_serve_it_at_once() {
     assert_eq!((scene.count_of("serving_denied"), scene.questions.len()), (1, 0));
     let (before, _) = TOPOLOGY.split_once("[grid]").unwrap();
     let newer = topology::parse("newer.toml", &[before, STANDBY].concat());
-    scene
-        .shard
-        .handle_topology(Arc::new(newer.unwrap_or_else(|mistakes| panic!("{mistakes}"))));
-    scene.says(B, claim);
-    assert_eq!((scene.count_of("serving_denied"), scene.questions.len()), (1, 1));
+    let newer = Arc::new(newer.unwrap_or_else(|mistakes| panic!("{mistakes}")));
+    let listing = Arc::new(Listing::new(newer));
+    scene.shard.handle_listing(Arc::clone(&listing));
+    scene.round();
+    assert_eq!(
+        (scene.count_of("serving_denied"), scene.questions.len()),
+        (1, 1),
+        "what it said before that was known is asked about"
+    );
+    scene.shard.handle_listing(listing);
+    scene.round();
+    assert_eq!(scene.questions.len(), 1, "once");
 }
