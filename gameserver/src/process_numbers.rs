@@ -1,4 +1,5 @@
-//! Numbers that belong to a process and not to one of its regions: those of entities and of handover attempts. A region
+//! Numbers that belong to a process and not to one of its regions: those of entities, of
+//! what rules make and of handover attempts. A region
 //! that another process takes over, or that starts again, takes none of them along and repeats none.
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct ProcessNumbers {
 struct Counters {
     entities: AtomicU64,
     attempts: AtomicU64,
+    valuables: AtomicU64,
 }
 
 impl ProcessNumbers {
@@ -46,6 +48,12 @@ impl ProcessNumbers {
     pub(crate) fn entity(&self) -> Option<EntityId> {
         let counter = self.counters.entities.fetch_add(1, Ordering::Relaxed);
         EntityId::compose(self.node, self.incarnation, u32::try_from(counter).ok()?)
+    }
+
+    /// A number for a holding or a trade, unique for good; `None` when this start has no more, after 2³⁰.
+    pub(crate) fn valuable(&self) -> Option<u64> {
+        let counter = self.counters.valuables.fetch_add(1, Ordering::Relaxed);
+        store::holding::minted_id(self.node, self.incarnation, u32::try_from(counter).ok()?)
     }
 
     /// A number for an attempt of a handover, unique for this node: start 22 bits ‖ counter 42 bits.

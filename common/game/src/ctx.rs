@@ -4,6 +4,8 @@ use bytes::Bytes;
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, RegionNumber, Tick, UserId};
 
+use crate::Thing;
+
 /// Where an entity is simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -47,12 +49,36 @@ pub enum HoldingRefused {
     /// It does not lie in this region, or the player has not got it.
     #[error("the holding is not there")]
     NotThere,
-    /// Only a durable command of the player itself may change holdings.
-    #[error("holdings change by durable commands only")]
+    /// A command changes holdings of the player whose it is, and only when it is durable.
+    #[error("a command changes holdings of its own player, and is durable then")]
     NotDurable,
+    /// More bytes, or things on a side of a trade, or a longer time than the limits say.
+    #[error("a limit of holdings and trades is broken")]
+    Limit,
+    /// The place lies outside of this region.
+    #[error("the place is in another region")]
+    Elsewhere,
+    /// The store has just refused an exchange of this player, or the process start has used up its numbers.
+    #[error("not now")]
+    NotNow,
     /// One command changes at most [`HOLDING_CHANGES_MAX`](crate::limits::HOLDING_CHANGES_MAX) holdings.
     #[error("too many holdings in one commit")]
     TooMany,
+}
+
+/// Several things for several of somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// Who may accept.
+    pub to: UserId,
+    /// Where that one was seen.
+    pub place: Place,
+    /// What is offered; at most [`TRADE_HOLDINGS_MAX`](crate::limits::TRADE_HOLDINGS_MAX).
+    pub gives: &'a [u64],
+    /// What is wanted for it; as many at most.
+    pub wants: &'a [u64],
+    /// How long it stands, milliseconds; at most [`TRADE_LASTS_MS_MAX`](crate::limits::TRADE_LASTS_MS_MAX).
+    pub lasts_ms: u64,
 }
 
 /// What a region does for its game. Nothing here waits: a method changes the memory of the region, and what has to reach
@@ -118,19 +144,70 @@ pub trait Ctx {
     fn travel_with(&mut self, user: UserId, companions: &[UserId]);
 
     // Holdings
+    //
+    // In a durable command, what changes holdings of its player is durable with the command: both or neither, exactly once.
+    // In any other call it is committed with the tick, for each player on its own and at most once: a crash before that takes
+    // it back. When the store refuses (a mistake, or somebody was faster), all that the commit had is undone, and the rules
+    // hear of it: `GameLogic::undone`.
 
     /// What a user of this region holds, ascending, as after all that was done in this tick.
     fn holdings(&self, user: UserId) -> &[u64];
-    /// In a durable command of `user`: picks a holding up from the ground of this region. Durable with the command.
+    /// One of them.
+    fn holding(&self, user: UserId, holding: u64) -> Option<Thing<'_>>;
+    /// Picks a holding up from the ground of this region.
     ///
     /// # Errors
     /// `HoldingRefused`; nothing changes then.
     fn take(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused>;
-    /// In a durable command of `user`: gives a holding to somebody who has entered the world and was seen at `place`,
-    /// here or beyond a border. Durable with the command; the other's rules hear of it afterwards, through
-    /// [`GameLogic::received`](crate::GameLogic::received).
+    /// Gives a holding to somebody who has entered the world and was seen at `place`, here or beyond a border. The other's
+    /// rules hear of it afterwards, through [`GameLogic::received`](crate::GameLogic::received).
     ///
     /// # Errors
     /// `HoldingRefused`; nothing changes then.
     fn give(&mut self, user: UserId, holding: u64, to: UserId, place: Place) -> Result<(), HoldingRefused>;
+    /// Lays a holding down in this region. It lies there, and [`GameLogic::lies_here`](crate::GameLogic::lies_here) is called,
+    /// once that is durable.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn drop(&mut self, user: UserId, holding: u64, at: Position) -> Result<(), HoldingRefused>;
+    /// Makes a thing that there never was, which a user of this region holds; its id, unique for good.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn mint(&mut self, user: UserId, kind: u32, payload: &[u8]) -> Result<u64, HoldingRefused>;
+    /// Destroys what a user of this region holds.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn burn(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused>;
+    /// Makes a thing that lies in this region once that is durable, a moment later: never twice, over a crash as well. No
+    /// player's, so also in a command it is committed with the tick and not with the command.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn lay(&mut self, kind: u32, payload: &[u8], at: Position) -> Result<u64, HoldingRefused>;
+    /// Destroys what lies in this region: from now on nobody takes it. As [`lay`](Self::lay), committed with the tick.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn sweep(&mut self, holding: u64) -> Result<(), HoldingRefused>;
+    /// Offers a trade: what is given is in the trade from now on, in nobody's hands; the trade's id. The rules tell the other
+    /// one of it, as they like. Not accepted in time, it comes back through `received`. At most 8 of a player are open.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn offer(&mut self, user: UserId, offer: Offer<'_>) -> Result<u64, HoldingRefused>;
+    /// Accepts a trade that `from` has offered to `user`. Whether it is still open and the user has what is wanted is for the
+    /// store to say: both hear through `received`, and the user through [`GameLogic::lost`](crate::GameLogic::lost), when it
+    /// was done. When it is refused, a command is applied again and gets [`NotNow`](HoldingRefused::NotNow) here.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn accept(&mut self, user: UserId, trade: u64, from: UserId, place: Place) -> Result<(), HoldingRefused>;
+    /// Withdraws an offer of the user's own (then `from` is the user), or declines one that `from` has made to the user.
+    ///
+    /// # Errors
+    /// `HoldingRefused`; nothing changes then.
+    fn cancel(&mut self, user: UserId, trade: u64, from: UserId, place: Place) -> Result<(), HoldingRefused>;
 }

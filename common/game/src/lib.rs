@@ -17,10 +17,10 @@ mod logic;
 mod world;
 
 pub use bytes;
-pub use ctx::{Ctx, EntityView, HoldingRefused, Place, Reliability};
+pub use ctx::{Ctx, EntityView, HoldingRefused, Offer, Place, Reliability};
 pub use fixed_map::FixedMap;
 pub use game::{Game, Settings};
-pub use holding::Holding;
+pub use holding::{Holding, Thing};
 pub use logic::{CommandKind, Entered, GameCommand, GameLogic};
 pub use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 pub use protocol::ids::{CommandNumber, EntityId, RegionNumber, Tick, UserId};

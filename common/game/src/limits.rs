@@ -8,5 +8,11 @@ pub use protocol::limits::{
 
 /// Holdings that a region of a new world begins with.
 pub const FIRST_HOLDINGS_MAX: usize = 64 * 1024;
+/// The game's own bytes of one holding.
+pub const HOLDING_PAYLOAD_BYTES_MAX: usize = 256;
+/// Holdings on each side of a trade.
+pub const TRADE_HOLDINGS_MAX: usize = 16;
+/// How long an offer may stand, milliseconds.
+pub const TRADE_LASTS_MS_MAX: u64 = 3_600_000;
 /// Holdings that one commit of a player changes: its durable command, and what else waits with it.
 pub const HOLDING_CHANGES_MAX: usize = 64;

@@ -67,7 +67,7 @@ pub trait GameLogic: Send {
     /// The holdings that lie in a region of a new world, at most
     /// [`FIRST_HOLDINGS_MAX`](crate::limits::FIRST_HOLDINGS_MAX). Must be the same on every server for the same seed: the
     /// first one to serve the region in this world makes them, once and durably. A list with one that is not
-    /// acceptable (an id twice, a place outside the region) leaves the region's ground empty.
+    /// acceptable (an id twice, a place outside the region, too many bytes) leaves the region's ground empty.
     fn first_holdings(&self, world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
         let (_, _, _) = (world, region, seed);
         Vec::new()
@@ -120,6 +120,18 @@ pub trait GameLogic: Send {
     /// [`Ctx::holdings`] knows it then.
     fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
         let (_, _, _) = (ctx, user, holding);
+    }
+
+    /// What a player of this region held is somebody else's: a trade that it has accepted is done. Told once, after `received`
+    /// of what came for it.
+    fn lost(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
+        let (_, _, _) = (ctx, user, holding);
+    }
+
+    /// The store has refused what rules did to the holdings of a player: everything of the player since its last commit is
+    /// undone. It leaves and enters again as its row has it, and its commands since then are applied again.
+    fn undone(&mut self, ctx: &mut dyn Ctx, user: UserId) {
+        let (_, _) = (ctx, user);
     }
 
     /// A timer set by [`Ctx::after`].

@@ -1,5 +1,6 @@
 //! Gems: made once with the world, one in each cell, and never more or fewer.
 
+use bytes::Bytes;
 use game::limits::FIRST_HOLDINGS_MAX;
 use game::{Ctx, EntityId, Holding, Place, Position, RegionNumber, World};
 
@@ -37,6 +38,7 @@ pub(super) fn of_region(world: &World, region: RegionNumber, seed: u64) -> Vec<H
                 id: (mixed(seed) & 0x3fff_ffff) << 32 | u64::from(cell.0),
                 kind: u32::from(KIND_GEM),
                 at,
+                payload: Bytes::new(),
             }
         })
         .collect()

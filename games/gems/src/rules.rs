@@ -241,7 +241,7 @@ fn obey(ctx: &mut dyn Ctx, by: &GameCommand<'_>, asked: Command) -> Result<(), R
 fn refusal(refused: HoldingRefused) -> Refusal {
     match refused {
         HoldingRefused::NotThere => Refusal::NoSuchGem,
-        HoldingRefused::NotDurable | HoldingRefused::TooMany => Refusal::Unavailable,
+        _ => Refusal::Unavailable,
     }
 }
 

@@ -59,6 +59,7 @@ impl GameLogic for Bare {
             id: u64::from(region.0),
             kind: 1,
             at: corner(rect.min),
+            payload: Default::default(),
         });
         thing.into_iter().collect()
     }

@@ -25,6 +25,10 @@ pub(super) enum Asked {
     Saves(Vec<(UserId, OwnerEpoch)>),
     /// Durable commits, in order.
     Commits(Vec<(UserId, OwnerEpoch)>),
+    /// What the region has done to its ground.
+    GroundCommit,
+    /// Offers of a user whose time is over.
+    Overdue(UserId),
     /// A logout.
     Release(UserId, OwnerEpoch),
     /// The commit of a handover.

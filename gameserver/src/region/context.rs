@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use game::{CommandKind, Ctx, EntityView, HoldingRefused, Place, Reliability};
+use game::{Ctx, EntityView, HoldingRefused, Offer, Place, Reliability, Thing};
 use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
 use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, INPUT_BYTES_MAX};
+use store::{HoldingChange, TradeId};
 
 use super::entity::{Change, Entity};
-use super::player::{Phase, Player};
+use super::player::Phase;
 use super::state::RegionState;
 
 fn view(entity: &Entity) -> EntityView<'_> {
@@ -26,18 +27,6 @@ fn view(entity: &Entity) -> EntityView<'_> {
 }
 
 impl RegionState {
-    /// The player whose durable command is being applied, if it is this one.
-    fn commanding(&mut self, user: UserId) -> Result<&mut Player, HoldingRefused> {
-        if !matches!(self.commanding, Some((by, CommandKind::Durable, _)) if by == user) {
-            return Err(HoldingRefused::NotDurable);
-        }
-        let player = self.players.get_mut(&user).ok_or(HoldingRefused::NotThere)?;
-        if !player.writes.has_room() {
-            return Err(HoldingRefused::TooMany);
-        }
-        Ok(player)
-    }
-
     /// Whether the entity belongs to a player who may not move now.
     fn is_held(&self, user: Option<UserId>) -> bool {
         let player = user.and_then(|user| self.players.get(&user));
@@ -207,43 +196,54 @@ impl Ctx for RegionState {
         self.players.get(&user).map_or(&[], |player| &player.holdings)
     }
 
+    fn holding(&self, user: UserId, holding: u64) -> Option<Thing<'_>> {
+        let thing = self.players.get(&user)?.holdings.thing(holding)?;
+        Some(Thing {
+            kind: thing.kind,
+            payload: &thing.payload,
+        })
+    }
+
     fn take(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused> {
-        if !self.ground.has(holding) {
-            return Err(HoldingRefused::NotThere);
-        }
-        let region = self.config.number;
-        let player = self.commanding(user)?;
-        let Err(at) = player.holdings.binary_search(&holding) else {
-            return Err(HoldingRefused::NotThere);
-        };
-        player.holdings.insert(at, holding);
-        player.writes.take(holding, region);
-        #[cfg(feature = "fault-injection")]
-        if self.holding_stays() {
-            return Ok(());
-        }
-        if let Some(entity) = self.ground.remove(holding) {
-            self.despawn(entity);
-        }
-        Ok(())
+        self.take_up(user, holding)
     }
 
     fn give(&mut self, user: UserId, holding: u64, to: UserId, place: Place) -> Result<(), HoldingRefused> {
-        let player = self.commanding(user)?;
-        let at = player
-            .holdings
-            .binary_search(&holding)
-            .map_err(|_| HoldingRefused::NotThere)?;
-        if to == user {
-            return Err(HoldingRefused::NotThere);
-        }
-        player.holdings.remove(at);
-        let seen_in = match place {
-            Place::Here => None,
-            Place::Ghost(region) => Some(region),
-        };
-        player.writes.give(holding, to, seen_in);
-        Ok(())
+        self.give_away(user, holding, to, place)
+    }
+
+    fn drop(&mut self, user: UserId, holding: u64, at: Position) -> Result<(), HoldingRefused> {
+        self.put_down(user, holding, at)
+    }
+
+    fn mint(&mut self, user: UserId, kind: u32, payload: &[u8]) -> Result<u64, HoldingRefused> {
+        self.make(user, kind, payload)
+    }
+
+    fn burn(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused> {
+        self.destroy(user, holding)
+    }
+
+    fn lay(&mut self, kind: u32, payload: &[u8], at: Position) -> Result<u64, HoldingRefused> {
+        self.lay_here(kind, payload, at)
+    }
+
+    fn sweep(&mut self, holding: u64) -> Result<(), HoldingRefused> {
+        self.sweep_away(holding)
+    }
+
+    fn offer(&mut self, user: UserId, offer: Offer<'_>) -> Result<u64, HoldingRefused> {
+        self.open_trade(user, offer)
+    }
+
+    fn accept(&mut self, user: UserId, trade: u64, from: UserId, place: Place) -> Result<(), HoldingRefused> {
+        let trade = TradeId(trade);
+        self.close_trade(user, HoldingChange::Accept { trade, from }, from, place)
+    }
+
+    fn cancel(&mut self, user: UserId, trade: u64, from: UserId, place: Place) -> Result<(), HoldingRefused> {
+        let trade = TradeId(trade);
+        self.close_trade(user, HoldingChange::Cancel { trade, from }, from, place)
     }
 
     fn travel_with(&mut self, user: UserId, companions: &[UserId]) {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber};
 use store::{Holder, Holding};
@@ -14,16 +13,23 @@ pub(super) fn lying(region: RegionNumber, holding: game::Holding) -> Holding {
         id: holding.id,
         kind: holding.kind,
         holder: Holder::Ground { region, x, y },
-        payload: Bytes::new(),
+        payload: holding.payload,
     }
+}
+
+/// One thing, and what shows it.
+#[derive(Debug)]
+pub(super) struct Lying {
+    pub(super) holding: game::Holding,
+    /// `None`: the game has not shown it.
+    pub(super) entity: Option<EntityId>,
 }
 
 /// What lies in a region.
 #[derive(Debug)]
 pub(super) struct Ground {
     region: RegionNumber,
-    /// `None`: the game has not shown it.
-    shown: BTreeMap<u64, Option<EntityId>>,
+    lying: BTreeMap<u64, Lying>,
     is_known: bool,
 }
 
@@ -31,7 +37,7 @@ impl Ground {
     pub(super) fn new(region: RegionNumber) -> Self {
         Self {
             region,
-            shown: BTreeMap::new(),
+            lying: BTreeMap::new(),
             is_known: false,
         }
     }
@@ -49,33 +55,42 @@ impl Ground {
                 id: holding.id,
                 kind: holding.kind,
                 at: Position { x, y },
+                payload: holding.payload,
             }),
             _ => None,
         });
         let news: Vec<_> = lie_here
-            .filter(|holding| !self.shown.contains_key(&holding.id))
+            .filter(|holding| !self.lying.contains_key(&holding.id))
             .collect();
-        self.shown.extend(news.iter().map(|holding| (holding.id, None)));
+        self.lying.extend(news.iter().map(|holding| {
+            let (holding, entity) = (holding.clone(), None);
+            (holding.id, Lying { holding, entity })
+        }));
         news
     }
 
-    /// An entity shows a holding that lies here.
-    pub(super) fn show(&mut self, holding: u64, entity: EntityId) {
-        self.shown.insert(holding, Some(entity));
+    /// An entity shows a holding that lies here; whether it still does.
+    pub(super) fn show(&mut self, holding: u64, entity: EntityId) -> bool {
+        let lying = self.lying.get_mut(&holding);
+        lying.map(|lying| lying.entity = Some(entity)).is_some()
+    }
+
+    pub(super) fn lying(&self, holding: u64) -> Option<&Lying> {
+        self.lying.get(&holding)
     }
 
     pub(super) fn has(&self, holding: u64) -> bool {
-        self.shown.contains_key(&holding)
+        self.lying.contains_key(&holding)
     }
 
-    /// Somebody has picked it up: the entity that showed it.
-    pub(super) fn remove(&mut self, holding: u64) -> Option<EntityId> {
-        self.shown.remove(&holding).flatten()
+    /// Somebody has picked it up, or it is no more.
+    pub(super) fn remove(&mut self, holding: u64) -> Option<Lying> {
+        self.lying.remove(&holding)
     }
 
     /// What lies here, ascending.
     pub(super) fn holdings(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.shown.keys().copied()
+        self.lying.keys().copied()
     }
 
     /// Whether the store has said what lies here.
@@ -86,6 +101,8 @@ impl Ground {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use protocol::ids::UserId;
 
@@ -94,7 +111,12 @@ mod tests {
     /// As the game has it.
     fn shown(id: u64) -> game::Holding {
         let at = Position { x: 1.0, y: 2.0 };
-        game::Holding { id, kind: 1, at }
+        game::Holding {
+            id,
+            kind: 1,
+            at,
+            payload: Bytes::from_static(b"own"),
+        }
     }
 
     #[test]
@@ -108,12 +130,15 @@ mod tests {
         let read = vec![lying(HERE, shown(1)), lying(RegionNumber(2), shown(2)), held];
         assert_eq!(ground.read(read.clone()), [shown(1)]);
         assert!(ground.is_known() && ground.has(1) && !ground.has(2));
-        assert_eq!(ground.remove(1), None, "nobody has shown it yet");
+        let unseen = ground.remove(1).map(|lying| lying.entity);
+        assert_eq!(unseen, Some(None), "nobody has shown it yet");
+        assert!(!ground.show(1, EntityId(9)));
         assert_eq!(ground.read(read.clone()), [shown(1)], "it was put back");
-        ground.show(1, EntityId(9));
+        assert!(ground.show(1, EntityId(9)));
         assert_eq!(ground.read(read), [], "it is shown");
         assert_eq!(ground.holdings().collect::<Vec<_>>(), [1]);
-        assert_eq!(ground.remove(1), Some(EntityId(9)));
+        let shown = ground.remove(1).map(|lying| lying.entity);
+        assert_eq!(shown, Some(Some(EntityId(9))));
         assert_eq!(ground.holdings().len(), 0);
     }
 }

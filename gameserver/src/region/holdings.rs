@@ -6,7 +6,7 @@ use protocol::message::effect::Refresh;
 use store::{Holding, HoldingChange, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
-use super::player::{Phase, Player};
+use super::player::{Kept, Phase, Player};
 use super::state::{Notice, RegionState};
 
 /// Holdings of players near a border are read again this often, seconds.
@@ -66,7 +66,7 @@ impl RegionState {
         self.ask(Asked::Refresh(user, steps), StoreRequest::HoldingsOf { user });
     }
 
-    /// Somebody changed what a player holds: what is new is shown and told.
+    /// Somebody changed what a player holds: what is new is shown and told, what is gone goes.
     pub(super) fn refresh_answer(
         &mut self,
         user: UserId,
@@ -88,30 +88,40 @@ impl RegionState {
             // Whoever simulates the player next reads its holdings anyway.
             return;
         }
+        let gone: Vec<u64> = player
+            .holdings
+            .iter()
+            .copied()
+            .filter(|id| !holdings.iter().any(|holding| holding.id == *id) && !player.writes.brings(*id))
+            .collect();
         for holding in holdings {
             if player.events.is_full() {
                 // Nothing is shown that cannot be told: once more, when the client has listened.
                 player.was_at_rim = true;
                 return;
             }
-            let Err(at) = player.holdings.binary_search(&holding.id) else {
-                continue;
-            };
             // Given away here, and the commit that says so still under way: memory is ahead of the store.
-            if player.writes.gives_away(holding.id) {
+            if player.writes.takes_away(holding.id) {
                 continue;
             }
-            player.holdings.insert(at, holding.id);
-            self.notices.push_back(Notice::Received(user, holding.id));
+            if player.holdings.insert(holding.id, Kept::of(&holding)) {
+                self.notices.push_back(Notice::Received(user, holding.id));
+            }
+        }
+        for holding in gone {
+            player.holdings.remove(holding);
+            self.notices.push_back(Notice::Lost(user, holding));
         }
     }
 
-    /// What the player's commands took from the ground may still lie there.
+    /// What the player's commands took from the ground may still lie there, and what they laid there as well.
     pub(super) fn look_again(&mut self, user: UserId) {
         let region = self.config.number;
         let player = self.players.get(&user);
         let commit = player.and_then(|player| player.writes.commit());
-        let takes = |change: &HoldingChange| matches!(change, HoldingChange::Take { .. });
+        let takes = |change: &HoldingChange| {
+            matches!(change, HoldingChange::Take { .. } | HoldingChange::Drop { .. })
+        };
         if commit.is_some_and(|commit| commit.changes.iter().any(takes)) {
             self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
         }
@@ -123,8 +133,14 @@ impl RegionState {
         let Ok(StoreReply::Holdings(holdings)) = answer else {
             return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
         };
-        let news = self.ground.read(holdings);
+        let news = self.ground.read(self.not_swept(holdings));
         self.notices.extend(news.into_iter().map(Notice::LiesHere));
+    }
+
+    /// What was read may be older than what the region has done since.
+    fn not_swept(&self, mut holdings: Vec<Holding>) -> Vec<Holding> {
+        holdings.retain(|holding| !self.ground_writes.sweeps(holding.id));
+        holdings
     }
 
     /// Holdings lie here now that nobody had heard of.

@@ -15,7 +15,7 @@ use super::effect::RegionEffect;
 use super::entity::{Change, Entity};
 use super::forwardings::Whereabouts;
 use super::joining::{Joining, Spawn, Waiting};
-use super::player::{Phase, Player};
+use super::player::{Phase, Player, Purse};
 use super::state::{Notice, RegionState};
 use crate::join_check::VerifiedJoin;
 
@@ -346,12 +346,11 @@ impl RegionState {
         let Some(key) = self.cells.enter(entity, &mut self.entities) else {
             return false;
         };
-        let mut holdings: Vec<u64> = holdings.iter().map(|holding| holding.id).collect();
-        holdings.sort_unstable();
-        for holding in &holdings {
-            if let Some(lying) = self.ground.remove(*holding) {
+        let holdings = Purse::of(holdings);
+        for holding in &*holdings {
+            if let Some(entity) = self.ground.remove(*holding).and_then(|lying| lying.entity) {
                 // A commit of the service before this one came after the ground had been read.
-                self.despawn(lying);
+                self.despawn(entity);
             }
             if !state.told_holdings.contains(holding) {
                 news.push(Notice::Received(row.user, *holding));

@@ -13,6 +13,7 @@ mod entity;
 mod faults;
 mod forwardings;
 mod ground;
+mod ground_writes;
 mod handover;
 mod holdings;
 mod input;
@@ -37,6 +38,7 @@ mod tampering;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod valuables;
 mod words;
 
 use game::{Entered, GameLogic};
@@ -239,13 +241,18 @@ impl Region {
         match notice {
             Notice::Served => logic.served(state),
             Notice::LiesHere(holding) => {
-                if let Some(entity) = logic.lies_here(state, &holding) {
-                    state.ground.show(holding.id, entity);
+                if let Some(entity) = logic.lies_here(state, &holding)
+                    && !state.ground.show(holding.id, entity)
+                {
+                    // Taken before it was shown.
+                    game::Ctx::despawn(state, entity);
                 }
             }
             Notice::Entered(user) => enter(state, logic, user),
             Notice::Left(user, entity) => logic.left(state, user, entity),
             Notice::Received(user, holding) => logic.received(state, user, holding),
+            Notice::Lost(user, holding) => logic.lost(state, user, holding),
+            Notice::Undone(user) => logic.undone(state, user),
             Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
         }
     }
@@ -298,6 +305,8 @@ impl Region {
             Asked::SoftTurn => state.soft_turn_answer(&answer),
             Asked::Saves(users) => state.saves_answer(&users, answer),
             Asked::Commits(users) => state.commits_answer(&users, answer),
+            Asked::GroundCommit => state.ground_commit_answer(&answer),
+            Asked::Overdue(user) => state.overdue_answer(user, &answer),
             Asked::Release(user, epoch) => state.release_answer(user, epoch, &answer),
             Asked::Pass(attempt) => state.pass_answer(attempt, answer),
             Asked::Doubt(attempt, user) | Asked::Reclaim(attempt, user) => {

@@ -28,6 +28,7 @@ impl RegionState {
     pub(super) fn write_down(&mut self) {
         self.write_commits();
         self.write_logouts();
+        self.write_ground();
         self.begin_round();
     }
 
@@ -207,17 +208,12 @@ impl RegionState {
                     self.look_again(user);
                     self.fence(user);
                 }
-                // Memory and store disagree about a holding or a version: the row is right.
                 Some(
-                    CommitOutcome::HolderMismatch(_)
+                    refused @ (CommitOutcome::HolderMismatch(_)
                     | CommitOutcome::NoReceiver(_)
                     | CommitOutcome::TradeClosed(_)
-                    | CommitOutcome::Older,
-                ) => {
-                    self.count("commit_refused");
-                    self.look_again(user);
-                    self.restart(user);
-                }
+                    | CommitOutcome::Older),
+                ) => self.commit_refused(user, *refused),
                 None => self.commit_unanswered(user, phase),
             }
         }
@@ -228,7 +224,7 @@ impl RegionState {
         let Some(player) = self.players.get_mut(&user) else {
             return;
         };
-        let Some(receivers) = player.finish_commit() else {
+        let Some(done) = player.finish_commit() else {
             return;
         };
         if player.phase == Phase::Unanswered {
@@ -236,7 +232,8 @@ impl RegionState {
         }
         self.acknowledge_commands(user);
         self.send_events(user);
-        for (to, seen_in) in receivers {
+        self.valuables_committed(user, &done.changes, done.laid);
+        for (to, seen_in) in done.receivers {
             self.tell_receiver(to, OwnerEpoch(0), seen_in);
         }
         self.take_waiting_join(user);

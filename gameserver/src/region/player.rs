@@ -3,14 +3,15 @@
 mod commands;
 mod events;
 mod held;
+mod purse;
 mod writes;
 
 use bytes::Bytes;
 use prost::Message as _;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
-    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, LiveLane, OwnerEpoch, RegionNumber,
-    SessionGeneration, SessionId, UserId,
+    AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, LiveLane, OwnerEpoch, SessionGeneration,
+    SessionId, UserId,
 };
 use protocol::limits::HOLDINGS_TOLD_MAX;
 use protocol::message::checked::{CheckedPlayer, SessionIdentity};
@@ -25,7 +26,8 @@ use crate::join_check::VerifiedJoin;
 pub(super) use commands::chain;
 pub(super) use commands::{Commands, QueuedCommand, Received};
 pub(super) use events::Events;
-pub(super) use writes::Writes;
+pub(super) use purse::{Kept, Purse};
+pub(super) use writes::{Done, Writes};
 
 /// What a player may do just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub(super) struct Player {
     pub(super) events: Events,
     pub(super) writes: Writes,
     pub(super) game: Bytes,
-    pub(super) holdings: Vec<u64>,
+    pub(super) holdings: Purse,
     pub(super) phase: Phase,
     pub(super) logout: bool,
     /// A join that came while frozen.
@@ -105,7 +107,7 @@ impl Player {
         row: &PlayerRow,
         state: CheckedPlayer,
         (key, lane): (EntityKey, Option<LiveLane>),
-        holdings: Vec<u64>,
+        holdings: Purse,
     ) -> Self {
         let former = state.session.generation < row.body.binding.session_generation;
         let events = if former {
@@ -195,12 +197,12 @@ impl Player {
         self.writes.begin_commit(save)
     }
 
-    /// What was captured is durable: who was given something by it, and in which region beyond the border each was seen.
-    pub(super) fn finish_commit(&mut self) -> Option<Vec<(UserId, Option<RegionNumber>)>> {
-        let receivers = self.writes.finish_commit()?;
+    /// What was captured is durable.
+    pub(super) fn finish_commit(&mut self) -> Option<Done> {
+        let done = self.writes.finish_commit()?;
         self.commands.finish_commit();
         self.events.finish_commit();
-        Some(receivers)
+        Some(done)
     }
 
     pub(super) fn state(&self, entity: &Entity) -> PlayerState {

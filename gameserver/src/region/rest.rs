@@ -28,7 +28,8 @@ impl Region {
         let tick_us = state.config.topology.world().tick_us();
         let timer_ms = state.timers.fall_asleep(state.tick.0, tick_us, state.now.mono_ms);
         let fade_ms = state.neighbourhood.ghosts().fade_at_ms();
-        let until_ms = [timer_ms, fade_ms].into_iter().flatten().min();
+        let overdue_ms = state.overdue.first().map(|(due_ms, _)| *due_ms);
+        let until_ms = [timer_ms, fade_ms, overdue_ms].into_iter().flatten().min();
         Rest::Asleep { until_ms }
     }
 }
@@ -43,6 +44,7 @@ impl RegionState {
             || somebody_passes
             || self.out.questions() > 0
             || something_is_owed
+            || !self.ground_writes.is_settled()
             || self.draining
             || self.publication.is_watched_by_proxies()
     }

@@ -17,6 +17,7 @@ use super::effect::RegionEffect;
 use super::entity::Entities;
 use super::forwardings::Forwardings;
 use super::ground::Ground;
+use super::ground_writes::GroundWrites;
 use super::handover::arrivals::Arrivals;
 use super::handover::departures::Departures;
 use super::input::Now;
@@ -104,6 +105,9 @@ pub(super) enum Notice {
     Entered(UserId),
     Left(UserId, EntityId),
     Received(UserId, u64),
+    Lost(UserId, u64),
+    /// The store has refused a commit of the player.
+    Undone(UserId),
     Effect {
         source: EntityId,
         target: EntityId,
@@ -140,6 +144,11 @@ pub(super) struct RegionState {
     pub(super) forwardings: Forwardings,
     pub(super) proxies: ProxyLanes,
     pub(super) ground: Ground,
+    pub(super) ground_writes: GroundWrites,
+    /// Offers of whom may be overdue, and when, milliseconds.
+    pub(super) overdue: BTreeSet<(u64, UserId)>,
+    /// Who makes no exchange before then, milliseconds.
+    pub(super) wary: BTreeMap<UserId, u64>,
     pub(super) round: SoftRound,
     pub(super) random: u64,
     pub(super) timers: Timers,
@@ -190,6 +199,9 @@ impl RegionState {
             forwardings: Forwardings::default(),
             proxies: ProxyLanes::default(),
             ground: Ground::new(config.number),
+            ground_writes: GroundWrites::default(),
+            overdue: BTreeSet::new(),
+            wary: BTreeMap::new(),
             round: SoftRound::default(),
             random: config.seed
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -7,6 +7,7 @@ mod gifts;
 mod hostile;
 mod lanes;
 mod limits;
+mod making;
 mod publication;
 mod rest;
 pub(super) mod scene;

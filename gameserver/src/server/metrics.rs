@@ -58,6 +58,7 @@ const EXPECTED: &[&str] = &[
     "early_full",
     "early_refused",
     "events_full",
+    "ground_refused",
     "handover_doubt",
     "handover_refused",
     "handover_store",

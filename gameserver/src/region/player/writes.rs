@@ -4,7 +4,10 @@
 use protocol::ids::{RegionNumber, StateVersion, UserId};
 use store::limits::HOLDING_CHANGES_MAX;
 use store::request::DurableCommit;
-use store::{HoldingChange, PlayerSave};
+use store::{Holding, HoldingChange, PlayerSave};
+
+/// Rows that the changes of one commit may change.
+const ROWS_MAX: usize = 2 * HOLDING_CHANGES_MAX;
 
 /// The one write of a player that is under way.
 #[derive(Clone, Debug)]
@@ -22,6 +25,18 @@ enum Write {
 struct Commit {
     request: DurableCommit,
     receivers: Vec<(UserId, Option<RegionNumber>)>,
+    laid: Vec<Holding>,
+}
+
+/// What is to be done once a commit is durable.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::region) struct Done {
+    /// Whose holdings it has changed, and where each was seen.
+    pub(in crate::region) receivers: Vec<(UserId, Option<RegionNumber>)>,
+    /// What lies in this region now.
+    pub(in crate::region) laid: Vec<Holding>,
+    /// What it has changed.
+    pub(in crate::region) changes: Vec<HoldingChange>,
 }
 
 /// The writes of one player.
@@ -37,6 +52,8 @@ pub(in crate::region) struct Writes {
     changes: Vec<HoldingChange>,
     /// Those who are given something by these changes.
     receivers: Vec<(UserId, Option<RegionNumber>)>,
+    /// What these changes lay down.
+    laid: Vec<Holding>,
     under_way: Option<Write>,
     /// No write that failed is tried again before, milliseconds.
     again_ms: Option<u64>,
@@ -53,6 +70,7 @@ impl Writes {
             owes_commit: false,
             changes: Vec::new(),
             receivers: Vec::new(),
+            laid: Vec::new(),
             under_way: None,
             again_ms: None,
             commit_steps: 0,
@@ -80,25 +98,54 @@ impl Writes {
 
     /// Whether one commit takes another change of holdings.
     pub(in crate::region) fn has_room(&self) -> bool {
-        self.changes.len() < HOLDING_CHANGES_MAX
+        self.changes.len() < HOLDING_CHANGES_MAX && self.rows() < ROWS_MAX
     }
 
-    pub(in crate::region) fn take(&mut self, holding: u64, region: RegionNumber) {
-        self.changes.push(HoldingChange::Take { holding, region });
+    /// Whether one commit takes this change as well.
+    pub(in crate::region) fn has_room_for(&self, change: &HoldingChange) -> bool {
+        self.has_room() && self.rows() + change.rows() <= ROWS_MAX
     }
 
-    /// `seen_in`: the region beyond the border in which the receiver was seen.
-    pub(in crate::region) fn give(&mut self, holding: u64, to: UserId, seen_in: Option<RegionNumber>) {
-        self.changes.push(HoldingChange::Give { holding, to });
-        self.receivers.push((to, seen_in));
+    fn rows(&self) -> usize {
+        self.changes.iter().map(HoldingChange::rows).sum()
     }
 
-    /// Whether a commit that is not answered, or not made yet, gives the holding away.
-    pub(in crate::region) fn gives_away(&self, id: u64) -> bool {
-        let gives =
-            |change: &HoldingChange| matches!(change, HoldingChange::Give { holding, .. } if *holding == id);
+    pub(in crate::region) fn change(&mut self, change: HoldingChange) {
+        self.changes.push(change);
+    }
+
+    /// Somebody's holdings change with the next commit. `seen_in`: the region beyond the border in which that one was seen.
+    pub(in crate::region) fn tell_after(&mut self, user: UserId, seen_in: Option<RegionNumber>) {
+        self.receivers.push((user, seen_in));
+    }
+
+    /// Lies in this region with the next commit.
+    pub(in crate::region) fn show_after(&mut self, holding: Holding) {
+        self.laid.push(holding);
+    }
+
+    /// Whether a commit that is not answered, or not made yet, takes the holding from the player.
+    pub(in crate::region) fn takes_away(&self, id: u64) -> bool {
+        self.unwritten().any(|change| match change {
+            HoldingChange::Give { holding, .. }
+            | HoldingChange::Drop { holding, .. }
+            | HoldingChange::Burn { holding } => *holding == id,
+            HoldingChange::Offer(offer) => offer.gives.contains(&id),
+            _ => false,
+        })
+    }
+
+    /// Whether such a commit brings it to the player.
+    pub(in crate::region) fn brings(&self, id: u64) -> bool {
+        self.unwritten().any(|change| match change {
+            HoldingChange::Take { holding, .. } | HoldingChange::Mint { holding, .. } => *holding == id,
+            _ => false,
+        })
+    }
+
+    fn unwritten(&self) -> impl Iterator<Item = &HoldingChange> {
         let written = self.commit().map_or(&[][..], |commit| &commit.changes);
-        written.iter().chain(&self.changes).any(gives)
+        written.iter().chain(&self.changes)
     }
 
     /// Whether nothing is, or has to be, on its way to the store but soft state.
@@ -148,6 +195,7 @@ impl Writes {
         let commit = Commit {
             request: request.clone(),
             receivers,
+            laid: std::mem::take(&mut self.laid),
         };
         self.under_way = Some(Write::Commit(Box::new(commit)));
         request
@@ -161,14 +209,18 @@ impl Writes {
         }
     }
 
-    /// The commit is done: who was given something by it, and where each was seen. `None`: there was none.
-    pub(super) fn finish_commit(&mut self) -> Option<Vec<(UserId, Option<RegionNumber>)>> {
+    /// The commit is done. `None`: there was none.
+    pub(super) fn finish_commit(&mut self) -> Option<Done> {
         let Some(Write::Commit(commit)) = self.under_way.take() else {
             return None;
         };
         self.commit_steps += 1;
         self.again_ms = None;
-        Some(commit.receivers)
+        Some(Done {
+            receivers: commit.receivers,
+            laid: commit.laid,
+            changes: commit.request.changes,
+        })
     }
 
     /// A save or a logout has an answer.
@@ -204,6 +256,11 @@ mod tests {
             version,
             body: PlayerBody::default(),
         }
+    }
+
+    fn give(writes: &mut Writes, holding: u64, to: UserId, seen_in: Option<RegionNumber>) {
+        writes.change(HoldingChange::Give { holding, to });
+        writes.tell_after(to, seen_in);
     }
 
     fn begin_commit(writes: &mut Writes) -> DurableCommit {
@@ -246,18 +303,19 @@ mod tests {
     fn a_commit_has_what_was_changed_before_it_and_is_kept_until_it_is_done() {
         let mut writes = Writes::new(StateVersion(0));
         let (ann, ben, east) = (UserId(1), UserId(2), RegionNumber(2));
-        writes.give(10, ann, Some(east));
-        writes.give(11, ben, None);
+        give(&mut writes, 10, ann, Some(east));
+        give(&mut writes, 11, ben, None);
         let steps = writes.commit_steps();
         let commit = begin_commit(&mut writes);
         assert_eq!((commit.changes.len(), writes.commit()), (2, Some(&commit)));
-        writes.give(12, ann, None);
-        assert!([10, 11, 12].into_iter().all(|id| writes.gives_away(id)) && !writes.gives_away(13));
+        give(&mut writes, 12, ann, None);
+        assert!([10, 11, 12].into_iter().all(|id| writes.takes_away(id)) && !writes.takes_away(13));
         assert_ne!(writes.commit_steps(), steps);
         let steps = writes.commit_steps();
-        let receivers = writes.finish_commit();
-        assert_eq!(receivers, Some(vec![(ann, Some(east)), (ben, None)]));
-        assert!(writes.commit_steps() != steps && !writes.gives_away(10) && writes.gives_away(12));
+        let done = writes.finish_commit().unwrap();
+        assert_eq!(done.receivers, [(ann, Some(east)), (ben, None)]);
+        assert_eq!(done.changes, commit.changes);
+        assert!(writes.commit_steps() != steps && !writes.takes_away(10) && writes.takes_away(12));
         assert_eq!(writes.finish_commit(), None);
         assert_eq!(begin_commit(&mut writes).changes.len(), 1);
     }
@@ -267,7 +325,8 @@ mod tests {
         let mut writes = Writes::new(StateVersion(0));
         for holding in 0..HOLDING_CHANGES_MAX as u64 {
             assert!(writes.has_room());
-            writes.take(holding, RegionNumber(1));
+            let region = RegionNumber(1);
+            writes.change(HoldingChange::Take { holding, region });
         }
         assert!(!writes.has_room());
         begin_commit(&mut writes);

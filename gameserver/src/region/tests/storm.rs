@@ -187,7 +187,7 @@ fn judge(scene: &mut Scene, bots: &[Bot], seed: u64, crashes: Crashes) {
                 "seed {seed}: each command once, in order"
             );
         }
-        let held = player.holdings.clone();
+        let held = player.holdings.to_vec();
         let user = bot.user;
         let Ok(StoreReply::Holdings(rows)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
             panic!()

@@ -1,0 +1,342 @@
+//! What rules make, destroy, lay down and trade: durable once, counted, undone where the store refuses, and known on both
+//! sides of a border.
+
+use game::{Ctx as _, HoldingRefused, Offer, Place};
+use gems::{Command, Event};
+use protocol::geometry::Position;
+use protocol::ids::UserId;
+use store::reply::HoldingCount;
+use store::simulated::Fault;
+use store::{Holder, Holding, StoreReply, StoreRequest};
+
+use super::super::state::RegionState;
+use super::super::*;
+use super::bot::Bot;
+use super::scene::*;
+
+const SWORD: u32 = 7;
+const HERE: Position = Position { x: 61.0, y: 41.0 };
+
+fn rules(scene: &mut Scene, region: RegionNumber) -> &mut RegionState {
+    &mut scene.regions.get_mut(&region).unwrap().state
+}
+
+fn held_by(scene: &mut Scene, user: UserId) -> Vec<u64> {
+    let Ok(StoreReply::Holdings(held)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
+        panic!()
+    };
+    held.iter().map(|holding| holding.id).collect()
+}
+
+/// Of swords; and whatever was made and not destroyed is somewhere.
+fn count(scene: &mut Scene) -> HoldingCount {
+    let Ok(StoreReply::HoldingCounts(counts)) = scene.store.apply(&StoreRequest::CountHoldings) else {
+        panic!()
+    };
+    assert!(counts.iter().all(HoldingCount::adds_up), "{counts:?}");
+    let found = counts.into_iter().find(|count| count.kind == SWORD);
+    found.unwrap_or(HoldingCount::none(SWORD))
+}
+
+/// Memory holds what the store says.
+fn assert_known(scene: &mut Scene, region: RegionNumber, user: UserId) {
+    let held = held_by(scene, user);
+    assert_eq!(scene.player(region, user).holdings.to_vec(), held);
+}
+
+fn is_ground_commit(request: &StoreRequest) -> bool {
+    matches!(request, StoreRequest::CommitGround { .. })
+}
+
+fn is_commit(request: &StoreRequest) -> bool {
+    matches!(request, StoreRequest::CommitDurable { .. })
+}
+
+#[test]
+fn what_any_callback_makes_is_durable_with_the_tick_and_can_be_laid_down_taken_and_destroyed() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    let user = bot.user;
+    let sword = rules(&mut scene, A).mint(user, SWORD, b"sharp").unwrap();
+    let thing = rules(&mut scene, A)
+        .holding(user, sword)
+        .map(|thing| (thing.kind, thing.payload.to_vec()));
+    assert_eq!(thing, Some((SWORD, b"sharp".to_vec())), "memory knows it at once");
+    assert!(held_by(&mut scene, user).is_empty());
+    scene.tick();
+    assert_eq!(held_by(&mut scene, user), [sword]);
+
+    assert_eq!(
+        rules(&mut scene, A).drop(user, sword, Position { x: 200.0, y: 41.0 }),
+        Err(HoldingRefused::Elsewhere)
+    );
+    rules(&mut scene, A).drop(user, sword, HERE).unwrap();
+    assert!(
+        !rules(&mut scene, A).ground.has(sword),
+        "it lies there once that is durable"
+    );
+    scene.tick();
+    assert!(rules(&mut scene, A).ground.has(sword));
+    assert_eq!(count(&mut scene).on_ground, 1);
+    bot.command(&mut scene, &Command::Collect { gem: sword });
+    bot.live(&mut scene, 100);
+    assert_eq!(bot.events.last(), Some(&Event::Collected { gem: sword }));
+    let payload = rules(&mut scene, A)
+        .holding(user, sword)
+        .map(|thing| thing.payload.to_vec());
+    assert_eq!(payload, Some(b"sharp".to_vec()));
+
+    rules(&mut scene, A).burn(user, sword).unwrap();
+    assert_eq!(
+        rules(&mut scene, A).burn(user, sword),
+        Err(HoldingRefused::NotThere)
+    );
+    scene.tick();
+    let counted = count(&mut scene);
+    assert_eq!((counted.held, counted.minted, counted.burned), (0, 1, 1));
+    assert_known(&mut scene, A, user);
+}
+
+#[test]
+fn what_a_region_lays_on_its_ground_is_there_once_whatever_the_store_answers() {
+    for fault in [
+        Fault::Slow(120),
+        Fault::UnknownApplied,
+        Fault::UnknownLost,
+        Fault::UnknownLate(100),
+        Fault::Unavailable,
+    ] {
+        let mut scene = Scene::four();
+        let _bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+        scene.fault = Some((is_ground_commit, fault));
+        let coin = rules(&mut scene, A).lay(SWORD, b"", HERE).unwrap();
+        scene.tick();
+        let other = rules(&mut scene, A).lay(SWORD, b"", HERE).unwrap();
+        scene.run(1_000);
+        let counted = count(&mut scene);
+        assert_eq!((counted.on_ground, counted.minted), (2, 2), "{fault:?}");
+        let ground = &rules(&mut scene, A).ground;
+        assert!(ground.has(coin) && ground.has(other));
+        rules(&mut scene, A).sweep(coin).unwrap();
+        assert_eq!(rules(&mut scene, A).sweep(coin), Err(HoldingRefused::NotThere));
+        scene.run(100);
+        assert_eq!(count(&mut scene).on_ground, 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_server_that_dies_takes_back_what_was_not_committed_and_doubles_nothing() {
+    for fault in [None, Some(Fault::UnknownApplied), Some(Fault::UnknownLate(300))] {
+        let mut scene = Scene::four();
+        let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+        scene.fault = fault.map(|fault| (is_ground_commit as Kind, fault));
+        rules(&mut scene, A).lay(SWORD, b"", HERE).unwrap();
+        scene.tick();
+        // Not committed: at most once is also not at all.
+        rules(&mut scene, A).mint(bot.user, SWORD, b"").unwrap();
+        scene.stop(A);
+        scene.start(A);
+        scene.link_all();
+        scene.settle();
+        scene.input(A, RegionInput::Join(PROXY, join(5, 1, 1)));
+        scene.settle();
+        scene.run(500);
+        let counted = count(&mut scene);
+        let laid = u64::from(!matches!(fault, Some(Fault::UnknownLate(_))));
+        assert_eq!((counted.on_ground, counted.held), (laid, 0), "{fault:?}");
+        let shown = rules(&mut scene, A).ground.holdings().count() as u64;
+        let Ok(StoreReply::Holdings(lying)) =
+            scene.store.apply(&StoreRequest::HoldingsOnGround { region: A })
+        else {
+            panic!()
+        };
+        assert_eq!(shown, lying.len() as u64, "{fault:?}");
+        assert_known(&mut scene, A, bot.user);
+    }
+}
+
+#[test]
+fn a_refusal_undoes_what_that_player_did_and_nobody_elses() {
+    let mut scene = Scene::four();
+    let (ann, bob) = (
+        Bot::join(&mut scene, 5, 60.0, 40.0),
+        Bot::join(&mut scene, 6, 62.0, 40.0),
+    );
+    let phantom = Holding {
+        id: 9_999_999,
+        kind: SWORD,
+        holder: Holder::Ground {
+            region: A,
+            x: 61.0,
+            y: 41.0,
+        },
+        payload: bytes::Bytes::new(),
+    };
+    scene.input(A, RegionInput::Fallen(vec![phantom]));
+    let state = rules(&mut scene, A);
+    let kept = state.mint(bob.user, SWORD, b"").unwrap();
+    state.mint(ann.user, SWORD, b"").unwrap();
+    state.take(ann.user, 9_999_999).unwrap();
+    scene.run(200);
+    assert_eq!(scene.counted.get("commit_refused"), Some(&1));
+    assert!(held_by(&mut scene, ann.user).is_empty());
+    assert_eq!(held_by(&mut scene, bob.user), [kept]);
+    for user in [ann.user, bob.user] {
+        assert_eq!(scene.assert_owned_once(user), A);
+        assert_known(&mut scene, A, user);
+    }
+    assert!(!rules(&mut scene, A).ground.has(9_999_999));
+    count(&mut scene);
+}
+
+#[test]
+fn rules_are_told_why_not() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    let user = bot.user;
+    let state = rules(&mut scene, A);
+    let long = [0; 257];
+    assert_eq!(state.mint(user, SWORD, &long), Err(HoldingRefused::Limit));
+    assert_eq!(state.lay(SWORD, &long, HERE), Err(HoldingRefused::Limit));
+    assert_eq!(state.mint(UserId(99), SWORD, b""), Err(HoldingRefused::NotThere));
+    assert_eq!(
+        state.lay(SWORD, b"", Position { x: -1.0, y: 0.0 }),
+        Err(HoldingRefused::Elsewhere)
+    );
+    for _ in 0..game::limits::HOLDING_CHANGES_MAX {
+        state.mint(user, SWORD, b"").unwrap();
+    }
+    assert_eq!(state.mint(user, SWORD, b""), Err(HoldingRefused::TooMany));
+    state.commanding = Some((user, game::CommandKind::Soft, 1));
+    assert_eq!(state.mint(user, SWORD, b""), Err(HoldingRefused::NotDurable));
+    state.commanding = Some((UserId(6), game::CommandKind::Durable, 1));
+    assert_eq!(state.mint(user, SWORD, b""), Err(HoldingRefused::NotDurable));
+    state.commanding = None;
+    let twice = Offer {
+        to: UserId(6),
+        place: Place::Here,
+        gives: &[1, 1],
+        wants: &[],
+        lasts_ms: 1_000,
+    };
+    assert_eq!(state.offer(user, twice), Err(HoldingRefused::Limit));
+    let hers = Offer { gives: &[1], ..twice };
+    assert_eq!(state.offer(user, hers), Err(HoldingRefused::TooMany));
+    scene.tick();
+    let state = rules(&mut scene, A);
+    assert_eq!(state.offer(user, hers), Err(HoldingRefused::NotThere));
+    scene.tick();
+    assert_eq!(count(&mut scene).held, 64);
+}
+
+/// Ann in A with a sword, Bob beyond the border in B with another.
+fn over_the_border(scene: &mut Scene) -> (Bot, Bot, u64, u64) {
+    let ann = Bot::join(scene, 5, 126.5, 40.0);
+    let bob = Bot::join(scene, 6, 130.0, 40.0);
+    let hers = rules(scene, A).mint(ann.user, SWORD, b"hers").unwrap();
+    let his = rules(scene, B).mint(bob.user, SWORD, b"his").unwrap();
+    scene.run(100);
+    (ann, bob, hers, his)
+}
+
+#[test]
+fn a_trade_over_a_border_is_known_on_both_sides_though_commits_are_in_doubt() {
+    for fault in [
+        None,
+        Some(Fault::UnknownApplied),
+        Some(Fault::UnknownLost),
+        Some(Fault::Slow(300)),
+    ] {
+        let mut scene = Scene::four();
+        let (ann, bob, hers, his) = over_the_border(&mut scene);
+        let offer = Offer {
+            to: bob.user,
+            place: Place::Ghost(B),
+            gives: &[hers],
+            wants: &[his],
+            lasts_ms: 60_000,
+        };
+        let trade = rules(&mut scene, A).offer(ann.user, offer).unwrap();
+        assert!(scene.player(A, ann.user).holdings.is_empty());
+        scene.tick();
+        assert_eq!(count(&mut scene).in_trades, 1);
+        scene.fault = fault.map(|fault| (is_commit as Kind, fault));
+        let accepted = rules(&mut scene, B).accept(bob.user, trade, ann.user, Place::Ghost(A));
+        assert_eq!(accepted, Ok(()));
+        scene.run(1_000);
+        assert_eq!(held_by(&mut scene, ann.user), [his], "{fault:?}");
+        assert_eq!(held_by(&mut scene, bob.user), [hers], "{fault:?}");
+        assert_known(&mut scene, A, ann.user);
+        assert_known(&mut scene, B, bob.user);
+        let payload = rules(&mut scene, A)
+            .holding(ann.user, his)
+            .map(|thing| thing.payload.to_vec());
+        assert_eq!(payload, Some(b"his".to_vec()));
+        assert_eq!(count(&mut scene).in_trades, 0);
+    }
+}
+
+#[test]
+fn an_offer_that_is_declined_withdrawn_or_too_old_comes_back() {
+    let mut scene = Scene::four();
+    let (ann, bob, hers, _) = over_the_border(&mut scene);
+    let offer = |scene: &mut Scene, lasts_ms| {
+        let offer = Offer {
+            to: UserId(6),
+            place: Place::Ghost(B),
+            gives: &[hers],
+            wants: &[],
+            lasts_ms,
+        };
+        let trade = rules(scene, A).offer(UserId(5), offer).unwrap();
+        scene.tick();
+        assert_eq!(count(scene).in_trades, 1);
+        trade
+    };
+    let trade = offer(&mut scene, 60_000);
+    let declined = rules(&mut scene, B).cancel(bob.user, trade, ann.user, Place::Ghost(A));
+    assert_eq!(declined, Ok(()));
+    scene.run(200);
+    assert_eq!(scene.player(A, ann.user).holdings, [hers]);
+    let trade = offer(&mut scene, 60_000);
+    let withdrawn = rules(&mut scene, A).cancel(ann.user, trade, ann.user, Place::Here);
+    assert_eq!(withdrawn, Ok(()));
+    scene.run(200);
+    assert_eq!(scene.player(A, ann.user).holdings, [hers]);
+    offer(&mut scene, 300);
+    scene.run(1_000);
+    assert_eq!(count(&mut scene).in_trades, 1);
+    scene.run(500);
+    assert_eq!(scene.player(A, ann.user).holdings, [hers]);
+    assert_eq!(count(&mut scene).in_trades, 0);
+}
+
+#[test]
+fn a_trade_that_cannot_be_done_is_refused_once_and_then_by_memory() {
+    let mut scene = Scene::four();
+    let (ann, bob, hers, his) = over_the_border(&mut scene);
+    let wants = [his, 4];
+    let offer = Offer {
+        to: bob.user,
+        place: Place::Ghost(B),
+        gives: &[hers],
+        wants: &wants,
+        lasts_ms: 60_000,
+    };
+    let trade = rules(&mut scene, A).offer(ann.user, offer).unwrap();
+    scene.tick();
+    let accept = |scene: &mut Scene| rules(scene, B).accept(UserId(6), trade, UserId(5), Place::Ghost(A));
+    assert_eq!(accept(&mut scene), Ok(()));
+    scene.run(100);
+    assert_eq!(scene.counted.get("commit_refused"), Some(&1));
+    assert_eq!(scene.assert_owned_once(bob.user), B);
+    assert_eq!(
+        accept(&mut scene),
+        Err(HoldingRefused::NotNow),
+        "a command that is applied again is told"
+    );
+    assert_known(&mut scene, B, bob.user);
+    assert_eq!(count(&mut scene).in_trades, 1);
+    scene.run(1_100);
+    assert_eq!(accept(&mut scene), Ok(()), "later it may be another world");
+}

@@ -1,0 +1,393 @@
+//! What rules do to holdings: memory first, then one commit for each player and one for the ground. What the store refuses is
+//! undone, and the rules hear of it.
+
+use bytes::Bytes;
+use game::{CommandKind, HoldingRefused, Place};
+use protocol::geometry::Position;
+use protocol::ids::{OwnerEpoch, RegionNumber, UserId};
+use store::limits::{HOLDING_PAYLOAD_BYTES_MAX, TRADE_HOLDINGS_MAX, TRADE_LASTS_MS_MAX};
+use store::{
+    CommitOutcome, GroundChange, Holder, Holding, HoldingChange, Offer, StoreError, StoreReply, StoreRequest,
+    TradeId,
+};
+
+use super::asked::Asked;
+use super::player::{Kept, Phase, Player};
+use super::state::{Notice, RegionState};
+
+/// After a refusal a player makes no exchange for so long, milliseconds: a command that is applied again would only be refused
+/// again, since memory cannot know what the store has seen.
+const WARY_MS: u64 = 1_000;
+/// Overdue offers are looked for so long after their time, milliseconds: the store's clock is another one.
+const OVERDUE_MS: u64 = 1_000;
+
+impl RegionState {
+    /// The player whose holdings may be changed now, if the change fits into its commit.
+    fn changing(&mut self, user: UserId, change: &HoldingChange) -> Result<&mut Player, HoldingRefused> {
+        match self.commanding {
+            Some((by, CommandKind::Durable, _)) if by == user => {}
+            Some(_) => return Err(HoldingRefused::NotDurable),
+            None => {}
+        }
+        let now_ms = self.now.mono_ms;
+        let player = self.players.get_mut(&user);
+        let player = player
+            .filter(|player| player.phase == Phase::Active)
+            .ok_or(HoldingRefused::NotThere)?;
+        if !player.writes.has_room_for(change) {
+            return Err(HoldingRefused::TooMany);
+        }
+        player.writes.mark(now_ms);
+        player.writes.owe_commit();
+        Ok(player)
+    }
+
+    fn may_exchange(&self, user: UserId) -> Result<(), HoldingRefused> {
+        let is_wary = self
+            .wary
+            .get(&user)
+            .is_some_and(|until_ms| *until_ms > self.now.mono_ms);
+        if is_wary {
+            Err(HoldingRefused::NotNow)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn take_up(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused> {
+        let region = self.config.number;
+        let lying = self.ground.lying(holding).ok_or(HoldingRefused::NotThere)?;
+        let thing = Kept {
+            kind: lying.holding.kind,
+            payload: lying.holding.payload.clone(),
+        };
+        let change = HoldingChange::Take { holding, region };
+        let player = self.changing(user, &change)?;
+        if !player.holdings.insert(holding, thing) {
+            return Err(HoldingRefused::NotThere);
+        }
+        player.writes.change(change);
+        #[cfg(feature = "fault-injection")]
+        if self.holding_stays() {
+            return Ok(());
+        }
+        self.clear_away(holding);
+        Ok(())
+    }
+
+    /// Nothing lies here under that number any more.
+    fn clear_away(&mut self, holding: u64) {
+        if let Some(entity) = self.ground.remove(holding).and_then(|lying| lying.entity) {
+            game::Ctx::despawn(self, entity);
+        }
+    }
+
+    pub(super) fn give_away(
+        &mut self,
+        user: UserId,
+        holding: u64,
+        to: UserId,
+        place: Place,
+    ) -> Result<(), HoldingRefused> {
+        self.may_exchange(user)?;
+        if to == user {
+            return Err(HoldingRefused::NotThere);
+        }
+        let change = HoldingChange::Give { holding, to };
+        let player = self.changing(user, &change)?;
+        player.holdings.remove(holding).ok_or(HoldingRefused::NotThere)?;
+        player.writes.change(change);
+        player.writes.tell_after(to, seen_in(place));
+        Ok(())
+    }
+
+    pub(super) fn put_down(
+        &mut self,
+        user: UserId,
+        holding: u64,
+        at: Position,
+    ) -> Result<(), HoldingRefused> {
+        if !self.rect.contains(at) {
+            return Err(HoldingRefused::Elsewhere);
+        }
+        let (region, Position { x, y }) = (self.config.number, at);
+        let change = HoldingChange::Drop {
+            holding,
+            region,
+            x,
+            y,
+        };
+        let player = self.changing(user, &change)?;
+        let thing = player.holdings.remove(holding).ok_or(HoldingRefused::NotThere)?;
+        player.writes.change(change);
+        player.writes.show_after(Holding {
+            id: holding,
+            kind: thing.kind,
+            holder: Holder::Ground { region, x, y },
+            payload: thing.payload,
+        });
+        Ok(())
+    }
+
+    pub(super) fn make(&mut self, user: UserId, kind: u32, payload: &[u8]) -> Result<u64, HoldingRefused> {
+        let payload = checked(payload)?;
+        let holding = self.config.numbers.valuable().ok_or(HoldingRefused::NotNow)?;
+        let thing = Kept {
+            kind,
+            payload: payload.clone(),
+        };
+        let change = HoldingChange::Mint {
+            holding,
+            kind,
+            payload,
+        };
+        let player = self.changing(user, &change)?;
+        player.holdings.insert(holding, thing);
+        player.writes.change(change);
+        Ok(holding)
+    }
+
+    pub(super) fn destroy(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused> {
+        let change = HoldingChange::Burn { holding };
+        let player = self.changing(user, &change)?;
+        player.holdings.remove(holding).ok_or(HoldingRefused::NotThere)?;
+        player.writes.change(change);
+        Ok(())
+    }
+
+    pub(super) fn open_trade(&mut self, user: UserId, offer: game::Offer<'_>) -> Result<u64, HoldingRefused> {
+        self.may_exchange(user)?;
+        let sides = [offer.gives, offer.wants];
+        let fits = sides.iter().all(|side| side.len() <= TRADE_HOLDINGS_MAX);
+        if !fits || offer.lasts_ms > TRADE_LASTS_MS_MAX || sides.into_iter().any(has_doubles) {
+            return Err(HoldingRefused::Limit);
+        }
+        if offer.to == user {
+            return Err(HoldingRefused::NotThere);
+        }
+        let trade = self.config.numbers.valuable().ok_or(HoldingRefused::NotNow)?;
+        let change = HoldingChange::Offer(Offer {
+            trade: TradeId(trade),
+            to: offer.to,
+            gives: offer.gives.to_vec(),
+            wants: offer.wants.to_vec(),
+            lasts_ms: offer.lasts_ms,
+        });
+        let player = self.changing(user, &change)?;
+        if !offer.gives.iter().all(|id| player.holdings.contains(id)) {
+            return Err(HoldingRefused::NotThere);
+        }
+        for holding in offer.gives {
+            player.holdings.remove(*holding);
+        }
+        player.writes.change(change);
+        Ok(trade)
+    }
+
+    /// Accepts or cancels: what that changes is read when the store has done it.
+    pub(super) fn close_trade(
+        &mut self,
+        user: UserId,
+        change: HoldingChange,
+        from: UserId,
+        place: Place,
+    ) -> Result<(), HoldingRefused> {
+        self.may_exchange(user)?;
+        let player = self.changing(user, &change)?;
+        player.writes.change(change);
+        if from != user {
+            player.writes.tell_after(from, seen_in(place));
+        }
+        player.writes.tell_after(user, None);
+        Ok(())
+    }
+
+    pub(super) fn lay_here(
+        &mut self,
+        kind: u32,
+        payload: &[u8],
+        at: Position,
+    ) -> Result<u64, HoldingRefused> {
+        let payload = checked(payload)?;
+        if !self.rect.contains(at) {
+            return Err(HoldingRefused::Elsewhere);
+        }
+        if !self.ground_writes.has_room() {
+            return Err(HoldingRefused::TooMany);
+        }
+        let holding = self.config.numbers.valuable().ok_or(HoldingRefused::NotNow)?;
+        self.ground_writes.push(GroundChange::Mint {
+            holding,
+            kind,
+            payload,
+            x: at.x,
+            y: at.y,
+        });
+        Ok(holding)
+    }
+
+    pub(super) fn sweep_away(&mut self, holding: u64) -> Result<(), HoldingRefused> {
+        if !self.ground.has(holding) {
+            return Err(HoldingRefused::NotThere);
+        }
+        if !self.ground_writes.has_room() {
+            return Err(HoldingRefused::TooMany);
+        }
+        self.clear_away(holding);
+        self.ground_writes.push(GroundChange::Burn { holding });
+        Ok(())
+    }
+
+    /// Phase: writes what the region has done to its ground, and looks for offers whose time is over.
+    pub(super) fn write_ground(&mut self) {
+        let serving = self.config.serving();
+        if let Some((version, changes)) = self.ground_writes.begin() {
+            let request = StoreRequest::CommitGround {
+                serving,
+                version,
+                changes,
+            };
+            self.ask(Asked::GroundCommit, request);
+        }
+        let now_ms = self.now.mono_ms;
+        while let Some(&(due_ms, user)) = self.overdue.first()
+            && due_ms <= now_ms
+        {
+            self.overdue.pop_first();
+            self.ask(Asked::Overdue(user), StoreRequest::CancelOverdue { user });
+        }
+        self.wary.retain(|_, until_ms| *until_ms > now_ms);
+    }
+
+    pub(super) fn ground_commit_answer(&mut self, answer: &Result<StoreReply, StoreError>) {
+        let region = self.config.number;
+        match answer {
+            Ok(StoreReply::GroundCommitted(CommitOutcome::Applied)) => {
+                let changes = self.ground_writes.finish();
+                let fallen = changes.into_iter().filter_map(|change| lying(region, change));
+                self.fallen(fallen.collect());
+            }
+            Ok(StoreReply::GroundCommitted(CommitOutcome::FencedByEpoch)) => {
+                self.ground_writes.finish();
+                self.doubt_itself();
+            }
+            Ok(StoreReply::GroundCommitted(refused)) => {
+                self.count("ground_refused");
+                match refused {
+                    CommitOutcome::HolderMismatch(holding) => self.ground_writes.leave_out(*holding),
+                    _ => drop(self.ground_writes.finish()),
+                }
+                self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+            }
+            // Asking the same again changes nothing twice.
+            _ => {
+                let (version, changes) = self.ground_writes.again();
+                let request = StoreRequest::CommitGround {
+                    serving: self.config.serving(),
+                    version,
+                    changes,
+                };
+                self.ask_later(Asked::GroundCommit, request);
+            }
+        }
+    }
+
+    /// Offers of a user were overdue: whoever has the user now reads what has come back.
+    pub(super) fn overdue_answer(&mut self, user: UserId, answer: &Result<StoreReply, StoreError>) {
+        match answer {
+            Ok(StoreReply::TradesCancelled(0)) => {}
+            Ok(_) => self.tell_receiver(user, OwnerEpoch(0), None),
+            Err(_) => self.ask_later(Asked::Overdue(user), StoreRequest::CancelOverdue { user }),
+        }
+    }
+
+    /// What a commit that is durable has shown: what was put down lies here, and offers have their time.
+    pub(super) fn valuables_committed(
+        &mut self,
+        user: UserId,
+        changes: &[HoldingChange],
+        laid: Vec<Holding>,
+    ) {
+        for change in changes {
+            if let HoldingChange::Offer(offer) = change {
+                let due_ms = self.now.mono_ms.saturating_add(offer.lasts_ms);
+                self.overdue.insert((due_ms.saturating_add(OVERDUE_MS), user));
+            }
+        }
+        if !laid.is_empty() {
+            self.fallen(laid);
+        }
+    }
+
+    /// Memory and store disagree about a holding, a trade or a version: the row is right.
+    pub(super) fn commit_refused(&mut self, user: UserId, refused: CommitOutcome) {
+        self.count("commit_refused");
+        let commit = self.players.get(&user).and_then(|player| player.writes.commit());
+        let changes = commit.map_or(&[][..], |commit| &commit.changes);
+        let exchanges = changes.iter().any(is_exchange);
+        let phantom = changes.iter().find_map(|change| match (change, refused) {
+            (HoldingChange::Take { holding, .. }, CommitOutcome::HolderMismatch(id)) if *holding == id => {
+                Some(id)
+            }
+            _ => None,
+        });
+        if exchanges {
+            self.wary.insert(user, self.now.mono_ms.saturating_add(WARY_MS));
+        }
+        if let Some(holding) = phantom {
+            self.clear_away(holding);
+        }
+        self.look_again(user);
+        self.restart(user);
+        self.notices.push_back(Notice::Undone(user));
+    }
+}
+
+/// Rests on what others do.
+fn is_exchange(change: &HoldingChange) -> bool {
+    matches!(
+        change,
+        HoldingChange::Give { .. }
+            | HoldingChange::Offer(_)
+            | HoldingChange::Accept { .. }
+            | HoldingChange::Cancel { .. }
+    )
+}
+
+fn seen_in(place: Place) -> Option<RegionNumber> {
+    match place {
+        Place::Here => None,
+        Place::Ghost(region) => Some(region),
+    }
+}
+
+fn has_doubles(ids: &[u64]) -> bool {
+    ids.iter().enumerate().any(|(at, id)| ids[..at].contains(id))
+}
+
+fn checked(payload: &[u8]) -> Result<Bytes, HoldingRefused> {
+    if payload.len() > HOLDING_PAYLOAD_BYTES_MAX {
+        return Err(HoldingRefused::Limit);
+    }
+    Ok(Bytes::copy_from_slice(payload))
+}
+
+/// What a region has made, as the store has it now.
+fn lying(region: RegionNumber, change: GroundChange) -> Option<Holding> {
+    let GroundChange::Mint {
+        holding,
+        kind,
+        payload,
+        x,
+        y,
+    } = change
+    else {
+        return None;
+    };
+    Some(Holding {
+        id: holding,
+        kind,
+        holder: Holder::Ground { region, x, y },
+        payload,
+    })
+}
