@@ -54,6 +54,8 @@ pub(crate) struct Bot {
     pub(crate) entity: Option<EntityId>,
     pub(crate) epoch: OwnerEpoch,
     pub(crate) snapshot_at_ms: u64,
+    /// When its own state was new last.
+    pub(crate) own_at_ms: u64,
     pub(crate) held: BTreeSet<u64>,
     pub(crate) held_shown: u16,
     habit: Habit,
@@ -81,6 +83,7 @@ impl Bot {
             entity: None,
             epoch: OwnerEpoch(0),
             snapshot_at_ms: 0,
+            own_at_ms: 0,
             held: BTreeSet::new(),
             held_shown: 0,
             habit: [Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)],
@@ -209,6 +212,9 @@ impl Bot {
                 }
                 ClientEvent::Snapshot(snapshot) => {
                     self.snapshot_at_ms = now_ms;
+                    if snapshot.own_is_new {
+                        self.own_at_ms = now_ms;
+                    }
                     if let Ok(own) = gems::OwnState::parse(&snapshot.own) {
                         self.at = Some(own.at);
                         self.held_shown = own.gems;

@@ -211,12 +211,15 @@ impl Composer {
 }
 
 fn head<'a>(session: &'a Session, number: u32, regions: &'a [RegionView], now_ms: u64) -> SnapshotHead<'a> {
+    let owner_epoch = session.route.trusted_epoch();
+    // What a former owner said goes with its ticks: under the epoch of one that counts lower ones it would hide all that is to come.
+    let own = (session.own.owner_epoch == owner_epoch).then_some(&session.own);
     SnapshotHead {
         number,
-        tick: session.own.tick,
+        tick: own.map_or(0, |own| own.tick),
         input_ack: session.own.input_ack,
-        own: &session.own.bytes,
-        owner_epoch: session.route.owner.map_or(0, |owner| owner.epoch.0),
+        own: own.map_or(&[], |own| &own.bytes),
+        owner_epoch: owner_epoch.0,
         regions,
         echo_ms: session.inputs.sent_at_ms,
         echo_held_ms: now_ms

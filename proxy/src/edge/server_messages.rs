@@ -67,6 +67,7 @@ impl Edge {
             return;
         };
         session.owner_heard_ms = now_ms;
+        session.own.owner_epoch = output.owner_epoch;
         session.own.tick = output.tick.0;
         session.own.input_ack = session.own.input_ack.max(output.input_ack.0);
         session.own.bytes = output.own;

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
-use protocol::ids::{AttachNo, CommandNumber, EntityId, RegionNumber, SessionGeneration, SessionId, UserId};
+use protocol::ids::{
+    AttachNo, CommandNumber, EntityId, OwnerEpoch, RegionNumber, SessionGeneration, SessionId, UserId,
+};
 use protocol::limits;
 use protocol::message::checked::{CheckedInput, SessionIdentity};
 use protocol::message::player;
@@ -32,6 +34,8 @@ pub(super) struct Attached {
 /// What the owner said last about its player.
 #[derive(Debug, Default)]
 pub(super) struct OwnState {
+    /// Which owner said it.
+    pub(super) owner_epoch: OwnerEpoch,
     pub(super) tick: u64,
     pub(super) input_ack: u64,
     pub(super) bytes: Bytes,

@@ -133,6 +133,12 @@ impl Cluster {
                 bot.epoch
             ));
         }
+        let own_age_ms = self.now_ms().saturating_sub(bot.own_at_ms);
+        if own_age_ms > FRESH_MS {
+            return Err(format!(
+                "H5: user {user} has heard nothing new of itself for {own_age_ms} ms, its row is {row:?}"
+            ));
+        }
         Ok(())
     }
 

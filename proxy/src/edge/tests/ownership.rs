@@ -138,6 +138,30 @@ fn a_crossing_takes_the_last_inputs_and_every_open_command_along() {
     assert_eq!(table.snapshot().unwrap().own, "there");
 }
 
+/// The new owner may have begun a minute ago, and counts its ticks from there.
+#[test]
+fn what_the_former_owner_said_is_not_passed_on_as_the_new_ones() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    let said = player::Output {
+        tick: 9_000,
+        ..output(7, 9, b"before")
+    };
+    table.server(A, said);
+    table.server(A, moved(7, B, EAST, 8));
+    table.tick_end(B, EAST, 1);
+    let snapshot = table.snapshot().unwrap();
+    assert_eq!(
+        (snapshot.owner_epoch, snapshot.tick, snapshot.own.len()),
+        (8, 0, 0)
+    );
+    table.server(B, here(EAST, 8, 12));
+    table.server(B, output(8, 12, b"after"));
+    table.tick_end(B, EAST, 2);
+    let snapshot = table.snapshot().unwrap();
+    assert_eq!((snapshot.tick, &snapshot.own[..]), (10, &b"after"[..]));
+}
+
 #[test]
 fn a_move_that_the_owner_did_not_announce_changes_nothing() {
     let mut table = Table::new();
