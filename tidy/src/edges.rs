@@ -15,6 +15,7 @@ const ALL: &[&str] = &[
     "node",
     "store",
     "gameserver",
+    "game-testing",
     "proxy",
     "client",
     "client-core",
@@ -55,6 +56,11 @@ pub const EDGES: &[(&str, &[&str])] = &[
     (
         "gameserver",
         &["program", "protocol", "topology", "net", "node", "store", "game"],
+    ),
+    // What the tests of games run in: the regions that ship.
+    (
+        "game-testing",
+        &["protocol", "topology", "store", "game", "gameserver"],
     ),
     ("proxy", SERVER),
     ("client-core", &["protocol"]),

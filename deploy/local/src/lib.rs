@@ -34,6 +34,8 @@ pub use child::{Child, ChildSpec, Ended, quoted};
 pub use cluster::{Cluster, ClusterError};
 pub use data_root::{DataRootError, MARKER_FILE};
 pub use entry::Program;
+/// A small world for the tests of a game.
+pub use game_testing as testing;
 pub use issue::IssueError;
 pub use join_file::{JOIN_FILE, write_advertised};
 pub use nodes::NodeAddresses;

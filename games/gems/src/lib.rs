@@ -1,5 +1,5 @@
 //! The demo game: walk, say, emote, collect gems and give them to somebody nearby, among wandering creatures. Small
-//! enough to be read as an example of [`game::GameLogic`], complete enough to be measured with.
+//! enough to be read as an example of [`GameLogic`](::game::GameLogic), complete enough to be measured with.
 //!
 //! [`GemsGame`] is what a program is given, [`Gems`] are the rules, [`BOTS`] is what bots do. All else is the bytes that clients
 //! and servers of the game exchange.

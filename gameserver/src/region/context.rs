@@ -14,7 +14,7 @@ use super::entity::{Change, Entity};
 use super::player::Phase;
 use super::state::RegionState;
 
-fn view(entity: &Entity) -> EntityView<'_> {
+pub(super) fn view(entity: &Entity) -> EntityView<'_> {
     EntityView {
         id: entity.id,
         kind: entity.kind,

@@ -87,6 +87,11 @@ impl Entities {
         self.table.get_mut(key.0 as usize)?.as_mut()
     }
 
+    /// All of them, in the order of the table.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entity> {
+        self.table.iter().flatten()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use game::EntityView;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
 use store::Binding;
 
 use super::Region;
+use super::context;
 use super::player::{Phase, Player};
 use super::state::RegionState;
 
@@ -78,6 +80,11 @@ impl Region {
     #[must_use]
     pub fn player(&self, user: UserId) -> Option<PlayerView<'_>> {
         view(&self.state, self.state.players.get(&user)?)
+    }
+
+    /// All entities that the region simulates, in no order.
+    pub fn entities(&self) -> impl Iterator<Item = EntityView<'_>> {
+        self.state.entities.iter().map(context::view)
     }
 
     /// The node that this region takes for the server of another one.

@@ -14,7 +14,7 @@ use crate::limits::GUEST_USER_FIRST;
 use crate::reply::{Chain, SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
 use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
-use crate::{CommitOutcome, StoreError, StoreResult, rules};
+use crate::{CommitOutcome, Holding, StoreError, StoreResult, rules};
 
 /// Everything a store keeps.
 #[derive(Clone, Debug)]
@@ -90,6 +90,11 @@ impl Tables {
     /// All players by user id, for checks.
     pub fn players(&self) -> impl Iterator<Item = &PlayerRow> {
         self.players.values().map(|kept| &kept.row)
+    }
+
+    /// All holdings by id, for checks.
+    pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
+        self.valuables.holdings()
     }
 
     /// Carries out one request, all of it or nothing.

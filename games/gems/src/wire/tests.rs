@@ -119,3 +119,57 @@ fn players_carry_user_and_name() {
     assert_eq!(parse_player(&state), Ok((UserId(6), cut.as_str())));
     assert!(parse_player(&[1; 7]).is_err());
 }
+
+/// Whoever writes a client in another language has nothing but the page.
+#[test]
+fn the_page_shows_these_bytes() {
+    let page = include_str!("../../README.md");
+    let own = OwnState {
+        entity: EntityId(1),
+        at: Position { x: 1.0, y: -2.0 },
+        walk: Input {
+            heading: 64,
+            speed: 255,
+        },
+        region: RegionNumber(4),
+        gems: 5,
+    };
+    let mut own_state = Vec::new();
+    own.encode(&mut own_state);
+    let samples = [
+        own.walk.encode().to_vec(),
+        commands()[3].encode().to_vec(),
+        events()[5].encode().to_vec(),
+        own_state,
+    ];
+    for bytes in samples {
+        let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let shown = format!("`{}`", bytes.join(" "));
+        assert!(page.contains(&shown), "the page has no {shown}");
+    }
+    for (kind, what) in [
+        (SAY, "says it"),
+        (EMOTE, "shows this"),
+        (COLLECT, "picks"),
+        (GIVE, "gives the gem"),
+    ] {
+        assert!(
+            page.lines()
+                .any(|line| line.contains(&format!("`{kind:02x}`")) && line.contains(what))
+        );
+    }
+    for (kind, what) in [
+        (SAID, "said it"),
+        (GIVEN, "is this user's"),
+        (RECEIVED, "gave you"),
+        (REFUSED, "changed nothing"),
+    ] {
+        assert!(
+            page.lines()
+                .any(|line| line.contains(&format!("`{kind:02x}`")) && line.contains(what))
+        );
+    }
+    let numbers = [SPEED_MAX, REACH, HEARING].map(|units| format!("{units} units"));
+    assert!(numbers.iter().all(|number| page.contains(number)), "{numbers:?}");
+    assert!(page.contains(&format!("at most {SAY_BYTES_MAX} bytes")));
+}

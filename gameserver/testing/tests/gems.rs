@@ -1,0 +1,117 @@
+//! The demo game in a playground: what the kit can do, and that rules meet the real thing in it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use game::{CommandKind, Game as _, Position, UserId};
+use game_testing::Playground;
+use gems::{Command, Event, GemsGame, GemsSettings, Input, KIND_CREATURE, KIND_GEM, OwnState, parse_gem};
+
+const EAST: Input = Input {
+    heading: 0,
+    speed: 255,
+};
+
+fn game(creatures: u32) -> GemsGame {
+    GemsGame::new(GemsSettings { creatures })
+}
+
+fn at(x: f32, y: f32) -> Position {
+    Position { x, y }
+}
+
+/// Somebody collects the gem that lies nearest to the border, and stays there.
+fn with_a_gem(ground: &mut Playground) -> (UserId, u64) {
+    let things = ground.things(Playground::LEFT);
+    let gems = things.iter().filter(|thing| thing.kind == u16::from(KIND_GEM));
+    let gem = gems.max_by(|a, b| a.at.x.total_cmp(&b.at.x)).unwrap();
+    let id = parse_gem(&gem.state).unwrap();
+    let ann = ground.join_at("ann", gem.at);
+    let number = ground.command(ann, CommandKind::Durable, &Command::Collect { gem: id }.encode());
+    assert!(ground.run_until(1_000, |ground| ground.is_applied(ann, number)));
+    (ann, id)
+}
+
+fn events(ground: &mut Playground, user: UserId) -> Vec<Event> {
+    let bodies = ground.take_events(user);
+    bodies.iter().map(|body| Event::parse(body).unwrap()).collect()
+}
+
+#[test]
+fn a_player_walks_across_the_border_and_commands_go_along() {
+    let mut ground = Playground::two(game(0));
+    let ann = ground.join_at("ann", at(126.0, 64.0));
+    assert_eq!(ground.region_of(ann), Some(Playground::LEFT));
+    ground.input(ann, &EAST.encode());
+    let mut numbers = Vec::new();
+    while ground.region_of(ann) != Some(Playground::RIGHT) {
+        numbers.push(ground.command(ann, CommandKind::Soft, &Command::Emote(1).encode()));
+        ground.tick();
+        assert!(ground.now_ms() < 5_000, "she is still on the left");
+    }
+    ground.run_ms(500);
+    assert!(numbers.iter().all(|number| ground.is_applied(ann, *number)));
+    let own = OwnState::parse(&ground.own_state(ann)).unwrap();
+    assert_eq!(own.region, Playground::RIGHT);
+    assert_eq!(Some(own.at), ground.position(ann));
+}
+
+#[test]
+fn what_is_collected_is_held_and_outlasts_a_crash() {
+    let mut ground = Playground::one(game(3));
+    let before = ground.on_ground(Playground::LEFT).len();
+    let (ann, gem) = with_a_gem(&mut ground);
+    assert_eq!(events(&mut ground, ann), [Event::Collected { gem }]);
+    assert_eq!(ground.holdings(ann), [gem]);
+    ground.crash(Playground::LEFT);
+    assert!(ground.run_until(5_000, |ground| ground.region_of(ann).is_some()));
+    ground.run_ms(500);
+    assert_eq!(ground.holdings(ann), [gem]);
+    assert_eq!(ground.on_ground(Playground::LEFT).len(), before - 1);
+    let things = ground.things(Playground::LEFT);
+    let creatures = things
+        .iter()
+        .filter(|thing| thing.kind == u16::from(KIND_CREATURE));
+    assert_eq!(creatures.count(), 3);
+    let own = OwnState::parse(&ground.own_state(ann)).unwrap();
+    assert_eq!(own.gems, 1, "and the client is told so");
+}
+
+#[test]
+fn a_holding_is_given_across_the_border() {
+    let mut ground = Playground::two(game(0));
+    let (ann, gem) = with_a_gem(&mut ground);
+    let here = ground.position(ann).unwrap();
+    let bob = ground.join_at("bob", at(129.0, here.y));
+    // Near enough to give, and not across.
+    ground.input(ann, &EAST.encode());
+    let near = |ground: &Playground| ground.position(ann).is_some_and(|at| at.x > 126.0);
+    assert!(ground.run_until(10_000, near));
+    ground.input(ann, &Input::default().encode());
+    ground.run_ms(200);
+    assert_eq!(ground.region_of(ann), Some(Playground::LEFT));
+    ground.command(
+        ann,
+        CommandKind::Durable,
+        &Command::Give { gem, to: bob }.encode(),
+    );
+    assert!(ground.run_until(2_000, |ground| ground.holdings(bob) == [gem]));
+    ground.run_ms(500);
+    assert!(ground.holdings(ann).is_empty());
+    assert_eq!(events(&mut ground, bob), [Event::Received { gem }]);
+}
+
+#[test]
+fn who_leaves_is_gone_and_a_new_user_starts_where_the_rules_say() {
+    let mut ground = Playground::one(game(0));
+    let ann = ground.join("ann");
+    assert!(ground.position(ann).is_some());
+    ground.leave(ann);
+    ground.run_ms(1_000);
+    assert_eq!(ground.region_of(ann), None);
+    assert!(
+        ground
+            .things(Playground::LEFT)
+            .iter()
+            .all(|thing| thing.id.0 != ann.0)
+    );
+}
