@@ -37,7 +37,7 @@ use crate::region::{Now, PhaseClock, Region, RegionInput, Room, StoreTicket, Sub
 
 use carry::Local;
 use credits::Credits;
-pub use effect::{QuestionId, TopologyWord, WorldEffect};
+pub use effect::{NotGiven, QuestionId, TopologyWord, WorldEffect};
 use giving::Givings;
 pub use links::{ArrivingPeer, LinkPeer, LinkReport, PeerLinkCore, ProxyLinkCore, Side};
 use links::{Links, last_words};
@@ -155,7 +155,10 @@ impl<S: Sealing> World<S> {
     }
 
     fn remove(&mut self, number: RegionNumber) -> Option<Region> {
-        self.givings.forget(number);
+        if self.givings.forget(number) {
+            self.effects
+                .push(WorldEffect::Gave(number, Err(NotGiven::Overtaken)));
+        }
         self.directory.remove(number);
         self.questions.retain(|_, question| question.region != number);
         self.slots.remove(number)

@@ -37,7 +37,8 @@ pub(super) fn answer(
             match tokio::time::timeout(PATIENCE, answer).await {
                 Ok(Ok(Ok(()))) => Ok(format!("gave {what}")),
                 Ok(Ok(Err(why))) => Err(format!("did not give {what}: {why}")),
-                Ok(Err(_)) | Err(_) => Err(format!("did not give {what}: the server stops, or is stuck")),
+                Ok(Err(_)) => Err(format!("did not give {what}: the server stops")),
+                Err(_) => Err(format!("did not give {what} yet: the store has not said whether it is done; look who serves it")),
             }
         })
     });

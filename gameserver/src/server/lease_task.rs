@@ -8,7 +8,7 @@ use net::clock::Monotonic;
 use node::admin::{Check, Readiness};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
-use store::{Lease, LeaseStore, Serving, StoreHandle, StoreReply, StoreRequest, StoreResult};
+use store::{Lease, LeaseStore, StoreHandle, StoreRequest, StoreResult};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -20,6 +20,7 @@ use super::region_maker::RegionMaker;
 use super::report::WorldReports;
 use super::world_mailbox::{Mailbox, News, Order};
 use crate::lease::{LeaseEffect, LeaseKeeper, LeaseQuestion};
+use crate::world::NotGiven;
 
 /// How often the world's thread is asked whether it comes round.
 const PING_EVERY: Duration = Duration::from_millis(250);
@@ -27,8 +28,6 @@ const PING_EVERY: Duration = Duration::from_millis(250);
 const SIGNS_EVERY: Duration = Duration::from_millis(100);
 /// What stands in `/readyz` of regions that are to go elsewhere.
 const MOVES: &str = "moves";
-/// How long a server that drains tries to give its regions away.
-const GIVING_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the keeper has to hear of.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +59,7 @@ struct LeaseParts {
 enum Heard {
     Answer(LeaseQuestion, StoreResult),
     /// What came of a region that was to go to another server.
-    Gave(RegionNumber, Result<(), &'static str>),
+    Gave(RegionNumber, Result<(), Option<NotGiven>>),
     /// Whether these processes were seen to be there, and in which session of the store.
     Signs(Vec<(Lease, Option<bool>)>, u64),
 }
@@ -188,7 +187,7 @@ impl LeaseTask {
         match heard {
             Heard::Answer(question, result) => self.keeper.answered(question, &result, now_us),
             Heard::Gave(region, outcome) => {
-                if let Err(why) = outcome {
+                if let Err(Some(why)) = outcome {
                     tracing::warn!(region = %self.name_of(region), "the topology gives this region to another server, and it stays for now: {why}");
                 }
                 self.keeper.gave(region, outcome.is_ok(), now_us);
@@ -309,7 +308,8 @@ impl LeaseTask {
         self.parts.mailbox.send(Order::Give(region, to, given));
         let telling = self.telling.clone();
         tokio::spawn(async move {
-            let outcome = outcome.await.unwrap_or(Err("the server stops"));
+            // Without an outcome the process ends.
+            let outcome = outcome.await.map_or(Err(None), |given| given.map_err(Some));
             // Nobody listens any more where the process ends.
             let _ = telling.send(Heard::Gave(region, outcome));
         });
@@ -376,47 +376,8 @@ async fn answered(ping: &mut Option<oneshot::Receiver<()>>) {
     }
 }
 
-/// Gives each region that is written down to the first of its other candidates that is alive, so that its players need not wait
-/// until this server counts as dead. Those that nobody takes stay this node's.
-pub(super) async fn give_away(
-    store: &StoreHandle,
-    topology: &Topology,
-    served: impl IntoIterator<Item = Serving>,
-) {
-    let giving = async {
-        for from in served {
-            give(store, topology, from).await;
-        }
-    };
-    if tokio::time::timeout(GIVING_WITHIN, giving).await.is_err() {
-        tracing::warn!("not all regions were given away in time: others take them over in a while");
-    }
-}
-
-async fn give(store: &StoreHandle, topology: &Topology, from: Serving) {
-    let region = from.region;
-    let candidates = topology
-        .region(region)
-        .into_iter()
-        .flat_map(topology::Region::candidates);
-    for to in candidates.filter(|to| *to != from.node) {
-        match store.ask(StoreRequest::GiveRegion { from, to }).await {
-            Ok(StoreReply::Serving(_)) => {
-                tracing::info!(%region, to = %node_name(topology, to), "gave this region away");
-                return;
-            }
-            // Not running.
-            Ok(StoreReply::LeaseEnded(_)) => {}
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(%region, %error, "this region was not given away: others take it over in a while");
-                return;
-            }
-        }
-    }
-}
-
-fn node_name(topology: &Topology, node: NodeNumber) -> String {
+/// The name of a node, or its number where nobody is called so.
+pub(super) fn node_name(topology: &Topology, node: NodeNumber) -> String {
     let server = topology.server(node).map(|server| &server.name);
     let name = server.or_else(|| Some(&topology.proxy(node)?.name));
     name.map_or_else(|| node.to_string(), Clone::clone)

@@ -5,6 +5,7 @@ mod build;
 mod census;
 mod control_task;
 mod give;
+mod give_away;
 mod guest_task;
 mod lease_task;
 mod live_metrics;

@@ -21,7 +21,6 @@ use protocol::identity::Role;
 use protocol::ids::NodeNumber;
 use protocol::message::subscription::Topology;
 use serde_json::json;
-use store::Serving;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::Instant;
@@ -32,8 +31,9 @@ use super::build::{Built, build};
 use super::census::CensusTask;
 use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
 use super::give;
+use super::give_away::give_away;
 use super::guest_task::GuestTask;
-use super::lease_task::{LeaseTask, LeaseWord, give_away};
+use super::lease_task::{LeaseTask, LeaseWord};
 use super::live_metrics;
 use super::open_store::OpenStore;
 use super::peer_dialer::{neighbours, target};
@@ -180,7 +180,9 @@ impl Running {
         if let Err(failure) = self.written_down(node).await {
             result = result.and(Err(failure));
         } else if self.lease.is_some() {
-            give_away(&self.store.handle, self.in_force.listing().now(), self.serving()).await;
+            let served = self.reports.load().served();
+            let listing = self.in_force.listing();
+            give_away(&self.mailbox, listing.now(), self.number, served.into_keys()).await;
         }
         self.stop.cancel();
         self.tasks.wait().await;
@@ -225,18 +227,6 @@ impl Running {
             };
             return Ok(Err(Failure::failed(why)));
         }
-    }
-
-    /// What this process serves.
-    fn serving(&self) -> Vec<Serving> {
-        let node = self.number;
-        let served = self.reports.load().served().into_iter();
-        let serving = served.map(|(region, region_epoch)| Serving {
-            node,
-            region,
-            region_epoch,
-        });
-        serving.collect()
     }
 
     /// Waits until the world is written down, or cannot be.

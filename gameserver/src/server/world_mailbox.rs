@@ -14,7 +14,7 @@ use topology::Listing;
 
 use crate::join_check::{JoinError, VerifiedJoin};
 use crate::region::{Region, Whereabouts};
-use crate::world::Side;
+use crate::world::{NotGiven, Side};
 
 /// Which listener or dialer a link came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) struct Search {
 }
 
 /// Hears what came of a region that was to be given away.
-pub(super) type Given = oneshot::Sender<Result<(), &'static str>>;
+pub(super) type Given = oneshot::Sender<Result<(), NotGiven>>;
 
 /// What control says.
 pub(super) enum Order {

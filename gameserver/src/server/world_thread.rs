@@ -29,7 +29,7 @@ use sockets::{Leaving, Socket};
 use super::world_mailbox::{Door, Given, Mailbox, News, Order, Unsaved, Verdict};
 use crate::proxy_lanes::ArrivingLane;
 use crate::region::PhaseClock;
-use crate::world::{ArrivingPeer, Moment, QuestionId, Side, World, WorldEffect};
+use crate::world::{ArrivingPeer, Moment, NotGiven, QuestionId, Side, World, WorldEffect};
 
 /// Bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
@@ -225,7 +225,7 @@ impl Running {
                 Order::Give(region, to, given) => match self.parts.world.give(region, to, now) {
                     true => drop(self.givings.insert(region, given)),
                     // Who asked may have stopped waiting.
-                    false => drop(given.send(Err("this server does not serve it, or is giving it already"))),
+                    false => drop(given.send(Err(NotGiven::NotHere))),
                 },
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),

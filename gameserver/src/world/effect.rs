@@ -21,6 +21,29 @@ pub enum TopologyWord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuestionId(pub u64);
 
+/// Why a region was not given away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotGiven {
+    /// There is nothing to give.
+    #[error("this server does not serve it, or is giving it already")]
+    NotHere,
+    /// Nobody would have it.
+    #[error("that server is not running")]
+    NotRunning,
+    /// It plays on here.
+    #[error("it could not be written down in time")]
+    Unwritten,
+    /// It plays on here.
+    #[error("the store does not answer")]
+    NoAnswer,
+    /// It begins anew here, so that what was asked of the store cannot be done any more.
+    #[error("the store has not done it; try again")]
+    NotDone,
+    /// Nothing is left to give.
+    #[error("this server has lost it meanwhile: another one has taken it over")]
+    Overtaken,
+}
+
 /// One thing to do. Never waits for anybody.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorldEffect {
@@ -39,7 +62,7 @@ pub enum WorldEffect {
     /// Another process serves the region now: this process has to end.
     Superseded(RegionNumber, RegionEpoch),
     /// A region was to be given away: it is, or why it stays.
-    Gave(RegionNumber, Result<(), &'static str>),
+    Gave(RegionNumber, Result<(), NotGiven>),
     /// Something was refused, or happened that is counted: the label of a metric.
     Count(&'static str),
 }

@@ -8,7 +8,7 @@ use net::link_core::Sealing;
 use protocol::ids::{NodeNumber, RegionNumber};
 use store::{Serving, StoreReply, StoreRequest, StoreResult};
 
-use super::effect::{QuestionId, WorldEffect};
+use super::effect::{NotGiven, QuestionId, WorldEffect};
 use super::{Moment, World};
 use crate::region::RegionInput;
 
@@ -58,8 +58,9 @@ impl Givings {
         true
     }
 
-    pub(super) fn forget(&mut self, region: RegionNumber) {
-        self.0.remove(&region);
+    /// Whether it was on its way.
+    pub(super) fn forget(&mut self, region: RegionNumber) -> bool {
+        self.0.remove(&region).is_some()
     }
 
     /// When something is to be asked again, microseconds.
@@ -103,7 +104,7 @@ impl<S: Sealing> World<S> {
             match self.givings.0.get(&region).map(|giving| giving.stage) {
                 Some(Stage::Writing(_)) if self.is_written(region) => self.pass_on(region),
                 Some(Stage::Writing(since_us)) if now.mono_us >= since_us + WRITING_US => {
-                    self.keep(region, "it could not be written down in time", now);
+                    self.keep(region, NotGiven::Unwritten, now);
                 }
                 Some(Stage::Unknown(at_us)) if at_us <= now.mono_us => {
                     self.burn_epoch(region);
@@ -120,13 +121,13 @@ impl<S: Sealing> World<S> {
         };
         match result {
             Ok(StoreReply::Serving(_)) if self.is_in_doubt(region) => {
-                self.part_with(region, Err("the store has not done it; try again"), now);
+                self.part_with(region, Err(NotGiven::NotDone), now);
             }
             // A service that is not this one: of whom it was to go to, as a lost answer would have said, or of somebody else.
             Ok(StoreReply::Serving(_) | StoreReply::Service(_)) => self.part_with(region, Ok(()), now),
-            Ok(StoreReply::LeaseEnded(_)) => self.keep(region, "that server is not running", now),
+            Ok(StoreReply::LeaseEnded(_)) => self.keep(region, NotGiven::NotRunning, now),
             Err(error) if error.is_surely_not_applied() && !self.is_in_doubt(region) => {
-                self.keep(region, "the store does not answer", now);
+                self.keep(region, NotGiven::NoAnswer, now);
             }
             _ => {
                 if let Some(giving) = self.givings.0.get_mut(&region) {
@@ -177,8 +178,9 @@ impl<S: Sealing> World<S> {
     }
 
     /// This service of it is over.
-    fn part_with(&mut self, region: RegionNumber, outcome: Result<(), &'static str>, now: Moment) {
+    fn part_with(&mut self, region: RegionNumber, outcome: Result<(), NotGiven>, now: Moment) {
         let epoch = self.serving(region).map(|serving| serving.region_epoch);
+        self.givings.forget(region);
         self.let_go(region, now);
         if let Some(epoch) = epoch {
             self.effects.push(WorldEffect::Superseded(region, epoch));
@@ -187,7 +189,7 @@ impl<S: Sealing> World<S> {
     }
 
     /// It stays, and hears what it has missed.
-    fn keep(&mut self, region: RegionNumber, why: &'static str, now: Moment) {
+    fn keep(&mut self, region: RegionNumber, why: NotGiven, now: Moment) {
         let giving = self.givings.0.remove(&region);
         self.slots.release(region, now.mono_us);
         for input in giving.into_iter().flat_map(|giving| giving.missed) {

@@ -198,3 +198,26 @@ fn who_comes_while_a_world_drains_is_told_to_come_later() {
     assert_eq!(refused, [u32::from(Code::WorldRecovering.number())]);
     assert_eq!(scene.store.tables().players().count(), 0);
 }
+
+#[test]
+fn who_waits_for_a_region_to_be_given_hears_at_once_that_another_server_has_taken_it_over() {
+    for stage in ["writing", "asked"] {
+        let mut scene = Scene::of(row(&["a", "b"]));
+        scene.pass(200);
+        scene.held = Some(Vec::new());
+        let now = scene.now;
+        assert!(scene.world.give(RegionNumber(1), PEER, now));
+        if stage == "asked" {
+            scene.pass(200);
+            let asked = scene.held.iter().flatten();
+            let gifts = asked.filter(|(_, request)| matches!(request, StoreRequest::GiveRegion { .. }));
+            assert_eq!(gifts.count(), 1, "it stands still");
+        }
+        scene.wanted.clear();
+        let now = scene.now;
+        assert!(scene.world.let_go(RegionNumber(1), now).is_some());
+        scene.settle();
+        let overtaken = WorldEffect::Gave(RegionNumber(1), Err(NotGiven::Overtaken));
+        assert!(scene.wanted.contains(&overtaken), "{stage}: {:?}", scene.wanted);
+    }
+}
