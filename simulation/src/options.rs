@@ -97,6 +97,8 @@ pub struct Options {
     pub store_permille: u64,
     /// How much links and devices' streams take.
     pub room: Room,
+    /// Whether the rules make, destroy and lay down things.
+    pub crafts: bool,
     /// Faults that wait for their message.
     pub ambushes: Vec<Ambush>,
     /// The rule of the handover that the cores or the store leave out.
@@ -123,6 +125,7 @@ impl Options {
             store_jitter_ms: [0, 10, 60, 250][dice.index(4)],
             store_permille: if quiet { 0 } else { [0, 0, 20, 80][dice.index(4)] },
             room: Room::Ample,
+            crafts: seed % 3 == 1,
             ambushes: Vec::new(),
             #[cfg(feature = "broken-rules")]
             without: None,
@@ -191,6 +194,7 @@ impl std::str::FromStr for Options {
                 "--store-jitter-ms" => options.store_jitter_ms = number(value)?,
                 "--store-permille" => options.store_permille = number(value)?,
                 "--room" => options.room = value.parse()?,
+                "--crafts" => options.crafts = on_off(value)?,
                 "--ambush" if value == "none" => {}
                 "--ambush" => options.ambushes.push(value.parse()?),
                 #[cfg(feature = "broken-rules")]
@@ -250,7 +254,7 @@ impl fmt::Display for Options {
         write!(
             f,
             "--seed {} --servers {} --standbys {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
-             --store-jitter-ms {} --store-permille {} --room {}",
+             --store-jitter-ms {} --store-permille {} --room {} --crafts {}",
             self.seed,
             self.servers,
             if self.standbys { "on" } else { "off" },
@@ -262,7 +266,8 @@ impl fmt::Display for Options {
             self.jitter_ms,
             self.store_jitter_ms,
             self.store_permille,
-            self.room
+            self.room,
+            if self.crafts { "on" } else { "off" }
         )?;
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.without {

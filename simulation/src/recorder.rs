@@ -1,5 +1,8 @@
-//! The demo game with a pair of eyes: every command that a region really applies is written down.
+//! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
+//! its rules also make, destroy and lay down things, of everybody and at any moment.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -19,15 +22,23 @@ pub(crate) struct Applied {
 
 /// Where the regions of a run write.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<Applied>>>);
+pub(crate) struct Record {
+    applied: Arc<Mutex<Vec<Applied>>>,
+    is_calm: Arc<AtomicBool>,
+}
 
 impl Record {
     pub(crate) fn take(&self) -> Vec<Applied> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.applied.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Nothing is made any more: what is there and what is shown are to become the same.
+    pub(crate) fn calm(&self) {
+        self.is_calm.store(true, Ordering::Relaxed);
     }
 
     fn push(&self, applied: Applied) {
-        self.0
+        self.applied
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(applied);
@@ -37,11 +48,28 @@ impl Record {
 pub(crate) struct Recorder {
     game: Gems,
     record: Record,
+    crafts: Option<Crafts>,
 }
 
+/// What the rules know that make and destroy.
+#[derive(Default)]
+struct Crafts {
+    here: BTreeSet<UserId>,
+    lying: BTreeSet<u64>,
+}
+
+/// Something is made or destroyed in each region once in so many ticks.
+const CRAFT_TICKS: u64 = 5;
+/// What is made, beside gems.
+const MADE: u32 = 77;
+
 impl Recorder {
-    pub(crate) fn new(game: Gems, record: Record) -> Self {
-        Self { game, record }
+    pub(crate) fn new(game: Gems, record: Record, crafts: bool) -> Self {
+        Self {
+            game,
+            record,
+            crafts: crafts.then(Crafts::default),
+        }
     }
 }
 
@@ -63,14 +91,23 @@ impl GameLogic for Recorder {
     }
 
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
+        if let Some(crafts) = self.crafts.as_mut().filter(|_| holding.kind == MADE) {
+            crafts.lying.insert(holding.id);
+        }
         self.game.lies_here(ctx, holding)
     }
 
     fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
+        if let Some(crafts) = &mut self.crafts {
+            crafts.here.insert(player.user);
+        }
         self.game.entered(ctx, player);
     }
 
     fn left(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId) {
+        if let Some(crafts) = &mut self.crafts {
+            crafts.here.remove(&user);
+        }
         self.game.left(ctx, user, entity);
     }
 
@@ -102,9 +139,46 @@ impl GameLogic for Recorder {
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         self.game.tick(ctx);
+        let is_calm = self.record.is_calm.load(Ordering::Relaxed);
+        if let Some(crafts) = self.crafts.as_mut().filter(|_| !is_calm) {
+            crafts.tick(ctx);
+        }
     }
 
     fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
         self.game.own_state(ctx, user, entity, out);
+    }
+}
+
+impl Crafts {
+    /// What cannot be done is not done: the rules may try anything.
+    fn tick(&mut self, ctx: &mut dyn Ctx) {
+        if !ctx.tick().0.is_multiple_of(CRAFT_TICKS) {
+            return;
+        }
+        let dice = ctx.random();
+        let part = |from: u32, sides: u64| dice.rotate_right(from) % sides;
+        let [x, y] = ctx.rect().min;
+        let at = Position {
+            x: x as f32 + 1.0 + part(8, 30) as f32,
+            y: y as f32 + 1.0 + part(16, 30) as f32,
+        };
+        let who = part(24, self.here.len().max(1) as u64) as usize;
+        let Some(user) = self.here.iter().nth(who).copied() else {
+            return;
+        };
+        let of_kind = |id: &&u64| ctx.holding(user, **id).is_some_and(|thing| thing.kind == MADE);
+        let held = ctx.holdings(user).iter().find(of_kind).copied();
+        let lying = self.lying.first().copied();
+        let _ = match (part(40, 6), held, lying) {
+            (0 | 1, ..) => ctx.mint(user, MADE, b"made").map(drop),
+            (2, Some(id), _) => ctx.burn(user, id),
+            (3, Some(id), _) => ctx.drop(user, id, at),
+            (4, _, Some(id)) => {
+                self.lying.remove(&id);
+                ctx.sweep(id)
+            }
+            _ => ctx.lay(MADE, b"laid", at).map(drop),
+        };
     }
 }

@@ -211,7 +211,11 @@ impl Cluster {
         {
             config.without = self.options.without.and_then(crate::model::Rule::in_regions);
         }
-        let game = Recorder::new(Gems::with_creatures(CREATURES), self.record.clone());
+        let game = Recorder::new(
+            Gems::with_creatures(CREATURES),
+            self.record.clone(),
+            self.options.crafts,
+        );
         let region = Region::new(config, Box::new(game));
         if let Err(error) = &region {
             self.checks

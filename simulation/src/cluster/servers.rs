@@ -103,6 +103,9 @@ impl Cluster {
     }
 
     fn note_applied(&mut self, node: NodeNumber) {
+        if !self.is_storm() {
+            self.record.calm();
+        }
         for applied in self.record.take() {
             let player = self
                 .servers

@@ -108,16 +108,27 @@ impl Cluster {
         {
             self.checks.seeded(*region, holdings);
         }
+        if let (StoreRequest::CommitDurable { commits, .. }, Ok(StoreReply::Committed(outcomes))) =
+            (request, &result)
+        {
+            self.checks.taken(commits, outcomes);
+        }
         let tables = self.store.tables();
         let serves = |region| tables.service(region).map(|service| service.node);
         self.checks.rows(tables.players(), request, serves);
         if matches!(
             request,
-            StoreRequest::CommitDurable { .. } | StoreRequest::SeedHoldings { .. }
+            StoreRequest::CommitDurable { .. }
+                | StoreRequest::CommitGround { .. }
+                | StoreRequest::SeedHoldings { .. }
         ) && let Ok(StoreReply::Holdings(holdings)) =
             self.store.apply(&StoreRequest::AllHoldings { after: None })
         {
             self.checks.holdings(&holdings);
+            let counts = self.store.apply(&StoreRequest::CountHoldings);
+            if let Ok(StoreReply::HoldingCounts(counts)) = counts {
+                self.checks.sums(&counts);
+            }
         }
         result
     }
