@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use local_cluster::{Cluster, ClusterOptions};
+use regionmesh::{Cluster, ClusterOptions};
 use serde_json::Value;
 use store::postgres::trial::TrialServer;
 use support::{eventually, finish, logs, program, start};
