@@ -345,7 +345,7 @@ impl<S: Sealing> World<S> {
     pub fn is_written_down(&self) -> bool {
         self.slots.iter().all(|(_, slot)| {
             let status = slot.region.status();
-            status.unsaved == 0 && status.store_waiting == 0
+            status.unsaved + status.ground_unwritten + status.store_waiting == 0
         })
     }
 

@@ -49,7 +49,7 @@ pub enum HoldingRefused {
     /// It does not lie in this region, or the player has not got it.
     #[error("the holding is not there")]
     NotThere,
-    /// A command changes holdings of the player whose it is, and only when it is durable.
+    /// A command changes holdings of the player whose it is, and only when it is durable; nothing that is nobody's.
     #[error("a command changes holdings of its own player, and is durable then")]
     NotDurable,
     /// More bytes, or things on a side of a trade, or a longer time than the limits say.
@@ -182,12 +182,14 @@ pub trait Ctx {
     /// `HoldingRefused`; nothing changes then.
     fn burn(&mut self, user: UserId, holding: u64) -> Result<(), HoldingRefused>;
     /// Makes a thing that lies in this region once that is durable, a moment later: never twice, over a crash as well. No
-    /// player's, so also in a command it is committed with the tick and not with the command.
+    /// player's, and committed with the tick: not in a command, whose commit is another one and may be refused; there
+    /// [`mint`](Self::mint) and [`drop`](Self::drop) do it.
     ///
     /// # Errors
     /// `HoldingRefused`; nothing changes then.
     fn lay(&mut self, kind: u32, payload: &[u8], at: Position) -> Result<u64, HoldingRefused>;
-    /// Destroys what lies in this region: from now on nobody takes it. As [`lay`](Self::lay), committed with the tick.
+    /// Destroys what lies in this region: from now on nobody takes it. As [`lay`](Self::lay), committed with the tick and not in a
+    /// command; there [`take`](Self::take) and [`burn`](Self::burn) do it.
     ///
     /// # Errors
     /// `HoldingRefused`; nothing changes then.

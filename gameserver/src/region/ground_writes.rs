@@ -61,9 +61,14 @@ impl GroundWrites {
         self.under_way.iter().chain(&self.waiting).any(sweeps)
     }
 
-    /// Whether nothing is, or has to be, on its way.
+    /// Changes that are, or have to be, on their way.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len() + self.waiting.len()
+    }
+
+    /// Whether there are none.
     pub(super) fn is_settled(&self) -> bool {
-        self.under_way.is_empty() && self.waiting.is_empty()
+        self.len() == 0
     }
 }
 

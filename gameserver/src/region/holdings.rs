@@ -117,12 +117,12 @@ impl RegionState {
     /// What the player's commands took from the ground may still lie there, and what they laid there as well.
     pub(super) fn look_again(&mut self, user: UserId) {
         let region = self.config.number;
-        let player = self.players.get(&user);
-        let commit = player.and_then(|player| player.writes.commit());
         let takes = |change: &HoldingChange| {
             matches!(change, HoldingChange::Take { .. } | HoldingChange::Drop { .. })
         };
-        if commit.is_some_and(|commit| commit.changes.iter().any(takes)) {
+        // With the commit all goes that waits behind it.
+        let player = self.players.get(&user);
+        if player.is_some_and(|player| player.writes.unwritten().any(takes)) {
             self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
         }
     }

@@ -46,12 +46,15 @@ impl RegionState {
             asked.push((player.user, player.epoch));
             commits.push(player.begin_commit(entity, home_cell));
         }
-        if !commits.is_empty() {
-            let owner = self.config.node;
+        let owner = self.config.node;
+        while !commits.is_empty() {
+            let count = commits.len().min(BATCH_ROWS_MAX);
+            let later = (asked.split_off(count), commits.split_off(count));
             self.ask(
                 Asked::Commits(asked),
                 StoreRequest::CommitDurable { owner, commits },
             );
+            (asked, commits) = later;
         }
     }
 
@@ -196,6 +199,8 @@ impl RegionState {
         };
         let outcomes = match answer {
             Ok(StoreReply::Committed(outcomes)) => outcomes,
+            // Of this player alone: asked again it would be refused again, for ever.
+            Err(StoreError::Invalid(_)) if asked.len() == 1 => vec![CommitOutcome::Older],
             _ => Vec::new(),
         };
         for (index, &(user, epoch)) in asked.iter().enumerate() {

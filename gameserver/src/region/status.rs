@@ -48,6 +48,8 @@ pub struct RegionStatus {
     /// Players of whom the store has not everything: what changed since they were written, and those who leave or cross until it
     /// has said that they are gone.
     pub unsaved: usize,
+    /// Changes of its ground that the store has not.
+    pub ground_unwritten: usize,
     /// Whether nobody new is taken.
     pub draining: bool,
     /// Length of the last tick's phases, by name, microseconds.
@@ -79,6 +81,7 @@ impl RegionState {
             holdings_known: self.ground.is_known(),
             store_waiting: self.out.questions(),
             unsaved: unsaved.filter(|player| !player.is_written()).count(),
+            ground_unwritten: self.ground_writes.len(),
             draining: self.draining,
             phases_us: Vec::new(),
         }

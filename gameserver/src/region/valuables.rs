@@ -90,7 +90,7 @@ impl RegionState {
         place: Place,
     ) -> Result<(), HoldingRefused> {
         self.may_exchange(user)?;
-        if to == user {
+        if to == user || !is_stored(to.0) {
             return Err(HoldingRefused::NotThere);
         }
         let change = HoldingChange::Give { holding, to };
@@ -162,7 +162,8 @@ impl RegionState {
         if !fits || offer.lasts_ms > TRADE_LASTS_MS_MAX || sides.into_iter().any(has_doubles) {
             return Err(HoldingRefused::Limit);
         }
-        if offer.to == user {
+        let mut named = offer.wants.iter().chain([&offer.to.0]);
+        if offer.to == user || !named.all(|id| is_stored(*id)) {
             return Err(HoldingRefused::NotThere);
         }
         let trade = self.config.numbers.valuable().ok_or(HoldingRefused::NotNow)?;
@@ -193,6 +194,11 @@ impl RegionState {
         place: Place,
     ) -> Result<(), HoldingRefused> {
         self.may_exchange(user)?;
+        if let HoldingChange::Accept { trade, from } | HoldingChange::Cancel { trade, from } = &change
+            && !(is_stored(trade.0) && is_stored(from.0))
+        {
+            return Err(HoldingRefused::NotThere);
+        }
         let player = self.changing(user, &change)?;
         player.writes.change(change);
         if from != user {
@@ -209,6 +215,7 @@ impl RegionState {
         at: Position,
     ) -> Result<u64, HoldingRefused> {
         let payload = checked(payload)?;
+        self.outside_of_commands()?;
         if !self.rect.contains(at) {
             return Err(HoldingRefused::Elsewhere);
         }
@@ -226,7 +233,16 @@ impl RegionState {
         Ok(holding)
     }
 
+    /// The ground's commit is another one than the command's: with the command refused and applied again, it would stand twice.
+    fn outside_of_commands(&self) -> Result<(), HoldingRefused> {
+        match self.commanding {
+            Some(_) => Err(HoldingRefused::NotDurable),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn sweep_away(&mut self, holding: u64) -> Result<(), HoldingRefused> {
+        self.outside_of_commands()?;
         if !self.ground.has(holding) {
             return Err(HoldingRefused::NotThere);
         }
@@ -359,6 +375,11 @@ fn seen_in(place: Place) -> Option<RegionNumber> {
         Place::Here => None,
         Place::Ghost(region) => Some(region),
     }
+}
+
+/// Whether anything in a store may have this number: what a client makes up is refused here, for a store would never answer it.
+fn is_stored(id: u64) -> bool {
+    i64::try_from(id).is_ok()
 }
 
 fn has_doubles(ids: &[u64]) -> bool {

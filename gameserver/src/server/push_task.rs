@@ -163,11 +163,15 @@ fn judged(
     for (region, node) in holders {
         if after.server(*node).is_none() {
             gone.entry(*node).or_default().push(name_of(*region));
-        } else if has_standbys && !before.may_serve(*node, *region) {
+        } else if !before.may_serve(*node, *region) {
+            let (region, server) = (name_of(*region), server(*node));
+            let until = match has_standbys {
+                true => format!("wait until it has, or end {server}"),
+                // The others heed who serves it by this topology or by the one before, and by no older one.
+                false => format!("end {server} and start it again first"),
+            };
             return Err(format!(
-                "region {} is still with {}, and is to go elsewhere by the topology in force: wait until it has, or end {1}",
-                name_of(*region),
-                server(*node)
+                "region {region} is still with {server}, and is to go elsewhere by the topology in force: {until}"
             ));
         }
     }
@@ -263,6 +267,14 @@ mod tests {
             assert!(refused.contains("no running cluster"), "{refused}");
         }
         let not_listed = push(&[], NodeNumber(1), true).unwrap_err();
-        assert!(not_listed.contains("still with gs-a"), "{not_listed}");
+        assert!(
+            not_listed.contains("wait until it has, or end gs-a"),
+            "{not_listed}"
+        );
+        let on_a_file = push(&[], NodeNumber(1), false).unwrap_err();
+        assert!(
+            on_a_file.contains("end gs-a and start it again first"),
+            "{on_a_file}"
+        );
     }
 }

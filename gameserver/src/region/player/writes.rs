@@ -143,7 +143,8 @@ impl Writes {
         })
     }
 
-    fn unwritten(&self) -> impl Iterator<Item = &HoldingChange> {
+    /// Changes of a commit that is not answered, and those that wait for the next.
+    pub(in crate::region) fn unwritten(&self) -> impl Iterator<Item = &HoldingChange> {
         let written = self.commit().map_or(&[][..], |commit| &commit.changes);
         written.iter().chain(&self.changes)
     }

@@ -189,6 +189,85 @@ fn a_refusal_undoes_what_that_player_did_and_nobody_elses() {
     count(&mut scene);
 }
 
+/// What a client makes up goes no further than here: a store refuses it without an answer of its own for that player.
+#[test]
+fn numbers_that_no_store_has_are_nobodys() {
+    let mut scene = Scene::four();
+    let user = Bot::join(&mut scene, 5, 60.0, 40.0).user;
+    let state = rules(&mut scene, A);
+    let sword = state.mint(user, SWORD, b"").unwrap();
+    let (none, huge) = (Err(HoldingRefused::NotThere), u64::MAX);
+    for (trade, from) in [(huge, UserId(6)), (1, UserId(huge))] {
+        assert_eq!(state.accept(user, trade, from, Place::Here), none);
+        assert_eq!(state.cancel(user, trade, from, Place::Here), none);
+    }
+    assert_eq!(state.give(user, sword, UserId(huge), Place::Here), none);
+    let offer = |to, wants| Offer {
+        to,
+        place: Place::Here,
+        gives: &[],
+        wants,
+        lasts_ms: 1_000,
+    };
+    for offer in [offer(UserId(huge), &[]), offer(UserId(6), &[huge])] {
+        assert_eq!(state.offer(user, offer), Err(HoldingRefused::NotThere));
+    }
+    scene.tick();
+    assert_eq!(held_by(&mut scene, user), [sword]);
+}
+
+#[test]
+fn what_a_region_has_done_to_its_ground_is_not_written_down_before_all_of_it_is() {
+    let mut scene = Scene::four();
+    let one_more = game::limits::HOLDING_CHANGES_MAX + 1;
+    for _ in 0..one_more {
+        rules(&mut scene, A).lay(SWORD, b"", HERE).unwrap();
+    }
+    assert_eq!(scene.regions[&A].status().ground_unwritten, one_more);
+    scene.tick();
+    assert_eq!(scene.regions[&A].status().ground_unwritten, 1);
+    scene.run(100);
+    assert_eq!(scene.regions[&A].status().ground_unwritten, 0);
+    assert_eq!(count(&mut scene).on_ground as usize, one_more);
+}
+
+#[test]
+fn a_whole_crowd_is_rewarded_in_one_tick() {
+    let mut scene = Scene::four();
+    let crowd = 1 + store::limits::BATCH_ROWS_MAX as u64;
+    let users: Vec<UserId> = (0..crowd)
+        .map(|user| Bot::join(&mut scene, 5 + user, 60.0, 40.0).user)
+        .collect();
+    for user in users {
+        rules(&mut scene, A).mint(user, SWORD, b"").unwrap();
+    }
+    scene.tick();
+    assert_eq!(count(&mut scene).minted, crowd);
+}
+
+#[test]
+fn what_was_taken_behind_a_commit_that_is_refused_lies_where_it_lay() {
+    let mut scene = Scene::four();
+    let user = Bot::join(&mut scene, 5, 60.0, 40.0).user;
+    let coin = rules(&mut scene, A).lay(SWORD, b"", HERE).unwrap();
+    scene.run(100);
+    let nowhere = UserId(77);
+    let sword = rules(&mut scene, A).mint(user, SWORD, b"").unwrap();
+    scene.run(100);
+    scene.fault = Some((is_commit, Fault::Slow(120)));
+    rules(&mut scene, A)
+        .give(user, sword, nowhere, Place::Here)
+        .unwrap();
+    scene.tick();
+    rules(&mut scene, A).take(user, coin).unwrap();
+    assert!(!rules(&mut scene, A).ground.has(coin));
+    scene.run(1_000);
+    assert_eq!(scene.counted.get("commit_refused"), Some(&1));
+    assert_eq!(held_by(&mut scene, user), [sword]);
+    assert!(rules(&mut scene, A).ground.has(coin));
+    assert_known(&mut scene, A, user);
+}
+
 #[test]
 fn rules_are_told_why_not() {
     let mut scene = Scene::four();
@@ -211,6 +290,8 @@ fn rules_are_told_why_not() {
     assert_eq!(state.mint(user, SWORD, b""), Err(HoldingRefused::NotDurable));
     state.commanding = Some((UserId(6), game::CommandKind::Durable, 1));
     assert_eq!(state.mint(user, SWORD, b""), Err(HoldingRefused::NotDurable));
+    assert_eq!(state.lay(SWORD, b"", HERE), Err(HoldingRefused::NotDurable));
+    assert_eq!(state.sweep(1), Err(HoldingRefused::NotDurable));
     state.commanding = None;
     let twice = Offer {
         to: UserId(6),
