@@ -67,6 +67,7 @@ async fn every_check_of_a_game_server_is_asked() {
         "clocks",
         "links",
         "papers",
+        "rules",
         "store",
         "store queue",
         "stores",

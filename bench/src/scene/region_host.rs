@@ -59,7 +59,7 @@ impl RegionHost {
         let numbers = ProcessNumbers::new(SERVER, Incarnation(1));
         let config = RegionConfig::new(REGION, epoch, numbers, Arc::clone(topology));
         let mut host = Self {
-            region: Region::new(config, Box::new(Gems::default()))?,
+            region: Region::new(config, Arc::new(|| Box::new(Gems::default())))?,
             store,
             now: Now {
                 mono_ms: 1_000,
@@ -185,6 +185,7 @@ impl RegionHost {
                     | RegionEffect::PlayerGone(_)
                     | RegionEffect::ForwardJoin(..)
                     | RegionEffect::Superseded
+                    | RegionEffect::RulesPanicked { .. }
                     | RegionEffect::Count(_) => {}
                 }
             }

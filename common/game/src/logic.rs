@@ -55,6 +55,10 @@ pub struct Entered<'a> {
 /// rules keep in themselves ends with the process, and does not cross borders. What shall outlast a player's visit is in
 /// the player's soft state or its holdings.
 ///
+/// A panic costs the callback that panicked and the region's memory of the last second: fresh rules are made, players come
+/// back from what is stored, and a command at which it happened counts as done and is not repeated. After three panics in
+/// a minute the region stands still.
+///
 /// Methods with a body here may be left out.
 pub trait GameLogic: Send {
     /// Where a user enters the world for the first time; must be the same on every server. Called at every login, on the

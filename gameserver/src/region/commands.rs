@@ -2,7 +2,7 @@
 //! are told: acknowledgements of commands and events.
 
 use bytes::Bytes;
-use game::{CommandKind, GameLogic};
+use game::{CommandKind, GameCommand};
 use protocol::ids::{EventNumber, LiveLane, NodeNumber, OwnerEpoch, UserId};
 use protocol::message::checked::{CheckedCommand, InputRun, UserSays, UserWord};
 use protocol::message::family::ProxyToServer;
@@ -11,6 +11,7 @@ use protocol::message::player::{CommandAck, CommandClass, Event};
 use super::forwardings::Whereabouts;
 use super::player::{Phase, Player, QueuedCommand, Received};
 use super::publication::Subscriber;
+use super::rules::Rules;
 use super::state::RegionState;
 use super::words::ProxyWord;
 
@@ -180,7 +181,7 @@ impl RegionState {
     }
 
     /// Phase: applies the newest input of each entity.
-    pub(super) fn take_inputs(&mut self, logic: &mut dyn GameLogic) {
+    pub(super) fn take_inputs(&mut self, rules: &mut Rules) {
         let mut waiting = std::mem::take(&mut self.with_input);
         for key in waiting.drain(..) {
             let Some(entity) = self.entities.get_mut(key) else {
@@ -201,24 +202,29 @@ impl RegionState {
                 player.last_input = player.last_input.max(number);
                 player.writes.mark(now_ms);
             }
-            logic.input(self, id, &input);
+            rules.call(|logic| logic.input(self, id, &input));
         }
         // The game may have put inputs for the next tick meanwhile.
         waiting.append(&mut self.with_input);
         self.with_input = waiting;
     }
 
-    /// Phase: applies the commands that wait, each player's in order.
-    pub(super) fn take_commands(&mut self, logic: &mut dyn GameLogic) {
+    /// Phase: applies the commands that wait, each player's in order. Without rules they wait on.
+    pub(super) fn take_commands(&mut self, rules: &mut Rules) {
         let mut later = Vec::new();
+        if !rules.are_well() {
+            return;
+        }
         while let Some(user) = self.with_commands.pop_front() {
-            while let Some(command) = self.next_command(user) {
+            while rules.are_well()
+                && let Some(command) = self.next_command(user)
+            {
                 #[cfg(feature = "fault-injection")]
                 for command in self.tamper(user, command) {
-                    self.apply_command(user, &command, logic);
+                    self.apply_command(user, &command, rules);
                 }
                 #[cfg(not(feature = "fault-injection"))]
-                self.apply_command(user, &command, logic);
+                self.apply_command(user, &command, rules);
             }
             if self
                 .players
@@ -227,7 +233,10 @@ impl RegionState {
             {
                 later.push(user);
             }
-            self.acknowledge_commands(user);
+            // Where they panicked at a command, what was done in this tick is done again.
+            if rules.are_well() {
+                self.acknowledge_commands(user);
+            }
         }
         self.with_commands.extend(later);
     }
@@ -250,7 +259,7 @@ impl RegionState {
         player.commands.take_next()
     }
 
-    fn apply_command(&mut self, user: UserId, command: &QueuedCommand, logic: &mut dyn GameLogic) {
+    fn apply_command(&mut self, user: UserId, command: &QueuedCommand, rules: &mut Rules) {
         let now_ms = self.now.mono_ms;
         let Some(player) = self.players.get_mut(&user) else {
             return;
@@ -260,17 +269,24 @@ impl RegionState {
         if command.kind == CommandKind::Durable {
             player.writes.owe_commit();
         }
-        let entity = player.entity;
+        let (entity, session) = (player.entity, player.bound.session_generation);
+        if self.broken_commands.has(user, session, command.number) {
+            // It is over, and durably, so that it is repeated neither here nor where the player goes.
+            player.writes.owe_commit();
+            return self.count("command_panicked");
+        }
         self.commanding = Some((user, command.kind, command.number));
-        let command = game::GameCommand {
+        let command = GameCommand {
             user,
             entity,
             number: protocol::ids::CommandNumber(command.number),
             kind: command.kind,
             body: &command.body,
         };
-        logic.command(self, command);
-        self.commanding = None;
+        match rules.call(|logic| logic.command(self, command)) {
+            Some(()) => self.commanding = None,
+            None => self.note_broken_command(),
+        }
     }
 
     /// Tells the proxy of commands that need not wait (any longer).

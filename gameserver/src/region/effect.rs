@@ -31,6 +31,13 @@ pub enum RegionEffect {
     ForwardJoin(RegionNumber, LiveLane, VerifiedJoin, Option<Box<PlayerRow>>),
     /// Another process serves the region now: this one can activate nobody any more, and has to end.
     Superseded,
+    /// The rules panicked: what that said, and whether it was once too often, so that the region stands still.
+    RulesPanicked {
+        /// The words of the panic.
+        said: String,
+        /// They are called no more.
+        stands_still: bool,
+    },
     /// Something was refused: the label of a metric.
     Count(&'static str),
 }

@@ -92,6 +92,16 @@ impl Entities {
         self.table.iter().flatten()
     }
 
+    /// Those that are nobody's.
+    pub(super) fn of_the_game(&self) -> Vec<EntityKey> {
+        let keys = (0..).zip(&self.table);
+        let of_the_game =
+            |entity: &Option<Entity>| entity.as_ref().is_some_and(|entity| entity.user.is_none());
+        keys.filter(|(_, entity)| of_the_game(entity))
+            .map(|(index, _)| EntityKey(index))
+            .collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }

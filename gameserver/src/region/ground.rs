@@ -69,6 +69,11 @@ impl Ground {
         news
     }
 
+    /// Nothing is known, and nothing shown.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(self.region);
+    }
+
     /// An entity shows a holding that lies here; whether it still does.
     pub(super) fn show(&mut self, holding: u64, entity: EntityId) -> bool {
         let lying = self.lying.get_mut(&holding);

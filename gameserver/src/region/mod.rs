@@ -23,12 +23,14 @@ mod joins;
 mod leaving;
 mod neighbourhood;
 mod outgoing;
+mod panics;
 mod peers;
 mod persistence;
 mod player;
 mod publication;
 mod questions;
 mod rest;
+mod rules;
 mod soft_round;
 mod sound;
 mod state;
@@ -41,7 +43,8 @@ mod timers;
 mod valuables;
 mod words;
 
-use game::{Entered, GameLogic};
+use game::Entered;
+use protocol::Code;
 use protocol::ids::{LiveLane, NodeNumber, RegionEpoch, RegionNumber};
 use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
 
@@ -60,6 +63,8 @@ pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;
 pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
 pub use rest::Rest;
+pub use rules::MakeRules;
+use rules::Rules;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
 pub use status::RegionStatus;
@@ -91,7 +96,7 @@ const ECHOES_MAX: usize = 8;
 /// One region and its game.
 pub struct Region {
     state: RegionState,
-    logic: Box<dyn GameLogic>,
+    rules: Rules,
     phases_us: [u64; PHASES.len()],
 }
 
@@ -110,16 +115,17 @@ impl Region {
     ///
     /// # Errors
     /// `NotListed`.
-    pub fn new(config: RegionConfig, logic: Box<dyn GameLogic>) -> Result<Self, NotListed> {
+    pub fn new(config: RegionConfig, make: MakeRules) -> Result<Self, NotListed> {
         let (node, region) = (config.node, config.number);
         let state = RegionState::new(config).ok_or(NotListed { node, region })?;
         let mut region = Self {
             state,
-            logic,
+            rules: Rules::new(make),
             phases_us: [0; PHASES.len()],
         };
         region.state.notices.push_back(Notice::Served);
         region.seed();
+        region.see_to_panic();
         Ok(region)
     }
 
@@ -155,6 +161,7 @@ impl Region {
             RegionInput::GoOn => self.state.draining = false,
         }
         self.tell_logic();
+        self.see_to_panic();
     }
 
     /// Moves the world on by one tick, and tells of it as far as there is room.
@@ -168,6 +175,7 @@ impl Region {
         let mut at_us = clock.now_us();
         for phase in 0..PHASES.len() {
             self.phase(phase, room);
+            self.see_to_panic();
             let end_us = clock.now_us();
             self.phases_us[phase] = end_us.saturating_sub(at_us);
             at_us = end_us;
@@ -197,16 +205,16 @@ impl Region {
     }
 
     fn phase(&mut self, phase: usize, room: &mut dyn Room) {
-        let (state, logic) = (&mut self.state, self.logic.as_mut());
+        let (state, rules) = (&mut self.state, &mut self.rules);
         match phase {
             0 => {
-                state.take_inputs(logic);
-                state.take_commands(logic);
+                state.take_inputs(rules);
+                state.take_commands(rules);
             }
             1 => self.run_logic(),
             2 => state.notice_crossings(),
             3 => state.cells.encode(&mut state.entities),
-            4 => state.own_states(logic, room),
+            4 => state.own_states(rules, room),
             5 => state.publish(),
             _ => state.keep_time(),
         }
@@ -216,10 +224,10 @@ impl Region {
         let tick = self.state.tick.0;
         while let Some(tokens) = self.state.timers.take_due(tick) {
             for token in tokens {
-                self.logic.timer(&mut self.state, token);
+                self.rules.call(|logic| logic.timer(&mut self.state, token));
             }
         }
-        self.logic.tick(&mut self.state);
+        self.rules.call(|logic| logic.tick(&mut self.state));
         self.tell_logic();
     }
 
@@ -237,8 +245,8 @@ impl Region {
     }
 
     fn tell_logic_of(&mut self, notice: Notice) {
-        let (state, logic) = (&mut self.state, self.logic.as_mut());
-        match notice {
+        let state = &mut self.state;
+        self.rules.call(|logic| match notice {
             Notice::Served => logic.served(state),
             Notice::LiesHere(holding) => {
                 if let Some(entity) = logic.lies_here(state, &holding)
@@ -254,7 +262,7 @@ impl Region {
             Notice::Lost(user, holding) => logic.lost(state, user, holding),
             Notice::Undone(user) => logic.undone(state, user),
             Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
-        }
+        });
     }
 
     /// `known`: the user's row, or that there is none, when somebody has read it already.
@@ -262,29 +270,38 @@ impl Region {
         if !self.state.may_speak(lane, join.user) {
             return;
         }
-        let spawn = Spawn {
-            at: self.logic.spawn_point(&self.state.config.world, join.user),
-            kind: self.logic.kind_of_player(),
-        };
-        self.state.join(lane, join, spawn, known);
+        let world = &self.state.config.world;
+        let spawn = self.rules.call(|logic| Spawn {
+            at: logic.spawn_point(world, join.user),
+            kind: logic.kind_of_player(),
+        });
+        match spawn {
+            Some(spawn) => self.state.join(lane, join, spawn, known),
+            None => self.state.refuse_join(lane, &join, Code::Busy),
+        }
     }
 
     /// The region's first holdings are made once, by whoever serves it first.
     fn seed(&mut self) {
-        let request = self.seeding();
-        self.state.ask(Asked::Seed, request);
+        if let Some(request) = self.seeding() {
+            self.state.ask(Asked::Seed, request);
+        }
     }
 
-    fn seeding(&self) -> StoreRequest {
+    /// `None`: the rules do not say, so nothing is made for good.
+    fn seeding(&mut self) -> Option<StoreRequest> {
         let RegionConfig {
             number, seed, world, ..
         } = &self.state.config;
-        let first = self.logic.first_holdings(world, *number, *seed).into_iter();
-        StoreRequest::SeedHoldings {
+        let first = self
+            .rules
+            .call(|logic| logic.first_holdings(world, *number, *seed))?
+            .into_iter();
+        Some(StoreRequest::SeedHoldings {
             region: *number,
             seed: *seed,
             holdings: first.map(|holding| lying(*number, holding)).collect(),
-        }
+        })
     }
 
     fn store_answer(&mut self, ticket: StoreTicket, answer: Result<StoreReply, StoreError>) {
@@ -327,14 +344,15 @@ impl Region {
             // The game's mistake, which asking again does not mend: the ground stays unknown.
             Err(StoreError::Invalid(_)) => self.state.count("first_holdings_invalid"),
             _ => {
-                let request = self.seeding();
-                self.state.ask_later(Asked::Seed, request);
+                if let Some(request) = self.seeding() {
+                    self.state.ask_later(Asked::Seed, request);
+                }
             }
         }
     }
 }
 
-fn enter(state: &mut RegionState, logic: &mut dyn GameLogic, user: protocol::ids::UserId) {
+fn enter(state: &mut RegionState, logic: &mut dyn game::GameLogic, user: protocol::ids::UserId) {
     let Some(player) = state.players.get(&user) else {
         return;
     };

@@ -21,7 +21,8 @@ impl Region {
     /// on: ticks that are left out until the next one are time, but not ticks, for what waits.
     pub fn rest(&mut self) -> Rest {
         let state = &mut self.state;
-        if state.is_busy() || self.logic.runs_always() {
+        let runs_always = self.rules.call(|logic| logic.runs_always()) == Some(true);
+        if state.is_busy() || runs_always {
             state.timers.stay_awake();
             return Rest::Awake;
         }

@@ -26,6 +26,7 @@ use super::neighbourhood::Neighbourhood;
 use super::outgoing::Outgoing;
 use super::player::Player;
 use super::publication::subscribers::Publication;
+use super::rules::BrokenCommands;
 use super::soft_round::SoftRound;
 use super::timers::Timers;
 use crate::game_world::game_world;
@@ -158,6 +159,11 @@ pub(super) struct RegionState {
     pub(super) with_commands: VecDeque<UserId>,
     /// The command that is being applied.
     pub(super) commanding: Option<(UserId, CommandKind, u64)>,
+    /// Those at which the rules panicked: they commit as refused when they come again.
+    pub(super) broken_commands: BrokenCommands,
+    /// How often the rules panicked, and whether it was too often.
+    pub(super) panics: u64,
+    pub(super) stands_still: bool,
     pub(super) notices: VecDeque<Notice>,
     pub(super) out: Outgoing,
     pub(super) counts: Counts,
@@ -210,6 +216,9 @@ impl RegionState {
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,
+            broken_commands: BrokenCommands::default(),
+            panics: 0,
+            stands_still: false,
             notices: VecDeque::new(),
             out: Outgoing::default(),
             counts: Counts::default(),

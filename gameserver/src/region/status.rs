@@ -52,6 +52,10 @@ pub struct RegionStatus {
     pub ground_unwritten: usize,
     /// Whether nobody new is taken.
     pub draining: bool,
+    /// How often the game's rules panicked.
+    pub panics: u64,
+    /// Whether they did so too often: they are called no more until the region is served anew.
+    pub stands_still: bool,
     /// Length of the last tick's phases, by name, microseconds.
     pub phases_us: Vec<(&'static str, u64)>,
 }
@@ -83,6 +87,8 @@ impl RegionState {
             unsaved: unsaved.filter(|player| !player.is_written()).count(),
             ground_unwritten: self.ground_writes.len(),
             draining: self.draining,
+            panics: self.panics,
+            stands_still: self.stands_still,
             phases_us: Vec::new(),
         }
     }

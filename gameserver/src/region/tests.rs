@@ -8,6 +8,7 @@ mod hostile;
 mod lanes;
 mod limits;
 mod making;
+mod panics;
 mod publication;
 mod rest;
 pub(super) mod scene;

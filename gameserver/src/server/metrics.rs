@@ -32,6 +32,11 @@ pub const METRICS: &[Metric] = &[
         help: "Ticks left out because the server was more than a period late.",
     },
     Metric {
+        name: "regionmesh_gameserver_rules_panics_total",
+        kind: Kind::Counter,
+        help: "Panics in the game's rules, each of which costs a region its memory of the last second.",
+    },
+    Metric {
         name: "regionmesh_gameserver_refused_total",
         kind: Kind::Counter,
         help: "Messages refused, by reason.",
@@ -83,6 +88,7 @@ const HOSTILE: &[&str] = &[
     "cells_not_serving",
     "cells_too_many",
     "command_class_unknown",
+    "command_panicked",
     "command_too_long",
     "commit_too_many",
     "done_unexpected",
@@ -127,6 +133,7 @@ pub(super) struct WorldMetrics {
     phases: Vec<Histogram>,
     late: Histogram,
     skipped: Counter,
+    panics: Counter,
     refused: BTreeMap<&'static str, u64>,
     told: BTreeMap<&'static str, u64>,
 }
@@ -139,6 +146,8 @@ impl Default for WorldMetrics {
         }
         let skipped = counter!("regionmesh_gameserver_ticks_skipped_total");
         skipped.increment(0);
+        let panics = counter!("regionmesh_gameserver_rules_panics_total");
+        panics.increment(0);
         let phase =
             |phase: &'static str| histogram!("regionmesh_gameserver_tick_phase_seconds", "phase" => phase);
         Self {
@@ -146,6 +155,7 @@ impl Default for WorldMetrics {
             phases: PHASES.into_iter().map(phase).collect(),
             late: histogram!("regionmesh_gameserver_tick_late_seconds"),
             skipped,
+            panics,
             refused: BTreeMap::new(),
             told: BTreeMap::new(),
         }
@@ -158,6 +168,11 @@ impl WorldMetrics {
         self.tick.record(ticked.length_us as f64 / 1e6);
         self.late.record(ticked.late_us as f64 / 1e6);
         self.skipped.increment(ticked.skipped);
+    }
+
+    /// The rules of a region panicked.
+    pub(super) fn rules_panicked(&self) {
+        self.panics.increment(1);
     }
 
     /// Something was refused.

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use game::{Game, GameLogic};
+use game::Game;
+
+use crate::region::MakeRules;
 
 /// A game, ready to make rules for regions.
 #[derive(Clone)]
 pub struct Played {
     id: &'static str,
     version: u32,
-    rules: Arc<dyn Fn() -> Box<dyn GameLogic> + Send + Sync>,
+    make: MakeRules,
 }
 
 impl fmt::Debug for Played {
@@ -27,7 +29,7 @@ impl Played {
         Self {
             id: G::ID,
             version: G::VERSION,
-            rules: Arc::new(move || Box::new(game.rules())),
+            make: Arc::new(move || Box::new(game.rules())),
         }
     }
 
@@ -43,8 +45,8 @@ impl Played {
         self.version
     }
 
-    /// The rules of one region.
-    pub(super) fn rules(&self) -> Box<dyn GameLogic> {
-        (self.rules)()
+    /// How rules for a region are made.
+    pub(super) fn make_rules(&self) -> MakeRules {
+        Arc::clone(&self.make)
     }
 }

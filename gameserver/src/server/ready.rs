@@ -34,11 +34,12 @@ impl WorldChecks {
     /// Has `/readyz` ask.
     pub(super) fn watch(self, readiness: &Readiness) {
         let this = Arc::new(self);
-        let checks: [(&str, Ask); 4] = [
+        let checks: [(&str, Ask); 5] = [
             ("links", Self::links),
             ("clocks", Self::clocks),
             ("world", Self::world),
             ("ticks", Self::ticks),
+            ("rules", Self::rules),
         ];
         for (name, check) in checks {
             let this = Arc::clone(&this);
@@ -81,6 +82,10 @@ impl WorldChecks {
     fn ticks(&self) -> Check {
         tick_check(&self.reports.load().regions, self.period_us)
     }
+
+    fn rules(&self) -> Check {
+        rules_check(&self.reports.load().regions)
+    }
 }
 
 fn node_of(link: &LinkReport) -> NodeNumber {
@@ -111,6 +116,24 @@ fn world_check(regions: &[RegionReport], has_standbys: bool) -> Check {
             all - count,
             first.status.region
         )),
+    }
+}
+
+/// Whether the game's rules do without panics.
+fn rules_check(regions: &[RegionReport]) -> Check {
+    let stand_still = regions.iter().filter(|region| region.status.stands_still);
+    let numbers: Vec<String> = stand_still
+        .map(|region| region.status.region.to_string())
+        .collect();
+    let panics: u64 = regions.iter().map(|region| region.status.panics).sum();
+    match (numbers.first(), panics) {
+        (Some(first), _) => Check::missing(format!(
+            "{} of {} regions stand still, since their rules panicked three times in a minute; the first is region {first}",
+            numbers.len(),
+            regions.len()
+        )),
+        (None, 0) => Check::well("no panic in the game's rules"),
+        (None, panics) => Check::noted(format!("{panics} panics in the game's rules")),
     }
 }
 
@@ -179,6 +202,18 @@ mod tests {
         let check = world_check(&regions, true);
         assert_eq!(check.verdict, Verdict::Missing);
         assert!(check.figure.starts_with("2 of 3 regions know") && check.figure.contains("region 2 "));
+    }
+
+    #[test]
+    fn panics_of_the_rules_are_noted_and_a_region_that_stands_still_keeps_players_out() {
+        let mut regions = [region(1), region(2)];
+        assert_eq!(rules_check(&regions).verdict, Verdict::Well);
+        regions[1].status.panics = 2;
+        assert_eq!(rules_check(&regions).verdict, Verdict::Noted);
+        regions[1].status.stands_still = true;
+        let check = rules_check(&regions);
+        assert_eq!(check.verdict, Verdict::Missing);
+        assert!(check.figure.starts_with("1 of 2 regions stand still") && check.figure.ends_with("region 2"));
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl RegionMaker {
             #[cfg(feature = "broken-rules")]
             without: None,
         };
-        Region::new(config, self.game.rules())
+        Region::new(config, self.game.make_rules())
     }
 }
 

@@ -73,6 +73,10 @@ impl<S: Sealing> World<S> {
                 let news = epoch.map(|epoch| WorldEffect::Superseded(from, epoch));
                 self.effects.extend(news);
             }
+            RegionEffect::RulesPanicked { said, stands_still } => {
+                let news = WorldEffect::RulesPanicked(from, said, stands_still);
+                self.effects.push(news);
+            }
             RegionEffect::Count(label) => self.count(label),
         }
     }

@@ -63,6 +63,8 @@ pub enum WorldEffect {
     Superseded(RegionNumber, RegionEpoch),
     /// A region was to be given away: it is, or why it stays.
     Gave(RegionNumber, Result<(), NotGiven>),
+    /// The rules of a region panicked: what that said, and whether the region stands still from now on.
+    RulesPanicked(RegionNumber, String, bool),
     /// Something was refused, or happened that is counted: the label of a metric.
     Count(&'static str),
 }

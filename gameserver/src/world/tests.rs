@@ -26,7 +26,7 @@ use topology::Topology;
 use super::*;
 use crate::join_check::JoinError;
 use crate::process_numbers::ProcessNumbers;
-use crate::region::{NoClock, RegionConfig};
+use crate::region::{MakeRules, NoClock, RegionConfig};
 
 const OWN: NodeNumber = NodeNumber(1);
 const PEER: NodeNumber = NodeNumber(2);
@@ -82,7 +82,11 @@ impl Scene {
         Self::playing(topology, || Box::new(Gems::with_creatures(2)))
     }
 
-    fn playing(topology: Arc<Topology>, game: impl Fn() -> Box<dyn GameLogic>) -> Self {
+    fn playing(
+        topology: Arc<Topology>,
+        game: impl Fn() -> Box<dyn GameLogic> + Send + Sync + 'static,
+    ) -> Self {
+        let game: MakeRules = Arc::new(game);
         let mut store = SimulatedStore::default();
         let mut epochs = BTreeMap::new();
         let numbers = ProcessNumbers::new(OWN, Incarnation(1));
@@ -97,7 +101,7 @@ impl Scene {
             };
             epochs.insert(region.number, epoch);
             let config = RegionConfig::new(region.number, epoch, numbers.clone(), Arc::clone(&topology));
-            Region::new(config, game()).unwrap()
+            Region::new(config, Arc::clone(&game)).unwrap()
         });
         let regions = regions.collect();
         let now = Moment {

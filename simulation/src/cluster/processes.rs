@@ -1,5 +1,6 @@
 //! Processes start, die at any moment, and come back with nothing but what the store knows.
 
+use game::GameLogic;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{Region, RegionConfig};
@@ -211,12 +212,12 @@ impl Cluster {
         {
             config.without = self.options.without.and_then(crate::model::Rule::in_regions);
         }
-        let game = Recorder::new(
-            Gems::with_creatures(CREATURES),
-            self.record.clone(),
-            self.options.crafts,
-        );
-        let region = Region::new(config, Box::new(game));
+        let (record, crafts) = (self.record.clone(), self.options.crafts);
+        let make = move || -> Box<dyn GameLogic> {
+            let game = Gems::with_creatures(CREATURES);
+            Box::new(Recorder::new(game, record.clone(), crafts))
+        };
+        let region = Region::new(config, std::sync::Arc::new(make));
         if let Err(error) = &region {
             self.checks
                 .fail(format!("a server may not serve its own region: {error}"));

@@ -138,6 +138,10 @@ impl Cluster {
             WorldEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
             WorldEffect::LinkEnded(link, reason, _) => self.link_ended(node, link, reason),
             WorldEffect::Superseded(region, epoch) => self.superseded(node, region, epoch),
+            WorldEffect::RulesPanicked(region, said, _) => {
+                self.checks
+                    .fail(format!("the rules of region {region} panicked: {said}"));
+            }
             WorldEffect::Count(label) => {
                 let now_us = self.now_us();
                 self.trace

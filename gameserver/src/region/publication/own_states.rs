@@ -2,13 +2,14 @@
 //! lane goes.
 
 use bytes::Bytes;
-use game::{Ctx, GameLogic};
+use game::Ctx;
 use protocol::limits::OWN_STATE_BYTES_MAX;
 use protocol::message::player::Output;
 
 use super::room::Room;
 use super::subscriber::Subscriber;
 use crate::region::effect::RegionEffect;
+use crate::region::rules::Rules;
 use crate::region::state::RegionState;
 
 /// What an output takes beside the game's bytes, at most: family, length, five numbers of up to eleven bytes, tag and
@@ -16,7 +17,7 @@ use crate::region::state::RegionState;
 const OUTPUT_HEAD_BYTES: usize = 64;
 
 impl RegionState {
-    pub(in crate::region) fn own_states(&mut self, logic: &dyn GameLogic, room: &mut dyn Room) {
+    pub(in crate::region) fn own_states(&mut self, rules: &mut Rules, room: &mut dyn Room) {
         let mut own = std::mem::take(&mut self.own);
         let mut out = std::mem::take(&mut self.out);
         let mut publication = std::mem::take(&mut self.publication);
@@ -33,7 +34,11 @@ impl RegionState {
                     continue;
                 }
                 own.clear();
-                logic.own_state(self as &dyn Ctx, player.user, player.entity, &mut own);
+                let (user, entity_id, ctx) = (player.user, player.entity, self as &dyn Ctx);
+                let told = rules.call(|logic| logic.own_state(ctx, user, entity_id, &mut own));
+                if told.is_none() {
+                    continue;
+                }
                 own.truncate(OWN_STATE_BYTES_MAX);
                 if !lane.takes_own_state(player.user, own.len() + OUTPUT_HEAD_BYTES) {
                     continue;

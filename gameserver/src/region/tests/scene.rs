@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use game::GameLogic as _;
 use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::*;
@@ -97,6 +98,8 @@ pub(super) struct Scene {
     incarnation: u64,
     /// What each subscriber takes in a tick, bytes; everything, where nothing is said.
     pub(super) room: Rooms,
+    /// What every region plays from its start on.
+    pub(super) rules: MakeRules,
 }
 
 /// The rooms of a scene.
@@ -116,6 +119,11 @@ impl Scene {
 
     /// All regions of a world.
     pub(super) fn of(topology: Arc<Topology>) -> Self {
+        Self::playing(topology, Arc::new(|| Box::new(Gems::default())))
+    }
+
+    /// All regions of a world, with other rules.
+    pub(super) fn playing(topology: Arc<Topology>, rules: MakeRules) -> Self {
         let numbers: Vec<_> = topology.regions().iter().map(|region| region.number).collect();
         let mut scene = Self {
             topology,
@@ -140,6 +148,7 @@ impl Scene {
             net: VecDeque::new(),
             incarnation: 0,
             room: Rooms::default(),
+            rules,
         };
         for number in numbers {
             scene.start(number);
@@ -184,7 +193,7 @@ impl Scene {
             seed: 7,
             ..RegionConfig::new(number, epoch, numbers, self.topology.clone())
         };
-        let region = Region::new(config, Box::new(Gems::default())).unwrap();
+        let region = Region::new(config, self.rules.clone()).unwrap();
         self.regions.insert(number, region);
         let regions = self.topology.regions_of(node).map(|region| region.number);
         self.directories
@@ -299,6 +308,7 @@ impl Scene {
             RegionEffect::ForwardJoin(to, proxy, join, row) => {
                 self.input(to, RegionInput::ForwardedJoin(proxy, join, row));
             }
+            RegionEffect::RulesPanicked { .. } => *self.counted.entry("panicked").or_default() += 1,
             RegionEffect::Superseded => *self.counted.entry("superseded").or_default() += 1,
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,
         }

@@ -3,7 +3,8 @@
 
 use net::link::LinkId;
 use net::link_core::DownReason;
-use protocol::ids::{NodeNumber, TopologyVersion};
+use protocol::Shown;
+use protocol::ids::{NodeNumber, RegionNumber, TopologyVersion};
 use protocol::message::node::Heartbeat;
 
 use super::super::world_mailbox::{Door, News};
@@ -13,6 +14,15 @@ use crate::world::{TopologyWord, WorldEffect};
 
 /// How long last words may take, microseconds.
 const LEAVING_US: u64 = 500_000;
+
+fn tell_of_panic(region: RegionNumber, said: &str, stands_still: bool) {
+    let said = Shown(said);
+    if stands_still {
+        tracing::error!(%region, %said, "the rules of the game panicked for the third time in a minute: this region stands still until it is given to another server or this one is started again");
+    } else {
+        tracing::error!(%region, %said, "the rules of the game panicked: the region begins anew from what is stored, and a command at which it happened is refused");
+    }
+}
 
 impl Running {
     /// Does what the world wants; what it wants of the store goes as one batch.
@@ -43,6 +53,10 @@ impl Running {
                         // Who asked may have stopped waiting.
                         let _ = given.send(outcome);
                     }
+                }
+                WorldEffect::RulesPanicked(region, said, stands_still) => {
+                    self.metrics.rules_panicked();
+                    tell_of_panic(region, &said, stands_still);
                 }
                 WorldEffect::Count(label) => self.metrics.count(label),
             }

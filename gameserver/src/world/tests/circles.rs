@@ -1,6 +1,5 @@
 //! What would go on for ever is cut: one thread has all regions, and all links.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -49,13 +48,14 @@ impl GameLogic for Quarrel {
 
 /// Two regions, each of which says that new users begin in the other.
 fn quarrel() -> (Scene, Arc<AtomicUsize>) {
-    let (blows, regions) = (Arc::new(AtomicUsize::new(0)), Cell::new(0));
-    let scene = Scene::playing(row(&["a", "a"]), || {
-        let other_x = [96.0, 32.0][regions.replace(regions.get() + 1)];
+    let (blows, regions) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let all = Arc::clone(&blows);
+    let scene = Scene::playing(row(&["a", "a"]), move || {
+        let other_x = [96.0, 32.0][regions.fetch_add(1, Ordering::Relaxed)];
         Box::new(Quarrel {
             spawns_at: Position { x: other_x, y: 32.0 },
             fighters: Vec::new(),
-            blows: Arc::clone(&blows),
+            blows: Arc::clone(&all),
         })
     });
     (scene, blows)
