@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use game::{CommandKind, CommandNumber, EntityId, Game, GameLogic, Position, RegionNumber, UserId};
+use game::{CommandKind, CommandNumber, EntityId, Game, Position, RegionNumber, UserId};
 use gameserver::game_world::game_world;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{
-    NoClock, NoLimit, Now, Region, RegionConfig, RegionEffect, RegionInput, StoreTicket,
+    MakeRules, NoClock, NoLimit, Now, Region, RegionConfig, RegionEffect, RegionInput, StoreTicket,
 };
 use prost::Message as _;
 use protocol::ids::{AttemptId, Incarnation, Lanes, NodeNumber, OwnerEpoch, RegionEpoch, StateVersion};
@@ -46,7 +46,7 @@ pub struct Thing {
 /// One region, or two with a border, with a game in them. A tick is 50 ms.
 pub struct Playground {
     topology: Arc<Topology>,
-    rules: Box<dyn Fn() -> Box<dyn GameLogic>>,
+    rules: MakeRules,
     regions: BTreeMap<RegionNumber, Region>,
     store: SimulatedStore,
     asked: BTreeMap<u64, (RegionNumber, RegionEpoch, StoreTicket)>,
@@ -79,7 +79,7 @@ impl Playground {
     fn of<G: Game>(regions: u16, game: G) -> Self {
         let mut ground = Self {
             topology: plan(regions),
-            rules: Box::new(move || Box::new(game.rules())),
+            rules: Arc::new(move || Box::new(game.rules())),
             regions: BTreeMap::new(),
             store: SimulatedStore::new(FaultPlan::default()),
             asked: BTreeMap::new(),
@@ -295,7 +295,7 @@ impl Playground {
             seed: 7,
             ..RegionConfig::new(number, epoch, numbers, Arc::clone(&self.topology))
         };
-        let mut region = Region::new(config, (self.rules)()).expect("the plan lists the server");
+        let mut region = Region::new(config, Arc::clone(&self.rules)).expect("the plan lists the server");
         let arriving = ArrivingLane {
             lane: PROXY,
             lanes: Lanes::ONE,

@@ -1,0 +1,172 @@
+//! The rules in one region.
+
+use std::collections::BTreeMap;
+
+use crate::bots::{Own, ahead};
+use game::bytes::Bytes;
+use game::{Ctx, Entered, EntityId, GameLogic, Place, Position, Reliability, UserId, World};
+
+/// Kinds of entities.
+const PLAYER: u16 = 1;
+const SHEEP: u16 = 2;
+/// What all see of a player, also beyond a border: its state byte.
+const MAY_BE_CAUGHT: u8 = 0;
+const IS_IT: u8 = 1;
+const SAFE: u8 = 2;
+/// Events: you are it, and you are it no more; behind it the score, u32.
+pub const CAUGHT: u8 = 1;
+pub const FREE: u8 = 2;
+/// Units per second.
+const SPEED: f32 = 6.0;
+/// How near is touched, units.
+const TOUCH: f32 = 2.0;
+/// For so long whoever was it is safe, seconds.
+const SAFE_S: u64 = 2;
+
+/// Somebody who plays.
+#[derive(Default)]
+struct Runner {
+    user: UserId,
+    heading: u8,
+    speed: f32,
+    is_it: bool,
+    score: u32,
+    safe_until: u64,
+}
+
+/// What a region knows of the game.
+pub struct Rules {
+    sheep: u32,
+    flock: Vec<EntityId>,
+    runners: BTreeMap<EntityId, Runner>,
+}
+
+impl Rules {
+    pub(crate) fn new(sheep: u32) -> Self {
+        let (flock, runners) = Default::default();
+        Self { sheep, flock, runners }
+    }
+
+    /// Somebody is it from now on, or no more: seen by all, told to the player, kept over borders and restarts.
+    fn becomes(&mut self, ctx: &mut dyn Ctx, entity: EntityId, is_it: bool) {
+        let Some(runner) = self.runners.get_mut(&entity) else {
+            return;
+        };
+        let mut seen_as = if is_it { IS_IT } else { MAY_BE_CAUGHT };
+        if runner.is_it && !is_it {
+            seen_as = SAFE;
+            runner.score += 1;
+            runner.safe_until = ctx.tick().0 + SAFE_S * u64::from(ctx.tick_hz());
+        }
+        runner.is_it = is_it;
+        let event = if is_it { CAUGHT } else { FREE };
+        let told = [&[event][..], &runner.score.to_le_bytes()].concat();
+        ctx.set_state(entity, &[seen_as]);
+        ctx.set_game_state(runner.user, Bytes::copy_from_slice(&told));
+        ctx.tell(runner.user, told.into(), Reliability::Durable);
+    }
+
+    /// Whom this one touches, and where that one is simulated.
+    fn touched(ctx: &dyn Ctx, catcher: EntityId) -> Option<(EntityId, Place)> {
+        let at = ctx.entity(catcher)?.at;
+        let mut touched = None;
+        ctx.nearby(at, TOUCH, &mut |other| {
+            if other.kind == PLAYER && other.id != catcher && other.state == [MAY_BE_CAUGHT] {
+                touched = Some((other.id, other.place));
+            }
+        });
+        touched
+    }
+}
+
+impl GameLogic for Rules {
+    fn spawn_point(&self, world: &World, user: UserId) -> Position {
+        let [width, height] = world.size();
+        let aside = |bits: u64| (bits % 32) as f32 - 16.0;
+        Position {
+            x: width as f32 / 2.0 + aside(user.0.wrapping_mul(7)),
+            y: height as f32 / 2.0 + aside(user.0.wrapping_mul(13)),
+        }
+    }
+
+    fn kind_of_player(&self) -> u16 {
+        PLAYER
+    }
+
+    fn served(&mut self, ctx: &mut dyn Ctx) {
+        let [x, y] = [0, 1].map(|axis| (ctx.rect().min[axis] + ctx.rect().max[axis]) as f32 / 2.0);
+        self.flock = (0..self.sheep).filter_map(|_| ctx.spawn(SHEEP, Position { x, y }, &[])).collect();
+    }
+
+    fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
+        let mut runner =
+            Runner { user: player.user, heading: player.heading, speed: player.speed, ..Runner::default() };
+        if let [it, a, b, c, d] = *player.game {
+            (runner.is_it, runner.score) = (it == CAUGHT, u32::from_le_bytes([a, b, c, d]));
+        }
+        ctx.set_state(player.entity, &[u8::from(runner.is_it)]);
+        self.runners.insert(player.entity, runner);
+    }
+
+    fn left(&mut self, _: &mut dyn Ctx, _: UserId, entity: EntityId) {
+        self.runners.remove(&entity);
+    }
+
+    fn input(&mut self, _: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
+        if let (Some(runner), [heading, speed, ..]) = (self.runners.get_mut(&entity), input) {
+            (runner.heading, runner.speed) = (*heading, f32::from(*speed) / 255.0 * SPEED);
+        }
+    }
+
+    /// Somebody beyond the border has touched one of ours.
+    fn effect(&mut self, ctx: &mut dyn Ctx, _: EntityId, target: EntityId, _: &[u8]) {
+        if ctx.entity(target).is_some_and(|target| target.state == [MAY_BE_CAUGHT]) {
+            self.becomes(ctx, target, true);
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut dyn Ctx) {
+        for sheep in &self.flock {
+            let turned = (ctx.random() % 40 == 0).then(|| ctx.random() as u8);
+            let heading = turned.or(ctx.entity(*sheep).map(|sheep| sheep.heading));
+            step(ctx, *sheep, heading.unwrap_or(0), 1.0);
+        }
+        for (entity, runner) in &self.runners {
+            if runner.safe_until == ctx.tick().0 && !runner.is_it {
+                ctx.set_state(*entity, &[MAY_BE_CAUGHT]);
+            }
+            step(ctx, *entity, runner.heading, runner.speed);
+        }
+        let is_it = |(id, runner): (&EntityId, &Runner)| runner.is_it.then_some(*id);
+        let catchers: Vec<EntityId> = self.runners.iter().filter_map(is_it).collect();
+        for catcher in &catchers {
+            match Self::touched(ctx, *catcher) {
+                Some((other, Place::Here)) => self.becomes(ctx, other, true),
+                Some((other, Place::Ghost(_))) => ctx.effect(*catcher, other, Bytes::new()),
+                None => continue,
+            }
+            self.becomes(ctx, *catcher, false);
+        }
+        // Where nobody is it, for instance because a touch was lost on its way over a border, the first one is.
+        if catchers.is_empty() && self.runners.len() > 1 {
+            let first = self.runners.keys().next().copied();
+            first.into_iter().for_each(|first| self.becomes(ctx, first, true));
+        }
+    }
+
+    fn own_state(&self, ctx: &dyn Ctx, _: UserId, entity: EntityId, out: &mut Vec<u8>) {
+        if let (Some(seen), Some(runner)) = (ctx.entity(entity), self.runners.get(&entity)) {
+            let (at, region) = (seen.at, ctx.region());
+            let Runner { speed, is_it, score, .. } = *runner;
+            Own { entity, at, region, speed, is_it, score }.encode(out);
+        }
+    }
+}
+
+/// Moves an entity on by one tick.
+fn step(ctx: &mut dyn Ctx, entity: EntityId, heading: u8, speed: f32) {
+    if let Some(at) = ctx.entity(entity).map(|entity| entity.at) {
+        let to = ahead(at, heading, speed / ctx.tick_hz() as f32);
+        ctx.walk(entity, to, heading, speed);
+    }
+}

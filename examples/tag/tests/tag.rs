@@ -1,0 +1,77 @@
+//! The game, played by scripted players in the regions that play it for real.
+
+use game::{Game, Position, UserId};
+use regionmesh::testing::Playground;
+use tag::{CAUGHT, FREE, Own, Tag, towards};
+
+fn game() -> Tag {
+    Tag::new(Default::default())
+}
+
+fn own(play: &Playground, user: UserId) -> Own {
+    Own::parse(&play.own_state(user)).unwrap()
+}
+
+/// Lets a player run to a place, or after somebody, for so long at most.
+fn run(
+    play: &mut Playground,
+    user: UserId,
+    ms: u64,
+    to: impl Fn(&Playground) -> Position,
+    until: impl Fn(&Playground) -> bool,
+) {
+    for _ in 0..ms / 50 {
+        if until(play) {
+            break;
+        }
+        let input = towards(own(play, user).at, to(play));
+        play.input(user, &input);
+        play.run_ms(50);
+    }
+    play.input(user, &[0, 0]);
+    play.run_ms(50);
+}
+
+#[test]
+fn one_is_it_and_whom_it_touches_is_it() {
+    let mut play = Playground::one(game());
+    let [ann, ben] = ["ann", "ben"].map(|name| play.join(name));
+    play.run_ms(500);
+    assert!(own(&play, ann).is_it != own(&play, ben).is_it, "one of the two is it");
+    let (it, other) = if own(&play, ann).is_it { (ann, ben) } else { (ben, ann) };
+    run(&mut play, it, 10_000, |play| own(play, other).at, |play| own(play, other).is_it);
+    assert_eq!((own(&play, it).is_it, own(&play, it).score), (false, 1));
+    assert!(own(&play, other).is_it);
+    let events = play.take_events(it);
+    assert_eq!(events.iter().map(|event| event[0]).collect::<Vec<_>>(), [CAUGHT, FREE]);
+    // Its score outlasts a crash of the server, and the other one is still it.
+    let far = Position { x: 20.0, y: 20.0 };
+    run(&mut play, it, 3_000, |_| far, |_| false);
+    play.crash(Playground::LEFT);
+    play.run_ms(3_000);
+    assert_eq!((own(&play, it).score, own(&play, other).is_it), (1, true));
+}
+
+#[test]
+fn who_is_it_catches_over_a_border() {
+    let mut play = Playground::two(game());
+    let [ann, ben] = ["ann", "ben"].map(|name| play.join(name));
+    play.run_ms(500);
+    let place = |x, y| Position { x, y };
+    let is_at = |user, to: Position| move |play: &Playground| own(play, user).at.distance_squared(to) < 0.1;
+    for (user, to) in [(ann, place(100.0, 60.0)), (ben, place(120.0, 80.0))] {
+        run(&mut play, user, 10_000, |_| to, is_at(user, to));
+    }
+    let (it, other) = if own(&play, ann).is_it { (ann, ben) } else { (ben, ann) };
+    assert!(own(&play, it).is_it && !own(&play, other).is_it);
+    // The one that is not it flees over the border, and is caught from this side.
+    let beyond = place(129.5, 30.0);
+    run(&mut play, other, 20_000, |_| beyond, is_at(other, beyond));
+    play.run_ms(2_000);
+    assert_eq!(play.region_of(other), Some(Playground::RIGHT));
+    let touched = move |play: &Playground| own(play, other).is_it;
+    run(&mut play, it, 20_000, |_| place(128.2, 30.0), touched);
+    assert!(own(&play, other).is_it, "touched over the border");
+    assert_eq!((own(&play, other).region, own(&play, it).region), (Playground::RIGHT, Playground::LEFT));
+    assert_eq!(own(&play, it).score, 1);
+}
