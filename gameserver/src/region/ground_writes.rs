@@ -54,6 +54,11 @@ impl GroundWrites {
         self.waiting = others;
     }
 
+    /// What has not been asked for yet is not wanted any more.
+    pub(super) fn give_up_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Whether a holding is to be destroyed, and the store has not said yet that it is.
     pub(super) fn sweeps(&self, holding: u64) -> bool {
         let sweeps =
@@ -102,6 +107,12 @@ mod tests {
         assert!(!writes.sweeps(3));
         let (version, next) = writes.begin().unwrap();
         assert_eq!((version, next.len()), (StateVersion(2), HOLDING_CHANGES_MAX));
+        writes.push(burn(99));
+        writes.give_up_waiting();
+        assert!(
+            writes.sweeps(64) && !writes.sweeps(99),
+            "what is under way stays so"
+        );
         assert_eq!(writes.finish().len(), HOLDING_CHANGES_MAX);
         assert!(writes.is_settled());
     }

@@ -52,6 +52,7 @@ impl RegionState {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
             self.counts.despawned += 1;
         }
+        self.ground_writes.give_up_waiting();
         self.ground.forget();
         let active = self
             .players
