@@ -11,6 +11,7 @@
 //!       ──────────▶ LeaseEnded(own start)         somebody has taken over: let go of all regions, start anew
 //!       ──────────▶ LeaseEnded(a later start)     another process of this node: end
 //! look at a region ─▶ held by us, not served yet  serve it (given to us, or an answer was lost)
+//!                  ─▶ held by us, and no topology lets us serve it: pass it on, in the store alone
 //!                  ─▶ held by nobody that lives   take it, after our rank's wait
 //!                  ─▶ held, and its lease was not renewed for 3 s of answered looks, or its process was seen and is
 //!                     gone for 300 ms: take it, after our rank's wait
@@ -39,6 +40,8 @@ use watched::Watched;
 const RENEW_EVERY_US: u64 = 750_000;
 /// Time between two looks at a region that somebody else serves, microseconds.
 const LOOK_EVERY_US: u64 = 200_000;
+/// Time between two looks at a region that is not to be served here any more, microseconds: a gift may still come.
+const LOOK_BACK_EVERY_US: u64 = 1_000_000;
 /// A world that has not answered for so long is stuck, and its lease is not renewed, microseconds.
 const WORLD_ANSWERS_WITHIN_US: u64 = 1_000_000;
 /// Renewals that are further apart than this do not follow each other, microseconds.
@@ -62,6 +65,8 @@ pub enum LeaseQuestion {
     Take(RegionNumber, Incarnation),
     /// Which topology is the newest that any node has had.
     Note,
+    /// To give a region to whom it belongs, which was given to this node when it was not its any more.
+    PassOn(RegionNumber),
 }
 
 /// What is to be done.
@@ -86,8 +91,11 @@ pub struct LeaseKeeper {
     /// Of the topology in force.
     version: TopologyVersion,
     noted: Noted,
-    /// Regions for which this node was listed by the topology before.
+    /// Regions for which this node was listed by the topology before: it may still serve them.
     left: BTreeSet<RegionNumber>,
+    /// Those and all that it has left earlier. A gift may take its time at the store, and there are pushes meanwhile: without a look
+    /// nobody would know of it, while the lease that the region was given to lives on.
+    ever_left: BTreeSet<RegionNumber>,
     announced: BTreeMap<NodeNumber, TopologyVersion>,
     /// None while a new one is asked for.
     lease: Option<Lease>,
@@ -119,6 +127,7 @@ impl LeaseKeeper {
             version,
             noted: Noted::default(),
             left: BTreeSet::new(),
+            ever_left: BTreeSet::new(),
             announced: BTreeMap::new(),
             lease: Some(lease),
             regions: BTreeMap::new(),
@@ -149,12 +158,13 @@ impl LeaseKeeper {
         for (region, watched) in &mut self.regions {
             watched.candidates = regions.remove(region).unwrap_or_default();
         }
-        let own = regions
-            .into_iter()
-            .filter(|(region, candidates)| candidates.contains(&self.node) || left.contains(region));
-        let own = own.map(|(region, candidates)| (region, Watched::new(candidates, now_us)));
-        self.regions.extend(own);
+        self.ever_left.extend(&left);
         self.left = left;
+        for (region, candidates) in regions {
+            if candidates.contains(&self.node) || self.ever_left.contains(&region) {
+                self.regions.insert(region, Watched::new(candidates, now_us));
+            }
+        }
         self.note();
     }
 
@@ -247,7 +257,18 @@ impl LeaseKeeper {
     }
 
     fn look(&mut self, now_us: u64) {
-        let due = |watched: &mut Watched| watched.begin_look(now_us, LOOK_EVERY_US);
+        let node = self.node;
+        let due = |watched: &mut Watched| {
+            let is_listed = watched.candidates.contains(&node);
+            watched.begin_look(
+                now_us,
+                if is_listed {
+                    LOOK_EVERY_US
+                } else {
+                    LOOK_BACK_EVERY_US
+                },
+            )
+        };
         let regions = self.regions.iter_mut();
         let looks: Vec<RegionNumber> = regions
             .filter_map(|(region, watched)| due(watched).then_some(*region))
@@ -265,6 +286,7 @@ impl LeaseKeeper {
             LeaseQuestion::Look(region) => self.looked(region, result, now_us),
             LeaseQuestion::Take(region, incarnation) => self.took(region, incarnation, result, now_us),
             LeaseQuestion::Note => self.noted(result, now_us),
+            LeaseQuestion::PassOn(region) => self.passed_on(region, result),
         }
     }
 
@@ -344,7 +366,10 @@ impl LeaseKeeper {
             (service.service.node, service.since) == (lease.node, lease.incarnation)
         };
         if let Some(holder) = holder.filter(own) {
-            return self.serve(region, holder.service.region_epoch);
+            return match self.may_serve(region) {
+                true => self.serve(region, holder.service.region_epoch),
+                false => self.pass_on(region, holder.service),
+            };
         }
         let streak_us = self.streak_us.filter(|(_, last_us)| follows(*last_us, now_us));
         let streak_us = streak_us.map_or(0, |(first_us, last_us)| last_us - first_us);
@@ -356,7 +381,7 @@ impl LeaseKeeper {
         });
         if !watched.candidates.contains(&lease.node) {
             // Somebody else has it, to whom it belongs or who gives it to them.
-            if !self.left.contains(&region) {
+            if !self.ever_left.contains(&region) {
                 self.regions.remove(&region);
             }
             return;

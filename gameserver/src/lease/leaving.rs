@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use protocol::ids::{NodeNumber, RegionNumber, TopologyVersion};
 
-use super::{LeaseEffect, LeaseKeeper};
+use store::{Serving, StoreReply, StoreRequest, StoreResult};
+
+use super::{LeaseEffect, LeaseKeeper, LeaseQuestion};
 
 /// A region that stayed is given again after so long, microseconds.
 const AGAIN_US: u64 = 1_000_000;
@@ -51,6 +53,43 @@ impl LeaseKeeper {
         behind.map(|(node, _)| *node)
     }
 
+    /// Whether the topology in force lists this node for a region, or the one before does.
+    pub(super) fn may_serve(&self, region: RegionNumber) -> bool {
+        let watched = self.regions.get(&region);
+        self.left.contains(&region) || watched.is_some_and(|watched| watched.candidates.contains(&self.node))
+    }
+
+    /// A region was given to this node after it had left it. Nothing of it is in the memory here.
+    pub(super) fn pass_on(&mut self, region: RegionNumber, from: Serving) {
+        let turn = self.regions.get(&region).map(|watched| {
+            let turn = self.turn_of(&watched.candidates, watched.leaving.stayed);
+            turn.filter(|_| self.behind().next().is_none())
+        });
+        if let Some(Some(to)) = turn {
+            self.ask(
+                LeaseQuestion::PassOn(region),
+                StoreRequest::GiveRegion { from, to },
+            );
+        }
+    }
+
+    pub(super) fn passed_on(&mut self, region: RegionNumber, result: &StoreResult) {
+        let is_gone = matches!(result, Ok(StoreReply::Serving(_)));
+        if let Some(watched) = self.regions.get_mut(&region) {
+            watched.leaving.stayed += usize::from(!is_gone);
+        }
+    }
+
+    /// Of the servers that are there, the one whose turn it is.
+    fn turn_of(&self, candidates: &[NodeNumber], turn: usize) -> Option<NodeNumber> {
+        let there: Vec<NodeNumber> = candidates
+            .iter()
+            .copied()
+            .filter(|node| self.announced.contains_key(node))
+            .collect();
+        there.get(turn.checked_rem(there.len())?).copied()
+    }
+
     pub(super) fn give_away(&mut self, now_us: u64) {
         // A drain gives everything to somebody.
         if self.is_draining || self.lease.is_none() || self.behind().next().is_some() {
@@ -59,11 +98,7 @@ impl LeaseKeeper {
         let due = |(region, candidates): (RegionNumber, &[NodeNumber])| {
             let leaving = self.regions.get(&region)?.leaving;
             let is_due = !leaving.is_giving && leaving.again_at_us <= now_us;
-            let there: Vec<_> = candidates
-                .iter()
-                .filter(|node| self.announced.contains_key(node))
-                .collect();
-            let to = **there.get(leaving.stayed.checked_rem(there.len())?)?;
+            let to = self.turn_of(candidates, leaving.stayed)?;
             is_due.then_some((region, to))
         };
         let due: Vec<_> = self.leaving().filter_map(due).collect();

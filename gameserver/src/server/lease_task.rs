@@ -280,7 +280,7 @@ impl LeaseTask {
 
     fn ask(&self, question: LeaseQuestion, request: StoreRequest) {
         let store = match question {
-            LeaseQuestion::Take(..) | LeaseQuestion::Note => &self.parts.store,
+            LeaseQuestion::Take(..) | LeaseQuestion::Note | LeaseQuestion::PassOn(_) => &self.parts.store,
             LeaseQuestion::Start | LeaseQuestion::Renew(_) | LeaseQuestion::Look(_) => &self.parts.own,
         };
         let (store, telling) = (store.clone(), self.telling.clone());

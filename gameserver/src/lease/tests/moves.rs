@@ -3,6 +3,7 @@
 use super::*;
 
 const NEWER: TopologyVersion = TopologyVersion(4);
+const LATER: TopologyVersion = TopologyVersion(5);
 const THIRD: NodeNumber = NodeNumber(3);
 const PROXY: NodeNumber = NodeNumber(101);
 
@@ -137,10 +138,37 @@ fn what_is_given_by_somebody_who_does_not_know_yet_is_found_and_given_on() {
     let from = scene.holder().unwrap().service;
     let given = scene.store.apply(&StoreRequest::GiveRegion { from, to: OWN });
     assert!(matches!(given, Ok(StoreReply::Serving(_))), "{given:?}");
-    scene.run(500_000);
+    scene.run(1_500_000);
     assert!(takes(&scene));
     announced(&mut scene, &[(THIRD, NEWER)]);
     assert!(scene.did.contains(&gives(THIRD)));
+}
+
+/// The gift took its time at the store, and another topology came meanwhile, by which nobody would heed this node here.
+#[test]
+fn what_is_given_two_topologies_late_is_passed_on_in_the_store_alone() {
+    let (mut scene, _) = standby();
+    list(&mut scene, &[THIRD]);
+    scene
+        .keeper
+        .list(LATER, [(REGION, vec![THIRD])], BTreeSet::new(), scene.now_us);
+    let from = scene.holder().unwrap().service;
+    start(&mut scene.store, THIRD);
+    let given = scene.store.apply(&StoreRequest::GiveRegion { from, to: OWN });
+    assert!(matches!(given, Ok(StoreReply::Serving(_))), "{given:?}");
+    scene.run(1_500_000);
+    assert_eq!(scene.holder().unwrap().service.node, OWN, "nobody is there");
+    announced(&mut scene, &[(THIRD, LATER), (PROXY, NEWER)]);
+    scene.run(1_500_000);
+    assert_eq!(
+        scene.holder().unwrap().service.node,
+        OWN,
+        "a proxy does not know yet"
+    );
+    announced(&mut scene, &[(THIRD, LATER), (PROXY, LATER)]);
+    scene.run(1_500_000);
+    assert_eq!(scene.holder().unwrap().service.node, THIRD);
+    assert!(!takes(&scene), "it is not served here meanwhile");
 }
 
 #[test]
