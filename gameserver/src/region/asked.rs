@@ -42,6 +42,6 @@ pub(super) enum Asked {
     /// Holdings of a player who is to arrive.
     ArrivalHoldings(UserId, HoldingsQuestion),
     /// Holdings of a player that somebody else changed.
-    /// … and how many steps its commits had made when it was asked.
-    Refresh(UserId, u64),
+    /// … how many steps its commits had made when it was asked, and which time it was.
+    Refresh(UserId, u64, u64),
 }

@@ -28,10 +28,15 @@ impl RegionState {
         self.arrivals.refresh_again(user);
         let passed = self.forwardings.get(user).filter(|at| at.owner_epoch > known);
         let passed = passed.map(|at| (at.region, at.node, at.owner_epoch));
+        // The region may have gone to another server since, with the user.
+        let gone_on = passed.and_then(|(region, node, owner_epoch)| {
+            let serving = self.neighbourhood.serving(region)?;
+            (serving.node != node).then_some((region, serving.node, owner_epoch))
+        });
         let serving = seen_in.and_then(|region| self.neighbourhood.serving(region));
         let seen = serving.map(|serving| (serving.region, serving.node, known));
         let seen = seen.filter(|seen| passed.is_none_or(|passed| passed.0 != seen.0));
-        for (region, node, owner_epoch) in passed.into_iter().chain(seen) {
+        for (region, node, owner_epoch) in passed.into_iter().chain(gone_on).chain(seen) {
             let refresh = Refresh {
                 from_region: self.config.number.0,
                 to_region: region.0,
@@ -59,11 +64,14 @@ impl RegionState {
     }
 
     pub(super) fn refresh(&mut self, user: UserId) {
-        let steps = self
-            .players
-            .get(&user)
-            .map_or(0, |player| player.writes.commit_steps());
-        self.ask(Asked::Refresh(user, steps), StoreRequest::HoldingsOf { user });
+        self.reads += 1;
+        let (read, mut steps) = (self.reads, 0);
+        if let Some(player) = self.players.get_mut(&user) {
+            player.newest_read = read;
+            steps = player.writes.commit_steps();
+        }
+        let asked = Asked::Refresh(user, steps, read);
+        self.ask(asked, StoreRequest::HoldingsOf { user });
     }
 
     /// Somebody changed what a player holds: what is new is shown and told, what is gone goes.
@@ -71,13 +79,16 @@ impl RegionState {
         &mut self,
         user: UserId,
         steps: u64,
+        read: u64,
         answer: Result<StoreReply, StoreError>,
     ) {
-        let Some(player) = self.players.get_mut(&user) else {
+        // Another one was asked since: what it says may be newer, and this one would take away what that one has brought.
+        let player = self.players.get_mut(&user);
+        let Some(player) = player.filter(|player| player.newest_read == read) else {
             return;
         };
         let Ok(StoreReply::Holdings(holdings)) = answer else {
-            let asked = Asked::Refresh(user, player.writes.commit_steps());
+            let asked = Asked::Refresh(user, player.writes.commit_steps(), read);
             return self.ask_later(asked, StoreRequest::HoldingsOf { user });
         };
         if player.writes.commit_steps() != steps {

@@ -331,7 +331,7 @@ impl Region {
             }
             Asked::Arrival(user) => state.arrival_answer(user, answer),
             Asked::ArrivalHoldings(user, question) => state.arrival_holdings(user, question, answer),
-            Asked::Refresh(user, steps) => state.refresh_answer(user, steps, answer),
+            Asked::Refresh(user, steps, read) => state.refresh_answer(user, steps, read, answer),
         }
     }
 

@@ -95,6 +95,8 @@ pub(super) struct Player {
     pub(super) proxy_trusts: bool,
     /// Was near the border since its holdings were read: somebody beyond it may have given something.
     pub(super) was_at_rim: bool,
+    /// The newest time that its holdings were read again; answers to earlier ones may come later, and say less.
+    pub(super) newest_read: u64,
     /// Was near the border at any time since it came to this region.
     pub(super) knows_rim: bool,
     /// Those who cross together with this player.
@@ -141,6 +143,7 @@ impl Player {
             cross_after_ms: 0,
             proxy_trusts: false,
             was_at_rim: false,
+            newest_read: 0,
             knows_rim: false,
             companions: Vec::new(),
         }

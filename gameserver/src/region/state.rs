@@ -150,6 +150,8 @@ pub(super) struct RegionState {
     pub(super) overdue: BTreeSet<(u64, UserId)>,
     /// Who makes no exchange before then, milliseconds.
     pub(super) wary: BTreeMap<UserId, u64>,
+    /// How often holdings of players were read again.
+    pub(super) reads: u64,
     pub(super) round: SoftRound,
     pub(super) random: u64,
     pub(super) timers: Timers,
@@ -208,6 +210,7 @@ impl RegionState {
             ground_writes: GroundWrites::default(),
             overdue: BTreeSet::new(),
             wary: BTreeMap::new(),
+            reads: 0,
             round: SoftRound::default(),
             random: config.seed
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -3,9 +3,10 @@
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::effect::Refresh;
 use protocol::message::family::ServerToServer;
-use store::StoreRequest;
 use store::simulated::Fault;
+use store::{Holder, Holding, StoreReply, StoreRequest};
 
+use super::super::forwardings::Whereabouts;
 use super::super::*;
 use super::bot::Bot;
 use super::scene::*;
@@ -124,6 +125,63 @@ fn news_of_a_gift_go_where_the_player_was_seen_and_where_it_went() {
         });
         assert_eq!(refreshes.collect::<Vec<_>>(), told, "seen in {seen_in}");
     }
+}
+
+#[test]
+fn news_of_a_gift_follow_a_region_that_went_to_another_server_with_the_player() {
+    let mut scene = Scene::new([1, 2, 3, 4]);
+    let user = UserId(5);
+    let now_ms = scene.now.mono_ms;
+    let region = scene.regions.get_mut(&A).unwrap();
+    let former = NodeNumber(9);
+    let there = Whereabouts {
+        node: former,
+        region: B,
+        owner_epoch: OwnerEpoch(7),
+    };
+    region.state.forwardings.put(user, there, now_ms);
+    let _ = region.take_effects();
+    region.state.tell_receiver(user, OwnerEpoch(0), Some(B));
+    let told = region
+        .take_effects()
+        .into_iter()
+        .filter_map(|effect| match effect {
+            RegionEffect::ToServer(node, ServerToServer::Refresh(_)) => Some(node),
+            _ => None,
+        });
+    assert_eq!(told.collect::<Vec<_>>(), [former, NodeNumber(2)]);
+}
+
+/// The store answers in any order, and what it says of before a gift takes nothing away that came with it.
+#[test]
+fn an_answer_that_another_one_has_overtaken_says_nothing() {
+    let mut scene = Scene::four();
+    let user = Bot::join(&mut scene, 5, 60.0, 40.0).user;
+    let now = scene.now;
+    let region = scene.regions.get_mut(&A).unwrap();
+    let mut ask = || {
+        region.handle(refresh(A, user), now);
+        let effects = region.take_effects().into_iter();
+        let mut tickets = effects.filter_map(|effect| match effect {
+            RegionEffect::Store(ticket, StoreRequest::HoldingsOf { .. }) => Some(ticket),
+            _ => None,
+        });
+        tickets.next().unwrap()
+    };
+    let (older, newer) = (ask(), ask());
+    let gift = Holding {
+        id: 99,
+        kind: 7,
+        holder: Holder::User(user),
+        payload: bytes::Bytes::new(),
+    };
+    for (ticket, holdings) in [(newer, vec![gift]), (older, vec![])] {
+        region.handle(
+            RegionInput::Store(ticket, Ok(StoreReply::Holdings(holdings))),
+            now,
+        );
+    }
+    assert_eq!(scene.player(A, user).holdings.to_vec(), [99]);
 }
 
 #[test]
