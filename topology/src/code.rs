@@ -50,7 +50,7 @@ codes! {
         "Every key must be one the mesh knows: a mistyped key would otherwise be ignored in silence.",
         "Correct the key, or remove it.";
     MissingKey = 3, "missing key",
-        "Every key but `standby` and `shards` must be written down, so that the file says everything about the mesh without knowing its defaults.",
+        "Every key but `standby`, `shards` and `url` must be written down, so that the file says everything about the mesh without knowing its defaults.",
         "Add the key; the report shows an example.";
     WrongType = 4, "value of the wrong type",
         "The value is of another type than the key takes.",
@@ -154,6 +154,9 @@ codes! {
     FreePort = 37, "port 0 beyond loopback",
         "Port 0 is a free port, found when a local cluster starts. Nodes on other machines could not know it.",
         "Write the port; a local cluster's nodes are on loopback.";
+    BadUrl = 38, "unusable url",
+        "Browsers compare the url with the origin of a page: it is a scheme, a host and, where it is not the usual one, a port.",
+        "Write such as \"https://edge-1.example.net\", or leave it out where `http` is dialed directly and in clear.";
 }
 
 impl Code {

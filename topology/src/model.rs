@@ -7,6 +7,7 @@ mod listing;
 mod lookup;
 mod render;
 mod table;
+mod url;
 mod write;
 
 use protocol::geometry::{CellGrid, Rect};
@@ -17,6 +18,7 @@ pub use difference::{Difference, MovedRegion};
 pub use listing::Listing;
 use table::Table;
 pub(crate) use table::common;
+pub use url::{Scheme, Url};
 pub use write::PortUse;
 
 /// The world as a whole.
@@ -83,8 +85,18 @@ pub struct Proxy {
     pub udp: Address,
     /// WebSocket and the page.
     pub http: Address,
+    /// Where browsers find it, when that is not `http` in clear.
+    pub url: Option<Url>,
     /// Edge shards, each with a UDP port of its own.
     pub shards: u16,
+}
+
+impl Proxy {
+    /// Where browsers find it.
+    #[must_use]
+    pub fn found_at(&self) -> Url {
+        self.url.clone().unwrap_or_else(|| Url::in_clear(&self.http))
+    }
 }
 
 /// A rectangle of the world that one server simulates at a time.

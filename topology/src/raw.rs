@@ -56,6 +56,7 @@ pub(crate) struct RawProxy {
     pub(crate) tcp: Option<At<String>>,
     pub(crate) udp: Option<At<String>>,
     pub(crate) http: Option<At<String>>,
+    pub(crate) url: Option<At<String>>,
     pub(crate) shards: Option<At<u32>>,
 }
 
@@ -161,6 +162,7 @@ fn proxy(reader: &mut TableReader<'_, '_>) -> RawProxy {
         tcp: reader.required("tcp", value::string),
         udp: reader.required("udp", value::string),
         http: reader.required("http", value::string),
+        url: reader.optional("url", value::string),
         shards: reader.optional("shards", value::integer),
     }
 }

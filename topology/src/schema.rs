@@ -73,6 +73,7 @@ fn value(takes: Takes) -> String {
     match takes {
         Takes::Name => name,
         Takes::Address => "\"type\": \"string\", \"minLength\": 3".to_owned(),
+        Takes::Url => "\"type\": \"string\", \"minLength\": 8".to_owned(),
         Takes::Number(least, most) => number(least, most),
         Takes::Fraction(most) => format!("\"type\": \"number\", \"minimum\": 0, \"maximum\": {most}"),
         Takes::Pair(least, most) => format!(

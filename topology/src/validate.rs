@@ -95,6 +95,10 @@ fn proxy(raw: &RawProxy) -> Option<Proxy> {
         tcp: raw.tcp.as_ref()?.value.parse().ok()?,
         udp: raw.udp.as_ref()?.value.parse().ok()?,
         http: raw.http.as_ref()?.value.parse().ok()?,
+        url: match &raw.url {
+            Some(url) => Some(url.value.parse().ok()?),
+            None => None,
+        },
         shards: raw
             .shards
             .as_ref()

@@ -90,7 +90,11 @@ fn proxies(topology: &Topology) -> Nodes {
     proxies
         .map(|one| {
             let (tcp, udp, http, shards) = (&one.tcp, &one.udp, &one.http, one.shards);
-            let told = format!("tcp {tcp}, udp {udp}, http {http}, {shards} shards");
+            let url = one
+                .url
+                .as_ref()
+                .map_or_else(String::new, |url| format!(" as {url}"));
+            let told = format!("tcp {tcp}, udp {udp}, http {http}{url}, {shards} shards");
             (one.number.0, one.name.clone(), told)
         })
         .collect()

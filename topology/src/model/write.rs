@@ -74,6 +74,9 @@ impl Topology {
                 &mut text,
                 format_args!("http = \"{}\"\nshards = {}\n", proxy.http, proxy.shards),
             );
+            if let Some(url) = &proxy.url {
+                put(&mut text, format_args!("url = \"{url}\"\n"));
+            }
         }
         self.put_regions(&mut text);
         text

@@ -23,6 +23,8 @@ pub enum Takes {
     Name,
     /// A host and a port.
     Address,
+    /// A scheme and a host.
+    Url,
     /// A whole number from the first to the second.
     Number(u32, u32),
     /// A number, with a fraction or without, from 0 to this.
@@ -37,7 +39,7 @@ pub enum Takes {
     Tables(&'static [Key], usize),
 }
 
-use Takes::{Address, Fraction, Name, Names, Number, Pair, Table, Tables};
+use Takes::{Address, Fraction, Name, Names, Number, Pair, Table, Tables, Url};
 
 const fn key(name: &'static str, example: &'static str, takes: Takes, what: &'static str) -> Key {
     Key {
@@ -58,7 +60,7 @@ pub const ALL: &[(&str, &[Key])] = &[
 ];
 
 /// Keys that may be left out.
-pub(crate) const OPTIONAL: &[&str] = &["shards", "standby"];
+pub(crate) const OPTIONAL: &[&str] = &["shards", "standby", "url"];
 
 pub(crate) const FILE: &[Key] = &[
     key("world", "[world]", Table(WORLD), "the world as a whole"),
@@ -174,7 +176,13 @@ pub(super) const PROXY: &[Key] = &[
         "http",
         "http = \"127.0.0.1:8080\"",
         Address,
-        "reserved for WebSocket and the page: nothing listens there yet",
+        "the page, `join.json` and WebSocket: HTTP/1.1",
+    ),
+    key(
+        "url",
+        "url = \"https://edge-1.example.net\"",
+        Url,
+        "optional: where browsers find `http`, when that is by another name, through a balancer or over TLS; `http://` and the address when left out",
     ),
     key(
         "shards",

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::diagnostic::{At, Diagnostic};
 use crate::raw::RawTopology;
-use crate::{Address, AddressError, Code, Host};
+use crate::{Address, AddressError, Code, Host, Url};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Transport {
@@ -43,6 +43,17 @@ pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
         }
         taken.push(found);
     }
+    for written in raw.proxies.iter().filter_map(|proxy| proxy.url.as_ref()) {
+        if let Err(why) = written.value.parse::<Url>() {
+            mistakes.push(bad_url(written, why));
+        }
+    }
+}
+
+fn bad_url(written: &At<String>, why: AddressError) -> Diagnostic {
+    Diagnostic::new(why.code, format!("{:?} is not a usable url", written.value))
+        .at(&written.span, why.what)
+        .help("write such as \"https://edge-1.example.net\" or \"http://10.0.0.7:8080\", or leave it out")
 }
 
 fn listeners(raw: &RawTopology) -> impl Iterator<Item = Listener<'_>> {
