@@ -1,12 +1,12 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
 //! its rules also make, destroy and lay down things, of everybody and at any moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use game::{Ctx, Entered, GameCommand, GameLogic, Holding, World};
+use game::{Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, World};
 use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
@@ -49,6 +49,29 @@ pub(crate) struct Recorder {
     game: Gems,
     record: Record,
     crafts: Option<Crafts>,
+    inputs: Given,
+}
+
+/// The last input that each entity was given since it came here.
+#[derive(Default)]
+struct Given(BTreeMap<EntityId, u64>);
+
+impl Given {
+    /// Each is given once and in order, and what is missing is said. A new login counts from 1 again.
+    fn check(&mut self, entity: EntityId, input: GameInput<'_>) {
+        let number = input.number.0;
+        if number == 0 {
+            // One of the game's own.
+            return;
+        }
+        let last = self.0.insert(entity, number);
+        let before = number.checked_sub(input.missed + 1);
+        assert!(
+            before.is_some_and(|before| before == 0 || last.is_none_or(|last| before == last)),
+            "H3: input {number} of {entity:?} comes after {last:?}, with {} missed",
+            input.missed
+        );
+    }
 }
 
 /// What the rules know that make and destroy.
@@ -69,6 +92,7 @@ impl Recorder {
             game,
             record,
             crafts: crafts.then(Crafts::default),
+            inputs: Given::default(),
         }
     }
 }
@@ -108,6 +132,7 @@ impl GameLogic for Recorder {
         if let Some(crafts) = &mut self.crafts {
             crafts.here.remove(&user);
         }
+        self.inputs.0.remove(&entity);
         self.game.left(ctx, user, entity);
     }
 
@@ -115,7 +140,8 @@ impl GameLogic for Recorder {
         self.game.received(ctx, user, holding);
     }
 
-    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
+        self.inputs.check(entity, input);
         self.game.input(ctx, entity, input);
     }
 

@@ -121,7 +121,7 @@ pub trait Ctx {
     /// [`ENTITY_STATE_BYTES_MAX`](crate::limits::ENTITY_STATE_BYTES_MAX) are ignored. Sent only when they differ. They
     /// are not saved, but cross a border with a player.
     fn set_state(&mut self, id: EntityId, state: &[u8]);
-    /// Puts an input for an entity of the game into the same inbox that players' inputs come through.
+    /// Puts an input for an entity of the game into the same inbox that players' inputs come through, for the next tick.
     fn input(&mut self, entity: EntityId, input: Bytes);
     /// At most once: has [`GameLogic::effect`](crate::GameLogic::effect) called with `body` by whoever simulates the
     /// target: here within the tick, for a ghost over there. Lost when the link is down, and when the target has gone on.

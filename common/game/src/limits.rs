@@ -6,6 +6,8 @@ pub use protocol::limits::{
     NAME_BYTES_MAX, OWN_STATE_BYTES_MAX,
 };
 
+/// Inputs of one entity that wait for a tick; of more the oldest are dropped.
+pub const INPUTS_WAITING_MAX: usize = 8;
 /// Holdings that a region of a new world begins with.
 pub const FIRST_HOLDINGS_MAX: usize = 64 * 1024;
 /// The game's own bytes of one holding.

@@ -1,7 +1,7 @@
 //! The rules of a game, as a region calls them.
 
 use protocol::geometry::Position;
-use protocol::ids::{CommandNumber, EntityId, RegionNumber, UserId};
+use protocol::ids::{CommandNumber, EntityId, InputNumber, RegionNumber, UserId};
 
 use crate::{Ctx, Holding, World};
 
@@ -13,6 +13,19 @@ pub enum CommandKind {
     /// Acknowledged when committed: exactly once over every crash. May change holdings. Costs a write to the store, and
     /// the client waits for it.
     Durable,
+}
+
+/// An input of a player, or of an entity of the game.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GameInput<'a> {
+    /// Its number, by which the client knows it again: one more than that of the input before it. 0 when it is none of a client.
+    pub number: InputNumber,
+    /// So many before it were not given, and will not be: lost on the way, or too many at once. After a crash of the server some
+    /// of them may have been given before.
+    pub missed: u64,
+    /// The game's own bytes, at most [`INPUT_BYTES_MAX`](crate::limits::INPUT_BYTES_MAX). They come from a client: anything may
+    /// be in them.
+    pub body: &'a [u8],
 }
 
 /// A command of a player, in the order in which the player issued it.
@@ -102,10 +115,11 @@ pub trait GameLogic: Send {
         let (_, _, _) = (ctx, user, entity);
     }
 
-    /// The newest input of a player, or of an entity of the game by [`Ctx::input`]: at most one of each in a tick, before
-    /// commands. Inputs are soft: some are lost on the way, and while a player crosses a border. They come from a
-    /// client: anything may be in them, at most [`INPUT_BYTES_MAX`](crate::limits::INPUT_BYTES_MAX).
-    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
+    /// An input of a player, or of an entity of the game by [`Ctx::input`]: in each tick, before commands, those that have come
+    /// since the last one, ascending and each once. Inputs are soft: some are lost on the way, while a player crosses a border,
+    /// and of more than [`INPUTS_WAITING_MAX`](crate::limits::INPUTS_WAITING_MAX) that wait the oldest. So limit what they do by
+    /// time, in [`tick`](Self::tick), and never by how many came. What was given is acknowledged to the client, with all before.
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
         let (_, _, _) = (ctx, entity, input);
     }
 

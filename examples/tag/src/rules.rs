@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bots::{Own, ahead};
 use game::bytes::Bytes;
-use game::{Ctx, Entered, EntityId, GameLogic, Place, Position, Reliability, UserId, World};
+use game::{Ctx, Entered, EntityId, GameInput, GameLogic, Place, Position, Reliability, UserId, World};
 
 /// Kinds of entities.
 const PLAYER: u16 = 1;
@@ -112,8 +112,8 @@ impl GameLogic for Rules {
         self.runners.remove(&entity);
     }
 
-    fn input(&mut self, _: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
-        if let (Some(runner), [heading, speed, ..]) = (self.runners.get_mut(&entity), input) {
+    fn input(&mut self, _: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
+        if let (Some(runner), [heading, speed, ..]) = (self.runners.get_mut(&entity), input.body) {
             (runner.heading, runner.speed) = (*heading, f32::from(*speed) / 255.0 * SPEED);
         }
     }

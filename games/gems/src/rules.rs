@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use game::{
-    CommandKind, Ctx, Entered, EntityId, EntityView, FixedMap, GameCommand, GameLogic, Holding,
+    CommandKind, Ctx, Entered, EntityId, EntityView, FixedMap, GameCommand, GameInput, GameLogic, Holding,
     HoldingRefused, Place, Position, RegionNumber, Reliability, UserId, World,
 };
 
@@ -127,8 +127,10 @@ impl GameLogic for Gems {
         ctx.tell(user, event.encode(), Reliability::Durable);
     }
 
-    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
-        let Ok(walk) = Input::parse(input) else { return };
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
+        let Ok(walk) = Input::parse(input.body) else {
+            return;
+        };
         let index = self.by_entity.get(&entity).copied();
         let Some(walker) = index.and_then(|index| self.walkers.get_mut(index)) else {
             return;

@@ -1,18 +1,20 @@
-//! What players say: inputs (the newest wins), commands (exactly once, in order) and acknowledgements; and what they
+//! What players say: inputs (in order, some lost), commands (exactly once, in order) and acknowledgements; and what they
 //! are told: acknowledgements of commands and events.
 
 use bytes::Bytes;
-use game::{CommandKind, GameCommand};
-use protocol::ids::{EventNumber, LiveLane, NodeNumber, OwnerEpoch, UserId};
+use game::{CommandKind, GameCommand, GameInput};
+use protocol::ids::{EntityId, EventNumber, InputNumber, LiveLane, NodeNumber, OwnerEpoch, UserId};
 use protocol::message::checked::{CheckedCommand, InputRun, UserSays, UserWord};
 use protocol::message::family::ProxyToServer;
 use protocol::message::player::{CommandAck, CommandClass, Event};
 
+use super::entity::EntityKey;
 use super::forwardings::Whereabouts;
 use super::player::{Phase, Player, QueuedCommand, Received};
 use super::publication::Subscriber;
 use super::rules::Rules;
 use super::state::RegionState;
+use super::waiting_inputs::WaitingInputs;
 use super::words::ProxyWord;
 
 impl RegionState {
@@ -38,20 +40,12 @@ impl RegionState {
             .players
             .get(&user)
             .filter(|player| player.phase == Phase::Active);
-        // The newest wins; those repeated behind it are older.
-        let (Some(player), Some(newest)) = (player, run.newest_first.into_iter().next()) else {
+        let Some((key, given)) = player.map(|player| (player.key, player.last_input)) else {
             return;
         };
-        let (key, last) = (player.key, player.last_input);
-        let Some(entity) = self.entities.get_mut(key) else {
-            return;
-        };
-        let waiting = entity.input.as_ref().map(|(number, _)| *number);
-        if run.newest.0 > last.max(waiting.unwrap_or(0)) {
-            entity.input = Some((run.newest.0, newest));
-            if waiting.is_none() {
-                self.with_input.push(key);
-            }
+        let entity = self.entities.get_mut(key);
+        if entity.is_some_and(|entity| entity.inputs.take_run(run, given)) {
+            self.with_input.push(key);
         }
     }
 
@@ -180,33 +174,49 @@ impl RegionState {
         }
     }
 
-    /// Phase: applies the newest input of each entity.
+    /// Phase: gives each entity the inputs that wait for it.
     pub(super) fn take_inputs(&mut self, rules: &mut Rules) {
         let mut waiting = std::mem::take(&mut self.with_input);
         for key in waiting.drain(..) {
-            let Some(entity) = self.entities.get_mut(key) else {
+            let Some((entity, given, mut inputs)) = self.inputs_of(key) else {
                 continue;
             };
-            let Some((number, input)) = entity.input.take() else {
-                continue;
-            };
-            let (id, user) = (entity.id, entity.user);
-            if let Some(user) = user {
-                let now_ms = self.now.mono_ms;
-                let Some(player) = self.players.get_mut(&user) else {
-                    continue;
-                };
-                if player.phase != Phase::Active {
-                    continue;
+            rules.call(|logic| {
+                let mut last = given;
+                for (number, body) in inputs.drain() {
+                    let input = GameInput {
+                        number: InputNumber(number),
+                        missed: number.saturating_sub(last + 1),
+                        body: &body,
+                    };
+                    logic.input(self, entity, input);
+                    last = number;
                 }
-                player.last_input = player.last_input.max(number);
-                player.writes.mark(now_ms);
+            });
+            if let Some(entity) = self.entities.get_mut(key) {
+                entity.inputs.put_back(inputs);
             }
-            rules.call(|logic| logic.input(self, id, &input));
         }
         // The game may have put inputs for the next tick meanwhile.
         waiting.append(&mut self.with_input);
         self.with_input = waiting;
+    }
+
+    /// Takes the inputs of an entity, unless it is of a player who may not move now; and the last one that was given before.
+    fn inputs_of(&mut self, key: EntityKey) -> Option<(EntityId, u64, WaitingInputs)> {
+        let entity = self.entities.get_mut(key)?;
+        let newest = entity.inputs.newest()?;
+        let Some(user) = entity.user else {
+            return Some((entity.id, 0, std::mem::take(&mut entity.inputs)));
+        };
+        let player = self.players.get_mut(&user)?;
+        if player.phase != Phase::Active {
+            entity.inputs.clear();
+            return None;
+        }
+        let given = std::mem::replace(&mut player.last_input, newest);
+        player.writes.mark(self.now.mono_ms);
+        Some((entity.id, given, std::mem::take(&mut entity.inputs)))
     }
 
     /// Phase: applies the commands that wait, each player's in order. Without rules they wait on.

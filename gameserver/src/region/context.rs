@@ -13,6 +13,7 @@ use store::{HoldingChange, TradeId};
 use super::entity::{Change, Entity};
 use super::player::Phase;
 use super::state::RegionState;
+use super::waiting_inputs::WaitingInputs;
 
 pub(super) fn view(entity: &Entity) -> EntityView<'_> {
     EntityView {
@@ -74,7 +75,7 @@ impl Ctx for RegionState {
             slot: 0,
             sent: Motion::default(),
             change: Change::default(),
-            input: None,
+            inputs: WaitingInputs::default(),
         };
         self.cells.enter(entity, &mut self.entities)?;
         self.counts.spawned += 1;
@@ -187,7 +188,7 @@ impl Ctx for RegionState {
         if entity.user.is_some() || input.len() > INPUT_BYTES_MAX {
             return;
         }
-        if entity.input.replace((0, input)).is_none() {
+        if entity.inputs.push_own(input) {
             self.with_input.push(key);
         }
     }

@@ -1,10 +1,11 @@
 //! The entities of a region: a dense table found by id, so that a tick walks through memory and not through maps.
 
-use bytes::Bytes;
 use game::FixedMap;
 use protocol::cell::{Motion, StateBytes};
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, OwnerEpoch, UserId};
+
+use super::waiting_inputs::WaitingInputs;
 
 /// Index of an entity in the table; good until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +29,8 @@ pub(super) struct Entity {
     /// What subscribers were told last.
     pub(super) sent: Motion,
     pub(super) change: Change,
-    /// Newest input since the last tick, with its number (0 for entities of the game).
-    pub(super) input: Option<(u64, Bytes)>,
+    /// Those that have come since the last tick.
+    pub(super) inputs: WaitingInputs,
 }
 
 /// What happened to an entity since its cell was encoded.

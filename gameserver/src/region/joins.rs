@@ -17,6 +17,7 @@ use super::forwardings::Whereabouts;
 use super::joining::{Joining, Spawn, Waiting};
 use super::player::{Phase, Player, Purse};
 use super::state::{Notice, RegionState};
+use super::waiting_inputs::WaitingInputs;
 use crate::join_check::VerifiedJoin;
 
 /// When a refused join may be tried again, milliseconds.
@@ -78,7 +79,7 @@ impl RegionState {
             && let Some(entity) = self.entities.get_mut(player.key)
         {
             // Numbers start again: an input of the earlier login would make all new ones look old.
-            entity.input = None;
+            entity.inputs.clear();
         }
         player.bind(lane, &join);
         player.logout = false;
@@ -341,7 +342,7 @@ impl RegionState {
             slot: 0,
             sent: Motion::default(),
             change: Change::default(),
-            input: None,
+            inputs: WaitingInputs::default(),
         };
         let Some(key) = self.cells.enter(entity, &mut self.entities) else {
             return false;

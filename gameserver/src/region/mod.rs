@@ -41,6 +41,7 @@ mod tampering;
 mod tests;
 mod timers;
 mod valuables;
+mod waiting_inputs;
 mod words;
 
 use game::Entered;

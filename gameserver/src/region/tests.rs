@@ -5,6 +5,7 @@ mod crossing;
 mod doubt;
 mod gifts;
 mod hostile;
+mod inputs;
 mod lanes;
 mod limits;
 mod making;

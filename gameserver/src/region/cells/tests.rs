@@ -105,7 +105,7 @@ impl Scene {
             slot: 0,
             sent: Motion::default(),
             change: Change::default(),
-            input: None,
+            inputs: crate::region::waiting_inputs::WaitingInputs::default(),
         };
         if let Some(key) = self.cells.enter(entity, &mut self.entities) {
             self.here.push((id, key));

@@ -128,7 +128,7 @@ impl RegionState {
         }
         let player = self.players.get_mut(&user)?;
         let entity = self.entities.get_mut(key)?;
-        entity.input = None;
+        entity.inputs.clear();
         player.commands.drop_waiting();
         player.phase = Phase::Frozen(attempt);
         let cell = self.cells.grid().cell_at(target.clamp(entity.at, 1.0 / 128.0));

@@ -312,7 +312,7 @@ mod tests {
                 slot: 0,
                 sent: Motion::default(),
                 change: Change::default(),
-                input: None,
+                inputs: crate::region::waiting_inputs::WaitingInputs::default(),
             };
             let key = self.cells.enter(entity, &mut self.entities).unwrap();
             self.here.push((cell, key));

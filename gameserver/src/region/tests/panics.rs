@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use game::{Ctx, Entered, EntityId, GameCommand, GameLogic, Holding, Position, World};
+use game::{Ctx, Entered, EntityId, GameCommand, GameInput, GameLogic, Holding, Position, World};
 use gems::{Command, Event, Gems};
 use protocol::ids::UserId;
 use store::{StoreReply, StoreRequest};
@@ -54,7 +54,7 @@ impl GameLogic for Fragile {
     fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
         self.game.received(ctx, user, holding);
     }
-    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: &[u8]) {
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
         self.game.input(ctx, entity, input);
     }
     fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {

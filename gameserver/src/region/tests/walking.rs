@@ -54,7 +54,7 @@ fn a_subscriber_hears_what_changes_and_starts_again_with_keyframes_when_it_asks_
 }
 
 #[test]
-fn the_newest_input_wins_and_its_number_never_goes_back() {
+fn the_newest_input_has_the_last_word_and_its_number_never_goes_back() {
     let mut scene = Scene::four();
     let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
     let send = |scene: &mut Scene, number, speeds: &[u8]| {
