@@ -112,6 +112,10 @@ impl Scene {
                 };
                 primary.kill()?;
                 standby.control("promote")?;
+                // Nothing is written to it before it has a standby of its own.
+                let next = standby.standby("next", DATABASE)?;
+                confirms(standby, "next")?;
+                self.databases.push(Arc::new(next));
             }
         }
         let Some(left) = every.checked_sub(began.elapsed()) else {
@@ -168,17 +172,24 @@ fn alone() -> anyhow::Result<Arc<TrialServer>> {
 fn pair() -> anyhow::Result<Vec<Arc<TrialServer>>> {
     let primary = alone()?;
     let standby = Arc::new(primary.standby("heir", DATABASE)?);
-    primary.say("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'heir'")?;
+    confirms(&primary, "heir")?;
+    Ok(vec![primary, standby])
+}
+
+/// From now on nothing is confirmed that `standby` does not have.
+fn confirms(primary: &TrialServer, standby: &str) -> anyhow::Result<()> {
+    let names = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+    primary.say("postgres", &names)?;
     primary.control("reload")?;
     let is_sync = "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'";
     let began = Instant::now();
     while primary.say("postgres", is_sync)? != ["t"] {
         if began.elapsed() > PATIENCE {
-            bail!("the standby does not follow the primary");
+            bail!("{standby} does not follow the primary");
         }
         thread::sleep(Duration::from_millis(20));
     }
-    Ok(vec![primary, standby])
+    Ok(())
 }
 
 fn address(databases: &[Arc<TrialServer>]) -> Option<String> {

@@ -76,7 +76,9 @@ impl WorldChecks {
     }
 
     fn world(&self) -> Check {
-        world_check(&self.reports.load().regions, self.has_standbys)
+        let view = self.in_force.view();
+        let has_own = view.topology().regions().iter().any(|region| region.server == self.own);
+        world_check(&self.reports.load().regions, self.has_standbys, has_own)
     }
 
     fn ticks(&self) -> Check {
@@ -103,12 +105,15 @@ fn name_of(topology: &Topology, number: NodeNumber) -> Option<String> {
 }
 
 /// A region that does not know what lies in it is an empty shell.
-fn world_check(regions: &[RegionReport], has_standbys: bool) -> Check {
+fn world_check(regions: &[RegionReport], has_standbys: bool, has_own: bool) -> Check {
     let unknown = |region: &&RegionReport| !region.status.holdings_known;
     let count = regions.iter().filter(unknown).count();
     let all = regions.len();
     match regions.iter().find(unknown) {
         None if all == 0 && has_standbys => Check::well("no region is served here; this server stands by"),
+        None if all == 0 && !has_own => Check::noted(
+            "no region is served here: the topology gives this server none, and standbys take over on a database only",
+        ),
         None if all == 0 => Check::missing("no region has been heard of yet"),
         None => Check::well(format!("{all} of {all} regions know what lies in them")),
         Some(first) => Check::missing(format!(
@@ -191,15 +196,16 @@ mod tests {
 
     #[test]
     fn a_world_is_missing_until_every_region_knows_what_lies_in_it() {
-        assert_eq!(world_check(&[], false).verdict, Verdict::Missing);
-        assert_eq!(world_check(&[], true).verdict, Verdict::Well);
+        assert_eq!(world_check(&[], false, true).verdict, Verdict::Missing);
+        assert_eq!(world_check(&[], true, false).verdict, Verdict::Well);
+        assert_eq!(world_check(&[], false, false).verdict, Verdict::Noted);
         let mut regions = [region(1), region(2), region(3)];
         assert_eq!(
-            world_check(&regions, true),
+            world_check(&regions, true, true),
             Check::well("3 of 3 regions know what lies in them")
         );
         regions[1].status.holdings_known = false;
-        let check = world_check(&regions, true);
+        let check = world_check(&regions, true, true);
         assert_eq!(check.verdict, Verdict::Missing);
         assert!(check.figure.starts_with("2 of 3 regions know") && check.figure.contains("region 2 "));
     }
