@@ -77,7 +77,11 @@ impl WorldChecks {
 
     fn world(&self) -> Check {
         let view = self.in_force.view();
-        let has_own = view.topology().regions().iter().any(|region| region.server == self.own);
+        let has_own = view
+            .topology()
+            .regions()
+            .iter()
+            .any(|region| region.server == self.own);
         world_check(&self.reports.load().regions, self.has_standbys, has_own)
     }
 
