@@ -37,6 +37,16 @@ pub enum Holder {
     Trade(TradeId),
 }
 
+/// What a user holds, and whether anything of it is offered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Belongings {
+    /// What the user has, ascending by id.
+    pub holdings: Vec<Holding>,
+    /// When the first of the user's open offers ends, milliseconds from now by the store's clock: 0 when it is overdue, `None` when
+    /// none is open. It is read before the holdings, so that whoever waits for its end has missed none of what an end brings.
+    pub offer_ends_ms: Option<u64>,
+}
+
 /// A trade; numbered as what is minted is, from the same counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TradeId(pub u64);

@@ -33,7 +33,7 @@ pub use answer::StoreAnswer;
 pub use claims::{Announced, ServiceClaims, Verdict};
 pub use error::StoreError;
 pub use handle::{StoreHandle, StorePort, StoreQueue, StoreSettings};
-pub use holding::{GroundChange, Holder, Holding, HoldingChange, Offer, TradeId};
+pub use holding::{Belongings, GroundChange, Holder, Holding, HoldingChange, Offer, TradeId};
 pub use lane::{StorePulse, StoreTurn};
 pub use lease_store::LeaseStore;
 pub use node_store::{NodeStore, NodeStoreError, is_database};

@@ -4,7 +4,7 @@ use protocol::ids::{
     CommandNumber, Incarnation, RegionEpoch, RegionNumber, SessionGeneration, TopologyVersion, UserId,
 };
 
-use crate::holding::Holding;
+use crate::holding::{Belongings, Holding};
 use crate::row::{OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
 
 /// The answer to one request; each says which.
@@ -75,8 +75,10 @@ pub enum StoreReply {
     Session(SessionGeneration),
     /// To `SeedHoldings`: the seed that the region was made with, by this request or an earlier one.
     Seeded(u64),
-    /// To the reads of holdings, ascending by id.
+    /// To the reads of holdings that lie somewhere, and of all, ascending by id.
     Holdings(Vec<Holding>),
+    /// To `HoldingsOf`.
+    Belongings(Belongings),
     /// To `CountHoldings`, ascending by kind.
     HoldingCounts(Vec<HoldingCount>),
     /// To `ReadChains`, in the order asked.

@@ -228,7 +228,7 @@ pub enum StoreRequest {
         /// Where.
         region: RegionNumber,
     },
-    /// Answer: [`Holdings`](crate::StoreReply::Holdings), by id.
+    /// Answer: [`Belongings`](crate::StoreReply::Belongings).
     HoldingsOf {
         /// Whose.
         user: UserId,

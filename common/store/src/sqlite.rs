@@ -411,7 +411,7 @@ fn carry_out_of_holdings(
             holdings,
         } => holdings::seed(connection, *region, *seed, holdings),
         StoreRequest::HoldingsOnGround { region } => holdings::on_ground(connection, *region),
-        StoreRequest::HoldingsOf { user } => holdings::held_by(connection, *user),
+        StoreRequest::HoldingsOf { user } => holdings::held_by(connection, *user, at),
         StoreRequest::AllHoldings { after } => holdings::page(connection, *after),
         StoreRequest::CountHoldings => holdings::counts(connection),
         StoreRequest::CommitGround {

@@ -61,6 +61,7 @@ const NOBODY: &[Who] = &[];
 
 /// What may be called for one's own node, and for another.
 const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
+    ("amend", NOBODY, NOBODY),
     ("begin_anew", &[Operator], &[Operator]),
     ("caller", NOBODY, NOBODY),
     ("cancel_trades", NOBODY, NOBODY),

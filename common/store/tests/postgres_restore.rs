@@ -192,7 +192,11 @@ fn the_same_copy_restored_twice_into_a_world_that_went_on_gives_no_number_twice(
         let read = StoreRequest::ReadService { region: WEST };
         assert_eq!(ask(&store, read), StoreReply::Service(None));
         let held = StoreRequest::HoldingsOf { user: ANN };
-        assert_eq!(ask(&store, held), StoreReply::Holdings(vec![gem.clone()]));
+        let has = Belongings {
+            holdings: vec![gem.clone()],
+            offer_ends_ms: None,
+        };
+        assert_eq!(ask(&store, held), StoreReply::Belongings(has));
         live(&store, &mut given);
         live(&store, &mut given);
         store.close();

@@ -48,11 +48,12 @@ impl RegionState {
     }
 
     /// A `Refresh` may be lost on its way over a border, so players there are looked after every few seconds, each in
-    /// its own tick.
+    /// its own tick, and wherever they are those of whom something is offered, since who accepts may be anywhere by then.
     pub(super) fn refresh_at_rim(&mut self) {
         let period = u64::from(self.config.topology.world().tick_hz.max(1)) * RIM_REFRESH_S;
         let turn = self.tick.0 % period;
-        let due = |player: &&mut Player| player.was_at_rim && player.user.0 % period == turn;
+        let may_have_news = |player: &Player| player.was_at_rim || player.offer_due_ms.is_some();
+        let due = |player: &&mut Player| may_have_news(player) && player.user.0 % period == turn;
         let mut users = Vec::new();
         for player in self.players.values_mut().filter(due) {
             player.was_at_rim = false;
@@ -87,7 +88,7 @@ impl RegionState {
         let Some(player) = player.filter(|player| player.newest_read == read) else {
             return;
         };
-        let Ok(StoreReply::Holdings(holdings)) = answer else {
+        let Ok(StoreReply::Belongings(has)) = answer else {
             let asked = Asked::Refresh(user, player.writes.commit_steps(), read);
             return self.ask_later(asked, StoreRequest::HoldingsOf { user });
         };
@@ -99,6 +100,8 @@ impl RegionState {
             // Whoever simulates the player next reads its holdings anyway.
             return;
         }
+        player.await_offers(has.offer_ends_ms, self.now.mono_ms);
+        let holdings = has.holdings;
         let gone: Vec<u64> = player
             .holdings
             .iter()

@@ -8,7 +8,7 @@ use protocol::message::checked::CheckedPlayer;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{JoinRefused, Joined, Superseded};
 use protocol::{Code, cell::Motion, cell::RemoveReason, cell::StateBytes};
-use store::{Holding, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
+use store::{Belongings, PlayerBody, PlayerRow, StoreError, StoreReply, StoreRequest};
 
 use super::asked::Asked;
 use super::effect::RegionEffect;
@@ -293,13 +293,13 @@ impl RegionState {
 
     /// The last step of a join: everything is there.
     pub(super) fn join_holdings(&mut self, user: UserId, answer: Result<StoreReply, StoreError>) {
-        let Ok(StoreReply::Holdings(holdings)) = answer else {
+        let Ok(StoreReply::Belongings(has)) = answer else {
             return self.ask_later(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
         };
         let Some((joining, Some(row))) = self.joins.take_activated(user) else {
             return;
         };
-        if !self.activate(&row, &holdings) {
+        if !self.activate(&row, &has) {
             self.count("activation_failed");
             return self.refuse_join(joining.lane, &joining.join, Code::Busy);
         }
@@ -320,7 +320,7 @@ impl RegionState {
     }
 
     /// Puts a player into the region from its row, which names this service as its owner.
-    pub(super) fn activate(&mut self, row: &PlayerRow, holdings: &[Holding]) -> bool {
+    pub(super) fn activate(&mut self, row: &PlayerRow, has: &Belongings) -> bool {
         let decoded = PlayerState::decode(row.body.state.clone()).ok();
         let Some(state) = decoded.and_then(|state| CheckedPlayer::try_from(state).ok()) else {
             return false;
@@ -347,7 +347,7 @@ impl RegionState {
         let Some(key) = self.cells.enter(entity, &mut self.entities) else {
             return false;
         };
-        let holdings = Purse::of(holdings);
+        let holdings = Purse::of(&has.holdings);
         for holding in &*holdings {
             if let Some(entity) = self.ground.remove(*holding).and_then(|lying| lying.entity) {
                 // A commit of the service before this one came after the ground had been read.
@@ -359,8 +359,9 @@ impl RegionState {
         }
         let lane = row.body.binding.proxy;
         let lane = lane.and_then(|node| self.proxies.lane_for(node, row.user));
-        self.players
-            .insert(row.user, Player::restore(row, state, (key, lane), holdings));
+        let mut player = Player::restore(row, state, (key, lane), holdings);
+        player.await_offers(has.offer_ends_ms, self.now.mono_ms);
+        self.players.insert(row.user, player);
         self.forwardings.remove(row.user);
         self.out.push(RegionEffect::PlayerHere(row.user));
         self.notices.push_back(Notice::Entered(row.user));

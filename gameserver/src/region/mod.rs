@@ -324,7 +324,7 @@ impl Region {
             Asked::Saves(users) => state.saves_answer(&users, answer),
             Asked::Commits(users) => state.commits_answer(&users, answer),
             Asked::GroundCommit => state.ground_commit_answer(&answer),
-            Asked::Overdue(user) => state.overdue_answer(user, &answer),
+            Asked::Overdue(user) => state.overdue_answer(user),
             Asked::Release(user, epoch) => state.release_answer(user, epoch, &answer),
             Asked::Pass(attempt) => state.pass_answer(attempt, answer),
             Asked::Doubt(attempt, user) | Asked::Reclaim(attempt, user) => {

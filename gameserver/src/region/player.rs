@@ -97,6 +97,8 @@ pub(super) struct Player {
     pub(super) was_at_rim: bool,
     /// The newest time that its holdings were read again; answers to earlier ones may come later, and say less.
     pub(super) newest_read: u64,
+    /// When an open offer of its may be over, milliseconds; `None` when none is open.
+    pub(super) offer_due_ms: Option<u64>,
     /// Was near the border at any time since it came to this region.
     pub(super) knows_rim: bool,
     /// Those who cross together with this player.
@@ -144,6 +146,7 @@ impl Player {
             proxy_trusts: false,
             was_at_rim: false,
             newest_read: 0,
+            offer_due_ms: None,
             knows_rim: false,
             companions: Vec::new(),
         }
@@ -170,6 +173,11 @@ impl Player {
         self.commands.seen(join.acked_command.0);
         self.events.acknowledge(join.acked_event.0);
         self.events.repeat();
+    }
+
+    /// The first of its open offers ends after so long, as the store has said now.
+    pub(super) fn await_offers(&mut self, ends_ms: Option<u64>, now_ms: u64) {
+        self.offer_due_ms = ends_ms.map(|ends_ms| now_ms.saturating_add(ends_ms));
     }
 
     /// The session that it serves.

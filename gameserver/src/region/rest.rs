@@ -29,8 +29,7 @@ impl Region {
         let tick_us = state.config.topology.world().tick_us();
         let timer_ms = state.timers.fall_asleep(state.tick.0, tick_us, state.now.mono_ms);
         let fade_ms = state.neighbourhood.ghosts().fade_at_ms();
-        let overdue_ms = state.overdue.first().map(|(due_ms, _)| *due_ms);
-        let until_ms = [timer_ms, fade_ms, overdue_ms].into_iter().flatten().min();
+        let until_ms = [timer_ms, fade_ms].into_iter().flatten().min();
         Rest::Asleep { until_ms }
     }
 }

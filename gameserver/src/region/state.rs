@@ -146,8 +146,6 @@ pub(super) struct RegionState {
     pub(super) proxies: ProxyLanes,
     pub(super) ground: Ground,
     pub(super) ground_writes: GroundWrites,
-    /// Offers of whom may be overdue, and when, milliseconds.
-    pub(super) overdue: BTreeSet<(u64, UserId)>,
     /// Who makes no exchange before then, milliseconds.
     pub(super) wary: BTreeMap<UserId, u64>,
     /// How often holdings of players were read again.
@@ -208,7 +206,6 @@ impl RegionState {
             proxies: ProxyLanes::default(),
             ground: Ground::new(config.number),
             ground_writes: GroundWrites::default(),
-            overdue: BTreeSet::new(),
             wary: BTreeMap::new(),
             reads: 0,
             round: SoftRound::default(),

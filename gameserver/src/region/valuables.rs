@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use game::{CommandKind, HoldingRefused, Place};
 use protocol::geometry::Position;
-use protocol::ids::{OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{RegionNumber, UserId};
 use store::limits::{HOLDING_PAYLOAD_BYTES_MAX, TRADE_HOLDINGS_MAX, TRADE_LASTS_MS_MAX};
 use store::{
     CommitOutcome, GroundChange, Holder, Holding, HoldingChange, Offer, StoreError, StoreReply, StoreRequest,
@@ -18,8 +18,8 @@ use super::state::{Notice, RegionState};
 /// After a refusal a player makes no exchange for so long, milliseconds: a command that is applied again would only be refused
 /// again, since memory cannot know what the store has seen.
 const WARY_MS: u64 = 1_000;
-/// Overdue offers are looked for so long after their time, milliseconds: the store's clock is another one.
-const OVERDUE_MS: u64 = 1_000;
+/// An overdue offer that is not known to be over is looked for again after so long, milliseconds.
+const OVERDUE_AGAIN_MS: u64 = 1_000;
 
 impl RegionState {
     /// The player whose holdings may be changed now, if the change fits into its commit.
@@ -265,14 +265,23 @@ impl RegionState {
             };
             self.ask(Asked::GroundCommit, request);
         }
+        self.cancel_overdue();
         let now_ms = self.now.mono_ms;
-        while let Some(&(due_ms, user)) = self.overdue.first()
-            && due_ms <= now_ms
-        {
-            self.overdue.pop_first();
+        self.wary.retain(|_, until_ms| *until_ms > now_ms);
+    }
+
+    /// Who has a player looks after its offers: so no deadline is lost with a server, or on the way to another one.
+    fn cancel_overdue(&mut self) {
+        let now_ms = self.now.mono_ms;
+        let is_due = |player: &&mut Player| player.offer_due_ms.is_some_and(|due_ms| due_ms <= now_ms);
+        let mut users = Vec::new();
+        for player in self.players.values_mut().filter(is_due) {
+            player.offer_due_ms = Some(now_ms.saturating_add(OVERDUE_AGAIN_MS));
+            users.push(player.user);
+        }
+        for user in users {
             self.ask(Asked::Overdue(user), StoreRequest::CancelOverdue { user });
         }
-        self.wary.retain(|_, until_ms| *until_ms > now_ms);
     }
 
     pub(super) fn ground_commit_answer(&mut self, answer: &Result<StoreReply, StoreError>) {
@@ -308,12 +317,11 @@ impl RegionState {
         }
     }
 
-    /// Offers of a user were overdue: whoever has the user now reads what has come back.
-    pub(super) fn overdue_answer(&mut self, user: UserId, answer: &Result<StoreReply, StoreError>) {
-        match answer {
-            Ok(StoreReply::TradesCancelled(0)) => {}
-            Ok(_) => self.tell_receiver(user, OwnerEpoch(0), None),
-            Err(_) => self.ask_later(Asked::Overdue(user), StoreRequest::CancelOverdue { user }),
+    /// Offers of a user were overdue. Whatever the store has said of that, also nothing: what has come back is read, and when the
+    /// next one ends. Whoever has the user by now has read both.
+    pub(super) fn overdue_answer(&mut self, user: UserId) {
+        if self.players.contains_key(&user) {
+            self.refresh(user);
         }
     }
 
@@ -324,11 +332,15 @@ impl RegionState {
         changes: &[HoldingChange],
         laid: Vec<Holding>,
     ) {
-        for change in changes {
-            if let HoldingChange::Offer(offer) = change {
-                let due_ms = self.now.mono_ms.saturating_add(offer.lasts_ms);
-                self.overdue.insert((due_ms.saturating_add(OVERDUE_MS), user));
-            }
+        let lasts_ms = changes.iter().filter_map(|change| match change {
+            HoldingChange::Offer(offer) => Some(offer.lasts_ms),
+            _ => None,
+        });
+        let due_ms = lasts_ms
+            .min()
+            .map(|lasts_ms| self.now.mono_ms.saturating_add(lasts_ms));
+        if let Some(player) = self.players.get_mut(&user) {
+            player.offer_due_ms = player.offer_due_ms.into_iter().chain(due_ms).min();
         }
         if !laid.is_empty() {
             self.fallen(laid);

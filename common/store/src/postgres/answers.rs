@@ -11,7 +11,7 @@ use tokio_postgres::types::FromSql;
 
 use super::ops::Ops;
 use super::outcome::Outcome;
-use crate::holding::{Holder, Holding, TradeId};
+use crate::holding::{Belongings, Holder, Holding, TradeId};
 use crate::reply::{Chain, CommitOutcome, HoldingCount, SaveOutcome};
 use crate::request::StoreRequest;
 use crate::row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving, StaleGuest};
@@ -110,9 +110,16 @@ fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::ReadSession { .. } => {
             StoreReply::Session(SessionGeneration(first.map_or(Ok(0), |answer| answer.number(0))?))
         }
-        StoreRequest::HoldingsOnGround { .. }
-        | StoreRequest::HoldingsOf { .. }
-        | StoreRequest::AllHoldings { .. } => StoreReply::Holdings(holdings(all())?),
+        StoreRequest::HoldingsOnGround { .. } | StoreRequest::AllHoldings { .. } => {
+            StoreReply::Holdings(holdings(all())?)
+        }
+        StoreRequest::HoldingsOf { .. } => {
+            let offers = all().find(|answer| answer.outcome == Outcome::End);
+            StoreReply::Belongings(Belongings {
+                holdings: holdings(all())?,
+                offer_ends_ms: offers.map(|answer| answer.number(0)).transpose()?,
+            })
+        }
         StoreRequest::CountHoldings => StoreReply::HoldingCounts(counts(answers)?),
         StoreRequest::ReadChains { users } => {
             let chains = users

@@ -10,6 +10,7 @@ use protocol::ids::{
 
 use super::leases::Leases;
 use super::valuables::{By, Valuables};
+use crate::holding::Belongings;
 use crate::limits::GUEST_USER_FIRST;
 use crate::reply::{Chain, SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
@@ -173,7 +174,10 @@ impl Tables {
                 holdings,
             } => self.valuables.seed(*region, *seed, holdings),
             StoreRequest::HoldingsOnGround { region } => Ok(self.valuables.on_ground(*region)),
-            StoreRequest::HoldingsOf { user } => Ok(self.valuables.held_by(*user)),
+            StoreRequest::HoldingsOf { user } => Ok(StoreReply::Belongings(Belongings {
+                holdings: self.valuables.held_by(*user),
+                offer_ends_ms: self.valuables.offer_ends_ms(*user, self.now_ms),
+            })),
             StoreRequest::AllHoldings { after } => Ok(self.valuables.page(*after)),
             StoreRequest::CountHoldings => Ok(self.valuables.counts()),
             StoreRequest::CommitGround {

@@ -64,6 +64,13 @@ impl Valuables {
         Ok(())
     }
 
+    /// After how long the first of a user's offers ends.
+    pub(super) fn offer_ends_ms(&self, user: UserId, now_ms: u64) -> Option<u64> {
+        let offers = self.trades().values().filter(|trade| trade.from == user);
+        let first = offers.map(|trade| trade.until_ms).min();
+        first.map(|until_ms| until_ms.saturating_sub(now_ms))
+    }
+
     /// How many of a user's offers were overdue.
     pub(super) fn cancel_overdue(&mut self, user: UserId, now_ms: u64) -> usize {
         self.cancel_where(|trade| trade.from == user && trade.until_ms <= now_ms)

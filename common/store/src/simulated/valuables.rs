@@ -319,12 +319,14 @@ impl Valuables {
             .any(|holding| holding.holder == Holder::User(user))
     }
 
-    pub(super) fn held_by(&self, user: UserId) -> StoreReply {
+    pub(super) fn held_by(&self, user: UserId) -> Vec<Holding> {
         self.matching(|holder| holder == Holder::User(user))
     }
 
     pub(super) fn on_ground(&self, at: RegionNumber) -> StoreReply {
-        self.matching(|holder| matches!(holder, Holder::Ground { region, .. } if region == at))
+        StoreReply::Holdings(
+            self.matching(|holder| matches!(holder, Holder::Ground { region, .. } if region == at)),
+        )
     }
 
     /// The regions in which something lies.
@@ -352,14 +354,9 @@ impl Valuables {
         passed
     }
 
-    fn matching(&self, wanted: impl Fn(Holder) -> bool) -> StoreReply {
-        StoreReply::Holdings(
-            self.by_id
-                .values()
-                .filter(|holding| wanted(holding.holder))
-                .cloned()
-                .collect(),
-        )
+    fn matching(&self, wanted: impl Fn(Holder) -> bool) -> Vec<Holding> {
+        let wanted = self.by_id.values().filter(|holding| wanted(holding.holder));
+        wanted.cloned().collect()
     }
 
     pub(super) fn page(&self, after: Option<u64>) -> StoreReply {

@@ -7,10 +7,12 @@ use rusqlite::Connection;
 
 use super::columns::{self, holding_columns};
 use super::fault::Failure;
+use super::moment::Moment;
 use super::moves::tally;
 use super::statement::{Statement, int, query};
+use super::trades;
 use crate::StoreReply;
-use crate::holding::{Holder, Holding};
+use crate::holding::{Belongings, Holder, Holding};
 use crate::limits::CENSUS_ROWS_MAX;
 use crate::reply::HoldingCount;
 
@@ -78,13 +80,18 @@ pub(super) fn on_ground(connection: &Connection, region: RegionNumber) -> Result
     read(query(connection, LYING).bind(region.0))
 }
 
-pub(super) fn held_by(connection: &Connection, user: UserId) -> Result<StoreReply, Failure> {
+pub(super) fn held_by(connection: &Connection, user: UserId, at: Moment) -> Result<StoreReply, Failure> {
+    let offer_ends_ms = trades::offer_ends_ms(connection, user, at)?;
     const HELD: &str = concat!(
         "SELECT ",
         holding_columns!(),
         " FROM holding WHERE user = ?1 ORDER BY id"
     );
-    read(query(connection, HELD).number(user.0))
+    let holdings = query(connection, HELD).number(user.0).rows(columns::holding)?;
+    Ok(StoreReply::Belongings(Belongings {
+        holdings,
+        offer_ends_ms,
+    }))
 }
 
 pub(super) fn page(connection: &Connection, after: Option<u64>) -> Result<StoreReply, Failure> {

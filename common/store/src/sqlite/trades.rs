@@ -94,6 +94,19 @@ pub(super) fn cancel(
     Ok(None)
 }
 
+/// After how long the first of a user's offers ends.
+pub(super) fn offer_ends_ms(
+    connection: &Connection,
+    user: UserId,
+    at: Moment,
+) -> rusqlite::Result<Option<u64>> {
+    const FIRST: &str = "SELECT until_ms FROM trade WHERE offerer = ?1 ORDER BY until_ms LIMIT 1";
+    let first = query(connection, FIRST)
+        .number(user.0)
+        .row(|row| row.take::<i64>())?;
+    Ok(first.map(|until_ms| u64::try_from(until_ms.saturating_sub(at.now_ms)).unwrap_or(0)))
+}
+
 /// What a user has offered in overdue trades is the user's again; how many there were.
 pub(super) fn cancel_overdue(connection: &Connection, user: UserId, at: Moment) -> rusqlite::Result<usize> {
     cancel_until(connection, user, at.now_ms)

@@ -60,6 +60,7 @@ macro_rules! conformance {
                 a_trade_is_accepted_with_all_that_is_wanted_or_not_at_all,
                 a_trade_is_cancelled_by_either_side_and_by_nobody_else,
                 overdue_trades_cannot_be_accepted_and_end_with_the_next_activation,
+                who_has_offered_learns_when_the_first_of_it_ends,
                 a_forgotten_guest_gets_its_offers_back_first,
                 who_offers_may_be_owned_by_anybody_meanwhile,
                 a_trade_is_accepted_or_cancelled,

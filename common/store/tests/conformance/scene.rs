@@ -141,7 +141,7 @@ impl Scene {
 
     pub(crate) fn holdings(&self, request: StoreRequest) -> Vec<Holding> {
         match self.ask(request) {
-            StoreReply::Holdings(holdings) => holdings,
+            StoreReply::Holdings(holdings) | StoreReply::Belongings(Belongings { holdings, .. }) => holdings,
             other => panic!("{other:?}"),
         }
     }

@@ -214,6 +214,24 @@ pub(crate) fn overdue_trades_cannot_be_accepted_and_end_with_the_next_activation
     assert_eq!(of_kind(scene, KIND).in_trades, 1, "one is not overdue");
 }
 
+pub(crate) fn who_has_offered_learns_when_the_first_of_it_ends(scene: &Scene) {
+    let (ann, bob) = two(scene);
+    let ends_ms = || match scene.ask(StoreRequest::HoldingsOf { user: ANN }) {
+        StoreReply::Belongings(has) => has.offer_ends_ms,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ends_ms(), None);
+    scene.commit(A, save(&ann, 3), &[offer(0, BOB, &[id(A, 0)], &[])]);
+    let within = HOUR_MS - 600_000..=HOUR_MS;
+    assert!(ends_ms().is_some_and(|ends_ms| within.contains(&ends_ms)));
+    scene.commit(A, save(&ann, 4), &[overdue(1, BOB, &[id(A, 1)])]);
+    assert_eq!(ends_ms(), Some(0), "one is over");
+    scene.ask(StoreRequest::CancelOverdue { user: ANN });
+    assert!(ends_ms().is_some_and(|ends_ms| within.contains(&ends_ms)));
+    let accepted = scene.commit(B, save(&bob, 3), &[accept(0, ANN)]);
+    assert_eq!((accepted, ends_ms()), (CommitOutcome::Applied, None));
+}
+
 fn guest(number: u64) -> UserId {
     UserId((1 << 40) + number)
 }

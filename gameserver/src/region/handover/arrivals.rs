@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use protocol::ids::{AttemptId, LiveLane, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
 use protocol::message::checked::{CheckedClaim, UserWord};
 use protocol::message::handover::Done;
-use store::{Holding, PlayerRow, Serving, StoreRequest};
+use store::{Belongings, PlayerRow, Serving, StoreRequest};
 
 use crate::region::asked::{Asked, HoldingsQuestion};
 use crate::region::outgoing::Outgoing;
@@ -74,7 +74,7 @@ struct Arrival {
 enum Held {
     Unasked,
     Asked(HoldingsQuestion),
-    Read(Vec<Holding>),
+    Read(Belongings),
 }
 
 impl Arrival {
@@ -147,7 +147,7 @@ pub(super) enum RowSays {
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) row: PlayerRow,
-    pub(super) holdings: Vec<Holding>,
+    pub(super) has: Belongings,
     pub(super) sender: Option<Sender>,
     pub(super) early: Vec<(LiveLane, UserWord)>,
     pub(super) refresh: bool,
@@ -297,11 +297,11 @@ impl Arrivals {
         says
     }
 
-    pub(super) fn holdings_read(&mut self, user: UserId, question: HoldingsQuestion, holdings: Vec<Holding>) {
+    pub(super) fn holdings_read(&mut self, user: UserId, question: HoldingsQuestion, has: Belongings) {
         if let Some(arrival) = self.by_user.get_mut(&user)
             && arrival.held == Held::Asked(question)
         {
-            arrival.held = Held::Read(holdings);
+            arrival.held = Held::Read(has);
         }
     }
 
@@ -312,13 +312,13 @@ impl Arrivals {
             return None;
         }
         let arrival = self.by_user.remove(&user)?;
-        let (Some(row), Held::Read(holdings)) = (arrival.row, arrival.held) else {
+        let (Some(row), Held::Read(has)) = (arrival.row, arrival.held) else {
             return None;
         };
         let early = arrival.early.into_iter();
         Some(Arrived {
             row,
-            holdings,
+            has,
             sender: arrival.sender,
             early: early.map(|(_, lane, word)| (lane, word)).collect(),
             refresh: arrival.refresh,

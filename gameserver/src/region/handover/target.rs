@@ -141,8 +141,8 @@ impl RegionState {
         question: HoldingsQuestion,
         answer: Result<StoreReply, StoreError>,
     ) {
-        if let Ok(StoreReply::Holdings(holdings)) = answer {
-            self.arrivals.holdings_read(user, question, holdings);
+        if let Ok(StoreReply::Belongings(has)) = answer {
+            self.arrivals.holdings_read(user, question, has);
             self.arrive(user);
         }
     }
@@ -170,7 +170,7 @@ impl RegionState {
 
     fn take_in(&mut self, user: UserId, arrived: Arrived) {
         self.drop_player(user, RemoveReason::Gone);
-        if !self.activate(&arrived.row, &arrived.holdings) {
+        if !self.activate(&arrived.row, &arrived.has) {
             return self.count("activation_failed");
         }
         self.counts.arrived += 1;

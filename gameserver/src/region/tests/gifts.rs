@@ -4,7 +4,7 @@ use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::effect::Refresh;
 use protocol::message::family::ServerToServer;
 use store::simulated::Fault;
-use store::{Holder, Holding, StoreReply, StoreRequest};
+use store::{Belongings, Holder, Holding, StoreReply, StoreRequest};
 
 use super::super::forwardings::Whereabouts;
 use super::super::*;
@@ -176,10 +176,11 @@ fn an_answer_that_another_one_has_overtaken_says_nothing() {
         payload: bytes::Bytes::new(),
     };
     for (ticket, holdings) in [(newer, vec![gift]), (older, vec![])] {
-        region.handle(
-            RegionInput::Store(ticket, Ok(StoreReply::Holdings(holdings))),
-            now,
-        );
+        let has = Belongings {
+            holdings,
+            offer_ends_ms: None,
+        };
+        region.handle(RegionInput::Store(ticket, Ok(StoreReply::Belongings(has))), now);
     }
     assert_eq!(scene.player(A, user).holdings.to_vec(), [99]);
 }

@@ -22,10 +22,10 @@ fn rules(scene: &mut Scene, region: RegionNumber) -> &mut RegionState {
 }
 
 fn held_by(scene: &mut Scene, user: UserId) -> Vec<u64> {
-    let Ok(StoreReply::Holdings(held)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
+    let Ok(StoreReply::Belongings(has)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
         panic!()
     };
-    held.iter().map(|holding| holding.id).collect()
+    has.holdings.iter().map(|holding| holding.id).collect()
 }
 
 /// Of swords; and whatever was made and not destroyed is somewhere.
@@ -385,11 +385,98 @@ fn an_offer_that_is_declined_withdrawn_or_too_old_comes_back() {
     scene.run(200);
     assert_eq!(scene.player(A, ann.user).holdings, [hers]);
     offer(&mut scene, 300);
-    scene.run(1_000);
+    scene.run(200);
     assert_eq!(count(&mut scene).in_trades, 1);
-    scene.run(500);
+    scene.run(300);
     assert_eq!(scene.player(A, ann.user).holdings, [hers]);
     assert_eq!(count(&mut scene).in_trades, 0);
+}
+
+/// What Ann of `over_the_border` offers to Bob, durably.
+fn offered(scene: &mut Scene, gives: u64, wants: &[u64], lasts_ms: u64) -> u64 {
+    let offer = Offer {
+        to: UserId(6),
+        place: Place::Ghost(B),
+        gives: &[gives],
+        wants,
+        lasts_ms,
+    };
+    let trade = rules(scene, A).offer(UserId(5), offer).unwrap();
+    scene.tick();
+    assert_eq!(count(scene).in_trades, 1);
+    trade
+}
+
+fn is_cancel(request: &StoreRequest) -> bool {
+    matches!(request, StoreRequest::CancelOverdue { .. })
+}
+
+#[test]
+fn the_end_of_an_offer_is_found_by_whoever_has_its_player_then() {
+    // Its server starts anew.
+    let mut scene = Scene::four();
+    let (ann, _, hers, _) = over_the_border(&mut scene);
+    offered(&mut scene, hers, &[], 2_000);
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.settle();
+    scene.input(A, RegionInput::Join(PROXY, join(5, 1, 1)));
+    scene.settle();
+    assert!(scene.player(A, ann.user).holdings.is_empty());
+    scene.run(2_500);
+    assert_eq!(scene.player(A, ann.user).holdings, [hers], "after a restart");
+    // It has crossed a border.
+    let mut scene = Scene::four();
+    let (mut ann, _, hers, _) = over_the_border(&mut scene);
+    offered(&mut scene, hers, &[], 4_000);
+    ann.walk(&mut scene, 0, 255);
+    ann.live(&mut scene, 1_500);
+    assert_eq!(scene.assert_owned_once(ann.user), B);
+    assert!(scene.player(B, ann.user).holdings.is_empty());
+    scene.run(3_000);
+    assert_eq!(scene.player(B, ann.user).holdings, [hers], "after a crossing");
+    assert_eq!(count(&mut scene).in_trades, 0);
+}
+
+/// Asked again, the store has nothing more to cancel: what it has done before is known all the same.
+#[test]
+fn an_end_of_an_offer_without_an_answer_is_known_all_the_same() {
+    for fault in [
+        Fault::UnknownApplied,
+        Fault::UnknownLost,
+        Fault::UnknownLate(100),
+        Fault::Unavailable,
+    ] {
+        let mut scene = Scene::four();
+        let (ann, _, hers, _) = over_the_border(&mut scene);
+        offered(&mut scene, hers, &[], 300);
+        // No look at the border may make up for it.
+        scene.player_mut(A, ann.user).was_at_rim = false;
+        scene.fault = Some((is_cancel, fault));
+        scene.run(2_000);
+        assert_eq!(count(&mut scene).in_trades, 0, "{fault:?}");
+        assert_eq!(scene.player(A, ann.user).holdings, [hers], "{fault:?}");
+    }
+}
+
+#[test]
+fn what_an_accepted_offer_has_brought_is_known_far_from_the_border_though_the_news_is_lost() {
+    const PERIOD_MS: u64 = 4_000;
+    let mut scene = Scene::four();
+    let (ann, bob, hers, his) = over_the_border(&mut scene);
+    let trade = offered(&mut scene, hers, &[his], 60_000);
+    scene.place(A, ann.user, 60.0, 40.0);
+    scene.run(PERIOD_MS);
+    let player = scene.player_mut(A, ann.user);
+    (player.was_at_rim, player.knows_rim) = (false, false);
+    scene.lose.insert(0x71, 1);
+    let accepted = rules(&mut scene, B).accept(bob.user, trade, ann.user, Place::Ghost(A));
+    assert_eq!(accepted, Ok(()));
+    scene.run(PERIOD_MS + 100);
+    assert_eq!(scene.lose.get(&0x71), Some(&0), "the news was lost");
+    assert_known(&mut scene, A, ann.user);
+    assert_eq!(scene.player(A, ann.user).holdings, [his]);
 }
 
 #[test]

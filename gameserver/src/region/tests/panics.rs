@@ -95,10 +95,10 @@ fn fragile() -> (Scene, Arc<Curse>) {
 }
 
 fn held_by(scene: &mut Scene, user: UserId) -> Vec<u64> {
-    let Ok(StoreReply::Holdings(held)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
+    let Ok(StoreReply::Belongings(has)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
         panic!()
     };
-    held.iter().map(|holding| holding.id).collect()
+    has.holdings.iter().map(|holding| holding.id).collect()
 }
 
 /// A gem of region A and where it lies.

@@ -414,6 +414,11 @@ impl Scene {
         &self.regions[&region].state.players[&user]
     }
 
+    pub(super) fn player_mut(&mut self, region: RegionNumber, user: UserId) -> &mut Player {
+        let state = &mut self.regions.get_mut(&region).unwrap().state;
+        state.players.get_mut(&user).unwrap()
+    }
+
     /// Puts a player somewhere, as if it had walked there.
     pub(super) fn place(&mut self, region: RegionNumber, user: UserId, x: f32, y: f32) {
         let state = &mut self.regions.get_mut(&region).unwrap().state;

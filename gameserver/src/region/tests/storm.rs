@@ -189,10 +189,10 @@ fn judge(scene: &mut Scene, bots: &[Bot], seed: u64, crashes: Crashes) {
         }
         let held = player.holdings.to_vec();
         let user = bot.user;
-        let Ok(StoreReply::Holdings(rows)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
+        let Ok(StoreReply::Belongings(has)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
             panic!()
         };
-        let rows: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let rows: Vec<_> = has.holdings.iter().map(|row| row.id).collect();
         assert_eq!(held, rows, "seed {seed}: memory and store agree");
         assert_eq!(
             told(bot),

@@ -30,10 +30,10 @@ fn beside_a_gem(scene: &mut Scene) -> (Bot, u64) {
 }
 
 fn held_by(scene: &mut Scene, user: UserId) -> Vec<u64> {
-    let Ok(StoreReply::Holdings(held)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
+    let Ok(StoreReply::Belongings(has)) = scene.store.apply(&StoreRequest::HoldingsOf { user }) else {
         panic!()
     };
-    held.iter().map(|holding| holding.id).collect()
+    has.holdings.iter().map(|holding| holding.id).collect()
 }
 
 fn assert_conserved(scene: &mut Scene) {

@@ -108,7 +108,7 @@ fn a_shadow_is_only_a_reason_to_look_at_the_row_and_only_the_row_makes_it_more()
         "its holdings are not known"
     );
     let question = holdings_asked(&mut out).unwrap();
-    arrivals.holdings_read(USER, question, Vec::new());
+    arrivals.holdings_read(USER, question, Belongings::default());
     let arrived = arrivals.take_arrived(USER).unwrap();
     assert_eq!((arrived.row, arrived.sender), (row(9), Some(sender(9, 7))));
     assert_eq!(arrivals.len(), 0);
@@ -132,7 +132,7 @@ fn holdings_are_those_of_a_moment_after_the_commit() {
     assert!(arrivals.commit(USER, EPOCH, sender(9, 7), 1_020));
     arrivals.read_row(USER, 1_020, &mut out);
     let second = holdings_asked(&mut out).unwrap();
-    arrivals.holdings_read(USER, first, Vec::new());
+    arrivals.holdings_read(USER, first, Belongings::default());
     assert_eq!(
         arrivals.row_read(USER, Some(&row(9)), 1_030, &mut out),
         RowSays::Here
@@ -141,7 +141,7 @@ fn holdings_are_those_of_a_moment_after_the_commit() {
     assert_eq!(holdings_asked(&mut out), None, "they are asked for");
     // Another attempt is announced: its holdings are those after its own commit.
     arrivals.prepare(USER, EPOCH, sender(10, 8), 1_040);
-    arrivals.holdings_read(USER, second, Vec::new());
+    arrivals.holdings_read(USER, second, Belongings::default());
     arrivals.read_row(USER, 1_040, &mut out);
     assert_eq!(
         arrivals.row_read(USER, Some(&row(10)), 1_050, &mut out),
@@ -149,7 +149,7 @@ fn holdings_are_those_of_a_moment_after_the_commit() {
     );
     assert!(arrivals.take_arrived(USER).is_none());
     let third = holdings_asked(&mut out).unwrap();
-    arrivals.holdings_read(USER, third, Vec::new());
+    arrivals.holdings_read(USER, third, Belongings::default());
     assert!(arrivals.take_arrived(USER).is_some());
 }
 
