@@ -6,6 +6,7 @@ mod bot;
 mod broken_rules;
 mod checks;
 mod cluster;
+mod crafts;
 mod dice;
 mod links;
 mod matrix;

@@ -1,7 +1,7 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
-//! its rules also make, destroy and lay down things, of everybody and at any moment.
+//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +10,8 @@ use game::{Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, World};
 use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
+
+use crate::crafts::{Crafts, Market};
 
 /// A command that a region applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub(crate) struct Applied {
 pub(crate) struct Record {
     applied: Arc<Mutex<Vec<Applied>>>,
     is_calm: Arc<AtomicBool>,
+    market: Market,
 }
 
 impl Record {
@@ -74,24 +77,12 @@ impl Given {
     }
 }
 
-/// What the rules know that make and destroy.
-#[derive(Default)]
-struct Crafts {
-    here: BTreeSet<UserId>,
-    lying: BTreeSet<u64>,
-}
-
-/// Something is made or destroyed in each region once in so many ticks.
-const CRAFT_TICKS: u64 = 5;
-/// What is made, beside gems.
-const MADE: u32 = 77;
-
 impl Recorder {
     pub(crate) fn new(game: Gems, record: Record, crafts: bool) -> Self {
         Self {
             game,
+            crafts: crafts.then(|| Crafts::new(record.market.clone())),
             record,
-            crafts: crafts.then(Crafts::default),
             inputs: Given::default(),
         }
     }
@@ -115,22 +106,22 @@ impl GameLogic for Recorder {
     }
 
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
-        if let Some(crafts) = self.crafts.as_mut().filter(|_| holding.kind == MADE) {
-            crafts.lying.insert(holding.id);
+        if let Some(crafts) = &mut self.crafts {
+            crafts.lies_here(holding);
         }
         self.game.lies_here(ctx, holding)
     }
 
     fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
         if let Some(crafts) = &mut self.crafts {
-            crafts.here.insert(player.user);
+            crafts.entered(player.user);
         }
         self.game.entered(ctx, player);
     }
 
     fn left(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId) {
         if let Some(crafts) = &mut self.crafts {
-            crafts.here.remove(&user);
+            crafts.left(user);
         }
         self.inputs.0.remove(&entity);
         self.game.left(ctx, user, entity);
@@ -152,7 +143,11 @@ impl GameLogic for Recorder {
             number: command.number.0,
             body: Bytes::copy_from_slice(command.body),
         });
+        let (user, number) = (command.user, command.number);
         self.game.command(ctx, command);
+        if let Some(crafts) = &self.crafts {
+            crafts.command(ctx, user, number);
+        }
     }
 
     fn effect(&mut self, ctx: &mut dyn Ctx, source: EntityId, target: EntityId, body: &[u8]) {
@@ -173,38 +168,5 @@ impl GameLogic for Recorder {
 
     fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
         self.game.own_state(ctx, user, entity, out);
-    }
-}
-
-impl Crafts {
-    /// What cannot be done is not done: the rules may try anything.
-    fn tick(&mut self, ctx: &mut dyn Ctx) {
-        if !ctx.tick().0.is_multiple_of(CRAFT_TICKS) {
-            return;
-        }
-        let dice = ctx.random();
-        let part = |from: u32, sides: u64| dice.rotate_right(from) % sides;
-        let [x, y] = ctx.rect().min;
-        let at = Position {
-            x: x as f32 + 1.0 + part(8, 30) as f32,
-            y: y as f32 + 1.0 + part(16, 30) as f32,
-        };
-        let who = part(24, self.here.len().max(1) as u64) as usize;
-        let Some(user) = self.here.iter().nth(who).copied() else {
-            return;
-        };
-        let of_kind = |id: &&u64| ctx.holding(user, **id).is_some_and(|thing| thing.kind == MADE);
-        let held = ctx.holdings(user).iter().find(of_kind).copied();
-        let lying = self.lying.first().copied();
-        let _ = match (part(40, 6), held, lying) {
-            (0 | 1, ..) => ctx.mint(user, MADE, b"made").map(drop),
-            (2, Some(id), _) => ctx.burn(user, id),
-            (3, Some(id), _) => ctx.drop(user, id, at),
-            (4, _, Some(id)) => {
-                self.lying.remove(&id);
-                ctx.sweep(id)
-            }
-            _ => ctx.lay(MADE, b"laid", at).map(drop),
-        };
     }
 }

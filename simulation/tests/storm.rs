@@ -94,12 +94,19 @@ const PINNED: &[&str] = &[
     "--seed 842 --servers 4 --standbys off --players 4 --storm-ms 7834 --calm-ms 5000 --faults 2 --jitter-ms 120 --store-jitter-ms 250 --store-permille 0 --ambush store-reclaim:unknown-lost:0 --ambush store-pass:unknown-lost:0",
     // A dead service's commit took a gem after the next service had read what lies there, which showed it for ever.
     "--seed 59 --servers 4 --standbys off --players 4 --storm-ms 8483 --calm-ms 5000 --faults 12 --jitter-ms 5 --store-jitter-ms 250 --store-permille 0 --ambush done:lost:0 --ambush done:lost:1 --ambush done:lost:2",
+    // A player without a connection began again after a refused commit, and its own proxy was told that somebody else had come.
+    "--seed 2995 --servers 4 --standbys on --lanes 1 --players 4 --storm-ms 10378 --calm-ms 5000 --faults 4 --jitter-ms 0 --store-jitter-ms 250 --store-permille 0 --room narrow --crafts on --ambush event:cut-after:2",
 ];
 
 #[test]
 fn what_once_broke_stays_mended() {
     for line in PINNED {
-        // They were before rules made and destroyed anything.
-        run_well(&format!("{line} --crafts off").parse().unwrap());
+        // The first were before rules made and destroyed anything.
+        let since = if line.contains("--crafts") {
+            ""
+        } else {
+            " --crafts off"
+        };
+        run_well(&format!("{line}{since}").parse().unwrap());
     }
 }

@@ -58,7 +58,8 @@ pub enum HoldingRefused {
     /// The place lies outside of this region.
     #[error("the place is in another region")]
     Elsewhere,
-    /// The store has just refused an exchange of this player, or the process start has used up its numbers.
+    /// The store has refused this exchange before; or the player is about to cross a border, to log out or to be written down before
+    /// the region goes to another server, and it is no command of its own; or the process start has used up its numbers.
     #[error("not now")]
     NotNow,
     /// One command changes at most [`HOLDING_CHANGES_MAX`](crate::limits::HOLDING_CHANGES_MAX) holdings.

@@ -1,6 +1,6 @@
 //! The ground of a region: which holdings lie here, as the store says, and which entity shows each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber};
@@ -31,6 +31,10 @@ pub(super) struct Ground {
     region: RegionNumber,
     lying: BTreeMap<u64, Lying>,
     is_known: bool,
+    /// Questions for what lies here that have no answer yet.
+    questions: usize,
+    /// What the store may have said to lie here before it was taken or destroyed: the answers to these questions may be older.
+    gone: BTreeSet<u64>,
 }
 
 impl Ground {
@@ -39,13 +43,32 @@ impl Ground {
             region,
             lying: BTreeMap::new(),
             is_known: false,
+            questions: 0,
+            gone: BTreeSet::new(),
         }
     }
 
+    /// The store is asked what lies here.
+    pub(super) fn ask(&mut self) {
+        self.questions += 1;
+    }
+
     /// The store says what lies here. What was not known to is answered, to be shown.
-    pub(super) fn read(&mut self, holdings: Vec<Holding>) -> Vec<game::Holding> {
+    pub(super) fn read(&mut self, mut holdings: Vec<Holding>) -> Vec<game::Holding> {
+        holdings.retain(|holding| !self.gone.contains(&holding.id));
+        self.questions = self.questions.saturating_sub(1);
+        if self.questions == 0 {
+            self.gone.clear();
+        }
         self.is_known = true;
         self.fall(holdings)
+    }
+
+    /// The store has, by now, that somebody has taken it or that it is no more.
+    pub(super) fn gone(&mut self, holding: u64) {
+        if self.questions > 0 {
+            self.gone.insert(holding);
+        }
     }
 
     /// Holdings lie here now. What was not known to is answered, to be shown.
@@ -59,6 +82,9 @@ impl Ground {
             }),
             _ => None,
         });
+        let lie_here = lie_here.inspect(|holding| {
+            self.gone.remove(&holding.id);
+        });
         let news: Vec<_> = lie_here
             .filter(|holding| !self.lying.contains_key(&holding.id))
             .collect();
@@ -71,7 +97,8 @@ impl Ground {
 
     /// Nothing is known, and nothing shown.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(self.region);
+        self.lying.clear();
+        self.is_known = false;
     }
 
     /// An entity shows a holding that lies here; whether it still does.
@@ -122,6 +149,29 @@ mod tests {
             at,
             payload: Bytes::from_static(b"own"),
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_older_than_a_taking_brings_nothing_back() {
+        let mut ground = Ground::new(HERE);
+        let both = || vec![lying(HERE, shown(1)), lying(HERE, shown(2))];
+        ground.gone(2);
+        ground.ask();
+        ground.ask();
+        ground.gone(1);
+        assert_eq!(
+            ground.read(both()),
+            [shown(2)],
+            "what was gone before was put back"
+        );
+        ground.remove(2);
+        ground.gone(2);
+        ground.fall(vec![lying(HERE, shown(2))]);
+        ground.remove(2);
+        ground.forget();
+        assert_eq!(ground.read(both()), [shown(2)], "it was put back as well");
+        ground.ask();
+        assert_eq!(ground.read(both()), [shown(1)], "it was asked for later");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What players hold and what lies here, when somebody else has changed it: the store is read again, what is new is shown
 //! and told, and whoever simulates the one who got it is to read as well.
 
+use std::collections::BTreeSet;
+
 use protocol::ids::{OwnerEpoch, RegionNumber, UserId};
 use protocol::message::effect::Refresh;
 use store::{Holding, HoldingChange, StoreError, StoreReply, StoreRequest};
@@ -130,15 +132,20 @@ impl RegionState {
 
     /// What the player's commands took from the ground may still lie there, and what they laid there as well.
     pub(super) fn look_again(&mut self, user: UserId) {
-        let region = self.config.number;
         let takes = |change: &HoldingChange| {
             matches!(change, HoldingChange::Take { .. } | HoldingChange::Drop { .. })
         };
         // With the commit all goes that waits behind it.
         let player = self.players.get(&user);
         if player.is_some_and(|player| player.writes.unwritten().any(takes)) {
-            self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+            self.read_ground();
         }
+    }
+
+    pub(super) fn read_ground(&mut self) {
+        let region = self.config.number;
+        self.ground.ask();
+        self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
     }
 
     /// What lies in this region, from the store.
@@ -147,13 +154,15 @@ impl RegionState {
         let Ok(StoreReply::Holdings(holdings)) = answer else {
             return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
         };
-        let news = self.ground.read(self.not_swept(holdings));
+        let news = self.ground.read(self.not_taken(holdings));
         self.notices.extend(news.into_iter().map(Notice::LiesHere));
     }
 
-    /// What was read may be older than what the region has done since.
-    fn not_swept(&self, mut holdings: Vec<Holding>) -> Vec<Holding> {
-        holdings.retain(|holding| !self.ground_writes.sweeps(holding.id));
+    /// What is taken or destroyed by a write that has no answer yet is not put back: if it is refused, the ground is read again.
+    fn not_taken(&self, mut holdings: Vec<Holding>) -> Vec<Holding> {
+        let players = self.players.values();
+        let taken: BTreeSet<u64> = players.flat_map(|player| player.writes.takes()).collect();
+        holdings.retain(|holding| !self.ground_writes.sweeps(holding.id) && !taken.contains(&holding.id));
         holdings
     }
 

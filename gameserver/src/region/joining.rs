@@ -8,6 +8,7 @@ use protocol::ids::{AttachNo, LiveLane, SessionGeneration, UserId};
 use protocol::message::checked::SessionIdentity;
 use store::{Binding, PlayerRow};
 
+use super::player::Wary;
 use crate::join_check::VerifiedJoin;
 
 /// A join gives up after so long, milliseconds.
@@ -46,6 +47,8 @@ pub(super) struct Joining {
     pub(super) left: bool,
     /// Somebody changed the holdings meanwhile.
     pub(super) refresh: bool,
+    /// Of a player who begins again.
+    pub(super) wary: Wary,
     since_ms: u64,
     stage: Stage,
 }
@@ -59,6 +62,7 @@ impl Joining {
             after_crash: false,
             left: false,
             refresh: false,
+            wary: Wary::default(),
             since_ms: now_ms,
             stage: Stage::Reading,
         }
@@ -121,7 +125,9 @@ impl Joins {
         let Some(joining) = self.by_user.get_mut(&join.user) else {
             return Err(join);
         };
-        let (order, same_node) = (join.order(), joining.lane.node() == lane.node());
+        // A player who begins again without a connection is nobody's: whoever has its session may come for it.
+        let same_node = joining.lane.node() == lane.node() || joining.lane == LiveLane::default();
+        let order = join.order();
         let is_newer = order > joining.order() || (order == joining.order() && same_node);
         if !is_newer {
             return Ok(Some((lane, join)));
@@ -247,6 +253,21 @@ mod tests {
         let again = (PROXY, newer.clone());
         assert_eq!(joins.come_again(PROXY, newer.clone()), Ok(Some(again)));
         assert_eq!(joins.come_again(OTHER_PROXY, newer), Ok(None));
+    }
+
+    #[test]
+    fn who_begins_again_without_a_connection_is_joined_by_its_own_session() {
+        let mut joins = Joins::default();
+        let again = Joining::new(LiveLane::default(), join(5, 2, 3), Spawn::default(), 1_000);
+        joins.begin(again);
+        assert_eq!(
+            joins.come_again(PROXY, join(5, 2, 3)),
+            Ok(None),
+            "nobody is to be refused"
+        );
+        assert_eq!(joins.get(USER).map(|joining| joining.lane), Some(PROXY));
+        let older = join(5, 2, 2);
+        assert_eq!(joins.come_again(PROXY, older.clone()), Ok(Some((PROXY, older))));
     }
 
     #[test]

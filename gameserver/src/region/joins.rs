@@ -309,6 +309,8 @@ impl RegionState {
             }
             player.bind(joining.lane, &joining.join);
             player.writes.mark(self.now.mono_ms);
+            player.wary = joining.wary;
+            player.wary.begin(self.now.mono_ms);
         }
         self.welcome(user);
         if joining.refresh {
@@ -349,6 +351,7 @@ impl RegionState {
         };
         let holdings = Purse::of(&has.holdings);
         for holding in &*holdings {
+            self.ground.gone(*holding);
             if let Some(entity) = self.ground.remove(*holding).and_then(|lying| lying.entity) {
                 // A commit of the service before this one came after the ground had been read.
                 self.despawn(entity);
@@ -391,6 +394,7 @@ impl RegionState {
         let mut joining = Joining::new(lane, join, Spawn::default(), self.now.mono_ms);
         joining.left = !self.proxies.is_up(lane);
         joining.after_crash = true;
+        joining.wary = player.wary;
         self.joins.begin(joining);
         self.ask(Asked::Join(user), StoreRequest::LoadPlayer { user });
     }

@@ -337,11 +337,8 @@ impl Region {
     }
 
     fn seeded(&mut self, answer: &Result<StoreReply, StoreError>) {
-        let region = self.state.config.number;
         match answer {
-            Ok(StoreReply::Seeded(_)) => self
-                .state
-                .ask(Asked::Ground, StoreRequest::HoldingsOnGround { region }),
+            Ok(StoreReply::Seeded(_)) => self.state.read_ground(),
             // The game's mistake, which asking again does not mend: the ground stays unknown.
             Err(StoreError::Invalid(_)) => self.state.count("first_holdings_invalid"),
             _ => {

@@ -7,9 +7,7 @@
 
 use protocol::cell::RemoveReason;
 use protocol::ids::UserId;
-use store::StoreRequest;
 
-use super::asked::Asked;
 use super::effect::RegionEffect;
 use super::player::Phase;
 use super::state::{Notice, RegionState};
@@ -66,7 +64,6 @@ impl RegionState {
         self.notices.push_back(Notice::Served);
         self.notices
             .extend(self.players.keys().copied().map(Notice::Entered));
-        let region = self.config.number;
-        self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+        self.read_ground();
     }
 }

@@ -59,13 +59,10 @@ impl RegionState {
     }
 
     fn write_logouts(&mut self) {
-        let grace_ms = self.config.linkdead_grace_ms;
-        let now_ms = self.now.mono_ms;
+        let (grace_ms, now_ms) = (self.config.linkdead_grace_ms, self.now.mono_ms);
         let mut releases = Vec::new();
         for player in self.players.values_mut() {
-            let dead = player
-                .linkdead_since_ms
-                .is_some_and(|since| now_ms.saturating_sub(since) >= grace_ms);
+            let dead = player.is_dead(grace_ms, now_ms);
             let goes = match player.phase {
                 Phase::Active => player.logout || dead,
                 Phase::Leaving => true,

@@ -4,6 +4,7 @@ mod commands;
 mod events;
 mod held;
 mod purse;
+mod wary;
 mod writes;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(super) use commands::chain;
 pub(super) use commands::{Commands, QueuedCommand, Received};
 pub(super) use events::Events;
 pub(super) use purse::{Kept, Purse};
+pub(super) use wary::Wary;
 pub(super) use writes::{Done, Writes};
 
 /// What a player may do just now.
@@ -97,6 +99,7 @@ pub(super) struct Player {
     pub(super) was_at_rim: bool,
     /// The newest time that its holdings were read again; answers to earlier ones may come later, and say less.
     pub(super) newest_read: u64,
+    pub(super) wary: Wary,
     /// When an open offer of its may be over, milliseconds; `None` when none is open.
     pub(super) offer_due_ms: Option<u64>,
     /// Was near the border at any time since it came to this region.
@@ -146,6 +149,7 @@ impl Player {
             proxy_trusts: false,
             was_at_rim: false,
             newest_read: 0,
+            wary: Wary::default(),
             offer_due_ms: None,
             knows_rim: false,
             companions: Vec::new(),
@@ -178,6 +182,12 @@ impl Player {
     /// The first of its open offers ends after so long, as the store has said now.
     pub(super) fn await_offers(&mut self, ends_ms: Option<u64>, now_ms: u64) {
         self.offer_due_ms = ends_ms.map(|ends_ms| now_ms.saturating_add(ends_ms));
+    }
+
+    /// Whether it has been without a connection for so long.
+    pub(super) fn is_dead(&self, grace_ms: u64, now_ms: u64) -> bool {
+        let since_ms = self.linkdead_since_ms;
+        since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= grace_ms)
     }
 
     /// The session that it serves.

@@ -146,8 +146,6 @@ pub(super) struct RegionState {
     pub(super) proxies: ProxyLanes,
     pub(super) ground: Ground,
     pub(super) ground_writes: GroundWrites,
-    /// Who makes no exchange before then, milliseconds.
-    pub(super) wary: BTreeMap<UserId, u64>,
     /// How often holdings of players were read again.
     pub(super) reads: u64,
     pub(super) round: SoftRound,
@@ -206,7 +204,6 @@ impl RegionState {
             proxies: ProxyLanes::default(),
             ground: Ground::new(config.number),
             ground_writes: GroundWrites::default(),
-            wary: BTreeMap::new(),
             reads: 0,
             round: SoftRound::default(),
             random: config.seed

@@ -12,12 +12,9 @@ use store::{
 };
 
 use super::asked::Asked;
-use super::player::{Kept, Phase, Player};
+use super::player::{Kept, Phase, Player, Wary};
 use super::state::{Notice, RegionState};
 
-/// After a refusal a player makes no exchange for so long, milliseconds: a command that is applied again would only be refused
-/// again, since memory cannot know what the store has seen.
-const WARY_MS: u64 = 1_000;
 /// An overdue offer that is not known to be over is looked for again after so long, milliseconds.
 const OVERDUE_AGAIN_MS: u64 = 1_000;
 
@@ -28,6 +25,9 @@ impl RegionState {
             Some((by, CommandKind::Durable, _)) if by == user => {}
             Some(_) => return Err(HoldingRefused::NotDurable),
             None => {}
+        }
+        if self.commanding.is_none() && self.is_to_settle(user) {
+            return Err(HoldingRefused::NotNow);
         }
         let now_ms = self.now.mono_ms;
         let player = self.players.get_mut(&user);
@@ -42,15 +42,28 @@ impl RegionState {
         Ok(player)
     }
 
+    /// Whether the player has to be written down before it goes on, to another region or out of the world. Rules that change
+    /// something of it in every tick would keep it from that. Commands come to an end.
+    fn is_to_settle(&self, user: UserId) -> bool {
+        let is_beyond = |player: &Player| {
+            let entity = self.entities.get(player.key);
+            entity.is_some_and(|entity| self.rect.distance(entity.at) > self.margin)
+        };
+        let (grace_ms, now_ms) = (self.config.linkdead_grace_ms, self.now.mono_ms);
+        let is_dead = |player: &Player| player.is_dead(grace_ms, now_ms);
+        let goes = |player: &Player| player.logout || is_dead(player) || is_beyond(player);
+        self.draining || self.players.get(&user).is_some_and(goes)
+    }
+
     fn may_exchange(&self, user: UserId) -> Result<(), HoldingRefused> {
-        let is_wary = self
-            .wary
-            .get(&user)
-            .is_some_and(|until_ms| *until_ms > self.now.mono_ms);
-        if is_wary {
-            Err(HoldingRefused::NotNow)
-        } else {
-            Ok(())
+        let number = self.commanding.map(|(_, _, number)| number);
+        let is_barred = |player: &Player| {
+            let session = player.bound.session_generation;
+            player.wary.bars(session, number, self.now.mono_ms)
+        };
+        match self.players.get(&user).is_some_and(is_barred) {
+            true => Err(HoldingRefused::NotNow),
+            false => Ok(()),
         }
     }
 
@@ -215,12 +228,9 @@ impl RegionState {
         at: Position,
     ) -> Result<u64, HoldingRefused> {
         let payload = checked(payload)?;
-        self.outside_of_commands()?;
+        self.may_change_ground()?;
         if !self.rect.contains(at) {
             return Err(HoldingRefused::Elsewhere);
-        }
-        if !self.ground_writes.has_room() {
-            return Err(HoldingRefused::TooMany);
         }
         let holding = self.config.numbers.valuable().ok_or(HoldingRefused::NotNow)?;
         self.ground_writes.push(GroundChange::Mint {
@@ -234,20 +244,19 @@ impl RegionState {
     }
 
     /// The ground's commit is another one than the command's: with the command refused and applied again, it would stand twice.
-    fn outside_of_commands(&self) -> Result<(), HoldingRefused> {
+    fn may_change_ground(&self) -> Result<(), HoldingRefused> {
         match self.commanding {
             Some(_) => Err(HoldingRefused::NotDurable),
+            None if self.draining => Err(HoldingRefused::NotNow),
+            None if !self.ground_writes.has_room() => Err(HoldingRefused::TooMany),
             None => Ok(()),
         }
     }
 
     pub(super) fn sweep_away(&mut self, holding: u64) -> Result<(), HoldingRefused> {
-        self.outside_of_commands()?;
+        self.may_change_ground()?;
         if !self.ground.has(holding) {
             return Err(HoldingRefused::NotThere);
-        }
-        if !self.ground_writes.has_room() {
-            return Err(HoldingRefused::TooMany);
         }
         self.clear_away(holding);
         self.ground_writes.push(GroundChange::Burn { holding });
@@ -266,8 +275,6 @@ impl RegionState {
             self.ask(Asked::GroundCommit, request);
         }
         self.cancel_overdue();
-        let now_ms = self.now.mono_ms;
-        self.wary.retain(|_, until_ms| *until_ms > now_ms);
     }
 
     /// Who has a player looks after its offers: so no deadline is lost with a server, or on the way to another one.
@@ -289,6 +296,11 @@ impl RegionState {
         match answer {
             Ok(StoreReply::GroundCommitted(CommitOutcome::Applied)) => {
                 let changes = self.ground_writes.finish();
+                for change in &changes {
+                    if let GroundChange::Burn { holding } = change {
+                        self.ground.gone(*holding);
+                    }
+                }
                 let fallen = changes.into_iter().filter_map(|change| lying(region, change));
                 self.fallen(fallen.collect());
             }
@@ -302,7 +314,7 @@ impl RegionState {
                     CommitOutcome::HolderMismatch(holding) => self.ground_writes.leave_out(*holding),
                     _ => drop(self.ground_writes.finish()),
                 }
-                self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
+                self.read_ground();
             }
             // Asking the same again changes nothing twice.
             _ => {
@@ -325,13 +337,18 @@ impl RegionState {
         }
     }
 
-    /// What a commit that is durable has shown: what was put down lies here, and offers have their time.
+    /// What a commit that is durable has shown: what was taken lies here no more, what was put down does, and offers have their time.
     pub(super) fn valuables_committed(
         &mut self,
         user: UserId,
         changes: &[HoldingChange],
         laid: Vec<Holding>,
     ) {
+        for change in changes {
+            if let HoldingChange::Take { holding, .. } = change {
+                self.ground.gone(*holding);
+            }
+        }
         let lasts_ms = changes.iter().filter_map(|change| match change {
             HoldingChange::Offer(offer) => Some(offer.lasts_ms),
             _ => None,
@@ -350,17 +367,21 @@ impl RegionState {
     /// Memory and store disagree about a holding, a trade or a version: the row is right.
     pub(super) fn commit_refused(&mut self, user: UserId, refused: CommitOutcome) {
         self.count("commit_refused");
-        let commit = self.players.get(&user).and_then(|player| player.writes.commit());
-        let changes = commit.map_or(&[][..], |commit| &commit.changes);
-        let exchanges = changes.iter().any(is_exchange);
-        let phantom = changes.iter().find_map(|change| match (change, refused) {
-            (HoldingChange::Take { holding, .. }, CommitOutcome::HolderMismatch(id)) if *holding == id => {
-                Some(id)
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        let mut phantom = None;
+        if let Some(commit) = player.writes.commit() {
+            phantom = commit.changes.iter().find_map(|change| match (change, refused) {
+                (HoldingChange::Take { holding, .. }, CommitOutcome::HolderMismatch(id)) => {
+                    (*holding == id).then_some(id)
+                }
+                _ => None,
+            });
+            if commit.changes.iter().any(is_exchange) {
+                let body = &commit.save.body;
+                player.wary = Wary::of(body.binding.session_generation, body.last_command.0);
             }
-            _ => None,
-        });
-        if exchanges {
-            self.wary.insert(user, self.now.mono_ms.saturating_add(WARY_MS));
         }
         if let Some(holding) = phantom {
             self.clear_away(holding);

@@ -27,8 +27,8 @@ pub(crate) struct Login {
     pub(crate) issued: Vec<Issued>,
     pub(crate) acked: u64,
     pub(crate) input_ack: u64,
-    /// A server died with what it had acknowledged.
-    pub(crate) input_ack_lost: bool,
+    /// How often what was acknowledged may have been lost: with a server, or with a commit that was refused.
+    pub(crate) input_acks_lost: u32,
     /// Events that tell what became of a durable command.
     pub(crate) outcomes: usize,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Checks {
     broken: Option<String>,
     rows: BTreeMap<UserId, PlayerRow>,
     logins: BTreeMap<(UserId, SessionGeneration), Login>,
-    /// How often a user's memory died with its server.
+    /// How often a user's memory died with its server, or was given up for a commit that was refused.
     losses: BTreeMap<UserId, u32>,
     applied: BTreeMap<(UserId, SessionGeneration, u64), u32>,
     routes: BTreeMap<(ProxyLane, u32, SessionHandle), OwnerEpoch>,
@@ -67,12 +67,12 @@ impl Checks {
         self.logins.get(&(user, generation))
     }
 
-    /// A server died that simulated the user: what was not saved is lost.
+    /// A server died that simulated the user, or the user begins again from its row: what was not saved is lost.
     pub(crate) fn memory_lost(&mut self, user: UserId) {
         *self.losses.entry(user).or_default() += 1;
         for ((of, _), login) in &mut self.logins {
             if *of == user {
-                login.input_ack_lost = true;
+                login.input_acks_lost += 1;
             }
         }
     }

@@ -90,8 +90,19 @@ impl Checks {
         }
     }
 
-    /// What a commit has taken somebody had, also where the same commit has laid it down again.
-    pub(crate) fn taken(&mut self, commits: &[DurableCommit], outcomes: &[CommitOutcome]) {
+    /// What a commit has taken somebody had, also where the same commit has laid it down again. Whose commit is refused begins
+    /// again.
+    pub(crate) fn committed(&mut self, commits: &[DurableCommit], outcomes: &[CommitOutcome]) {
+        let is_undone = |outcome: &CommitOutcome| {
+            !matches!(outcome, CommitOutcome::Applied | CommitOutcome::FencedByEpoch)
+        };
+        for (commit, _) in commits
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| is_undone(outcome))
+        {
+            self.memory_lost(commit.save.user);
+        }
         let applied = commits.iter().zip(outcomes);
         for (commit, _) in applied.filter(|(_, outcome)| **outcome == CommitOutcome::Applied) {
             let taken = commit.changes.iter().filter_map(|change| match change {

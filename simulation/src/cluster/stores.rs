@@ -111,7 +111,7 @@ impl Cluster {
         if let (StoreRequest::CommitDurable { commits, .. }, Ok(StoreReply::Committed(outcomes))) =
             (request, &result)
         {
-            self.checks.taken(commits, outcomes);
+            self.checks.committed(commits, outcomes);
         }
         let tables = self.store.tables();
         let serves = |region| tables.service(region).map(|service| service.node);
@@ -120,6 +120,7 @@ impl Cluster {
             request,
             StoreRequest::CommitDurable { .. }
                 | StoreRequest::CommitGround { .. }
+                | StoreRequest::CancelOverdue { .. }
                 | StoreRequest::SeedHoldings { .. }
         ) && let Ok(StoreReply::Holdings(holdings)) =
             self.store.apply(&StoreRequest::AllHoldings { after: None })

@@ -143,6 +143,14 @@ impl Writes {
         })
     }
 
+    /// What such a commit takes from the ground.
+    pub(in crate::region) fn takes(&self) -> impl Iterator<Item = u64> {
+        self.unwritten().filter_map(|change| match change {
+            HoldingChange::Take { holding, .. } => Some(*holding),
+            _ => None,
+        })
+    }
+
     /// Changes of a commit that is not answered, and those that wait for the next.
     pub(in crate::region) fn unwritten(&self) -> impl Iterator<Item = &HoldingChange> {
         let written = self.commit().map_or(&[][..], |commit| &commit.changes);

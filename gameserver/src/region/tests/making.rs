@@ -1,12 +1,14 @@
 //! What rules make, destroy, lay down and trade: durable once, counted, undone where the store refuses, and known on both
 //! sides of a border.
 
-use game::{Ctx as _, HoldingRefused, Offer, Place};
-use gems::{Command, Event};
+use std::sync::{Arc, Mutex};
+
+use game::{Ctx, GameCommand, GameLogic, HoldingRefused, Offer, Place, World};
+use gems::{Command, Event, Gems};
 use protocol::geometry::Position;
 use protocol::ids::UserId;
 use store::reply::HoldingCount;
-use store::simulated::Fault;
+use store::simulated::{Fault, FaultPlan, FaultRates};
 use store::{Holder, Holding, StoreReply, StoreRequest};
 
 use super::super::state::RegionState;
@@ -507,4 +509,108 @@ fn a_trade_that_cannot_be_done_is_refused_once_and_then_by_memory() {
     assert_eq!(count(&mut scene).in_trades, 1);
     scene.run(1_100);
     assert_eq!(accept(&mut scene), Ok(()), "later it may be another world");
+}
+
+/// Rules of which every durable command accepts an offer that there never was, and what they were told each time.
+struct Stubborn(Arc<Mutex<Vec<Result<(), HoldingRefused>>>>);
+
+impl GameLogic for Stubborn {
+    fn spawn_point(&self, world: &World, user: UserId) -> Position {
+        Gems::default().spawn_point(world, user)
+    }
+
+    fn kind_of_player(&self) -> u16 {
+        Gems::default().kind_of_player()
+    }
+
+    fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
+        let said = ctx.accept(command.user, 1 << 62, UserId(6), Place::Here);
+        self.0.lock().unwrap().push(said);
+    }
+}
+
+/// However long the player's way back from its row takes: memory knows no better then, but which command it was.
+#[test]
+fn a_command_that_the_store_has_refused_is_not_tried_again_though_the_store_is_slow() {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&said);
+    let make: MakeRules = Arc::new(move || Box::new(Stubborn(Arc::clone(&all))));
+    let mut scene = Scene::playing(world([1, 2, 3, 4]), make);
+    let mut bot = Bot::join(&mut scene, 5, 60.0, 40.0);
+    let gem = 1;
+    bot.command(&mut scene, &Command::Collect { gem });
+    for _ in 0..3 {
+        let is_activation: Kind = |request| matches!(request, StoreRequest::Activate { .. });
+        scene.fault = Some((is_activation, Fault::Slow(1_500)));
+        bot.live(&mut scene, 2_500);
+    }
+    assert_eq!(scene.counted.get("commit_refused"), Some(&1));
+    assert_eq!(*said.lock().unwrap(), [Ok(()), Err(HoldingRefused::NotNow)]);
+    assert_eq!(bot.acked, 1, "it is over, and told");
+    // The next command is another one.
+    bot.command(&mut scene, &Command::Collect { gem });
+    scene.fault = None;
+    bot.live(&mut scene, 500);
+    assert_eq!(said.lock().unwrap()[2..], [Ok(()), Err(HoldingRefused::NotNow)]);
+    assert_eq!(bot.acked, 2);
+}
+
+/// What the store says of the ground is long on its way, while something there is taken or destroyed.
+#[test]
+fn an_old_answer_about_the_ground_brings_nothing_back() {
+    for (way, commit_ms) in [("taken", 1), ("being taken", 400), ("destroyed", 1)] {
+        let mut scene = Scene::four();
+        let user = Bot::join(&mut scene, 5, 60.0, 40.0).user;
+        let coin = rules(&mut scene, A).lay(SWORD, b"", HERE).unwrap();
+        scene.run(100);
+        rules(&mut scene, A).read_ground();
+        let effects = scene.regions.get_mut(&A).unwrap().take_effects();
+        let [RegionEffect::Store(ticket, look)] = effects.as_slice() else {
+            panic!("{effects:?}")
+        };
+        let answer = scene.store.apply(look);
+        let is_either: Kind = |request| is_commit(request) || is_ground_commit(request);
+        scene.fault = Some((is_either, Fault::Slow(commit_ms)));
+        match way {
+            "destroyed" => rules(&mut scene, A).sweep(coin).unwrap(),
+            _ => rules(&mut scene, A).take(user, coin).unwrap(),
+        }
+        scene.run(200);
+        scene.input(A, RegionInput::Store(*ticket, answer));
+        assert!(!rules(&mut scene, A).ground.has(coin), "{way}");
+        scene.run(500);
+        assert!(!rules(&mut scene, A).ground.has(coin), "{way}");
+        assert_eq!(count(&mut scene).on_ground, 0, "{way}");
+    }
+}
+
+/// The rules do something with the player in every tick, and no write is answered within one.
+#[test]
+fn rules_that_never_rest_keep_nobody_from_crossing_or_leaving_and_no_region_from_draining() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 126.0, 40.0);
+    let leaver = Bot::join(&mut scene, 6, 60.0, 40.0).user;
+    scene.player_mut(A, leaver).logout = true;
+    let rates = FaultRates {
+        slow: 1_000,
+        ..FaultRates::default()
+    };
+    scene.store.set_faults(FaultPlan {
+        rates,
+        ..FaultPlan::default()
+    });
+    bot.walk(&mut scene, 0, 255);
+    for _ in 0..60 {
+        for user in [bot.user, leaver] {
+            let _ = rules(&mut scene, A).mint(user, SWORD, b"");
+        }
+        bot.live(&mut scene, TICK_MS);
+    }
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+    assert!(!rules(&mut scene, A).players.contains_key(&leaver));
+    scene.input(B, RegionInput::Drain);
+    let none = Err(HoldingRefused::NotNow);
+    assert_eq!(rules(&mut scene, B).mint(bot.user, SWORD, b""), none);
+    let there = Position { x: 140.0, y: 41.0 };
+    assert_eq!(rules(&mut scene, B).lay(SWORD, b"", there), none);
 }
