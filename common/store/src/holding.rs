@@ -70,15 +70,15 @@ pub fn minted_by(id: u64) -> Option<NodeNumber> {
     (id >> 62 == 1).then_some(NodeNumber((id >> 52 & 0x3ff) as u16))
 }
 
-/// A change that one player's command makes. Refused unless the holding is where the change takes it from; what lays something
-/// on the ground, unless the writer serves that region at the epoch of the player's row.
+/// A change that one player's command makes. Refused unless the holding is where the change takes it from; what picks something up
+/// or lays it down, unless the player stands in that region and the writer serves it at the epoch of the player's row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HoldingChange {
     /// From the ground of `region` to the player.
     Take {
         /// Which holding.
         holding: u64,
-        /// Where it has to lie.
+        /// Where it has to lie, the player's own region.
         region: RegionNumber,
     },
     /// From the player to another user, who must have a row.

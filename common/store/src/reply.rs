@@ -123,7 +123,7 @@ pub enum CommitOutcome {
     /// The row and its holdings are as asked, by this request or by an earlier copy of it.
     Applied,
     /// The row has another owner or epoch: the writer does not own the player any more, or does not serve the region on whose ground
-    /// something is to lie.
+    /// something lies or is to lie.
     FencedByEpoch,
     /// The row has a version at least as high, of other content: the owner did not wait for its own write.
     Older,

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0008_topology.sql"),
     include_str!("../../migrations/postgres/0009_valuables.sql"),
     include_str!("../../migrations/postgres/0010_offers.sql"),
+    include_str!("../../migrations/postgres/0011_takes.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

@@ -47,7 +47,7 @@ pub(super) struct Trade {
 pub(super) struct By {
     pub(super) node: NodeNumber,
     pub(super) user: UserId,
-    /// The region on whose ground the user may lay something.
+    /// The region on whose ground the user may lay something, and pick something up.
     pub(super) ground: Option<RegionNumber>,
     pub(super) now_ms: u64,
 }
@@ -194,6 +194,11 @@ impl Valuables {
     ) -> Result<(), CommitOutcome> {
         let mine = Holder::User(by.user);
         match change {
+            HoldingChange::Take { region, .. } | HoldingChange::Drop { region, .. }
+                if by.ground != Some(*region) =>
+            {
+                Err(CommitOutcome::FencedByEpoch)
+            }
             HoldingChange::Take { holding, region } => {
                 let lies = |holder| matches!(holder, Holder::Ground { region: at, .. } if at == *region);
                 self.pass(*holding, lies, mine)
@@ -211,9 +216,6 @@ impl Valuables {
                 x,
                 y,
             } => {
-                if by.ground != Some(*region) {
-                    return Err(CommitOutcome::FencedByEpoch);
-                }
                 let to = Holder::Ground {
                     region: *region,
                     x: *x,

@@ -25,6 +25,11 @@ pub(super) fn make(connection: &Connection, by: By, change: &HoldingChange) -> R
     let user = by.user.0;
     let of = |sql: &str, id: u64| query(connection, sql).number(id).number(user);
     match change {
+        HoldingChange::Take { region, .. } | HoldingChange::Drop { region, .. }
+            if !stands_in(connection, by, *region)? =>
+        {
+            Ok(Some(CommitOutcome::FencedByEpoch))
+        }
         HoldingChange::Take { holding, region } => moved(of(TAKE, *holding).bind(region.0), *holding),
         HoldingChange::Give { holding, to } => give(connection, by.user, *holding, *to),
         HoldingChange::Drop {
@@ -33,9 +38,6 @@ pub(super) fn make(connection: &Connection, by: By, change: &HoldingChange) -> R
             x,
             y,
         } => {
-            if !may_lay(connection, by, *region)? {
-                return Ok(Some(CommitOutcome::FencedByEpoch));
-            }
             let lay = of(DROP, *holding).bind(region.0);
             moved(lay.bind(f64::from(*x)).bind(f64::from(*y)), *holding)
         }
@@ -67,8 +69,8 @@ pub(super) fn make(connection: &Connection, by: By, change: &HoldingChange) -> R
     }
 }
 
-/// Whether the player stands in a region that the writer serves now: otherwise the one who serves has read its ground already.
-fn may_lay(connection: &Connection, by: By, region: RegionNumber) -> rusqlite::Result<bool> {
+/// Whether the player stands in this region and the writer serves it now: otherwise the one who serves has read its ground already.
+fn stands_in(connection: &Connection, by: By, region: RegionNumber) -> rusqlite::Result<bool> {
     const SERVES: &str =
         "SELECT 1 FROM player p JOIN region r ON r.region = p.region AND r.epoch = p.region_epoch
         WHERE p.user = ?1 AND p.region = ?2 AND r.node = ?3";

@@ -50,6 +50,7 @@ macro_rules! conformance {
                 a_commit_that_mints_too_much_or_the_wrong_leaves_nothing,
                 ground_changes_under_the_service_and_its_version,
                 whoever_does_not_serve_the_region_lays_nothing_there,
+                what_lies_is_taken_where_its_taker_stands_and_from_nowhere_else,
                 a_world_that_began_with_things_counts_them,
                 sums_hold_under_random_commits,
                 of_two_who_burn_one_thing_exactly_one_does,

@@ -34,13 +34,12 @@ pub(crate) fn of_two_servers_racing_for_a_player_exactly_one_wins(scene: &Scene)
 
 pub(crate) fn of_two_takers_of_a_gem_exactly_one_gets_it(scene: &Scene) {
     let west = scene.serve(A, WEST);
-    let east = scene.serve(B, EAST);
     let ann = scene.spawn(ANN, west);
-    let bob = scene.spawn(BOB, east);
+    let bob = scene.spawn(BOB, west);
     scene.seed(20);
     for gem in 0..20 {
-        let take = |owner, row: &PlayerRow| StoreRequest::CommitDurable {
-            owner,
+        let take = |row: &PlayerRow| StoreRequest::CommitDurable {
+            owner: A,
             commits: vec![DurableCommit {
                 save: save(row, gem + 2),
                 changes: vec![HoldingChange::Take {
@@ -49,10 +48,7 @@ pub(crate) fn of_two_takers_of_a_gem_exactly_one_gets_it(scene: &Scene) {
                 }],
             }],
         };
-        let (one, two) = both(
-            || ask(&scene.store, take(A, &ann)),
-            || ask(&scene.other, take(B, &bob)),
-        );
+        let (one, two) = both(|| ask(&scene.store, take(&ann)), || ask(&scene.other, take(&bob)));
         let got = StoreReply::Committed(vec![CommitOutcome::Applied]);
         let late = StoreReply::Committed(vec![CommitOutcome::HolderMismatch(gem)]);
         assert!(
@@ -393,14 +389,13 @@ pub(crate) fn batches_that_cross_each_other_all_go_through(scene: &Scene) {
     let (west, east) = (scene.serve(A, WEST), scene.serve(B, EAST));
     scene.seed(2);
     let (ann, bob) = (scene.spawn(ANN, west), scene.spawn(BOB, east));
-    assert_eq!(
-        ask(&scene.store, take(A, &ann, 2, 0)),
-        committed(CommitOutcome::Applied)
-    );
-    assert_eq!(
-        ask(&scene.other, take(B, &bob, 2, 1)),
-        committed(CommitOutcome::Applied)
-    );
+    let take = |holding| HoldingChange::Take {
+        holding,
+        region: WEST,
+    };
+    let gift = HoldingChange::Give { holding: 1, to: BOB };
+    let one_each = commit(A, &ann, 2, vec![take(0), take(1), gift]);
+    assert_eq!(ask(&scene.store, one_each), committed(CommitOutcome::Applied));
     for round in 1..=ROUNDS {
         let version = 1 + 2 * round;
         let give = |from: &PlayerRow, to: &PlayerRow, owner, gem| {

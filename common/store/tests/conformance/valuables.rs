@@ -205,6 +205,28 @@ pub(crate) fn whoever_does_not_serve_the_region_lays_nothing_there(scene: &Scene
     assert_eq!(lying(scene, EAST), Vec::<u64>::new());
 }
 
+pub(crate) fn what_lies_is_taken_where_its_taker_stands_and_from_nowhere_else(scene: &Scene) {
+    let (west, east) = (scene.serve(A, WEST), scene.serve(B, EAST));
+    let (ann, bob) = (scene.spawn(ANN, west), scene.spawn(BOB, east));
+    scene.seed(2);
+    let take = HoldingChange::Take {
+        holding: 0,
+        region: WEST,
+    };
+    let from_afar = scene.commit(B, save(&bob, 2), std::slice::from_ref(&take));
+    assert_eq!(from_afar, CommitOutcome::FencedByEpoch, "he stands in the east");
+    // The region has another service than the one that has the player.
+    let newer = scene.serve(A, WEST);
+    let late = scene.commit(A, save(&ann, 2), std::slice::from_ref(&take));
+    assert_eq!(late, CommitOutcome::FencedByEpoch, "its ground is read by now");
+    assert_eq!(lying(scene, WEST), [0, 1]);
+    let StoreReply::Activated(ann) = scene.ask(activate(&ann, newer)) else {
+        panic!();
+    };
+    assert_eq!(scene.commit(A, save(&ann, 2), &[take]), CommitOutcome::Applied);
+    assert_eq!(lying(scene, WEST), [1]);
+}
+
 pub(crate) fn a_world_that_began_with_things_counts_them(scene: &Scene) {
     let west = scene.serve(A, WEST);
     let ann = scene.spawn(ANN, west);
