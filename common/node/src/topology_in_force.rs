@@ -10,7 +10,7 @@ use protocol::identity::{AuthorityKeys, Clock, Role};
 use protocol::ids::{NodeUuid, TopologyVersion};
 use protocol::node_handshake::PeerStanding;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use topology::{BundleError, Listing, NodeRecord, Standing, TopologyView};
 
@@ -20,6 +20,8 @@ pub struct TopologyInForce {
     now: ArcSwap<InForce>,
     changed: watch::Sender<TopologyVersion>,
     authorities: AuthorityKeys,
+    /// Held by whoever writes to the disk: of two that come at once the later one writes what is in force then.
+    keeping: Mutex<()>,
 }
 
 /// One topology, and who is listed while it is in force.
@@ -61,6 +63,7 @@ impl TopologyInForce {
                 listing: Arc::new(followed.unwrap_or_else(|| Listing::new(now))),
             }),
             authorities: cluster.authorities,
+            keeping: Mutex::new(()),
         }
     }
 
@@ -125,6 +128,7 @@ impl TopologyInForce {
     /// # Errors
     /// What the file system says.
     pub fn keep(&self, data: &Path) -> Result<(), FileError> {
+        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now.load_full();
         if let Some(former) = &now.former {
             files::write(&data.join(FORMER_FILE), former.sealed(), Access::Public)?;
@@ -243,5 +247,17 @@ servers = ["gs-a"]
         let older = in_force.offer(first.view.sealed(), NOW_MS);
         assert!(matches!(older, Err(BundleError::NotNewer { .. })), "{older:?}");
         assert_eq!(in_force.view().version(), TopologyVersion(2));
+
+        // Of many who keep at once the last one keeps what is in force then.
+        let newer: Vec<DataDir> = (0..12).map(|_| issue()).collect();
+        std::thread::scope(|scope| {
+            for data in &newer {
+                in_force.offer(data.view.sealed(), NOW_MS).unwrap();
+                scope.spawn(|| in_force.keep(&of_proxy).unwrap());
+            }
+        });
+        let opened = DataDir::open(&of_proxy, "edge-1", Role::Proxy, NOW_MS).unwrap();
+        let former = opened.former.as_ref().map(|former| former.version().0);
+        assert_eq!((opened.view.version().0, former), (14, Some(13)));
     }
 }

@@ -304,12 +304,26 @@ async fn set_aside(
         }
         _ => {}
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let kept = format!("regionmesh_before_{}", since.as_secs());
+    let kept = free_name(client).await?;
     let rename = format!("ALTER SCHEMA regionmesh RENAME TO {kept}");
     client.batch_execute(&rename).await.map_err(failed)?;
     let generation = generations.first().and_then(|number| u16::try_from(*number).ok());
     Ok((generation, Some(kept)))
+}
+
+/// A schema that there is not yet: two restores within a second are kept beside each other.
+async fn free_name(client: &Client) -> Result<String, DatabaseBackupError> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let first = format!("regionmesh_before_{}", since.as_secs());
+    let mut name = first.clone();
+    for further in 2.. {
+        let is_taken = format!("SELECT to_regnamespace('{name}') IS NOT NULL");
+        if !column::<bool>(client, &is_taken).await?.contains(&true) {
+            break;
+        }
+        name = format!("{first}_{further}");
+    }
+    Ok(name)
 }
 
 async fn column<T: tokio_postgres::types::FromSqlOwned>(
