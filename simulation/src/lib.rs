@@ -8,6 +8,7 @@ mod checks;
 mod cluster;
 mod crafts;
 mod dice;
+mod flock;
 mod links;
 mod matrix;
 pub mod model;

@@ -99,6 +99,8 @@ pub struct Options {
     pub room: Room,
     /// Whether the rules make, destroy and lay down things.
     pub crafts: bool,
+    /// Whether the rules have creatures that roam.
+    pub sheep: bool,
     /// Faults that wait for their message.
     pub ambushes: Vec<Ambush>,
     /// The rule of the handover that the cores or the store leave out.
@@ -126,6 +128,7 @@ impl Options {
             store_permille: if quiet { 0 } else { [0, 0, 20, 80][dice.index(4)] },
             room: Room::Ample,
             crafts: seed % 3 == 1,
+            sheep: seed % 3 != 2,
             ambushes: Vec::new(),
             #[cfg(feature = "broken-rules")]
             without: None,
@@ -195,6 +198,7 @@ impl std::str::FromStr for Options {
                 "--store-permille" => options.store_permille = number(value)?,
                 "--room" => options.room = value.parse()?,
                 "--crafts" => options.crafts = on_off(value)?,
+                "--sheep" => options.sheep = on_off(value)?,
                 "--ambush" if value == "none" => {}
                 "--ambush" => options.ambushes.push(value.parse()?),
                 #[cfg(feature = "broken-rules")]
@@ -254,7 +258,7 @@ impl fmt::Display for Options {
         write!(
             f,
             "--seed {} --servers {} --standbys {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
-             --store-jitter-ms {} --store-permille {} --room {} --crafts {}",
+             --store-jitter-ms {} --store-permille {} --room {} --crafts {} --sheep {}",
             self.seed,
             self.servers,
             if self.standbys { "on" } else { "off" },
@@ -267,7 +271,8 @@ impl fmt::Display for Options {
             self.store_jitter_ms,
             self.store_permille,
             self.room,
-            if self.crafts { "on" } else { "off" }
+            if self.crafts { "on" } else { "off" },
+            if self.sheep { "on" } else { "off" }
         )?;
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.without {

@@ -1,8 +1,8 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
-//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`).
+//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), and keep sheep (`flock`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
 
 use crate::crafts::{Crafts, Market};
+use crate::flock::Flock;
+use crate::options::Options;
 
 /// A command that a region applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub(crate) struct Record {
     applied: Arc<Mutex<Vec<Applied>>>,
     is_calm: Arc<AtomicBool>,
     market: Market,
+    roamed: Arc<AtomicU64>,
 }
 
 impl Record {
@@ -38,6 +41,11 @@ impl Record {
     /// Nothing is made any more: what is there and what is shown are to become the same.
     pub(crate) fn calm(&self) {
         self.is_calm.store(true, Ordering::Relaxed);
+    }
+
+    /// How often a creature has come over a border.
+    pub(crate) fn roamed(&self) -> u64 {
+        self.roamed.load(Ordering::Relaxed)
     }
 
     fn push(&self, applied: Applied) {
@@ -52,6 +60,7 @@ pub(crate) struct Recorder {
     game: Gems,
     record: Record,
     crafts: Option<Crafts>,
+    flock: Option<Flock>,
     inputs: Given,
 }
 
@@ -78,11 +87,12 @@ impl Given {
 }
 
 impl Recorder {
-    pub(crate) fn new(game: Gems, record: Record, crafts: bool) -> Self {
+    pub(crate) fn new(game: Gems, record: Record, options: &Options) -> Self {
         Self {
             game,
-            crafts: crafts.then(|| Crafts::new(record.market.clone())),
+            crafts: options.crafts.then(|| Crafts::new(record.market.clone())),
             record,
+            flock: options.sheep.then(Flock::default),
             inputs: Given::default(),
         }
     }
@@ -103,6 +113,28 @@ impl GameLogic for Recorder {
 
     fn served(&mut self, ctx: &mut dyn Ctx) {
         self.game.served(ctx);
+        if let Some(flock) = &mut self.flock {
+            flock.served(ctx);
+        }
+    }
+
+    fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
+        self.record.roamed.fetch_add(1, Ordering::Relaxed);
+        if let Some(flock) = &mut self.flock {
+            flock.came(ctx, creature);
+        }
+    }
+
+    fn went(&mut self, _: &mut dyn Ctx, creature: EntityId) {
+        if let Some(flock) = &mut self.flock {
+            flock.went(creature);
+        }
+    }
+
+    fn timer_of(&mut self, ctx: &mut dyn Ctx, creature: EntityId, _: u64) {
+        if let Some(flock) = &mut self.flock {
+            flock.timer_of(ctx, creature);
+        }
     }
 
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
@@ -160,6 +192,9 @@ impl GameLogic for Recorder {
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         self.game.tick(ctx);
+        if let Some(flock) = &self.flock {
+            flock.tick(ctx);
+        }
         let is_calm = self.record.is_calm.load(Ordering::Relaxed);
         if let Some(crafts) = self.crafts.as_mut().filter(|_| !is_calm) {
             crafts.tick(ctx);

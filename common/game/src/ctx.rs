@@ -112,11 +112,11 @@ pub trait Ctx {
     /// Puts a new entity into the region; `None` when the place is outside, the cell is full, the state bytes are too
     /// many or the process start has used up its entity numbers. It stays inside the region and ends with the process.
     fn spawn(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId>;
-    /// Takes away an entity that [`spawn`](Self::spawn) made.
+    /// Takes away an entity that [`spawn`](Self::spawn) or [`spawn_roaming`](Self::spawn_roaming) made.
     fn despawn(&mut self, entity: EntityId);
-    /// Moves an entity of this region. Entities of the game stay inside the region; players may walk out of it: beyond
-    /// the handover margin they are handed over, and stand still from then on until they have entered over there. Where
-    /// a player stands is saved within a second.
+    /// Moves an entity of this region. Entities of the game stay inside the region, unless they roam; players and creatures
+    /// that roam may walk out of it. Beyond the handover margin a player is handed over, and stands still from then on
+    /// until it has entered over there; a creature goes at once. Where a player stands is saved within a second.
     fn walk(&mut self, id: EntityId, to: Position, heading: u8, speed: f32);
     /// Changes the bytes of an entity of this region that all see who see it; more than
     /// [`ENTITY_STATE_BYTES_MAX`](crate::limits::ENTITY_STATE_BYTES_MAX) are ignored. Sent only when they differ. They
@@ -128,6 +128,28 @@ pub trait Ctx {
     /// target: here within the tick, for a ghost over there. Lost when the link is down, and when the target has gone on.
     /// More than [`EFFECT_BYTES_MAX`](crate::limits::EFFECT_BYTES_MAX) are ignored.
     fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes);
+
+    // Creatures that roam
+    //
+    // They walk over borders, as players do, but without a row in the store: a creature leaves one region and is sent to the
+    // next one once. With a server, a link or a full cell on its way it is lost, and it is never in two regions. It also ends
+    // when the region that made it is served anew (its rules hear of `served` and make others) or when its rules panicked
+    // and it comes home.
+
+    /// As [`spawn`](Self::spawn), of a creature that [`walk`](Self::walk) may take over borders. The rules of the region that
+    /// it leaves hear of [`GameLogic::went`](crate::GameLogic::went), those that it comes to of
+    /// [`GameLogic::came`](crate::GameLogic::came). It keeps its entity; what all see of it, its memory and its timers
+    /// go with it.
+    fn spawn_roaming(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId>;
+    /// What the rules keep with a creature that roams, and nobody else sees; empty for anything else.
+    fn memory(&self, creature: EntityId) -> &[u8];
+    /// Keeps these bytes with a creature of this region that roams. More than
+    /// [`CREATURE_MEMORY_BYTES_MAX`](crate::limits::CREATURE_MEMORY_BYTES_MAX) are ignored. They go where it goes, and end with it.
+    fn set_memory(&mut self, creature: EntityId, memory: &[u8]);
+    /// Has [`GameLogic::timer_of`](crate::GameLogic::timer_of) called in so many ticks (at least one), in whichever region the
+    /// creature is then. While a region sleeps it waits by the clock. `false`: it does not roam, is not here, or has
+    /// [`CREATURE_TIMERS_MAX`](crate::limits::CREATURE_TIMERS_MAX) already.
+    fn after_for(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool;
 
     // Players
 

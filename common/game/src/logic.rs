@@ -152,6 +152,22 @@ pub trait GameLogic: Send {
         let (_, _) = (ctx, user);
     }
 
+    /// A creature that roams ([`Ctx::spawn_roaming`]) has come over a border: it is simulated here from now on.
+    fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
+        let (_, _) = (ctx, creature);
+    }
+
+    /// A creature that roams is not simulated here any more: it has gone over a border, or the region that made it is
+    /// served anew. The entity is gone already. Not told of what [`Ctx::despawn`] took away.
+    fn went(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
+        let (_, _) = (ctx, creature);
+    }
+
+    /// A timer set by [`Ctx::after_for`], here or where the creature was before.
+    fn timer_of(&mut self, ctx: &mut dyn Ctx, creature: EntityId, token: u64) {
+        let (_, _, _) = (ctx, creature, token);
+    }
+
     /// A timer set by [`Ctx::after`].
     fn timer(&mut self, ctx: &mut dyn Ctx, token: u64) {
         let (_, _) = (ctx, token);

@@ -33,3 +33,57 @@ pub struct Refresh {
     #[prost(uint64, tag = "4")]
     pub owner_epoch: u64,
 }
+/// Family 0x72, game server to game server: a creature of the game crosses the border. Its sender has it no more, and says this
+/// once: at worst it is lost, and never in two places.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Roam {
+    #[prost(uint32, tag = "1")]
+    pub from_region: u32,
+    #[prost(uint64, tag = "2")]
+    pub from_region_epoch: u64,
+    #[prost(uint32, tag = "3")]
+    pub to_region: u32,
+    #[prost(uint64, tag = "4")]
+    pub to_region_epoch: u64,
+    #[prost(uint64, tag = "5")]
+    pub entity: u64,
+    /// Its own epoch over there: one more at each crossing.
+    #[prost(uint64, tag = "6")]
+    pub epoch: u64,
+    /// The service that made it, and how often the rules of that one had begun anew: it ends with that.
+    #[prost(uint32, tag = "7")]
+    pub birth_region: u32,
+    #[prost(uint64, tag = "8")]
+    pub birth_region_epoch: u64,
+    #[prost(uint64, tag = "9")]
+    pub birth_round: u64,
+    #[prost(uint32, tag = "10")]
+    pub kind: u32,
+    /// World units.
+    #[prost(float, tag = "11")]
+    pub x: f32,
+    #[prost(float, tag = "12")]
+    pub y: f32,
+    /// 1/256 of a turn.
+    #[prost(uint32, tag = "13")]
+    pub heading: u32,
+    /// World units per second.
+    #[prost(float, tag = "14")]
+    pub speed: f32,
+    /// What all see of it.
+    #[prost(bytes = "bytes", tag = "15")]
+    pub state: ::prost::bytes::Bytes,
+    /// What the rules keep with it.
+    #[prost(bytes = "bytes", tag = "16")]
+    pub memory: ::prost::bytes::Bytes,
+    #[prost(message, repeated, tag = "17")]
+    pub timers: ::prost::alloc::vec::Vec<RoamTimer>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoamTimer {
+    /// Ticks until it is due.
+    #[prost(uint64, tag = "1")]
+    pub ticks: u64,
+    #[prost(uint64, tag = "2")]
+    pub token: u64,
+}

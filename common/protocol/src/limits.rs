@@ -60,6 +60,10 @@ pub const COMMAND_WINDOW: usize = 64;
 pub const EVENT_BYTES_MAX: usize = 1024;
 /// Bytes of what an entity does to another one across a border.
 pub const EFFECT_BYTES_MAX: usize = 1024;
+/// What the rules keep with a creature that crosses borders, bytes.
+pub const CREATURE_MEMORY_BYTES_MAX: usize = 1024;
+/// Timers of such a creature.
+pub const CREATURE_TIMERS_MAX: usize = 8;
 /// Durable events of a player that await acknowledgement.
 pub const EVENTS_PENDING_MAX: usize = 64;
 /// … and their bytes in all.

@@ -6,16 +6,17 @@ use bytes::Bytes;
 use protocol::geometry::CellGrid;
 use protocol::ids::UserId;
 use protocol::limits::{
-    COMMAND_BYTES_MAX, EFFECT_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
+    COMMAND_BYTES_MAX, CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, EFFECT_BYTES_MAX,
+    ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
     GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NUMBER_MAX,
     OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
     CheckError, CheckedAttach, CheckedClaims, CheckedCommand, CheckedEffect, CheckedEvent, CheckedInput,
-    CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedSubscription, InputRun,
+    CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedRoam, CheckedSubscription, InputRun,
     SessionIdentity, SnapshotAck, node_number,
 };
-use protocol::message::effect::Effect;
+use protocol::message::effect::{Effect, Roam, RoamTimer};
 use protocol::message::handover::{Claim, Commit, Passenger, PendingEvent, PlayerState, Prepare};
 use protocol::message::player::{self, SessionKey};
 use protocol::message::{client, subscription};
@@ -310,4 +311,40 @@ fn ms_10_an_effect_has_a_kilobyte() {
     };
     assert_eq!(effect(EFFECT_BYTES_MAX), Ok(EFFECT_BYTES_MAX));
     assert_eq!(effect(EFFECT_BYTES_MAX + 1).unwrap_err().field(), "body");
+}
+
+#[test]
+fn ms_12_a_creature_that_crosses_is_within_all_limits() {
+    let good = || Roam {
+        from_region: 1,
+        birth_region: 2,
+        epoch: 2,
+        state: bytes(ENTITY_STATE_BYTES_MAX),
+        memory: bytes(CREATURE_MEMORY_BYTES_MAX),
+        timers: vec![RoamTimer { ticks: 3, token: 4 }; CREATURE_TIMERS_MAX],
+        ..Roam::default()
+    };
+    let refused = |spoil: fn(&mut Roam)| {
+        let mut roam = good();
+        spoil(&mut roam);
+        CheckedRoam::try_from(roam).unwrap_err().field()
+    };
+    assert_eq!(CheckedRoam::try_from(good()).unwrap().timers[7], (3, 4));
+    assert_eq!(refused(|roam| roam.from_region = 0), "from_region");
+    assert_eq!(refused(|roam| roam.birth_region = 0), "birth_region");
+    assert_eq!(refused(|roam| roam.epoch = 1), "epoch");
+    assert_eq!(refused(|roam| roam.kind = 65_536), "kind");
+    assert_eq!(refused(|roam| roam.heading = 256), "heading");
+    assert_eq!(refused(|roam| roam.x = f32::NAN), "x");
+    assert_eq!(refused(|roam| roam.y = f32::INFINITY), "y");
+    assert_eq!(refused(|roam| roam.speed = -1.0), "speed");
+    assert_eq!(
+        refused(|roam| roam.state = bytes(ENTITY_STATE_BYTES_MAX + 1)),
+        "state"
+    );
+    assert_eq!(
+        refused(|roam| roam.memory = bytes(CREATURE_MEMORY_BYTES_MAX + 1)),
+        "memory"
+    );
+    assert_eq!(refused(|roam| roam.timers.push(RoamTimer::default())), "timers");
 }

@@ -18,6 +18,8 @@ pub const CAUGHT: u8 = 1;
 pub const FREE: u8 = 2;
 /// Units per second.
 const SPEED: f32 = 6.0;
+/// Of sheep.
+const GRAZING: f32 = 2.0;
 /// How near is touched, units.
 const TOUCH: f32 = 2.0;
 /// For so long whoever was it is safe, seconds.
@@ -95,7 +97,30 @@ impl GameLogic for Rules {
 
     fn served(&mut self, ctx: &mut dyn Ctx) {
         let [x, y] = [0, 1].map(|axis| (ctx.rect().min[axis] + ctx.rect().max[axis]) as f32 / 2.0);
-        self.flock = (0..self.sheep).filter_map(|_| ctx.spawn(SHEEP, Position { x, y }, &[])).collect();
+        for _ in 0..self.sheep {
+            if let Some(sheep) = ctx.spawn_roaming(SHEEP, Position { x, y }, &[0]) {
+                self.came(ctx, sheep);
+                self.timer_of(ctx, sheep, 0);
+            }
+        }
+    }
+
+    fn came(&mut self, _: &mut dyn Ctx, sheep: EntityId) {
+        self.flock.push(sheep);
+    }
+
+    fn went(&mut self, _: &mut dyn Ctx, sheep: EntityId) {
+        self.flock.retain(|other| *other != sheep);
+    }
+
+    /// Now and then a sheep turns and has more wool, in whichever region it is by then.
+    fn timer_of(&mut self, ctx: &mut dyn Ctx, sheep: EntityId, _: u64) {
+        let (heading, ticks) = (ctx.random() as u8, 100 + ctx.random() % 300);
+        if let Some((at, wool)) = ctx.entity(sheep).map(|sheep| (sheep.at, sheep.state[0])) {
+            ctx.walk(sheep, at, heading, GRAZING);
+            ctx.set_state(sheep, &[wool.saturating_add(1)]);
+            ctx.after_for(sheep, ticks, 0);
+        }
     }
 
     fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
@@ -127,9 +152,8 @@ impl GameLogic for Rules {
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         for sheep in &self.flock {
-            let turned = (ctx.random() % 40 == 0).then(|| ctx.random() as u8);
-            let heading = turned.or(ctx.entity(*sheep).map(|sheep| sheep.heading));
-            step(ctx, *sheep, heading.unwrap_or(0), 1.0);
+            let heading = ctx.entity(*sheep).map_or(0, |sheep| sheep.heading);
+            step(ctx, *sheep, heading, GRAZING);
         }
         for (entity, runner) in &self.runners {
             if runner.safe_until == ctx.tick().0 && !runner.is_it {

@@ -2,7 +2,7 @@
 
 use game::{Game, Position, UserId};
 use regionmesh::testing::Playground;
-use tag::{CAUGHT, FREE, Own, Tag, towards};
+use tag::{CAUGHT, FREE, Own, Tag, TagSettings, towards};
 
 fn game() -> Tag {
     Tag::new(Default::default())
@@ -74,4 +74,24 @@ fn who_is_it_catches_over_a_border() {
     assert!(own(&play, other).is_it, "touched over the border");
     assert_eq!((own(&play, other).region, own(&play, it).region), (Playground::RIGHT, Playground::LEFT));
     assert_eq!(own(&play, it).score, 1);
+}
+
+#[test]
+fn a_sheep_goes_over_the_border_and_comes_back_and_its_wool_grows_all_the_while() {
+    let sheep = TagSettings { sheep: 1 };
+    let mut play = Playground::two(Tag::new(sheep));
+    let wool = |play: &Playground, region, id| {
+        let things = play.things(region);
+        things.iter().find(|thing| thing.id == id).map(|thing| thing.state[0])
+    };
+    let ours = play.things(Playground::LEFT)[0].id;
+    let mut grown = 0;
+    for region in [Playground::RIGHT, Playground::LEFT] {
+        assert!(play.run_until(3_600_000, |play| wool(play, region, ours).is_some()), "it stays away");
+        let wool_then = wool(&play, region, ours).unwrap();
+        assert!(wool_then >= grown, "what it had it brings along");
+        let grows = |play: &Playground| wool(play, region, ours).is_some_and(|now| now > wool_then);
+        assert!(play.run_until(60_000, grows), "its timer has gone with it");
+        grown = wool_then + 1;
+    }
 }

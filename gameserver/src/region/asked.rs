@@ -13,6 +13,8 @@ pub(super) enum Asked {
     Seed,
     /// Who serves a region that somebody claims to serve.
     Service(RegionNumber),
+    /// Who serves the region now that made a creature.
+    Birth(RegionNumber),
     /// What lies in this region.
     Ground,
     /// A step of a join.

@@ -88,8 +88,28 @@ impl Ctx for RegionState {
         };
         if self.entities.get(key).is_some_and(|entity| entity.user.is_none()) {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
+            self.creatures.remove(entity);
             self.counts.despawned += 1;
         }
+    }
+
+    fn spawn_roaming(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
+        self.spawn_creature(kind, at, state)
+    }
+
+    fn memory(&self, creature: EntityId) -> &[u8] {
+        self.creatures
+            .get(creature)
+            .map_or(&[], |creature| &creature.memory)
+    }
+
+    fn set_memory(&mut self, creature: EntityId, memory: &[u8]) {
+        self.set_creature_memory(creature, memory);
+    }
+
+    fn after_for(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool {
+        let tick = self.tick_in(ticks);
+        self.creatures.set_timer(creature, tick, token)
     }
 
     fn entity(&self, id: EntityId) -> Option<EntityView<'_>> {
@@ -108,6 +128,7 @@ impl Ctx for RegionState {
         }
         let to = match user {
             Some(_) => self.within_reach(to),
+            None if self.creatures.has(id) => self.within_reach(to),
             None => self.rect.clamp(to, 1.0 / 128.0),
         };
         if let Some(entity) = self.entities.get_mut(key) {
@@ -174,8 +195,8 @@ impl Ctx for RegionState {
     }
 
     fn after(&mut self, ticks: u64, token: u64) {
-        let at = self.tick.0.saturating_add(ticks.max(1));
-        self.timers.set(at, token);
+        let tick = self.tick_in(ticks);
+        self.timers.set(tick, token);
     }
 
     fn input(&mut self, entity: EntityId, input: Bytes) {

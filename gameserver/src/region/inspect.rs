@@ -87,6 +87,11 @@ impl Region {
         self.state.entities.iter().map(context::view)
     }
 
+    /// Creatures that roam and are here now, ascending.
+    pub fn creatures(&self) -> impl Iterator<Item = EntityId> {
+        self.state.creatures.ids()
+    }
+
     /// The node that this region takes for the server of another one.
     #[must_use]
     pub fn knows_server_of(&self, region: RegionNumber) -> Option<NodeNumber> {

@@ -7,6 +7,7 @@ mod asked;
 mod cells;
 mod commands;
 mod context;
+mod creatures;
 mod effect;
 mod entity;
 #[cfg(feature = "fault-injection")]
@@ -30,6 +31,7 @@ mod player;
 mod publication;
 mod questions;
 mod rest;
+mod roaming;
 mod rules;
 mod soft_round;
 mod sound;
@@ -172,7 +174,11 @@ impl Region {
         self.state.now = now;
         self.state.tick.0 += 1;
         let tick_us = self.state.config.topology.world().tick_us();
-        self.state.timers.wake_up(self.state.tick.0, tick_us, now.mono_ms);
+        let tick = self.state.tick.0;
+        let left_out = self.state.timers.wake_up(tick, tick_us, now.mono_ms);
+        if left_out > 0 {
+            self.state.creatures.come_nearer(left_out, tick);
+        }
         let mut at_us = clock.now_us();
         for phase in 0..PHASES.len() {
             self.phase(phase, room);
@@ -213,7 +219,11 @@ impl Region {
                 state.take_commands(rules);
             }
             1 => self.run_logic(),
-            2 => state.notice_crossings(),
+            2 => {
+                state.notice_crossings();
+                state.notice_roaming();
+                self.tell_logic();
+            }
             3 => state.cells.encode(&mut state.entities),
             4 => state.own_states(rules, room),
             5 => state.publish(),
@@ -228,6 +238,7 @@ impl Region {
                 self.rules.call(|logic| logic.timer(&mut self.state, token));
             }
         }
+        self.state.run_creature_timers(&mut self.rules);
         self.rules.call(|logic| logic.tick(&mut self.state));
         self.tell_logic();
     }
@@ -262,6 +273,8 @@ impl Region {
             Notice::Received(user, holding) => logic.received(state, user, holding),
             Notice::Lost(user, holding) => logic.lost(state, user, holding),
             Notice::Undone(user) => logic.undone(state, user),
+            Notice::Came(creature) => logic.came(state, creature),
+            Notice::Went(creature) => logic.went(state, creature),
             Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
         });
     }
@@ -317,6 +330,7 @@ impl Region {
                 let out = &mut state.out;
                 state.neighbourhood.service_answer(region, &answer, now_ms, out);
             }
+            Asked::Birth(region) => state.birth_answer(region, &answer),
             Asked::Ground => state.ground_answer(answer),
             Asked::Join(user) => state.join_answer(user, answer),
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),
@@ -400,6 +414,7 @@ impl RegionState {
         self.keep_departures();
         self.keep_arrivals();
         self.neighbourhood.fade(self.now.mono_ms);
+        self.look_at_births();
         self.refresh_at_rim();
     }
 }

@@ -8,6 +8,7 @@
 use protocol::cell::RemoveReason;
 use protocol::ids::UserId;
 
+use super::creatures::Creatures;
 use super::effect::RegionEffect;
 use super::player::Phase;
 use super::state::{Notice, RegionState};
@@ -46,6 +47,7 @@ impl RegionState {
     fn begin_anew(&mut self) {
         self.commanding = None;
         self.timers = Timers::default();
+        self.creatures = Creatures::default();
         for key in self.entities.of_the_game() {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
             self.counts.despawned += 1;

@@ -61,6 +61,7 @@ impl RegionState {
             PeerWord::Done(done) => self.departures.done(node, &done, &mut self.out),
             PeerWord::Effect(effect) => self.effect_arrived(node, effect),
             PeerWord::Refresh(refresh) => self.refresh_arrived(node, &refresh),
+            PeerWord::Roam(roam) => self.roam_arrived(node, roam),
         }
     }
 

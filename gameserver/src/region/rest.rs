@@ -23,11 +23,13 @@ impl Region {
         let state = &mut self.state;
         let runs_always = self.rules.call(|logic| logic.runs_always()) == Some(true);
         if state.is_busy() || runs_always {
-            state.timers.stay_awake();
             return Rest::Awake;
         }
         let tick_us = state.config.topology.world().tick_us();
-        let timer_ms = state.timers.fall_asleep(state.tick.0, tick_us, state.now.mono_ms);
+        let (of_creatures, now_ms) = (state.creatures.first_tick(), state.now.mono_ms);
+        let timer_ms = state
+            .timers
+            .fall_asleep(of_creatures, state.tick.0, tick_us, now_ms);
         let fade_ms = state.neighbourhood.ghosts().fade_at_ms();
         let until_ms = [timer_ms, fade_ms].into_iter().flatten().min();
         Rest::Asleep { until_ms }

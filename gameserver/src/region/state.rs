@@ -13,6 +13,7 @@ use topology::Topology;
 
 use super::asked::Asked;
 use super::cells::Cells;
+use super::creatures::Creatures;
 use super::effect::RegionEffect;
 use super::entity::Entities;
 use super::forwardings::Forwardings;
@@ -109,6 +110,10 @@ pub(super) enum Notice {
     Lost(UserId, u64),
     /// The store has refused a commit of the player.
     Undone(UserId),
+    /// A creature is here now.
+    Came(EntityId),
+    /// A creature is not here any more.
+    Went(EntityId),
     Effect {
         source: EntityId,
         target: EntityId,
@@ -123,6 +128,8 @@ pub(super) struct Counts {
     pub(super) despawned: u64,
     pub(super) arrived: u64,
     pub(super) departed: u64,
+    pub(super) roamed_in: u64,
+    pub(super) roamed_away: u64,
 }
 
 #[derive(Debug)]
@@ -151,6 +158,7 @@ pub(super) struct RegionState {
     pub(super) round: SoftRound,
     pub(super) random: u64,
     pub(super) timers: Timers,
+    pub(super) creatures: Creatures,
     /// Entities with an input for the next tick.
     pub(super) with_input: Vec<super::entity::EntityKey>,
     /// Players with commands for the next tick.
@@ -210,6 +218,7 @@ impl RegionState {
                 ^ u64::from(config.number.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 ^ config.epoch.0,
             timers: Timers::default(),
+            creatures: Creatures::default(),
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,
@@ -254,6 +263,13 @@ impl RegionState {
     /// The store refused what only the current service of a region may do.
     pub(super) fn doubt_itself(&mut self) {
         self.neighbourhood.doubt_itself(&mut self.out);
+    }
+
+    /// The tick in which something is due after so many: those that the region has slept through up to now are still to be counted.
+    pub(super) fn tick_in(&self, ticks: u64) -> u64 {
+        let tick_us = self.config.topology.world().tick_us();
+        let slept = self.timers.slept(tick_us, self.now.mono_ms);
+        self.tick.0.saturating_add(slept).saturating_add(ticks.max(1))
     }
 
     /// splitmix64: one step.

@@ -17,8 +17,14 @@ pub struct RegionStatus {
     pub population: usize,
     /// Users simulated.
     pub players: usize,
-    /// Entities that are neither players nor holdings.
+    /// Entities that are neither players nor holdings, creatures that roam among them.
     pub npcs: usize,
+    /// Creatures that roam and are here now.
+    pub roaming: usize,
+    /// Creatures that came over a border, and that went over one, since the region was served.
+    pub roamed_in: u64,
+    /// See `roamed_in`.
+    pub roamed_away: u64,
     /// Entities of the game made since the region was served.
     pub spawned: u64,
     /// Entities of the game taken away since.
@@ -71,6 +77,9 @@ impl RegionState {
             population,
             players,
             npcs: population.saturating_sub(players + self.ground.holdings().len()),
+            roaming: self.creatures.len(),
+            roamed_in: self.counts.roamed_in,
+            roamed_away: self.counts.roamed_away,
             spawned: self.counts.spawned,
             despawned: self.counts.despawned,
             arrived: self.counts.arrived,

@@ -12,6 +12,7 @@ mod making;
 mod panics;
 mod publication;
 mod rest;
+mod roaming;
 pub(super) mod scene;
 mod sessions;
 mod soft_saves;

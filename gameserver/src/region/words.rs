@@ -3,8 +3,8 @@
 
 use protocol::ids::{AttemptId, RegionEpoch, RegionNumber, UserId};
 use protocol::message::checked::{
-    CheckedCellUpdates, CheckedClaims, CheckedEffect, CheckedLeave, CheckedPrepare, CheckedSubscription,
-    UserWord,
+    CheckedCellUpdates, CheckedClaims, CheckedEffect, CheckedLeave, CheckedPrepare, CheckedRoam,
+    CheckedSubscription, UserWord,
 };
 use protocol::message::effect::Refresh;
 use protocol::message::family::{ProxyToServer, ServerToServer};
@@ -60,6 +60,7 @@ pub(super) enum PeerWord {
     Done(CheckedClaims),
     Effect(CheckedEffect),
     Refresh(Refresh),
+    Roam(CheckedRoam),
 }
 
 impl PeerWord {
@@ -81,6 +82,7 @@ impl PeerWord {
             ServerToServer::Done(message) => check(&message, "done_malformed").map(Self::Done),
             ServerToServer::Effect(message) => check(message, "effect_malformed").map(Self::Effect),
             ServerToServer::Refresh(message) => Ok(Self::Refresh(message)),
+            ServerToServer::Roam(message) => check(message, "roam_malformed").map(Self::Roam),
             ServerToServer::Heartbeat(_) | ServerToServer::GetTopology(_) | ServerToServer::Topology(_) => {
                 Err("not_for_a_region")
             }

@@ -77,6 +77,10 @@ const EXPECTED: &[&str] = &[
     "proxy_not_linked",
     "region_not_here",
     "region_superseded",
+    "roam_ended",
+    "roam_late",
+    "roam_no_room",
+    "roam_not_serving",
     "server_not_linked",
 ];
 
@@ -117,6 +121,8 @@ const HOSTILE: &[&str] = &[
     "prepared_unexpected",
     "prepared_unknown",
     "regions_in_circle",
+    "roam_doubled",
+    "roam_malformed",
     "serving_not_listed",
     "serving_unissued",
     "store_answer_unknown",

@@ -121,6 +121,7 @@ fn sides(message: &ServerToServer) -> &'static [Side] {
         | ServerToServer::Commit(_)
         | ServerToServer::Effect(_)
         | ServerToServer::Refresh(_)
+        | ServerToServer::Roam(_)
         | ServerToServer::Heartbeat(_)
         | ServerToServer::GetTopology(_)
         | ServerToServer::Topology(_) => &[Side::Dialed],

@@ -76,10 +76,10 @@ impl Cluster {
                 });
             }
             let status = region.status();
-            if status.npcs != 1 {
+            if status.npcs != 1 + status.roaming {
                 return Err(format!(
-                    "H4: {} creatures in region {}",
-                    status.npcs, status.region
+                    "H4: {} creatures in region {}, {} of which roam",
+                    status.npcs, status.region, status.roaming
                 ));
             }
         }

@@ -212,10 +212,10 @@ impl Cluster {
         {
             config.without = self.options.without.and_then(crate::model::Rule::in_regions);
         }
-        let (record, crafts) = (self.record.clone(), self.options.crafts);
+        let (record, options) = (self.record.clone(), self.options.clone());
         let make = move || -> Box<dyn GameLogic> {
             let game = Gems::with_creatures(CREATURES);
-            Box::new(Recorder::new(game, record.clone(), crafts))
+            Box::new(Recorder::new(game, record.clone(), &options))
         };
         let region = Region::new(config, std::sync::Arc::new(make));
         if let Err(error) = &region {

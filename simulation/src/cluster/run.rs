@@ -25,6 +25,8 @@ pub struct Outcome {
     pub overflow: Overflow,
     /// Handovers that were completed.
     pub crossings: u64,
+    /// Creatures that came over a border.
+    pub roamed: u64,
     /// Regions that a topology, which was pushed, gave to other servers.
     pub moves: u64,
     /// What did not hold, if anything.
@@ -87,6 +89,7 @@ fn run_lines(options: &Options, lines: Lines, patience: Patience) -> Result<Outc
         hash: cluster.trace.hash(),
         events: cluster.events,
         crossings: cluster.crossings,
+        roamed: cluster.record.roamed(),
         moves: cluster.moves,
         overflow: cluster.overflow(),
         coverage: cluster.coverage,

@@ -6,7 +6,7 @@ use gameserver::region::{CREDIT_BYTES, NoClock, Region};
 use gameserver::world::{Moment, QuestionId, World, WorldEffect};
 use net::link_core::Clear;
 use protocol::identity::Clock;
-use protocol::ids::NodeNumber;
+use protocol::ids::{EntityId, NodeNumber};
 use protocol::message::player::Join;
 use store::StoreResult;
 
@@ -246,6 +246,16 @@ impl Cluster {
                     ));
                 }
             }
+        }
+        let elsewhere = |creature: &EntityId| {
+            let others = self.servers.values().flat_map(Server::regions);
+            let mut others = others.filter(|other| !std::ptr::eq(*other, region));
+            others.any(|other| other.creatures().any(|there| there == *creature))
+        };
+        if let Some(twice) = region.creatures().find(elsewhere) {
+            wrong = Some(format!(
+                "H4: creature {twice:?} of region {number} is in another one too"
+            ));
         }
         wrong
     }

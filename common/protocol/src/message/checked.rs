@@ -13,6 +13,7 @@ mod input;
 mod output;
 mod owner_word;
 mod player_state;
+mod roam;
 mod session;
 mod subscription;
 mod word;
@@ -30,6 +31,7 @@ pub use owner_word::{
     CheckedUserEvent,
 };
 pub use player_state::CheckedPlayer;
+pub use roam::{Birth, CheckedRoam};
 pub use session::SessionIdentity;
 pub use subscription::{CheckedCellUpdates, CheckedSubscription};
 pub use word::{CheckedLeave, UserSays, UserWord};

@@ -180,6 +180,7 @@ messages! {
         Done = 0x64, Handover, handover::Done;
         Effect = 0x70, PerUser, effect::Effect;
         Refresh = 0x71, PerUser, effect::Refresh;
+        Roam = 0x72, PerUser, effect::Roam;
     }
 }
 

@@ -10,6 +10,7 @@ use store::{Serving, StoreError, StoreReply, StoreRequest};
 
 use super::super::asked::Asked;
 use super::super::effect::RegionEffect;
+use super::super::entity::EntityKey;
 use super::super::forwardings::Whereabouts;
 use super::super::player::Phase;
 use super::super::state::RegionState;
@@ -55,7 +56,7 @@ impl RegionState {
 
     /// Where a player goes who stands there. Whoever is faster than the next region is wide has walked over it within a
     /// tick, and goes there all the same: only neighbours are known here.
-    fn next_region(&self, at: Position) -> RegionNumber {
+    pub(in super::super) fn next_region(&self, at: Position) -> RegionNumber {
         let topology = &self.config.topology;
         let region = topology.region_at(at).number;
         if topology.neighbours(self.config.number).contains(&region) {
@@ -67,14 +68,16 @@ impl RegionState {
 
     /// Nobody serves the other side: the player gets no further than the margin, and its commands go on.
     fn hold_inside(&mut self, user: UserId) {
-        let Some(key) = self.players.get(&user).map(|player| player.key) else {
-            return;
-        };
-        let Some(at) = self.entities.get(key).map(|entity| entity.at) else {
-            return;
-        };
-        let held = self.rect.clamp(at, PUSH_BACK - self.margin);
-        self.cells.walk(key, held, &mut self.entities);
+        if let Some(key) = self.players.get(&user).map(|player| player.key) {
+            self.hold_entity_inside(key);
+        }
+    }
+
+    pub(in super::super) fn hold_entity_inside(&mut self, key: EntityKey) {
+        if let Some(at) = self.entities.get(key).map(|entity| entity.at) {
+            let held = self.rect.clamp(at, PUSH_BACK - self.margin);
+            self.cells.walk(key, held, &mut self.entities);
+        }
     }
 
     /// Freezes the player and its companions, once none of them has a write under way.

@@ -133,6 +133,34 @@ fn what_the_game_wanted_later_is_due_by_the_clock_and_happens_then() {
 }
 
 #[test]
+fn what_a_region_has_slept_counts_also_when_something_else_wakes_it() {
+    let mut scene = Scene::four();
+    scene.run(1_000);
+    scene.regions.get_mut(&A).unwrap().state.after(100, u64::MAX);
+    assert!(is_asleep(&mut scene));
+    // Somebody comes after four of the five seconds, and wants something in half of one.
+    scene.now.mono_ms += 80 * TICK_MS;
+    let now = scene.now;
+    let region = scene.regions.get_mut(&A).unwrap();
+    region.handle(RegionInput::ProxyDown(PROXY), now);
+    region.state.after(10, u64::MAX - 1);
+    region.state.spawn(9, Position { x: 20.0, y: 20.0 }, &[]).unwrap();
+    assert_eq!(region.rest(), Rest::Awake);
+    let left = |scene: &Scene| {
+        let state = &scene.regions[&A].state;
+        let ticks = state.timers.ticks();
+        ticks
+            .into_iter()
+            .map(|due| due - state.tick.0)
+            .collect::<Vec<_>>()
+    };
+    scene.tick();
+    assert_eq!(left(&scene), [9, 19]);
+    scene.run(20 * TICK_MS);
+    assert!(scene.regions[&A].state.timers.is_empty());
+}
+
+#[test]
 fn ghosts_of_who_is_gone_fade_though_their_region_sleeps() {
     let mut scene = Scene::four();
     let at = Position { x: 130.0, y: 20.0 };

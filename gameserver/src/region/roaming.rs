@@ -1,0 +1,233 @@
+//! Creatures of the game that walk over borders. Nothing of it is in the store: a creature is taken out here, and sent once to
+//! who serves the other side. What is lost on the way is lost, and nothing is ever in two regions. Each has an epoch of its own, one more
+//! at each crossing: those of regions go down as well as up on its way, and clients believe the highest.
+//!
+//! It ends with the service that made it: whoever serves that region next makes others, and does not know who lives next door.
+
+use bytes::Bytes;
+use game::Ctx as _;
+use protocol::cell::{Motion, RemoveReason};
+use protocol::geometry::Position;
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber};
+use protocol::limits::CREATURE_MEMORY_BYTES_MAX;
+use protocol::message::checked::{Birth, CheckedRoam};
+use protocol::message::effect::{Roam, RoamTimer};
+use store::{Serving, StoreReply, StoreRequest, StoreResult};
+
+use super::asked::Asked;
+use super::entity::{Change, Entity, EntityKey};
+use super::rules::Rules;
+use super::state::{Notice, RegionState};
+use super::waiting_inputs::WaitingInputs;
+
+/// How far from its edge what comes into a region stands at least, units.
+const INSIDE: f32 = 1.0 / 128.0;
+/// How often it is looked whether those are still served who made the creatures that are here, milliseconds.
+const BIRTHS_EVERY_MS: u64 = 5_000;
+
+impl RegionState {
+    pub(super) fn spawn_creature(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
+        if !self.creatures.has_room() {
+            return None;
+        }
+        let id = self.spawn(kind, at, state)?;
+        // Its own epoch begins at 1, before anybody was told of another.
+        let key = self.entities.key(id)?;
+        self.entities.get_mut(key)?.owner_epoch = OwnerEpoch(1);
+        let birth = Birth {
+            region: self.config.number,
+            region_epoch: self.config.epoch,
+            round: self.panics,
+        };
+        self.creatures.insert(id, birth, Bytes::new());
+        Some(id)
+    }
+
+    pub(super) fn set_creature_memory(&mut self, id: EntityId, memory: &[u8]) {
+        if let Some(creature) = self.creatures.get_mut(id)
+            && memory.len() <= CREATURE_MEMORY_BYTES_MAX
+            && creature.memory != memory
+        {
+            creature.memory = Bytes::copy_from_slice(memory);
+        }
+    }
+
+    /// Calls the rules for what they wanted of creatures later.
+    pub(super) fn run_creature_timers(&mut self, rules: &mut Rules) {
+        while rules.are_well()
+            && let Some((id, token)) = self.creatures.take_due(self.tick.0)
+        {
+            rules.call(|logic| logic.timer_of(self, id, token));
+        }
+    }
+
+    /// Phase: creatures that stand far enough inside another region go there, if somebody serves it.
+    pub(super) fn notice_roaming(&mut self) {
+        let mut crossing = Vec::new();
+        for id in self.creatures.ids() {
+            let key = self.entities.key(id);
+            if let Some(key) = key
+                && let Some(entity) = self.entities.get(key)
+                && self.rect.distance(entity.at) > self.margin
+            {
+                crossing.push((id, key, entity.at));
+            }
+        }
+        for (id, key, at) in crossing {
+            let region = self.next_region(at);
+            match self.neighbourhood.reachable(region) {
+                Some(to) => self.send_off(id, key, to),
+                None => self.hold_entity_inside(key),
+            }
+        }
+    }
+
+    /// Taken out here first, then sent once.
+    fn send_off(&mut self, id: EntityId, key: EntityKey, to: Serving) {
+        let Some(epoch) = self
+            .entities
+            .get(key)
+            .and_then(|entity| entity.owner_epoch.next().ok())
+        else {
+            return;
+        };
+        let Some((creature, timers)) = self.creatures.remove(id) else {
+            return;
+        };
+        let at = self.entities.get(key).map(|entity| entity.at).unwrap_or_default();
+        let reason = RemoveReason::Moved {
+            cell: self.cells.grid().cell_at(at),
+            epoch,
+        };
+        let Some(entity) = self.cells.leave(key, reason, &mut self.entities) else {
+            return;
+        };
+        self.counts.roamed_away += 1;
+        let tick = self.tick.0;
+        let timers = timers.into_iter().map(|(due, token)| RoamTimer {
+            ticks: due.saturating_sub(tick),
+            token,
+        });
+        let roam = Roam {
+            from_region: self.config.number.0,
+            from_region_epoch: self.config.epoch.0,
+            to_region: to.region.0,
+            to_region_epoch: to.region_epoch.0,
+            entity: id.0,
+            epoch: epoch.0,
+            birth_region: creature.birth.region.0,
+            birth_region_epoch: creature.birth.region_epoch.0,
+            birth_round: creature.birth.round,
+            kind: entity.kind.into(),
+            x: at.x,
+            y: at.y,
+            heading: entity.heading.into(),
+            speed: entity.speed,
+            state: Bytes::copy_from_slice(&entity.state),
+            memory: creature.memory,
+            timers: timers.collect(),
+        };
+        self.tell_server(to.node, roam);
+        self.notices.push_back(Notice::Went(id));
+    }
+
+    /// A neighbour has sent a creature.
+    pub(super) fn roam_arrived(&mut self, node: NodeNumber, roam: CheckedRoam) {
+        let (region, region_epoch) = roam.from;
+        let claim = Serving {
+            node,
+            region,
+            region_epoch,
+        };
+        if !self.neighbourhood.may_speak(claim, &mut self.out) {
+            return;
+        }
+        if self.neighbourhood.serving(region) != Some(claim) {
+            return self.count("roam_not_serving");
+        }
+        if roam.to_epoch != self.config.epoch {
+            return self.count("roam_late");
+        }
+        if self.entities.key(roam.entity).is_some() {
+            return self.count("roam_doubled");
+        }
+        if self.has_ended(roam.birth) {
+            return self.count("roam_ended");
+        }
+        if !self.creatures.has_room() || !self.take_creature_in(roam) {
+            self.count("roam_no_room");
+        }
+    }
+
+    /// Whether the service that made a creature is over, as far as is known here.
+    fn has_ended(&self, birth: Birth) -> bool {
+        if birth.region == self.config.number {
+            return (birth.region_epoch, birth.round) != (self.config.epoch, self.panics);
+        }
+        let now = self.neighbourhood.serving(birth.region);
+        now.is_some_and(|now| birth.region_epoch < now.region_epoch)
+    }
+
+    fn take_creature_in(&mut self, roam: CheckedRoam) -> bool {
+        let id = roam.entity;
+        let entity = Entity {
+            id,
+            kind: roam.kind,
+            owner_epoch: roam.epoch,
+            at: self.rect.clamp(roam.at, INSIDE),
+            heading: roam.heading,
+            speed: roam.speed,
+            state: roam.state,
+            user: None,
+            cell: 0,
+            slot: 0,
+            sent: Motion::default(),
+            change: Change::default(),
+            inputs: WaitingInputs::default(),
+        };
+        if self.cells.enter(entity, &mut self.entities).is_none() {
+            return false;
+        }
+        self.counts.roamed_in += 1;
+        self.creatures.insert(id, roam.birth, roam.memory);
+        for (ticks, token) in roam.timers {
+            let tick = self.tick_in(ticks);
+            self.creatures.set_timer(id, tick, token);
+        }
+        self.notices.push_back(Notice::Came(id));
+        true
+    }
+
+    /// Now and then: whether those are still served who made the creatures that are here. Of neighbours it is known, of others
+    /// the store is asked.
+    pub(super) fn look_at_births(&mut self) {
+        let now_ms = self.now.mono_ms;
+        if self.creatures.len() == 0 || now_ms < self.creatures.looked_at_ms + BIRTHS_EVERY_MS {
+            return;
+        }
+        self.creatures.looked_at_ms = now_ms;
+        for region in self.creatures.birth_regions() {
+            if region == self.config.number {
+                continue;
+            }
+            match self.neighbourhood.serving(region) {
+                Some(now) => self.end_creatures(region, now.region_epoch),
+                None => self.ask(Asked::Birth(region), StoreRequest::ReadService { region }),
+            }
+        }
+    }
+
+    pub(super) fn birth_answer(&mut self, region: RegionNumber, answer: &StoreResult) {
+        // Without an answer it is asked again in time.
+        if let Ok(StoreReply::Service(Some(now))) = answer {
+            self.end_creatures(region, now.region_epoch);
+        }
+    }
+
+    fn end_creatures(&mut self, region: RegionNumber, epoch: RegionEpoch) {
+        for id in self.creatures.made_before(region, epoch) {
+            self.despawn(id);
+            self.notices.push_back(Notice::Went(id));
+        }
+    }
+}
