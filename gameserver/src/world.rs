@@ -33,11 +33,11 @@ use topology::{Listing, Topology};
 
 use crate::dispatch::Directory;
 use crate::proxy_lanes::ArrivingLane;
-use crate::region::{Now, PhaseClock, Region, RegionInput, Room, StoreTicket, Subscriber};
+use crate::region::{Answer, Now, PhaseClock, Region, RegionInput, Room, StoreTicket, Subscriber};
 
 use carry::Local;
 use credits::Credits;
-pub use effect::{NotGiven, QuestionId, TopologyWord, WorldEffect};
+pub use effect::{NotGiven, QuestionId, TopologyWord, WorkId, WorldEffect};
 use giving::Givings;
 pub use links::{ArrivingPeer, LinkPeer, LinkReport, PeerLinkCore, ProxyLinkCore, Side};
 use links::{Links, last_words};
@@ -248,6 +248,15 @@ impl<S: Sealing> World<S> {
     pub fn fallen(&mut self, region: RegionNumber, holdings: Vec<Holding>, now: Moment) {
         self.tell(region, RegionInput::Fallen(holdings), now);
         self.settle(now);
+    }
+
+    /// What the game has answered, or why it has not.
+    pub fn worked(&mut self, work: WorkId, answer: Answer, now: Moment) {
+        let epoch = self.slots.get_mut(work.region).map(|slot| slot.region.epoch());
+        if epoch == Some(work.region_epoch) {
+            self.tell(work.region, RegionInput::Answered(work.ask, answer), now);
+            self.settle(now);
+        }
     }
 
     /// The store's answer to a question.

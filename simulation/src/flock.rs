@@ -1,8 +1,11 @@
-//! Sheep of a run, which roam: they walk straight on, over every border in their way, and turn when their timers say so.
+//! Sheep of a run, which roam: they walk straight on, over every border in their way, turn when their timers say so, and ask the
+//! game something then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use game::{Ctx, EntityId};
+use bytes::Bytes;
+use game::{AskFailed, Ctx, EntityId};
+use gameserver::region::Answer;
 use protocol::geometry::Position;
 
 /// In each region, when it is served.
@@ -13,7 +16,19 @@ const PACE: f32 = 3.0;
 
 /// Those of one region.
 #[derive(Debug, Default)]
-pub(crate) struct Flock(BTreeSet<EntityId>);
+pub(crate) struct Flock {
+    here: BTreeSet<EntityId>,
+    /// Who waits for which answer.
+    asked: BTreeMap<u64, EntityId>,
+}
+
+/// What the game answers: the request itself, or a panic.
+pub(crate) fn answer(request: &Bytes) -> Answer {
+    match request.first() {
+        Some(first) if first % 5 == 4 => Err(AskFailed::Panicked),
+        _ => Ok(request.clone()),
+    }
+}
 
 impl Flock {
     pub(crate) fn served(&mut self, ctx: &mut dyn Ctx) {
@@ -27,38 +42,53 @@ impl Flock {
             };
             if let Some(sheep) = ctx.spawn_roaming(KIND, at, &[]) {
                 ctx.set_memory(sheep, &sheep.0.to_le_bytes());
-                self.0.insert(sheep);
+                self.here.insert(sheep);
                 turn(ctx, sheep);
             }
         }
     }
 
-    /// A sheep has come, with all that is its own. How many crossings that makes: one.
+    /// A sheep has come, with all that is its own.
     pub(crate) fn came(&mut self, ctx: &dyn Ctx, sheep: EntityId) {
         assert_eq!(
             ctx.memory(sheep),
             sheep.0.to_le_bytes(),
             "H4: the memory of a sheep"
         );
-        assert!(self.0.insert(sheep), "H4: a sheep that is here already");
+        assert!(self.here.insert(sheep), "H4: a sheep that is here already");
     }
 
     pub(crate) fn went(&mut self, sheep: EntityId) {
-        assert!(self.0.remove(&sheep), "H4: a sheep that was not here");
+        assert!(self.here.remove(&sheep), "H4: a sheep that was not here");
+        self.asked.retain(|_, asker| *asker != sheep);
     }
 
     /// The timer of a sheep, of which each has one.
-    pub(crate) fn timer_of(&mut self, ctx: &mut dyn Ctx, sheep: EntityId) {
+    pub(crate) fn creature_timer(&mut self, ctx: &mut dyn Ctx, sheep: EntityId) {
         assert!(
-            self.0.contains(&sheep),
+            self.here.contains(&sheep),
             "H4: the timer of a sheep that is not here"
         );
         turn(ctx, sheep);
+        let request = Bytes::copy_from_slice(&sheep.0.to_le_bytes());
+        let ask = ctx.ask(Some(sheep), request);
+        self.asked.insert(ask, sheep);
+    }
+
+    /// Each ask is answered once at most, and with what was asked. A sheep that was away meanwhile may hear of it.
+    pub(crate) fn answered(&mut self, ask: u64, answer: Result<&[u8], AskFailed>) {
+        match (self.asked.remove(&ask), answer) {
+            (Some(sheep), Ok(answer)) => {
+                assert_eq!(answer, sheep.0.to_le_bytes(), "the answer to another ask");
+            }
+            (_, Err(failed)) => assert!(failed != AskFailed::TooLong, "a request that fits"),
+            (None, Ok(_)) => {}
+        }
     }
 
     pub(crate) fn tick(&self, ctx: &mut dyn Ctx) {
         let step = PACE / ctx.tick_hz() as f32;
-        for sheep in &self.0 {
+        for sheep in &self.here {
             let Some((at, heading)) = ctx.entity(*sheep).map(|sheep| (sheep.at, sheep.heading)) else {
                 continue;
             };
@@ -76,9 +106,7 @@ fn turn(ctx: &mut dyn Ctx, sheep: EntityId) {
     let dice = ctx.random();
     if let Some(at) = ctx.entity(sheep).map(|sheep| sheep.at) {
         ctx.walk(sheep, at, dice as u8, PACE);
-        assert!(
-            ctx.after_for(sheep, 20 + (dice >> 8) % 100, 0),
-            "H7: a sheep with too many timers"
-        );
+        let is_set = ctx.creature_after(sheep, 20 + (dice >> 8) % 100, 0);
+        assert!(is_set, "H7: a sheep with too many timers");
     }
 }

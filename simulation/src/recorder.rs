@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use game::{Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, World};
+use game::{AskFailed, Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, World};
 use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
@@ -131,9 +131,15 @@ impl GameLogic for Recorder {
         }
     }
 
-    fn timer_of(&mut self, ctx: &mut dyn Ctx, creature: EntityId, _: u64) {
+    fn answered(&mut self, _: &mut dyn Ctx, ask: u64, answer: Result<&[u8], AskFailed>) {
         if let Some(flock) = &mut self.flock {
-            flock.timer_of(ctx, creature);
+            flock.answered(ask, answer);
+        }
+    }
+
+    fn creature_timer(&mut self, ctx: &mut dyn Ctx, creature: EntityId, _: u64) {
+        if let Some(flock) = &mut self.flock {
+            flock.creature_timer(ctx, creature);
         }
     }
 

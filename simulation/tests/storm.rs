@@ -58,7 +58,7 @@ fn every_property_holds_in_every_storm_and_every_cell_of_the_matrix_is_hit() {
     );
     assert_eq!(coverage.missing(), [], "cells of the matrix that no seed hits");
     assert!(crossings > 5 * SEEDS, "players hardly cross borders");
-    assert!(roamed > 5 * SEEDS, "creatures hardly cross borders: {roamed}");
+    assert!(roamed > 2 * SEEDS, "creatures hardly cross borders: {roamed}");
     assert!(moves > SEEDS / 10, "topologies hardly move regions: {moves}");
     println!("{overflow:?}");
     for (rule, count) in overflow.by_name() {

@@ -186,6 +186,8 @@ impl RegionHost {
                     | RegionEffect::ForwardJoin(..)
                     | RegionEffect::Superseded
                     | RegionEffect::RulesPanicked { .. }
+                    | RegionEffect::Work(..)
+                    | RegionEffect::Observed(_)
                     | RegionEffect::Count(_) => {}
                 }
             }

@@ -34,6 +34,32 @@ pub struct EntityView<'a> {
     pub place: Place,
 }
 
+/// How much a line of the log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Good to know.
+    Info,
+    /// Somebody should look.
+    Warn,
+}
+
+/// Why an ask has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskFailed {
+    /// The game panicked at it.
+    #[error("the game panicked at it")]
+    Panicked,
+    /// It took longer than [`ASK_LASTS_MS`](crate::limits::ASK_LASTS_MS).
+    #[error("it took too long")]
+    TimedOut,
+    /// Too many wait already.
+    #[error("too many wait already")]
+    Full,
+    /// The request or the answer is longer than [`ASK_BYTES_MAX`](crate::limits::ASK_BYTES_MAX).
+    #[error("the request or the answer is too long")]
+    TooLong,
+}
+
 /// What becomes of an event when the client is not there to take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reliability {
@@ -129,6 +155,27 @@ pub trait Ctx {
     /// More than [`EFFECT_BYTES_MAX`](crate::limits::EFFECT_BYTES_MAX) are ignored.
     fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes);
 
+    /// Has the game's [`answer`](crate::Game::answer) called with `request` beside the regions, where it may take its time, and
+    /// [`GameLogic::answered`](crate::GameLogic::answered) in a later tick with what that gave, or why it gave nothing; the
+    /// number of the ask. Soft: it ends with the process, and when `asker`, an entity of this region, is not here any more, nobody is
+    /// told. At most [`ASK_BYTES_MAX`](crate::limits::ASK_BYTES_MAX), and [`ASKS_MAX`](crate::limits::ASKS_MAX) of a region at a
+    /// time. It keeps the region awake for so long.
+    fn ask(&mut self, asker: Option<EntityId>, request: Bytes) -> u64;
+
+    // For operators
+    //
+    // Names are the game's own: lower case letters, digits and `_`, at most 48. A game has at most
+    // [`METRICS_MAX`](crate::limits::METRICS_MAX) of them, each a counter or a gauge; what is more is ignored, and counted.
+
+    /// Adds to the counter `regionmesh_game_count_total{name="…"}` of the server, of all regions together.
+    fn count_up(&mut self, name: &'static str, by: u64);
+    /// Sets this region's part of the gauge `regionmesh_game_value{name="…"}`, which is the sum of all regions that the server
+    /// has.
+    fn gauge(&mut self, name: &'static str, value: f64);
+    /// A line in the log of the server, at most [`LOG_LINE_BYTES_MAX`](crate::limits::LOG_LINE_BYTES_MAX). Beyond some lines at
+    /// once a region writes one a second; the next one says how many were left out.
+    fn log(&mut self, level: LogLevel, line: &str);
+
     // Creatures that roam
     //
     // They walk over borders, as players do, but without a row in the store: a creature leaves one region and is sent to the
@@ -146,10 +193,10 @@ pub trait Ctx {
     /// Keeps these bytes with a creature of this region that roams. More than
     /// [`CREATURE_MEMORY_BYTES_MAX`](crate::limits::CREATURE_MEMORY_BYTES_MAX) are ignored. They go where it goes, and end with it.
     fn set_memory(&mut self, creature: EntityId, memory: &[u8]);
-    /// Has [`GameLogic::timer_of`](crate::GameLogic::timer_of) called in so many ticks (at least one), in whichever region the
+    /// Has [`GameLogic::creature_timer`](crate::GameLogic::creature_timer) called in so many ticks (at least one), in whichever region the
     /// creature is then. While a region sleeps it waits by the clock. `false`: it does not roam, is not here, or has
     /// [`CREATURE_TIMERS_MAX`](crate::limits::CREATURE_TIMERS_MAX) already.
-    fn after_for(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool;
+    fn creature_after(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool;
 
     // Players
 

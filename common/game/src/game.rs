@@ -22,6 +22,13 @@ pub trait Game: Send + Sync + 'static {
 
     /// The rules for a region that the process begins to serve.
     fn rules(&self) -> Self::Rules;
+
+    /// Answers what rules [ask](crate::Ctx::ask). Called on threads of their own, several at a time, so it may wait and compute; but
+    /// the pool is small, and one that never returns takes a thread away for good. A panic costs the answer.
+    fn answer(&self, request: &[u8]) -> Vec<u8> {
+        let _ = request;
+        Vec::new()
+    }
 }
 
 /// What an operator may set of a game: a struct that [`settings_table!`](crate::settings_table) declares. Unknown keys,

@@ -17,7 +17,7 @@ mod logic;
 mod world;
 
 pub use bytes;
-pub use ctx::{Ctx, EntityView, HoldingRefused, Offer, Place, Reliability};
+pub use ctx::{AskFailed, Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability};
 pub use fixed_map::FixedMap;
 pub use game::{Game, Settings};
 pub use holding::{Holding, Thing};

@@ -18,3 +18,15 @@ pub const TRADE_HOLDINGS_MAX: usize = 16;
 pub const TRADE_LASTS_MS_MAX: u64 = 3_600_000;
 /// Holdings that one commit of a player changes: its durable command, and what else waits with it.
 pub const HOLDING_CHANGES_MAX: usize = 64;
+/// A request to the pool beside the regions, or its answer, bytes.
+pub const ASK_BYTES_MAX: usize = 64 * 1024;
+/// Requests of a region that have no answer yet.
+pub const ASKS_MAX: usize = 64;
+/// After so long a request has failed, milliseconds.
+pub const ASK_LASTS_MS: u64 = 10_000;
+/// Counters and gauges of a game.
+pub const METRICS_MAX: usize = 64;
+/// The name of one, bytes.
+pub const METRIC_NAME_BYTES_MAX: usize = 48;
+/// A line of the log; what is longer is cut, bytes.
+pub const LOG_LINE_BYTES_MAX: usize = 512;

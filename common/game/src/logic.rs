@@ -3,7 +3,7 @@
 use protocol::geometry::Position;
 use protocol::ids::{CommandNumber, EntityId, InputNumber, RegionNumber, UserId};
 
-use crate::{Ctx, Holding, World};
+use crate::{AskFailed, Ctx, Holding, World};
 
 /// How a command is made safe. The client chooses when it issues it; the rules refuse what should have been the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,9 +163,14 @@ pub trait GameLogic: Send {
         let (_, _) = (ctx, creature);
     }
 
-    /// A timer set by [`Ctx::after_for`], here or where the creature was before.
-    fn timer_of(&mut self, ctx: &mut dyn Ctx, creature: EntityId, token: u64) {
+    /// A timer set by [`Ctx::creature_after`], here or where the creature was before.
+    fn creature_timer(&mut self, ctx: &mut dyn Ctx, creature: EntityId, token: u64) {
         let (_, _, _) = (ctx, creature, token);
+    }
+
+    /// What came of an [ask](Ctx::ask), before the timers of a tick.
+    fn answered(&mut self, ctx: &mut dyn Ctx, ask: u64, answer: Result<&[u8], AskFailed>) {
+        let (_, _, _) = (ctx, ask, answer);
     }
 
     /// A timer set by [`Ctx::after`].

@@ -58,6 +58,7 @@ impl Rules {
         if runner.is_it && !is_it {
             seen_as = SAFE;
             runner.score += 1;
+            ctx.count_up("tags", 1);
             runner.safe_until = ctx.tick().0 + SAFE_S * u64::from(ctx.tick_hz());
         }
         runner.is_it = is_it;
@@ -100,7 +101,7 @@ impl GameLogic for Rules {
         for _ in 0..self.sheep {
             if let Some(sheep) = ctx.spawn_roaming(SHEEP, Position { x, y }, &[0]) {
                 self.came(ctx, sheep);
-                self.timer_of(ctx, sheep, 0);
+                self.creature_timer(ctx, sheep, 0);
             }
         }
     }
@@ -114,12 +115,12 @@ impl GameLogic for Rules {
     }
 
     /// Now and then a sheep turns and has more wool, in whichever region it is by then.
-    fn timer_of(&mut self, ctx: &mut dyn Ctx, sheep: EntityId, _: u64) {
+    fn creature_timer(&mut self, ctx: &mut dyn Ctx, sheep: EntityId, _: u64) {
         let (heading, ticks) = (ctx.random() as u8, 100 + ctx.random() % 300);
         if let Some((at, wool)) = ctx.entity(sheep).map(|sheep| (sheep.at, sheep.state[0])) {
             ctx.walk(sheep, at, heading, GRAZING);
             ctx.set_state(sheep, &[wool.saturating_add(1)]);
-            ctx.after_for(sheep, ticks, 0);
+            ctx.creature_after(sheep, ticks, 0);
         }
     }
 
@@ -151,6 +152,7 @@ impl GameLogic for Rules {
     }
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
+        ctx.gauge("sheep", self.flock.len() as f64);
         for sheep in &self.flock {
             let heading = ctx.entity(*sheep).map_or(0, |sheep| sheep.heading);
             step(ctx, *sheep, heading, GRAZING);

@@ -42,6 +42,7 @@ fn one_is_it_and_whom_it_touches_is_it() {
     run(&mut play, it, 10_000, |play| own(play, other).at, |play| own(play, other).is_it);
     assert_eq!((own(&play, it).is_it, own(&play, it).score), (false, 1));
     assert!(own(&play, other).is_it);
+    assert_eq!((play.counted("tags"), play.gauge(Playground::LEFT, "sheep")), (1, Some(4.0)));
     let events = play.take_events(it);
     assert_eq!(events.iter().map(|event| event[0]).collect::<Vec<_>>(), [CAUGHT, FREE]);
     // Its score outlasts a crash of the server, and the other one is still it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use game::{Ctx, EntityView, HoldingRefused, Offer, Place, Reliability, Thing};
+use game::{Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability, Thing};
 use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
@@ -93,6 +93,22 @@ impl Ctx for RegionState {
         }
     }
 
+    fn ask(&mut self, asker: Option<EntityId>, request: Bytes) -> u64 {
+        self.ask_pool(asker, request)
+    }
+
+    fn count_up(&mut self, name: &'static str, by: u64) {
+        self.count_for_operators(name, by);
+    }
+
+    fn gauge(&mut self, name: &'static str, value: f64) {
+        self.gauge_for_operators(name, value);
+    }
+
+    fn log(&mut self, level: LogLevel, line: &str) {
+        self.log_line(level, line);
+    }
+
     fn spawn_roaming(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
         self.spawn_creature(kind, at, state)
     }
@@ -107,7 +123,7 @@ impl Ctx for RegionState {
         self.set_creature_memory(creature, memory);
     }
 
-    fn after_for(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool {
+    fn creature_after(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool {
         let tick = self.tick_in(ticks);
         self.creatures.set_timer(creature, tick, token)
     }

@@ -1,9 +1,11 @@
 //! Everything that a region wants done outside.
 
+use bytes::Bytes;
 use protocol::ids::{LiveLane, NodeNumber, ProxyLane, RegionNumber, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 use store::{PlayerRow, StoreRequest};
 
+use super::observed::Observation;
 use crate::join_check::VerifiedJoin;
 
 /// Names a store request of a region, so that its answer finds back.
@@ -38,6 +40,10 @@ pub enum RegionEffect {
         /// They are called no more.
         stands_still: bool,
     },
+    /// The game is to answer this beside the regions; what came of it comes back, unless the process ends before.
+    Work(u64, Bytes),
+    /// The rules want operators to see something.
+    Observed(Observation),
     /// Something was refused: the label of a metric.
     Count(&'static str),
 }

@@ -8,6 +8,7 @@ use protocol::message::family::{ProxyToServer, ServerToServer};
 use store::{Holding, PlayerRow, StoreError, StoreReply};
 use topology::Listing;
 
+use super::asks::Answer;
 use super::effect::StoreTicket;
 use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
@@ -37,6 +38,8 @@ pub enum RegionInput {
     FromPeer(NodeNumber, ServerToServer),
     /// The answer to [`RegionEffect::Store`](super::RegionEffect::Store) of the same ticket.
     Store(StoreTicket, Result<StoreReply, StoreError>),
+    /// What came of [`RegionEffect::Work`](super::RegionEffect::Work) of this number.
+    Answered(u64, Answer),
     /// Holdings of somebody who is gone lie here now, as the store says.
     Fallen(Vec<Holding>),
     /// Take nobody new, write everything down.

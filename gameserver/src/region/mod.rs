@@ -4,6 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod asked;
+mod asks;
 mod cells;
 mod commands;
 mod context;
@@ -23,6 +24,7 @@ mod joining;
 mod joins;
 mod leaving;
 mod neighbourhood;
+mod observed;
 mod outgoing;
 mod panics;
 mod peers;
@@ -55,6 +57,7 @@ use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
 
 use asked::Asked;
+pub use asks::Answer;
 pub use effect::{RegionEffect, StoreTicket};
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
@@ -64,6 +67,7 @@ pub use handover::rule::HandoverRule;
 pub use input::{Now, RegionInput};
 pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;
+pub use observed::Observation;
 pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
 pub use rest::Rest;
 pub use rules::MakeRules;
@@ -159,6 +163,7 @@ impl Region {
             RegionInput::PeerDown(node) => self.state.peer_down(node),
             RegionInput::FromPeer(node, message) => self.state.peer_says(node, message),
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
+            RegionInput::Answered(ask, answer) => self.state.pool_answered(ask, answer),
             RegionInput::Fallen(holdings) => self.state.fallen(holdings),
             RegionInput::Drain => self.state.draining = true,
             RegionInput::GoOn => self.state.draining = false,
@@ -232,6 +237,7 @@ impl Region {
     }
 
     fn run_logic(&mut self) {
+        self.state.tell_answers(&mut self.rules);
         let tick = self.state.tick.0;
         while let Some(tokens) = self.state.timers.take_due(tick) {
             for token in tokens {
@@ -415,6 +421,7 @@ impl RegionState {
         self.keep_arrivals();
         self.neighbourhood.fade(self.now.mono_ms);
         self.look_at_births();
+        self.tell_observed();
         self.refresh_at_rim();
     }
 }

@@ -48,6 +48,7 @@ impl RegionState {
         self.commanding = None;
         self.timers = Timers::default();
         self.creatures = Creatures::default();
+        self.asks.forget();
         for key in self.entities.of_the_game() {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
             self.counts.despawned += 1;

@@ -57,7 +57,7 @@ impl RegionState {
         while rules.are_well()
             && let Some((id, token)) = self.creatures.take_due(self.tick.0)
         {
-            rules.call(|logic| logic.timer_of(self, id, token));
+            rules.call(|logic| logic.creature_timer(self, id, token));
         }
     }
 

@@ -12,6 +12,7 @@ use store::{Serving, StoreRequest};
 use topology::Topology;
 
 use super::asked::Asked;
+use super::asks::Asks;
 use super::cells::Cells;
 use super::creatures::Creatures;
 use super::effect::RegionEffect;
@@ -24,6 +25,7 @@ use super::handover::departures::Departures;
 use super::input::Now;
 use super::joining::Joins;
 use super::neighbourhood::Neighbourhood;
+use super::observed::Observed;
 use super::outgoing::Outgoing;
 use super::player::Player;
 use super::publication::subscribers::Publication;
@@ -159,6 +161,8 @@ pub(super) struct RegionState {
     pub(super) random: u64,
     pub(super) timers: Timers,
     pub(super) creatures: Creatures,
+    pub(super) asks: Asks,
+    pub(super) observed: Observed,
     /// Entities with an input for the next tick.
     pub(super) with_input: Vec<super::entity::EntityKey>,
     /// Players with commands for the next tick.
@@ -219,6 +223,8 @@ impl RegionState {
                 ^ config.epoch.0,
             timers: Timers::default(),
             creatures: Creatures::default(),
+            asks: Asks::default(),
+            observed: Observed::default(),
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,

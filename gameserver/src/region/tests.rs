@@ -1,5 +1,6 @@
 //! Regions, a simulated store and a made-up clock: what is said in which order, and what becomes of it.
 
+mod asks;
 mod bot;
 mod crossing;
 mod doubt;

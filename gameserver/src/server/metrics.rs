@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use metrics::{Counter, Histogram, counter, histogram};
+use game::limits::METRICS_MAX;
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use node::telemetry::{Kind, Metric, Reasons};
+use protocol::ids::RegionNumber;
 use store::StoreError;
 
-use crate::region::PHASES;
+use crate::region::{Observation, PHASES};
 use crate::world::{RegionReport, Ticked};
 
 /// HELP of the metrics of a game server.
@@ -36,6 +38,15 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Counter,
         help: "Panics in the game's rules, each of which costs a region its memory of the last second.",
     },
+    Metric {
+        name: "regionmesh_game_count_total",
+        kind: Kind::Counter,
+        help: "What the game's rules count, by the game's own name.",
+    },
+    Metric::gauge(
+        "regionmesh_game_value",
+        "Sum over the regions of this server of what the game's rules show, by the game's own name.",
+    ),
     Metric {
         name: "regionmesh_gameserver_refused_total",
         kind: Kind::Counter,
@@ -112,6 +123,7 @@ const HOSTILE: &[&str] = &[
     "lane_older_start",
     "lane_other_count",
     "leave_not_bound",
+    "metric_refused",
     "not_for_a_region",
     "peer_not_listed",
     "peer_stale_epoch",
@@ -142,6 +154,55 @@ pub(super) struct WorldMetrics {
     panics: Counter,
     refused: BTreeMap<&'static str, u64>,
     told: BTreeMap<&'static str, u64>,
+    of_game: GameMetrics,
+}
+
+/// What rules count and show, under the game's own names.
+#[derive(Default)]
+struct GameMetrics {
+    counts: BTreeMap<&'static str, Counter>,
+    /// Of each region, of which the sum is told.
+    values: BTreeMap<&'static str, (Gauge, BTreeMap<RegionNumber, f64>)>,
+}
+
+impl GameMetrics {
+    /// Rules of different regions may have different names; there are not more of them for that.
+    fn has_room(&self) -> bool {
+        self.counts.len() + self.values.len() < METRICS_MAX
+    }
+
+    /// Whether it was taken.
+    fn observe(&mut self, region: RegionNumber, news: &Observation) -> bool {
+        let has_room = self.has_room();
+        match *news {
+            Observation::Count(name, by) if has_room || self.counts.contains_key(name) => {
+                let count = self
+                    .counts
+                    .entry(name)
+                    .or_insert_with(|| counter!("regionmesh_game_count_total", "name" => name));
+                count.increment(by);
+            }
+            Observation::Gauge(name, value) if has_room || self.values.contains_key(name) => {
+                let make = || (gauge!("regionmesh_game_value", "name" => name), BTreeMap::new());
+                let (gauge, of_regions) = self.values.entry(name).or_insert_with(make);
+                of_regions.insert(region, value);
+                gauge.set(of_regions.values().sum::<f64>());
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Regions that are not served any more have no part in the sums.
+    fn forget_all_but(&mut self, regions: &[RegionReport]) {
+        for (gauge, of_regions) in self.values.values_mut() {
+            let before = of_regions.len();
+            of_regions.retain(|region, _| regions.iter().any(|report| report.status.region == region.0));
+            if of_regions.len() < before {
+                gauge.set(of_regions.values().sum::<f64>());
+            }
+        }
+    }
 }
 
 impl Default for WorldMetrics {
@@ -164,6 +225,7 @@ impl Default for WorldMetrics {
             panics,
             refused: BTreeMap::new(),
             told: BTreeMap::new(),
+            of_game: GameMetrics::default(),
         }
     }
 }
@@ -181,6 +243,13 @@ impl WorldMetrics {
         self.panics.increment(1);
     }
 
+    /// The rules of a region have counted something, or show it.
+    pub(super) fn observe(&mut self, region: RegionNumber, news: &Observation) {
+        if !self.of_game.observe(region, news) {
+            self.count("metric_refused");
+        }
+    }
+
     /// Something was refused.
     pub(super) fn count(&mut self, reason: &'static str) {
         *self.refused.entry(reason).or_default() += 1;
@@ -193,6 +262,7 @@ impl WorldMetrics {
 
     /// Tells how long the phases of the regions that tick are, and what was refused meanwhile.
     pub(super) fn report(&mut self, regions: &[RegionReport]) {
+        self.of_game.forget_all_but(regions);
         for report in regions.iter().filter(|report| report.is_awake) {
             for (histogram, (_, us)) in self.phases.iter().zip(&report.status.phases_us) {
                 histogram.record(*us as f64 / 1e6);

@@ -23,6 +23,7 @@ mod settings;
 mod status;
 mod take_over;
 mod topology_gossip;
+mod workers;
 mod world_mailbox;
 mod world_thread;
 

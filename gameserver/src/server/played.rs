@@ -7,12 +7,16 @@ use game::Game;
 
 use crate::region::MakeRules;
 
+/// How a game answers what its rules ask.
+pub(super) type AnswerAsks = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
 /// A game, ready to make rules for regions.
 #[derive(Clone)]
 pub struct Played {
     id: &'static str,
     version: u32,
     make: MakeRules,
+    answer: AnswerAsks,
 }
 
 impl fmt::Debug for Played {
@@ -25,11 +29,13 @@ impl Played {
     /// A game with its settings.
     #[must_use]
     pub fn new<G: Game>(settings: G::Settings) -> Self {
-        let game = G::new(settings);
+        let game = Arc::new(G::new(settings));
+        let answers = Arc::clone(&game);
         Self {
             id: G::ID,
             version: G::VERSION,
             make: Arc::new(move || Box::new(game.rules())),
+            answer: Arc::new(move |request| answers.answer(request)),
         }
     }
 
@@ -43,6 +49,11 @@ impl Played {
     #[must_use]
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// How it answers what its rules ask.
+    pub(super) fn answer_asks(&self) -> AnswerAsks {
+        Arc::clone(&self.answer)
     }
 
     /// How rules for a region are made.

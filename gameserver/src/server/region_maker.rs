@@ -7,7 +7,7 @@ use node::life::Failure;
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
 
-use super::played::Played;
+use super::played::{AnswerAsks, Played};
 use super::settings::GameServerSettings;
 use crate::game_world::game_world;
 use crate::process_numbers::ProcessNumbers;
@@ -50,6 +50,11 @@ impl RegionMaker {
             #[cfg(feature = "fault-injection")]
             fault: fault()?,
         })
+    }
+
+    /// How the game answers what its rules ask.
+    pub(super) fn answer_asks(&self) -> AnswerAsks {
+        self.game.answer_asks()
     }
 
     /// A region at the epoch that the store has issued for its service.

@@ -44,6 +44,7 @@ use super::report::WorldReports;
 use super::settings::GameServerSettings;
 use super::status::StatusTask;
 use super::topology_gossip::TopologyGossip;
+use super::workers::Workers;
 use super::world_mailbox::{Door, EndsThread, Mailbox, News, Order, Unsaved};
 use super::world_thread::WorldThread;
 use crate::world::{Moment, Side, World};
@@ -119,6 +120,7 @@ impl Running {
             clock: built.context.clock,
             drain_ms: writing_ms(node.settings.drain_timeout_ms),
             has_standbys: lease.is_some(),
+            workers: Workers::new(built.maker.answer_asks(), mailbox.clone()),
         };
         let thread = node
             .owners

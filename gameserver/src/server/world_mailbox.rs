@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use topology::Listing;
 
 use crate::join_check::{JoinError, VerifiedJoin};
-use crate::region::{Region, Whereabouts};
-use crate::world::{NotGiven, Side};
+use crate::region::{Answer, Region, Whereabouts};
+use crate::world::{NotGiven, Side, WorkId};
 
 /// Which listener or dialer a link came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(super) enum Order {
     Recheck(Arc<Listing>),
     /// Holdings of guests that are forgotten lie in a region now.
     Fallen(RegionNumber, Vec<Holding>),
+    /// What the game has answered, or why it has not.
+    Worked(WorkId, Answer),
     /// Somebody counts players.
     Find(Box<Search>),
     /// Whether the thread comes round: it answers when it does.

@@ -26,6 +26,7 @@ use super::report::{WorldReport, WorldReports};
 use super::topology_gossip::TopologyGossip;
 use sockets::{Leaving, Socket};
 
+use super::workers::Workers;
 use super::world_mailbox::{Door, Given, Mailbox, News, Order, Unsaved, Verdict};
 use crate::proxy_lanes::ArrivingLane;
 use crate::region::PhaseClock;
@@ -61,6 +62,7 @@ pub(super) struct WorldThread {
     pub(super) drain_ms: u64,
     /// A region that another process serves is let go of; else control ends the process.
     pub(super) has_standbys: bool,
+    pub(super) workers: Workers,
 }
 
 /// Where a drain stands.
@@ -215,6 +217,7 @@ impl Running {
                     self.draining = Draining::Writing(now.mono_us + self.parts.drain_ms * 1000);
                 }
                 Order::Fallen(region, holdings) => self.parts.world.fallen(region, holdings, now),
+                Order::Worked(work, answer) => self.parts.world.worked(work, answer, now),
                 Order::Ping(pong) => {
                     let _ = pong.send(());
                 }

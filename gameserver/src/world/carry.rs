@@ -5,7 +5,7 @@ use protocol::ids::{NodeNumber, RegionNumber};
 use protocol::message::family::ServerToServer;
 use store::StoreRequest;
 
-use super::effect::{QuestionId, WorldEffect};
+use super::effect::{QuestionId, WorkId, WorldEffect};
 use super::links::Side;
 use super::{Moment, Question, World};
 use crate::region::{RegionEffect, RegionInput, StoreTicket};
@@ -77,6 +77,17 @@ impl<S: Sealing> World<S> {
                 let news = WorldEffect::RulesPanicked(from, said, stands_still);
                 self.effects.push(news);
             }
+            RegionEffect::Work(ask, request) => {
+                let region_epoch = self.slots.get_mut(from).map(|slot| slot.region.epoch());
+                let work = region_epoch.map(|region_epoch| WorkId {
+                    region: from,
+                    region_epoch,
+                    ask,
+                });
+                self.effects
+                    .extend(work.map(|work| WorldEffect::Work(work, request)));
+            }
+            RegionEffect::Observed(news) => self.effects.push(WorldEffect::Observed(from, news)),
             RegionEffect::Count(label) => self.count(label),
         }
     }

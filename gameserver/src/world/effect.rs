@@ -1,5 +1,6 @@
 //! Everything that a world wants done by the process around it.
 
+use bytes::Bytes;
 use net::link::LinkId;
 use net::link_core::DownReason;
 use protocol::ids::{RegionEpoch, RegionNumber};
@@ -7,6 +8,8 @@ use protocol::message::node::Heartbeat;
 use protocol::message::player::Join;
 use protocol::message::subscription::{GetTopology, Topology};
 use store::StoreRequest;
+
+use crate::region::Observation;
 
 /// What links and control say to each other about topologies.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +23,17 @@ pub enum TopologyWord {
 /// Names a question of a world to the store, so that its answer finds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuestionId(pub u64);
+
+/// Names what the rules of a region have asked of the game, so that its answer finds back to that service of the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkId {
+    /// Whose rules.
+    pub region: RegionNumber,
+    /// The service of it.
+    pub region_epoch: RegionEpoch,
+    /// Which ask of that.
+    pub ask: u64,
+}
 
 /// Why a region was not given away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +79,10 @@ pub enum WorldEffect {
     Gave(RegionNumber, Result<(), NotGiven>),
     /// The rules of a region panicked: what that said, and whether the region stands still from now on.
     RulesPanicked(RegionNumber, String, bool),
+    /// The game is to answer this; what came of it comes back by [`World::worked`](super::World::worked).
+    Work(WorkId, Bytes),
+    /// The rules of a region want operators to see something.
+    Observed(RegionNumber, Observation),
     /// Something was refused, or happened that is counted: the label of a metric.
     Count(&'static str),
 }

@@ -22,8 +22,10 @@
 // A test fails by a panic, and this is for tests.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod asks;
 mod player;
 mod playground;
+mod seen;
 mod setting;
 
 pub use playground::{Playground, Thing};

@@ -20,7 +20,9 @@ use store::simulated::{FaultPlan, SimulatedStore};
 use store::{Holder, Holding, PlayerBody, PlayerRow, StoreReply, StoreRequest};
 use topology::Topology;
 
+use crate::asks::Asks;
 use crate::player::Player;
+use crate::seen::Seen;
 use crate::setting::{PROXY, join, node_of, plan, region_of};
 
 /// Length of a tick, milliseconds.
@@ -47,6 +49,7 @@ pub struct Thing {
 pub struct Playground {
     topology: Arc<Topology>,
     rules: MakeRules,
+    asks: Asks,
     regions: BTreeMap<RegionNumber, Region>,
     store: SimulatedStore,
     asked: BTreeMap<u64, (RegionNumber, RegionEpoch, StoreTicket)>,
@@ -56,6 +59,7 @@ pub struct Playground {
     players: BTreeMap<UserId, Player>,
     joined: u64,
     starts: u64,
+    seen: Seen,
 }
 
 impl Playground {
@@ -77,9 +81,12 @@ impl Playground {
     }
 
     fn of<G: Game>(regions: u16, game: G) -> Self {
+        let game = Arc::new(game);
+        let answers = Arc::clone(&game);
         let mut ground = Self {
             topology: plan(regions),
             rules: Arc::new(move || Box::new(game.rules())),
+            asks: Asks::new(move |request| answers.answer(request)),
             regions: BTreeMap::new(),
             store: SimulatedStore::new(FaultPlan::default()),
             asked: BTreeMap::new(),
@@ -92,6 +99,7 @@ impl Playground {
             players: BTreeMap::new(),
             joined: 0,
             starts: 0,
+            seen: Seen::default(),
         };
         for number in 1..=regions {
             ground.serve(RegionNumber(number.into()));
@@ -169,6 +177,12 @@ impl Playground {
     pub fn tick(&mut self) {
         self.now.mono_ms += TICK_MS;
         self.now.wall_ms += TICK_MS;
+        for (number, epoch, ask, answer) in self.asks.take() {
+            let region = self.regions.get_mut(&number);
+            if let Some(region) = region.filter(|region| region.epoch() == epoch) {
+                region.handle(RegionInput::Answered(ask, answer), self.now);
+            }
+        }
         for region in self.regions.values_mut() {
             region.tick(self.now, &mut NoClock, &mut NoLimit);
         }
@@ -222,6 +236,23 @@ impl Playground {
     #[must_use]
     pub fn own_state(&self, user: UserId) -> Bytes {
         self.player(user).own.clone()
+    }
+
+    /// How often the rules have counted this name up, in all regions.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> u64 {
+        self.seen.counted(name)
+    }
+
+    /// What a region's gauge of this name shows.
+    #[must_use]
+    pub fn gauge(&self, region: RegionNumber, name: &str) -> Option<f64> {
+        self.seen.gauge(region, name)
+    }
+
+    /// The lines that rules wrote into the log since this was asked last, in order.
+    pub fn take_log(&mut self) -> Vec<String> {
+        self.seen.take_log()
     }
 
     /// The events that the client got since this was asked last, in order.
@@ -376,6 +407,12 @@ impl Playground {
                     .handle_request(self.requests, request, self.now.mono_ms);
                 self.requests += 1;
             }
+            RegionEffect::Work(ask, request) => {
+                if let Some(region) = self.regions.get(&number) {
+                    self.asks.put(number, region.epoch(), ask, &request);
+                }
+            }
+            RegionEffect::Observed(news) => self.seen.note(number, news),
             // There is one region on each server, so it is clear who has which user.
             _ => {}
         }

@@ -1,7 +1,8 @@
 //! Everything that can happen in a run, one closed enum.
 
 use gameserver::lease::LeaseQuestion;
-use gameserver::world::QuestionId;
+use gameserver::region::Answer;
+use gameserver::world::{QuestionId, WorkId};
 use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::family::{ClientToProxy, ProxyToClient};
 use protocol::ticket::Ticket;
@@ -107,6 +108,8 @@ pub(crate) enum Event {
     LeaseTick(NodeNumber, u32),
     /// A proxy asks again who serves a region.
     AskService(NodeNumber, u32, RegionNumber),
+    /// The game has answered what rules asked.
+    Worked(NodeNumber, u32, WorkId, Answer),
     StoreArrive(Asker, StoreRequest, Option<Fault>),
     StoreAnswer(Asker, StoreResult),
     Bot(usize),
@@ -179,6 +182,7 @@ impl Event {
             | Self::ShardTick(node, _)
             | Self::LeaseTick(node, _)
             | Self::TakeUp(node)
+            | Self::Worked(node, ..)
             | Self::AskService(node, ..) => Some(*node),
             Self::StoreAnswer(asker, _) => asker.node(),
             _ => None,

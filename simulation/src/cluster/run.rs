@@ -145,6 +145,7 @@ impl Cluster {
             Event::ShardTick(node, life) => self.shard_tick(node, life),
             Event::LeaseTick(node, life) => self.lease_tick(node, life),
             Event::AskService(node, life, region) => self.service_again(node, life, region),
+            Event::Worked(node, life, work, answer) => self.worked(node, life, work, answer),
             Event::StoreArrive(asker, request, fault) => self.store_arrive(asker, request, fault),
             Event::StoreAnswer(asker, result) => self.store_answer(asker, result),
             Event::Bot(index) => self.bot(index),

@@ -2,8 +2,8 @@
 //! out what the world wants.
 
 use gameserver::join_check;
-use gameserver::region::{CREDIT_BYTES, NoClock, Region};
-use gameserver::world::{Moment, QuestionId, World, WorldEffect};
+use gameserver::region::{Answer, CREDIT_BYTES, NoClock, Region};
+use gameserver::world::{Moment, QuestionId, WorkId, World, WorldEffect};
 use net::link_core::Clear;
 use protocol::identity::Clock;
 use protocol::ids::{EntityId, NodeNumber};
@@ -79,6 +79,13 @@ impl Cluster {
         }
     }
 
+    /// The game has answered what rules asked.
+    pub(super) fn worked(&mut self, node: NodeNumber, life: u32, work: WorkId, answer: Answer) {
+        if self.servers.get(&node).is_some_and(|server| server.life == life) {
+            self.with_world(node, |world, now| world.worked(work, answer, now));
+        }
+    }
+
     /// What a world wants is done, what it said leaves, and what must hold is looked at.
     pub(super) fn after_world(&mut self, node: NodeNumber) {
         let mut effects = Vec::new();
@@ -133,7 +140,7 @@ impl Cluster {
             WorldEffect::Beat(link, heartbeat) => {
                 self.with_world_quietly(node, |world| world.beat(link, heartbeat));
             }
-            WorldEffect::Heard(..) => {}
+            WorldEffect::Heard(..) | WorldEffect::Observed(..) => {}
             WorldEffect::Gave(region, outcome) => self.gave(node, region, outcome.is_ok()),
             WorldEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
             WorldEffect::LinkEnded(link, reason, _) => self.link_ended(node, link, reason),
@@ -141,6 +148,13 @@ impl Cluster {
             WorldEffect::RulesPanicked(region, said, _) => {
                 self.checks
                     .fail(format!("the rules of region {region} panicked: {said}"));
+            }
+            WorldEffect::Work(work, request) => {
+                // The pool's threads run here, each at its own pace.
+                let life = self.servers.get(&node).map_or(0, |server| server.life);
+                let answer = crate::flock::answer(&request);
+                let at_us = self.now_us() + self.dice.between(1_000, 400_000);
+                self.schedule.at(at_us, Event::Worked(node, life, work, answer));
             }
             WorldEffect::Count(label) => {
                 let now_us = self.now_us();

@@ -48,7 +48,7 @@ impl GameLogic for Shepherd {
     fn went(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
         self.note(ctx, Said::Went, creature);
     }
-    fn timer_of(&mut self, ctx: &mut dyn Ctx, creature: EntityId, token: u64) {
+    fn creature_timer(&mut self, ctx: &mut dyn Ctx, creature: EntityId, token: u64) {
         self.note(ctx, Said::Timer(token), creature);
         assert!(token != 13, "a bad number");
     }
@@ -113,7 +113,9 @@ fn a_creature_crosses_and_comes_back_with_its_memory_and_its_timers() {
     let (mut scene, heard) = four();
     let sheep = spawn(&mut scene, A, 126.0, 40.0);
     state(&mut scene, A).set_memory(sheep, b"shy");
-    assert!(state(&mut scene, A).after_for(sheep, 40, 7) && state(&mut scene, A).after_for(sheep, 4, 8));
+    assert!(
+        state(&mut scene, A).creature_after(sheep, 40, 7) && state(&mut scene, A).creature_after(sheep, 4, 8)
+    );
     walk(&mut scene, A, sheep, 128.5, 40.0);
     assert_eq!(places(&scene, sheep), [(A, 1)], "within the margin it stays");
     walk(&mut scene, A, sheep, 130.0, 40.0);
@@ -160,11 +162,11 @@ fn what_a_creature_keeps_is_bounded_and_only_creatures_that_roam_cross() {
     here.set_memory(sheep, &[2; CREATURE_MEMORY_BYTES_MAX + 1]);
     assert_eq!(here.memory(sheep), [1; CREATURE_MEMORY_BYTES_MAX]);
     here.set_memory(tree, b"rings");
-    assert!(here.memory(tree).is_empty() && !here.after_for(tree, 1, 1));
+    assert!(here.memory(tree).is_empty() && !here.creature_after(tree, 1, 1));
     for token in 0..CREATURE_TIMERS_MAX as u64 {
-        assert!(here.after_for(sheep, 100, token));
+        assert!(here.creature_after(sheep, 100, token));
     }
-    assert!(!here.after_for(sheep, 100, 99));
+    assert!(!here.creature_after(sheep, 100, 99));
     walk(&mut scene, A, tree, 131.0, 40.0);
     assert_eq!(
         state(&mut scene, A).entity(tree).map(|tree| tree.at.x < 128.0),
@@ -266,7 +268,7 @@ fn rules_that_begin_anew_do_not_get_the_creatures_back_that_were_abroad() {
         spawn(&mut scene, A, 60.0, 40.0),
     );
     walk(&mut scene, A, abroad, 130.0, 40.0);
-    assert!(state(&mut scene, A).after_for(here, 1, 13));
+    assert!(state(&mut scene, A).creature_after(here, 1, 13));
     scene.run(200);
     assert_eq!(counted(&scene, "panicked"), 1);
     assert_eq!(
@@ -355,7 +357,7 @@ fn a_creature_is_taken_only_from_who_serves_the_region_that_it_comes_from() {
 fn a_creature_that_comes_while_a_region_sleeps_waits_as_long_as_it_has_to() {
     let (mut scene, heard) = four();
     let sheep = spawn(&mut scene, A, 126.0, 40.0);
-    assert!(state(&mut scene, A).after_for(sheep, 20, 7));
+    assert!(state(&mut scene, A).creature_after(sheep, 20, 7));
     assert!(matches!(
         scene.regions.get_mut(&B).unwrap().rest(),
         Rest::Asleep { .. }

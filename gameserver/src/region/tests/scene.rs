@@ -85,6 +85,9 @@ pub(super) struct Scene {
     pub(super) heard: Vec<(NodeNumber, ProxyLane, ServerToProxy)>,
     pub(super) said: Vec<ServerToServer>,
     pub(super) counted: BTreeMap<&'static str, usize>,
+    /// What rules asked of the pool, and what they showed.
+    pub(super) work: Vec<(RegionNumber, u64, bytes::Bytes)>,
+    pub(super) observed: Vec<Observation>,
     /// Families between servers that are lost, each so many times.
     pub(super) lose: BTreeMap<u8, usize>,
     /// Of a thousand messages between servers, as many are lost and as many doubled.
@@ -140,6 +143,8 @@ impl Scene {
             heard: Vec::new(),
             said: Vec::new(),
             counted: BTreeMap::new(),
+            work: Vec::new(),
+            observed: Vec::new(),
             lose: BTreeMap::new(),
             weather_permille: 0,
             dice: 1,
@@ -308,6 +313,8 @@ impl Scene {
             RegionEffect::ForwardJoin(to, proxy, join, row) => {
                 self.input(to, RegionInput::ForwardedJoin(proxy, join, row));
             }
+            RegionEffect::Work(ask, request) => self.work.push((number, ask, request)),
+            RegionEffect::Observed(news) => self.observed.push(news),
             RegionEffect::RulesPanicked { .. } => *self.counted.entry("panicked").or_default() += 1,
             RegionEffect::Superseded => *self.counted.entry("superseded").or_default() += 1,
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,

@@ -1,15 +1,17 @@
 //! What the world thread does of what its world wants: questions to the store, words to control, heartbeats, links that
 //! are over.
 
+use game::LogLevel;
 use net::link::LinkId;
 use net::link_core::DownReason;
 use protocol::Shown;
 use protocol::ids::{NodeNumber, RegionNumber, TopologyVersion};
 use protocol::message::node::Heartbeat;
 
-use super::super::world_mailbox::{Door, News};
+use super::super::world_mailbox::{Door, News, Order};
 use super::Running;
 use super::sockets::Leaving;
+use crate::region::Observation;
 use crate::world::{TopologyWord, WorldEffect};
 
 /// How long last words may take, microseconds.
@@ -58,12 +60,31 @@ impl Running {
                     self.metrics.rules_panicked();
                     tell_of_panic(region, &said, stands_still);
                 }
+                WorldEffect::Work(work, request) => {
+                    if let Err(failed) = self.parts.workers.hand(work, request) {
+                        self.parts.mailbox.send(Order::Worked(work, Err(failed)));
+                    }
+                }
+                WorldEffect::Observed(region, news) => self.observe(region, news),
                 WorldEffect::Count(label) => self.metrics.count(label),
             }
         }
         self.effects = effects;
         if !self.questions.is_empty() {
             self.parts.store.send_batch(self.questions.drain(..));
+        }
+    }
+
+    /// What rules want operators to see.
+    fn observe(&mut self, region: RegionNumber, news: Observation) {
+        let (level, line, left_out) = match news {
+            Observation::Line(level, line, left_out) => (level, line, left_out),
+            figure => return self.metrics.observe(region, &figure),
+        };
+        let line = Shown(line);
+        match level {
+            LogLevel::Info => tracing::info!(%region, left_out, "game: {line}"),
+            LogLevel::Warn => tracing::warn!(%region, left_out, "game: {line}"),
         }
     }
 
