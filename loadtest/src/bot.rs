@@ -181,6 +181,8 @@ impl Bot {
                 node,
                 ..
             } => self.pulse.playing(region.0, *node, *owner_epoch, tally),
+            // Soft, and none of what a swarm counts.
+            ClientEvent::News { .. } => {}
         }
         false
     }

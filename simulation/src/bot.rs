@@ -36,8 +36,13 @@ enum Habit {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum News {
     Acked(u64),
-    InputAck { ack: u64, epoch: OwnerEpoch },
+    InputAck {
+        ack: u64,
+        epoch: OwnerEpoch,
+    },
     Event(gems::Event),
+    /// It was told the same news twice.
+    Twice(Bytes),
 }
 
 pub(crate) struct Bot {
@@ -57,6 +62,8 @@ pub(crate) struct Bot {
     /// When its own state was new last.
     pub(crate) own_at_ms: u64,
     pub(crate) held: BTreeSet<u64>,
+    /// News of regions, each of which is said once.
+    pub(crate) told: BTreeSet<Bytes>,
     pub(crate) held_shown: u16,
     habit: Habit,
     at: Option<Position>,
@@ -85,6 +92,7 @@ impl Bot {
             snapshot_at_ms: 0,
             own_at_ms: 0,
             held: BTreeSet::new(),
+            told: BTreeSet::new(),
             held_shown: 0,
             habit: [Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)],
             at: None,
@@ -221,6 +229,9 @@ impl Bot {
                         let (ack, epoch) = (snapshot.input_ack, snapshot.owner_epoch);
                         news.push(News::InputAck { ack, epoch });
                     }
+                }
+                ClientEvent::News { body, .. } if !self.told.insert(body.clone()) => {
+                    news.push(News::Twice(body));
                 }
                 ClientEvent::CommandAcked(number) => news.push(News::Acked(number.0)),
                 ClientEvent::Event(_, body) => {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use game::{AskFailed, Ctx, EntityId};
 use gameserver::region::Answer;
 use protocol::geometry::Position;
+use protocol::ids::UserId;
 
 /// In each region, when it is served.
 const SHEEP: u32 = 2;
@@ -70,9 +71,22 @@ impl Flock {
             "H4: the timer of a sheep that is not here"
         );
         turn(ctx, sheep);
+        self.say(ctx);
         let request = Bytes::copy_from_slice(&sheep.0.to_le_bytes());
         let ask = ctx.ask(Some(sheep), request);
         self.asked.insert(ask, sheep);
+    }
+
+    /// Something to somebody, wherever that one is, and now and then something to all: never the same again.
+    fn say(&mut self, ctx: &mut dyn Ctx) {
+        let dice = ctx.random();
+        let mut body = dice.to_le_bytes().to_vec();
+        body.extend(ctx.region().0.to_le_bytes());
+        body.extend(ctx.tick().0.to_le_bytes());
+        match dice % 8 {
+            0 => ctx.announce(body.into()),
+            _ => ctx.notify(UserId(1 + (dice >> 8) % 4), body.into()),
+        }
     }
 
     /// Each ask is answered once at most, and with what was asked. A sheep that was away meanwhile may hear of it.

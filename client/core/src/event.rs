@@ -25,6 +25,15 @@ pub enum ClientEvent {
     CommandAcked(CommandNumber),
     /// A game event: reliable, in order, once.
     Event(EventNumber, Bytes),
+    /// What the rules of a region say, not always the player's own: soft, told once, and between any two events.
+    News {
+        /// Whose rules.
+        region: RegionNumber,
+        /// Whether everybody is told.
+        to_all: bool,
+        /// The game's own bytes.
+        body: Bytes,
+    },
     /// Something to know while staying connected.
     Notice(Code, String),
     /// Inputs and snapshots travel by another transport now.

@@ -26,6 +26,11 @@ impl Core {
                 }
             }
             ProxyToClient::Event(event) => self.event(event),
+            ProxyToClient::News(news) => self.tell(ClientEvent::News {
+                region: RegionNumber(news.region),
+                to_all: news.to_all,
+                body: news.body,
+            }),
             ProxyToClient::Notice(notice) => {
                 let code = u8::try_from(notice.code).map_or(Code::Generic, Code::from_number);
                 self.tell(ClientEvent::Notice(code, notice.text));

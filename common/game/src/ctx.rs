@@ -205,6 +205,13 @@ pub trait Ctx {
     /// for a player who is being handed over, and a durable one when
     /// [`EVENTS_PENDING_MAX`](crate::limits::EVENTS_PENDING_MAX) wait to be acknowledged, is dropped.
     fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability);
+    /// Says something to a user who may be anywhere, or nowhere: told once, at most, and the client hears which region says so. No
+    /// number, no order with events. Lost when it is longer than [`NEWS_BYTES_MAX`](crate::limits::NEWS_BYTES_MAX), when the user
+    /// has no connection or just changes it, and beyond 64 a second of a region. For a user of another region the row is read
+    /// once in some seconds.
+    fn notify(&mut self, user: UserId, body: Bytes);
+    /// The same to everybody who is connected, beyond one a second of a region not at all.
+    fn announce(&mut self, body: Bytes);
     /// The game's soft state of a player: saved within a second, carried over borders. More than
     /// [`GAME_STATE_BYTES_MAX`](crate::limits::GAME_STATE_BYTES_MAX) are ignored. A crash may lose the last second of it.
     fn set_game_state(&mut self, user: UserId, state: Bytes);

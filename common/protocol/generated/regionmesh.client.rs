@@ -230,3 +230,12 @@ impl UpdateKind {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct News {
+    #[prost(uint32, tag = "1")]
+    pub region: u32,
+    #[prost(bool, tag = "2")]
+    pub to_all: bool,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: ::prost::bytes::Bytes,
+}

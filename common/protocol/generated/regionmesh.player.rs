@@ -270,3 +270,23 @@ impl CommandClass {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Notify {
+    #[prost(uint64, tag = "1")]
+    pub user: u64,
+    #[prost(uint32, tag = "2")]
+    pub region: u32,
+    #[prost(uint64, tag = "3")]
+    pub region_epoch: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub body: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Announce {
+    #[prost(uint32, tag = "1")]
+    pub region: u32,
+    #[prost(uint64, tag = "2")]
+    pub region_epoch: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: ::prost::bytes::Bytes,
+}

@@ -58,6 +58,8 @@ pub const COMMAND_BYTES_MAX: usize = 1024;
 pub const COMMAND_WINDOW: usize = 64;
 /// Body of one event, bytes.
 pub const EVENT_BYTES_MAX: usize = 1024;
+/// What a region says to a user who may be anywhere, or to all, bytes.
+pub const NEWS_BYTES_MAX: usize = 512;
 /// Bytes of what an entity does to another one across a border.
 pub const EFFECT_BYTES_MAX: usize = 1024;
 /// What the rules keep with a creature that crosses borders, bytes.

@@ -8,15 +8,16 @@ use protocol::ids::UserId;
 use protocol::limits::{
     COMMAND_BYTES_MAX, CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, EFFECT_BYTES_MAX,
     ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
-    GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NUMBER_MAX,
+    GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NEWS_BYTES_MAX, NUMBER_MAX,
     OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
     CheckError, CheckedAttach, CheckedClaims, CheckedCommand, CheckedEffect, CheckedEvent, CheckedInput,
-    CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedRoam, CheckedSubscription, InputRun,
-    SessionIdentity, SnapshotAck, node_number,
+    CheckedLeave, CheckedNews, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedRoam,
+    CheckedSubscription, InputRun, SessionIdentity, SnapshotAck, node_number,
 };
 use protocol::message::effect::{Effect, Roam, RoamTimer};
+use protocol::message::family::{BatchMessage as _, ProxyToClient, ServerToProxy};
 use protocol::message::handover::{Claim, Commit, Passenger, PendingEvent, PlayerState, Prepare};
 use protocol::message::player::{self, SessionKey};
 use protocol::message::{client, subscription};
@@ -347,4 +348,57 @@ fn ms_12_a_creature_that_crosses_is_within_all_limits() {
         "memory"
     );
     assert_eq!(refused(|roam| roam.timers.push(RoamTimer::default())), "timers");
+}
+
+#[test]
+fn ms_13_news_of_a_region_have_512_bytes_and_these_bytes() {
+    let notify = |length| player::Notify {
+        user: 7,
+        region: 3,
+        region_epoch: 1 << 48 | 2,
+        body: bytes(length),
+    };
+    let announce = |length| player::Announce {
+        region: 3,
+        region_epoch: 2,
+        body: bytes(length),
+    };
+    let checked = CheckedNews::try_from(notify(NEWS_BYTES_MAX)).unwrap();
+    assert_eq!((checked.user, checked.from.0.0), (Some(UserId(7)), 3));
+    assert_eq!(
+        CheckedNews::try_from(announce(NEWS_BYTES_MAX)).unwrap().user,
+        None
+    );
+    for too_long in [
+        CheckedNews::try_from(notify(NEWS_BYTES_MAX + 1)),
+        CheckedNews::try_from(announce(NEWS_BYTES_MAX + 1)),
+    ] {
+        assert_eq!(too_long.unwrap_err().field(), "body");
+    }
+    let nowhere = CheckedNews::try_from(player::Notify::default());
+    assert_eq!(nowhere.unwrap_err(), CheckError::Missing("region"));
+    let on_wire = |encode: &dyn Fn(&mut Vec<u8>)| {
+        let mut wire = Vec::new();
+        encode(&mut wire);
+        wire
+    };
+    let said = ServerToProxy::from(notify(2));
+    let golden = [
+        0x5e, 17, 8, 7, 16, 3, 24, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 34, 2, 7, 7,
+    ];
+    assert_eq!(on_wire(&|wire| said.encode(wire)), golden);
+    let said = ServerToProxy::from(announce(1));
+    assert_eq!(
+        on_wire(&|wire| said.encode(wire)),
+        [0x5f, 7, 8, 3, 16, 2, 26, 1, 7]
+    );
+    let told = ProxyToClient::from(client::News {
+        region: 3,
+        to_all: true,
+        body: bytes(1),
+    });
+    assert_eq!(
+        on_wire(&|wire| told.encode(wire)),
+        [0x9f, 7, 8, 3, 16, 1, 26, 1, 7]
+    );
 }

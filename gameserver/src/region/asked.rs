@@ -15,6 +15,8 @@ pub(super) enum Asked {
     Service(RegionNumber),
     /// Who serves the region now that made a creature.
     Birth(RegionNumber),
+    /// At which proxy a user is who is told something.
+    Reached(UserId),
     /// What lies in this region.
     Ground,
     /// A step of a join.

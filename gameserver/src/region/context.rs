@@ -93,6 +93,14 @@ impl Ctx for RegionState {
         }
     }
 
+    fn notify(&mut self, user: UserId, body: Bytes) {
+        self.notify_user(user, body);
+    }
+
+    fn announce(&mut self, body: Bytes) {
+        self.announce_to_all(&body);
+    }
+
     fn ask(&mut self, asker: Option<EntityId>, request: Bytes) -> u64 {
         self.ask_pool(asker, request)
     }

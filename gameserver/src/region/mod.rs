@@ -3,6 +3,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod allowance;
 mod asked;
 mod asks;
 mod cells;
@@ -24,6 +25,7 @@ mod joining;
 mod joins;
 mod leaving;
 mod neighbourhood;
+mod news;
 mod observed;
 mod outgoing;
 mod panics;
@@ -337,6 +339,7 @@ impl Region {
                 state.neighbourhood.service_answer(region, &answer, now_ms, out);
             }
             Asked::Birth(region) => state.birth_answer(region, &answer),
+            Asked::Reached(user) => state.reached_answer(user, answer),
             Asked::Ground => state.ground_answer(answer),
             Asked::Join(user) => state.join_answer(user, answer),
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use game::LogLevel;
 use game::limits::{LOG_LINE_BYTES_MAX, METRIC_NAME_BYTES_MAX, METRICS_MAX};
 
+use super::allowance::Allowance;
 use super::effect::RegionEffect;
 use super::state::RegionState;
 
@@ -32,8 +33,7 @@ pub(super) struct Observed {
     counts: BTreeMap<&'static str, u64>,
     /// Gauges by name, and whether nobody was told yet.
     gauges: BTreeMap<&'static str, (f64, bool)>,
-    /// Lines that may still come, and since when there are so many, milliseconds.
-    lines: (u64, u64),
+    lines: Allowance,
     left_out: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for Observed {
         Self {
             counts: BTreeMap::new(),
             gauges: BTreeMap::new(),
-            lines: (LINES_MAX, 0),
+            lines: Allowance::new(LINES_MAX, LINE_EVERY_MS),
             left_out: 0,
         }
     }
@@ -74,17 +74,10 @@ impl Observed {
     }
 
     fn line(&mut self, level: LogLevel, line: &str, now_ms: u64) -> Option<Observation> {
-        let (left, since_ms) = &mut self.lines;
-        let more = now_ms.saturating_sub(*since_ms) / LINE_EVERY_MS;
-        if more > 0 {
-            *left = left.saturating_add(more).min(LINES_MAX);
-            *since_ms = now_ms;
-        }
-        let Some(less) = left.checked_sub(1) else {
+        if !self.lines.take(now_ms) {
             self.left_out += 1;
             return None;
-        };
-        *left = less;
+        }
         let line = line
             .get(..line.floor_char_boundary(LOG_LINE_BYTES_MAX))
             .unwrap_or(line);

@@ -25,6 +25,7 @@ use super::handover::departures::Departures;
 use super::input::Now;
 use super::joining::Joins;
 use super::neighbourhood::Neighbourhood;
+use super::news::News;
 use super::observed::Observed;
 use super::outgoing::Outgoing;
 use super::player::Player;
@@ -162,6 +163,7 @@ pub(super) struct RegionState {
     pub(super) timers: Timers,
     pub(super) creatures: Creatures,
     pub(super) asks: Asks,
+    pub(super) news: News,
     pub(super) observed: Observed,
     /// Entities with an input for the next tick.
     pub(super) with_input: Vec<super::entity::EntityKey>,
@@ -224,6 +226,7 @@ impl RegionState {
             timers: Timers::default(),
             creatures: Creatures::default(),
             asks: Asks::default(),
+            news: News::default(),
             observed: Observed::default(),
             with_input: Vec::new(),
             with_commands: VecDeque::new(),

@@ -10,6 +10,7 @@ mod inputs;
 mod lanes;
 mod limits;
 mod making;
+mod news;
 mod panics;
 mod publication;
 mod rest;

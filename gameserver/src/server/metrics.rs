@@ -124,6 +124,8 @@ const HOSTILE: &[&str] = &[
     "lane_other_count",
     "leave_not_bound",
     "metric_refused",
+    "news_too_long",
+    "news_too_many",
     "not_for_a_region",
     "peer_not_listed",
     "peer_stale_epoch",

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use game::CommandKind;
+use game::{CommandKind, RegionNumber};
 use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::player::{Command, CommandClass, EventAck, Inputs};
@@ -20,6 +20,8 @@ pub(crate) struct Player {
     pub(crate) own: Bytes,
     /// Events that the test has not taken.
     pub(crate) events: Vec<Bytes>,
+    /// News that the test has not taken.
+    pub(crate) news: Vec<(RegionNumber, Bytes)>,
     pub(crate) heard_at_ms: u64,
     pub(crate) acked: u64,
     input: u64,
@@ -89,6 +91,7 @@ impl Player {
                 self.own = output.own;
                 self.heard_at_ms = now_ms;
             }
+            ServerToProxy::Notify(news) => self.news.push((RegionNumber(news.region), news.body)),
             ServerToProxy::CommandAck(ack) => {
                 self.acked = self.acked.max(ack.number);
                 self.unacked.retain(|(number, ..)| *number > ack.number);

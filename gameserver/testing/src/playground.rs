@@ -260,6 +260,11 @@ impl Playground {
         std::mem::take(&mut self.player_mut(user).events)
     }
 
+    /// What the client was told by `notify` and `announce` since this was asked last: by which region, and what.
+    pub fn take_news(&mut self, user: UserId) -> Vec<(RegionNumber, Bytes)> {
+        std::mem::take(&mut self.player_mut(user).news)
+    }
+
     /// What the user holds, as the store says, ascending.
     #[must_use]
     pub fn holdings(&self, user: UserId) -> Vec<u64> {
@@ -419,7 +424,13 @@ impl Playground {
     }
 
     fn hear(&mut self, node: NodeNumber, message: ServerToProxy) {
+        if let ServerToProxy::Announce(news) = &message {
+            for player in self.players.values_mut() {
+                player.news.push((RegionNumber(news.region), news.body.clone()));
+            }
+        }
         let user = match &message {
+            ServerToProxy::Notify(message) => message.user,
             ServerToProxy::Joined(message) => message.user,
             ServerToProxy::Moved(message) => message.user,
             ServerToProxy::Output(message) => message.user,

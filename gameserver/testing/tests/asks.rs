@@ -49,6 +49,8 @@ impl GameLogic for Rules {
         let name = Bytes::copy_from_slice(player.name.as_bytes());
         self.asked.push((ctx.ask(Some(player.entity), name), player.user));
         ctx.count_up("entered", 1);
+        ctx.notify(UserId(1), Bytes::from(format!("{} is here", player.name)));
+        ctx.announce(Bytes::from_static(b"one more"));
         ctx.gauge("waiting", self.asked.len() as f64);
     }
 
@@ -78,4 +80,20 @@ fn what_rules_ask_is_answered_in_a_later_tick_and_a_panic_costs_one_answer() {
     );
     assert_eq!(ground.counted("entered"), 2);
     assert_eq!(ground.gauge(Playground::LEFT, "waiting"), Some(0.0));
+}
+
+#[test]
+fn a_user_beyond_the_border_is_told_something_and_everybody_hears_what_all_are_to_hear() {
+    let mut ground = Playground::two(Names);
+    let ann = ground.join_at("ann", Position { x: 60.0, y: 60.0 });
+    ground.run_ms(200);
+    ground.take_news(ann);
+    let ben = ground.join_at("ben", Position { x: 200.0, y: 60.0 });
+    ground.run_ms(200);
+    let from = Playground::RIGHT;
+    let [here, more] = ["ben is here", "one more"].map(|text| (from, Bytes::from(text)));
+    let mut told = ground.take_news(ann);
+    told.sort();
+    assert_eq!(told, [here, more.clone()]);
+    assert_eq!(ground.take_news(ben), [more]);
 }

@@ -21,6 +21,7 @@ mod input;
 mod inspect;
 mod login;
 pub(crate) mod map;
+mod news;
 mod path;
 pub(crate) mod rate;
 mod route;
@@ -53,6 +54,7 @@ pub use views::RegionCells;
 use closed_paths::ClosedPaths;
 use composition::Composer;
 use map::FastMap;
+use news::NewsRates;
 use servers::Servers;
 use session::Session;
 use views::CellViews;
@@ -83,6 +85,7 @@ pub struct Edge {
     by_cid: FastMap<[u8; 8], SessionHandle>,
     closed_paths: ClosedPaths,
     servers: Servers,
+    news_rates: NewsRates,
     views: CellViews,
     composer: Composer,
     scratch: Vec<u8>,
@@ -111,6 +114,7 @@ impl Edge {
             by_cid: FastMap::default(),
             closed_paths: ClosedPaths::default(),
             servers: Servers::default(),
+            news_rates: NewsRates::default(),
             views: CellViews::new(&grid),
             composer: Composer::default(),
             scratch: Vec::new(),

@@ -36,6 +36,7 @@ impl Edge {
             OwnerWord::Here(presence) => self.here(node, &presence, now_ms),
             OwnerWord::Elsewhere(elsewhere) => self.elsewhere(node, elsewhere, now_ms),
             OwnerWord::Superseded(superseded) => self.superseded(node, superseded, now_ms),
+            OwnerWord::News(news) => self.news(node, &news, now_ms),
             OwnerWord::Kick(user) => self.kick(node, user, now_ms),
         }
     }

@@ -11,6 +11,7 @@ use protocol::message::player;
 
 use super::commands::CommandLog;
 use super::input::Admission;
+use super::news::rate_of_user;
 use super::path::ClientPath;
 use super::rate::Bucket;
 use super::route::Route;
@@ -94,6 +95,7 @@ pub(super) struct Session {
     pub(super) input_rate: Bucket,
     pub(super) commands: CommandLog,
     pub(super) command_rate: Bucket,
+    pub(super) news_rate: Bucket,
     pub(super) path: ClientPath,
     pub(super) transport: Transport,
     pub(super) sight: Sight,
@@ -126,6 +128,7 @@ impl Session {
             commands: CommandLog::default(),
             // A client repeats a whole window behind its Attach, and may go on at once.
             command_rate: Bucket::new(20, 40 + limits::COMMAND_WINDOW as u32, now_ms),
+            news_rate: rate_of_user(now_ms),
             path: ClientPath::new(
                 admission.cid,
                 admission.datagrams_to_proxy,

@@ -4,8 +4,8 @@
 use protocol::geometry::CellGrid;
 use protocol::ids::UserId;
 use protocol::message::checked::{
-    CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedOutput, CheckedPresence,
-    CheckedSuperseded, CheckedUserEvent,
+    CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedNews, CheckedOutput,
+    CheckedPresence, CheckedSuperseded, CheckedUserEvent,
 };
 use protocol::message::family::ServerToProxy;
 
@@ -22,6 +22,8 @@ pub(super) enum OwnerWord {
     Elsewhere(CheckedElsewhere),
     Superseded(CheckedSuperseded),
     Kick(UserId),
+    /// Not only the owner's.
+    News(CheckedNews),
 }
 
 impl OwnerWord {
@@ -47,6 +49,8 @@ impl OwnerWord {
                 check(&message, "superseded_malformed").map(Self::Superseded)
             }
             ServerToProxy::Kick(message) => Ok(Self::Kick(UserId(message.user))),
+            ServerToProxy::Notify(message) => check(message, "news_malformed").map(Self::News),
+            ServerToProxy::Announce(message) => check(message, "news_malformed").map(Self::News),
             ServerToProxy::Heartbeat(_)
             | ServerToProxy::Serving(_)
             | ServerToProxy::CellUpdates(_)

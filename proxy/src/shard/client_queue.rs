@@ -37,7 +37,10 @@ enum Need {
 
 fn need(message: &ProxyToClient) -> Need {
     match message {
-        ProxyToClient::Snapshot(_) | ProxyToClient::Notice(_) | ProxyToClient::Ping(_) => Need::Soft,
+        ProxyToClient::Snapshot(_)
+        | ProxyToClient::Notice(_)
+        | ProxyToClient::News(_)
+        | ProxyToClient::Ping(_) => Need::Soft,
         _ => Need::Reliable,
     }
 }

@@ -67,6 +67,12 @@ impl<S: Sealing> Shard<S> {
             ServerToProxy::Elsewhere(it) => it.user,
             ServerToProxy::Superseded(it) => it.user,
             ServerToProxy::Kick(it) => it.user,
+            ServerToProxy::Notify(it) => it.user,
+            // Each lane is told, for its own users.
+            ServerToProxy::Announce(_) => {
+                let input = EdgeInput::FromServer(node, message);
+                return self.edge.handle(input, now.mono_us / 1000, sink);
+            }
             ServerToProxy::CellUpdates(_)
             | ServerToProxy::TickEnd(_)
             | ServerToProxy::Serving(_)

@@ -14,7 +14,7 @@ use crate::keys::TAG_BYTES;
 use crate::wire::Reader;
 
 /// The version this crate speaks, and the only one: the frames of version 1 have another HMAC.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 /// Length of C1: large enough that a proxy's answer is less than twice as large.
 pub const C1_BYTES: usize = 256;
 /// Length of the clear head of P2.

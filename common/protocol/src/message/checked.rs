@@ -10,6 +10,7 @@ mod error;
 mod field;
 mod handover;
 mod input;
+mod news;
 mod output;
 mod owner_word;
 mod player_state;
@@ -25,6 +26,7 @@ pub use error::CheckError;
 pub use field::node_number;
 pub use handover::{CheckedClaim, CheckedClaims, CheckedPrepare};
 pub use input::{CheckedInput, InputRun, SnapshotAck};
+pub use news::CheckedNews;
 pub use output::CheckedOutput;
 pub use owner_word::{
     CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedPresence, CheckedSuperseded,

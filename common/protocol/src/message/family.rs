@@ -160,6 +160,8 @@ messages! {
         Here = 0x5b, Handover, player::Here;
         Elsewhere = 0x5c, PerUser, player::Elsewhere;
         Superseded = 0x5d, PerUser, player::Superseded;
+        Notify = 0x5e, PerUser, player::Notify;
+        Announce = 0x5f, PerUser, player::Announce;
     }
 }
 
@@ -207,6 +209,7 @@ messages! {
         Event = 0x9c, PerUser, client::Event;
         Notice = 0x9d, Control, client::Notice;
         TicketRenewal = 0x9e, Control, client::TicketRenewal;
+        News = 0x9f, PerUser, client::News;
     }
 }
 

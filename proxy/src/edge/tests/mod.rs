@@ -1,6 +1,7 @@
 //! One shard, two scripted game servers and a made-up clock.
 
 mod limits;
+mod news;
 mod ownership;
 mod silence;
 mod views;
