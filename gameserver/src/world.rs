@@ -415,6 +415,20 @@ impl<S: Sealing> World<S> {
         self.effects.push(WorldEffect::LinkEnded(id, reason, bytes));
     }
 
+    /// An operator says something to the rules of a region.
+    ///
+    /// # Errors
+    /// Why it was not done, in words for the operator.
+    pub fn operate(&mut self, number: RegionNumber, command: &str, now: Moment) -> Result<String, String> {
+        let slot = self.slots.get_mut(number).filter(|_| !self.givings.has(number));
+        let slot = slot.ok_or_else(|| "this server does not serve it, or is giving it away".to_owned())?;
+        let answer = slot.region.operate(command, region_time(now));
+        self.touched.push_back(number);
+        self.slots.came(number, now.mono_us);
+        self.settle(now);
+        answer
+    }
+
     fn tell(&mut self, number: RegionNumber, input: RegionInput, now: Moment) {
         if self.givings.holds(number, &input) {
             return;

@@ -37,7 +37,7 @@ const STAND: Input = Input { heading: 0, speed: 0 };
 async fn serving(proxy: &mut Proxy, server: NodeNumber) -> Serving {
     proxy
         .hear(server, "a region is served", |message| match message {
-            ServerToProxy::Serving(serving) => Some(*serving),
+            ServerToProxy::Serving(serving) => Some(serving.clone()),
             _ => None,
         })
         .await

@@ -26,7 +26,9 @@ async fn a_process_serves_counts_and_drains() {
     eventually("it is ready and ticks", || {
         let status = process.status();
         let region = &status["regions"][0];
-        status["ready"] == true && region["tick"].as_u64() > Some(0) && region["npcs"] == 3
+        // What lies there comes from the store, and may come later than the first tick.
+        let knows_all = region["npcs"] == 3 && region["holdings_known"] == true;
+        status["ready"] == true && region["tick"].as_u64() > Some(0) && knows_all
     })
     .await;
     let status = process.status();

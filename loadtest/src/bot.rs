@@ -388,6 +388,7 @@ mod tests {
             input_ack,
             owner_epoch: OwnerEpoch(epoch),
             own: Bytes::from(toy::own_state(region as u8, false)),
+            has_jumped: false,
             own_is_new: true,
             bytes: 100,
         })

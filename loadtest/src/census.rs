@@ -81,6 +81,27 @@ pub(crate) struct HoldingRow {
     pub(crate) region: Option<u32>,
 }
 
+/// How many holdings of a kind the store has, and how many were ever made and destroyed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub(crate) struct KindCount {
+    pub(crate) kind: u32,
+    pub(crate) held: u64,
+    pub(crate) on_ground: u64,
+    pub(crate) in_trades: u64,
+    pub(crate) seeded: u64,
+    pub(crate) minted: u64,
+    pub(crate) burned: u64,
+}
+
+impl KindCount {
+    /// So many more than were made and not destroyed.
+    pub(crate) fn surplus(&self) -> i64 {
+        let there = self.held + self.on_ground + self.in_trades + self.burned;
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        signed(there) - signed(self.seeded + self.minted)
+    }
+}
+
 /// Where a player is simulated, or about to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Whereabouts {
@@ -96,6 +117,8 @@ pub(crate) struct Census {
     /// Servers that show no region.
     pub(crate) servers_empty: u32,
     pub(crate) holdings: Vec<HoldingRow>,
+    /// How many of each kind there are, and were.
+    pub(crate) counts: Vec<KindCount>,
     /// Of the users asked for.
     pub(crate) chains: BTreeMap<UserId, Applied>,
     /// Of the users asked for, those who are simulated; more than one place is a mistake.
@@ -125,6 +148,11 @@ impl Census {
 #[derive(Deserialize)]
 struct ChainPage {
     chains: Vec<ChainRow>,
+}
+
+#[derive(Deserialize)]
+struct CountPage {
+    counts: Vec<KindCount>,
 }
 
 #[derive(Deserialize)]
@@ -272,6 +300,7 @@ impl Observer {
         let stored = async {
             let base = census_url(node);
             let holdings = holdings(&base).await?;
+            let counts: CountPage = parse(&base, &http::get(&format!("{base}?counts=")).await?)?;
             let mut chains = BTreeMap::new();
             for users in users.chunks(USERS_PER_QUESTION) {
                 let url = format!("{base}?chains={}", named(users));
@@ -279,9 +308,10 @@ impl Observer {
                 let rows = page.chains.into_iter();
                 chains.extend(rows.filter_map(|row| Some((UserId(row.user), row.applied()?))));
             }
-            Ok((holdings, chains))
+            Ok((holdings, counts.counts, chains))
         };
-        (census.holdings, census.chains) = stored.await.map_err(|error: CensusError| error.of(node))?;
+        (census.holdings, census.counts, census.chains) =
+            stored.await.map_err(|error: CensusError| error.of(node))?;
         Ok(census)
     }
 }
@@ -374,6 +404,9 @@ mod tests {
             (rows.holdings[0].user, rows.holdings[1].region),
             (Some(7), Some(4))
         );
+        let page = br#"{"counts": [{"kind": 3, "held": 4, "on_ground": 1, "in_trades": 1, "seeded": 3, "minted": 5, "burned": 2}]}"#;
+        let counts: CountPage = parse("u", page).unwrap();
+        assert_eq!((counts.counts[0].kind, counts.counts[0].surplus()), (3, 0));
         let chain_hash = "0f".repeat(32);
         let page =
             format!(r#"{{"chains": [{{"user": 7, "last_command": 3, "chain_hash": "{chain_hash}"}}]}}"#);

@@ -175,6 +175,7 @@ fn tell_lies(hostile: &GameServer, join: &Join, epoch: u64, region_epoch: u64) {
         input_ack: 0,
         home_cell: HOME.0,
         own: bytes::Bytes::from_static(b"lie"),
+        discontinuity: 0,
     };
     hostile.say(101, output.clone());
     hostile.say(
@@ -203,6 +204,7 @@ fn tell_lies(hostile: &GameServer, join: &Join, epoch: u64, region_epoch: u64) {
     let serving = Serving {
         region: WEST.0,
         region_epoch: region_epoch + 1,
+        ..Serving::default()
     };
     hostile.say(101, serving);
     let cells = CellUpdates {
@@ -277,6 +279,7 @@ async fn a_region_epoch_that_the_store_never_issued_is_refused_and_the_region_st
         let serving = Serving {
             region: WEST.0,
             region_epoch,
+            ..Serving::default()
         };
         hostile.say_on(101, Lane::FIRST, serving);
         eventually("refused", || proxy.refused("serving_unissued") == times).await;

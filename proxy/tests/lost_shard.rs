@@ -37,6 +37,7 @@ async fn a_shard_that_panics_ends_its_node_by_name_and_is_missing_at_once() {
         Serving {
             region: 2,
             region_epoch: 1,
+            ..Serving::default()
         },
     );
     eventually("it hears", || proxy.refused("serving_denied") > before).await;

@@ -86,6 +86,7 @@ fn output(user: u64, owner_epoch: u64, tick: u64) -> Output {
         input_ack: 3,
         home_cell: HOME.0,
         own: bytes::Bytes::from_static(b"own"),
+        discontinuity: 0,
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the rules of a storm do to holdings: they make, destroy, lay down and sweep away, and they offer, accept and withdraw over
-//! all borders, of everybody and at any moment. What cannot be done is not done, or refused by the store: both are to be met.
+//! all borders, of everybody and at any moment; and they put players anywhere. What cannot be done is not done, or refused by the store: both are to be met.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,6 +118,13 @@ impl Crafts {
         let Some(user) = self.here.iter().nth(who).copied() else {
             return;
         };
+        if part(48, 4) == 0 {
+            let [width, height] = ctx.world().size();
+            let x = part(4, u64::from(width)) as f32;
+            let y = part(12, u64::from(height)) as f32;
+            ctx.teleport(user, Position { x, y });
+        }
+        ctx.after_for(user, 1 + part(20, 60), part(32, 4));
         let held = made_of(ctx, user);
         let lying = self.lying.first().copied();
         let _ = match (part(40, 10), held, lying) {

@@ -1,5 +1,5 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
-//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), and keep sheep (`flock`).
+//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, and keep sheep (`flock`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,7 +31,15 @@ pub(crate) struct Record {
     is_calm: Arc<AtomicBool>,
     market: Market,
     roamed: Arc<AtomicU64>,
+    panics: Arc<AtomicU64>,
 }
+
+/// What rules say that panic because a run is to have that.
+pub(crate) const PANICKED: &str = "on purpose";
+/// So often in a run: three times in a region would have it stand still.
+const PANICS_MAX: u64 = 2;
+/// How seldom, of the ticks of a region.
+const PANIC_TICKS: u64 = 500;
 
 impl Record {
     pub(crate) fn take(&self) -> Vec<Applied> {
@@ -46,6 +54,18 @@ impl Record {
     /// How often a creature has come over a border.
     pub(crate) fn roamed(&self) -> u64 {
         self.roamed.load(Ordering::Relaxed)
+    }
+
+    fn panic_if(&self, is_due: bool) {
+        let is_one_more = |panics: u64| (panics < PANICS_MAX).then_some(panics + 1);
+        let count = || {
+            self.panics
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_one_more)
+        };
+        if is_due && count().is_ok() {
+            // Nobody is to read of it on the screen.
+            std::panic::resume_unwind(Box::new(PANICKED));
+        }
     }
 
     fn push(&self, applied: Applied) {
@@ -204,6 +224,7 @@ impl GameLogic for Recorder {
         let is_calm = self.record.is_calm.load(Ordering::Relaxed);
         if let Some(crafts) = self.crafts.as_mut().filter(|_| !is_calm) {
             crafts.tick(ctx);
+            self.record.panic_if(ctx.random().is_multiple_of(PANIC_TICKS));
         }
     }
 

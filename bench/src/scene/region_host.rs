@@ -179,6 +179,7 @@ impl RegionHost {
                         self.region.handle(RegionInput::Store(ticket, answer), self.now);
                     }
                     RegionEffect::ToServer(..)
+                    | RegionEffect::Link(_)
                     | RegionEffect::PlayerHere(_)
                     | RegionEffect::PlayerExpected(_)
                     | RegionEffect::PlayerPassed(_)
@@ -188,6 +189,7 @@ impl RegionHost {
                     | RegionEffect::RulesPanicked { .. }
                     | RegionEffect::Work(..)
                     | RegionEffect::Observed(_)
+                    | RegionEffect::Unreadable(_)
                     | RegionEffect::Count(_) => {}
                 }
             }

@@ -27,6 +27,8 @@ pub struct Entity {
     pub state: StateBytes,
     pub(super) tick: u64,
     pub(super) leaves_at_ms: Option<u64>,
+    /// Its next sighting has nothing to do with those before.
+    jumps: bool,
     /// Where it was before, newest first.
     past: [Past; PAST],
 }
@@ -61,16 +63,32 @@ impl Entity {
             state: seen.state,
             tick,
             leaves_at_ms: None,
+            jumps: false,
             past: [first; PAST],
         }
     }
 
+    /// It was put somewhere else: there it is drawn as soon as it is seen there, and never in between.
+    pub(super) fn jump(&mut self, now_ms: u64) {
+        if self.seen_at_ms == now_ms {
+            self.forget_past();
+        } else {
+            self.jumps = true;
+        }
+    }
+
+    fn forget_past(&mut self) {
+        let (at, seen_at_ms) = (self.at, self.seen_at_ms);
+        self.past = [Past { at, seen_at_ms }; PAST];
+    }
+
     pub(super) fn update(&mut self, seen: &CellEntity, cell: CellIndex, at: Position, when: When) {
         self.keep_past(when);
-        *self = Self {
-            past: self.past,
-            ..Self::new(seen, cell, at, when)
-        };
+        let (past, jumps) = (self.past, self.jumps);
+        *self = Self::new(seen, cell, at, when);
+        if !jumps {
+            self.past = past;
+        }
     }
 
     /// As [`update`](Self::update), when nothing but the motion is new since the last sighting in the same cell.
@@ -82,6 +100,9 @@ impl Entity {
         self.speed = speed::units(seen.motion.speed);
         self.tick = when.tick;
         self.leaves_at_ms = None;
+        if std::mem::take(&mut self.jumps) {
+            self.forget_past();
+        }
     }
 
     /// Two sightings in one snapshot are one: the later of them.
@@ -208,6 +229,32 @@ mod tests {
         let shown = drawn(&[(1_000, 0.0), (9_000, 1.0), (9_050, 2.0), (9_100, 3.0)], 9_300);
         assert!(longest_step(&shown) < 0.21, "{:?}", &shown[790..]);
         assert_eq!(shown.last(), Some(&3.0), "and never beyond what was seen");
+    }
+
+    #[test]
+    fn ce_25_who_was_put_somewhere_else_is_never_drawn_on_the_way() {
+        let seen = CellEntity::default();
+        for (in_cell, jumps_at_ms) in [(0, 1_100), (0, 1_060), (3, 1_100), (3, 1_060)] {
+            let mut entity = Entity::new(&seen, CellIndex(0), at(0.0), when(1_000));
+            entity.update(&seen, CellIndex(0), at(1.0), when(1_050));
+            // The news may come with the sighting or before it.
+            if jumps_at_ms < 1_100 {
+                entity.jump(jumps_at_ms);
+            }
+            if in_cell == 0 {
+                entity.moved(&seen, at(500.0), when(1_100));
+            } else {
+                entity.update(&seen, CellIndex(in_cell), at(500.0), when(1_100));
+            }
+            if jumps_at_ms == 1_100 {
+                entity.jump(jumps_at_ms);
+            }
+            for now_ms in 1_100..1_300 {
+                assert_eq!(entity.position_at(now_ms, DELAY_MS), at(500.0));
+            }
+            entity.moved(&seen, at(501.0), when(1_150));
+            assert_eq!(entity.position_at(1_225, DELAY_MS), at(500.5), "then it walks on");
+        }
     }
 
     #[test]

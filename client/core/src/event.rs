@@ -58,6 +58,9 @@ pub struct SnapshotNews {
     pub own: Bytes,
     /// Whether this own state is newer than the one before.
     pub own_is_new: bool,
+    /// Whether the player was put somewhere else than it walked to: what is drawn of it goes there at once, and what was
+    /// foreseen of its way is over.
+    pub has_jumped: bool,
     /// Bytes of the snapshot on the wire.
     pub bytes: usize,
 }

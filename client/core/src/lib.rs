@@ -129,6 +129,8 @@ pub struct Core {
     commands: Commands,
     event_number: u64,
     own_tick: (OwnerEpoch, u64),
+    /// Another one whenever the player was put somewhere else than it walked to; `None` before the first snapshot.
+    discontinuity: Option<u64>,
     clock: ServerClock,
     effects: Vec<ClientEffect>,
     events: VecDeque<ClientEvent>,
@@ -416,6 +418,7 @@ impl Core {
                 .take(u64::from(there_and_back), view.server_time_ms, now_ms);
         }
         self.input_ack = self.input_ack.max(head.input_ack);
+        let before = self.discontinuity.replace(head.discontinuity);
         let own_tick = (OwnerEpoch(head.owner_epoch), head.tick);
         let own_is_new = !head.own.is_empty() && own_tick > self.own_tick;
         if own_is_new {
@@ -427,6 +430,7 @@ impl Core {
             owner_epoch: OwnerEpoch(head.owner_epoch),
             own: head.own,
             own_is_new,
+            has_jumped: before.is_some_and(|before| before != head.discontinuity),
             bytes,
         }));
     }

@@ -44,6 +44,9 @@ impl Core {
         let Ok(node) = u16::try_from(playing.node) else {
             return;
         };
+        if let Some(world) = &mut self.world {
+            world.set_own(EntityId(playing.entity));
+        }
         self.tell(ClientEvent::Playing {
             entity: EntityId(playing.entity),
             owner_epoch: OwnerEpoch(playing.owner_epoch),
@@ -122,6 +125,7 @@ mod tests {
             view_rings: 1,
             tick_hz: 20,
             regions: vec![region(1, 0, 64), region(2, 64, 128)],
+            ..client::World::default()
         }
     }
 

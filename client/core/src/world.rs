@@ -53,6 +53,9 @@ pub struct World {
     home: CellIndex,
     cells: BTreeMap<CellIndex, Cell>,
     entities: Entities,
+    /// The player's own entity, and which of its jumps the view knows of.
+    own: Option<EntityId>,
+    discontinuity: Option<u64>,
     /// When somebody may have to fade, milliseconds; most of the time nobody is about to.
     fades_at_ms: Option<u64>,
 }
@@ -66,6 +69,8 @@ impl World {
             home: CellIndex::default(),
             cells: BTreeMap::new(),
             entities: Entities::default(),
+            own: None,
+            discontinuity: None,
             fades_at_ms: None,
         }
     }
@@ -108,7 +113,22 @@ impl World {
                 self.take_cell(update.cell, updates, (view.region_epoch, view.tick), now_ms);
             }
         }
+        self.notice_jump(snapshot.head.discontinuity, now_ms);
         self.fade(now_ms);
+    }
+
+    /// Which entity is the player's own.
+    pub(super) fn set_own(&mut self, entity: EntityId) {
+        self.own = Some(entity);
+    }
+
+    /// The player may have been put somewhere else than it walked to, as a snapshot of this moment says.
+    fn notice_jump(&mut self, discontinuity: u64, now_ms: u64) {
+        let before = self.discontinuity.replace(discontinuity);
+        let own = self.own.and_then(|own| self.entities.get_mut(&own));
+        if let Some(own) = own.filter(|_| before.is_some_and(|before| before != discontinuity)) {
+            own.jump(now_ms);
+        }
     }
 
     fn sees(&self, cell: CellIndex) -> bool {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, RegionNumber, Tick, UserId};
 
-use crate::Thing;
+use crate::{Thing, World};
 
 /// Where an entity is simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,24 @@ pub enum HoldingRefused {
     TooMany,
 }
 
+/// Why a player is not where [`Ctx::teleport`] was to put it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TeleportFailed {
+    /// The place lies outside of the world.
+    #[error("there is no such place")]
+    NoSuchPlace,
+    /// No server has served that part of the world, or been reached, for
+    /// [`TELEPORT_MS_MAX`](crate::limits::TELEPORT_MS_MAX).
+    #[error("nobody serves that part of the world")]
+    NotServed,
+    /// The cell there takes nobody any more.
+    #[error("there is no room at that place")]
+    Full,
+    /// The player is on its way to another region, or out of the world.
+    #[error("the player is on its way")]
+    NotNow,
+}
+
 /// Several things for several of somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer<'a> {
@@ -117,10 +135,15 @@ pub trait Ctx {
     fn region(&self) -> RegionNumber;
     /// Its part of the world.
     fn rect(&self) -> Rect;
+    /// The whole world: the same on every server.
+    fn world(&self) -> &World;
     /// The region's tick: counted from when the region was served last, so it means nothing in another region.
     fn tick(&self) -> Tick;
     /// Ticks per second.
     fn tick_hz(&self) -> u32;
+    /// The world's clock, milliseconds since 1970: the same in all regions as far as the clocks of their servers agree, which
+    /// is watched (`clocks` in `/readyz`). In a region it never goes back; for a player who crosses a border it may, by so much.
+    fn clock_ms(&self) -> u64;
     /// A random number from the region's seed.
     fn random(&mut self) -> u64;
     /// Has [`GameLogic::timer`](crate::GameLogic::timer) called in so many ticks (at least one). The timer is this
@@ -131,6 +154,10 @@ pub trait Ctx {
 
     /// The entity, simulated here or a ghost. Costs a look into a hash map.
     fn entity(&self, id: EntityId) -> Option<EntityView<'_>>;
+    /// Where an entity of this region was published in an earlier tick of it, up to a second ago: what somebody who acts now has
+    /// seen. `None` for anything else, for ghosts, and before the entity came here. For rules that ask for it by
+    /// [`GameLogic::keeps_history`](crate::GameLogic::keeps_history). Costs a search in a sorted list.
+    fn position_at(&self, id: EntityId, tick: Tick) -> Option<Position>;
     /// Everything within `radius` units, ghosts included, in no promised order. Beyond a border one sees as far as the
     /// strip that neighbours publish to each other (`border_cells` of the topology). Costs a look at every entity of
     /// the cells that the circle touches.
@@ -212,6 +239,22 @@ pub trait Ctx {
     fn notify(&mut self, user: UserId, body: Bytes);
     /// The same to everybody who is connected, beyond one a second of a region not at all.
     fn announce(&mut self, body: Bytes);
+    /// Puts a player of this region anywhere into the world: there it goes on as if it had walked there, and clients draw
+    /// nothing in between.
+    ///
+    /// In this region it is there at once. In another one, near or far, it stays here, and may walk, until that region is found,
+    /// linked and ready; then it crosses as over a border, inputs of some moments are lost, and its companions
+    /// ([`travel_with`](Self::travel_with)) come along. Where it is to go is saved with its state, so in a durable command with
+    /// the command: after a crash it is still to go there. A second call takes the place of the first. What does not come about
+    /// is told by [`GameLogic::teleport_failed`](crate::GameLogic::teleport_failed).
+    fn teleport(&mut self, user: UserId, to: Position);
+    /// Has [`GameLogic::player_timer`](crate::GameLogic::player_timer) called in so many ticks (at least one) in which somebody
+    /// simulates the player, wherever that is then. Crosses borders with the player, and is saved with its soft state: a crash
+    /// may take back the last second, and nothing runs while the player is out of the world. Another one with the same token
+    /// takes its place. `false`: the user is not here, or [`PLAYER_TIMERS_MAX`](crate::limits::PLAYER_TIMERS_MAX) wait.
+    fn after_for(&mut self, user: UserId, ticks: u64, token: u64) -> bool;
+    /// Takes back a timer of a player.
+    fn cancel_for(&mut self, user: UserId, token: u64);
     /// The game's soft state of a player: saved within a second, carried over borders. More than
     /// [`GAME_STATE_BYTES_MAX`](crate::limits::GAME_STATE_BYTES_MAX) are ignored. A crash may lose the last second of it.
     fn set_game_state(&mut self, user: UserId, state: Bytes);

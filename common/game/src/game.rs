@@ -5,12 +5,14 @@ use serde::de::DeserializeOwned;
 use settings::{Mistake, NoSettings, Table};
 
 use crate::GameLogic;
+use crate::limits::GAME_ID_BYTES_MAX;
 
 /// A game: what it is called, what an operator may set, and its rules for each region.
 pub trait Game: Send + Sync + 'static {
-    /// What it is called, for good: lower case letters, digits and `-`.
+    /// What it is called, for good: lower case letters, digits and `-`, at most 64.
     const ID: &'static str;
-    /// One more with each change of what is saved or sent between servers.
+    /// One more with each change of what is saved or sent between servers. New rules read what older ones have saved; older rules
+    /// get nothing that newer ones have: players do not enter them, and do not cross to them.
     const VERSION: u32;
     /// The table `[game]` of a game server's settings; [`NoSettings`] when there is nothing to set.
     type Settings: Settings;
@@ -28,6 +30,75 @@ pub trait Game: Send + Sync + 'static {
     fn answer(&self, request: &[u8]) -> Vec<u8> {
         let _ = request;
         Vec::new()
+    }
+}
+
+/// A game as what is saved and sent names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// What the game is called.
+    pub id: &'static str,
+    /// The version of what it saves and sends.
+    pub version: u32,
+}
+
+/// What rules cannot read, with what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Of another game.
+    #[error(
+        "it is of the game `{theirs}`, and this server plays `{ours}`: give each game data directories and a store of its own"
+    )]
+    OtherGame {
+        /// Whose it is.
+        theirs: String,
+        /// Who was to read it.
+        ours: &'static str,
+    },
+    /// Written by rules that know more.
+    #[error(
+        "rules of version {theirs} wrote it, and those of this server are version {ours}: start it with a program that is as new"
+    )]
+    Newer {
+        /// Whose it is.
+        theirs: u32,
+        /// Who was to read it.
+        ours: u32,
+    },
+}
+
+impl Edition {
+    /// Of this game.
+    #[must_use]
+    pub const fn of<G: Game>() -> Self {
+        const {
+            assert!(
+                !G::ID.is_empty() && G::ID.len() <= GAME_ID_BYTES_MAX,
+                "a game's id has 1 to 64 bytes"
+            );
+        };
+        Self {
+            id: G::ID,
+            version: G::VERSION,
+        }
+    }
+
+    /// Whether these rules can read what those of that game and version wrote. Nobody wrote what names no game.
+    ///
+    /// # Errors
+    /// `Unreadable`.
+    pub fn reads(self, id: &str, version: u32) -> Result<(), Unreadable> {
+        if id.is_empty() {
+            Ok(())
+        } else if id != self.id {
+            let (theirs, ours) = (id.to_owned(), self.id);
+            Err(Unreadable::OtherGame { theirs, ours })
+        } else if version > self.version {
+            let (theirs, ours) = (version, self.version);
+            Err(Unreadable::Newer { theirs, ours })
+        } else {
+            Ok(())
+        }
     }
 }
 

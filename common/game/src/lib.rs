@@ -17,9 +17,11 @@ mod logic;
 mod world;
 
 pub use bytes;
-pub use ctx::{AskFailed, Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability};
+pub use ctx::{
+    AskFailed, Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability, TeleportFailed,
+};
 pub use fixed_map::FixedMap;
-pub use game::{Game, Settings};
+pub use game::{Edition, Game, Settings, Unreadable};
 pub use holding::{Holding, Thing};
 pub use logic::{CommandKind, Entered, GameCommand, GameInput, GameLogic};
 pub use protocol::geometry::{CellGrid, CellIndex, Position, Rect};

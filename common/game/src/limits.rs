@@ -2,13 +2,17 @@
 
 pub use protocol::limits::{
     CELL_ENTITIES_MAX, COMMAND_BYTES_MAX, CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, EFFECT_BYTES_MAX,
-    ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
+    ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_ID_BYTES_MAX,
     GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, INPUT_BYTES_MAX, NAME_BYTES_MAX, NEWS_BYTES_MAX,
-    OWN_STATE_BYTES_MAX,
+    OWN_STATE_BYTES_MAX, PLAYER_TIMERS_MAX,
 };
 
 /// Inputs of one entity that wait for a tick; of more the oldest are dropped.
 pub const INPUTS_WAITING_MAX: usize = 8;
+/// What an operator may say to the rules.
+pub const OPERATOR_BYTES_MAX: usize = 1024;
+/// How long a player may wait for the region that it is to be put into, milliseconds.
+pub const TELEPORT_MS_MAX: u64 = 5_000;
 /// Holdings that a region of a new world begins with.
 pub const FIRST_HOLDINGS_MAX: usize = 64 * 1024;
 /// The game's own bytes of one holding.

@@ -3,7 +3,7 @@
 use protocol::geometry::Position;
 use protocol::ids::{CommandNumber, EntityId, InputNumber, RegionNumber, UserId};
 
-use crate::{AskFailed, Ctx, Holding, World};
+use crate::{AskFailed, Ctx, Holding, TeleportFailed, World};
 
 /// How a command is made safe. The client chooses when it issues it; the rules refuse what should have been the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,8 @@ pub trait GameLogic: Send {
     }
 
     /// The store has refused what rules did to the holdings of a player: everything of the player since its last commit is
-    /// undone. It leaves and enters again as its row has it, and its commands since then are applied again.
+    /// undone. It leaves and enters again as its row has it, and its commands since then are applied again, but for soft ones that
+    /// its client knows to be done: those are lost, as in a crash.
     fn undone(&mut self, ctx: &mut dyn Ctx, user: UserId) {
         let (_, _) = (ctx, user);
     }
@@ -178,6 +179,16 @@ pub trait GameLogic: Send {
         let (_, _) = (ctx, token);
     }
 
+    /// A timer of a player of this region, set by [`Ctx::after_for`] here or where the player was before.
+    fn player_timer(&mut self, ctx: &mut dyn Ctx, user: UserId, token: u64) {
+        let (_, _, _) = (ctx, user, token);
+    }
+
+    /// A player is not put where [`Ctx::teleport`] was to put it, and stays here: told once, unless the server dies first.
+    fn teleport_failed(&mut self, ctx: &mut dyn Ctx, user: UserId, reason: TeleportFailed) {
+        let (_, _, _) = (ctx, user, reason);
+    }
+
     /// Once per tick, after all inputs, commands and timers.
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         let _ = ctx;
@@ -187,6 +198,22 @@ pub trait GameLogic: Send {
     /// [`OWN_STATE_BYTES_MAX`](crate::limits::OWN_STATE_BYTES_MAX). Called for every player and tick, at the tick's end.
     fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
         let (_, _, _, _) = (ctx, user, entity, out);
+    }
+
+    /// An operator says something to the rules of this region (`regionmesh region tell`), at most
+    /// [`OPERATOR_BYTES_MAX`](crate::limits::OPERATOR_BYTES_MAX), and is given the answer. What is done then is as durable as in any
+    /// other call outside of a command. A panic here is one.
+    ///
+    /// # Errors
+    /// Why nothing was done, in words for the operator.
+    fn operator(&mut self, ctx: &mut dyn Ctx, command: &str) -> Result<String, String> {
+        let (_, _) = (ctx, command);
+        Err("the rules of this game take no commands of operators".to_owned())
+    }
+
+    /// Whether [`Ctx::position_at`] knows anything: costs a sorted list of all entities of the region in each tick.
+    fn keeps_history(&self) -> bool {
+        false
     }
 
     /// Whether the region ticks also when nobody plays in it and no proxy watches it. Otherwise it sleeps then: nothing

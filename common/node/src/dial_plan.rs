@@ -3,6 +3,7 @@
 
 use protocol::ids::{NodeNumber, NodeUuid, TopologyVersion};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -36,9 +37,11 @@ impl DialPlan {
     }
 }
 
-/// Dials whom `wanted` names, now and after each change, until `stop`. `dial` starts a task that ends with its token.
+/// Dials whom `wanted` names, now and after each change, until `stop`; `wishes` changes when somebody is wanted whom the topology
+/// alone does not name. `dial` starts a task that ends with its token.
 pub async fn follow(
     mut changes: watch::Receiver<TopologyVersion>,
+    mut wishes: Option<watch::Receiver<BTreeSet<NodeNumber>>>,
     stop: CancellationToken,
     wanted: impl Fn() -> BTreeSet<Dialed>,
     mut dial: impl FnMut(Dialed, CancellationToken),
@@ -51,12 +54,23 @@ pub async fn follow(
         }
         tokio::select! {
             () = stop.cancelled() => return,
+            () = wished(&mut wishes) => {}
             changed = changes.changed() => if changed.is_err() {
                 // No topology comes any more: what is dialed stays.
                 return stop.cancelled().await;
             },
         }
     }
+}
+
+/// Waits until somebody else is wanted.
+async fn wished(wishes: &mut Option<watch::Receiver<BTreeSet<NodeNumber>>>) {
+    if let Some(wishes) = wishes
+        && wishes.changed().await.is_ok()
+    {
+        return;
+    }
+    pending::<()>().await;
 }
 
 #[cfg(test)]
@@ -88,13 +102,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_of_the_topology_dials_at_once() {
+    async fn a_change_of_the_topology_or_of_the_wishes_dials_at_once() {
         let (changed, changes) = watch::channel(TopologyVersion(1));
         let (stop, dials) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
         let listed = Arc::new(Mutex::new(BTreeSet::from([node(1, 1)])));
         let (wanted, seen) = (Arc::clone(&listed), Arc::clone(&dials));
+        let (wish, wishes) = watch::channel(BTreeSet::new());
         let following = tokio::spawn(follow(
             changes,
+            Some(wishes),
             stop.clone(),
             move || wanted.lock().unwrap().clone(),
             move |(number, _), _| seen.lock().unwrap().push(number.0),
@@ -112,6 +128,13 @@ mod tests {
         listed.lock().unwrap().insert(node(2, 2));
         changed.send_replace(TopologyVersion(2));
         dialed(&[1, 2]).await;
+        listed.lock().unwrap().insert(node(7, 7));
+        wish.send_replace(BTreeSet::from([NodeNumber(7)]));
+        dialed(&[1, 2, 7]).await;
+        drop(wish);
+        listed.lock().unwrap().insert(node(8, 8));
+        changed.send_replace(TopologyVersion(3));
+        dialed(&[1, 2, 7, 8]).await;
         stop.cancel();
         following.await.unwrap();
     }

@@ -43,6 +43,9 @@ pub struct Snapshot {
     /// Centre of the view: the client drops what it knows of cells further than the view's rings from it.
     #[prost(uint32, tag = "9")]
     pub home_cell: u32,
+    /// Another one whenever the player was put somewhere else than it walked to: nothing is drawn between its two places.
+    #[prost(uint64, tag = "10")]
+    pub discontinuity: u64,
     #[prost(message, repeated, tag = "15")]
     pub cells: ::prost::alloc::vec::Vec<CellUpdate>,
 }
@@ -137,6 +140,11 @@ pub struct World {
     pub tick_hz: u32,
     #[prost(message, repeated, tag = "6")]
     pub regions: ::prost::alloc::vec::Vec<Region>,
+    /// The game that is played, and the version of its rules; empty while the proxy has heard of no server.
+    #[prost(string, tag = "7")]
+    pub game: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "8")]
+    pub game_version: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Region {

@@ -47,6 +47,36 @@ pub struct PlayerState {
     /// Holdings that the client was told of. What the store says beyond them was received while nobody could tell.
     #[prost(fixed64, repeated, tag = "18")]
     pub told_holdings: ::prost::alloc::vec::Vec<u64>,
+    /// Where the rules want the player, as long as it is not there.
+    #[prost(message, optional, tag = "19")]
+    pub destination: ::core::option::Option<Destination>,
+    /// Another one whenever the player was put somewhere else than it walked to.
+    #[prost(uint64, tag = "20")]
+    pub discontinuity: u64,
+    #[prost(message, repeated, tag = "21")]
+    pub timers: ::prost::alloc::vec::Vec<Timer>,
+    /// The game whose rules wrote `game`, and their version.
+    #[prost(string, tag = "22")]
+    pub game_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "23")]
+    pub game_version: u32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Destination {
+    /// World units.
+    #[prost(float, tag = "1")]
+    pub x: f32,
+    #[prost(float, tag = "2")]
+    pub y: f32,
+}
+/// Something that the rules want to happen to the player.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Timer {
+    /// In so many ticks of whoever simulates it.
+    #[prost(uint64, tag = "1")]
+    pub ticks: u64,
+    #[prost(uint64, tag = "2")]
+    pub token: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PendingEvent {
@@ -70,6 +100,11 @@ pub struct Prepare {
     pub attempt: u64,
     #[prost(message, repeated, tag = "6")]
     pub passengers: ::prost::alloc::vec::Vec<Passenger>,
+    /// The game whose rules A has, and their version: older rules refuse what newer ones wrote.
+    #[prost(string, tag = "7")]
+    pub game_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "8")]
+    pub game_version: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Passenger {
@@ -82,6 +117,9 @@ pub struct Passenger {
     pub version: u64,
     #[prost(message, optional, tag = "4")]
     pub state: ::core::option::Option<PlayerState>,
+    /// The cell that it comes to, in which B keeps a place for it.
+    #[prost(uint32, tag = "5")]
+    pub home_cell: u32,
 }
 /// Family 0x61, B to A.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -133,6 +133,9 @@ pub struct Output {
     /// The game's own-state bytes; reach the client as they are.
     #[prost(bytes = "bytes", tag = "6")]
     pub own: ::prost::bytes::Bytes,
+    /// Another one whenever the player was put somewhere else than it walked to.
+    #[prost(uint64, tag = "7")]
+    pub discontinuity: u64,
 }
 /// Family 0x58, owner to proxy: a reliable, ordered event for the client.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

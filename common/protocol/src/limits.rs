@@ -76,6 +76,10 @@ pub const OWN_STATE_BYTES_MAX: usize = 256;
 pub const GAME_STATE_BYTES_MAX: usize = 4 * 1024;
 /// Holdings remembered as told to a player's client.
 pub const HOLDINGS_TOLD_MAX: usize = 512;
+/// What a game is called, bytes.
+pub const GAME_ID_BYTES_MAX: usize = 64;
+/// Timers of a player that wait.
+pub const PLAYER_TIMERS_MAX: usize = 32;
 /// State bytes of one entity in a cell.
 pub const ENTITY_STATE_BYTES_MAX: usize = 64;
 /// Entities in one cell.

@@ -9,7 +9,7 @@ use protocol::limits::{
     COMMAND_BYTES_MAX, CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, EFFECT_BYTES_MAX,
     ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
     GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NEWS_BYTES_MAX, NUMBER_MAX,
-    OWN_STATE_BYTES_MAX, SUBSCRIPTION_CELLS_MAX,
+    OWN_STATE_BYTES_MAX, PLAYER_TIMERS_MAX, SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
     CheckError, CheckedAttach, CheckedClaims, CheckedCommand, CheckedEffect, CheckedEvent, CheckedInput,
@@ -18,7 +18,9 @@ use protocol::message::checked::{
 };
 use protocol::message::effect::{Effect, Roam, RoamTimer};
 use protocol::message::family::{BatchMessage as _, ProxyToClient, ServerToProxy};
-use protocol::message::handover::{Claim, Commit, Passenger, PendingEvent, PlayerState, Prepare};
+use protocol::message::handover::{
+    Claim, Commit, Destination, Passenger, PendingEvent, PlayerState, Prepare, Timer,
+};
 use protocol::message::player::{self, SessionKey};
 use protocol::message::{client, subscription};
 
@@ -194,6 +196,13 @@ fn player_state() -> PlayerState {
         events: events(EVENTS_PENDING_MAX, EVENTS_PENDING_BYTES_MAX / EVENTS_PENDING_MAX),
         game: bytes(GAME_STATE_BYTES_MAX),
         told_holdings: (0..HOLDINGS_TOLD_MAX as u64).collect(),
+        destination: Some(Destination { x: 500.5, y: 3.0 }),
+        game_id: "g".repeat(64),
+        game_version: 9,
+        discontinuity: 7 << 8,
+        timers: (1..=PLAYER_TIMERS_MAX as u64)
+            .map(|ticks| Timer { ticks, token: 8 })
+            .collect(),
     }
 }
 
@@ -231,6 +240,10 @@ fn ms_7_a_player_one_step_beyond_any_limit_is_refused() {
         "game"
     );
     assert_eq!(refused(|state| state.told_holdings.push(9)), "told_holdings");
+    let nowhere = Destination { x: 1.0, y: f32::NAN };
+    assert_eq!(refused(|state| state.destination = Some(nowhere)), "x, y");
+    assert_eq!(refused(|state| state.game_id.push('g')), "game_id");
+    assert_eq!(refused(|state| state.timers.push(Timer::default())), "timers");
 }
 
 #[test]
@@ -257,6 +270,7 @@ fn ms_8_a_group_is_bounded_and_names_everybody_once() {
             owner_epoch: 2,
             version: 3,
             state: None,
+            home_cell: 0,
         });
         let message = Prepare {
             from_region: 1,

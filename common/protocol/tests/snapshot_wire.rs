@@ -39,15 +39,16 @@ prop_compose! {
 
 prop_compose! {
     fn any_snapshot()(
-        numbers in [number(), number(), number(), number(), number(), number(), number()],
+        numbers in [number(), number(), number(), number(), number(), number(), number(), number()],
         own in column(),
         regions in prop::collection::vec(any_region(), 0..5),
         cells in prop::collection::vec(any_cell(), 0..12),
     ) -> Snapshot {
-        let [number, tick, input_ack, owner_epoch, echo_ms, echo_held_ms, home_cell] = numbers;
+        let [number, tick, input_ack, owner_epoch, echo_ms, echo_held_ms, home_cell, discontinuity] = numbers;
         Snapshot {
             number: number as u32, tick, input_ack, own, owner_epoch, regions,
-            echo_ms: echo_ms as u32, echo_held_ms: echo_held_ms as u32, home_cell: home_cell as u32, cells,
+            echo_ms: echo_ms as u32, echo_held_ms: echo_held_ms as u32, home_cell: home_cell as u32,
+            discontinuity, cells,
         }
     }
 }
@@ -63,6 +64,7 @@ fn head(snapshot: &Snapshot) -> SnapshotHead<'_> {
         echo_ms: snapshot.echo_ms,
         echo_held_ms: snapshot.echo_held_ms,
         home_cell: CellIndex(snapshot.home_cell),
+        discontinuity: snapshot.discontinuity,
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
     RenewArguments, RevokeArguments, SignArguments,
 };
-pub(crate) use regions::{GiveArguments, RegionCommand};
+pub(crate) use regions::{GiveArguments, RegionCommand, TellArguments};
 pub(crate) use stores::{
     BackupArguments, CheckStoreArguments, GrantArguments, PruneArguments, RestoreArguments, StoreCommand,
 };

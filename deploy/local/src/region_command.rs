@@ -1,30 +1,50 @@
-//! `regionmesh region`: has a running game server give one of its regions to another.
+//! `regionmesh region`: has a running game server give one of its regions to another, or say something to its rules.
 
-use crate::command_line::{GiveArguments, RegionCommand};
-use crate::post;
+use crate::command_line::{GiveArguments, RegionCommand, TellArguments};
+use crate::{post, post_bytes};
 use node::life::Failure;
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 pub(crate) fn run(command: &RegionCommand) -> ExitCode {
-    let RegionCommand::Give(arguments) = command;
-    match give(arguments) {
+    let said = match command {
+        RegionCommand::Give(arguments) => give(arguments),
+        RegionCommand::Tell(arguments) => tell(arguments),
+    };
+    match said {
         Ok(said) => crate::answers::printed(&said),
         Err(failure) => crate::answers::refused(&failure),
     }
 }
 
 fn give(GiveArguments { region, to, admin }: &GiveArguments) -> Result<String, Failure> {
-    for name in [region, to] {
-        if !name
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"&=%#?".contains(&byte))
-        {
-            return Err(Failure::bad_input(
-                "regions and servers are named, or numbered, as in the topology",
-            ));
-        }
+    check_names([region, to])?;
+    answer(*admin, post(*admin, &format!("/give?region={region}&to={to}")))
+}
+
+fn tell(
+    TellArguments {
+        region,
+        command,
+        admin,
+    }: &TellArguments,
+) -> Result<String, Failure> {
+    check_names([region])?;
+    let path = format!("/rules?region={region}");
+    answer(*admin, post_bytes(*admin, &path, command.as_bytes()))
+}
+
+fn check_names<const N: usize>(names: [&str; N]) -> Result<(), Failure> {
+    let is_name = |byte: u8| byte.is_ascii_graphic() && !b"&=%#?".contains(&byte);
+    if names.iter().all(|name| name.bytes().all(is_name)) {
+        return Ok(());
     }
-    let answered = post(*admin, &format!("/give?region={region}&to={to}"));
+    let why = "regions and servers are named, or numbered, as in the topology";
+    Err(Failure::bad_input(why))
+}
+
+fn answer(admin: SocketAddr, answered: io::Result<(u16, String)>) -> Result<String, Failure> {
     match answered.map_err(|error| Failure::unreachable(format!("{admin} does not answer: {error}")))? {
         (200, said) => Ok(said),
         (404, _) => Err(Failure::bad_input(format!(

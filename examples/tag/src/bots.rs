@@ -1,6 +1,7 @@
 //! What a client reads and says, and the bots that do so.
 
-use game::bot::{Behaviour, MakeBehaviour, Own as Seen, Walk};
+use crate::rules::FREE;
+use game::bot::{Behaviour, HoldingNews, MakeBehaviour, Own as Seen, Walk};
 use game::wire::{Reader, Truncated};
 use game::{EntityId, Position, RegionNumber};
 
@@ -68,6 +69,13 @@ impl Behaviour for Bot {
     fn own(&mut self, state: &[u8]) -> Option<Seen> {
         let Own { entity, at, region, speed, .. } = Own::parse(state).ok()?;
         Some(Seen { entity, at, region, is_moving: speed > 0.0 })
+    }
+
+    /// A point is a thing: the swarm compares what each bot was told with what the store has for it.
+    fn event(&mut self, body: &[u8]) -> Option<HoldingNews> {
+        let (kind, point) = body.split_first()?;
+        let point = Reader::new(point).u64().ok()?;
+        (*kind == FREE).then_some(HoldingNews::Collected(point))
     }
 
     fn input(&mut self, walk: Walk, out: &mut Vec<u8>) {

@@ -13,7 +13,9 @@ const SHEEP: u16 = 2;
 const MAY_BE_CAUGHT: u8 = 0;
 const IS_IT: u8 = 1;
 const SAFE: u8 = 2;
-/// Events: you are it, and you are it no more; behind it the score, u32.
+/// What is held for each who was caught: the score.
+const POINT: u32 = 1;
+/// Events: you are it, and you are it no more; behind that the point that was won, u64.
 pub const CAUGHT: u8 = 1;
 pub const FREE: u8 = 2;
 /// Units per second.
@@ -26,13 +28,11 @@ const TOUCH: f32 = 2.0;
 const SAFE_S: u64 = 2;
 
 /// Somebody who plays.
-#[derive(Default)]
 struct Runner {
     user: UserId,
     heading: u8,
     speed: f32,
     is_it: bool,
-    score: u32,
     safe_until: u64,
 }
 
@@ -49,24 +49,35 @@ impl Rules {
         Self { sheep, flock, runners }
     }
 
+    /// Somebody is caught: it from now on, and in the corner of the world that is furthest from here.
+    fn is_caught(&mut self, ctx: &mut dyn Ctx, entity: EntityId) {
+        self.becomes(ctx, entity, true);
+        let ([width, height], at) = (ctx.world().size(), ctx.entity(entity).map(|entity| entity.at));
+        if let (Some(runner), Some(at)) = (self.runners.get(&entity), at) {
+            let far = |at: f32, size: u32| if at < size as f32 / 2.0 { size as f32 - 2.0 } else { 2.0 };
+            ctx.teleport(runner.user, Position { x: far(at.x, width), y: far(at.y, height) });
+        }
+    }
+
     /// Somebody is it from now on, or no more: seen by all, told to the player, kept over borders and restarts.
     fn becomes(&mut self, ctx: &mut dyn Ctx, entity: EntityId, is_it: bool) {
         let Some(runner) = self.runners.get_mut(&entity) else {
             return;
         };
-        let mut seen_as = if is_it { IS_IT } else { MAY_BE_CAUGHT };
+        let (mut seen_as, mut event) =
+            if is_it { (IS_IT, vec![CAUGHT]) } else { (MAY_BE_CAUGHT, vec![FREE]) };
         if runner.is_it && !is_it {
             seen_as = SAFE;
-            runner.score += 1;
             ctx.count_up("tags", 1);
+            // What is held is never lost, nor counted twice.
+            let point = ctx.mint(runner.user, POINT, &[]);
+            event.extend(point.ok().into_iter().flat_map(u64::to_le_bytes));
             runner.safe_until = ctx.tick().0 + SAFE_S * u64::from(ctx.tick_hz());
         }
         runner.is_it = is_it;
-        let event = if is_it { CAUGHT } else { FREE };
-        let told = [&[event][..], &runner.score.to_le_bytes()].concat();
         ctx.set_state(entity, &[seen_as]);
-        ctx.set_game_state(runner.user, Bytes::copy_from_slice(&told));
-        ctx.tell(runner.user, told.into(), Reliability::Durable);
+        ctx.set_game_state(runner.user, Bytes::copy_from_slice(&event[..1]));
+        ctx.tell(runner.user, event.into(), Reliability::Durable);
     }
 
     /// Whom this one touches, and where that one is simulated.
@@ -125,13 +136,10 @@ impl GameLogic for Rules {
     }
 
     fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
-        let mut runner =
-            Runner { user: player.user, heading: player.heading, speed: player.speed, ..Runner::default() };
-        if let [it, a, b, c, d] = *player.game {
-            (runner.is_it, runner.score) = (it == CAUGHT, u32::from_le_bytes([a, b, c, d]));
-        }
-        ctx.set_state(player.entity, &[u8::from(runner.is_it)]);
-        self.runners.insert(player.entity, runner);
+        let Entered { user, entity, heading, speed, game, .. } = player;
+        let runner = Runner { user, heading, speed, is_it: *game == [CAUGHT], safe_until: 0 };
+        ctx.set_state(entity, &[u8::from(runner.is_it)]);
+        self.runners.insert(entity, runner);
     }
 
     fn left(&mut self, _: &mut dyn Ctx, _: UserId, entity: EntityId) {
@@ -147,7 +155,7 @@ impl GameLogic for Rules {
     /// Somebody beyond the border has touched one of ours.
     fn effect(&mut self, ctx: &mut dyn Ctx, _: EntityId, target: EntityId, _: &[u8]) {
         if ctx.entity(target).is_some_and(|target| target.state == [MAY_BE_CAUGHT]) {
-            self.becomes(ctx, target, true);
+            self.is_caught(ctx, target);
         }
     }
 
@@ -167,7 +175,7 @@ impl GameLogic for Rules {
         let catchers: Vec<EntityId> = self.runners.iter().filter_map(is_it).collect();
         for catcher in &catchers {
             match Self::touched(ctx, *catcher) {
-                Some((other, Place::Here)) => self.becomes(ctx, other, true),
+                Some((other, Place::Here)) => self.is_caught(ctx, other),
                 Some((other, Place::Ghost(_))) => ctx.effect(*catcher, other, Bytes::new()),
                 None => continue,
             }
@@ -180,10 +188,10 @@ impl GameLogic for Rules {
         }
     }
 
-    fn own_state(&self, ctx: &dyn Ctx, _: UserId, entity: EntityId, out: &mut Vec<u8>) {
+    fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
         if let (Some(seen), Some(runner)) = (ctx.entity(entity), self.runners.get(&entity)) {
             let (at, region) = (seen.at, ctx.region());
-            let Runner { speed, is_it, score, .. } = *runner;
+            let (score, Runner { speed, is_it, .. }) = (ctx.holdings(user).len() as u32, *runner);
             Own { entity, at, region, speed, is_it, score }.encode(out);
         }
     }

@@ -43,6 +43,9 @@ fn one_is_it_and_whom_it_touches_is_it() {
     assert_eq!((own(&play, it).is_it, own(&play, it).score), (false, 1));
     assert!(own(&play, other).is_it);
     assert_eq!((play.counted("tags"), play.gauge(Playground::LEFT, "sheep")), (1, Some(4.0)));
+    assert_eq!(play.holdings(it).len(), 1, "a point is a thing");
+    let (from, to) = (own(&play, it).at, own(&play, other).at);
+    assert!(from.distance_squared(to) > 60.0 * 60.0, "who is caught is put into a corner: {from:?}, {to:?}");
     let events = play.take_events(it);
     assert_eq!(events.iter().map(|event| event[0]).collect::<Vec<_>>(), [CAUGHT, FREE]);
     // Its score outlasts a crash of the server, and the other one is still it.
@@ -73,7 +76,10 @@ fn who_is_it_catches_over_a_border() {
     let touched = move |play: &Playground| own(play, other).is_it;
     run(&mut play, it, 20_000, |_| place(128.2, 30.0), touched);
     assert!(own(&play, other).is_it, "touched over the border");
-    assert_eq!((own(&play, other).region, own(&play, it).region), (Playground::RIGHT, Playground::LEFT));
+    // From the right it is put into the corner on the left.
+    assert!(play.run_until(2_000, |play| play.region_of(other) == Some(Playground::LEFT)));
+    play.run_ms(100);
+    assert_eq!(own(&play, other).at, place(2.0, 126.0));
     assert_eq!(own(&play, it).score, 1);
 }
 

@@ -183,6 +183,7 @@ fn prepare() -> handover::Prepare {
         owner_epoch: 2,
         version: 3,
         state: Some(state),
+        home_cell: 0,
     };
     handover::Prepare {
         from_region: 1,

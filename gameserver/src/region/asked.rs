@@ -17,6 +17,8 @@ pub(super) enum Asked {
     Birth(RegionNumber),
     /// At which proxy a user is who is told something.
     Reached(UserId),
+    /// Who serves a region that players are to be put into.
+    Destination(RegionNumber),
     /// What lies in this region.
     Ground,
     /// A step of a join.

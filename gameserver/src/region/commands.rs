@@ -260,7 +260,9 @@ impl RegionState {
             CommandKind::Soft => false,
             // Beyond the margin the crossing comes first: a write under way would hold it up.
             CommandKind::Durable => {
-                player.events.is_full() || self.rect.distance(at) > self.margin || !player.writes.has_room()
+                let leaves =
+                    self.rect.distance(at) > self.margin || player.teleport.is_some_and(|to| to.is_due);
+                player.events.is_full() || leaves || !player.writes.has_room()
             }
         };
         if waits || player.phase != Phase::Active {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use game::{Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability, Thing};
+use game::{Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability, Thing, World};
 use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
@@ -28,6 +28,13 @@ pub(super) fn view(entity: &Entity) -> EntityView<'_> {
 }
 
 impl RegionState {
+    /// Whether a cell takes these and so many more, beside those for whom places are kept.
+    pub(super) fn has_room(&self, cell: u32, users: &[UserId], more: usize) -> bool {
+        let (room, wanted) = (self.cells.room(cell), users.len() + more);
+        // Nearly always there is room for everybody who may come at all.
+        room >= wanted + self.arrivals.len() || room >= wanted + self.arrivals.places_kept(cell, users)
+    }
+
     /// Whether the entity belongs to a player who may not move now.
     fn is_held(&self, user: Option<UserId>) -> bool {
         let player = user.and_then(|user| self.players.get(&user));
@@ -52,13 +59,21 @@ impl Ctx for RegionState {
         self.rect
     }
 
+    fn world(&self) -> &World {
+        &self.config.world
+    }
+
+    fn clock_ms(&self) -> u64 {
+        self.clock_ms
+    }
+
     fn random(&mut self) -> u64 {
         Self::random(self)
     }
 
     fn spawn(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
         let state = StateBytes::try_from(state).ok()?;
-        if !self.rect.contains(at) {
+        if !self.rect.contains(at) || !self.has_room(self.cells.home(at), &[], 1) {
             return None;
         }
         let id = self.config.numbers.entity()?;
@@ -140,6 +155,10 @@ impl Ctx for RegionState {
         let here = self.entities.key(id).and_then(|key| self.entities.get(key));
         here.map(view)
             .or_else(|| self.neighbourhood.ghosts().entity(self.cells.grid(), id))
+    }
+
+    fn position_at(&self, id: EntityId, tick: Tick) -> Option<Position> {
+        self.history.position(id, tick)
     }
 
     fn walk(&mut self, id: EntityId, to: Position, heading: u8, speed: f32) {
@@ -290,6 +309,18 @@ impl Ctx for RegionState {
     fn cancel(&mut self, user: UserId, trade: u64, from: UserId, place: Place) -> Result<(), HoldingRefused> {
         let trade = TradeId(trade);
         self.close_trade(user, HoldingChange::Cancel { trade, from }, from, place)
+    }
+
+    fn teleport(&mut self, user: UserId, to: Position) {
+        self.teleport_to(user, to);
+    }
+
+    fn after_for(&mut self, user: UserId, ticks: u64, token: u64) -> bool {
+        self.set_player_timer(user, ticks, token)
+    }
+
+    fn cancel_for(&mut self, user: UserId, token: u64) {
+        self.cancel_player_timer(user, token);
     }
 
     fn travel_with(&mut self, user: UserId, companions: &[UserId]) {

@@ -19,6 +19,8 @@ pub enum RegionEffect {
     ToProxy(ProxyLane, ServerToProxy),
     /// To a peer, or to another region of the own node; dropped when it has no link.
     ToServer(NodeNumber, ServerToServer),
+    /// A link to this game server is wanted, near or far; it stays for as long as the process lives.
+    Link(NodeNumber),
     /// To the store; exactly one answer comes back.
     Store(StoreTicket, StoreRequest),
     /// Messages about this user belong to this region from now on.
@@ -44,6 +46,8 @@ pub enum RegionEffect {
     Work(u64, Bytes),
     /// The rules want operators to see something.
     Observed(Observation),
+    /// Something of another game, or of newer rules, was refused: what, why, and what to do.
+    Unreadable(String),
     /// Something was refused: the label of a metric.
     Count(&'static str),
 }

@@ -1,7 +1,7 @@
 //! Joins: a user comes to this region by login, resume or restart. Decides from the row whose player it is, and makes
 //! it active by a CAS on that row only.
 
-use game::Ctx as _;
+use game::{Ctx as _, Unreadable};
 use prost::Message as _;
 use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use protocol::message::checked::CheckedPlayer;
@@ -210,6 +210,11 @@ impl RegionState {
             // A handover makes the user active, and must not be overtaken by a second activation.
             self.read_row(user);
             self.ask_later(Asked::Join(user), StoreRequest::LoadPlayer { user });
+        } else if let Err(why) = self.can_read(row) {
+            // It stays whose it is: another server may have newer rules.
+            self.note_unreadable(&format!("the state of user {user}"), &why);
+            self.count("row_unreadable");
+            self.end_join(user, Code::Maintenance);
         } else {
             let binding = joining.binding();
             let (serving, expected) = (self.config.serving(), row.owner_epoch);
@@ -221,6 +226,15 @@ impl RegionState {
             };
             self.ask(Asked::Join(user), activate);
             self.joins.activate(user, row.owner.is_some());
+        }
+    }
+
+    /// Whether the rules here know what those that wrote a row know.
+    fn can_read(&self, row: &PlayerRow) -> Result<(), Unreadable> {
+        match PlayerState::decode(row.body.state.clone()) {
+            Ok(state) => self.config.edition.reads(&state.game_id, state.game_version),
+            // It is refused when it is to be used.
+            Err(_) => Ok(()),
         }
     }
 
@@ -269,6 +283,8 @@ impl RegionState {
             session: Some(join.identity().into()),
             client_pub: join.client_pub.to_vec().into(),
             chain_hash: vec![0; 32].into(),
+            game_id: self.config.edition.id.to_owned(),
+            game_version: self.config.edition.version,
             ..PlayerState::default()
         };
         let body = PlayerBody {
@@ -308,6 +324,7 @@ impl RegionState {
                 player.events.skip_forgotten(row.owner_epoch);
             }
             player.bind(joining.lane, &joining.join);
+            player.jumped();
             player.writes.mark(self.now.mono_ms);
             player.wary = joining.wary;
             player.wary.begin(self.now.mono_ms);
@@ -362,9 +379,14 @@ impl RegionState {
         }
         let lane = row.body.binding.proxy;
         let lane = lane.and_then(|node| self.proxies.lane_for(node, row.user));
-        let mut player = Player::restore(row, state, (key, lane), holdings);
+        let time = (self.tick, self.now);
+        let mut player = Player::restore(row, state, (key, lane), holdings, time);
         player.await_offers(has.offer_ends_ms, self.now.mono_ms);
+        if player.teleport.is_some() {
+            self.destinations.wait(row.user);
+        }
         self.players.insert(row.user, player);
+        self.watch_player_timers(row.user);
         self.forwardings.remove(row.user);
         self.out.push(RegionEffect::PlayerHere(row.user));
         self.notices.push_back(Notice::Entered(row.user));

@@ -18,6 +18,7 @@ mod forwardings;
 mod ground;
 mod ground_writes;
 mod handover;
+mod history;
 mod holdings;
 mod input;
 mod inspect;
@@ -32,6 +33,7 @@ mod panics;
 mod peers;
 mod persistence;
 mod player;
+mod player_timers;
 mod publication;
 mod questions;
 mod rest;
@@ -152,7 +154,7 @@ impl Region {
 
     /// Takes something in, between ticks.
     pub fn handle(&mut self, input: RegionInput, now: Now) {
-        self.state.now = now;
+        self.state.set_time(now);
         match input {
             RegionInput::ProxyUp(arriving) => self.state.proxy_up(arriving),
             RegionInput::ProxyDown(lane) => self.state.proxy_down(lane),
@@ -178,7 +180,7 @@ impl Region {
     pub fn tick(&mut self, now: Now, clock: &mut dyn PhaseClock, room: &mut dyn Room) {
         #[cfg(feature = "fault-injection")]
         self.state.panic_if_told();
-        self.state.now = now;
+        self.state.set_time(now);
         self.state.tick.0 += 1;
         let tick_us = self.state.config.topology.world().tick_us();
         let tick = self.state.tick.0;
@@ -195,6 +197,20 @@ impl Region {
             at_us = end_us;
         }
         debug_assert!(self.state.is_sound(), "a player is in no two states");
+    }
+
+    /// An operator says something to the rules: their answer, or why there is none.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn operate(&mut self, command: &str, now: Now) -> Result<String, String> {
+        self.state.set_time(now);
+        let answer = self.rules.call(|logic| logic.operator(&mut self.state, command));
+        self.tell_logic();
+        self.see_to_panic();
+        answer.unwrap_or_else(|| {
+            Err("the rules panicked, or stand still since they did; the log says more".to_owned())
+        })
     }
 
     /// What is to be done outside, in order.
@@ -227,11 +243,18 @@ impl Region {
             }
             1 => self.run_logic(),
             2 => {
+                state.notice_teleports();
                 state.notice_crossings();
                 state.notice_roaming();
                 self.tell_logic();
             }
-            3 => state.cells.encode(&mut state.entities),
+            3 => {
+                state.cells.encode(&mut state.entities);
+                if rules.call(|logic| logic.keeps_history()) == Some(true) {
+                    let ticks = state.config.topology.world().tick_hz as usize;
+                    state.history.keep(state.tick, ticks, state.entities.iter());
+                }
+            }
             4 => state.own_states(rules, room),
             5 => state.publish(),
             _ => state.keep_time(),
@@ -247,6 +270,8 @@ impl Region {
             }
         }
         self.state.run_creature_timers(&mut self.rules);
+        self.state.take_player_timers();
+        self.tell_logic();
         self.rules.call(|logic| logic.tick(&mut self.state));
         self.tell_logic();
     }
@@ -283,6 +308,8 @@ impl Region {
             Notice::Undone(user) => logic.undone(state, user),
             Notice::Came(creature) => logic.came(state, creature),
             Notice::Went(creature) => logic.went(state, creature),
+            Notice::PlayerTimer(user, token) => logic.player_timer(state, user, token),
+            Notice::TeleportFailed(user, reason) => logic.teleport_failed(state, user, reason),
             Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
         });
     }
@@ -340,6 +367,7 @@ impl Region {
             }
             Asked::Birth(region) => state.birth_answer(region, &answer),
             Asked::Reached(user) => state.reached_answer(user, answer),
+            Asked::Destination(region) => state.destination_answer(region, &answer),
             Asked::Ground => state.ground_answer(answer),
             Asked::Join(user) => state.join_answer(user, answer),
             Asked::JoinHoldings(user) => state.join_holdings(user, answer),
@@ -414,6 +442,12 @@ impl RegionState {
         if self.proxies.go_down(lane) {
             self.lane_gone(lane);
         }
+    }
+
+    /// It is so late. Wall clocks may be set back; the one that rules see stands still then.
+    fn set_time(&mut self, now: Now) {
+        self.now = now;
+        self.clock_ms = self.clock_ms.max(now.wall_ms);
     }
 
     /// What is done once per tick, whatever happened.

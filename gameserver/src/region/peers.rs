@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use game::{Ctx as _, Place};
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
 use protocol::limits::EFFECT_BYTES_MAX;
 use protocol::message::checked::CheckedEffect;
 use protocol::message::effect::{Effect, Refresh};
 use protocol::message::family::ServerToServer;
+use protocol::message::subscription;
 use store::Serving;
 use topology::Listing;
 
@@ -43,26 +44,35 @@ impl RegionState {
             Err(label) => return self.count(label),
         };
         match word {
-            PeerWord::Serving(region, region_epoch) => {
-                let claim = Serving {
-                    node,
-                    region,
-                    region_epoch,
-                };
-                self.neighbourhood.announced(claim, &mut self.out);
-            }
+            PeerWord::Serving(message) => self.hear_of_service(node, &message),
             PeerWord::Subscribe(cells) => self.subscribe(Server(node), &cells),
             PeerWord::Unsubscribe(cells) => self.unsubscribe(Server(node), &cells),
             PeerWord::Cells(cells) => self.neighbourhood.shows(node, cells, &mut self.out),
             PeerWord::Prepare(prepare) => self.prepare(node, &prepare),
             PeerWord::Prepared(prepared) => self.prepared(node, &prepared),
-            PeerWord::Refuse(attempt) => self.refused(node, attempt),
+            PeerWord::Refuse(attempt, code) => self.refused(node, attempt, code),
             PeerWord::Commit(commit) => self.commit(node, &commit),
             PeerWord::Done(done) => self.departures.done(node, &done, &mut self.out),
             PeerWord::Effect(effect) => self.effect_arrived(node, effect),
             PeerWord::Refresh(refresh) => self.refresh_arrived(node, &refresh),
             PeerWord::Roam(roam) => self.roam_arrived(node, roam),
         }
+    }
+
+    /// A node says which region it serves. Newer rules are heard of: it is they who know whether older ones may get their players.
+    fn hear_of_service(&mut self, node: NodeNumber, message: &subscription::Serving) {
+        let other = self.config.edition.reads(&message.game, 0);
+        if let Err(why) = other {
+            let what = format!("region {} of server {node}", message.region);
+            self.note_unreadable(&what, &why);
+            return self.count("serving_other_game");
+        }
+        let claim = Serving {
+            node,
+            region: RegionNumber(message.region),
+            region_epoch: RegionEpoch(message.region_epoch),
+        };
+        self.neighbourhood.announced(claim, &mut self.out);
     }
 
     /// The effect on a foreign or own entity, for whoever simulates it.

@@ -33,6 +33,7 @@ impl RegionState {
     }
 
     fn write_commits(&mut self) {
+        let writing = self.writing();
         let mut commits = Vec::new();
         let mut asked = Vec::new();
         for player in self.players.values_mut() {
@@ -44,7 +45,7 @@ impl RegionState {
             };
             let home_cell = self.cells.index(entity.cell);
             asked.push((player.user, player.epoch));
-            commits.push(player.begin_commit(entity, home_cell));
+            commits.push(player.begin_commit(entity, home_cell, writing));
         }
         let owner = self.config.node;
         while !commits.is_empty() {
@@ -60,6 +61,7 @@ impl RegionState {
 
     fn write_logouts(&mut self) {
         let (grace_ms, now_ms) = (self.config.linkdead_grace_ms, self.now.mono_ms);
+        let writing = self.writing();
         let mut releases = Vec::new();
         for player in self.players.values_mut() {
             let dead = player.is_dead(grace_ms, now_ms);
@@ -77,7 +79,7 @@ impl RegionState {
             player.phase = Phase::Leaving;
             player.writes.begin_release();
             let home_cell = self.cells.index(entity.cell);
-            releases.push((player.epoch, player.capture(entity, home_cell)));
+            releases.push((player.epoch, player.capture(entity, home_cell, writing)));
         }
         let owner = self.config.node;
         for (epoch, save) in releases {
@@ -131,6 +133,7 @@ impl RegionState {
             .map(|player| player.user)
             .collect();
         let is_last = due.next().is_none();
+        let writing = self.writing();
         let mut saves = Vec::with_capacity(users.len());
         for user in users {
             let Some(player) = self.players.get_mut(&user) else {
@@ -140,7 +143,7 @@ impl RegionState {
                 continue;
             };
             player.writes.begin_save();
-            saves.push(player.capture(entity, self.cells.index(entity.cell)));
+            saves.push(player.capture(entity, self.cells.index(entity.cell), writing));
         }
         if !saves.is_empty() {
             let owner = self.config.node;

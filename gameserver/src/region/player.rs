@@ -3,16 +3,18 @@
 mod commands;
 mod events;
 mod held;
+mod own_timers;
 mod purse;
 mod wary;
 mod writes;
 
 use bytes::Bytes;
+use game::Edition;
 use prost::Message as _;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
     AttachNo, AttemptId, CommandNumber, EntityId, InputNumber, LiveLane, OwnerEpoch, SessionGeneration,
-    SessionId, UserId,
+    SessionId, Tick, UserId,
 };
 use protocol::limits::HOLDINGS_TOLD_MAX;
 use protocol::message::checked::{CheckedPlayer, SessionIdentity};
@@ -22,14 +24,24 @@ use store::request::DurableCommit;
 use store::{Binding, PlayerBody, PlayerRow, PlayerSave};
 
 use super::entity::{Entity, EntityKey};
+use super::handover::teleports::Teleport;
+use super::input::Now;
 use crate::join_check::VerifiedJoin;
 #[cfg(test)]
 pub(super) use commands::chain;
 pub(super) use commands::{Commands, QueuedCommand, Received};
 pub(super) use events::Events;
+pub(super) use own_timers::OwnTimers;
 pub(super) use purse::{Kept, Purse};
 pub(super) use wary::Wary;
 pub(super) use writes::{Done, Writes};
+
+/// As of when, and by whom, a player's state is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    pub(super) tick: Tick,
+    pub(super) edition: Edition,
+}
 
 /// What a player may do just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +118,12 @@ pub(super) struct Player {
     pub(super) knows_rim: bool,
     /// Those who cross together with this player.
     pub(super) companions: Vec<UserId>,
+    /// Where the rules want it, as long as it is not there.
+    pub(super) teleport: Option<Teleport>,
+    /// Another one whenever it was put somewhere else than it walked to.
+    pub(super) discontinuity: u64,
+    /// What the rules want to happen to it.
+    pub(super) timers: OwnTimers,
 }
 
 impl Player {
@@ -115,6 +133,7 @@ impl Player {
         state: CheckedPlayer,
         (key, lane): (EntityKey, Option<LiveLane>),
         holdings: Purse,
+        (tick, now): (Tick, Now),
     ) -> Self {
         let former = state.session.generation < row.body.binding.session_generation;
         let events = if former {
@@ -153,7 +172,17 @@ impl Player {
             offer_due_ms: None,
             knows_rim: false,
             companions: Vec::new(),
+            teleport: state.destination.map(|to| Teleport::new(to, now.mono_ms)),
+            discontinuity: state.discontinuity,
+            timers: OwnTimers::restore(&state.timers, tick.0),
         }
+    }
+
+    /// It is somewhere else than it walked to. What a crash took back of the number is made up for by the epoch.
+    pub(super) fn jumped(&mut self) {
+        const AT_AN_EPOCH: u32 = 8;
+        let first = (self.epoch.0 & 0xffff_ffff_ffff) << AT_AN_EPOCH;
+        self.discontinuity = first.max(self.discontinuity.saturating_add(1));
     }
 
     /// Takes over what a join says of the session, and nothing of who the player is: that is the row's to say. A new login
@@ -211,10 +240,15 @@ impl Player {
     }
 
     /// Captures everything so far for a durable commit.
-    pub(super) fn begin_commit(&mut self, entity: &Entity, home_cell: CellIndex) -> DurableCommit {
+    pub(super) fn begin_commit(
+        &mut self,
+        entity: &Entity,
+        home_cell: CellIndex,
+        writing: Writing,
+    ) -> DurableCommit {
         self.commands.begin_commit();
         self.events.begin_commit();
-        let save = self.capture(entity, home_cell);
+        let save = self.capture(entity, home_cell, writing);
         self.writes.begin_commit(save)
     }
 
@@ -226,7 +260,7 @@ impl Player {
         Some(done)
     }
 
-    pub(super) fn state(&self, entity: &Entity) -> PlayerState {
+    pub(super) fn state(&self, entity: &Entity, writing: Writing) -> PlayerState {
         PlayerState {
             user: self.user.0,
             entity: self.entity.0,
@@ -246,11 +280,16 @@ impl Player {
             events: self.events.durable(),
             game: self.game.clone(),
             told_holdings: self.holdings.iter().copied().take(HOLDINGS_TOLD_MAX).collect(),
+            destination: self.teleport.map(|teleport| teleport.message()),
+            discontinuity: self.discontinuity,
+            timers: self.timers.left(writing.tick.0),
+            game_id: writing.edition.id.to_owned(),
+            game_version: writing.edition.version,
         }
     }
 
     /// The next version of the player, to be written.
-    pub(super) fn capture(&mut self, entity: &Entity, home_cell: CellIndex) -> PlayerSave {
+    pub(super) fn capture(&mut self, entity: &Entity, home_cell: CellIndex, writing: Writing) -> PlayerSave {
         PlayerSave {
             user: self.user,
             owner_epoch: self.epoch,
@@ -261,7 +300,7 @@ impl Player {
                 last_input: InputNumber(self.last_input),
                 last_command: CommandNumber(self.commands.last()),
                 chain_hash: self.commands.chain_hash(),
-                state: self.state(entity).encode_to_vec().into(),
+                state: self.state(entity, writing).encode_to_vec().into(),
             },
         }
     }

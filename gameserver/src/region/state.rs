@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use game::CommandKind;
+use game::{CommandKind, Edition, TeleportFailed, Unreadable};
 use protocol::geometry::{CellIndex, Position, Rect};
 use protocol::ids::{EntityId, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
@@ -22,13 +22,15 @@ use super::ground::Ground;
 use super::ground_writes::GroundWrites;
 use super::handover::arrivals::Arrivals;
 use super::handover::departures::Departures;
+use super::handover::destinations::Destinations;
+use super::history::History;
 use super::input::Now;
 use super::joining::Joins;
 use super::neighbourhood::Neighbourhood;
 use super::news::News;
 use super::observed::Observed;
 use super::outgoing::Outgoing;
-use super::player::Player;
+use super::player::{Player, Writing};
 use super::publication::subscribers::Publication;
 use super::rules::BrokenCommands;
 use super::soft_round::SoftRound;
@@ -50,6 +52,8 @@ pub struct RegionConfig {
     pub numbers: ProcessNumbers,
     /// Who serves what; must list `node` for `number`.
     pub topology: Arc<Topology>,
+    /// The game whose rules it has.
+    pub edition: Edition,
     /// The same world as rules see it.
     pub world: Arc<game::World>,
     /// The world's seed: the same on every server.
@@ -80,6 +84,10 @@ impl RegionConfig {
             epoch,
             node: numbers.node(),
             numbers,
+            edition: Edition {
+                id: "unnamed",
+                version: 1,
+            },
             world: game_world(&topology),
             topology,
             seed: 0,
@@ -117,6 +125,8 @@ pub(super) enum Notice {
     Came(EntityId),
     /// A creature is not here any more.
     Went(EntityId),
+    PlayerTimer(UserId, u64),
+    TeleportFailed(UserId, TeleportFailed),
     Effect {
         source: EntityId,
         target: EntityId,
@@ -165,6 +175,14 @@ pub(super) struct RegionState {
     pub(super) asks: Asks,
     pub(super) news: News,
     pub(super) observed: Observed,
+    /// Whose timers may be due, and in which tick.
+    pub(super) player_timers: BTreeSet<(u64, UserId)>,
+    /// Who serves regions that players are to be put into.
+    pub(super) destinations: Destinations,
+    /// Where entities were lately, if the rules want to know.
+    pub(super) history: History,
+    /// What the world's clock said last, milliseconds.
+    pub(super) clock_ms: u64,
     /// Entities with an input for the next tick.
     pub(super) with_input: Vec<super::entity::EntityKey>,
     /// Players with commands for the next tick.
@@ -211,7 +229,7 @@ impl RegionState {
             players: BTreeMap::new(),
             joins: Joins::default(),
             publication: Publication::new(cell_count),
-            neighbourhood: Neighbourhood::new(config.serving(), Arc::clone(&config.topology)),
+            neighbourhood: Neighbourhood::new(config.serving(), config.edition, Arc::clone(&config.topology)),
             departures: Departures::new(config.serving()),
             arrivals: Arrivals::new(config.serving()),
             forwardings: Forwardings::default(),
@@ -228,6 +246,10 @@ impl RegionState {
             asks: Asks::default(),
             news: News::default(),
             observed: Observed::default(),
+            player_timers: BTreeSet::new(),
+            destinations: Destinations::default(),
+            history: History::default(),
+            clock_ms: 0,
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,
@@ -243,6 +265,19 @@ impl RegionState {
             mischief: super::faults::Mischief::default(),
             config,
         })
+    }
+
+    /// As of when, and by whom, the state of a player is written.
+    pub(super) fn writing(&self) -> Writing {
+        Writing {
+            tick: self.tick,
+            edition: self.config.edition,
+        }
+    }
+
+    /// Something of another game, or of newer rules, is refused.
+    pub(super) fn note_unreadable(&mut self, what: &str, why: &Unreadable) {
+        self.out.push(RegionEffect::Unreadable(format!("{what}: {why}")));
     }
 
     pub(super) fn count(&mut self, label: &'static str) {

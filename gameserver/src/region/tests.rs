@@ -1,5 +1,6 @@
 //! Regions, a simulated store and a made-up clock: what is said in which order, and what becomes of it.
 
+mod asking;
 mod asks;
 mod bot;
 mod crossing;
@@ -20,6 +21,9 @@ mod sessions;
 mod soft_saves;
 mod speed;
 mod storm;
+mod teleports;
+mod timers;
 mod valuables;
+mod versions;
 mod view;
 mod walking;

@@ -1,13 +1,15 @@
 //! The border of a region: what proxies and peers say becomes a checked word here, or is refused by the label that counts
 //! it. Nothing further in looks at limits again.
 
-use protocol::ids::{AttemptId, RegionEpoch, RegionNumber, UserId};
+use protocol::Code;
+use protocol::ids::{AttemptId, UserId};
 use protocol::message::checked::{
     CheckedCellUpdates, CheckedClaims, CheckedEffect, CheckedLeave, CheckedPrepare, CheckedRoam,
     CheckedSubscription, UserWord,
 };
 use protocol::message::effect::Refresh;
 use protocol::message::family::{ProxyToServer, ServerToServer};
+use protocol::message::subscription::Serving;
 
 /// What a proxy says.
 #[derive(Clone, Debug)]
@@ -49,13 +51,13 @@ impl ProxyWord {
 /// What a peer says, or another region of the own node.
 #[derive(Clone, Debug)]
 pub(super) enum PeerWord {
-    Serving(RegionNumber, RegionEpoch),
+    Serving(Serving),
     Subscribe(CheckedSubscription),
     Unsubscribe(CheckedSubscription),
     Cells(CheckedCellUpdates),
     Prepare(CheckedPrepare),
     Prepared(CheckedClaims),
-    Refuse(AttemptId),
+    Refuse(AttemptId, Code),
     Commit(CheckedClaims),
     Done(CheckedClaims),
     Effect(CheckedEffect),
@@ -66,10 +68,7 @@ pub(super) enum PeerWord {
 impl PeerWord {
     pub(super) fn check(message: ServerToServer) -> Result<Self, &'static str> {
         match message {
-            ServerToServer::Serving(message) => Ok(Self::Serving(
-                RegionNumber(message.region),
-                RegionEpoch(message.region_epoch),
-            )),
+            ServerToServer::Serving(message) => Ok(Self::Serving(message)),
             ServerToServer::Subscribe(message) => check(&message, "subscribe_malformed").map(Self::Subscribe),
             ServerToServer::Unsubscribe(message) => {
                 check(&message, "unsubscribe_malformed").map(Self::Unsubscribe)
@@ -77,7 +76,10 @@ impl PeerWord {
             ServerToServer::CellUpdates(message) => check(message, "cells_malformed").map(Self::Cells),
             ServerToServer::Prepare(message) => check(&message, "prepare_malformed").map(Self::Prepare),
             ServerToServer::Prepared(message) => check(&message, "prepared_malformed").map(Self::Prepared),
-            ServerToServer::Refuse(message) => Ok(Self::Refuse(AttemptId(message.attempt))),
+            ServerToServer::Refuse(message) => {
+                let code = u8::try_from(message.code).map_or(Code::Generic, Code::from_number);
+                Ok(Self::Refuse(AttemptId(message.attempt), code))
+            }
             ServerToServer::Commit(message) => check(&message, "commit_malformed").map(Self::Commit),
             ServerToServer::Done(message) => check(&message, "done_malformed").map(Self::Done),
             ServerToServer::Effect(message) => check(message, "effect_malformed").map(Self::Effect),

@@ -8,6 +8,7 @@ use node::admin::StatusBoard;
 use protocol::ids::UserId;
 use serde_json::{Value, json};
 use store::limits::CENSUS_ROWS_MAX;
+use store::reply::HoldingCount;
 use store::{Holder, Holding, StoreHandle, StoreReply, StoreRequest};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,8 @@ enum Asked {
 }
 
 /// Answers `/census`. From the store: `?chains=7,9` the command chains of these users, `?holdings=ID` all holdings above
-/// this id, a page at a time; `?holdings=` from the first one. From the world: `?players=7,9` which of these users are in
+/// this id, a page at a time; `?holdings=` from the first one; `?counts=` how many of each
+/// kind there are, and were ever made and destroyed. From the world: `?players=7,9` which of these users are in
 /// which region of this server.
 pub(super) struct CensusTask {
     store: StoreHandle,
@@ -101,7 +103,8 @@ impl CensusTask {
 }
 
 fn asked(query: &str) -> Result<Asked, String> {
-    let usage = || "ask for ?chains=USER,USER or ?players=USER,USER or ?holdings=AFTER".to_owned();
+    let usage =
+        || "ask for ?chains=USER,USER or ?players=USER,USER or ?holdings=AFTER or ?counts=".to_owned();
     let users = |named: &str| -> Result<Vec<UserId>, String> {
         let users = named.split(',').take(CENSUS_ROWS_MAX);
         let users: Result<_, _> = users.map(|user| user.parse().map(UserId)).collect();
@@ -120,6 +123,7 @@ fn asked(query: &str) -> Result<Asked, String> {
             };
             Ok(Asked::Store(StoreRequest::AllHoldings { after }))
         }
+        Some(("counts", "")) => Ok(Asked::Store(StoreRequest::CountHoldings)),
         _ => Err(usage()),
     }
 }
@@ -158,8 +162,24 @@ fn answer(reply: StoreReply) -> Option<Value> {
             let holdings: Vec<Value> = holdings.iter().map(holding).collect();
             Some(json!({"holdings": holdings, "last_page": last_page}))
         }
+        StoreReply::HoldingCounts(counts) => {
+            let counts: Vec<Value> = counts.iter().map(count).collect();
+            Some(json!({ "counts": counts }))
+        }
         _ => None,
     }
+}
+
+fn count(count: &HoldingCount) -> Value {
+    json!({
+        "kind": count.kind,
+        "held": count.held,
+        "on_ground": count.on_ground,
+        "in_trades": count.in_trades,
+        "seeded": count.seeded,
+        "minted": count.minted,
+        "burned": count.burned,
+    })
 }
 
 fn holding(holding: &Holding) -> Value {
@@ -186,6 +206,7 @@ mod tests {
         for (query, after) in [("holdings=", None), ("holdings=5", Some(5))] {
             assert_eq!(asked(query), of_store(StoreRequest::AllHoldings { after }));
         }
+        assert_eq!(asked("counts="), of_store(StoreRequest::CountHoldings));
         let users = BTreeSet::from([UserId(7), UserId(9)]);
         assert_eq!(asked("players=9,7,9"), Ok(Asked::World(users)));
         for nonsense in [
@@ -232,6 +253,17 @@ mod tests {
         assert_eq!(holdings["holdings"][0], json!({"id": 1, "kind": 3, "user": 7}));
         assert_eq!(holdings["holdings"][1], json!({"id": 2, "kind": 3, "region": 4}));
         assert_eq!(holdings["last_page"], true);
+        let counts = vec![HoldingCount {
+            held: 2,
+            minted: 3,
+            burned: 1,
+            ..HoldingCount::none(7)
+        }];
+        let counts = answer(StoreReply::HoldingCounts(counts)).unwrap();
+        assert_eq!(
+            (&counts["counts"][0]["kind"], &counts["counts"][0]["minted"]),
+            (&json!(7), &json!(3))
+        );
         assert_eq!(answer(StoreReply::Passed), None);
         let here = Whereabouts {
             user: UserId(7),

@@ -92,7 +92,9 @@ const EXPECTED: &[&str] = &[
     "roam_late",
     "roam_no_room",
     "roam_not_serving",
+    "row_unreadable",
     "server_not_linked",
+    "teleport_failed",
 ];
 
 /// Reasons that no honest node gives.
@@ -138,6 +140,7 @@ const HOSTILE: &[&str] = &[
     "roam_doubled",
     "roam_malformed",
     "serving_not_listed",
+    "serving_other_game",
     "serving_unissued",
     "store_answer_unknown",
     "subscribe_foreign_cell",

@@ -11,6 +11,7 @@ mod lease_task;
 mod live_metrics;
 mod metrics;
 mod open_store;
+mod operate;
 mod peer_dialer;
 mod played;
 mod process;

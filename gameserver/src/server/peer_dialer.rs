@@ -10,11 +10,17 @@ use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Lane, NodeNumber};
 
-/// The neighbours that are listed; who is revoked has no record.
-pub(super) fn neighbours(in_force: &TopologyInForce, own: NodeNumber) -> BTreeSet<Dialed> {
+/// The neighbours that are listed, and those of these servers; who is revoked has no record.
+pub(super) fn servers(
+    in_force: &TopologyInForce,
+    own: NodeNumber,
+    far: &BTreeSet<NodeNumber>,
+) -> BTreeSet<Dialed> {
     let view = in_force.view();
     let peers = in_force.listing().peers_of(own).into_iter();
+    let is_listed = |node: &NodeNumber| *node != own && view.topology().server(*node).is_some();
     peers
+        .chain(far.iter().copied().filter(is_listed))
         .filter_map(|number| Some((number, view.node(number)?.uuid)))
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use game::Game;
+use game::{Edition, Game};
 
 use crate::region::MakeRules;
 
@@ -13,15 +13,14 @@ pub(super) type AnswerAsks = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 /// A game, ready to make rules for regions.
 #[derive(Clone)]
 pub struct Played {
-    id: &'static str,
-    version: u32,
+    edition: Edition,
     make: MakeRules,
     answer: AnswerAsks,
 }
 
 impl fmt::Debug for Played {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.version)
+        write!(f, "{} {}", self.edition.id, self.edition.version)
     }
 }
 
@@ -32,8 +31,7 @@ impl Played {
         let game = Arc::new(G::new(settings));
         let answers = Arc::clone(&game);
         Self {
-            id: G::ID,
-            version: G::VERSION,
+            edition: Edition::of::<G>(),
             make: Arc::new(move || Box::new(game.rules())),
             answer: Arc::new(move |request| answers.answer(request)),
         }
@@ -42,13 +40,18 @@ impl Played {
     /// What the game is called.
     #[must_use]
     pub fn id(&self) -> &'static str {
-        self.id
+        self.edition.id
     }
 
     /// The version of what it saves and sends.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.version
+        self.edition.version
+    }
+
+    /// Both.
+    pub(super) fn edition(&self) -> Edition {
+        self.edition
     }
 
     /// How it answers what its rules ask.

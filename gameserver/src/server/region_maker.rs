@@ -73,6 +73,7 @@ impl RegionMaker {
             node: self.numbers.node(),
             numbers: self.numbers.clone(),
             topology: Arc::clone(topology),
+            edition: self.game.edition(),
             world: Arc::clone(&self.world),
             seed: self.seed,
             linkdead_grace_ms: self.linkdead_grace_ms,

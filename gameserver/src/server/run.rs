@@ -1,5 +1,6 @@
 //! The life of a game server: config → build → start → drain.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,6 +24,7 @@ use protocol::message::subscription::Topology;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -36,7 +38,8 @@ use super::guest_task::GuestTask;
 use super::lease_task::{LeaseTask, LeaseWord};
 use super::live_metrics;
 use super::open_store::OpenStore;
-use super::peer_dialer::{neighbours, target};
+use super::operate;
+use super::peer_dialer::{servers, target};
 use super::played::Played;
 use super::push_task::{PushParts, PushTask};
 use super::ready::WorldChecks;
@@ -257,6 +260,7 @@ impl Running {
 /// What `/readyz` and each scrape ask of the world's reports, and an operator of the world.
 fn watch_world(built: &Built, reports: &WorldReports, mailbox: &Mailbox, node: &Node) {
     give::answer(&node.status, &built.in_force, mailbox, built.store.has_standbys());
+    operate::answer(&node.status, &built.in_force, mailbox);
     let checks = WorldChecks {
         reports: Arc::clone(reports),
         context: Arc::clone(&built.context),
@@ -313,6 +317,7 @@ fn gossip(built: &Built, settings: &GameServerSettings) -> Arc<TopologyGossip> {
         in_force: Arc::clone(&built.in_force),
         context: Arc::clone(&built.context),
         data: settings.node.data.clone(),
+        far: watch::Sender::new(BTreeSet::new()),
     })
 }
 
@@ -418,10 +423,12 @@ impl Meeting<'_> {
         self.spawn(name, admitting);
     }
 
-    /// Dials the neighbours, also those of newer topologies.
+    /// Dials the neighbours, also those of newer topologies, and whom a player is to be put to.
     fn dial(&self, own: NodeNumber) {
         let in_force = Arc::clone(&self.gossip.in_force);
-        let wanted = move || neighbours(&in_force, own);
+        let far = self.gossip.far.subscribe();
+        let wishes = Some(far.clone());
+        let wanted = move || servers(&in_force, own, &far.borrow());
         let gossip = Arc::clone(&self.gossip);
         let (owners, tasks) = (self.owners.clone(), self.tasks.clone());
         let hand_over = self.hand_over(Door::Peers(Side::Dialed));
@@ -432,7 +439,7 @@ impl Meeting<'_> {
             tasks.spawn(owners.task_until(&format!("link to {}", dialed.0), &until, dialing));
         };
         let changes = self.gossip.in_force.changes();
-        self.spawn("dialer", follow(changes, self.stop.clone(), wanted, dial));
+        self.spawn("dialer", follow(changes, wishes, self.stop.clone(), wanted, dial));
     }
 
     fn hand_over(&self, door: Door) -> impl Fn(HandedLink) + Clone + Send + Sync + 'static {

@@ -1,15 +1,17 @@
 //! How nodes come to the newest topology: heartbeats name versions, the older side asks, the newer one answers. What
 //! arrives is believed for the authority's signature, never for who brought it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use net::link::LinkContext;
 use node::topology_in_force::TopologyInForce;
-use protocol::ids::TopologyVersion;
+use protocol::ids::{NodeNumber, TopologyVersion};
 use protocol::message::node::Heartbeat;
 use protocol::message::subscription::{GetTopology, Topology};
+use tokio::sync::watch;
 use topology::BundleError;
 
 /// Shared by all links.
@@ -18,6 +20,8 @@ pub(super) struct TopologyGossip {
     pub(super) context: Arc<LinkContext>,
     /// Where a newer one is kept for the next start.
     pub(super) data: PathBuf,
+    /// Servers beside the neighbours that links are wanted to.
+    pub(super) far: watch::Sender<BTreeSet<NodeNumber>>,
 }
 
 impl TopologyGossip {

@@ -63,6 +63,8 @@ pub(super) enum Order {
     LetGo,
     /// A region goes to another server; or why it stays.
     Give(RegionNumber, NodeNumber, Given),
+    /// An operator says something to the rules of a region.
+    Operate(RegionNumber, String, oneshot::Sender<Result<String, String>>),
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.

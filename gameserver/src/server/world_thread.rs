@@ -230,6 +230,10 @@ impl Running {
                     // Who asked may have stopped waiting.
                     false => drop(given.send(Err(NotGiven::NotHere))),
                 },
+                Order::Operate(region, command, answered) => {
+                    // Who asked may have stopped waiting.
+                    let _ = answered.send(self.parts.world.operate(region, &command, now));
+                }
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),
                 Order::Abandoned => self.abandoned = true,

@@ -59,6 +59,7 @@ impl<S: Sealing> World<S> {
                 self.local.push(Local::Message(message));
             }
             RegionEffect::ToServer(node, message) => self.say_to_server(node, &message),
+            RegionEffect::Link(node) => self.effects.push(WorldEffect::Link(node)),
             RegionEffect::Store(ticket, request) => self.ask(from, ticket, request, now),
             RegionEffect::PlayerHere(user) => self.directory.here(user, from),
             RegionEffect::PlayerExpected(user) => self.directory.expected(user, from),
@@ -88,6 +89,7 @@ impl<S: Sealing> World<S> {
                     .extend(work.map(|work| WorldEffect::Work(work, request)));
             }
             RegionEffect::Observed(news) => self.effects.push(WorldEffect::Observed(from, news)),
+            RegionEffect::Unreadable(text) => self.effects.push(WorldEffect::Unreadable(from, text)),
             RegionEffect::Count(label) => self.count(label),
         }
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use net::link::LinkId;
 use net::link_core::DownReason;
-use protocol::ids::{RegionEpoch, RegionNumber};
+use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::node::Heartbeat;
 use protocol::message::player::Join;
 use protocol::message::subscription::{GetTopology, Topology};
@@ -61,6 +61,8 @@ pub enum NotGiven {
 /// One thing to do. Never waits for anybody.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorldEffect {
+    /// A link to this game server is wanted, beside those to the neighbours.
+    Link(NodeNumber),
     /// To the store; exactly one answer comes back by [`World::store_answer`](super::World::store_answer).
     Ask(QuestionId, StoreRequest),
     /// Signatures to be checked; what they say comes back by [`World::join_verified`](super::World::join_verified).
@@ -83,6 +85,8 @@ pub enum WorldEffect {
     Work(WorkId, Bytes),
     /// The rules of a region want operators to see something.
     Observed(RegionNumber, Observation),
+    /// Something of another game, or of newer rules, was refused by a region: what, why, and what to do.
+    Unreadable(RegionNumber, String),
     /// Something was refused, or happened that is counted: the label of a metric.
     Count(&'static str),
 }

@@ -58,6 +58,11 @@ impl Givings {
         true
     }
 
+    /// Whether the region is on its way.
+    pub(super) fn has(&self, region: RegionNumber) -> bool {
+        self.0.contains_key(&region)
+    }
+
     /// Whether it was on its way.
     pub(super) fn forget(&mut self, region: RegionNumber) -> bool {
         self.0.remove(&region).is_some()

@@ -211,8 +211,23 @@ impl Playground {
 
     /// The region's server dies and is started again: its memory is lost, what is in the store is not.
     pub fn crash(&mut self, region: RegionNumber) {
+        self.stop(region);
+        self.start(region);
+    }
+
+    /// The region's server dies: its memory is lost.
+    pub fn stop(&mut self, region: RegionNumber) {
+        let node = node_of(region);
         self.regions.remove(&region);
-        self.net.retain(|(_, to, _)| *to != node_of(region));
+        self.net.retain(|(_, to, _)| *to != node);
+        for other in self.regions.values_mut() {
+            other.handle(RegionInput::PeerDown(node), self.now);
+        }
+        self.settle();
+    }
+
+    /// The server of a region that was stopped starts again.
+    pub fn start(&mut self, region: RegionNumber) {
         self.serve(region);
         self.settle();
     }

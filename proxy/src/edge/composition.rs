@@ -23,8 +23,8 @@ use super::views::CellViews;
 const AGEING_UNITS: u32 = 16;
 /// After so many the bytes that are left are saved up for it.
 const LEFT_OUT_MAX: u32 = 4;
-/// Bytes of a snapshot's head beside own state and regions, at most: eight numbers of up to eleven bytes.
-const HEAD_BYTES_MAX: usize = 64;
+/// Bytes of a snapshot's head beside own state and regions, at most: nine numbers of up to eleven bytes.
+const HEAD_BYTES_MAX: usize = 76;
 
 /// What a cell contributes to this snapshot.
 enum Piece {
@@ -226,6 +226,7 @@ fn head<'a>(session: &'a Session, number: u32, regions: &'a [RegionView], now_ms
             .saturating_sub(session.inputs.received_at_ms)
             .min(u64::from(u32::MAX)) as u32,
         home_cell: session.sight.centre.unwrap_or_default(),
+        discontinuity: session.own.discontinuity,
     }
 }
 

@@ -236,6 +236,8 @@ impl Edge {
             view_rings: world.view_rings,
             tick_hz: world.tick_hz,
             regions: regions.collect(),
+            game: self.game.0.clone(),
+            game_version: self.game.1,
         }
         .into()
     }

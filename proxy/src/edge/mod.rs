@@ -42,6 +42,7 @@ use std::sync::Arc;
 use protocol::awake::AwakeClock;
 use protocol::geometry::{CellGrid, CellIndex};
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, UserId};
+use protocol::limits::GAME_ID_BYTES_MAX;
 use protocol::message::checked::SessionIdentity;
 use slotmap::SlotMap;
 use topology::Topology;
@@ -96,6 +97,8 @@ pub struct Edge {
     /// Who has logged out, by which session and when, milliseconds: a handover may have passed the leave by.
     logouts: BTreeMap<UserId, (SessionIdentity, u64)>,
     draining: bool,
+    /// The game that servers play, and the newest version of it; empty while none has said so.
+    game: (String, u32),
     effects: Vec<EdgeEffect>,
 }
 
@@ -123,7 +126,18 @@ impl Edge {
             awake: AwakeClock::default(),
             logouts: BTreeMap::new(),
             draining: false,
+            game: Default::default(),
             effects: Vec::new(),
+        }
+    }
+
+    /// A server says which game it plays: clients are told so from now on. Of several versions, in an upgrade, the newest one.
+    pub fn plays(&mut self, game: String, version: u32) {
+        if game.len() <= GAME_ID_BYTES_MAX
+            && !game.is_empty()
+            && (version >= self.game.1 || game != self.game.0)
+        {
+            self.game = (game, version);
         }
     }
 

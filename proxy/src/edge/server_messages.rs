@@ -72,6 +72,7 @@ impl Edge {
         session.own.tick = output.tick.0;
         session.own.input_ack = session.own.input_ack.max(output.input_ack.0);
         session.own.bytes = output.own;
+        session.own.discontinuity = output.discontinuity;
         self.set_home(handle, output.home_cell, now_ms);
     }
 

@@ -42,6 +42,7 @@ pub(super) struct OwnState {
     pub(super) bytes: Bytes,
     pub(super) entity: EntityId,
     pub(super) home_cell: Option<CellIndex>,
+    pub(super) discontinuity: u64,
 }
 
 /// The newest inputs, kept to be repeated at a change of owner.

@@ -422,7 +422,7 @@ impl Starting {
             }
         };
         let (stop, changes) = (&self.stop_links, self.built.topology.changes());
-        let following = follow(changes, stop.clone(), wanted, dial);
+        let following = follow(changes, None, stop.clone(), wanted, dial);
         self.links
             .spawn(self.node.owners.task_until("dialer", stop, following));
     }

@@ -105,7 +105,13 @@ impl<S: Sealing> Shard<S> {
                     .handle(EdgeInput::TickEnd(node, end), now.mono_us / 1000, sink);
             }
             ServerToProxy::Serving(serving) => {
-                let Serving { region, region_epoch } = serving;
+                let Serving {
+                    region,
+                    region_epoch,
+                    game,
+                    game_version,
+                } = serving;
+                self.edge.plays(game, game_version);
                 self.serving(node, RegionNumber(region), RegionEpoch(region_epoch));
             }
             ServerToProxy::GetTopology(asked) => {
@@ -173,6 +179,7 @@ impl<S: Sealing> Shard<S> {
         let news = Serving {
             region: serving.region.0,
             region_epoch: serving.region_epoch.0,
+            ..Serving::default()
         };
         let input = EdgeInput::Serving(serving.node, news);
         self.edge.handle(input, now.mono_us / 1000, sink);

@@ -98,6 +98,7 @@ impl GameServer {
         let serving = Serving {
             region: WEST.0,
             region_epoch,
+            ..Serving::default()
         };
         self.say(proxy, serving);
     }

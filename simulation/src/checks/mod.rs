@@ -9,7 +9,7 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use protocol::ids::{OwnerEpoch, ProxyLane, RegionNumber, SessionGeneration, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, ProxyLane, RegionNumber, SessionGeneration, UserId};
 use protocol::message::player::CommandClass;
 use proxy::edge::SessionHandle;
 use store::PlayerRow;
@@ -75,6 +75,13 @@ impl Checks {
                 login.input_acks_lost += 1;
             }
         }
+    }
+
+    /// The region's rules panicked: it begins anew from what was saved.
+    pub(crate) fn memory_lost_in(&mut self, region: RegionNumber, node: NodeNumber) {
+        let here = |row: &&PlayerRow| row.region == region && row.owner == Some(node);
+        let users: Vec<UserId> = self.rows.values().filter(here).map(|row| row.user).collect();
+        users.into_iter().for_each(|user| self.memory_lost(user));
     }
 
     fn losses(&self, user: UserId) -> u32 {

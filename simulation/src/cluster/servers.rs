@@ -13,6 +13,7 @@ use store::StoreResult;
 use super::event::{Asker, Event};
 use super::state::{Cluster, Phase, Server, WALL_MS};
 use crate::links::{Link, Throttle};
+use crate::recorder::PANICKED;
 use crate::world::{CLUSTER, uuid_of};
 
 /// Credits of a tick while a link is stuck, bytes: nothing; a few own states; a few deltas; most of what a tick says.
@@ -140,11 +141,15 @@ impl Cluster {
             WorldEffect::Beat(link, heartbeat) => {
                 self.with_world_quietly(node, |world| world.beat(link, heartbeat));
             }
-            WorldEffect::Heard(..) | WorldEffect::Observed(..) => {}
+            // All servers of a run are neighbours.
+            WorldEffect::Heard(..) | WorldEffect::Observed(..) | WorldEffect::Link(_) => {}
             WorldEffect::Gave(region, outcome) => self.gave(node, region, outcome.is_ok()),
             WorldEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
             WorldEffect::LinkEnded(link, reason, _) => self.link_ended(node, link, reason),
             WorldEffect::Superseded(region, epoch) => self.superseded(node, region, epoch),
+            WorldEffect::RulesPanicked(region, said, _) if said == PANICKED => {
+                self.checks.memory_lost_in(region, node);
+            }
             WorldEffect::RulesPanicked(region, said, _) => {
                 self.checks
                     .fail(format!("the rules of region {region} panicked: {said}"));
@@ -156,6 +161,7 @@ impl Cluster {
                 let at_us = self.now_us() + self.dice.between(1_000, 400_000);
                 self.schedule.at(at_us, Event::Worked(node, life, work, answer));
             }
+            WorldEffect::Unreadable(_, text) => self.checks.fail(format!("all play one game: {text}")),
             WorldEffect::Count(label) => {
                 let now_us = self.now_us();
                 self.trace

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use protocol::limits::TOPOLOGY_BUNDLE_BYTES_MAX;
 use serde_json::Value;
 
-/// A log filter is short; but for a topology, nothing else has a body.
+/// Log filters and what is said to rules are short; but for a topology, nothing else has a body.
 const BODY_BYTES_MAX: usize = 1024;
 
 pub(super) fn router(state: AdminState) -> Router {
@@ -23,6 +23,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/census", get(census))
         .route("/drain", post(drain))
         .route("/give", post(give))
+        .route("/rules", post(operate))
         .route(
             "/topology",
             post(push).layer(DefaultBodyLimit::max(TOPOLOGY_BUNDLE_BYTES_MAX)),
@@ -94,6 +95,13 @@ async fn drain(State(state): State<AdminState>) -> Response {
 async fn give(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
     match state.status.give(query.unwrap_or_default()) {
         None => (StatusCode::NOT_FOUND, "this node gives no regions\n").into_response(),
+        Some(answer) => told(answer).await,
+    }
+}
+
+async fn operate(State(state): State<AdminState>, RawQuery(query): RawQuery, command: Bytes) -> Response {
+    match state.status.operate(query.unwrap_or_default(), command.into()) {
+        None => (StatusCode::NOT_FOUND, "this node has no rules\n").into_response(),
         Some(answer) => told(answer).await,
     }
 }

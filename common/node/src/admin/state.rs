@@ -113,6 +113,9 @@ pub type ChangeAnswer = Pin<Box<dyn Future<Output = Result<String, String>> + Se
 /// Does what the query of a `/give` address asks.
 type Give = Box<dyn Fn(String) -> ChangeAnswer + Send + Sync>;
 
+/// Passes on what the body of a `/rules` address says to whom its query names.
+type Operate = Box<dyn Fn(String, Vec<u8>) -> ChangeAnswer + Send + Sync>;
+
 /// Takes a signed topology up.
 type Push = Box<dyn Fn(Vec<u8>) -> ChangeAnswer + Send + Sync>;
 
@@ -126,6 +129,7 @@ struct Board {
     census: OnceLock<Census>,
     give: OnceLock<Give>,
     push: OnceLock<Push>,
+    operate: OnceLock<Operate>,
 }
 
 impl Default for StatusBoard {
@@ -135,6 +139,7 @@ impl Default for StatusBoard {
             census: OnceLock::new(),
             give: OnceLock::new(),
             push: OnceLock::new(),
+            operate: OnceLock::new(),
         }))
     }
 }
@@ -170,6 +175,16 @@ impl StatusBoard {
     /// From now on what is posted to `/topology` is taken up by `push`. The first one stays.
     pub fn answer_push(&self, push: impl Fn(Vec<u8>) -> ChangeAnswer + Send + Sync + 'static) {
         let _ = self.0.push.set(Box::new(push));
+    }
+
+    /// From now on what is posted to `/rules` is passed on by `operate`, with the query. The first one stays.
+    pub fn answer_operator(&self, operate: impl Fn(String, Vec<u8>) -> ChangeAnswer + Send + Sync + 'static) {
+        let _ = self.0.operate.set(Box::new(operate));
+    }
+
+    /// Asks for something to be passed on to rules; `None` where there are none.
+    pub(super) fn operate(&self, query: String, body: Vec<u8>) -> Option<ChangeAnswer> {
+        self.0.operate.get().map(|operate| operate(query, body))
     }
 
     /// Asks for a topology to be taken up; `None` where none is.

@@ -37,6 +37,8 @@ pub struct SnapshotHead<'a> {
     pub echo_held_ms: u32,
     /// Centre of the view.
     pub home_cell: CellIndex,
+    /// Another one whenever the player was put somewhere else than it walked to.
+    pub discontinuity: u64,
 }
 
 /// A cell was not appended: the snapshot would grow beyond its bytes or its number of cells.
@@ -71,6 +73,7 @@ impl<'a> SnapshotWriter<'a> {
         put_number(out, 7, u64::from(head.echo_ms));
         put_number(out, 8, u64::from(head.echo_held_ms));
         put_number(out, 9, u64::from(head.home_cell.0));
+        put_number(out, 10, head.discontinuity);
         let written = out.len().saturating_sub(start);
         Self {
             out,
@@ -260,6 +263,7 @@ fn take_apart<'a>(bytes: &'a [u8], mut give_cell: impl FnMut(&'a [u8])) -> Resul
             Field::Number(7, value) => head.echo_ms = value as u32,
             Field::Number(8, value) => head.echo_held_ms = value as u32,
             Field::Number(9, value) => head.home_cell = value as u32,
+            Field::Number(10, value) => head.discontinuity = value,
             Field::Bytes(CELLS_FIELD, cell) => {
                 cells = cells.saturating_add(1);
                 if cells > SNAPSHOT_CELLS_MAX {
@@ -267,9 +271,9 @@ fn take_apart<'a>(bytes: &'a [u8], mut give_cell: impl FnMut(&'a [u8])) -> Resul
                 }
                 give_cell(cell);
             }
-            Field::Number(1..=9 | CELLS_FIELD, _)
-            | Field::Bytes(1..=9, _)
-            | Field::Fixed(1..=9 | CELLS_FIELD) => return Err(SnapshotError::Malformed),
+            Field::Number(1..=10 | CELLS_FIELD, _)
+            | Field::Bytes(1..=10, _)
+            | Field::Fixed(1..=10 | CELLS_FIELD) => return Err(SnapshotError::Malformed),
             Field::Number(..) | Field::Bytes(..) | Field::Fixed(_) => {}
         }
     }

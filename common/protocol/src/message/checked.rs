@@ -32,7 +32,7 @@ pub use owner_word::{
     CheckedCommandAck, CheckedElsewhere, CheckedJoinRefused, CheckedMove, CheckedPresence, CheckedSuperseded,
     CheckedUserEvent,
 };
-pub use player_state::CheckedPlayer;
+pub use player_state::{CheckedPlayer, PlayerTimer};
 pub use roam::{Birth, CheckedRoam};
 pub use session::SessionIdentity;
 pub use subscription::{CheckedCellUpdates, CheckedSubscription};

@@ -145,6 +145,22 @@ impl Cells {
         self.place(key, home, entities);
     }
 
+    /// How many more a cell takes.
+    pub(super) fn room(&self, local: u32) -> usize {
+        let count = self.cells.get(local as usize).map_or(0, Cell::count);
+        CELL_ENTITIES_MAX.saturating_sub(count)
+    }
+
+    /// Puts an entity somewhere else, where there is room: viewers lose it and find it there, and draw nothing in between.
+    pub(super) fn jump(&mut self, key: EntityKey, to: Position, entities: &mut Entities) {
+        let home = self.home(to);
+        if let Some(entity) = entities.get_mut(key) {
+            entity.at = to;
+            self.displace(key, RemoveReason::Gone, entities);
+            self.place(key, home, entities);
+        }
+    }
+
     /// The entity has a new owner epoch: viewers have to add it again.
     pub(super) fn renew(&mut self, key: EntityKey, owner_epoch: OwnerEpoch, entities: &mut Entities) {
         let Some(entity) = entities.get_mut(key) else {

@@ -67,6 +67,8 @@ struct Arrival {
     early: Vec<(u64, LiveLane, UserWord)>,
     /// Somebody changed the holdings meanwhile.
     refresh: bool,
+    /// The cell of the region in which a place is kept.
+    place: Option<u32>,
 }
 
 /// What the player holds, read when the handover was surely committed: before that its former server may still change it.
@@ -90,6 +92,7 @@ impl Arrival {
             held: Held::Unasked,
             early: Vec::new(),
             refresh: false,
+            place: None,
         }
     }
 
@@ -183,6 +186,21 @@ impl Arrivals {
     /// Whether as many are announced as may be.
     pub(super) fn is_full(&self) -> bool {
         self.announced() >= ARRIVALS_MAX
+    }
+
+    /// Keeps a place in a cell of the region for whoever is announced.
+    pub(super) fn keep_place(&mut self, user: UserId, cell: Option<u32>) {
+        if let Some(arrival) = self.by_user.get_mut(&user) {
+            arrival.place = cell;
+        }
+    }
+
+    /// How many places are kept in a cell for others than these.
+    pub(in crate::region) fn places_kept(&self, cell: u32, but_for: &[UserId]) -> usize {
+        let arrivals = self.by_user.iter();
+        let others =
+            arrivals.filter(|(user, arrival)| arrival.place == Some(cell) && !but_for.contains(user));
+        others.count()
     }
 
     /// Whether a shadow of this is newer than what is here, or the same once more.

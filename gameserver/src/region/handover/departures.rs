@@ -38,6 +38,8 @@ pub(super) struct Leaver {
     pub(super) epoch: OwnerEpoch,
     pub(super) save: PlayerSave,
     pub(super) cell: CellIndex,
+    /// Whether it is put there, and does not walk.
+    pub(super) jumps: bool,
 }
 
 impl Leaver {
@@ -303,6 +305,7 @@ mod tests {
                 body: PlayerBody::default(),
             },
             cell: CellIndex(0),
+            jumps: false,
         }
     }
 

@@ -16,8 +16,10 @@ pub(super) mod arrivals;
 #[cfg(feature = "broken-rules")]
 mod broken_rules;
 pub(super) mod departures;
+pub(super) mod destinations;
 mod doubt;
 #[cfg(feature = "broken-rules")]
 pub(super) mod rule;
 mod source;
 mod target;
+pub(super) mod teleports;

@@ -1,5 +1,6 @@
 //! The source's side of a handover (A): freeze, prepare, commit by CAS, and what to do when no answer comes.
 
+use protocol::Code;
 use protocol::cell::RemoveReason;
 use protocol::geometry::Position;
 use protocol::ids::{AttemptId, NodeNumber, RegionNumber, UserId};
@@ -24,6 +25,8 @@ const PUSH_BACK: f32 = 0.25;
 const RIM: f32 = 16.0;
 /// After that, the time to the next attempt, milliseconds.
 const COOL_MS: u64 = 250;
+/// … and to one into a region whose rules are older than these, milliseconds.
+const OLDER_RULES_MS: u64 = 5_000;
 
 impl RegionState {
     /// Phase: whoever stands far enough inside another region crosses over.
@@ -48,7 +51,7 @@ impl RegionState {
         for (user, at) in crossing {
             let region = self.next_region(at);
             match self.neighbourhood.reachable(region) {
-                Some(to) => self.depart(user, to),
+                Some(to) => self.depart(user, to, None),
                 None => self.hold_inside(user),
             }
         }
@@ -80,8 +83,9 @@ impl RegionState {
         }
     }
 
-    /// Freezes the player and its companions, once none of them has a write under way.
-    fn depart(&mut self, user: UserId, to: Serving) {
+    /// Freezes the player and its companions, once none of them has a write under way. `place`: where they are put; else they
+    /// go on where they stand.
+    pub(super) fn depart(&mut self, user: UserId, to: Serving, place: Option<Position>) {
         let companions = self.players.get(&user).map(|player| player.companions.clone());
         let mut group = companions.unwrap_or_default();
         group.retain(|companion| self.players.contains_key(companion));
@@ -97,7 +101,7 @@ impl RegionState {
         let mut leavers = Vec::new();
         let mut passengers = Vec::new();
         for user in group {
-            if let Some((leaver, passenger)) = self.freeze(user, attempt, to.region) {
+            if let Some((leaver, passenger)) = self.freeze(user, attempt, to.region, place) {
                 leavers.push(leaver);
                 passengers.push(passenger);
             }
@@ -109,6 +113,8 @@ impl RegionState {
             to_region_epoch: to.region_epoch.0,
             attempt: attempt.0,
             passengers,
+            game_id: self.config.edition.id.to_owned(),
+            game_version: self.config.edition.version,
         };
         self.departures.begin(attempt, to, leavers, self.now.mono_ms);
         self.tell_server(to.node, prepare);
@@ -119,34 +125,47 @@ impl RegionState {
         user: UserId,
         attempt: AttemptId,
         region: RegionNumber,
+        place: Option<Position>,
     ) -> Option<(Leaver, Passenger)> {
         let target = self.config.topology.region(region)?.rect;
         let (key, epoch) = self.players.get(&user).map(|player| (player.key, player.epoch))?;
         let next = epoch.next().ok()?;
         let at = self.entities.get(key)?.at;
-        if !target.contains(at) {
+        if place.is_none() && !target.contains(at) {
             // A companion that lags behind is taken along, or the target would send it straight back.
             self.cells
                 .walk(key, target.clamp(at, PUSH_BACK), &mut self.entities);
         }
+        let writing = self.writing();
         let player = self.players.get_mut(&user)?;
         let entity = self.entities.get_mut(key)?;
         entity.inputs.clear();
         player.commands.drop_waiting();
         player.phase = Phase::Frozen(attempt);
-        let cell = self.cells.grid().cell_at(target.clamp(entity.at, 1.0 / 128.0));
-        let save = player.capture(entity, cell);
+        // Whoever is put there stays where it is until that is committed.
+        let mut there = entity.clone();
+        there.at = place.unwrap_or(entity.at);
+        let before = (player.teleport, player.discontinuity);
+        if place.is_some() {
+            player.teleport = None;
+            player.jumped();
+        }
+        let cell = self.cells.grid().cell_at(target.clamp(there.at, 1.0 / 128.0));
+        let save = player.capture(&there, cell, writing);
         let passenger = Passenger {
             user: user.0,
             owner_epoch: next.0,
             version: save.version.0,
-            state: Some(player.state(entity)),
+            state: Some(player.state(&there, writing)),
+            home_cell: cell.0,
         };
+        (player.teleport, player.discontinuity) = before;
         let leaver = Leaver {
             user,
             epoch,
             save,
             cell,
+            jumps: place.is_some(),
         };
         Some((leaver, passenger))
     }
@@ -169,18 +188,33 @@ impl RegionState {
         self.ask(Asked::Pass(attempt), pass);
     }
 
-    pub(in super::super) fn refused(&mut self, node: NodeNumber, attempt: AttemptId) {
+    pub(in super::super) fn refused(&mut self, node: NodeNumber, attempt: AttemptId, code: Code) {
         if self.departures.may_refuse(node, attempt) {
             self.count("handover_refused");
-            self.abort(attempt);
+            for user in self.abort(attempt) {
+                self.teleport_refused(user, code);
+                self.wait_for_newer_rules(user, code);
+            }
+        }
+    }
+
+    /// The rules over there are older than these, or of another game: they will be so for a while.
+    fn wait_for_newer_rules(&mut self, user: UserId, code: Code) {
+        let until_ms = self.now.mono_ms + OLDER_RULES_MS;
+        if let Some(player) = self.players.get_mut(&user)
+            && code == Code::Version
+        {
+            player.cross_after_ms = until_ms;
         }
     }
 
     /// Nothing was sent to the store, or it said that nothing happened: the players go on, back inside the border.
-    fn abort(&mut self, attempt: AttemptId) {
-        for user in self.departures.call_off(attempt) {
-            self.resume(user, attempt);
+    fn abort(&mut self, attempt: AttemptId) -> Vec<UserId> {
+        let users = self.departures.call_off(attempt);
+        for user in &users {
+            self.resume(*user, attempt);
         }
+        users
     }
 
     pub(super) fn resume(&mut self, user: UserId, attempt: AttemptId) {
@@ -223,7 +257,9 @@ impl RegionState {
         match answer {
             Ok(StoreReply::Passed) => self.gone(attempt),
             #[cfg(feature = "broken-rules")]
-            Ok(_) if self.breaks(HandoverRule::NoIsDoubt) => self.abort(attempt),
+            Ok(_) if self.breaks(HandoverRule::NoIsDoubt) => {
+                self.abort(attempt);
+            }
             Err(error) if error.is_surely_not_applied() => {
                 self.count("handover_store");
                 self.abort(attempt);
@@ -261,10 +297,11 @@ impl RegionState {
             owner_epoch,
         };
         self.forwardings.put(user, at, self.now.mono_ms);
-        let reason = RemoveReason::Moved {
+        let walks = RemoveReason::Moved {
             cell: leaver.cell,
             epoch: owner_epoch,
         };
+        let reason = if leaver.jumps { RemoveReason::Gone } else { walks };
         let Some(player) = self.drop_player(user, reason) else {
             return;
         };

@@ -52,10 +52,11 @@ impl RegionState {
         if !claims.iter().all(is_news) {
             return self.count("prepare_stale");
         }
-        for claim in claims {
+        for (claim, cell) in claims.iter().zip(&prepare.home_cells) {
             let (user, epoch) = (claim.user, claim.owner_epoch);
             self.arrivals
                 .prepare(user, epoch, sender(claim), self.now.mono_ms);
+            self.arrivals.keep_place(user, self.cells.local(*cell));
             // Between regions of one server the source has the player until it commits.
             if node != self.config.node {
                 self.out.push(RegionEffect::PlayerExpected(user));
@@ -75,9 +76,29 @@ impl RegionState {
             Some(Code::StaleEpoch)
         } else if self.draining || self.arrivals.is_full() {
             Some(Code::Busy)
+        } else if self
+            .config
+            .edition
+            .reads(&prepare.edition.0, prepare.edition.1)
+            .is_err()
+        {
+            Some(Code::Version)
+        } else if !self.has_places(prepare) {
+            Some(Code::Full)
         } else {
             None
         }
+    }
+
+    /// Whether there is a place for each of a group in the cell that it comes to.
+    fn has_places(&self, prepare: &CheckedPrepare) -> bool {
+        let cells = &prepare.home_cells;
+        cells.iter().all(|cell| {
+            let comers = prepare.claims.iter().zip(cells).filter(|(_, to)| *to == cell);
+            let comers: Vec<UserId> = comers.map(|(claim, _)| claim.user).collect();
+            let local = self.cells.local(*cell);
+            local.is_none_or(|local| self.has_room(local, &comers, 0))
+        })
     }
 
     /// The source says that the row names this region: look.

@@ -8,6 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use game::Edition;
 use protocol::cell::DecodedCell;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::checked::CheckedCellUpdates;
@@ -26,8 +27,9 @@ const FADE_MS: u64 = 5_000;
 /// What a region knows of those around it.
 #[derive(Debug)]
 pub(super) struct Neighbourhood {
-    /// Whose neighbourhood it is.
+    /// Whose neighbourhood it is, and whose rules are played there.
     own: Serving,
+    edition: Edition,
     /// What the world looks like.
     topology: Arc<Topology>,
     /// Who may serve it.
@@ -44,9 +46,10 @@ pub(super) struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    pub(super) fn new(own: Serving, topology: Arc<Topology>) -> Self {
+    pub(super) fn new(own: Serving, edition: Edition, topology: Arc<Topology>) -> Self {
         Self {
             own,
+            edition,
             listing: Arc::new(Listing::new(Arc::clone(&topology))),
             refused: BTreeMap::new(),
             topology,
@@ -77,8 +80,12 @@ impl Neighbourhood {
 
     /// The same, if that server hears what it is told now.
     pub(super) fn reachable(&self, region: RegionNumber) -> Option<Serving> {
-        let is_up = |serving: &Serving| serving.node == self.own.node || self.linked.contains(&serving.node);
-        self.serving(region).filter(is_up)
+        self.serving(region).filter(|serving| self.reaches(serving.node))
+    }
+
+    /// Whether a server hears what it is told now.
+    pub(super) fn reaches(&self, node: NodeNumber) -> bool {
+        node == self.own.node || self.linked.contains(&node)
     }
 
     pub(super) fn ghosts(&self) -> &Ghosts {
@@ -242,8 +249,13 @@ impl Neighbourhood {
 
     /// Says to a game server that this region is served.
     fn announce_to(&self, node: NodeNumber, out: &mut Outgoing) {
-        let (region, region_epoch) = (self.own.region.0, self.own.region_epoch.0);
-        out.tell_server(node, Announcement { region, region_epoch });
+        let announcement = Announcement {
+            region: self.own.region.0,
+            region_epoch: self.own.region_epoch.0,
+            game: self.edition.id.to_owned(),
+            game_version: self.edition.version,
+        };
+        out.tell_server(node, announcement);
     }
 
     fn watch(&mut self, serving: Serving, out: &mut Outgoing) {

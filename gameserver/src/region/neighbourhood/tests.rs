@@ -7,6 +7,10 @@ use super::super::tests::scene::world;
 use super::*;
 use protocol::message::family::ServerToServer;
 
+const EDITION: Edition = Edition {
+    id: "test",
+    version: 1,
+};
 const OWN: Serving = serving(1, 1, 5);
 /// The region east of it, on the server that the topology lists.
 const EAST: Serving = serving(2, 2, 7);
@@ -27,7 +31,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            neighbourhood: Neighbourhood::new(OWN, world([1, 2, 3, 4])),
+            neighbourhood: Neighbourhood::new(OWN, EDITION, world([1, 2, 3, 4])),
             out: Outgoing::default(),
         }
     }
@@ -173,7 +177,7 @@ fn a_neighbour_is_reachable_while_its_link_is_up_and_one_of_this_process_always(
     assert_eq!(scene.neighbourhood.serving(EAST.region), Some(EAST));
     assert_eq!(scene.neighbourhood.ghosts().fade_at_ms(), Some(1_000 + FADE_MS));
     let mut scene = Scene {
-        neighbourhood: Neighbourhood::new(OWN, world([1, 1, 3, 4])),
+        neighbourhood: Neighbourhood::new(OWN, EDITION, world([1, 1, 3, 4])),
         out: Outgoing::default(),
     };
     let beside = Serving {

@@ -26,6 +26,8 @@ impl RegionState {
         let serving = Serving {
             region: self.config.number.0,
             region_epoch: self.config.epoch.0,
+            game: self.config.edition.id.to_owned(),
+            game_version: self.config.edition.version,
         };
         self.out.push(say(subscriber, serving));
     }

@@ -12,9 +12,9 @@ use crate::region::effect::RegionEffect;
 use crate::region::rules::Rules;
 use crate::region::state::RegionState;
 
-/// What an output takes beside the game's bytes, at most: family, length, five numbers of up to eleven bytes, tag and
+/// What an output takes beside the game's bytes, at most: family, length, six numbers of up to eleven bytes, tag and
 /// length of the bytes.
-const OUTPUT_HEAD_BYTES: usize = 64;
+const OUTPUT_HEAD_BYTES: usize = 75;
 
 impl RegionState {
     pub(in crate::region) fn own_states(&mut self, rules: &mut Rules, room: &mut dyn Room) {
@@ -50,6 +50,7 @@ impl RegionState {
                     input_ack: player.last_input,
                     home_cell: self.cells.index(entity.cell).0,
                     own: Bytes::copy_from_slice(&own),
+                    discontinuity: player.discontinuity,
                 };
                 out.push(RegionEffect::ToProxy(bound.at, output.into()));
             }

@@ -398,7 +398,9 @@ fn prepare(scene: &Scene, from: RegionNumber, epoch: OwnerEpoch) -> Prepare {
             owner_epoch: epoch.0,
             version: 1_000,
             state: None,
+            home_cell: 4,
         }],
+        ..Prepare::default()
     }
 }
 

@@ -17,6 +17,7 @@ fn lies(region_epoch: u64) -> [ServerToServer; 3] {
     let serving = Serving {
         region: B.0,
         region_epoch,
+        ..Serving::default()
     };
     let cells = CellUpdates {
         region: B.0,

@@ -167,8 +167,10 @@ fn a_group_larger_than_allowed_is_refused() {
                 owner_epoch: 9,
                 version: 1,
                 state: None,
+                home_cell: 0,
             })
             .collect(),
+        ..Prepare::default()
     };
     let node = scene.topology.region(B).unwrap().server;
     for (size, expected) in [

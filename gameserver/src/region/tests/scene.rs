@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use game::GameLogic as _;
+use game::{Edition, GameLogic as _};
 use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::*;
@@ -97,12 +97,15 @@ pub(super) struct Scene {
     pub(super) double: BTreeSet<u8>,
     /// What goes wrong with the next request of a kind.
     pub(super) fault: Option<(Kind, Fault)>,
+    /// Links that regions want: who, and to whom.
+    pub(super) wanted: Vec<(NodeNumber, NodeNumber)>,
     net: VecDeque<(NodeNumber, NodeNumber, ServerToServer)>,
     incarnation: u64,
     /// What each subscriber takes in a tick, bytes; everything, where nothing is said.
     pub(super) room: Rooms,
-    /// What every region plays from its start on.
+    /// What every region plays from its start on, and which version of it.
     pub(super) rules: MakeRules,
+    pub(super) version: u32,
 }
 
 /// The rooms of a scene.
@@ -150,10 +153,12 @@ impl Scene {
             dice: 1,
             double: BTreeSet::new(),
             fault: None,
+            wanted: Vec::new(),
             net: VecDeque::new(),
             incarnation: 0,
             room: Rooms::default(),
             rules,
+            version: 1,
         };
         for number in numbers {
             scene.start(number);
@@ -194,8 +199,13 @@ impl Scene {
         };
         self.incarnation += 1;
         let numbers = ProcessNumbers::new(node, Incarnation(self.incarnation));
+        let edition = Edition {
+            id: "test",
+            version: self.version,
+        };
         let config = RegionConfig {
             seed: 7,
+            edition,
             ..RegionConfig::new(number, epoch, numbers, self.topology.clone())
         };
         let region = Region::new(config, self.rules.clone()).unwrap();
@@ -290,6 +300,7 @@ impl Scene {
                     }
                 }
             }
+            RegionEffect::Link(to) => self.wanted.push((node, to)),
             RegionEffect::Store(ticket, request) => {
                 if let Some((_, fault)) = self.fault.take_if(|(kind, _)| kind(&request)) {
                     self.store.set_faults(FaultPlan {
@@ -317,6 +328,7 @@ impl Scene {
             RegionEffect::Observed(news) => self.observed.push(news),
             RegionEffect::RulesPanicked { .. } => *self.counted.entry("panicked").or_default() += 1,
             RegionEffect::Superseded => *self.counted.entry("superseded").or_default() += 1,
+            RegionEffect::Unreadable(_) => *self.counted.entry("unreadable").or_default() += 1,
             RegionEffect::Count(label) => *self.counted.entry(label).or_default() += 1,
         }
     }

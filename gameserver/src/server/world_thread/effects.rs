@@ -34,6 +34,9 @@ impl Running {
         for effect in effects.drain(..) {
             match effect {
                 WorldEffect::Ask(id, request) => self.questions.push((id.0, request)),
+                WorldEffect::Link(node) => {
+                    self.parts.gossip.far.send_if_modified(|far| far.insert(node));
+                }
                 WorldEffect::Verify(link, join) => {
                     if let Some(socket) = self.sockets.get(&link) {
                         let proxy = socket.peer.uuid;
@@ -66,6 +69,9 @@ impl Running {
                     }
                 }
                 WorldEffect::Observed(region, news) => self.observe(region, news),
+                WorldEffect::Unreadable(region, text) => {
+                    tracing::error!(%region, refused = %Shown(&text), "these rules cannot read what others wrote");
+                }
                 WorldEffect::Count(label) => self.metrics.count(label),
             }
         }

@@ -13,6 +13,7 @@ fn who_serves_a_region_concerns_those_that_border_it_and_nobody_else() {
         let serving = Serving {
             region,
             region_epoch: 1,
+            ..Serving::default()
         };
         peer.push(&serving.into());
     }

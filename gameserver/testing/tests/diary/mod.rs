@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use game::{Ctx, Entered, EntityId, Game, GameInput, GameLogic, NoSettings, Position, UserId, World};
+use game::{
+    Ctx, Entered, EntityId, Game, GameInput, GameLogic, NoSettings, Position, TeleportFailed, UserId, World,
+};
 use game_testing::Playground;
 
 /// The game.
 pub(crate) struct Diary;
 
-/// What each player here was told, one line each.
+/// What each player here was told, line by line; it goes along as its soft state.
 #[derive(Default)]
 pub(crate) struct Pages(BTreeMap<EntityId, (UserId, String)>);
 
@@ -21,6 +23,15 @@ pub(crate) fn lines(ground: &Playground, user: UserId) -> Vec<String> {
         .lines()
         .map(str::to_owned)
         .collect()
+}
+
+impl Pages {
+    fn write(&mut self, ctx: &mut dyn Ctx, user: UserId, line: &str) {
+        if let Some((_, page)) = self.0.values_mut().find(|(of, _)| *of == user) {
+            writeln!(page, "{line}").unwrap();
+            ctx.set_game_state(user, page.clone().into_bytes().into());
+        }
+    }
 }
 
 impl Game for Diary {
@@ -48,21 +59,39 @@ impl GameLogic for Pages {
     }
 
     fn entered(&mut self, _: &mut dyn Ctx, player: Entered<'_>) {
-        self.0.insert(player.entity, (player.user, String::new()));
+        let page = String::from_utf8(player.game.to_vec()).unwrap();
+        self.0.insert(player.entity, (player.user, page));
     }
 
     fn left(&mut self, _: &mut dyn Ctx, _: UserId, entity: EntityId) {
         self.0.remove(&entity);
     }
 
-    fn input(&mut self, _: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
         let text = std::str::from_utf8(input.body).unwrap();
-        let Some((_, page)) = self.0.get_mut(&entity) else {
+        let Some((user, _)) = self.0.get(&entity) else {
             return;
         };
-        if let Some(note) = text.strip_prefix("note ") {
-            writeln!(page, "{}+{} {note}", input.number.0, input.missed).unwrap();
+        let (user, words) = (*user, text.split(' ').collect::<Vec<_>>());
+        match words[..] {
+            ["note", what] => self.write(ctx, user, &format!("{}+{} {what}", input.number.0, input.missed)),
+            ["go", x, y] => {
+                let [x, y] = [x, y].map(|part| part.parse().unwrap());
+                ctx.teleport(user, Position { x, y });
+            }
+            ["wait", ticks, token] => {
+                assert!(ctx.after_for(user, ticks.parse().unwrap(), token.parse().unwrap()));
+            }
+            _ => panic!("{text} means nothing"),
         }
+    }
+
+    fn player_timer(&mut self, ctx: &mut dyn Ctx, user: UserId, token: u64) {
+        self.write(ctx, user, &format!("{token} is over"));
+    }
+
+    fn teleport_failed(&mut self, ctx: &mut dyn Ctx, user: UserId, reason: TeleportFailed) {
+        self.write(ctx, user, &reason.to_string());
     }
 
     fn own_state(&self, _: &dyn Ctx, _: UserId, entity: EntityId, out: &mut Vec<u8>) {

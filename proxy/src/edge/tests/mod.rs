@@ -110,6 +110,7 @@ impl Table {
             subscription::Serving {
                 region: region.0,
                 region_epoch,
+                ..subscription::Serving::default()
             },
         ));
     }
@@ -299,6 +300,7 @@ pub(super) fn output(epoch: u64, home_cell: u32, own: &'static [u8]) -> player::
         input_ack: 5,
         home_cell,
         own: Bytes::from_static(own),
+        discontinuity: 0,
     }
 }
 

@@ -451,3 +451,17 @@ fn a_logout_that_a_handover_passed_by_is_said_again_to_the_new_owner() {
     let linkdead = i32::from(player::LeaveReason::Linkdead);
     assert!(matches!(&sent[..], [(B, ProxyToServer::Leave(leave))] if leave.reason == linkdead));
 }
+
+#[test]
+fn a_jump_of_its_player_reaches_the_client() {
+    let mut table = Table::new();
+    table.playing(7, 9);
+    let jumped = player::Output {
+        tick: 2,
+        discontinuity: 9 << 8,
+        ..output(7, 9, b"there")
+    };
+    table.server(A, jumped);
+    table.tick_end(A, WEST, 2);
+    assert_eq!(table.snapshot().unwrap().discontinuity, 9 << 8);
+}

@@ -218,6 +218,7 @@ fn served_anew_starts_with_a_keyframe(seq_before: u32) {
     let serving = subscription::Serving {
         region: WEST.0,
         region_epoch: REGION_EPOCH + 1,
+        ..subscription::Serving::default()
     };
     table.give(EdgeInput::Serving(A, serving));
     let bytes = keyframe(&table, HOME, 1, 3);

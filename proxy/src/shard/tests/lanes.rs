@@ -156,6 +156,7 @@ fn a_region_that_nobody_serves_yet_is_asked_for_when_somebody_does() {
         input_ack: 0,
         home_cell: 11,
         own: Bytes::new(),
+        discontinuity: 0,
     };
     scene.says(A, output);
     scene.link(B);
@@ -294,6 +295,7 @@ fn a_repeated_confirmation_is_no_news_and_a_lie_about_a_region_changes_nothing()
         Serving {
             region: WEST.0,
             region_epoch: u64::MAX,
+            ..Serving::default()
         },
     );
     assert_eq!(scene.count_of("serving_denied"), 1);
@@ -327,6 +329,7 @@ fn whoever_a_newer_topology_lists_for_a_region_may_serve_it_at_once() {
     let claim = Serving {
         region: WEST.0,
         region_epoch: REGION_EPOCH + 1,
+        ..Serving::default()
     };
     scene.says(B, claim);
     assert_eq!((scene.count_of("serving_denied"), scene.questions.len()), (1, 0));

@@ -182,6 +182,7 @@ impl Scene {
         let serving = subscription::Serving {
             region: region.0,
             region_epoch,
+            ..subscription::Serving::default()
         };
         self.says(node, serving);
     }

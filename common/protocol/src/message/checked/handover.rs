@@ -2,8 +2,9 @@
 
 use super::error::CheckError;
 use super::field;
+use crate::geometry::CellIndex;
 use crate::ids::{AttemptId, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId};
-use crate::limits::HANDOVER_GROUP_MAX;
+use crate::limits::{GAME_ID_BYTES_MAX, HANDOVER_GROUP_MAX};
 use crate::message::handover::{Claim, Commit, Done, Passenger, Prepare, Prepared};
 
 /// One player of a handover.
@@ -47,7 +48,7 @@ impl From<&Passenger> for CheckedClaim {
     }
 }
 
-/// A `Prepare`. The states in it are the row's to say, so nobody reads them here.
+/// A `Prepare`. The states in it are the row's to say, so nobody reads them here; of each it is said where it comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedPrepare {
     /// The region that the group leaves, and its epoch.
@@ -58,13 +59,19 @@ pub struct CheckedPrepare {
     pub attempt: AttemptId,
     /// The group.
     pub claims: Vec<CheckedClaim>,
+    /// The cell that each of the group comes to; one that the region has not needs no place there.
+    pub home_cells: Vec<CellIndex>,
+    /// The game whose rules the sender has, and their version; empty: it does not say.
+    pub edition: (String, u32),
 }
 
 impl TryFrom<&Prepare> for CheckedPrepare {
     type Error = CheckError;
 
     fn try_from(message: &Prepare) -> Result<Self, CheckError> {
+        field::at_most("game_id", message.game_id.as_bytes(), GAME_ID_BYTES_MAX)?;
         Ok(Self {
+            edition: (message.game_id.clone(), message.game_version),
             from: (
                 field::region_number("from_region", message.from_region)?,
                 RegionEpoch(message.from_region_epoch),
@@ -72,6 +79,11 @@ impl TryFrom<&Prepare> for CheckedPrepare {
             to_epoch: RegionEpoch(message.to_region_epoch),
             attempt: AttemptId(message.attempt),
             claims: check_group("passengers", &message.passengers)?,
+            home_cells: message
+                .passengers
+                .iter()
+                .map(|passenger| CellIndex(passenger.home_cell))
+                .collect(),
         })
     }
 }

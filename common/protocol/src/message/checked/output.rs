@@ -24,6 +24,8 @@ pub struct CheckedOutput {
     pub home_cell: CellIndex,
     /// The game's own-state bytes.
     pub own: Bytes,
+    /// Another one whenever the player was put somewhere else than it walked to.
+    pub discontinuity: u64,
 }
 
 impl CheckedOutput {
@@ -40,6 +42,7 @@ impl CheckedOutput {
             input_ack: InputNumber(message.input_ack),
             home_cell: field::cell("home_cell", message.home_cell, grid)?,
             own: message.own,
+            discontinuity: message.discontinuity,
         })
     }
 }

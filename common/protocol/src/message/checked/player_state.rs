@@ -9,7 +9,8 @@ use super::session::SessionIdentity;
 use crate::geometry::Position;
 use crate::ids::{CommandNumber, EntityId, EventNumber, InputNumber, NodeNumber, UserId};
 use crate::limits::{
-    EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_STATE_BYTES_MAX, HOLDINGS_TOLD_MAX, NAME_BYTES_MAX,
+    EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX, GAME_ID_BYTES_MAX, GAME_STATE_BYTES_MAX, HOLDINGS_TOLD_MAX,
+    NAME_BYTES_MAX, PLAYER_TIMERS_MAX,
 };
 use crate::message::handover::{self, PlayerState};
 
@@ -50,6 +51,23 @@ pub struct CheckedPlayer {
     pub game: Bytes,
     /// Holdings that the client was told of.
     pub told_holdings: Vec<u64>,
+    /// Where the rules want it, as long as it is not there; finite.
+    pub destination: Option<Position>,
+    /// Another one whenever it was put somewhere else than it walked to.
+    pub discontinuity: u64,
+    /// What the rules want to happen to it.
+    pub timers: Vec<PlayerTimer>,
+    /// The game whose rules wrote its soft state, and their version; empty: nobody has said so.
+    pub edition: (String, u32),
+}
+
+/// Something that is to happen to a player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlayerTimer {
+    /// In so many ticks.
+    pub ticks: u64,
+    /// The game's own number for it.
+    pub token: u64,
 }
 
 impl TryFrom<PlayerState> for CheckedPlayer {
@@ -59,6 +77,13 @@ impl TryFrom<PlayerState> for CheckedPlayer {
         field::at_most("name", state.name.as_bytes(), NAME_BYTES_MAX)?;
         field::at_most("game", &state.game, GAME_STATE_BYTES_MAX)?;
         field::count("told_holdings", state.told_holdings.len(), HOLDINGS_TOLD_MAX)?;
+        field::at_most("game_id", state.game_id.as_bytes(), GAME_ID_BYTES_MAX)?;
+        field::count("timers", state.timers.len(), PLAYER_TIMERS_MAX)?;
+        let destination = state.destination.map(|to| check_position(to.x, to.y));
+        let timers = state
+            .timers
+            .into_iter()
+            .map(|handover::Timer { ticks, token }| PlayerTimer { ticks, token });
         let proxy = (state.proxy != 0).then(|| field::node_number("proxy", state.proxy));
         Ok(Self {
             user: UserId(state.user),
@@ -78,6 +103,10 @@ impl TryFrom<PlayerState> for CheckedPlayer {
             name: state.name,
             game: state.game,
             told_holdings: state.told_holdings,
+            destination: destination.transpose()?,
+            discontinuity: state.discontinuity,
+            timers: timers.collect(),
+            edition: (state.game_id, state.game_version),
         })
     }
 }
@@ -88,6 +117,10 @@ impl From<CheckedPlayer> for PlayerState {
             number: event.number.0,
             body: event.body,
         });
+        let timers = player
+            .timers
+            .into_iter()
+            .map(|PlayerTimer { ticks, token }| handover::Timer { ticks, token });
         Self {
             user: player.user.0,
             entity: player.entity.0,
@@ -107,6 +140,13 @@ impl From<CheckedPlayer> for PlayerState {
             events: events.collect(),
             game: player.game,
             told_holdings: player.told_holdings,
+            destination: player
+                .destination
+                .map(|Position { x, y }| handover::Destination { x, y }),
+            discontinuity: player.discontinuity,
+            timers: timers.collect(),
+            game_id: player.edition.0,
+            game_version: player.edition.1,
         }
     }
 }
