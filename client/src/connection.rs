@@ -190,6 +190,7 @@ pub(crate) fn ended(error: StreamError) -> ConnectionError {
     match error {
         StreamError::Eof => ConnectionError::Eof,
         StreamError::Frame(error) => error.into(),
+        StreamError::WebSocket(_) => ConnectionError::Eof,
         StreamError::Io(error) => error.into(),
     }
 }

@@ -25,6 +25,9 @@ pub struct JoinFile {
     pub cluster_id: String,
     /// The authority's Ed25519 public key, 64 hexadecimal digits.
     pub authority_public_key: String,
+    /// The one that takes its place, while the two are rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_authority_public_key: Option<String>,
     /// Any of them will do.
     pub proxies: Vec<ProxyAddress>,
     /// Status pages of the nodes, in local clusters only.
@@ -38,6 +41,9 @@ pub struct ProxyAddress {
     pub name: String,
     /// Its TCP address; a file may name the host, which is looked up when the file is read.
     pub tcp: SocketAddr,
+    /// Where browsers find it, such as `https://edge-1.example.net`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// The file before host names are looked up.
@@ -46,6 +52,8 @@ struct Written {
     version: u32,
     cluster_id: String,
     authority_public_key: String,
+    #[serde(default)]
+    next_authority_public_key: Option<String>,
     proxies: Vec<WrittenProxy>,
     #[serde(default)]
     observe: Vec<ObservedNode>,
@@ -55,6 +63,8 @@ struct Written {
 struct WrittenProxy {
     name: String,
     tcp: String,
+    #[serde(default)]
+    url: Option<String>,
 }
 
 /// A node whose status may be read.
@@ -148,6 +158,7 @@ impl JoinFile {
             version: written.version,
             cluster_id: written.cluster_id,
             authority_public_key: written.authority_public_key,
+            next_authority_public_key: written.next_authority_public_key,
             proxies: looked_up(written.proxies)?,
             observe: written.observe,
         })
@@ -162,10 +173,17 @@ impl JoinFile {
             return Err(JoinFileError::Version(self.version));
         }
         let cluster_id = parse_hex(&self.cluster_id).map(ClusterId);
-        let key = parse_hex(&self.authority_public_key).and_then(|bytes| AuthorityPublic::parse(&bytes).ok());
+        let key = |text: &str, field| {
+            let key = parse_hex(text).and_then(|bytes| AuthorityPublic::parse(&bytes).ok());
+            key.ok_or(JoinFileError::Field(field))
+        };
+        let mut authorities = AuthorityKeys::new(key(&self.authority_public_key, "authority_public_key")?);
+        if let Some(next) = &self.next_authority_public_key {
+            authorities = authorities.with_next(key(next, "next_authority_public_key")?);
+        }
         Ok(ClientTrust {
             cluster_id: cluster_id.ok_or(JoinFileError::Field("cluster_id"))?,
-            authorities: AuthorityKeys::new(key.ok_or(JoinFileError::Field("authority_public_key"))?),
+            authorities,
         })
     }
 
@@ -180,9 +198,9 @@ impl JoinFile {
 fn looked_up(written: Vec<WrittenProxy>) -> Result<Vec<ProxyAddress>, JoinFileError> {
     let mut unknown = None;
     let mut proxies = Vec::with_capacity(written.len());
-    for WrittenProxy { name, tcp } in written {
+    for WrittenProxy { name, tcp, url } in written {
         match address(&tcp) {
-            Ok(tcp) => proxies.push(ProxyAddress { name, tcp }),
+            Ok(tcp) => proxies.push(ProxyAddress { name, tcp, url }),
             Err(error) => {
                 let host = tcp;
                 unknown = Some(JoinFileError::Resolve { name, host, error });
@@ -263,6 +281,21 @@ mod tests {
         let trust = file().trust().unwrap();
         assert_eq!(trust.cluster_id.0[15], 15);
         assert_eq!(file().addresses(), ["127.0.0.1:7000".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_client_trusts_both_keys_while_they_are_rotated_and_knows_where_browsers_go() {
+        let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+        let next = format!("\"next_authority_public_key\": \"{key}\", \"proxies\"");
+        let text = TEXT.replace("\"proxies\"", &next);
+        let text = text.replace("7000\"}", "7000\", \"url\": \"https://edge.example\"}");
+        let join = JoinFile::parse("join.json", text.as_bytes()).unwrap();
+        assert_eq!(join.trust().unwrap().authorities.iter().count(), 2);
+        assert_eq!(join.proxies[0].url.as_deref(), Some("https://edge.example"));
+        let mut other = join;
+        other.next_authority_public_key = Some("00".to_owned());
+        let field = JoinFileError::Field("next_authority_public_key");
+        assert_eq!(other.trust().unwrap_err().to_string(), field.to_string());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sockets: batched UDP, sealed TCP streams, links between nodes.
+//! Sockets: batched UDP, sealed TCP streams, WebSocket around them, links between nodes.
 //!
 //! Knows sockets, tokio and links; knows nothing of regions, players or who serves whom. What decides without IO
 //! (`link_core`, `link_state`) is pure; tasks around it own sockets and timers.
@@ -17,3 +17,4 @@ pub mod panics;
 pub mod sealed_stream;
 pub mod stream_socket;
 pub mod udp;
+pub mod websocket;

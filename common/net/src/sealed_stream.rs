@@ -10,6 +10,8 @@ use std::io;
 
 use protocol::frame::FrameError;
 
+use crate::websocket::Over;
+
 pub use raw::RawStream;
 pub use reader::SealedReader;
 pub use swept::{READ_BYTES, SweptStream};
@@ -24,6 +26,9 @@ pub enum StreamError {
     /// The peer sent what it must not, or sent it too slowly.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// The WebSocket around it is over.
+    #[error("the WebSocket is over: {}", .0.label())]
+    WebSocket(Over),
     /// The network, on either side of it.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -36,6 +41,7 @@ impl StreamError {
         match self {
             Self::Eof => "eof",
             Self::Frame(error) => error.label(),
+            Self::WebSocket(over) => over.label(),
             Self::Io(_) => "io",
         }
     }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod data_dir;
 pub mod dial_plan;
 pub mod files;
+pub mod join_file;
 pub mod life;
 pub mod listen_file;
 pub mod paper_task;

@@ -1,7 +1,7 @@
 //! `listen.json` in a data directory: where a running node really listens, for whoever started it with port 0.
 //!
-//! One flat object: `number` and `admin`, and `peer` and `proxy` of a game server, or `tcp` and `udp` (one address for
-//! each shard) of a proxy.
+//! One flat object: `number` and `admin`, and `peer` and `proxy` of a game server, or `tcp`, `udp` (one address for
+//! each shard) and `http` of a proxy.
 
 use crate::files::{self, Access, FileError};
 use serde_json::Value;

@@ -4,15 +4,12 @@ use crate::nodes::NodeAddresses;
 use client::{JoinFile, ObservedNode, ProxyAddress};
 use node::cluster_file::ClusterFile;
 use node::files::{self, Access, FileError, hex};
-use serde_json::json;
+use node::join_file;
 use std::path::Path;
 use topology::Topology;
 
 /// Its name in the data directory.
 pub const JOIN_FILE: &str = "join.json";
-/// The format's version.
-const VERSION: u32 = 1;
-
 /// Writes it whole or not at all.
 pub(crate) fn write<'a>(
     path: &Path,
@@ -23,6 +20,7 @@ pub(crate) fn write<'a>(
         Some(ProxyAddress {
             name: node.name.clone(),
             tcp: node.listener("tcp")?,
+            url: node.url.clone(),
         })
     };
     let observed = |node: &NodeAddresses| ObservedNode {
@@ -31,9 +29,10 @@ pub(crate) fn write<'a>(
         status_url: format!("http://{}/status", node.admin),
     };
     let file = JoinFile {
-        version: VERSION,
+        version: join_file::VERSION,
         cluster_id: hex(&cluster.cluster_id.0),
         authority_public_key: hex(&cluster.authorities.current.to_bytes()),
+        next_authority_public_key: cluster.authorities.next.map(|key| hex(&key.to_bytes())),
         proxies: nodes.clone().filter_map(proxy).collect(),
         observe: nodes.map(observed).collect(),
     };
@@ -47,16 +46,7 @@ pub(crate) fn write<'a>(
 /// # Errors
 /// What the file system says.
 pub fn write_advertised(path: &Path, cluster: &ClusterFile, topology: &Topology) -> Result<(), FileError> {
-    let proxies = topology.proxies().iter();
-    let file = json!({
-        "version": VERSION,
-        "cluster_id": hex(&cluster.cluster_id.0),
-        "authority_public_key": hex(&cluster.authorities.current.to_bytes()),
-        "proxies": proxies
-            .map(|proxy| json!({"name": proxy.name, "tcp": proxy.tcp.to_string()}))
-            .collect::<Vec<_>>(),
-        "observe": [],
-    });
+    let file = join_file::advertised(cluster.cluster_id, &cluster.authorities, topology);
     files::write(path, format!("{file:#}\n").as_bytes(), Access::Public)
 }
 
@@ -75,16 +65,17 @@ mod tests {
             cluster_id: ClusterId([0xab; 16]),
             authorities: AuthorityKeys::new(authority.public()),
         };
-        let node = |name: &str, role, listeners| NodeAddresses {
+        let node = |name: &str, role, listeners, url: Option<&str>| NodeAddresses {
             name: name.to_owned(),
             role,
             admin: "127.0.0.1:9000".parse().unwrap(),
             listeners,
+            url: url.map(str::to_owned),
         };
         let tcp = vec![("tcp", "127.0.0.1:7000".parse().unwrap())];
         let nodes = [
-            node("gs-a", Role::GameServer, Vec::new()),
-            node("edge-1", Role::Proxy, tcp),
+            node("gs-a", Role::GameServer, Vec::new(), None),
+            node("edge-1", Role::Proxy, tcp, Some("http://127.0.0.1:8080")),
         ];
         write(&path, &cluster, nodes.iter()).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -93,7 +84,7 @@ mod tests {
             "version": 1,
             "cluster_id": "ab".repeat(16),
             "authority_public_key": hex(&authority.public().to_bytes()),
-            "proxies": [{"name": "edge-1", "tcp": "127.0.0.1:7000"}],
+            "proxies": [{"name": "edge-1", "tcp": "127.0.0.1:7000", "url": "http://127.0.0.1:8080"}],
             "observe": [
                 {"name": "gs-a", "role": "gameserver", "status_url": status_url},
                 {"name": "edge-1", "role": "proxy", "status_url": status_url},

@@ -15,6 +15,8 @@ pub(crate) struct NextSteps {
     join: PathBuf,
     /// Name and address of what each proxy listens at.
     proxies: Vec<String>,
+    /// Where each has its page.
+    pages: Vec<String>,
     /// Name and admin endpoint of each node.
     admins: Vec<String>,
     /// The flags with which the same cluster is started again.
@@ -27,6 +29,9 @@ impl NextSteps {
     pub(crate) fn of(cluster: &Cluster, arguments: &UpArguments) -> Self {
         let program = std::env::args().next().unwrap_or_else(|| "regionmesh".to_owned());
         let proxies = cluster.addresses().filter(|node| node.role == Role::Proxy);
+        let pages = cluster
+            .addresses()
+            .filter_map(|node| Some(format!("{}/", node.url.as_ref()?)));
         let mut again = format!("--data {}", word(cluster.data()));
         if let Some(topology) = &arguments.topology {
             again = format!("{again} --topology {}", word(topology));
@@ -41,6 +46,7 @@ impl NextSteps {
             proxies: proxies
                 .filter_map(|node| Some(format!("{} {}", node.name, node.listener("tcp")?)))
                 .collect(),
+            pages: pages.collect(),
             admins: cluster
                 .addresses()
                 .map(|node| format!("{} http://{}", node.name, node.admin))
@@ -57,9 +63,10 @@ impl NextSteps {
     pub(crate) fn say_ready(&self) {
         let (program, join) = (&self.program, word(&self.join));
         say(format_args!(
-            "ready: {} nodes; proxies: {}; join file: {}",
+            "ready: {} nodes; proxies: {}; page: {}; join file: {}",
             self.admins.len(),
             self.proxies.join(", "),
+            self.pages.join(" "),
             Shown(self.join.display())
         ));
         say(format_args!(

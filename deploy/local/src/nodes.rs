@@ -9,6 +9,7 @@ use protocol::identity::Role;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
+use topology::Proxy;
 
 /// The store, which all nodes of a local cluster share.
 const STORE_FILE: &str = "world.db";
@@ -24,6 +25,8 @@ pub struct NodeAddresses {
     pub admin: SocketAddr,
     /// Purpose and address: `peer`, `proxy` of a game server; `tcp`, `udp` (the first of several), `http` of a proxy.
     pub listeners: Vec<(&'static str, SocketAddr)>,
+    /// Where browsers find a proxy.
+    pub url: Option<String>,
 }
 
 impl NodeAddresses {
@@ -85,6 +88,7 @@ pub(crate) fn of(
     let all = ports::listeners(&issued.topology)?;
     let node = |(node, admin): &(IssuedNode, SocketAddr)| {
         let own = all.iter().filter(|listener| listener.node == node.name);
+        let url = |proxy: &Proxy| (proxy.name == node.name).then(|| proxy.found_at().to_string());
         let arguments = [
             role_name(node.role).to_owned(),
             format!("--name={}", node.name),
@@ -104,6 +108,7 @@ pub(crate) fn of(
                 role: node.role,
                 admin: *admin,
                 listeners: own.map(|listener| (listener.what, listener.address)).collect(),
+                url: issued.topology.proxies().iter().find_map(url),
             },
             child: None,
         }

@@ -32,6 +32,8 @@ pub(super) struct Built {
     pub(super) topology: Arc<TopologyInForce>,
     pub(super) links: Arc<LinkContext>,
     pub(super) doors: Arc<Doors>,
+    /// Whom clients are told to trust.
+    pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
     pub(super) papers: Papers,
     pub(super) data: DataDir,
     /// No other process gets the data directory meanwhile.
@@ -39,6 +41,7 @@ pub(super) struct Built {
     pub(super) store: StoreHandle,
     pub(super) store_threads: StoreThreads,
     pub(super) tcp: TcpListener,
+    pub(super) http: TcpListener,
     pub(super) udp: Vec<BatchSocket>,
     /// One for each shard.
     pub(super) lanes: Lanes,
@@ -107,8 +110,14 @@ async fn build_of(
         said: settings.listen.udp,
         advertised: &entry.udp,
     };
+    let browsers = Listener {
+        key: "listen.http",
+        said: settings.listen.http,
+        advertised: &entry.http,
+    };
     let lanes = lanes(entry.shards)?;
     let (tcp, udp) = (streams.tcp().await?, datagrams.udp(entry.shards).await?);
+    let http = browsers.tcp().await?;
     let identity = store.identity();
     let started = StoreHandle::spawn_watched(store, StoreSettings::default(), store_watch(owners));
     let (store, store_threads) = started.map_err(Failure::failed)?;
@@ -125,6 +134,7 @@ async fn build_of(
         own,
         links: Arc::new(links),
         doors: Arc::new(ArcSwap::from_pointee(doors)),
+        authorities: Arc::new(ArcSwap::from_pointee(data.cluster.authorities)),
         papers: Papers::new(&data, &topology),
         data,
         topology,
@@ -132,6 +142,7 @@ async fn build_of(
         store,
         store_threads,
         tcp,
+        http,
         udp,
         lanes,
     })

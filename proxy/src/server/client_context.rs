@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::AuthRole;
 use super::directory::{ShardIndex, shard_of};
+use super::handshake_permits::HandshakePermits;
 use super::known_names::KnownNames;
 use super::mailbox::Order;
 use super::other_proxies::other_proxies;
@@ -64,6 +65,8 @@ pub(super) struct ClientContext {
     pub(super) links: Arc<LinkContext>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) logins: Mutex<RateLimits>,
+    /// For handshakes by either door.
+    pub(super) handshakes: HandshakePermits,
     pub(super) sessions_max: usize,
     pub(super) advertise: Option<IpAddr>,
     pub(super) names: KnownNames,

@@ -1,4 +1,4 @@
-//! One connection from its first byte until a shard has it: the handshake, and then everything that the shard needs of it.
+//! One connection from its first frame until a shard has it: the handshake, and then everything that the shard needs of it.
 //! Nothing of the connection stays here.
 
 use std::net::SocketAddr;
@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use net::link_core::Sealed;
 use net::sealed_stream::RawStream;
-use net::stream_socket::StreamSocket;
 use nix::sys::socket::{setsockopt, sockopt};
 use protocol::client_handshake::EstablishedClient;
 use protocol::frame::{FrameOpener, FrameSealer};
@@ -27,14 +26,11 @@ const SILENCE_MS: u32 = 20_000;
 /// Lets one client in, or not.
 pub(super) async fn let_in(
     context: &ClientContext,
-    io: TcpStream,
+    stream: RawStream,
     from: SocketAddr,
     permit: HandshakePermit,
 ) {
-    notice_silence(&io);
-    let Ok(stream) = RawStream::new(io, context.clock) else {
-        return;
-    };
+    notice_silence(stream.io());
     match client_login::log_in(context, stream, from).await {
         Ok(logged_in) => hand_over(context, logged_in, permit),
         Err(error) => {
@@ -71,10 +67,7 @@ fn hand_over(context: &ClientContext, logged_in: LoggedIn, permit: HandshakePerm
         ..
     } = established;
     // A connection that is gone already needs no session.
-    let Ok((stream, decoder)) = stream.into_parts() else {
-        return;
-    };
-    let Ok(socket) = StreamSocket::new(stream) else {
+    let Ok((socket, decoder)) = stream.into_parts() else {
         return;
     };
     let mut opener = FrameOpener::new(client_to_proxy);

@@ -53,6 +53,7 @@ impl LoginError {
         match self {
             Self::Handshake(_) | Self::KeyWork(_) => "handshake",
             Self::Frame(_) | Self::Stream(StreamError::Frame(_)) => "handshake_frame",
+            Self::Stream(StreamError::WebSocket(over)) => over.label(),
             Self::Stream(_) => "handshake_stream",
             Self::TooLate => "handshake_late",
             Self::TurnedAway(code) => turned_away_label(*code),
@@ -120,6 +121,7 @@ async fn shake_hands(
             };
             let p4 = pending.refuse(&refusal)?;
             send(&mut stream, door, FrameType::ProxyWelcome, &p4).await?;
+            stream.finish().await;
             Err(LoginError::TurnedAway(away.code))
         }
     }
@@ -151,6 +153,7 @@ async fn greet(
                 &hello_refusal(Code::Draining),
             )
             .await?;
+            stream.finish().await;
             return Err(LoginError::TurnedAway(Code::Draining));
         }
         let knocked_at = Arc::clone(door);
@@ -171,6 +174,7 @@ async fn greet(
                         &hello_refusal(Code::Version),
                     )
                     .await?;
+                    stream.finish().await;
                 }
                 Err(error.into())
             }

@@ -1,4 +1,4 @@
-//! How many handshakes may be under way, in all and from one network: a silent flood from one place takes that place's
+//! How many handshakes, or connections of browsers, may be under way, in all and from one network: a silent flood from one place takes that place's
 //! share and leaves the door to the others.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ const NETWORK_SHARE: usize = 8;
 pub(super) struct HandshakePermits {
     all: Arc<Semaphore>,
     networks: Arc<Networks>,
+    /// What is counted when there is none, and when a network has its share.
+    labels: [&'static str; 2],
 }
 
 struct Networks {
@@ -34,8 +36,22 @@ pub(super) struct HandshakePermit {
 }
 
 impl HandshakePermits {
-    /// `exempt`: networks that are not held to a share.
-    pub(super) fn new(all_max: usize, exempt: Vec<Network>) -> Self {
+    /// Of handshakes; `exempt`: networks that are not held to a share.
+    pub(super) fn of_handshakes(all_max: usize, exempt: Vec<Network>) -> Self {
+        let labels = ["handshakes_pending", "handshakes_pending_of_network"];
+        Self::new(all_max, exempt, labels)
+    }
+
+    /// Of HTTP connections, likewise.
+    pub(super) fn of_browsers(all_max: usize, exempt: Vec<Network>) -> Self {
+        Self::new(
+            all_max,
+            exempt,
+            ["http_connections", "http_connections_of_network"],
+        )
+    }
+
+    fn new(all_max: usize, exempt: Vec<Network>, labels: [&'static str; 2]) -> Self {
         let networks = Networks {
             pending: Mutex::default(),
             each_max: (all_max / NETWORK_SHARE).max(1),
@@ -44,21 +60,21 @@ impl HandshakePermits {
         Self {
             all: Arc::new(Semaphore::new(all_max)),
             networks: Arc::new(networks),
+            labels,
         }
     }
 
-    /// A permit for a handshake with this address.
+    /// A permit for somebody at this address.
     ///
     /// # Errors
     /// The label to count the refusal under.
     pub(super) fn take(&self, from: IpAddr) -> Result<HandshakePermit, &'static str> {
-        let one_of_all = Arc::clone(&self.all)
-            .try_acquire_owned()
-            .map_err(|_| "handshakes_pending")?;
+        let [none_left, share_used] = self.labels;
+        let one_of_all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| none_left)?;
         let exempt = self.networks.exempt.iter().any(|network| network.holds(from));
         let network = (!exempt).then(|| Network::of_client(from));
         if let Some(network) = network {
-            self.networks.begin(network)?;
+            self.networks.begin(network).ok_or(share_used)?;
         }
         Ok(HandshakePermit {
             _one_of_all: one_of_all,
@@ -69,14 +85,14 @@ impl HandshakePermits {
 }
 
 impl Networks {
-    fn begin(&self, network: Network) -> Result<(), &'static str> {
+    fn begin(&self, network: Network) -> Option<()> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let held = pending.get(&network).copied().unwrap_or(0);
         if held >= self.each_max {
-            return Err("handshakes_pending_of_network");
+            return None;
         }
         pending.insert(network, held + 1);
-        Ok(())
+        Some(())
     }
 
     fn end(&self, network: Network) {
@@ -102,7 +118,7 @@ mod tests {
 
     #[test]
     fn one_network_gets_its_share_others_theirs_and_all_is_given_back() {
-        let permits = HandshakePermits::new(16, vec![Network::parse("127.0.0.0/8").unwrap()]);
+        let permits = HandshakePermits::of_handshakes(16, vec![Network::parse("127.0.0.0/8").unwrap()]);
         let take = |from: &str| permits.take(from.parse().unwrap());
         let first = take("10.0.0.1").unwrap();
         let _second = take("10.0.0.2").unwrap();

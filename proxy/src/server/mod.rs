@@ -12,9 +12,11 @@ mod control_task;
 mod datagrams;
 mod descriptors;
 mod directory;
+mod door_keeper;
 mod handshake_permits;
 mod known_names;
 mod lane_peers;
+mod listeners;
 mod live_metrics;
 mod mailbox;
 mod metrics;
@@ -36,8 +38,11 @@ mod shard_thread;
 mod status_task;
 mod streams;
 mod topology_news;
+mod web;
 
 pub use proxy_task::{Addresses, Proxy};
 pub use run::{run, serve};
-pub use settings::{AuthTable, ClientTable, EdgeTable, GuestPolicy, ProxyArgs, ProxySettings, StoreTable};
+pub use settings::{
+    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, ProxyArgs, ProxySettings, StoreTable,
+};
 pub use shard_handle::SessionCounts;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use net::accept_errors::AcceptErrors;
 use net::udp::{BatchSocket, Poller};
 use node::admin::{probe_store, world_check};
 use node::data_dir::HeldDir;
@@ -24,11 +23,12 @@ use tokio_util::task::TaskTracker;
 use super::auth::AuthRole;
 use super::build::{Built, build, build_with, doors};
 use super::client_context::{ClientContext, ClientIds};
-use super::client_listener::{DoorLimits, accept_clients};
 use super::control_task::ControlTask;
 use super::descriptors::ClientRoom;
 use super::directory::ShardIndex;
+use super::handshake_permits::HandshakePermits;
 use super::known_names::KnownNames;
+use super::listeners::Listeners;
 use super::live_metrics;
 use super::mailbox::{Mailbox, News, Order};
 use super::rate_limits::RateLimits;
@@ -59,6 +59,8 @@ pub struct Addresses {
     pub tcp: SocketAddr,
     /// Clients' datagrams, by shard.
     pub udp: Vec<SocketAddr>,
+    /// The page, and WebSocket.
+    pub http: SocketAddr,
 }
 
 /// A proxy that runs until it is drained.
@@ -234,6 +236,7 @@ impl Starting {
         let addresses = Addresses {
             tcp: self.built.tcp.local_addr().map_err(Failure::failed)?,
             udp: self.shards.iter().map(|shard| shard.udp).collect(),
+            http: self.built.http.local_addr().map_err(Failure::failed)?,
         };
         let (to_control, from_shards) = mpsc::unbounded_channel();
         let threads = self.start_shards(settings, &to_control)?;
@@ -247,7 +250,12 @@ impl Starting {
         self.links.close();
         let (links, stop_links) = (self.links.clone(), self.stop_links.clone());
         let shards = Arc::clone(&self.shards);
-        let (peers, store_threads, held) = self.listen(settings, room, Arc::clone(&clients));
+        let listeners = Listeners {
+            tcp: self.built.tcp,
+            http: self.built.http,
+            authorities: self.built.authorities,
+        };
+        let peers = listeners.open(settings, &self.node, &clients);
         Ok(Proxy {
             addresses,
             clients,
@@ -256,8 +264,8 @@ impl Starting {
             stop_links,
             shards,
             threads,
-            store_threads: Some(store_threads),
-            held: Some(held),
+            store_threads: Some(self.built.store_threads),
+            held: Some(self.built.held),
             drain_grace: Duration::from_millis(settings.clients.drain_grace_ms),
         })
     }
@@ -308,7 +316,8 @@ impl Starting {
     /// Links to every server, on every shard, are counted with what is open already.
     fn client_room(&self, settings: &ProxySettings) -> ClientRoom {
         let links = self.topology.servers().len() * self.shards.len();
-        let taken = node::telemetry::usage().open_fds + links as u64;
+        let taken =
+            node::telemetry::usage().open_fds + links as u64 + u64::from(settings.http.connections_max);
         ClientRoom::of_process(&settings.clients, taken)
     }
 
@@ -339,6 +348,10 @@ impl Starting {
             links: Arc::clone(&built.links),
             refusals: Arc::clone(&self.refusals),
             logins: Mutex::new(logins),
+            handshakes: HandshakePermits::of_handshakes(
+                room.handshakes_max as usize,
+                limits.exempt_networks(),
+            ),
             sessions_max: room.sessions_max as usize,
             advertise: settings.edge.advertise,
             names: self.keep_names(),
@@ -350,7 +363,7 @@ impl Starting {
     /// What is put into the data directory is taken up; a topology as if a game server had offered it.
     fn watch_papers(&self, control: mpsc::WeakUnboundedSender<News>) {
         let (built, number) = (&self.built, self.built.own.number);
-        let shown = Arc::clone(&built.doors);
+        let (shown, trusted) = (Arc::clone(&built.doors), Arc::clone(&built.authorities));
         let task = PaperTask {
             data: built.data.path().to_owned(),
             role: Role::Proxy,
@@ -361,6 +374,7 @@ impl Starting {
             renewed: Box::new(move |own| {
                 let doors = doors(&own.cluster, &own.certificate, own.voucher)?;
                 shown.store(Arc::new(doors));
+                trusted.store(Arc::new(own.cluster.authorities));
                 Ok(())
             }),
             offered: Box::new(move |sealed| {
@@ -436,7 +450,7 @@ impl Starting {
             sessions_max: room.sessions_max,
             fixed: json!({
                 "number": self.built.own.number.0,
-                "listen": {"tcp": addresses.tcp, "udp": addresses.udp},
+                "listen": {"tcp": addresses.tcp, "udp": addresses.udp, "http": addresses.http},
             }),
         };
         let (owners, stop) = (&self.node.owners, &self.stop_links);
@@ -457,26 +471,5 @@ impl Starting {
         let papers = self.built.papers.clone();
         papers.watch(&self.node.readiness, &self.node.live);
         live_metrics::tell(&self.node.live, &self.shards, &self.built.topology);
-    }
-
-    fn listen(
-        self,
-        settings: &ProxySettings,
-        room: ClientRoom,
-        context: Arc<ClientContext>,
-    ) -> (TaskTracker, StoreThreads, HeldDir) {
-        let limits = &settings.clients;
-        let door = DoorLimits {
-            accepts_per_s: limits.accepts_per_s,
-            handshakes_max: room.handshakes_max,
-            exempt: limits.exempt_networks(),
-        };
-        let (peers, stop) = (TaskTracker::new(), context.drain.clone());
-        let errors = AcceptErrors::of("clients");
-        ready::check_accepting(&self.node.readiness, errors.watch(), context.clock);
-        let accepting = accept_clients(context, self.built.tcp, door, errors, peers.clone());
-        let owners = &self.node.owners;
-        peers.spawn(owners.task_until("client listener", &stop, accepting));
-        (peers, self.built.store_threads, self.built.held)
     }
 }

@@ -53,8 +53,8 @@ fn region_check(served: usize, all: usize) -> Check {
 }
 
 /// Without descriptors nobody can come in, however few are here.
-pub(super) fn check_accepting(readiness: &Readiness, watch: Watch, clock: Monotonic) {
-    readiness.ask("accepting", move || match watch.is_blocked(clock.now_ms()) {
+pub(super) fn check_accepting(readiness: &Readiness, name: &'static str, watch: Watch, clock: Monotonic) {
+    readiness.ask(name, move || match watch.is_blocked(clock.now_ms()) {
         true => Check::missing("connections cannot be accepted; the log says why"),
         false => Check::well(""),
     });

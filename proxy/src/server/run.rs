@@ -27,7 +27,7 @@ pub fn run(args: &ProxyArgs) -> Exit {
 /// # Errors
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
-    net::panics::expect_guests(&["attach", "client", "renewal", "topology"]);
+    net::panics::expect_guests(&["attach", "browser", "client", "renewal", "topology"]);
     node.readiness.starting("opening the store");
     let proxy = tokio::select! {
         started = Proxy::start(&settings, &node) => started?,
@@ -52,11 +52,13 @@ pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
 }
 
 fn announce(data: &Path, addresses: &Addresses, node: &Node) -> Result<(), Failure> {
-    let Addresses { tcp, udp } = addresses;
-    let file = json!({"tcp": tcp, "udp": udp, "admin": node.admin});
+    let Addresses { tcp, udp, http } = addresses;
+    let file = json!({"tcp": tcp, "udp": udp, "http": http, "admin": node.admin});
     listen_file::write(data, &file).map_err(Failure::failed)?;
     let udp: Vec<String> = udp.iter().map(ToString::to_string).collect();
     let (udp, admin) = (udp.join(","), node.admin);
-    program::say(format_args!("listening tcp={tcp} udp={udp} admin={admin}"));
+    program::say(format_args!(
+        "listening tcp={tcp} udp={udp} http={http} admin={admin}"
+    ));
     Ok(())
 }

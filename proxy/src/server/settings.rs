@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::Accept;
 
 use super::prefix::Network;
+use super::web::gate::Exceptions;
 
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
@@ -25,6 +26,8 @@ node::settings! {
         pub store: StoreTable,
         /// Listening for clients.
         pub clients: ClientTable,
+        /// The page, `join.json` and WebSocket.
+        pub http: HttpTable,
         /// The edge shards.
         pub edge: EdgeTable,
         /// The auth role that lives in this proxy.
@@ -39,6 +42,8 @@ node::settings_table! {
         pub tcp: Option<SocketAddr> = None,
         /// For clients' datagrams, first of as many consecutive ports as there are shards; unset: the topology's `udp`, when that is an address of this machine.
         pub udp: Option<SocketAddr> = None,
+        /// For browsers; unset: the topology's `http`, when that is an address of this machine.
+        pub http: Option<SocketAddr> = None,
     }
 }
 
@@ -81,6 +86,50 @@ impl ClientTable {
             .iter()
             .filter_map(|text| Network::parse(text))
             .collect()
+    }
+}
+
+node::settings_table! {
+    /// The table `[http]`.
+    pub struct HttpTable {
+        /// HTTP connections at once, WebSocket sessions not among them; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
+        pub connections_max: u32 = 512,
+        /// Origins whose pages may play here beside those of the topology's proxies, such as `https://play.example.net`.
+        pub origins: Vec<String> = Vec::new(),
+        /// Names that requests may call this proxy by, beside those that the topology has for it.
+        pub hosts: Vec<String> = Vec::new(),
+    }
+}
+
+impl HttpTable {
+    /// Who may come in beside whom the topology says; what cannot be read was refused by the check.
+    pub(super) fn exceptions(&self) -> Exceptions {
+        Exceptions {
+            origins: self.origins.iter().filter_map(|text| text.parse().ok()).collect(),
+            hosts: self.hosts.clone(),
+        }
+    }
+
+    fn check(&self, mistakes: &mut Vec<Mistake>) {
+        for text in &self.origins {
+            if let Err(error) = text.parse::<topology::Url>() {
+                let what = format!("holds `{text}`, which {error}");
+                mistakes.push(Mistake::new(
+                    "http.origins",
+                    what,
+                    "write origins such as https://play.example.net",
+                ));
+            }
+        }
+        let is_name = |text: &String| format!("http://{text}:1").parse::<topology::Url>().is_ok();
+        for text in self.hosts.iter().filter(|text| !is_name(text)) {
+            let what = format!("holds `{text}`, which is no name of a machine");
+            mistakes.push(Mistake::new(
+                "http.hosts",
+                what,
+                "write names such as play.example.net, without a port",
+            ));
+        }
     }
 }
 
@@ -177,6 +226,7 @@ impl Settings for ProxySettings {
             ("clients.handshakes_max", Some(self.clients.handshakes_max)),
             ("clients.logins_per_s", Some(self.clients.logins_per_s)),
             ("clients.messages_per_s", Some(self.clients.messages_per_s)),
+            ("http.connections_max", Some(self.http.connections_max)),
         ];
         mistakes.extend(
             zero.into_iter()
@@ -197,6 +247,7 @@ impl Settings for ProxySettings {
                 "write at most 25000",
             ));
         }
+        self.http.check(&mut mistakes);
         let unreadable = self
             .clients
             .exempt
@@ -225,6 +276,8 @@ mod tests {
         let mut settings = ProxySettings::default();
         settings.clients.logins_per_s = 0;
         settings.clients.exempt.push("home".to_owned());
+        settings.http.origins.push("play.example.net".to_owned());
+        settings.http.hosts.push("play.example.net/".to_owned());
         settings.edge.advertise = Some(IpAddr::from([255, 255, 255, 255]));
         let keys: Vec<String> = settings.check().into_iter().map(|mistake| mistake.key).collect();
         for key in [
@@ -232,6 +285,8 @@ mod tests {
             "node.data",
             "clients.logins_per_s",
             "clients.exempt",
+            "http.origins",
+            "http.hosts",
             "edge.advertise",
         ] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");

@@ -42,6 +42,9 @@ const LAST_WORDS_US: u64 = 500_000;
 /// … and to a client that reads too slowly, which has to read what is under way before it can hear why it is cut off.
 const SLOW_LAST_WORDS_US: u64 = 5_000_000;
 
+/// How a stream ends by itself; another end is a client's fault.
+const STREAM_ENDS: [&str; 2] = ["eof", "io"];
+
 /// The clients' poller, among lanes.
 const CLIENTS: u64 = u64::MAX - 1;
 /// The UDP socket, among clients.
@@ -305,7 +308,7 @@ impl Running {
             match event {
                 Ready::Socket(DATAGRAMS) | Ready::Woken => {}
                 Ready::Socket(token) => self.read_client(ClientId(*token), now),
-                Ready::Writable(token) => self.write_client(ClientId(*token), now),
+                Ready::Writable(token) => self.write_on(ClientId(*token), now),
             }
         }
         self.clients.give_back(ready);
@@ -330,11 +333,11 @@ impl Running {
                 Ok(read) => {
                     let bytes = self.scratch.get(..read).unwrap_or_default();
                     self.shard.from_client(id, bytes, now, &mut self.datagrams);
-                    if read < READ_BYTES {
+                    if read < READ_BYTES && !self.clients.is_over(id.0) {
                         return;
                     }
                 }
-                Err(_) => return self.shard.client_broke(id, now, &mut self.datagrams),
+                Err(label) => return self.client_broke(id, label, now),
             }
         }
     }
@@ -431,14 +434,24 @@ impl Running {
     }
 
     fn write_client(&mut self, id: ClientId, now: Moment) {
-        let unsent = self.shard.client_unsent(id);
-        if unsent.is_empty() {
-            return;
+        if !self.shard.client_unsent(id).is_empty() {
+            self.write_on(id, now);
         }
-        match self.clients.write(id.0, unsent) {
+    }
+
+    /// Also when nothing is sealed: a WebSocket may have something left.
+    fn write_on(&mut self, id: ClientId, now: Moment) {
+        match self.clients.write(id.0, self.shard.client_unsent(id)) {
             Ok(written) => self.shard.client_wrote(id, written),
-            Err(_) => self.shard.client_broke(id, now, &mut self.datagrams),
+            Err(label) => self.client_broke(id, label, now),
         }
+    }
+
+    fn client_broke(&mut self, id: ClientId, label: &'static str, now: Moment) {
+        if !STREAM_ENDS.contains(&label) {
+            self.desk.count(label);
+        }
+        self.shard.client_broke(id, now, &mut self.datagrams);
     }
 
     /// Clients wake the thread, or they do not.

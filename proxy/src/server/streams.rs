@@ -24,6 +24,8 @@ struct Leaving {
     stream: Stream,
     bytes: Vec<u8>,
     written: usize,
+    /// Whether the kernel has all of it, and the goodbye of the stream itself.
+    is_out: bool,
     until_us: u64,
 }
 
@@ -95,10 +97,22 @@ impl Streams {
 
     /// Reads what is there; 0 when there is nothing now.
     pub(super) fn read(&mut self, token: u64, scratch: &mut [u8]) -> Result<usize, &'static str> {
-        match self.open.get_mut(&token) {
-            Some(stream) => stream.socket.read(scratch),
-            None => Ok(0),
+        let Some(stream) = self.open.get_mut(&token) else {
+            return Ok(0);
+        };
+        let read = stream.socket.read(scratch);
+        // What is read may have to be answered at once, as pings of a WebSocket have.
+        if stream.socket.has_unsent() && stream.interest == Interest::Read {
+            self.write(token, &[])?;
         }
+        read
+    }
+
+    /// Whether the next [`read`](Self::read) tells of an end that no poller knows of.
+    pub(super) fn is_over(&self, token: u64) -> bool {
+        self.open
+            .get(&token)
+            .is_some_and(|stream| stream.socket.is_over())
     }
 
     /// Writes as much as the kernel takes now. What it does not take is told as [`Ready::Writable`] later.
@@ -107,7 +121,7 @@ impl Streams {
             return Ok(0);
         };
         let written = stream.socket.write(bytes)?;
-        let interest = if written < bytes.len() {
+        let interest = if written < bytes.len() || stream.socket.has_unsent() {
             Interest::ReadAndWrite
         } else {
             Interest::Read
@@ -117,16 +131,20 @@ impl Streams {
     }
 
     /// The stream is over: `last_words` are written as far as the peer takes them until `until_us`. Without any it closes
-    /// at once.
+    /// at once, but for what a WebSocket says by itself.
     pub(super) fn leave(&mut self, token: u64, last_words: Vec<u8>, until_us: u64) {
-        let Some(stream) = self.open.remove(&token) else {
+        let Some(mut stream) = self.open.remove(&token) else {
             return;
         };
+        if last_words.is_empty() {
+            let _ = stream.socket.finish();
+        }
         if !last_words.is_empty() {
             let leaving = Leaving {
                 stream,
                 bytes: last_words,
                 written: 0,
+                is_out: false,
                 until_us,
             };
             self.leaving.insert(token, leaving);
@@ -180,15 +198,18 @@ impl Leaving {
                 Ok(written) => self.written += written,
                 Err(_) => return Leave::Over,
             }
-            if self.written == self.bytes.len() {
-                self.stream.socket.finish();
+        }
+        if self.written == self.bytes.len() && !self.is_out {
+            match self.stream.socket.finish() {
+                Ok(is_out) => self.is_out = is_out,
+                Err(_) => return Leave::Over,
             }
         }
         // A connection that is closed with unread bytes is reset, and the last words with it: what the peer still says is
         // read until it has heard them and closes too.
         match self.stream.socket.read(&mut [0; DISCARD_BYTES]) {
             Err(_) => Leave::Over,
-            Ok(_) if self.written < self.bytes.len() => Leave::Waits(Interest::ReadAndWrite),
+            Ok(_) if !self.is_out => Leave::Waits(Interest::ReadAndWrite),
             Ok(_) => Leave::Waits(Interest::Read),
         }
     }

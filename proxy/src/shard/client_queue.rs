@@ -1,4 +1,5 @@
-//! What waits to go to one client over TCP. At most 256 KiB or two seconds of it: then what the next tick says again is
+//! What waits to go to one client over its stream. Of snapshots the newest: one that has not left when the next is made never
+//! does. At most 256 KiB or two seconds of it: then what the next tick says again is
 //! dropped, and when that is not enough the client is too slow and is told so.
 
 use std::collections::VecDeque;
@@ -30,6 +31,8 @@ impl Default for StreamRoom {
 /// Whether the client can do without a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
+    /// A newer one takes its place.
+    Latest,
     /// The next one says it better.
     Soft,
     Reliable,
@@ -37,10 +40,8 @@ enum Need {
 
 fn need(message: &ProxyToClient) -> Need {
     match message {
-        ProxyToClient::Snapshot(_)
-        | ProxyToClient::Notice(_)
-        | ProxyToClient::News(_)
-        | ProxyToClient::Ping(_) => Need::Soft,
+        ProxyToClient::Snapshot(_) => Need::Latest,
+        ProxyToClient::Notice(_) | ProxyToClient::News(_) | ProxyToClient::Ping(_) => Need::Soft,
         _ => Need::Reliable,
     }
 }
@@ -82,10 +83,13 @@ impl ClientQueue {
     /// Puts a message at the end.
     pub(super) fn push(&mut self, message: &ProxyToClient, now_ms: u64) -> Pushed {
         let (need, length) = (need(message), message.encoded_len());
-        let mut dropped = 0;
+        let mut dropped = match need {
+            Need::Latest => self.drop_overtaken(now_ms),
+            _ => 0,
+        };
         if self.is_over(length, now_ms) {
-            dropped = self.drop_soft();
-            if need == Need::Soft {
+            dropped += self.drop_soft();
+            if need != Need::Reliable {
                 return Pushed::Dropped(dropped + 1);
             }
             if self.is_over(length, now_ms) {
@@ -113,9 +117,21 @@ impl ClientQueue {
             || oldest.is_some_and(|message| now_ms.saturating_sub(message.since_ms) > self.room.queue_ms)
     }
 
+    /// Snapshots that have waited since an earlier round: of one round all may leave together.
+    fn drop_overtaken(&mut self, now_ms: u64) -> u64 {
+        self.drop_all_but(|message| message.need != Need::Latest || message.since_ms >= now_ms)
+    }
+
     fn drop_soft(&mut self) -> u64 {
+        self.drop_all_but(|message| message.need == Need::Reliable)
+    }
+
+    fn drop_all_but(&mut self, stays: impl Fn(&Message) -> bool) -> u64 {
         let before = self.messages.len();
-        self.messages.retain(|message| message.need == Need::Reliable);
+        self.messages.retain(stays);
+        if before == self.messages.len() {
+            return 0;
+        }
         self.bytes = self.messages.iter().map(|message| message.encoded.len()).sum();
         (before - self.messages.len()) as u64
     }
@@ -190,8 +206,25 @@ mod tests {
         for message in &reliable {
             assert_eq!(need(message), Need::Reliable, "{message:?}");
         }
-        assert_eq!(need(&snapshot(1)), Need::Soft);
+        assert_eq!(need(&snapshot(1)), Need::Latest);
         assert_eq!(need(&client::Ping::default().into()), Need::Soft);
+    }
+
+    #[test]
+    fn a_snapshot_that_has_not_left_gives_way_to_the_next_and_nothing_else_does() {
+        let mut queue = ClientQueue::default();
+        queue.push(&event(1, 10), 0);
+        queue.push(&snapshot(10), 0);
+        assert_eq!(queue.push(&snapshot(20), 0), Pushed::Waits, "of the same round");
+        queue.push(&client::Ping::default().into(), 1);
+        assert_eq!(queue.push(&snapshot(30), 50), Pushed::Dropped(2));
+        assert_eq!(queue.push(&snapshot(40), 100), Pushed::Dropped(1));
+        let mut out = Vec::new();
+        queue.take(usize::MAX, &mut out);
+        let wanted = [event(1, 10), client::Ping::default().into(), snapshot(40)];
+        let mut expected = Vec::new();
+        wanted.iter().for_each(|message| message.encode(&mut expected));
+        assert!(out == expected && queue.bytes == 0);
     }
 
     #[test]
@@ -199,6 +232,10 @@ mod tests {
         let mut queue = ClientQueue::default();
         queue.push(&snapshot(10), 0);
         let both = queue.push(&snapshot(10), 2_001);
+        assert_eq!(both, Pushed::Dropped(1), "the new one takes its place");
+        let mut queue = ClientQueue::default();
+        queue.push(&client::Ping::default().into(), 0);
+        let both = queue.push(&client::Ping::default().into(), 2_001);
         assert_eq!(both, Pushed::Dropped(2), "the old one, and the new one with it");
         queue.push(&event(1, 10), 3_000);
         assert_eq!(queue.push(&event(2, 10), 5_000), Pushed::Waits);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::entropy::OsEntropy;
-use net::sealed_stream::{RawStream, SealedReader, SealedWriter};
+use net::sealed_stream::{READ_BYTES, RawStream, StreamError, SweptStream};
+use net::websocket::upgrade::Request;
+use net::websocket::{End, SEALED, WebSocket};
 use prost::Message as _;
 use protocol::Code;
 use protocol::attach::Attach;
@@ -13,13 +15,13 @@ use protocol::client_handshake::{
     ClientAnswer, ClientInitiator, ClientTrust, Credentials, Login, Refusal, Versions, Welcome,
 };
 use protocol::datagram::{BIND_PAYLOAD, ConnectionId, DatagramKind, DatagramOpener, DatagramSealer};
-use protocol::frame::{Close, FrameOpener, FrameSealer, FrameType, HandshakeKey};
+use protocol::frame::{Close, Frame, FrameOpener, FrameSealer, FrameType, HandshakeKey};
 use protocol::identity::ClientKey;
 use protocol::ids::{AttachNo, NodeUuid};
 use protocol::limits;
 use protocol::message::client;
 use protocol::message::family::{BatchMessage as _, BatchReader, ClientToProxy, ProxyToClient};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 /// A connected client.
@@ -29,8 +31,8 @@ pub struct Client {
     trust: ClientTrust,
     proxy: NodeUuid,
     attach_no: AttachNo,
-    reader: SealedReader<OwnedReadHalf>,
-    writer: SealedWriter<OwnedWriteHalf>,
+    stream: SweptStream,
+    scratch: Box<[u8; READ_BYTES]>,
     udp: UdpSocket,
     sealer: DatagramSealer,
     opener: DatagramOpener,
@@ -77,19 +79,30 @@ impl Client {
         credentials: Credentials,
         attach_no: u32,
     ) -> Result<Self, Refusal> {
-        let shaken = Self::shake_hands(trust, at, key, credentials, AttachNo(attach_no));
+        let clock = Monotonic::default();
+        let stream = RawStream::new(TcpStream::connect(at).await.unwrap(), clock).unwrap();
+        let shaken = Self::shake_hands(stream, clock, trust, (key, credentials), AttachNo(attach_no));
         within("a handshake", shaken).await
     }
 
+    /// A guest that comes by HTTP, and speaks WebSocket from then on.
+    pub async fn browser(trust: ClientTrust, at: SocketAddr, name: &str) -> Self {
+        let credentials = Credentials::Guest {
+            name: name.to_owned(),
+        };
+        let (key, clock) = (ClientKey::generate(&mut OsEntropy), Monotonic::default());
+        let stream = upgraded(at, clock).await;
+        let shaken = Self::shake_hands(stream, clock, trust, (key, credentials), AttachNo(1));
+        within("a handshake", shaken).await.unwrap()
+    }
+
     async fn shake_hands(
+        mut stream: RawStream,
+        clock: Monotonic,
         trust: ClientTrust,
-        at: SocketAddr,
-        key: ClientKey,
-        credentials: Credentials,
+        (key, credentials): (ClientKey, Credentials),
         attach_no: AttachNo,
     ) -> Result<Self, Refusal> {
-        let clock = Monotonic::default();
-        let mut stream = RawStream::new(TcpStream::connect(at).await.unwrap(), clock).unwrap();
         let hello = HandshakeKey::client(&trust.authorities.current.to_bytes(), trust.cluster_id);
         let (initiator, c1) = ClientInitiator::start(trust, Versions::default(), &mut OsEntropy);
         send(&mut stream, &hello, FrameType::ClientHello, &c1).await;
@@ -110,7 +123,7 @@ impl Client {
         let mut opener = FrameOpener::new(established.proxy_to_client);
         opener.establish(limits::FRAME_PAYLOAD_BYTES_MAX);
         let sealer = FrameSealer::new(established.client_to_proxy, limits::CLIENT_RECORD_BYTES_MAX, 1);
-        let (reader, writer) = stream.into_sealed(opener, sealer);
+        let stream = stream.into_swept(opener, sealer).unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         udp.connect(welcome.datagram_address.unwrap()).await.unwrap();
         let cid = ConnectionId(welcome.datagram_cid);
@@ -119,8 +132,8 @@ impl Client {
             trust,
             proxy,
             attach_no,
-            reader,
-            writer,
+            stream,
+            scratch: Box::new([0; READ_BYTES]),
             udp,
             sealer: DatagramSealer::new(established.datagrams_to_proxy, cid, 1),
             opener: DatagramOpener::new(established.datagrams_to_client, cid, 1),
@@ -158,8 +171,42 @@ impl Client {
     /// In one record: who is closed half-way could not write the rest of several.
     pub async fn say_at_once(&mut self, messages: &[ClientToProxy]) {
         let encode = |out: &mut _| messages.iter().for_each(|message| message.encode(out));
-        self.writer.stage_batch(encode).unwrap();
-        within("a write", self.writer.flush()).await.unwrap();
+        self.stream.stage_batch(self.clock.now_ms(), encode).unwrap();
+        let flushed = async {
+            while self.stream.staged() > 0 {
+                self.stream.flush().unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within("a write", flushed).await;
+    }
+
+    async fn next_frame(&mut self) -> Result<Frame, StreamError> {
+        loop {
+            if let Some(frame) = self.stream.take_frame(self.clock.now_ms())? {
+                return Ok(frame);
+            }
+            if self.stream.receive(&mut self.scratch)? == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+
+    /// Says what no WebSocket says, past everything that would keep it from that.
+    pub async fn break_framing(&mut self) {
+        let io = std::os::fd::AsFd::as_fd(&self.stream)
+            .try_clone_to_owned()
+            .unwrap();
+        std::io::Write::write_all(&mut std::net::TcpStream::from(io), &[0xFF; 16]).unwrap();
+    }
+
+    /// How the stream ends; what comes before is dropped.
+    pub async fn over(&mut self) -> StreamError {
+        loop {
+            if let Err(error) = within("an end", self.next_frame()).await {
+                return error;
+            }
+        }
     }
 
     /// The next message that `wanted` takes; everything before it is dropped.
@@ -170,7 +217,7 @@ impl Client {
                     return found;
                 }
             }
-            let frame = within(what, self.reader.next_frame()).await.unwrap();
+            let frame = within(what, self.next_frame()).await.unwrap();
             assert_eq!(frame.frame_type, FrameType::Batch, "while waiting for {what}");
             let mut batch = BatchReader::new(frame.payload);
             while let Some(message) = batch.next_message().unwrap() {
@@ -190,7 +237,7 @@ impl Client {
     /// The goodbye; messages before it are dropped.
     pub async fn closed(&mut self) -> Close {
         loop {
-            let frame = within("a goodbye", self.reader.next_frame()).await.unwrap();
+            let frame = within("a goodbye", self.next_frame()).await.unwrap();
             if frame.frame_type == FrameType::Close {
                 return Close::parse(&frame.payload).unwrap();
             }
@@ -252,6 +299,26 @@ pub fn is_notice(message: &ProxyToClient, code: Code) -> Option<()> {
         ProxyToClient::Notice(notice) if notice.code == u32::from(code.number()) => Some(()),
         _ => None,
     }
+}
+
+/// A connection behind its upgrade.
+pub async fn upgraded(at: SocketAddr, clock: Monotonic) -> RawStream {
+    let mut io = TcpStream::connect(at).await.unwrap();
+    let request = Request::new(SEALED, *b"the sample nonce");
+    io.write_all(&request.bytes(&at.to_string(), "/mesh"))
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let end = loop {
+        assert_ne!(within("an answer", io.read_buf(&mut answer)).await.unwrap(), 0);
+        if let Some(end) = request.answered(&answer).unwrap() {
+            break end;
+        }
+    };
+    let stream = RawStream::new(io, clock).unwrap();
+    stream
+        .dressed(WebSocket::new(End::Client(7)), &answer[end..])
+        .unwrap()
 }
 
 async fn send(stream: &mut RawStream, key: &HandshakeKey, kind: FrameType, payload: &[u8]) {

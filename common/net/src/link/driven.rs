@@ -257,7 +257,7 @@ where
                 break;
             }
         }
-        socket.finish();
+        let _ = socket.finish();
         hear(Heard::Ended(reason));
     }
 }

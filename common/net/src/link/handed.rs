@@ -65,10 +65,10 @@ impl HandedLink {
             clock,
             ..
         } = *node;
-        let (stream, decoder) = stream.into_parts()?;
+        let (socket, decoder) = stream.into_parts()?;
         Ok(Self {
             id: context.next_id(),
-            socket: StreamSocket::new(stream)?,
+            socket,
             sealing: Sealed::new(decoder, opener, sealer),
             life: LinkLife {
                 terms,

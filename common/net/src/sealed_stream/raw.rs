@@ -10,11 +10,17 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{SealedReader, SealedWriter, StreamError, SweptStream};
 use crate::clock::Monotonic;
+use crate::stream_socket::StreamSocket;
+use crate::websocket::{Over, WebSocket};
+
+/// Bytes of one read of a WebSocket: a message of a handshake, and some.
+const READ_BYTES: usize = 1024;
 
 /// A connection in its handshake.
 #[derive(Debug)]
 pub struct RawStream {
     io: TcpStream,
+    websocket: Option<Box<WebSocket>>,
     decoder: FrameDecoder,
     clock: Monotonic,
 }
@@ -28,9 +34,20 @@ impl RawStream {
         io.set_nodelay(true)?;
         Ok(Self {
             io,
+            websocket: None,
             decoder: FrameDecoder::new(),
             clock,
         })
+    }
+
+    /// The same, in WebSocket, of which these bytes came with the upgrade.
+    ///
+    /// # Errors
+    /// When they end it at once.
+    pub fn dressed(mut self, websocket: WebSocket, came: &[u8]) -> Result<Self, StreamError> {
+        self.websocket = Some(Box::new(websocket));
+        self.take(&mut came.to_vec())?;
+        Ok(self)
     }
 
     /// The connection, to ask it for addresses.
@@ -50,10 +67,48 @@ impl RawStream {
             if let Some(raw) = raw {
                 return Ok(raw);
             }
-            if self.io.read_buf(self.decoder.space()).await? == 0 {
-                return Err(StreamError::Eof);
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), StreamError> {
+        if self.websocket.is_none() {
+            return match self.io.read_buf(self.decoder.space()).await? {
+                0 => Err(StreamError::Eof),
+                _ => Ok(()),
+            };
+        }
+        let mut scratch = [0; READ_BYTES];
+        match self.io.read(&mut scratch).await? {
+            0 => Err(StreamError::Eof),
+            read => {
+                self.take(scratch.get_mut(..read).unwrap_or_default())?;
+                self.push_out().await
             }
         }
+    }
+
+    /// Takes bytes that came in WebSocket.
+    fn take(&mut self, arrived: &mut [u8]) -> Result<(), StreamError> {
+        let Some(websocket) = &mut self.websocket else {
+            return Ok(());
+        };
+        let came = websocket.receive(arrived).map_err(|over| match over {
+            Over::Closed => StreamError::Eof,
+            over => StreamError::WebSocket(over),
+        })?;
+        self.decoder.extend(arrived.get(..came).unwrap_or_default());
+        Ok(())
+    }
+
+    async fn push_out(&mut self) -> Result<(), StreamError> {
+        if let Some(websocket) = &mut self.websocket
+            && !websocket.unsent().is_empty()
+        {
+            self.io.write_all(websocket.unsent()).await?;
+            websocket.wrote(websocket.unsent().len());
+        }
+        Ok(())
     }
 
     /// Sends bytes of the handshake.
@@ -61,7 +116,23 @@ impl RawStream {
     /// # Errors
     /// When the connection is gone.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        Ok(self.io.write_all(bytes).await?)
+        match &mut self.websocket {
+            None => Ok(self.io.write_all(bytes).await?),
+            Some(websocket) => {
+                // Longer than any message of a handshake.
+                websocket.send(bytes);
+                self.push_out().await
+            }
+        }
+    }
+
+    /// Nothing more is said, and the connection is over: a WebSocket hears why.
+    pub async fn finish(&mut self) {
+        if let Some(websocket) = &mut self.websocket {
+            websocket.close();
+            let _ = self.push_out().await;
+            let _ = self.io.shutdown().await;
+        }
     }
 
     /// The handshake is over, and a thread without a run time takes the connection: non-blocking, with the bytes that came
@@ -69,11 +140,12 @@ impl RawStream {
     ///
     /// # Errors
     /// When the connection is gone.
-    pub fn into_parts(self) -> io::Result<(std::net::TcpStream, FrameDecoder)> {
-        Ok((self.io.into_std()?, self.decoder))
+    pub fn into_parts(self) -> io::Result<(StreamSocket, FrameDecoder)> {
+        let socket = StreamSocket::new(self.io.into_std()?)?;
+        Ok((socket.dressed(self.websocket), self.decoder))
     }
 
-    /// The handshake is over. Bytes that came behind its last frame are kept.
+    /// The handshake of a bare connection is over. Bytes that came behind its last frame are kept.
     #[must_use]
     pub fn into_sealed(
         self,
@@ -93,6 +165,6 @@ impl RawStream {
     /// When the connection is gone.
     pub fn into_swept(self, opener: FrameOpener, sealer: FrameSealer) -> io::Result<SweptStream> {
         let (io, decoder) = self.into_parts()?;
-        SweptStream::new(io, decoder, opener, sealer)
+        Ok(SweptStream::new(io, decoder, opener, sealer))
     }
 }

@@ -1,7 +1,6 @@
 //! A sealed stream for a loop without a run time: it reads what is there, writes what fits, and never waits.
 
-use std::io::{self, ErrorKind};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use protocol::frame::{Frame, FrameDecoder, FrameOpener, FrameSealer, FrameType};
@@ -27,23 +26,16 @@ pub struct SweptStream {
 
 impl SweptStream {
     /// Goes on where a handshake ended; `decoder` may hold bytes that came with it.
-    ///
-    /// # Errors
-    /// When the connection is gone already.
-    pub fn new(
-        io: TcpStream,
-        decoder: FrameDecoder,
-        opener: FrameOpener,
-        sealer: FrameSealer,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            io: StreamSocket::new(io)?,
+    #[must_use]
+    pub fn new(io: StreamSocket, decoder: FrameDecoder, opener: FrameOpener, sealer: FrameSealer) -> Self {
+        Self {
+            io,
             decoder,
             opener,
             sealer,
             out: Vec::new(),
             written: 0,
-        })
+        }
     }
 
     /// One read through `scratch`, which any number of streams share: how many bytes, 0 when there is nothing now. Take
@@ -86,7 +78,7 @@ impl SweptStream {
     /// Bytes staged and not yet taken by the kernel.
     #[must_use]
     pub fn staged(&self) -> usize {
-        self.out.len() - self.written
+        self.out.len() - self.written + self.io.unsent_bytes()
     }
 
     /// Hands the kernel what it takes of what is staged; the rest stays for the next call.
@@ -95,7 +87,7 @@ impl SweptStream {
     /// When the connection is gone.
     pub fn flush(&mut self) -> Result<(), StreamError> {
         let rest = self.out.get(self.written..).unwrap_or_default();
-        if !rest.is_empty() {
+        if !rest.is_empty() || self.io.has_unsent() {
             self.written += self.io.write(rest).map_err(ended)?;
         }
         if self.written == self.out.len() {

@@ -78,7 +78,7 @@ impl Running {
             leaving.bytes.drain(..written);
             let goes_on = !leaving.bytes.is_empty() && now_us < leaving.until_us;
             if !goes_on {
-                leaving.socket.finish();
+                let _ = leaving.socket.finish();
             }
             goes_on
         });

@@ -1,0 +1,58 @@
+//! The doors of a proxy, open from its start until its drain: sealed frames over TCP, and HTTP.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use net::accept_errors::AcceptErrors;
+use node::life::Node;
+use protocol::identity::AuthorityKeys;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use super::client_context::ClientContext;
+use super::client_listener::accept_clients;
+use super::door_keeper::DoorKeeper;
+use super::handshake_permits::HandshakePermits;
+use super::ready;
+use super::settings::ProxySettings;
+use super::web::{Web, WebLimits, accept_browsers};
+
+/// What is bound.
+pub(super) struct Listeners {
+    pub(super) tcp: TcpListener,
+    pub(super) http: TcpListener,
+    pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
+}
+
+impl Listeners {
+    /// Takes everybody in that the limits let in. Whoever comes is one of the tasks that are returned.
+    pub(super) fn open(
+        self,
+        settings: &ProxySettings,
+        node: &Node,
+        context: &Arc<ClientContext>,
+    ) -> TaskTracker {
+        let (peers, stop) = (TaskTracker::new(), &context.drain);
+        let (owners, readiness, clock) = (&node.owners, &node.readiness, context.clock);
+        let keeper = |permits, too_fast| {
+            let limits = &settings.clients;
+            let (per_s, exempt) = (limits.accepts_per_s, limits.exempt_networks());
+            DoorKeeper::new(permits, per_s, exempt, too_fast, clock.now_ms())
+        };
+        let errors = AcceptErrors::of("clients");
+        ready::check_accepting(readiness, "accepting", errors.watch(), clock);
+        let door = keeper(context.handshakes.clone(), "accept_rate");
+        let clients = accept_clients(Arc::clone(context), self.tcp, door, errors, peers.clone());
+        peers.spawn(owners.task_until("client listener", stop, clients));
+        let errors = AcceptErrors::of("http");
+        ready::check_accepting(readiness, "accepting http", errors.watch(), clock);
+        let (connections_max, exempt) = (settings.http.connections_max, settings.clients.exempt_networks());
+        let permits = HandshakePermits::of_browsers(connections_max as usize, exempt);
+        let door = keeper(permits, "http_rate");
+        let except = settings.http.exceptions();
+        let web = Web::new(Arc::clone(context), self.authorities, except, peers.clone());
+        let browsers = accept_browsers(Arc::new(web), self.http, door, WebLimits::default(), errors);
+        peers.spawn(owners.task_until("http listener", stop, browsers));
+        peers
+    }
+}

@@ -1,0 +1,155 @@
+//! `GET /mesh`: from an HTTP request to a client that shakes hands as one over TCP does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
+use hyper_util::rt::TokioIo;
+use net::panics::guest;
+use net::sealed_stream::RawStream;
+use net::websocket::upgrade::accept_of;
+use net::websocket::{End, SEALED, WebSocket};
+use tokio::net::TcpStream;
+
+use super::Web;
+use super::caller::Caller;
+use crate::server::client_door;
+use crate::server::handshake_permits::HandshakePermit;
+
+/// What is spoken, all of it.
+const SUBPROTOCOLS: &[&str] = &[SEALED];
+/// How long the answer to the request may take to leave.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Why a request stays one.
+struct Refused {
+    status: StatusCode,
+    label: &'static str,
+    what: String,
+}
+
+/// What is needed to answer.
+struct Accepted {
+    accept: String,
+    subprotocol: &'static str,
+}
+
+/// Answers the request.
+pub(super) async fn upgrade(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    mut request: Request,
+) -> Response {
+    let checked = check(&web, request.headers()).and_then(|accepted| {
+        let permit = web.context.handshakes.take(caller.from.ip());
+        let permit = permit.map_err(|label| Refused {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            label,
+            what: "too many are coming in just now".to_owned(),
+        })?;
+        Ok((accepted, permit))
+    });
+    let (accepted, permit) = match checked {
+        Ok(checked) => checked,
+        Err(refused) => return refused.answer(&web),
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let client = let_in(Arc::clone(&web), upgrade, caller, permit);
+    drop(web.peers.spawn(guest("client", client)));
+    let headers = [
+        (header::CONNECTION, "Upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_ACCEPT, accepted.accept.as_str()),
+        (header::SEC_WEBSOCKET_PROTOCOL, accepted.subprotocol),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+impl Refused {
+    fn new(status: StatusCode, label: &'static str, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { status, label, what }
+    }
+
+    fn answer(self, web: &Web) -> Response {
+        web.context.refusals.count(self.label);
+        let mut response = (self.status, self.what + "\n").into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::SEC_WEBSOCKET_VERSION, 13.into());
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, 1.into());
+        }
+        response
+    }
+}
+
+fn check(web: &Web, headers: &HeaderMap) -> Result<Accepted, Refused> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let lists = |name: HeaderName, wanted: &str| {
+        let all = headers
+            .get_all(name)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok());
+        all.flat_map(|value| value.split(','))
+            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    let is_upgrade = lists(header::UPGRADE, "websocket") && lists(header::CONNECTION, "upgrade");
+    if !is_upgrade || text(header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        let what = "here WebSocket of version 13 is spoken";
+        return Err(Refused::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "http_no_upgrade",
+            what,
+        ));
+    }
+    let bad = |what: String| Refused::new(StatusCode::BAD_REQUEST, "http_upgrade", what);
+    let accept = text(header::SEC_WEBSOCKET_KEY).and_then(accept_of);
+    let accept = accept.ok_or_else(|| bad("Sec-WebSocket-Key is not 16 bytes in base64".to_owned()))?;
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let origin = origin.to_str().unwrap_or_default();
+        if !web.ask(|gate| gate.admits(origin)).unwrap_or(false) {
+            let what = "pages of this origin may not play here; list it in http.origins of the proxy's configuration if they should";
+            return Err(Refused::new(StatusCode::FORBIDDEN, "http_origin", what));
+        }
+    }
+    let subprotocol = SUBPROTOCOLS
+        .iter()
+        .find(|known| lists(header::SEC_WEBSOCKET_PROTOCOL, known));
+    let subprotocol = subprotocol.ok_or_else(|| {
+        let known = SUBPROTOCOLS.join(", ");
+        bad(format!(
+            "Sec-WebSocket-Protocol names none that is spoken here: {known}"
+        ))
+    })?;
+    if web.context.is_draining() {
+        let what = "this proxy takes nobody in any more; join.json names others";
+        return Err(Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "login_draining",
+            what,
+        ));
+    }
+    Ok(Accepted { accept, subprotocol })
+}
+
+async fn let_in(web: Arc<Web>, upgrade: OnUpgrade, caller: Caller, permit: HandshakePermit) {
+    let context = &web.context;
+    let upgraded = match tokio::time::timeout(ANSWER_TIME_MAX, upgrade).await {
+        Ok(Ok(upgraded)) => upgraded,
+        _ => return context.refusals.count("http_upgrade_late"),
+    };
+    // Nothing else is served here.
+    let Ok(parts) = Upgraded::downcast::<TokioIo<TcpStream>>(upgraded) else {
+        return;
+    };
+    let Parts { io, read_buf, .. } = parts;
+    let stream = RawStream::new(io.into_inner(), context.clock);
+    match stream.and_then(|stream| stream.dressed(WebSocket::new(End::Server), &read_buf)) {
+        Ok(stream) => client_door::let_in(context, stream, caller.from, permit).await,
+        Err(error) => context.refusals.count(error.label()),
+    }
+}

@@ -1,0 +1,137 @@
+//! What is answered to which request. Each answer keeps browsers from doing with it what it is not for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use node::join_file;
+use topology::Topology;
+
+use super::gate::Gate;
+use super::{Web, mesh};
+
+/// What the page may do, but for where it connects to.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
+    img-src 'self' data: blob:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'; connect-src ";
+
+/// For every answer.
+const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// All routes.
+pub(super) fn router(web: &Arc<Web>) -> Router {
+    Router::new()
+        .route("/join.json", get(join))
+        .route("/mesh", get(mesh::upgrade))
+        .fallback(page)
+        .layer(from_fn_with_state(Arc::clone(web), guarded))
+        .with_state(Arc::clone(web))
+}
+
+impl Web {
+    /// Asks the gate of the topology in force.
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&Gate<'_>) -> T) -> Option<T> {
+        let view = self.context.topology.view();
+        let topology: &Topology = view.topology();
+        let own = topology.proxy(self.context.own.number)?;
+        let (all, except) = (topology.proxies(), &self.except);
+        Some(question(&Gate { own, all, except }))
+    }
+}
+
+/// Nothing is answered under a name that is not this proxy's.
+async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_known = web.ask(|gate| gate.knows_host(host)).unwrap_or(false);
+    let mut response = match is_known {
+        true => next.run(request).await,
+        false => {
+            web.context.refusals.count("http_host");
+            let what = "this proxy is not called so; write its name into http.hosts of its configuration, or its url into the topology\n";
+            (StatusCode::MISDIRECTED_REQUEST, what).into_response()
+        }
+    };
+    for (name, value) in ALWAYS {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+async fn join(State(web): State<Arc<Web>>) -> Response {
+    let view = web.context.topology.view();
+    let authorities = web.authorities.load();
+    let file = join_file::advertised(web.context.own.cluster_id, &authorities, view.topology());
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Nothing in it is a secret, and pages of others may play here if `http.origins` lets them.
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (headers, format!("{file:#}\n")).into_response()
+}
+
+async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some(asset) = web.assets.at(request.uri().path()) else {
+        return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response();
+    };
+    if !is_get {
+        let allow = [(header::ALLOW, "GET, HEAD")];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
+    let places = web.ask(|gate| gate.connects_to()).unwrap_or_default();
+    let policy = format!("{POLICY}{places}");
+    let headers = [
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::ETAG, asset.etag),
+        // Asked for each time, and sent when it has changed.
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
+    ];
+    if is_known(request.headers(), asset.etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, Body::from(asset.bytes)).into_response()
+}
+
+/// Whether the browser has these bytes already.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let tags = headers.get(header::IF_NONE_MATCH);
+    let tags = tags.and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+    let mut tags = tags.split(',').map(str::trim);
+    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_that_has_the_bytes_is_not_sent_them_again() {
+        let known = |tags: &'static str| {
+            let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(tags))]);
+            is_known(&headers, "\"abc\"")
+        };
+        assert!(known("\"abc\"") && known("W/\"abc\"") && known("\"x\", \"abc\"") && known("*"));
+        assert!(!known("\"x\"") && !known("abc") && !known(""));
+        assert!(!is_known(&HeaderMap::new(), "\"abc\""));
+    }
+}
