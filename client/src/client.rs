@@ -6,19 +6,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client_core::{
-    ClientEffect, ClientEvent, CommandError, ConnectOptions, ConnectionError, Reading, Session, TICK_MS,
-    Traffic, World,
+    ClientEffect, ClientEvent, CommandError, ConnectOptions, ConnectionError, Datagrams, Reading, Session,
+    TICK_MS, Traffic, World,
 };
 use net::clock::Monotonic;
+use net::entropy::OsEntropy;
+use net::sealed_stream::RawStream;
 use protocol::Code;
 use protocol::datagram::Transport;
+use protocol::identity::ClientKey;
 use protocol::ids::{CommandNumber, UserId};
 use protocol::limits;
 use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{Connection, Dialed, Incoming, log_in, return_by};
+use crate::carrier::{Carrier, ended};
+use crate::connection::{Connection, Dialed, Incoming, greet, log_in, return_by};
 
 /// A session on its way back, kept from one wait to the next.
 type ComingBack = Pin<Box<dyn Future<Output = Result<Dialed, ConnectionError>> + Send>>;
@@ -33,6 +38,8 @@ pub struct Client {
     effects: Vec<ClientEffect>,
     datagram: Box<[u8; limits::DATAGRAM_BYTES_MAX]>,
     next_tick: Instant,
+    /// Whether a lost connection is the end.
+    plays_once: bool,
     ended: bool,
 }
 
@@ -43,7 +50,37 @@ impl Client {
     /// The last proxy's error, or its refusal.
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectionError> {
         let clock = Monotonic::default();
-        let (session, dialed) = log_in(options, Reading::AtOnce, clock).await?;
+        let (session, dialed) = log_in(options, Reading::AtOnce, (&Carrier::Tcp, clock)).await?;
+        Self::begun(session, dialed, clock, false).await
+    }
+
+    /// Logs in over a connection that is there already, which is the only one: when it is lost, the session is over.
+    ///
+    /// # Errors
+    /// What went wrong with it, or the proxy's refusal.
+    pub async fn through(io: TcpStream, options: ConnectOptions) -> Result<Self, ConnectionError> {
+        let (clock, proxy) = (Monotonic::default(), io.peer_addr()?);
+        let options = ConnectOptions {
+            proxies: vec![proxy],
+            datagrams: Datagrams::Off,
+            ..options
+        };
+        let key = ClientKey::generate(&mut OsEntropy);
+        let login = options.logins(&key).pop().ok_or(ConnectionError::TimedOut)?;
+        let limit = Duration::from_millis(limits::CLIENT_HANDSHAKE_MS_MAX);
+        let stream = RawStream::new(io, clock).map_err(ended)?;
+        let greeted = tokio::time::timeout(limit, greet(login, stream, clock)).await;
+        let dialed = greeted.map_err(|_| ConnectionError::TimedOut)??;
+        let session = Session::new(options, key, &dialed.established, Reading::AtOnce);
+        Self::begun(session, dialed, clock, true).await
+    }
+
+    async fn begun(
+        session: Session,
+        dialed: Dialed,
+        clock: Monotonic,
+        plays_once: bool,
+    ) -> Result<Self, ConnectionError> {
         let mut client = Self {
             session,
             clock,
@@ -52,6 +89,7 @@ impl Client {
             effects: Vec::new(),
             datagram: Box::new([0; limits::DATAGRAM_BYTES_MAX]),
             next_tick: Instant::now(),
+            plays_once,
             ended: false,
         };
         client.drive(dialed).await?;
@@ -246,9 +284,12 @@ impl Client {
 
     fn lost(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
         self.connection = None;
+        if self.plays_once {
+            return self.over(error);
+        }
         match self.session.leave(error, self.now_ms()) {
             Ok(comeback) => {
-                self.comeback = Some(Box::pin(return_by(comeback, self.clock)));
+                self.comeback = Some(Box::pin(return_by(comeback, Carrier::Tcp, self.clock)));
                 Ok(())
             }
             Err(error) => self.over(error),

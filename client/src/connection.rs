@@ -8,26 +8,28 @@ use client_core::{
 };
 use net::clock::{Monotonic, wall_ms};
 use net::entropy::OsEntropy;
-use net::sealed_stream::{RawStream, SealedReader, SealedWriter, StreamError, SweptStream};
+use net::sealed_stream::{RawStream, SealedReader, SealedWriter, SweptStream};
 use protocol::frame::Frame;
 use protocol::identity::ClientKey;
 use protocol::limits;
 use protocol::message::family::{BatchMessage as _, ClientToProxy};
 use rand::Rng as _;
+use tokio::net::UdpSocket;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpStream, UdpSocket};
+
+use crate::carrier::{Carrier, ended};
 
 /// Logs in at the first proxy that answers.
 pub(crate) async fn log_in(
     options: ConnectOptions,
     reading: Reading,
-    clock: Monotonic,
+    (carrier, clock): (&Carrier, Monotonic),
 ) -> Result<(Session, Dialed), ConnectionError> {
     let key = ClientKey::generate(&mut OsEntropy);
     let logins = options.logins(&key);
     let mut failed = None;
     for login in logins {
-        match dial(login, clock).await {
+        match dial(login, carrier, clock).await {
             Ok(dialed) => {
                 let session = Session::new(options, key, &dialed.established, reading);
                 return Ok((session, dialed));
@@ -41,10 +43,14 @@ pub(crate) async fn log_in(
 }
 
 /// Goes where a session says that it comes back, until it does or gives up.
-pub(crate) async fn return_by(mut comeback: Comeback, clock: Monotonic) -> Result<Dialed, ConnectionError> {
+pub(crate) async fn return_by(
+    mut comeback: Comeback,
+    carrier: Carrier,
+    clock: Monotonic,
+) -> Result<Dialed, ConnectionError> {
     loop {
         while let Some(next) = comeback.next_dial() {
-            match dial(next, clock).await {
+            match dial(next, &carrier, clock).await {
                 Ok(dialed) => return Ok(dialed),
                 Err(error) => comeback.failed(error)?,
             }
@@ -54,17 +60,25 @@ pub(crate) async fn return_by(mut comeback: Comeback, clock: Monotonic) -> Resul
     }
 }
 
-async fn dial(dial: Dial, clock: Monotonic) -> Result<Dialed, ConnectionError> {
+async fn dial(dial: Dial, carrier: &Carrier, clock: Monotonic) -> Result<Dialed, ConnectionError> {
     let limit = Duration::from_millis(limits::CLIENT_HANDSHAKE_MS_MAX);
-    match tokio::time::timeout(limit, shake_hands(dial, clock)).await {
+    match tokio::time::timeout(limit, shake_hands(dial, carrier, clock)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectionError::TimedOut),
     }
 }
 
-async fn shake_hands(dial: Dial, clock: Monotonic) -> Result<Dialed, ConnectionError> {
-    let io = TcpStream::connect(dial.proxy).await?;
-    let mut stream = RawStream::new(io, clock).map_err(ended)?;
+async fn shake_hands(dial: Dial, carrier: &Carrier, clock: Monotonic) -> Result<Dialed, ConnectionError> {
+    let stream = carrier.connect(dial.proxy, clock).await?;
+    greet(dial, stream, clock).await
+}
+
+/// The handshake alone.
+pub(crate) async fn greet(
+    dial: Dial,
+    mut stream: RawStream,
+    clock: Monotonic,
+) -> Result<Dialed, ConnectionError> {
     let (handshake, hello) = dial.start(wall_ms(), &mut OsEntropy)?;
     stream.write(&hello).await.map_err(ended)?;
     let answer = stream.next_raw().await.map_err(ended)?;
@@ -183,16 +197,6 @@ pub(crate) fn stage_swept(
             .map_err(ended)?;
     }
     Ok(())
-}
-
-/// A stream that ended, in the words of a session.
-pub(crate) fn ended(error: StreamError) -> ConnectionError {
-    match error {
-        StreamError::Eof => ConnectionError::Eof,
-        StreamError::Frame(error) => error.into(),
-        StreamError::WebSocket(_) => ConnectionError::Eof,
-        StreamError::Io(error) => error.into(),
-    }
 }
 
 async fn receive_datagram(udp: Option<&UdpSocket>, datagram: &mut [u8]) -> usize {

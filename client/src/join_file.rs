@@ -117,6 +117,11 @@ pub enum JoinFileError {
     /// It is of another version.
     #[error("the join file is of version {0}, this client reads version {VERSION}")]
     Version(u32),
+    /// Nobody in it says where browsers go, or only over TLS.
+    #[error(
+        "no proxy of the join file has a `url` that begins with http://, where WebSocket is spoken in clear"
+    )]
+    NoUrl,
     /// A field is not what it must be.
     #[error("the join file's `{0}` is not valid")]
     Field(&'static str),
@@ -185,6 +190,39 @@ impl JoinFile {
             cluster_id: cluster_id.ok_or(JoinFileError::Field("cluster_id"))?,
             authorities,
         })
+    }
+
+    /// Where the proxies speak HTTP in clear. Blocks while host names are looked up.
+    ///
+    /// # Errors
+    /// `NoUrl`; `Resolve` when none of those can be looked up.
+    pub fn web_addresses(&self) -> Result<Vec<SocketAddr>, JoinFileError> {
+        let (mut found, mut failed) = (Vec::new(), JoinFileError::NoUrl);
+        for proxy in &self.proxies {
+            let url = proxy.url.as_deref().and_then(|url| url.strip_prefix("http://"));
+            let Some(place) = url.map(|place| place.trim_end_matches('/')) else {
+                continue;
+            };
+            let has_port = place
+                .rsplit_once(':')
+                .is_some_and(|(_, port)| !port.ends_with(']'));
+            let host = if has_port {
+                place.to_owned()
+            } else {
+                format!("{place}:80")
+            };
+            match address(&host) {
+                Ok(address) => found.push(address),
+                Err(error) => {
+                    let name = proxy.name.clone();
+                    failed = JoinFileError::Resolve { name, host, error };
+                }
+            }
+        }
+        match found.is_empty() {
+            true => Err(failed),
+            false => Ok(found),
+        }
     }
 
     /// The proxies' addresses.
@@ -296,6 +334,23 @@ mod tests {
         other.next_authority_public_key = Some("00".to_owned());
         let field = JoinFileError::Field("next_authority_public_key");
         assert_eq!(other.trust().unwrap_err().to_string(), field.to_string());
+    }
+
+    #[test]
+    fn sockets_are_dialed_where_the_urls_say() {
+        assert!(matches!(file().web_addresses(), Err(JoinFileError::NoUrl)));
+        let mut join = file();
+        let mut at = |url: &str| {
+            join.proxies[0].url = Some(url.to_owned());
+            join.web_addresses()
+        };
+        assert_eq!(
+            at("http://127.0.0.1:8080").unwrap(),
+            ["127.0.0.1:8080".parse().unwrap()]
+        );
+        assert_eq!(at("http://[::1]/").unwrap(), ["[::1]:80".parse().unwrap()]);
+        assert!(matches!(at("https://127.0.0.1"), Err(JoinFileError::NoUrl)));
+        assert!(matches!(at("http://no host"), Err(JoinFileError::Resolve { .. })));
     }
 
     #[test]

@@ -24,11 +24,13 @@
 //! [`Client`] drives sockets on tokio. [`SweptClient`] is for a loop of one's own that plays many players. [`core`] is all of
 //! it without any IO, for other drivers and for tests.
 
+mod carrier;
 mod client;
 mod connection;
 mod join_file;
 mod swept_client;
 
+pub use crate::carrier::Carrier;
 pub use crate::client::Client;
 pub use crate::join_file::{JoinFile, JoinFileError, ObservedNode, ProxyAddress};
 pub use crate::swept_client::{Scratch, SweptClient};

@@ -14,7 +14,8 @@ use protocol::ids::{CommandNumber, UserId};
 use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
 
-use crate::connection::{Dialed, ended, log_in, return_by, stage_swept};
+use crate::carrier::{Carrier, ended};
+use crate::connection::{Dialed, log_in, return_by, stage_swept};
 
 /// What a loop shares among all its clients: memory that is used for one of them at a time.
 pub struct Scratch {
@@ -44,6 +45,7 @@ impl Default for Scratch {
 /// * `now_ms` is [`now_ms`](Self::now_ms), read once for as many calls as the driver likes.
 pub struct SweptClient {
     session: Session,
+    carrier: Carrier,
     clock: Monotonic,
     stream: SweptStream,
     path: Option<DatagramPath>,
@@ -55,12 +57,13 @@ impl SweptClient {
     ///
     /// # Errors
     /// The last proxy's error, or its refusal.
-    pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectionError> {
+    pub async fn connect(options: ConnectOptions, carrier: Carrier) -> Result<Self, ConnectionError> {
         let clock = Monotonic::default();
-        let (mut session, dialed) = log_in(options, Reading::OnDemand, clock).await?;
+        let (mut session, dialed) = log_in(options, Reading::OnDemand, (&carrier, clock)).await?;
         let (path, stream) = attach(&mut session, dialed, clock.now_ms())?;
         Ok(Self {
             session,
+            carrier,
             clock,
             stream,
             path,
@@ -74,7 +77,7 @@ impl SweptClient {
     /// The session is over.
     pub async fn recover(&mut self, error: ConnectionError) -> Result<(), ConnectionError> {
         let comeback = self.session.leave(error, self.now_ms())?;
-        let dialed = return_by(comeback, self.clock).await?;
+        let dialed = return_by(comeback, self.carrier.clone(), self.clock).await?;
         self.session.come_back(&dialed.established);
         let now_ms = self.now_ms();
         (self.path, self.stream) = attach(&mut self.session, dialed, now_ms)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use client::Datagrams;
 
 use crate::threshold::Threshold;
 
@@ -102,6 +103,18 @@ pub enum Transport {
     Udp,
     /// The stream.
     Tcp,
+    /// The stream, over WebSocket as browsers have it.
+    Ws,
+}
+
+impl Transport {
+    /// Whether bots ask for datagrams.
+    pub(crate) fn datagrams(self) -> Datagrams {
+        match self {
+            Self::Udp => Datagrams::Allowed,
+            Self::Tcp | Self::Ws => Datagrams::Off,
+        }
+    }
 }
 
 impl Args {
@@ -146,7 +159,7 @@ impl Args {
     pub(crate) fn sockets(&self) -> u32 {
         match self.transport {
             Transport::Udp => self.sockets.unwrap_or(self.players),
-            Transport::Tcp => 0,
+            Transport::Tcp | Transport::Ws => 0,
         }
     }
 }

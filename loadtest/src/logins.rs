@@ -4,7 +4,7 @@
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
-use client::{ConnectOptions, ConnectionError, SweptClient};
+use client::{Carrier, ConnectOptions, ConnectionError, SweptClient};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
@@ -16,6 +16,7 @@ pub(crate) enum Errand {
     LogIn {
         place: u32,
         options: Box<ConnectOptions>,
+        carrier: Carrier,
         back: Sender<Arrival>,
     },
     /// Bring a bot that has lost its connection to another one.
@@ -57,8 +58,13 @@ async fn run(mut errands: UnboundedReceiver<Errand>) {
         tokio::task::spawn_local(async move {
             // Whoever asked may have ended meanwhile.
             match errand {
-                Errand::LogIn { place, options, back } => {
-                    let _ = back.send(match SweptClient::connect(*options).await {
+                Errand::LogIn {
+                    place,
+                    options,
+                    carrier,
+                    back,
+                } => {
+                    let _ = back.send(match SweptClient::connect(*options, carrier).await {
                         Ok(client) => Arrival::LoggedIn(place, Box::new(client)),
                         Err(error) => Arrival::LoginFailed(place, error),
                     });

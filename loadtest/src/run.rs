@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use client::{ConnectOptions, Credentials};
+use client::{Carrier, ConnectOptions, Credentials};
 use game::bot::MakeBehaviour;
 use protocol::ids::UserId;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Args;
+use crate::args::{Args, Transport};
 use crate::bot::{Activity, Record, Rules};
 use crate::census::{Census, Observer};
 use crate::count::{Count, Progress};
@@ -25,7 +25,6 @@ use crate::ramp::Ramp;
 use crate::report::{Outcome, Report};
 use crate::run_error::RunError;
 use crate::swarm::Swarm;
-use crate::swarm_thread;
 use crate::tally::Tally;
 use crate::words::{Look, Word};
 
@@ -42,6 +41,7 @@ struct Prepared {
     observer: Observer,
     rules: Arc<Rules>,
     options: ConnectOptions,
+    carrier: Carrier,
     /// The count before anybody came; or why there will be none.
     before: Result<Census, String>,
 }
@@ -87,18 +87,26 @@ async fn prepare(args: &Args, make_behaviour: MakeBehaviour) -> Result<Prepared,
         input_period_us: args.input_period_us(),
         command_every_us: (args.command_every * 1e6) as u64,
         servers: observer.servers().await,
-        datagrams: args.transport == crate::args::Transport::Udp,
+        datagrams: args.transport == Transport::Udp,
     });
+    let (proxies, carrier) = match args.transport {
+        Transport::Udp | Transport::Tcp => (join.addresses(), Carrier::Tcp),
+        Transport::Ws => {
+            let proxies = join.web_addresses()?;
+            (proxies.clone(), Carrier::WebSocket(proxies.into()))
+        }
+    };
     let options = ConnectOptions {
-        proxies: join.addresses(),
+        proxies,
         trust,
         credentials: Credentials::Guest { name: String::new() },
-        datagrams: swarm_thread::datagrams(args.transport),
+        datagrams: args.transport.datagrams(),
     };
     Ok(Prepared {
         observer,
         rules,
         options,
+        carrier,
         before,
     })
 }
@@ -121,12 +129,13 @@ pub(crate) async fn run(
         observer,
         rules,
         options,
+        carrier,
         before,
     } = prepared;
     let now = Instant::now();
     let mut run = Run {
         args,
-        swarm: Swarm::start(args, &rules, &options)?,
+        swarm: Swarm::start(args, &rules, (&options, &carrier))?,
         observer,
         interrupt,
         before,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use client::ConnectOptions;
+use client::{Carrier, ConnectOptions};
 use game::bot::Givers;
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,7 +24,11 @@ pub(crate) struct Swarm {
 
 impl Swarm {
     /// Starts the threads; bots begin to come at once.
-    pub(crate) fn start(args: &Args, rules: &Arc<Rules>, options: &ConnectOptions) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        args: &Args,
+        rules: &Arc<Rules>,
+        (options, carrier): (&ConnectOptions, &Carrier),
+    ) -> std::io::Result<Self> {
         let mut swarm = Self {
             words: Vec::new(),
             threads: Vec::new(),
@@ -43,6 +47,7 @@ impl Swarm {
                 sharing: Sharing::part(args.sockets, thread, threads),
                 rules: Arc::clone(rules),
                 options: options.clone(),
+                carrier: carrier.clone(),
                 givers: Arc::clone(&givers),
                 began,
                 login_every_us: 1_000_000 / u64::from(args.logins.max(1)),

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use client::{ConnectOptions, ConnectionError, Credentials, Datagrams, Scratch, SweptClient};
+use client::{Carrier, ConnectOptions, ConnectionError, Credentials, Scratch, SweptClient};
 use game::bot::Givers;
 use net::clock::wall_us;
 use net::udp::{BATCH_DATAGRAMS, StampedBatch};
@@ -48,6 +48,7 @@ pub(crate) struct Share {
     pub(crate) sharing: Sharing,
     pub(crate) rules: Arc<Rules>,
     pub(crate) options: ConnectOptions,
+    pub(crate) carrier: Carrier,
     pub(crate) givers: Arc<RwLock<Givers>>,
     /// When the run began; times are counted from here.
     pub(crate) began: Instant,
@@ -370,7 +371,13 @@ impl Thread {
                 name: format!("bot-{index}"),
             };
             let back = self.arrivals.0.clone();
-            let errand = Errand::LogIn { place, options, back };
+            let carrier = self.share.carrier.clone();
+            let errand = Errand::LogIn {
+                place,
+                options,
+                carrier,
+                back,
+            };
             let _ = self.share.errands.send(errand);
         }
     }
@@ -486,13 +493,5 @@ impl Thread {
         }
         self.sockets.flush();
         std::thread::sleep(GOODBYE);
-    }
-}
-
-/// How bots connect.
-pub(crate) fn datagrams(transport: crate::args::Transport) -> Datagrams {
-    match transport {
-        crate::args::Transport::Udp => Datagrams::Allowed,
-        crate::args::Transport::Tcp => Datagrams::Off,
     }
 }
