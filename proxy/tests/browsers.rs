@@ -1,6 +1,11 @@
 //! Browsers at a real proxy: what HTTP answers, who is let in, and a session over WebSocket.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may"
+)]
 
 mod world;
 
@@ -9,8 +14,10 @@ use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::sealed_stream::StreamError;
-use net::websocket::Over;
+use net::websocket::upgrade::Request;
+use net::websocket::{End, Form, Messages, Over};
 use protocol::Code;
+use protocol::ids::UserId;
 use protocol::message::client::{Input, Logout, Ping};
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::message::player::{LeaveReason, Output};
@@ -109,7 +116,7 @@ async fn a_socket_that_is_not_to_be_had_is_refused_with_the_reason() {
         (
             format!("{KEY}Sec-WebSocket-Protocol: chat, regionmesh.v9\r\n"),
             "400",
-            "spoken here: regionmesh.v1",
+            "spoken here: regionmesh.v1, regionmesh.v1.json, regionmesh.v1.msgpack",
             "http_upgrade",
         ),
         (
@@ -270,6 +277,175 @@ async fn who_breaks_the_framing_is_closed_with_the_code_that_says_how() {
     })
     .await;
     proxy.drain().await;
+}
+
+/// A header of a balancer for a client at this address.
+fn header(from: [u8; 4], over_tls: bool) -> Vec<u8> {
+    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14".to_vec();
+    bytes.extend(from);
+    bytes.extend([
+        10,
+        0,
+        0,
+        1,
+        0x1F,
+        0x90,
+        0,
+        80,
+        0x20,
+        0,
+        5,
+        u8::from(over_tls),
+        0,
+        0,
+        0,
+        0,
+    ]);
+    bytes
+}
+
+async fn answered_behind(at: SocketAddr, header: &[u8], request: &str) -> String {
+    let mut io = TcpStream::connect(at).await.unwrap();
+    io.write_all(&[header, request.as_bytes()].concat())
+        .await
+        .unwrap();
+    let mut answer = vec![0; 4_096];
+    let read = tokio::time::timeout(Duration::from_secs(20), io.read(&mut answer)).await;
+    answer.truncate(read.expect("the proxy answers").unwrap_or(0));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_and_privacy_go_by_who_is_behind_the_balancer() {
+    let world = World::new().await;
+    let mut settings = world.settings("edge-1");
+    settings.clients.balancers = vec!["127.0.0.0/8".to_owned()];
+    settings.http.connections_max = 8;
+    let proxy = world.proxy_with(&settings).await;
+    let at = proxy.addresses().http;
+    let page = request("GET", "/", at, "");
+    for network in 0..3 {
+        let answer = answered_behind(at, &header([192, 0, network, 7], false), &page).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    // One of 203.0.113.0/24 holds all that its network may have, and another network is served all the same.
+    let mut held = TcpStream::connect(at).await.unwrap();
+    held.write_all(&header([203, 0, 113, 7], false)).await.unwrap();
+    held.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let shares = || proxy.refused("http_connections_of_network");
+    for _ in 0..1_000 {
+        if shares() > 0 {
+            break;
+        }
+        answered_behind(at, &header([203, 0, 113, 99], false), &page).await;
+    }
+    assert!(shares() > 0, "its network has its share");
+    let answer = answered_behind(at, &header([198, 51, 100, 7], false), &page).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // A balancer on this machine makes nobody private; its TLS mark does.
+    let tool = mesh(
+        at,
+        &format!("{KEY}Sec-WebSocket-Protocol: regionmesh.v1.json\r\n"),
+    );
+    let answer = answered_behind(at, &header([198, 51, 101, 7], false), &tool).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 403 ") && proxy.refused("http_private") == 1,
+        "{answer}"
+    );
+    let answer = answered_behind(at, &header([198, 51, 102, 7], true), &tool).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    for door in [at, proxy.addresses().tcp] {
+        let before = proxy.refused("balancer_header");
+        assert_eq!(answered_behind(door, b"", &page).await, "");
+        eventually("it is counted", || proxy.refused("balancer_header") == before + 1).await;
+    }
+    proxy.drain().await;
+}
+
+/// Whole words of a tool in JSON, over a socket that knows nothing of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_plays_in_words_and_hears_what_is_wrong_with_them() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let proxy = world.proxy("edge-1").await;
+    server.serve(101, world.region_epoch).await;
+    let at = proxy.addresses().http;
+    let mut tool = Tool::connect(at, Form::Text, "regionmesh.v1.json").await;
+    tool.say(br#"{"type": "join", "name": "Robot"}"#).await;
+    let join = server.join(101).await;
+    assert_eq!(join.name, "Robot");
+    let epoch = world.own(UserId(join.user)).await;
+    server.say(101, joined(&join, epoch, world.region_epoch));
+    let word = tool.heard("welcome").await;
+    assert_eq!(word["user"], join.user.to_string());
+    assert_eq!(tool.heard("world").await["width"], 256);
+    assert_eq!(tool.heard("playing").await["entity"], world::ENTITY.0.to_string());
+    tool.say(br#"{"type": "input", "input": "Z28="}"#).await;
+    let heard = server.heard(|_, message| match message {
+        ProxyToServer::Inputs(inputs) => inputs
+            .inputs
+            .first()
+            .filter(|input| &input[..] == b"go")
+            .map(|_| inputs.user),
+        _ => None,
+    });
+    assert_eq!(heard.await, join.user);
+    tool.say(br#"{"type": "fly"}"#).await;
+    let word = tool.heard("close").await;
+    assert_eq!(word["code"], u32::from(Code::Protocol.number()));
+    assert!(word["text"].as_str().unwrap().contains("fly"), "{word}");
+    assert_eq!(proxy.refused("tool_word"), 1);
+    // {"type": "join", "name": "Packed"} in MessagePack.
+    let mut packed = Tool::connect(at, Form::Binary, "regionmesh.v1.msgpack").await;
+    packed.say(b"\x82\xA4type\xA4join\xA4name\xA6Packed").await;
+    assert_eq!(server.join(101).await.name, "Packed");
+    drop(packed);
+    proxy.drain().await;
+}
+
+struct Tool {
+    io: TcpStream,
+    messages: Messages,
+}
+
+impl Tool {
+    async fn connect(at: SocketAddr, form: Form, subprotocol: &'static str) -> Self {
+        let mut io = TcpStream::connect(at).await.unwrap();
+        let request = Request::new(subprotocol, *b"the sample nonce");
+        io.write_all(&request.bytes(&at.to_string(), "/mesh"))
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        while request.answered(&answer).unwrap().is_none() {
+            assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        let messages = Messages::new(End::Client(9), form, 1 << 20);
+        Self { io, messages }
+    }
+
+    async fn say(&mut self, message: &[u8]) {
+        self.messages.send(message);
+        self.io.write_all(self.messages.unsent()).await.unwrap();
+        let sent = self.messages.unsent().len();
+        self.messages.wrote(sent);
+    }
+
+    /// The next word of this type; those before it are dropped.
+    async fn heard(&mut self, kind: &str) -> serde_json::Value {
+        loop {
+            while let Some(message) = self.messages.next_message() {
+                let word: serde_json::Value = serde_json::from_slice(&message).unwrap();
+                if word["type"] == kind {
+                    return word;
+                }
+            }
+            let mut scratch = [0; 4_096];
+            let reading = tokio::time::timeout(Duration::from_secs(10), self.io.read(&mut scratch)).await;
+            let read = reading.unwrap_or_else(|_| panic!("never: {kind}")).unwrap();
+            self.messages.receive(&mut scratch[..read]).unwrap();
+            assert_ne!(read, 0, "closed before {kind}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

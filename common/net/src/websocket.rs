@@ -1,11 +1,14 @@
 //! WebSocket (RFC 6455) as a coat around a stream of bytes: the payloads of binary messages, one behind the other, are the
 //! stream. Pure: what came is decoded in place, what is to be written stands in a buffer. No message is ever put together,
-//! so none is allocated for; a frame that is longer than the limit ends the connection at its header.
+//! so none is allocated for; a frame that is longer than the limit ends the connection at its header. Tools, which speak in
+//! whole messages, have [`Messages`].
 
 mod incoming;
+mod messages;
 pub mod upgrade;
 
 use incoming::{Heard, Incoming};
+pub use messages::{Form, Messages};
 
 /// The subprotocol of sealed frames.
 pub const SEALED: &str = "regionmesh.v1";
@@ -69,7 +72,7 @@ pub enum Over {
     Closed,
     /// The peer broke the framing.
     Protocol,
-    /// The peer sent text where bytes are spoken.
+    /// The peer sent text where bytes are spoken, or bytes where text is.
     Text,
     /// A message was longer than [`MESSAGE_BYTES_MAX`].
     TooLong,
@@ -118,7 +121,7 @@ impl WebSocket {
     pub fn new(end: End) -> Self {
         Self {
             end,
-            incoming: Incoming::new(end),
+            incoming: Incoming::new(end, Opcode::Binary, MESSAGE_BYTES_MAX),
             over: None,
             has_closed: false,
             out: Vec::new(),
@@ -132,12 +135,15 @@ impl WebSocket {
     /// # Errors
     /// Why nothing comes any more, once everything before it was taken.
     pub fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Over> {
+        self.receive_with(bytes, &mut Heard::default())
+    }
+
+    fn receive_with(&mut self, bytes: &mut [u8], heard: &mut Heard) -> Result<usize, Over> {
         if let Some(over) = self.over {
             return Err(over);
         }
-        let mut heard = Heard::default();
-        let came = self.incoming.take(bytes, &mut heard);
-        if let Some(ping) = heard.ping
+        let came = self.incoming.take(bytes, heard);
+        if let Some(ping) = &heard.ping
             && self.unsent().len() < PONGS_BEHIND_BYTES_MAX
         {
             self.put(Opcode::Pong, ping.payload());
@@ -228,6 +234,15 @@ impl WebSocket {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         Some(((mixed ^ (mixed >> 31)) as u32).to_le_bytes())
+    }
+}
+
+impl WebSocket {
+    fn of_messages(end: End, wanted: Opcode, bytes_max: usize) -> Self {
+        Self {
+            incoming: Incoming::new(end, wanted, bytes_max),
+            ..Self::new(end)
+        }
     }
 }
 

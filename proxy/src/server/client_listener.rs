@@ -9,16 +9,16 @@ use net::sealed_stream::RawStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
+use super::arrivals::Arrivals;
 use super::client_context::ClientContext;
 use super::client_door;
-use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermit;
 
 /// Serves clients until the drain. The clients' tasks go on in `peers`.
 pub(super) async fn accept_clients(
     context: Arc<ClientContext>,
     listener: TcpListener,
-    mut door: DoorKeeper,
+    arrivals: Arrivals,
     mut errors: AcceptErrors,
     peers: TaskTracker,
 ) {
@@ -39,16 +39,32 @@ pub(super) async fn accept_clients(
             }
         };
         // Closed at once rather than kept waiting: a client tries again, a flood finds nothing to hold on to.
-        match door.admit(address.ip(), clock.now_ms()) {
-            Ok(permit) => drop(peers.spawn(serve(Arc::clone(&context), io, address, permit))),
+        match arrivals.admit(address.ip()) {
+            Ok(permit) => {
+                let served = serve(Arc::clone(&context), arrivals.clone(), (io, address), permit);
+                drop(peers.spawn(served));
+            }
             Err(label) => context.refusals.count(label),
         }
     }
 }
 
-async fn serve(context: Arc<ClientContext>, io: TcpStream, from: SocketAddr, permit: HandshakePermit) {
+async fn serve(
+    context: Arc<ClientContext>,
+    arrivals: Arrivals,
+    (mut io, from): (TcpStream, SocketAddr),
+    permit: HandshakePermit,
+) {
+    let (caller, permit) = match arrivals.meet(&mut io, from, permit).await {
+        Ok(met) => met,
+        Err(label) => return context.refusals.count(label),
+    };
     // One that is gone already needs nothing.
     if let Ok(stream) = RawStream::new(io, context.clock) {
-        guest("client", client_door::let_in(&context, stream, from, permit)).await;
+        guest(
+            "client",
+            client_door::let_in(&context, stream, caller.from, permit),
+        )
+        .await;
     }
 }

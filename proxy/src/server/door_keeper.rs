@@ -41,7 +41,31 @@ impl DoorKeeper {
     /// # Errors
     /// The label to count the refusal under.
     pub(super) fn admit(&mut self, from: IpAddr, now_ms: u64) -> Result<HandshakePermit, &'static str> {
-        let permit = self.permits.take(from)?;
+        let permit = self.hold()?;
+        self.name(permit, from, now_ms)
+    }
+}
+
+impl DoorKeeper {
+    /// A permit for a connection of whom nobody knows yet who it is from; see [`name`](Self::name).
+    ///
+    /// # Errors
+    /// The label to count the refusal under.
+    pub(super) fn hold(&mut self) -> Result<HandshakePermit, &'static str> {
+        self.permits.hold()
+    }
+
+    /// It is from this address: held to the shares of that network from now on.
+    ///
+    /// # Errors
+    /// The label to count the refusal under.
+    pub(super) fn name(
+        &mut self,
+        permit: HandshakePermit,
+        from: IpAddr,
+        now_ms: u64,
+    ) -> Result<HandshakePermit, &'static str> {
+        let permit = self.permits.name(permit, from)?;
         match self.accepts.take(from, now_ms) {
             true => Ok(permit),
             false => Err(self.too_fast),

@@ -69,18 +69,41 @@ impl HandshakePermits {
     /// # Errors
     /// The label to count the refusal under.
     pub(super) fn take(&self, from: IpAddr) -> Result<HandshakePermit, &'static str> {
-        let [none_left, share_used] = self.labels;
-        let one_of_all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| none_left)?;
+        let permit = self.hold()?;
+        self.name(permit, from)
+    }
+
+    /// A permit for somebody who has not said yet where they are.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn hold(&self) -> Result<HandshakePermit, &'static str> {
+        let [none_left, _] = self.labels;
+        let one_of_all = Arc::clone(&self.all).try_acquire_owned();
+        Ok(HandshakePermit {
+            _one_of_all: one_of_all.map_err(|_| none_left)?,
+            networks: Arc::clone(&self.networks),
+            network: None,
+        })
+    }
+
+    /// They are at this address.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn name(
+        &self,
+        mut permit: HandshakePermit,
+        from: IpAddr,
+    ) -> Result<HandshakePermit, &'static str> {
+        let [_, share_used] = self.labels;
         let exempt = self.networks.exempt.iter().any(|network| network.holds(from));
         let network = (!exempt).then(|| Network::of_client(from));
         if let Some(network) = network {
             self.networks.begin(network).ok_or(share_used)?;
         }
-        Ok(HandshakePermit {
-            _one_of_all: one_of_all,
-            networks: Arc::clone(&self.networks),
-            network,
-        })
+        permit.network = network;
+        Ok(permit)
     }
 }
 

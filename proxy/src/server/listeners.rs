@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use net::accept_errors::AcceptErrors;
-use node::life::Node;
+use node::life::{Failure, Node};
 use protocol::identity::AuthorityKeys;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use super::arrivals::Arrivals;
 use super::client_context::ClientContext;
 use super::client_listener::accept_clients;
 use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
 use super::ready;
 use super::settings::ProxySettings;
+use super::tools::Tools;
 use super::web::{Web, WebLimits, accept_browsers};
 
 /// What is bound.
@@ -31,28 +33,35 @@ impl Listeners {
         settings: &ProxySettings,
         node: &Node,
         context: &Arc<ClientContext>,
-    ) -> TaskTracker {
+    ) -> Result<TaskTracker, Failure> {
         let (peers, stop) = (TaskTracker::new(), &context.drain);
         let (owners, readiness, clock) = (&node.owners, &node.readiness, context.clock);
-        let keeper = |permits, too_fast| {
+        let arrivals = |permits, too_fast| {
             let limits = &settings.clients;
             let (per_s, exempt) = (limits.accepts_per_s, limits.exempt_networks());
-            DoorKeeper::new(permits, per_s, exempt, too_fast, clock.now_ms())
+            let keeper = DoorKeeper::new(permits, per_s, exempt, too_fast, clock.now_ms());
+            Arrivals::new(keeper, limits.balancers(), clock)
         };
         let errors = AcceptErrors::of("clients");
         ready::check_accepting(readiness, "accepting", errors.watch(), clock);
-        let door = keeper(context.handshakes.clone(), "accept_rate");
+        let door = arrivals(context.handshakes.clone(), "accept_rate");
         let clients = accept_clients(Arc::clone(context), self.tcp, door, errors, peers.clone());
         peers.spawn(owners.task_until("client listener", stop, clients));
         let errors = AcceptErrors::of("http");
         ready::check_accepting(readiness, "accepting http", errors.watch(), clock);
         let (connections_max, exempt) = (settings.http.connections_max, settings.clients.exempt_networks());
         let permits = HandshakePermits::of_browsers(connections_max as usize, exempt);
-        let door = keeper(permits, "http_rate");
+        let door = arrivals(permits, "http_rate");
         let except = settings.http.exceptions();
-        let web = Web::new(Arc::clone(context), self.authorities, except, peers.clone());
+        let tools = Tools::start(Arc::clone(context), peers.clone()).map_err(Failure::failed)?;
+        let web = Web::new(
+            Arc::clone(context),
+            self.authorities,
+            except,
+            (peers.clone(), tools),
+        );
         let browsers = accept_browsers(Arc::new(web), self.http, door, WebLimits::default(), errors);
         peers.spawn(owners.task_until("http listener", stop, browsers));
-        peers
+        Ok(peers)
     }
 }

@@ -2,6 +2,7 @@
 //! shard, which owns its sockets. Everything about players is decided in [`edge`](crate::edge), everything about streams in
 //! [`shard`](crate::shard).
 
+mod arrivals;
 mod auth;
 mod build;
 mod client_context;
@@ -23,6 +24,7 @@ mod metrics;
 mod other_proxies;
 mod owner_reads;
 mod prefix;
+mod proxy_header;
 mod proxy_task;
 mod rate_limits;
 mod ready;
@@ -37,6 +39,7 @@ mod shard_meters;
 mod shard_thread;
 mod status_task;
 mod streams;
+mod tools;
 mod topology_news;
 mod web;
 

@@ -255,7 +255,7 @@ impl Starting {
             http: self.built.http,
             authorities: self.built.authorities,
         };
-        let peers = listeners.open(settings, &self.node, &clients);
+        let peers = listeners.open(settings, &self.node, &clients)?;
         Ok(Proxy {
             addresses,
             clients,

@@ -16,6 +16,7 @@ const REASONS: Reasons = Reasons {
 /// Crossings, closed connections, full houses.
 const EXPECTED: &[&str] = &[
     "attach_late",
+    "balancer_late",
     "client_silent",
     "client_slow",
     "datagram_late",
@@ -35,6 +36,9 @@ const EXPECTED: &[&str] = &[
     "output_late",
     "server_not_linked",
     "superseded_admission",
+    "tool_late",
+    "tool_sessions",
+    "tool_slow",
     "ticket_expired",
 ];
 
@@ -45,6 +49,7 @@ const HOSTILE: &[&str] = &[
     "ack_other_login",
     "attach_signature",
     "attach_twice",
+    "balancer_header",
     "before_attach",
     "before_verdict",
     "cell_malformed",
@@ -71,6 +76,7 @@ const HOSTILE: &[&str] = &[
     "http_malformed",
     "http_no_upgrade",
     "http_origin",
+    "http_private",
     "http_rate",
     "http_upgrade",
     "input_malformed",
@@ -94,6 +100,8 @@ const HOSTILE: &[&str] = &[
     "superseded_not_owner",
     "tick_end_not_serving",
     "ticket_invalid",
+    "tool_command",
+    "tool_word",
     "topology_refused",
     "websocket_protocol",
     "websocket_text",

@@ -72,6 +72,8 @@ node::settings_table! {
         pub logins_per_prefix_per_s: u32 = 10,
         /// Networks that the limits per prefix do not apply to.
         pub exempt: Vec<String> = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
+        /// Networks of balancers, whose connections begin with a PROXY header of version 2, at both doors: what it says counts for all limits. Whoever else sends one is refused.
+        pub balancers: Vec<String> = Vec::new(),
         /// Messages per second that one client may send over TCP.
         pub messages_per_s: u32 = 200,
         /// How long draining clients may take to leave by themselves, milliseconds.
@@ -82,11 +84,17 @@ node::settings_table! {
 impl ClientTable {
     /// The networks of `exempt`; those that cannot be read were refused by the check.
     pub(super) fn exempt_networks(&self) -> Vec<Network> {
-        self.exempt
-            .iter()
-            .filter_map(|text| Network::parse(text))
-            .collect()
+        networks(&self.exempt)
     }
+
+    /// The networks of `balancers`, likewise.
+    pub(super) fn balancers(&self) -> Vec<Network> {
+        networks(&self.balancers)
+    }
+}
+
+fn networks(texts: &[String]) -> Vec<Network> {
+    texts.iter().filter_map(|text| Network::parse(text)).collect()
 }
 
 node::settings_table! {
@@ -248,15 +256,17 @@ impl Settings for ProxySettings {
             ));
         }
         self.http.check(&mut mistakes);
-        let unreadable = self
-            .clients
-            .exempt
-            .iter()
-            .filter(|text| Network::parse(text).is_none());
-        mistakes.extend(unreadable.map(|text| {
-            let what = format!("holds `{text}`, which is no network");
-            Mistake::new("clients.exempt", what, "write networks such as 10.0.0.0/8")
-        }));
+        let lists = [
+            ("clients.exempt", &self.clients.exempt),
+            ("clients.balancers", &self.clients.balancers),
+        ];
+        for (key, texts) in lists {
+            let unreadable = texts.iter().filter(|text| Network::parse(text).is_none());
+            mistakes.extend(unreadable.map(|text| {
+                let what = format!("holds `{text}`, which is no network");
+                Mistake::new(key, what, "write networks such as 10.0.0.0/8")
+            }));
+        }
         if let Some(why) = self.edge.advertise.and_then(topology::undialable) {
             let remedy = "write the address under which clients reach this proxy, or leave it out";
             mistakes.push(Mistake::new("edge.advertise", why.what, remedy));
@@ -276,6 +286,7 @@ mod tests {
         let mut settings = ProxySettings::default();
         settings.clients.logins_per_s = 0;
         settings.clients.exempt.push("home".to_owned());
+        settings.clients.balancers.push("10.0.0.1".to_owned());
         settings.http.origins.push("play.example.net".to_owned());
         settings.http.hosts.push("play.example.net/".to_owned());
         settings.edge.advertise = Some(IpAddr::from([255, 255, 255, 255]));
@@ -285,6 +296,7 @@ mod tests {
             "node.data",
             "clients.logins_per_s",
             "clients.exempt",
+            "clients.balancers",
             "http.origins",
             "http.hosts",
             "edge.advertise",

@@ -1,6 +1,6 @@
 //! What comes: headers byte by byte, payloads unmasked where they stand and moved together.
 
-use super::{CONTROL_BYTES_MAX, End, MESSAGE_BYTES_MAX, Opcode, Over};
+use super::{CONTROL_BYTES_MAX, End, Opcode, Over};
 
 /// The longest header: two bytes, a length of eight, a mask of four.
 const HEADER_BYTES_MAX: usize = 14;
@@ -37,6 +37,8 @@ pub(super) struct Heard {
     /// The newest ping.
     pub(super) ping: Option<Control>,
     pub(super) over: Option<Over>,
+    /// Where messages have ended, of the bytes that were kept; told only to who wants to know.
+    pub(super) ends: Option<Vec<usize>>,
 }
 
 /// A frame whose header is here.
@@ -55,6 +57,9 @@ struct Frame {
 #[derive(Debug)]
 pub(super) struct Incoming {
     end: End,
+    /// Text or binary: what messages are.
+    wanted: Opcode,
+    bytes_max: usize,
     header: [u8; HEADER_BYTES_MAX],
     header_bytes: usize,
     frame: Option<Frame>,
@@ -64,9 +69,11 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(end: End) -> Self {
+    pub(super) fn new(end: End, wanted: Opcode, bytes_max: usize) -> Self {
         Self {
             end,
+            wanted,
+            bytes_max,
             header: [0; HEADER_BYTES_MAX],
             header_bytes: 0,
             frame: None,
@@ -83,7 +90,7 @@ impl Incoming {
                 let byte = bytes.get(read).copied().unwrap_or_default();
                 read += 1;
                 match self.take_header(byte) {
-                    Ok(()) => self.end_of_frame(heard),
+                    Ok(()) => self.end_of_frame(kept, heard),
                     Err(over) => heard.over = Some(over),
                 }
                 continue;
@@ -99,7 +106,7 @@ impl Incoming {
                 kept += length;
             }
             read += length;
-            self.end_of_frame(heard);
+            self.end_of_frame(kept, heard);
         }
         kept
     }
@@ -144,8 +151,8 @@ impl Incoming {
         let opcode = Opcode::of(first & 0x0F).filter(|_| first & 0x70 == 0);
         let is_last = first & 0x80 != 0;
         match opcode.ok_or(Over::Protocol)? {
-            Opcode::Text => Err(Over::Text),
-            Opcode::Binary if self.message_bytes.is_some() => Err(Over::Protocol),
+            Opcode::Text | Opcode::Binary if opcode != Some(self.wanted) => Err(Over::Text),
+            Opcode::Text | Opcode::Binary if self.message_bytes.is_some() => Err(Over::Protocol),
             Opcode::Continuation if self.message_bytes.is_none() => Err(Over::Protocol),
             control if control.is_control() && !is_last => Err(Over::Protocol),
             _ => Ok(()),
@@ -162,7 +169,7 @@ impl Incoming {
             self.control = Control::EMPTY;
         } else {
             let all = self.message_bytes.unwrap_or(0).saturating_add(left);
-            if all > MESSAGE_BYTES_MAX {
+            if all > self.bytes_max {
                 return Err(Over::TooLong);
             }
             self.message_bytes = Some(all);
@@ -178,7 +185,7 @@ impl Incoming {
     }
 
     /// Does what a frame is for, once all of it is here.
-    fn end_of_frame(&mut self, heard: &mut Heard) {
+    fn end_of_frame(&mut self, kept: usize, heard: &mut Heard) {
         let Some(frame) = self.frame.take_if(|frame| frame.left == 0) else {
             return;
         };
@@ -186,7 +193,12 @@ impl Incoming {
             Opcode::Ping => heard.ping = Some(self.control),
             Opcode::Close => heard.over = Some(Over::Closed),
             Opcode::Pong => {}
-            _ if frame.is_last => self.message_bytes = None,
+            _ if frame.is_last => {
+                self.message_bytes = None;
+                if let Some(ends) = &mut heard.ends {
+                    ends.push(kept);
+                }
+            }
             _ => {}
         }
     }

@@ -39,6 +39,7 @@ pub const PROXY: &[&str] = &[
     "clients.logins_per_s",
     "clients.logins_per_prefix_per_s",
     "clients.exempt",
+    "clients.balancers",
     "clients.messages_per_s",
     "clients.drain_grace_ms",
     "http.connections_max",

@@ -14,9 +14,8 @@ use net::panics::guest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::caller::Caller;
 use super::{Web, routes};
-use crate::server::door_keeper::DoorKeeper;
+use crate::server::arrivals::Arrivals;
 use crate::server::handshake_permits::HandshakePermit;
 
 /// How long a header may take, and how long a connection may say nothing between two requests.
@@ -50,7 +49,7 @@ impl Default for WebLimits {
 pub(in crate::server) async fn accept_browsers(
     web: Arc<Web>,
     listener: TcpListener,
-    mut door: DoorKeeper,
+    arrivals: Arrivals,
     limits: WebLimits,
     mut errors: AcceptErrors,
 ) {
@@ -71,9 +70,10 @@ pub(in crate::server) async fn accept_browsers(
                 continue;
             }
         };
-        match door.admit(from.ip(), clock.now_ms()) {
+        match arrivals.admit(from.ip()) {
             Ok(permit) => {
-                let served = serve(Arc::clone(&web), router.clone(), (io, from), permit, limits);
+                let parts = (Arc::clone(&web), router.clone());
+                let served = serve(parts, arrivals.clone(), (io, from), permit, limits);
                 drop(web.peers.spawn(guest("browser", served)));
             }
             Err(label) => web.context.refusals.count(label),
@@ -82,14 +82,18 @@ pub(in crate::server) async fn accept_browsers(
 }
 
 async fn serve(
-    web: Arc<Web>,
-    router: Router,
-    (io, from): (TcpStream, SocketAddr),
+    (web, router): (Arc<Web>, Router),
+    arrivals: Arrivals,
+    (mut io, from): (TcpStream, SocketAddr),
     permit: HandshakePermit,
     limits: WebLimits,
 ) {
+    let (caller, permit) = match arrivals.meet(&mut io, from, permit).await {
+        Ok(met) => met,
+        Err(label) => return web.context.refusals.count(label),
+    };
     let _ = io.set_nodelay(true);
-    let service = TowerToHyperService::new(router.layer(Extension(Caller { from })));
+    let service = TowerToHyperService::new(router.layer(Extension(caller)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)

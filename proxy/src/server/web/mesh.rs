@@ -16,12 +16,26 @@ use net::websocket::{End, SEALED, WebSocket};
 use tokio::net::TcpStream;
 
 use super::Web;
-use super::caller::Caller;
+use crate::server::arrivals::Caller;
 use crate::server::client_door;
 use crate::server::handshake_permits::HandshakePermit;
+use crate::server::tools::{Arrived, Spelling, ToolPlace};
 
-/// What is spoken, all of it.
-const SUBPROTOCOLS: &[&str] = &[SEALED];
+/// What is spoken behind an upgrade.
+#[derive(Clone, Copy)]
+enum Speech {
+    /// Sealed frames.
+    Sealed,
+    /// Words of tools.
+    Tool(Spelling),
+}
+
+/// Each with its subprotocol; of several that a client offers, the first of these.
+fn speeches() -> impl Iterator<Item = (Speech, &'static str)> {
+    let tools = Spelling::ALL.map(|(spelling, name)| (Speech::Tool(spelling), name));
+    std::iter::once((Speech::Sealed, SEALED)).chain(tools)
+}
+
 /// How long the answer to the request may take to leave.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -35,6 +49,7 @@ struct Refused {
 /// What is needed to answer.
 struct Accepted {
     accept: String,
+    speech: Speech,
     subprotocol: &'static str,
 }
 
@@ -45,20 +60,16 @@ pub(super) async fn upgrade(
     mut request: Request,
 ) -> Response {
     let checked = check(&web, request.headers()).and_then(|accepted| {
+        let place = place_for(&web, caller, accepted.speech)?;
         let permit = web.context.handshakes.take(caller.from.ip());
-        let permit = permit.map_err(|label| Refused {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            label,
-            what: "too many are coming in just now".to_owned(),
-        })?;
-        Ok((accepted, permit))
+        Ok((accepted, place, permit.map_err(Refused::full)?))
     });
-    let (accepted, permit) = match checked {
+    let (accepted, place, permit) = match checked {
         Ok(checked) => checked,
         Err(refused) => return refused.answer(&web),
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let client = let_in(Arc::clone(&web), upgrade, caller, permit);
+    let client = let_in(Arc::clone(&web), upgrade, caller, (permit, place));
     drop(web.peers.spawn(guest("client", client)));
     let headers = [
         (header::CONNECTION, "Upgrade"),
@@ -73,6 +84,11 @@ impl Refused {
     fn new(status: StatusCode, label: &'static str, what: impl Into<String>) -> Self {
         let what = what.into();
         Self { status, label, what }
+    }
+
+    fn full(label: &'static str) -> Self {
+        let what = "too many are here just now";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, label, what)
     }
 
     fn answer(self, web: &Web) -> Response {
@@ -116,11 +132,10 @@ fn check(web: &Web, headers: &HeaderMap) -> Result<Accepted, Refused> {
             return Err(Refused::new(StatusCode::FORBIDDEN, "http_origin", what));
         }
     }
-    let subprotocol = SUBPROTOCOLS
-        .iter()
-        .find(|known| lists(header::SEC_WEBSOCKET_PROTOCOL, known));
-    let subprotocol = subprotocol.ok_or_else(|| {
-        let known = SUBPROTOCOLS.join(", ");
+    let chosen = speeches().find(|(_, name)| lists(header::SEC_WEBSOCKET_PROTOCOL, name));
+    let (speech, subprotocol) = chosen.ok_or_else(|| {
+        let known: Vec<&str> = speeches().map(|(_, name)| name).collect();
+        let known = known.join(", ");
         bad(format!(
             "Sec-WebSocket-Protocol names none that is spoken here: {known}"
         ))
@@ -133,20 +148,55 @@ fn check(web: &Web, headers: &HeaderMap) -> Result<Accepted, Refused> {
             what,
         ));
     }
-    Ok(Accepted { accept, subprotocol })
+    Ok(Accepted {
+        accept,
+        speech,
+        subprotocol,
+    })
 }
 
-async fn let_in(web: Arc<Web>, upgrade: OnUpgrade, caller: Caller, permit: HandshakePermit) {
+/// Words of tools are not sealed: they travel where nobody listens, and there is room for a few.
+fn place_for(web: &Web, caller: Caller, speech: Speech) -> Result<Option<(Spelling, ToolPlace)>, Refused> {
+    let Speech::Tool(spelling) = speech else {
+        return Ok(None);
+    };
+    if !caller.is_private {
+        let what = "this subprotocol is spoken over TLS or on this machine alone: nothing else hides it";
+        return Err(Refused::new(StatusCode::FORBIDDEN, "http_private", what));
+    }
+    let place = web.tools.take_place().map_err(Refused::full)?;
+    Ok(Some((spelling, place)))
+}
+
+async fn let_in(
+    web: Arc<Web>,
+    upgrade: OnUpgrade,
+    caller: Caller,
+    (permit, place): (HandshakePermit, Option<(Spelling, ToolPlace)>),
+) {
     let context = &web.context;
-    let upgraded = match tokio::time::timeout(ANSWER_TIME_MAX, upgrade).await {
-        Ok(Ok(upgraded)) => upgraded,
-        _ => return context.refusals.count("http_upgrade_late"),
+    let Ok(Ok(upgraded)) = tokio::time::timeout(ANSWER_TIME_MAX, upgrade).await else {
+        return context.refusals.count("http_upgrade_late");
     };
     // Nothing else is served here.
     let Ok(parts) = Upgraded::downcast::<TokioIo<TcpStream>>(upgraded) else {
         return;
     };
     let Parts { io, read_buf, .. } = parts;
+    if let Some((spelling, place)) = place {
+        // One that is gone already needs nothing.
+        if let Ok(io) = io.into_inner().into_std() {
+            web.tools.bring(Arrived {
+                io,
+                came: read_buf.to_vec(),
+                from: caller.from,
+                spelling,
+                permit,
+                place,
+            });
+        }
+        return;
+    }
     let stream = RawStream::new(io.into_inner(), context.clock);
     match stream.and_then(|stream| stream.dressed(WebSocket::new(End::Server), &read_buf)) {
         Ok(stream) => client_door::let_in(context, stream, caller.from, permit).await,

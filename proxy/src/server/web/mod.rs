@@ -2,7 +2,6 @@
 //! on control; nothing of a game passes through here.
 
 mod assets;
-mod caller;
 pub(super) mod gate;
 mod listener;
 mod mesh;
@@ -17,6 +16,7 @@ use tokio_util::task::TaskTracker;
 pub(super) use listener::{WebLimits, accept_browsers};
 
 use super::client_context::ClientContext;
+use super::tools::Tools;
 use assets::Assets;
 use gate::Exceptions;
 
@@ -27,6 +27,7 @@ pub(super) struct Web {
     authorities: Arc<ArcSwap<AuthorityKeys>>,
     except: Exceptions,
     peers: TaskTracker,
+    tools: Tools,
 }
 
 impl Web {
@@ -35,7 +36,7 @@ impl Web {
         context: Arc<ClientContext>,
         authorities: Arc<ArcSwap<AuthorityKeys>>,
         except: Exceptions,
-        peers: TaskTracker,
+        (peers, tools): (TaskTracker, Tools),
     ) -> Self {
         Self {
             context,
@@ -43,6 +44,7 @@ impl Web {
             authorities,
             except,
             peers,
+            tools,
         }
     }
 }

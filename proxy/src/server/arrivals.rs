@@ -1,0 +1,104 @@
+//! Who a connection is from before anything of it is served: the address it comes from, or what a trusted balancer tells of
+//! it. Limits go by whoever is behind the balancer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use net::clock::Monotonic;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::door_keeper::DoorKeeper;
+use super::handshake_permits::HandshakePermit;
+use super::prefix::Network;
+use super::proxy_header::{self, HEAD_BYTES, NoHeader, Told};
+
+/// How long a balancer's header may take.
+const HEADER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub(super) from: SocketAddr,
+    /// Whether nobody between them and this proxy, or its balancer, can read along or change anything: over TLS, or on this
+    /// machine. What is behind a balancer on this machine is not on it.
+    pub(super) is_private: bool,
+}
+
+/// One door's arrivals.
+#[derive(Clone)]
+pub(super) struct Arrivals {
+    keeper: Arc<Mutex<DoorKeeper>>,
+    /// Networks of balancers.
+    trusted: Arc<[Network]>,
+    clock: Monotonic,
+}
+
+impl Arrivals {
+    pub(super) fn new(keeper: DoorKeeper, trusted: Vec<Network>, clock: Monotonic) -> Self {
+        Self {
+            keeper: Arc::new(Mutex::new(keeper)),
+            trusted: trusted.into(),
+            clock,
+        }
+    }
+
+    /// A permit to look at a connection: of whom it is from, or, of a balancer's, one that is not its client's yet.
+    ///
+    /// # Errors
+    /// The label to count the refusal under.
+    pub(super) fn admit(&self, from: IpAddr) -> Result<HandshakePermit, &'static str> {
+        let mut keeper = self.keeper();
+        match self.is_balancer(from) {
+            true => keeper.hold(),
+            false => keeper.admit(from, self.clock.now_ms()),
+        }
+    }
+
+    /// Who it is.
+    ///
+    /// # Errors
+    /// The label to count the refusal under.
+    pub(super) async fn meet(
+        &self,
+        io: &mut TcpStream,
+        from: SocketAddr,
+        permit: HandshakePermit,
+    ) -> Result<(Caller, HandshakePermit), &'static str> {
+        let direct = Caller {
+            from,
+            is_private: from.ip().to_canonical().is_loopback(),
+        };
+        if !self.is_balancer(from.ip()) {
+            return Ok((direct, permit));
+        }
+        let header = tokio::time::timeout(HEADER_TIME_MAX, header_of(io)).await;
+        let told = header
+            .map_err(|_| "balancer_late")?
+            .map_err(|_| "balancer_header")?;
+        let caller = Caller {
+            from: told.from.unwrap_or(from),
+            is_private: told.over_tls,
+        };
+        let mut keeper = self.keeper();
+        let permit = keeper.name(permit, caller.from.ip(), self.clock.now_ms())?;
+        Ok((caller, permit))
+    }
+
+    fn is_balancer(&self, from: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.holds(from))
+    }
+
+    fn keeper(&self) -> std::sync::MutexGuard<'_, DoorKeeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn header_of(io: &mut TcpStream) -> Result<Told, NoHeader> {
+    let mut head = [0; HEAD_BYTES];
+    io.read_exact(&mut head).await.map_err(|_| NoHeader)?;
+    let mut rest = vec![0; proxy_header::rest_bytes(&head)?];
+    io.read_exact(&mut rest).await.map_err(|_| NoHeader)?;
+    proxy_header::parse(&head, &rest)
+}

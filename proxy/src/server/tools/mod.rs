@@ -1,0 +1,151 @@
+//! Sessions for scripts and tools: the messages of a client by field names, in JSON or MessagePack, and the world as entities, a
+//! few times a second. All of it lives on a thread of its own: for each of them it plays a client of this very proxy, with a
+//! key that nobody else has, over a connection that ends in a shard like any other.
+
+mod messagepack;
+mod tool_session;
+mod words;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use net::panics::guest;
+use net::sealed_stream::RawStream;
+use net::websocket::Form;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+use super::client_context::ClientContext;
+use super::client_door;
+use super::handshake_permits::HandshakePermit;
+
+/// Sessions at once.
+const SESSIONS_MAX: usize = 64;
+
+/// How a tool spells its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Json,
+    MessagePack,
+}
+
+impl Spelling {
+    /// Every one with its subprotocol.
+    pub(super) const ALL: [(Self, &'static str); 2] = [
+        (Self::Json, "regionmesh.v1.json"),
+        (Self::MessagePack, "regionmesh.v1.msgpack"),
+    ];
+
+    fn form(self) -> Form {
+        match self {
+            Self::Json => Form::Text,
+            Self::MessagePack => Form::Binary,
+        }
+    }
+}
+
+/// A tool behind its upgrade.
+pub(super) struct Arrived {
+    pub(super) io: std::net::TcpStream,
+    /// Bytes that came with the request.
+    pub(super) came: Vec<u8>,
+    pub(super) from: SocketAddr,
+    pub(super) spelling: Spelling,
+    /// For the handshake that is made for it.
+    pub(super) permit: HandshakePermit,
+    pub(super) place: ToolPlace,
+}
+
+/// The right to one session.
+pub(super) struct ToolPlace {
+    _one_of_all: OwnedSemaphorePermit,
+}
+
+/// The thread, for those who bring it something.
+#[derive(Clone)]
+pub(super) struct Tools {
+    places: Arc<Semaphore>,
+    arrived: mpsc::UnboundedSender<Arrived>,
+}
+
+/// What all sessions share.
+struct Shared {
+    context: Arc<ClientContext>,
+    /// Where shards' handshakes are made.
+    control: Handle,
+    peers: TaskTracker,
+}
+
+impl Tools {
+    /// Starts the thread; it ends when nobody can bring it anything any more.
+    ///
+    /// # Errors
+    /// No thread or run time can be had.
+    pub(super) fn start(context: Arc<ClientContext>, peers: TaskTracker) -> io::Result<Self> {
+        let (arrived, mut arrivals) = mpsc::unbounded_channel::<Arrived>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let shared = Arc::new(Shared {
+            context,
+            control: Handle::current(),
+            peers,
+        });
+        let run = async move {
+            let sessions = TaskTracker::new();
+            while let Some(tool) = arrivals.recv().await {
+                let session = tool_session::serve(Arc::clone(&shared), tool);
+                drop(sessions.spawn(guest("tool", session)));
+            }
+            sessions.close();
+            sessions.wait().await;
+        };
+        let builder = std::thread::Builder::new().name("tools".to_owned());
+        drop(builder.spawn(move || runtime.block_on(run))?);
+        Ok(Self {
+            places: Arc::new(Semaphore::new(SESSIONS_MAX)),
+            arrived,
+        })
+    }
+
+    /// A place for one more.
+    ///
+    /// # Errors
+    /// The label to count the refusal under.
+    pub(super) fn take_place(&self) -> Result<ToolPlace, &'static str> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place
+            .map(|_one_of_all| ToolPlace { _one_of_all })
+            .map_err(|_| "tool_sessions")
+    }
+
+    pub(super) fn bring(&self, tool: Arrived) {
+        // The thread ends with the proxy.
+        let _ = self.arrived.send(tool);
+    }
+}
+
+impl Shared {
+    /// A connection to a shard of this proxy, which goes by the tool's own address and permit.
+    async fn connect(&self, from: SocketAddr, permit: HandshakePermit) -> io::Result<TcpStream> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let ours = TcpStream::connect(listener.local_addr()?).await?;
+        let (theirs, came_from) = listener.accept().await?;
+        // Whoever else found the port meanwhile is not let in.
+        if came_from != ours.local_addr()? {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let (theirs, context) = (theirs.into_std()?, Arc::clone(&self.context));
+        let let_in = async move {
+            let stream = TcpStream::from_std(theirs).map_err(net::sealed_stream::StreamError::from);
+            if let Ok(stream) = stream.and_then(|io| RawStream::new(io, context.clock)) {
+                client_door::let_in(&context, stream, from, permit).await;
+            }
+        };
+        drop(self.peers.spawn_on(guest("client", let_in), &self.control));
+        Ok(ours)
+    }
+}

@@ -1,0 +1,234 @@
+//! One tool's session: its words to the client that is played for it, and what that client sees to the tool.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Client, ClientEvent, ClientTrust, ConnectOptions, ConnectionError, Credentials, Datagrams};
+use net::websocket::{End, Messages, Over};
+use protocol::Code;
+use protocol::identity::AuthorityKeys;
+use protocol::message::player::CommandClass;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::words::{self, Word};
+use super::{Arrived, Shared, Spelling, messagepack};
+
+/// Between two tellings of the world.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+/// How long a tool may take to say as whom it comes.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to take a message.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes of a message of a tool.
+const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of one read.
+const READ_BYTES: usize = 4 * 1024;
+
+/// Why a session is over.
+enum Ended {
+    /// The tool has closed, or its connection is gone.
+    Gone,
+    /// It broke a rule, counted under this label.
+    Refused(&'static str, String),
+    /// The client is out of the world.
+    Left(ConnectionError),
+}
+
+impl From<io::Error> for Ended {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+/// Plays for one tool until one of the two ends.
+pub(super) async fn serve(shared: Arc<Shared>, tool: Arrived) {
+    let Ok(io) = TcpStream::from_std(tool.io) else {
+        return;
+    };
+    let _place = tool.place;
+    let mut line = Line {
+        io,
+        messages: Messages::new(End::Server, tool.spelling.form(), MESSAGE_BYTES_MAX),
+        spelling: tool.spelling,
+    };
+    let mut came = tool.came;
+    let played = async {
+        line.take(&mut came)?;
+        let joined = timeout(JOIN_TIME_MAX, line.next_word()).await;
+        let late = |_| Ended::Refused("tool_late", "nobody said join within 5 s".to_owned());
+        let Word::Join { name } = joined.map_err(late)?? else {
+            let what = "the first word is join".to_owned();
+            return Err(Ended::Refused("tool_word", what));
+        };
+        let io = shared.connect(tool.from, tool.permit).await?;
+        let options = options(&shared, name).ok_or(Ended::Gone)?;
+        let client = Client::through(io, options).await.map_err(Ended::Left)?;
+        play(&mut line, client).await
+    };
+    let Err(ended) = played.await else { return };
+    let last_word = match ended {
+        Ended::Gone => None,
+        Ended::Refused(label, what) => {
+            shared.context.refusals.count(label);
+            Some(words::closed(Code::Protocol, &what))
+        }
+        Ended::Left(error) => Some(words::closed(code_of(&error), &error.to_string())),
+    };
+    let _ = line.close(last_word).await;
+}
+
+/// As a client of this proxy, under the authority that vouches for it.
+fn options(shared: &Shared, name: String) -> Option<ConnectOptions> {
+    let doors = shared.context.doors.load();
+    Some(ConnectOptions {
+        proxies: Vec::new(),
+        trust: ClientTrust {
+            cluster_id: shared.context.own.cluster_id,
+            authorities: AuthorityKeys::new(doors.first()?.identity.authority),
+        },
+        credentials: Credentials::Guest { name },
+        datagrams: Datagrams::Off,
+    })
+}
+
+fn code_of(error: &ConnectionError) -> Code {
+    error.code().unwrap_or(Code::Generic)
+}
+
+async fn play(line: &mut Line, mut client: Client) -> Result<(), Ended> {
+    line.say(&words::welcome(client.user())).await?;
+    let mut telling = interval(TELL_EVERY);
+    telling.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut is_described, mut news) = (false, None);
+    loop {
+        tokio::select! {
+            event = client.next_event() => match event.map_err(Ended::Left)? {
+                ClientEvent::Snapshot(snapshot) => news = Some(snapshot),
+                event => if let Some(word) = words::event(&event) {
+                    line.say(&word).await?;
+                },
+            },
+            word = line.next_word() => obey(line, &mut client, word?).await?,
+            _ = telling.tick() => {
+                let Some(world) = client.world() else { continue };
+                if !is_described {
+                    is_described = true;
+                    line.say(&words::world(world.shape())).await?;
+                }
+                if let Some(news) = news.take() {
+                    line.say(&words::snapshot(&news, world)).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn obey(line: &mut Line, client: &mut Client, word: Word) -> Result<(), Ended> {
+    match word {
+        Word::Join { .. } => {
+            let what = "join is said once".to_owned();
+            return Err(Ended::Refused("tool_word", what));
+        }
+        Word::Input { input } => drop(client.send_input(input)),
+        Word::Command { class, body } => {
+            let class = match class {
+                words::Class::Soft => CommandClass::Soft,
+                words::Class::Durable => CommandClass::Durable,
+            };
+            match client.send_command(class, body) {
+                Ok(number) => line.say(&words::command(number)).await?,
+                Err(error) => return Err(Ended::Refused("tool_command", error.to_string())),
+            }
+        }
+        Word::Logout => client.logout(),
+    }
+    Ok(())
+}
+
+/// The tool's end.
+struct Line {
+    io: TcpStream,
+    messages: Messages,
+    spelling: Spelling,
+}
+
+impl Line {
+    /// The next word. Dropping the future loses nothing.
+    async fn next_word(&mut self) -> Result<Word, Ended> {
+        loop {
+            if let Some(message) = self.messages.next_message() {
+                return self.read(&message);
+            }
+            if !self.messages.unsent().is_empty() {
+                self.push_out().await?;
+            }
+            self.io.readable().await?;
+            let mut scratch = [0; READ_BYTES];
+            match self.io.try_read(&mut scratch) {
+                Ok(0) => return Err(Ended::Gone),
+                Ok(read) => self.take(scratch.get_mut(..read).unwrap_or_default())?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn take(&mut self, arrived: &mut [u8]) -> Result<(), Ended> {
+        self.messages.receive(arrived).map_err(|over| match over {
+            Over::Closed => Ended::Gone,
+            over => Ended::Refused(
+                over.label(),
+                "a break of the framing, or too long a message".to_owned(),
+            ),
+        })
+    }
+
+    fn read(&self, message: &[u8]) -> Result<Word, Ended> {
+        let word = match self.spelling {
+            Spelling::Json => words::of_json(message),
+            Spelling::MessagePack => messagepack::parse(message).and_then(words::of_value),
+        };
+        word.map_err(|what| Ended::Refused("tool_word", what))
+    }
+
+    async fn say(&mut self, word: &Value) -> Result<(), Ended> {
+        self.put(word);
+        self.push_out().await
+    }
+
+    fn put(&mut self, word: &Value) {
+        match self.spelling {
+            Spelling::Json => self.messages.send(word.to_string().as_bytes()),
+            Spelling::MessagePack => self.messages.send(&messagepack::encode(word)),
+        }
+    }
+
+    async fn push_out(&mut self) -> Result<(), Ended> {
+        while !self.messages.unsent().is_empty() {
+            let written = timeout(WRITE_TIME_MAX, self.io.write(self.messages.unsent())).await;
+            match written {
+                Ok(written) => self.messages.wrote(written?),
+                // A tool that reads nothing hears nothing more.
+                Err(_) => return Err(Ended::Refused("tool_slow", String::new())),
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(mut self, last_word: Option<Value>) -> Result<(), Ended> {
+        if let Some(word) = last_word {
+            self.put(&word);
+        }
+        self.messages.close();
+        self.push_out().await?;
+        self.io.shutdown().await?;
+        // Closed with unread bytes it would be reset, and the last word lost.
+        let drained = async { while matches!(self.io.read(&mut [0; READ_BYTES]).await, Ok(1..)) {} };
+        let _ = timeout(Duration::from_secs(1), drained).await;
+        Ok(())
+    }
+}
