@@ -32,7 +32,7 @@ pub(crate) fn page<G: Game>() -> String {
         ),
         manual::role::<ProxySettings>(
             "Proxies",
-            &["listen", "store", "clients", "edge", "auth"],
+            &["listen", "store", "clients", "http", "edge", "auth"],
             &of_proxies,
         ),
     ];
@@ -111,8 +111,11 @@ mod tests {
         let listen = [server.listen.peer, server.listen.proxy].map(|at| at.map(|at| at.port()));
         assert_eq!(listen, ports, "where it listens is where others dial");
         let entry = topology.proxy_by_name("edge-1").unwrap();
-        let listen = [proxy.listen.tcp, proxy.listen.udp].map(|at| at.map(|at| at.port()));
-        assert_eq!(listen, [entry.tcp.port, entry.udp.port].map(Some));
+        let listen = [proxy.listen.tcp, proxy.listen.udp, proxy.listen.http].map(|at| at.map(|at| at.port()));
+        assert_eq!(
+            listen,
+            [entry.tcp.port, entry.udp.port, entry.http.port].map(Some)
+        );
     }
 
     /// After a change of a setting `cargo run -- settings > docs/settings.md` writes the page anew.

@@ -46,7 +46,7 @@ fn played_on(host: &str) -> Vec<String> {
 #[test]
 fn a_cluster_on_ipv6_plays() {
     let listened = played_on("[::1]");
-    assert_eq!(listened.len(), 12, "{listened:?}");
+    assert_eq!(listened.len(), 14, "{listened:?}");
     assert!(listened.iter().all(|at| at.starts_with("[::1]:")), "{listened:?}");
 }
 
@@ -70,7 +70,7 @@ fn a_node_that_listens_elsewhere_is_dialed_where_the_topology_says() {
         let all = first.addresses().find_map(|node| node.listener(what));
         all.unwrap().port()
     };
-    let environment = ["peer", "proxy", "tcp", "udp"].map(|what| {
+    let environment = ["peer", "proxy", "tcp", "udp", "http"].map(|what| {
         let key = format!("REGIONMESH_LISTEN__{}", what.to_uppercase());
         (key, format!("0.0.0.0:{}", port_of(what)))
     });
@@ -79,7 +79,13 @@ fn a_node_that_listens_elsewhere_is_dialed_where_the_topology_says() {
         environment: environment.to_vec(),
         ..support::one(&data)
     });
-    for (name, what) in [("gs-a", "peer"), ("gs-a", "proxy"), ("edge-1", "tcp")] {
+    let listeners = [
+        ("gs-a", "peer"),
+        ("gs-a", "proxy"),
+        ("edge-1", "tcp"),
+        ("edge-1", "http"),
+    ];
+    for (name, what) in listeners {
         let status = again.status(name).unwrap();
         let at = status["listen"][what].as_str().unwrap();
         assert!(at.starts_with("0.0.0.0:"), "{name} {what}: {at}");
