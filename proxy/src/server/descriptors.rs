@@ -3,7 +3,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::settings::ClientTable;
+use super::settings::{ClientTable, HttpTable};
 
 /// Sessions that nobody has asked for more than.
 const SESSIONS_MAX: u32 = 20_000;
@@ -11,23 +11,28 @@ const SESSIONS_MAX: u32 = 20_000;
 const SPARE: u64 = 96;
 /// Of what is left for clients, one part in so many at most is for handshakes.
 const HANDSHAKE_SHARE: u64 = 4;
+/// And one in so many for HTTP connections.
+const BROWSER_SHARE: u64 = 8;
 
-/// How many clients may be here at once. A session has one descriptor, a handshake has another; connections that are told
+/// How many clients may be here at once. A session has one descriptor, a handshake has another, and so has an HTTP connection; connections that are told
 /// goodbye are counted with the handshakes, since each of those has made room for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientRoom {
     pub(super) sessions_max: u32,
     pub(super) handshakes_max: u32,
+    pub(super) browsers_max: u32,
 }
 
 impl ClientRoom {
     /// What the settings ask for, as far as the process may open files beside the `taken` it has or will need. Of what was asked for
     /// and does not fit, a warning.
-    pub(super) fn of_process(asked: &ClientTable, taken: u64) -> Self {
-        let wanted = taken + SPARE + u64::from(sessions_wanted(asked)) + u64::from(asked.handshakes_max);
+    pub(super) fn of_process(asked: (&ClientTable, &HttpTable), taken: u64) -> Self {
+        let (clients, http) = asked;
+        let connections = u64::from(clients.handshakes_max) + u64::from(http.connections_max);
+        let wanted = taken + SPARE + u64::from(sessions_wanted(clients)) + connections;
         let limit = raised_limit(wanted);
         let room = Self::within(limit, asked, taken);
-        match asked.sessions_max {
+        match clients.sessions_max {
             Some(sessions_max) if room.sessions_max < sessions_max => tracing::warn!(
                 limit,
                 sessions_max,
@@ -40,18 +45,18 @@ impl ClientRoom {
         room
     }
 
-    fn within(limit: u64, asked: &ClientTable, taken: u64) -> Self {
+    fn within(limit: u64, (clients, http): (&ClientTable, &HttpTable), taken: u64) -> Self {
         let left = limit.saturating_sub(taken).saturating_sub(SPARE);
         let bounded =
             |wanted: u32, most: u64| u32::try_from(most).map_or(wanted, |most| wanted.min(most).max(1));
-        let handshakes_max = bounded(asked.handshakes_max, left / HANDSHAKE_SHARE);
-        let sessions_max = bounded(
-            sessions_wanted(asked),
-            left.saturating_sub(u64::from(handshakes_max)),
-        );
+        let handshakes_max = bounded(clients.handshakes_max, left / HANDSHAKE_SHARE);
+        let browsers_max = bounded(http.connections_max, left / BROWSER_SHARE);
+        let others = u64::from(handshakes_max) + u64::from(browsers_max);
+        let sessions_max = bounded(sessions_wanted(clients), left.saturating_sub(others));
         Self {
             sessions_max,
             handshakes_max,
+            browsers_max,
         }
     }
 }
@@ -80,10 +85,12 @@ mod tests {
     #[test]
     fn sessions_and_handshakes_never_take_more_than_there_is() {
         let asked = ClientTable::default();
-        let room = |limit| ClientRoom::within(limit, &asked, 30);
+        let http = HttpTable::default();
+        let room = |limit| ClientRoom::within(limit, (&asked, &http), 30);
         let whole = ClientRoom {
             sessions_max: SESSIONS_MAX,
             handshakes_max: asked.handshakes_max,
+            browsers_max: http.connections_max,
         };
         assert_eq!(room(u64::MAX), whole);
         assert_eq!(room(1 << 20), whole);
@@ -91,8 +98,10 @@ mod tests {
             let ClientRoom {
                 sessions_max,
                 handshakes_max,
+                browsers_max,
             } = room(limit);
-            let all = u64::from(sessions_max) + u64::from(handshakes_max) + SPARE + 30;
+            let connections = u64::from(handshakes_max) + u64::from(browsers_max);
+            let all = u64::from(sessions_max) + connections + SPARE + 30;
             assert!(
                 all <= limit && sessions_max > 2 * handshakes_max,
                 "{limit}: {sessions_max} {handshakes_max}"
@@ -102,9 +111,13 @@ mod tests {
             sessions_max: Some(50),
             ..asked.clone()
         };
-        assert_eq!(ClientRoom::within(1 << 20, &few, 30).sessions_max, 50);
-        assert_eq!(room(1_024).sessions_max, 674);
+        assert_eq!(ClientRoom::within(1 << 20, (&few, &http), 30).sessions_max, 50);
+        assert_eq!((room(1_024).sessions_max, room(1_024).browsers_max), (562, 112));
         // Too little for anything: somebody may still come in, and the listener tells when it cannot.
-        assert_eq!((room(10).sessions_max, room(10).handshakes_max), (1, 1));
+        let least = room(10);
+        assert_eq!(
+            [least.sessions_max, least.handshakes_max, least.browsers_max],
+            [1; 3]
+        );
     }
 }

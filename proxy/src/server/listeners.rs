@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::arrivals::Arrivals;
 use super::client_context::ClientContext;
 use super::client_listener::accept_clients;
+use super::descriptors::ClientRoom;
 use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
 use super::ready;
@@ -31,6 +32,7 @@ impl Listeners {
     pub(super) fn open(
         self,
         settings: &ProxySettings,
+        room: ClientRoom,
         node: &Node,
         context: &Arc<ClientContext>,
     ) -> Result<TaskTracker, Failure> {
@@ -49,8 +51,8 @@ impl Listeners {
         peers.spawn(owners.task_until("client listener", stop, clients));
         let errors = AcceptErrors::of("http");
         ready::check_accepting(readiness, "accepting http", errors.watch(), clock);
-        let (connections_max, exempt) = (settings.http.connections_max, settings.clients.exempt_networks());
-        let permits = HandshakePermits::of_browsers(connections_max as usize, exempt);
+        let exempt = settings.clients.exempt_networks();
+        let permits = HandshakePermits::of_browsers(room.browsers_max as usize, exempt);
         let door = arrivals(permits, "http_rate");
         let except = settings.http.exceptions();
         let tools = Tools::start(Arc::clone(context), peers.clone()).map_err(Failure::failed)?;

@@ -255,7 +255,7 @@ impl Starting {
             http: self.built.http,
             authorities: self.built.authorities,
         };
-        let peers = listeners.open(settings, &self.node, &clients)?;
+        let peers = listeners.open(settings, room, &self.node, &clients)?;
         Ok(Proxy {
             addresses,
             clients,
@@ -316,9 +316,8 @@ impl Starting {
     /// Links to every server, on every shard, are counted with what is open already.
     fn client_room(&self, settings: &ProxySettings) -> ClientRoom {
         let links = self.topology.servers().len() * self.shards.len();
-        let taken =
-            node::telemetry::usage().open_fds + links as u64 + u64::from(settings.http.connections_max);
-        ClientRoom::of_process(&settings.clients, taken)
+        let taken = node::telemetry::usage().open_fds + links as u64;
+        ClientRoom::of_process((&settings.clients, &settings.http), taken)
     }
 
     fn client_context(&self, settings: &ProxySettings, room: ClientRoom) -> Arc<ClientContext> {
