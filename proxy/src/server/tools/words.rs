@@ -128,6 +128,12 @@ pub(super) fn event(event: &ClientEvent) -> Option<Value> {
             "number": number.0.to_string(),
             "body": STANDARD.encode(body),
         })),
+        ClientEvent::News { region, to_all, body } => Some(json!({
+            "type": "news",
+            "region": region.0,
+            "to_all": to_all,
+            "body": STANDARD.encode(body),
+        })),
         ClientEvent::Notice(code, text) => {
             Some(json!({"type": "notice", "code": code.number(), "text": text}))
         }
