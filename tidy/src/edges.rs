@@ -69,6 +69,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("client-core", &["protocol"]),
+    ("client-web", &["protocol", "client-core"]),
     ("client", &["protocol", "net", "client-core"]),
     ("loadtest", &["program", "protocol", "game", "net", "client"]),
     ("simulation", ALL),

@@ -5,6 +5,8 @@
 //!   to try next.
 //! * [`Dial`] begins a handshake with one proxy, which ends as [`Established`].
 //! * [`Core`] is what the player sends and sees, over any number of connections.
+//! * [`StreamedClient`] is all of it, for a driver that has nothing but a byte stream; [`Prediction`] says where the player is
+//!   before its server does.
 //!
 //! # Contract of the core
 //! * [`Core::attached`] begins a connection, [`Core::detached`] ends it; commands, events and the world view live on.
@@ -18,16 +20,19 @@
 mod clock;
 mod comeback;
 mod commands;
+pub mod conformance;
 mod entity;
 mod error;
 mod event;
 mod frames;
 mod handshake;
+mod prediction;
 mod proxies;
 mod receipts;
 mod session;
 mod silence;
 mod stream;
+mod streamed;
 mod unread;
 mod world;
 
@@ -56,7 +61,9 @@ pub use error::{ConnectionError, STAGED_BYTES_MAX};
 pub use event::{ClientEvent, SnapshotNews};
 pub use frames::batches;
 pub use handshake::{AwaitingAnswer, AwaitingWelcome, DatagramPath, Datagrams, Dial, Established};
+pub use prediction::{OwnSighting, Prediction};
 pub use session::{ConnectOptions, Session, Traffic};
+pub use streamed::{Ended, Now, StreamEffect, StreamedClient, StreamedEvent};
 pub use unread::Reading;
 pub use world::{World, WorldShape};
 

@@ -1,0 +1,47 @@
+//! What `join.json` says of a cluster, as the core wants it. The page reads the file; here come its fields.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use protocol::client_handshake::ClientTrust;
+use protocol::identity::{AuthorityKeys, AuthorityPublic};
+use protocol::ids::ClusterId;
+
+/// The cluster and the keys to trust; `next_key` may be empty.
+pub(crate) fn trust(cluster_id: &str, key: &str, next_key: &str) -> Result<ClientTrust, String> {
+    let public = |name: &str, text: &str| {
+        let bytes =
+            hex(text).ok_or_else(|| format!("join.json: `{name}` is no key of 64 hexadecimal digits"))?;
+        AuthorityPublic::parse(&bytes).map_err(|error| format!("join.json: `{name}` is no key: {error}"))
+    };
+    let mut authorities = AuthorityKeys::new(public("authority_public_key", key)?);
+    if !next_key.is_empty() {
+        authorities.next = Some(public("next_authority_public_key", next_key)?);
+    }
+    Ok(ClientTrust {
+        authorities,
+        cluster_id: hex(cluster_id)
+            .map(ClusterId)
+            .ok_or("join.json: `cluster_id` is not 32 hexadecimal digits")?,
+    })
+}
+
+/// Browsers find proxies by origin; the core tells them apart by address. A proxy whose address is a name has one of
+/// nobody's.
+pub(crate) fn address(tcp: &str, place: usize) -> SocketAddr {
+    let nobodys = IpAddr::V4(Ipv4Addr::new(240, 0, 0, 0));
+    tcp.parse()
+        .unwrap_or_else(|_| SocketAddr::new(nobodys, place as u16))
+}
+
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |at: usize| char::from(pair[at]).to_digit(16);
+        *byte = (digit(0)? << 4 | digit(1)?) as u8;
+    }
+    Some(bytes)
+}

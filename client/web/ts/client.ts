@@ -1,0 +1,180 @@
+// The client as a page uses it. All work is done by its worker.
+
+import type { Entity, Events, FromWorker, Join, Picture, Status, ToWorker, Weather, World } from "./messages.js";
+
+export interface Options {
+  /** Where to find `join.json`: the origin of any proxy; the page's own if it is left out. */
+  url?: string;
+  /** What `join.json` says, instead. */
+  join?: Join;
+  /** What the guest is to be called; a name is made if it is left out. */
+  name?: string;
+  /** Where in the game's own state the player's place is: two f32, x first. Without it the player is not foretold. */
+  placeAt?: number;
+  /** The worker's script; beside this one if it is left out. */
+  worker?: string | URL;
+}
+
+/** A command on its way. */
+export interface Sent {
+  /** Commands are numbered from 1. */
+  number: number;
+  /** Fulfilled when it is applied; a durable one is stored by then. */
+  applied: Promise<void>;
+}
+
+type Listener<Name extends keyof Events> = (what: Events[Name]) => void;
+
+const NOTHING: Picture = { ids: new BigUint64Array(), numbers: new Float32Array(), own: undefined };
+
+/** Fetches `join.json` and begins to log in as a guest. */
+export async function connect(options: Options = {}): Promise<MeshClient> {
+  const url = options.url ?? location.origin;
+  const join = options.join ?? (await fetchJoin(url));
+  // A proxy that is not written with its origin is the one that was asked.
+  const proxies = join.proxies.map((proxy) => ({ url: join.proxies.length === 1 ? url : undefined, ...proxy }));
+  // The one that answered goes first.
+  proxies.sort((a, b) => Number(b.url === url) - Number(a.url === url));
+  return new MeshClient({ ...join, proxies }, options);
+}
+
+async function fetchJoin(url: string): Promise<Join> {
+  const answer = await fetch(new URL("/join.json", url), { cache: "no-store" });
+  if (!answer.ok) throw new Error(`${url}/join.json: ${answer.status} ${answer.statusText}`);
+  const join: Join = await answer.json();
+  if (join.version !== 1) throw new Error(`join.json is of version ${join.version}, this client reads version 1`);
+  return join;
+}
+
+/** One player's client: events by {@link on}, everything else by asking. */
+export class MeshClient {
+  /** Everybody in view, by entity. */
+  readonly entities = new Map<bigint, Entity>();
+  world: World | undefined;
+  /** The player's own entity. */
+  entity: bigint | undefined;
+  user: bigint | undefined;
+  status: Status | undefined;
+  #worker: Worker;
+  #listeners = new Map<keyof Events, Set<Listener<never>>>();
+  #picture = NOTHING;
+  #isPictureAsked = false;
+  #sent = new Map<number, { resolve: (sent: Sent) => void; reject: (error: Error) => void }>();
+  #applied: { number: number; resolve: () => void }[] = [];
+  #nextId = 0;
+
+  constructor(join: Join, { name = "", placeAt = -1, worker }: Options) {
+    this.#worker = new Worker(worker ?? new URL("regionmesh-worker.js", import.meta.url), { type: "module" });
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
+    this.#worker.onerror = (error) =>
+      this.#tell("over", { code: undefined, text: `the worker failed: ${error.message || "it could not be loaded"}` });
+    this.#say({ is: "start", join, name: name || guestName(), placeAt });
+  }
+
+  /** Listens; the function that it returns ends that. */
+  on<Name extends keyof Events>(name: Name, listener: Listener<Name>): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener as Listener<never>));
+    return () => listeners.delete(listener as Listener<never>);
+  }
+
+  /** The input in force until the next one; with it the player walks so many units a second to the east and to the south. */
+  walk(input: Uint8Array, velocity: [number, number] = [0, 0]): void {
+    this.#say({ is: "walk", input, velocity });
+  }
+
+  /** Sends a command; it is applied exactly once, in order. Rejected when too many await acknowledgement. */
+  command(body: Uint8Array, kind: "soft" | "durable" = "soft"): Promise<Sent> {
+    const id = this.#nextId++;
+    this.#say({ is: "command", id, body, isDurable: kind === "durable" });
+    return new Promise((resolve, reject) => this.#sent.set(id, { resolve, reject }));
+  }
+
+  /** The newest picture; asks for the next one. To be called once for each one that is drawn. */
+  picture(): Picture {
+    if (!this.#isPictureAsked) {
+      this.#isPictureAsked = true;
+      this.#say({ is: "picture" });
+    }
+    return this.#picture;
+  }
+
+  /** Bad weather for this client's own traffic. */
+  set weather(weather: Weather) {
+    this.#say({ is: "weather", weather });
+  }
+
+  /** Leaves the world for good. */
+  leave(): void {
+    this.#say({ is: "leave" });
+  }
+
+  /** Ends the client, whatever it is at. */
+  close(): void {
+    this.#worker.terminate();
+  }
+
+  #say(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #take(message: FromWorker): void {
+    switch (message.is) {
+      case "picture":
+        this.#isPictureAsked = false;
+        this.#picture = message.picture;
+        return;
+      case "sent":
+        this.#noteSent(message.id, message.number, message.refused);
+        return;
+      case "attached":
+        this.user = message.what.user;
+        break;
+      case "world":
+        this.world = message.what;
+        break;
+      case "playing":
+        this.entity = message.what.entity;
+        break;
+      case "seen":
+        this.entities.set(message.what.id, message.what.entity);
+        break;
+      case "gone":
+        this.entities.delete(message.what);
+        break;
+      case "status":
+        this.status = message.what;
+        break;
+      case "acked": {
+        const applied = this.#applied.filter((sent) => sent.number <= message.what);
+        this.#applied = this.#applied.filter((sent) => sent.number > message.what);
+        for (const sent of applied) sent.resolve();
+        break;
+      }
+    }
+    this.#tell(message.is, message.what as never);
+  }
+
+  #noteSent(id: number, number: number, refused: string | undefined): void {
+    const waiting = this.#sent.get(id);
+    this.#sent.delete(id);
+    if (refused !== undefined) {
+      waiting?.reject(new Error(refused));
+      return;
+    }
+    const applied = new Promise<void>((resolve) => this.#applied.push({ number, resolve }));
+    waiting?.resolve({ number, applied });
+  }
+
+  #tell<Name extends keyof Events>(name: Name, what: Events[Name]): void {
+    for (const listener of this.#listeners.get(name) ?? []) (listener as Listener<Name>)(what);
+  }
+}
+
+/** Two words that nobody minds to be called. */
+function guestName(): string {
+  const one = ["Amber", "Brisk", "Clever", "Dapper", "Eager", "Fern", "Gentle", "Hazel", "Ivory", "Jolly", "Lunar", "Mellow"];
+  const two = ["Badger", "Comet", "Dove", "Finch", "Heron", "Ibis", "Lynx", "Marten", "Otter", "Puffin", "Robin", "Wren"];
+  const [a = 0, b = 0] = crypto.getRandomValues(new Uint8Array(2));
+  return `${one[a % one.length]} ${two[b % two.length]}`;
+}

@@ -1,0 +1,107 @@
+// What a page and its worker say to each other. Ids are bigint, as they have 64 bits.
+
+/** `join.json`: whom to trust and where to go. */
+export interface Join {
+  version: number;
+  cluster_id: string;
+  authority_public_key: string;
+  next_authority_public_key?: string;
+  proxies: { name: string; tcp: string; url?: string }[];
+}
+
+/** Bad weather for this client's own traffic. */
+export interface Weather {
+  /** Added to the round trip, milliseconds. */
+  delayMs: number;
+  /** The added delay differs by up to so much, either way, milliseconds. */
+  jitterMs: number;
+  /** Of a hundred messages so many are lost. What is lost is repeated, as TCP does: it comes late, and so does all behind it. */
+  lossPercent: number;
+}
+
+/** The fixed shape of the world. */
+export interface World {
+  width: number;
+  height: number;
+  cellSize: number;
+  /** Rings of cells around the player's own cell that are in view. */
+  viewRings: number;
+  tickHz: number;
+  /** The region number of each cell, row by row. */
+  regions: Uint32Array;
+}
+
+/** How the connection fares; told four times a second. */
+export interface Status {
+  /** To the proxy and back, milliseconds; NaN while it is not known. */
+  roundTripMs: number;
+  /** How far behind the newest news others are drawn, milliseconds. */
+  delayMs: number;
+  /** How far off the server last found the drawn player, units. */
+  errorUnits: number;
+  /** The longest wait for an own state since the last status, milliseconds. */
+  ownGapMs: number;
+  /** Tick of the server that simulates the player. */
+  tick: number;
+  /** Bytes sent and received so far. */
+  upBytes: number;
+  downBytes: number;
+}
+
+/** Where everybody is at a moment. */
+export interface Picture {
+  /** Entities in view but for the player's own. */
+  ids: BigUint64Array;
+  /** Four numbers of each: x, y, heading (radians, from east over south), speed (units a second). */
+  numbers: Float32Array;
+  /** Where the player itself is, foretold. */
+  own: { x: number; y: number } | undefined;
+}
+
+/** What an entity is. */
+export interface Entity {
+  kind: number;
+  /** The game's own bytes. */
+  state: Uint8Array;
+}
+
+/** Everything that a client is told, by name. */
+export interface Events {
+  /** The player is let in, or in again, by this proxy. */
+  attached: { proxy: string; user: bigint };
+  /** The connection is lost; the client looks for another by itself. */
+  lost: { code: number | undefined; text: string };
+  /** The session is over; nothing more comes. */
+  over: { code: number | undefined; text: string };
+  /** The same session goes on at another proxy, or at the same one again. */
+  resumed: { attachNo: number };
+  world: World;
+  /** The player is in the world: for the first time, again, or at another server after a crossing. */
+  playing: { entity: bigint; epoch: bigint; region: number; node: number };
+  /** The game's own state of the player. */
+  own: { bytes: Uint8Array; tick: number; inputAck: number };
+  /** An event of the game: reliable, in order, once. */
+  event: Uint8Array;
+  /** All commands up to this one are applied. */
+  acked: number;
+  notice: { code: number; text: string };
+  /** An entity came into view, or its state is another one. */
+  seen: { id: bigint; entity: Entity };
+  gone: bigint;
+  status: Status;
+}
+
+export type Told = { [Name in keyof Events]: { is: Name; what: Events[Name] } }[keyof Events];
+
+export type ToWorker =
+  | { is: "start"; join: Join; name: string; placeAt: number }
+  | { is: "walk"; input: Uint8Array; velocity: [number, number] }
+  | { is: "command"; id: number; body: Uint8Array; isDurable: boolean }
+  | { is: "picture" }
+  | { is: "weather"; weather: Weather }
+  | { is: "leave" };
+
+export type FromWorker =
+  | Told
+  | { is: "picture"; picture: Picture }
+  | { is: "sent"; id: number; number: number; refused: string | undefined };

@@ -1,0 +1,249 @@
+// Runs the core beside the page, so that neither a busy nor a hidden page lets a connection die.
+
+import init, { Engine } from "../.made/engine.js";
+import type { FromWorker, Join, Told, ToWorker, Weather } from "./messages.js";
+import { Lane } from "./weather.js";
+
+/** The servers tick as often; the walk in force is said once a tick. */
+const TICK_MS = 50;
+const STATUS_MS = 250;
+/** Bytes that may wait for a proxy that takes none before the connection counts as lost. */
+const WAITING_BYTES_MAX = 256 * 1024;
+
+const tell = (message: FromWorker, transfer: Transferable[] = []) => self.postMessage(message, { transfer });
+const codeOf = (code: number) => (code < 0 ? undefined : code);
+
+/** What the engine calls. None of it may call the engine back. */
+class Host {
+  engine: Engine | undefined;
+  isAttached = false;
+  #socket: WebSocket | undefined;
+  #up = new Lane<Uint8Array<ArrayBuffer>>((bytes) => this.#put(bytes));
+  #down = new Lane<Uint8Array>((bytes) => this.engine?.received(bytes, performance.now(), Date.now()));
+  #ownAtMs = 0;
+  ownGapMs = 0;
+  tick = 0;
+
+  constructor(readonly join: Join) {}
+
+  set weather(weather: Weather) {
+    this.#up.weather = weather;
+    this.#down.weather = weather;
+  }
+
+  connect(place: number): void {
+    this.hang();
+    const url = this.join.proxies[place]?.url;
+    if (!url) {
+      // The engine is told when it is done with this.
+      queueMicrotask(() => this.engine?.lost(performance.now(), Date.now()));
+      return;
+    }
+    const socket = new WebSocket(`${url.replace(/^http/, "ws")}/mesh`, "regionmesh.v1");
+    socket.binaryType = "arraybuffer";
+    const ifNewest = (then: () => void) => () => {
+      if (this.#socket === socket) then();
+    };
+    socket.onopen = ifNewest(() => this.engine?.connected(performance.now(), Date.now()));
+    socket.onclose = ifNewest(() => {
+      // What has arrived counts, however late the weather lets it through.
+      this.#socket = undefined;
+      this.engine?.lost(performance.now(), Date.now());
+    });
+    socket.onmessage = (message) => ifNewest(() => this.#down.pass(new Uint8Array(message.data)))();
+    this.#socket = socket;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#up.pass(bytes.slice());
+  }
+
+  hang(): void {
+    this.isAttached = false;
+    this.#up.clear();
+    this.#down.clear();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close();
+  }
+
+  get isStuck(): boolean {
+    return (this.#socket?.bufferedAmount ?? 0) > WAITING_BYTES_MAX;
+  }
+
+  #put(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+  }
+
+  attached(place: number, user: bigint): void {
+    this.isAttached = true;
+    tell({ is: "attached", what: { proxy: this.join.proxies[place]?.name ?? "", user } });
+  }
+
+  lost(code: number, text: string): void {
+    this.isAttached = false;
+    tell({ is: "lost", what: { code: codeOf(code), text } });
+  }
+
+  over(code: number, text: string): void {
+    this.isAttached = false;
+    tell({ is: "over", what: { code: codeOf(code), text } });
+  }
+
+  world(width: number, height: number, cellSize: number, viewRings: number, tickHz: number, regions: Uint32Array): void {
+    tell({ is: "world", what: { width, height, cellSize, viewRings, tickHz, regions: regions.slice() } });
+  }
+
+  playing(entity: bigint, epoch: bigint, region: number, node: number): void {
+    tell({ is: "playing", what: { entity, epoch, region, node } });
+  }
+
+  own(bytes: Uint8Array, tick: number, inputAck: number): void {
+    const now = performance.now();
+    if (this.#ownAtMs > 0) this.ownGapMs = Math.max(this.ownGapMs, now - this.#ownAtMs);
+    this.#ownAtMs = now;
+    this.tick = tick;
+    tell({ is: "own", what: { bytes: bytes.slice(), tick, inputAck } });
+  }
+
+  event(bytes: Uint8Array): void {
+    tell({ is: "event", what: bytes.slice() });
+  }
+
+  acked(number: number): void {
+    tell({ is: "acked", what: number });
+  }
+
+  notice(code: number, text: string): void {
+    tell({ is: "notice", what: { code, text } });
+  }
+
+  resumed(attachNo: number): void {
+    tell({ is: "resumed", what: { attachNo } });
+  }
+
+  seen(id: bigint, kind: number, state: Uint8Array): void {
+    tell({ is: "seen", what: { id, entity: { kind, state: state.slice() } } });
+  }
+
+  gone(id: bigint): void {
+    tell({ is: "gone", what: id });
+  }
+
+  /** How long the player has waited since the last own state counts as well. */
+  takeOwnGapMs(): number {
+    const waitsMs = this.#ownAtMs > 0 ? performance.now() - this.#ownAtMs : 0;
+    const gapMs = Math.max(this.ownGapMs, waitsMs);
+    this.ownGapMs = 0;
+    return gapMs;
+  }
+}
+
+let walk: { input: Uint8Array; velocity: [number, number] } | undefined;
+
+async function start(join: Join, name: string, placeAt: number): Promise<void> {
+  await init({ module_or_path: new URL("regionmesh.wasm", import.meta.url) });
+  const host = new Host(join);
+  host.weather = weather;
+  const tcp = join.proxies.map((proxy) => proxy.tcp);
+  const nextKey = join.next_authority_public_key ?? "";
+  // What the engine asks for while it is made comes before there is one.
+  const made = new Engine(
+    host,
+    join.cluster_id,
+    join.authority_public_key,
+    nextKey,
+    tcp,
+    name,
+    placeAt,
+    performance.now(),
+    Date.now(),
+  );
+  host.engine = made;
+  engine = made;
+  hosted = host;
+  self.setInterval(() => {
+    if (host.isStuck) made.stuck(performance.now(), Date.now());
+    made.tick(performance.now(), Date.now());
+    if (walk && host.isAttached) sayWalk();
+  }, TICK_MS);
+  self.setInterval(() => tellStatus(made, host), STATUS_MS);
+}
+
+function tellStatus(engine: Engine, host: Host): void {
+  const [upBytes = 0, downBytes = 0] = engine.traffic();
+  const status: Told = {
+    is: "status",
+    what: {
+      roundTripMs: engine.round_trip_ms(),
+      delayMs: engine.delay_ms(),
+      errorUnits: engine.error_units(),
+      ownGapMs: host.takeOwnGapMs(),
+      tick: host.tick,
+      upBytes,
+      downBytes,
+    },
+  };
+  tell(status);
+}
+
+function sayWalk(): void {
+  if (walk) engine?.input(walk.input, walk.velocity[0], walk.velocity[1], performance.now(), Date.now());
+}
+
+function command(id: number, body: Uint8Array, isDurable: boolean): void {
+  let number = 0;
+  let refused: string | undefined;
+  try {
+    if (!engine) throw "the player is not in the world yet";
+    number = engine.command(body, isDurable, performance.now(), Date.now());
+  } catch (error) {
+    refused = String(error);
+  }
+  tell({ is: "sent", id, number, refused });
+}
+
+function tellPicture(): void {
+  const frame = engine?.frame(performance.now());
+  if (!frame) {
+    tell({ is: "picture", picture: { ids: new BigUint64Array(), numbers: new Float32Array(), own: undefined } });
+    return;
+  }
+  const ids = frame.ids() as BigUint64Array<ArrayBuffer>;
+  const numbers = frame.numbers() as Float32Array<ArrayBuffer>;
+  const [x, y] = frame.own();
+  frame.free();
+  const own = x === undefined || y === undefined ? undefined : { x, y };
+  tell({ is: "picture", picture: { ids, numbers, own } }, [ids.buffer, numbers.buffer]);
+}
+
+let engine: Engine | undefined;
+let hosted: Host | undefined;
+let weather: Weather = { delayMs: 0, jitterMs: 0, lossPercent: 0 };
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  switch (data.is) {
+    case "start":
+      start(data.join, data.name, data.placeAt).catch((error) =>
+        tell({ is: "over", what: { code: undefined, text: String(error) } }),
+      );
+      break;
+    case "walk":
+      walk = data;
+      if (hosted?.isAttached) sayWalk();
+      break;
+    case "command":
+      command(data.id, data.body, data.isDurable);
+      break;
+    case "picture":
+      tellPicture();
+      break;
+    case "weather":
+      weather = data.weather;
+      if (hosted) hosted.weather = weather;
+      break;
+    case "leave":
+      engine?.leave(performance.now(), Date.now());
+      break;
+  }
+};

@@ -1,0 +1,50 @@
+import type { Entity, Events, Join, Picture, Status, Weather, World } from "./messages.js";
+export interface Options {
+    /** Where to find `join.json`: the origin of any proxy; the page's own if it is left out. */
+    url?: string;
+    /** What `join.json` says, instead. */
+    join?: Join;
+    /** What the guest is to be called; a name is made if it is left out. */
+    name?: string;
+    /** Where in the game's own state the player's place is: two f32, x first. Without it the player is not foretold. */
+    placeAt?: number;
+    /** The worker's script; beside this one if it is left out. */
+    worker?: string | URL;
+}
+/** A command on its way. */
+export interface Sent {
+    /** Commands are numbered from 1. */
+    number: number;
+    /** Fulfilled when it is applied; a durable one is stored by then. */
+    applied: Promise<void>;
+}
+type Listener<Name extends keyof Events> = (what: Events[Name]) => void;
+/** Fetches `join.json` and begins to log in as a guest. */
+export declare function connect(options?: Options): Promise<MeshClient>;
+/** One player's client: events by {@link on}, everything else by asking. */
+export declare class MeshClient {
+    #private;
+    /** Everybody in view, by entity. */
+    readonly entities: Map<bigint, Entity>;
+    world: World | undefined;
+    /** The player's own entity. */
+    entity: bigint | undefined;
+    user: bigint | undefined;
+    status: Status | undefined;
+    constructor(join: Join, { name, placeAt, worker }: Options);
+    /** Listens; the function that it returns ends that. */
+    on<Name extends keyof Events>(name: Name, listener: Listener<Name>): () => void;
+    /** The input in force until the next one; with it the player walks so many units a second to the east and to the south. */
+    walk(input: Uint8Array, velocity?: [number, number]): void;
+    /** Sends a command; it is applied exactly once, in order. Rejected when too many await acknowledgement. */
+    command(body: Uint8Array, kind?: "soft" | "durable"): Promise<Sent>;
+    /** The newest picture; asks for the next one. To be called once for each one that is drawn. */
+    picture(): Picture;
+    /** Bad weather for this client's own traffic. */
+    set weather(weather: Weather);
+    /** Leaves the world for good. */
+    leave(): void;
+    /** Ends the client, whatever it is at. */
+    close(): void;
+}
+export {};
