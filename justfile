@@ -23,6 +23,10 @@ lint:
 tidy:
     cargo test -p tidy
 
+# The client for browsers and the page, into client/web/dist; needs Node.js and npm
+web:
+    client/web/build
+
 # Benchmarks beside their bare baselines: those that need no cluster, or the one named
 bench *arguments:
     cargo run --release -p bench -- {{arguments}}

@@ -1,0 +1,128 @@
+//! The page in a real browser: two people play on two servers by way of two proxies, one of which is killed. What they do
+//! is in `client/web/test/browser.mjs`; here are the cluster and the browser. Pictures of the page are left in `web-pictures` beside
+//! the built programs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use regionmesh::{Cluster, ClusterOptions};
+use serde_json::{Value, json};
+use support::{logs, program, start};
+
+/// Two regions that can be walked through in seconds, on a server each; two proxies.
+const WORLD: &str = r#"
+[world]
+name = "meadow"
+size = [128, 64]
+cell_size = 32
+view_rings = 1
+border_cells = 1
+tick_hz = 20
+handover_margin = 1.0
+
+[[server]]
+name = "gs-a"
+number = 1
+peer = "127.0.0.1:0"
+proxy = "127.0.0.1:0"
+
+[[server]]
+name = "gs-b"
+number = 2
+peer = "127.0.0.1:0"
+proxy = "127.0.0.1:0"
+
+[[proxy]]
+name = "edge-1"
+number = 101
+tcp = "127.0.0.1:0"
+udp = "127.0.0.1:0"
+http = "127.0.0.1:0"
+
+[[proxy]]
+name = "edge-2"
+number = 102
+tcp = "127.0.0.1:0"
+udp = "127.0.0.1:0"
+http = "127.0.0.1:0"
+
+[[region]]
+name = "west"
+number = 1
+min = [0, 0]
+max = [64, 64]
+server = "gs-a"
+
+[[region]]
+name = "east"
+number = 2
+min = [64, 0]
+max = [128, 64]
+server = "gs-b"
+"#;
+
+fn client_web() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../client/web")
+}
+
+/// Where the page is told to leave its pictures.
+fn pictures() -> PathBuf {
+    let folder = program().parent().unwrap().join("web-pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The proxies as a browser finds them, with their processes.
+fn proxies(cluster: &mut Cluster) -> Vec<Value> {
+    let join = std::fs::read(cluster.join_file()).unwrap();
+    let join: Value = serde_json::from_slice(&join).unwrap();
+    let of = |proxy: &Value| {
+        let name = proxy["name"].as_str().unwrap();
+        let pid = cluster.pid(name).unwrap();
+        json!({"name": name, "url": proxy["url"], "pid": pid})
+    };
+    join["proxies"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn two_people_play_in_a_browser_across_a_border_and_past_a_dead_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions {
+        topology: WORLD.to_owned(),
+        topology_name: "meadow".to_owned(),
+        ..ClusterOptions::new(program(), folder.path().join("d"))
+    });
+    let result = folder.path().join("result.json");
+    let scene = json!({
+        "chromium": "/usr/bin/chromium",
+        "proxies": proxies(&mut cluster),
+        "border": [64, 32],
+        "pictures": pictures(),
+        "result": result,
+    });
+    let path = folder.path().join("scene.json");
+    std::fs::write(&path, scene.to_string()).unwrap();
+    let played = Command::new("node")
+        .arg("test/browser.mjs")
+        .arg(&path)
+        .current_dir(client_web())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, error) = (said(&played.stdout), said(&played.stderr));
+    assert!(
+        played.status.success(),
+        "{out}\n{error}\n{}",
+        logs(cluster.data())
+    );
+    let result: Value = serde_json::from_slice(&std::fs::read(&result).unwrap()).unwrap();
+    assert!(
+        result["backAfterMs"].is_number() && out.ends_with("all seen\n"),
+        "{out}"
+    );
+}
