@@ -176,6 +176,10 @@ fn words(event: &StreamedEvent) -> Option<String> {
             }
             ClientEvent::CommandAcked(number) => format!("acked {}", number.0),
             ClientEvent::Event(number, body) => format!("event {} {}", number.0, hex(body)),
+            ClientEvent::News { region, to_all, body } => {
+                let to = if *to_all { "all" } else { "one" };
+                format!("news {} {to} {}", region.0, hex(body))
+            }
             ClientEvent::Notice(code, text) => format!("notice {} {text}", code.number()),
             ClientEvent::Resumed { attach_no } => format!("resumed {attach_no}"),
             // Of a client that has one transport only.

@@ -111,6 +111,8 @@ fn world() -> client::World {
         view_rings: 1,
         tick_hz: 20,
         regions: vec![region(1, 0, 64), region(2, 64, 128)],
+        game: bytes::Bytes::from_static(b"scripted"),
+        game_version: 1,
     }
 }
 
@@ -148,6 +150,7 @@ fn head(number: u32, regions: &[client::RegionView]) -> SnapshotHead<'_> {
         echo_ms: 0,
         echo_held_ms: 0,
         home_cell: CellIndex(1),
+        discontinuity: 0,
     }
 }
 

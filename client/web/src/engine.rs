@@ -302,6 +302,7 @@ impl Engine {
             }
             ClientEvent::CommandAcked(command) => self.host.acked(command.0 as f64),
             ClientEvent::Event(_, body) => self.host.event(&body),
+            ClientEvent::News { region, to_all, body } => self.host.news(region.0, to_all, &body),
             ClientEvent::Notice(code, text) => self.host.notice(i32::from(code.number()), &text),
             ClientEvent::Resumed { attach_no } => self.host.resumed(attach_no),
             // A browser has one transport.

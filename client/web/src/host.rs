@@ -43,6 +43,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn event(this: &Host, bytes: &[u8]);
     #[wasm_bindgen(method)]
+    pub(crate) fn news(this: &Host, region: u32, to_all: bool, bytes: &[u8]);
+    #[wasm_bindgen(method)]
     pub(crate) fn acked(this: &Host, number: f64);
     #[wasm_bindgen(method)]
     pub(crate) fn notice(this: &Host, code: i32, text: &str);

@@ -110,6 +110,10 @@ class Host {
     tell({ is: "event", what: bytes.slice() });
   }
 
+  news(region: number, toAll: boolean, bytes: Uint8Array): void {
+    tell({ is: "news", what: { region, toAll, bytes: bytes.slice() } });
+  }
+
   acked(number: number): void {
     tell({ is: "acked", what: number });
   }
