@@ -33,7 +33,10 @@ struct Scene {
 impl Scene {
     /// Everybody is in the world, and gs-b has its region.
     fn new() -> Self {
-        let database = TrialServer::start(&[]).unwrap();
+        Self::on(TrialServer::start(&[]).unwrap())
+    }
+
+    fn on(database: TrialServer) -> Self {
         database.say("postgres", "CREATE DATABASE world").unwrap();
         let address = database.address("world");
         let (code, _, said) = finish(&["store", "migrate", "--store", &address]);
@@ -77,6 +80,11 @@ impl Scene {
             status[what].as_u64()
         };
         ["edge-1", "edge-2"].into_iter().filter_map(of).sum()
+    }
+
+    /// What the database says, in one word.
+    fn says(&self, query: &str) -> String {
+        self.database.say("world", query).unwrap().concat()
     }
 
     /// Whether a server says that it serves the region of gs-b.
@@ -226,5 +234,35 @@ fn no_region_changes_hands_because_the_database_is_away_and_comes_back() {
         std::thread::sleep(Duration::from_secs(4));
         assert!(scene.serves("gs-b") && !scene.serves("gs-e"), "{what}");
     }
+    scene.is_well();
+}
+
+/// Who is dead is seen from renewals that do not come: no clock of the database takes part.
+#[test]
+fn no_region_changes_hands_because_the_clock_of_the_database_steps() {
+    const SERVICES: &str = "SELECT string_agg(region || ' ' || node || ' ' || epoch, ', ' ORDER BY region) FROM regionmesh.region";
+    const RENEWALS: &str = "SELECT min(l.beat) FROM regionmesh.node_lease l JOIN regionmesh.region r ON r.node = l.node AND r.incarnation = l.incarnation";
+    /// Twice as many as a dead server is watched for.
+    const ENOUGH: u64 = 8;
+    let scene = Scene::on(TrialServer::with_clock(&[]).unwrap());
+    let now_s = || -> i64 {
+        scene
+            .says("SELECT extract(epoch FROM clock_timestamp())::int8")
+            .parse()
+            .unwrap()
+    };
+    let renewals = || -> u64 { scene.says(RENEWALS).parse().unwrap() };
+    let before = scene.says(SERVICES);
+    for (from_s, to_s) in [(0, 300), (300, -300)] {
+        let (stood_s, renewed) = (now_s(), renewals());
+        scene.database.step_clock(to_s).unwrap();
+        let step_s = i64::from(to_s - from_s);
+        assert!((now_s() - stood_s - step_s).abs() < 60, "the clock has stepped");
+        eventually("all servers renew their leases", PATIENCE, || {
+            renewals() >= renewed + ENOUGH
+        });
+        assert_eq!(scene.says(SERVICES), before, "a step to {to_s} s");
+    }
+    assert!(scene.serves("gs-b") && !scene.serves("gs-e"));
     scene.is_well();
 }

@@ -23,6 +23,7 @@ mod speed;
 mod storm;
 mod teleports;
 mod timers;
+mod trades;
 mod valuables;
 mod versions;
 mod view;

@@ -19,6 +19,9 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const GUARD: &str =
     "cat > /dev/null; \"$0\" -D \"$1/data\" -m immediate stop > /dev/null 2>&1; rm -rf \"$1\"";
 
+/// Where Debian keeps what stands between a program and the clock of its machine, below the folder of each architecture.
+const DEBIAN_FAKETIME: &str = "faketime/libfaketime.so.1";
+
 /// A host that a server is on: a network namespace, made by whoever starts it.
 #[derive(Clone, Copy, Debug)]
 pub struct TrialHost<'a> {
@@ -39,6 +42,8 @@ pub struct TrialServer {
     programs: PathBuf,
     port: u16,
     who: Option<(u32, u32)>,
+    /// What stands between the server and the clock.
+    clock: Option<PathBuf>,
     /// Its end ends the server.
     _guard: Child,
 }
@@ -50,6 +55,30 @@ impl TrialServer {
     /// PostgreSQL is not installed, or does not start.
     pub fn start(lines: &[&str]) -> io::Result<Self> {
         Self::start_at(None, lines)
+    }
+
+    /// The same, with a clock of its own that [`step_clock`](Self::step_clock) moves; only time that passes is as it is.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and libfaketime is not installed.
+    pub fn with_clock(lines: &[&str]) -> io::Result<Self> {
+        let mut server = Self::place(None)?;
+        server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
+        server.configure(lines)?;
+        server.clock = Some(faketime()?);
+        server.step_clock(0)?;
+        server.control("start")?;
+        Ok(server)
+    }
+
+    /// The clock of the server is so many seconds before the machine's from now on, or behind it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn step_clock(&self, by_s: i32) -> io::Result<()> {
+        let (file, next) = (self.folder.join("clock"), self.folder.join("clock.next"));
+        fs::write(&next, format!("{by_s:+}\n"))?;
+        fs::rename(next, file)
     }
 
     /// The same on a host of its own: [`address`](Self::address) is for those who reach it. Needs root and `nsenter`.
@@ -118,6 +147,7 @@ impl TrialServer {
             programs,
             port: free_port()?,
             who,
+            clock: None,
             _guard: guard,
         })
     }
@@ -255,6 +285,13 @@ impl TrialServer {
             }
             _ => as_user(Command::new(program_file), self.who),
         };
+        if let Some(faketime) = &self.clock {
+            command
+                .env("LD_PRELOAD", faketime)
+                .env("FAKETIME_TIMESTAMP_FILE", self.folder.join("clock"))
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         let command = command
             .arg("-D")
             .arg(self.folder.join("data"))
@@ -309,6 +346,17 @@ fn programs() -> io::Result<PathBuf> {
         io::Error::new(
             io::ErrorKind::NotFound,
             "PostgreSQL is not installed: its programs initdb and pg_ctl are needed (Debian's package postgresql)",
+        )
+    })
+}
+
+fn faketime() -> io::Result<PathBuf> {
+    let architectures = fs::read_dir("/usr/lib")?.flatten();
+    let mut found = architectures.map(|architecture| architecture.path().join(DEBIAN_FAKETIME));
+    found.find(|library| library.exists()).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "libfaketime is not installed, which moves the clock of a server for tests (Debian's package faketime)",
         )
     })
 }

@@ -2,6 +2,8 @@
 //! Tables, functions and requests are read from the catalogue: one that has no row here fails the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod changes;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use store::postgres::trial::TrialServer;
 use store::postgres::{PostgresAddress, PostgresStore};
 use store::*;
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const CLUSTER: ClusterId = ClusterId([7; 16]);
@@ -190,20 +192,6 @@ impl Scene {
         })
     }
 
-    /// What a batch of this login says of its first request; nothing of it stays.
-    fn says(&self, login: &str, statement: &str) -> Option<String> {
-        self.runtime.block_on(async {
-            let begin = format!("BEGIN; SET LOCAL SESSION AUTHORIZATION \"{login}\"");
-            self.client.batch_execute(&begin).await.unwrap();
-            let said = self.client.simple_query(statement).await.unwrap();
-            self.client.batch_execute("ROLLBACK").await.unwrap();
-            said.iter().find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-                _ => None,
-            })
-        })
-    }
-
     fn names(&self, query: &str) -> BTreeSet<String> {
         self.server.say("world", query).unwrap().into_iter().collect()
     }
@@ -337,43 +325,6 @@ impl Cells {
         }
     }
 
-    /// Of what a node may write, changes of holdings that are not for it to make: each is refused by the functions, whatever the
-    /// program would ask for.
-    fn changes(&mut self, scene: &Scene) {
-        const REFUSED: &str = "2";
-        const ELSEWHERE: &str = "5";
-        const CLOSED: &str = "11";
-        let rows = "INSERT INTO regionmesh.player SELECT u, 1, 1, 281474976710657, 1, 0, 0, 0, 0, 0, 0, 101, 0, 0, decode(repeat('00', 32), 'hex'), '', 0
-                FROM unnest('{11, 12}'::int8[]) AS u;
-            INSERT INTO regionmesh.holding (id, kind, region, x, y) VALUES (1, 7, 1, 0, 0), (2, 7, 2, 0, 0);
-            INSERT INTO regionmesh.holding (id, kind, user_id) SELECT id, 7, 11 FROM generate_series(100, 120) AS id";
-        scene.server.say("world", rows).unwrap();
-        let trade = (1024_i64 + 1) << 52;
-        let offer = |lasts_ms: i64, side: i16, count: usize| {
-            let mut changes = vec![(8, trade, lasts_ms)];
-            changes.extend((100..).take(count).map(|id| (side, id, 0)));
-            changes
-        };
-        let (gives, wants) = (11, 12);
-        for (changes, said) in [
-            (vec![(1, 1, 0)], "1"),
-            (vec![(1, 2, 0)], REFUSED),
-            (offer(3_600_000, gives, 16), "1"),
-            (offer(3_600_001, gives, 1), CLOSED),
-            (offer(-1, gives, 1), CLOSED),
-            (offer(1, gives, 17), ELSEWHERE),
-            (offer(1, wants, 16), "1"),
-            (offer(1, wants, 17), ELSEWHERE),
-        ] {
-            let answer = scene.says("regionmesh-a", &commit(&changes));
-            assert_eq!(answer.as_deref(), Some(said), "{changes:?}");
-            match said {
-                "1" => self.allowed += 1,
-                _ => self.denied += 1,
-            }
-        }
-    }
-
     /// What lies beside tables and functions.
     fn beside(&mut self, scene: &Scene) {
         let victim = scene
@@ -417,29 +368,6 @@ fn batch(kind: i32, node: u16, number: i64) -> String {
         "SELECT * FROM regionmesh.write_batch(false, '{{{kind}}}', '{{11}}', '{{{node}}}', '{{{node}}}', '{{{region}}}', '{{281474976710657}}', '{{1}}',
             '{{1}}', '{{1}}', '{{1}}', '{{0}}', '{{0}}', '{{0}}', '{{101}}', '{{0}}', '{{0}}', ARRAY[decode(repeat('00', 32), 'hex')], ARRAY[''::bytea],
             '{{{number}}}', '{{0}}', '{{0}}', '{{1}}', '{{0}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}')"
-    )
-}
-
-/// What node 1 has its player 11 do: each change with its kind, what it is about and how long that stands, towards player 12 and
-/// in the region of that number.
-fn commit(changes: &[(i16, i64, i64)]) -> String {
-    let all = |column: fn(&(i16, i64, i64)) -> i64| {
-        let column: Vec<String> = changes.iter().map(|change| column(change).to_string()).collect();
-        column.join(", ")
-    };
-    let (kinds, ids, types) = (
-        all(|change| change.0.into()),
-        all(|change| change.1),
-        all(|change| change.2),
-    );
-    let nulls = vec!["NULL"; changes.len()].join(", ");
-    let others = vec!["12"; changes.len()].join(", ");
-    let count = changes.len();
-    format!(
-        "SELECT a.outcome FROM regionmesh.write_batch(false, '{{29}}', '{{11}}', '{{1}}', '{{NULL}}', '{{NULL}}', '{{NULL}}', '{{1}}',
-            '{{NULL}}', '{{1}}', '{{NULL}}', '{{0}}', '{{0}}', '{{0}}', '{{101}}', '{{0}}', '{{0}}', ARRAY[decode(repeat('00', 32), 'hex')], ARRAY[''::bytea],
-            '{{NULL}}', '{{NULL}}', '{{NULL}}', '{{1}}', '{{{count}}}', '{{{kinds}}}', '{{{ids}}}', '{{{types}}}', '{{{others}}}', '{{{ids}}}',
-            '{{{nulls}}}', '{{{nulls}}}', '{{{nulls}}}') AS a"
     )
 }
 
