@@ -1,9 +1,12 @@
 //! What a client reads and says, and the bots that do so.
 
-use crate::rules::FREE;
 use game::bot::{Behaviour, HoldingNews, MakeBehaviour, Own as Seen, Walk};
 use game::wire::{Reader, Truncated};
 use game::{EntityId, Position, RegionNumber};
+
+/// Events: you are it, and you are it no more; behind that the point that was won, u64.
+pub const CAUGHT: u8 = 1;
+pub const FREE: u8 = 2;
 
 /// Makes bots that run where they are told to.
 pub const BOTS: MakeBehaviour = |_| Box::new(Bot);

@@ -5,8 +5,8 @@ mod rules;
 
 use game::{Game, Settings, settings_table};
 
-pub use bots::{BOTS, Own, towards};
-pub use rules::{CAUGHT, FREE, Rules};
+pub use bots::{BOTS, CAUGHT, FREE, Own, towards};
+pub use rules::Rules;
 
 settings_table! {
     /// The table `[game]`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bots::{Own, ahead};
+use crate::bots::{CAUGHT, FREE, Own, ahead};
 use game::bytes::Bytes;
 use game::{Ctx, Entered, EntityId, GameInput, GameLogic, Place, Position, Reliability, UserId, World};
 
@@ -15,9 +15,6 @@ const IS_IT: u8 = 1;
 const SAFE: u8 = 2;
 /// What is held for each who was caught: the score.
 const POINT: u32 = 1;
-/// Events: you are it, and you are it no more; behind that the point that was won, u64.
-pub const CAUGHT: u8 = 1;
-pub const FREE: u8 = 2;
 /// Units per second.
 const SPEED: f32 = 6.0;
 /// Of sheep.

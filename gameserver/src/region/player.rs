@@ -5,6 +5,7 @@ mod events;
 mod held;
 mod own_timers;
 mod purse;
+mod teleport;
 mod wary;
 mod writes;
 
@@ -24,7 +25,6 @@ use store::request::DurableCommit;
 use store::{Binding, PlayerBody, PlayerRow, PlayerSave};
 
 use super::entity::{Entity, EntityKey};
-use super::handover::teleports::Teleport;
 use super::input::Now;
 use crate::join_check::VerifiedJoin;
 #[cfg(test)]
@@ -33,6 +33,7 @@ pub(super) use commands::{Commands, QueuedCommand, Received};
 pub(super) use events::Events;
 pub(super) use own_timers::OwnTimers;
 pub(super) use purse::{Kept, Purse};
+pub(super) use teleport::Teleport;
 pub(super) use wary::Wary;
 pub(super) use writes::{Done, Writes};
 

@@ -22,4 +22,4 @@ mod doubt;
 pub(super) mod rule;
 mod source;
 mod target;
-pub(super) mod teleports;
+mod teleports;

@@ -2,44 +2,16 @@
 //! that region is found, linked and ready. Until its commit the player plays on where it is.
 
 use game::TeleportFailed;
-use game::limits::TELEPORT_MS_MAX;
 use protocol::Code;
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{RegionNumber, UserId};
-use protocol::message::handover::Destination;
 use store::{Serving, StoreReply, StoreRequest, StoreResult};
 
 use super::destinations::Known;
 use crate::region::asked::Asked;
 use crate::region::effect::RegionEffect;
-use crate::region::player::Phase;
+use crate::region::player::{Phase, Teleport};
 use crate::region::state::{Notice, RegionState};
-
-/// Where the rules want a player, as long as it is not there.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::region) struct Teleport {
-    to: Position,
-    /// Then they hear that it did not come about, milliseconds.
-    until_ms: u64,
-    /// Only what is being written of the player is waited for: nothing more is to be.
-    pub(in crate::region) is_due: bool,
-}
-
-impl Teleport {
-    pub(in crate::region) fn new(to: Position, now_ms: u64) -> Self {
-        Self {
-            to,
-            until_ms: now_ms + TELEPORT_MS_MAX,
-            is_due: false,
-        }
-    }
-
-    /// As the row keeps it.
-    pub(in crate::region) fn message(self) -> Destination {
-        let Position { x, y } = self.to;
-        Destination { x, y }
-    }
-}
 
 impl RegionState {
     /// The rules want a player somewhere else.
