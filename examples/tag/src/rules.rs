@@ -188,7 +188,8 @@ impl GameLogic for Rules {
     fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
         if let (Some(seen), Some(runner)) = (ctx.entity(entity), self.runners.get(&entity)) {
             let (at, region) = (seen.at, ctx.region());
-            let (score, Runner { speed, is_it, .. }) = (ctx.holdings(user).len() as u32, *runner);
+            let Runner { speed, is_it, .. } = *runner;
+            let score = ctx.holdings(user).len() as u32;
             Own { entity, at, region, speed, is_it, score }.encode(out);
         }
     }
