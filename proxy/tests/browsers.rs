@@ -159,7 +159,18 @@ async fn a_socket_that_is_not_to_be_had_is_refused_with_the_reason() {
     let origin = format!("{good}Origin: http://localhost:5173\r\n");
     let answer = answered(at, &mesh(at, &origin)).await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
-    assert_eq!(proxy.refused("handshake_late"), 1);
+    eventually("lateness is counted", || proxy.refused("handshake_late") == 1).await;
+    // Who is passed on by a proxy of HTTP on this machine is not on it.
+    let words = format!("{KEY}Sec-WebSocket-Protocol: regionmesh.v1.json\r\nX-Forwarded-For: 192.0.2.7\r\n");
+    let answer = answered(at, &mesh(at, &words)).await;
+    let is_told = answer.starts_with("HTTP/1.1 403 ") && answer.contains("clients.balancers");
+    assert!(is_told && proxy.refused("http_private") == 1, "{answer}");
+    // The same, to somebody who only pings.
+    let pings = [&b"\x89\x80\0\0\0\0"[..]; 400].concat();
+    let mut io = TcpStream::connect(at).await.unwrap();
+    io.write_all(mesh(at, &good).as_bytes()).await.unwrap();
+    io.write_all(&pings).await.unwrap();
+    eventually("a flood is counted", || proxy.refused("websocket_flood") == 1).await;
     proxy.drain().await;
 }
 
@@ -401,6 +412,14 @@ async fn a_tool_plays_in_words_and_hears_what_is_wrong_with_them() {
     packed.say(b"\x82\xA4type\xA4join\xA4name\xA6Packed").await;
     assert_eq!(server.join(101).await.name, "Packed");
     drop(packed);
+    // A close that comes with a word, in one write.
+    let mut leaving = Tool::connect(at, Form::Text, "regionmesh.v1.json").await;
+    leaving.messages.send(br#"{"type": "join", "name": "Gone"}"#);
+    leaving.messages.close();
+    leaving.say_staged().await;
+    let mut rest = Vec::new();
+    let closing = tokio::time::timeout(Duration::from_secs(20), leaving.io.read_to_end(&mut rest)).await;
+    let _ = closing.expect("its close is noticed");
     proxy.drain().await;
 }
 
@@ -426,6 +445,10 @@ impl Tool {
 
     async fn say(&mut self, message: &[u8]) {
         self.messages.send(message);
+        self.say_staged().await;
+    }
+
+    async fn say_staged(&mut self) {
         self.io.write_all(self.messages.unsent()).await.unwrap();
         let sent = self.messages.unsent().len();
         self.messages.wrote(sent);

@@ -12,8 +12,6 @@ use crate::websocket::{Over, WebSocket};
 /// Bytes that the kernel holds and has not sent: beyond them it takes no more, so that what is late waits where it can
 /// still be overtaken or left out, and not in the kernel.
 const KERNEL_UNSENT_BYTES: u32 = 128 * 1024;
-/// Reads of one call that brought nothing but pings: after that others get their turn.
-const EMPTY_READS_MAX: usize = 4;
 
 /// A non-blocking stream. Its errors are the labels under which links and sessions end.
 #[derive(Debug)]
@@ -52,18 +50,10 @@ impl StreamSocket {
         if websocket.is_over() {
             return websocket.receive(&mut []).map_err(Over::label);
         }
-        for _ in 0..EMPTY_READS_MAX {
-            let read = read(&self.tcp, scratch)?;
-            if read == 0 {
-                break;
-            }
-            let arrived = scratch.get_mut(..read).unwrap_or_default();
-            match websocket.receive(arrived).map_err(Over::label)? {
-                0 => {}
-                came => return Ok(came),
-            }
-        }
-        Ok(0)
+        // What brought nothing is not followed by another read: others get their turn.
+        let read = read(&self.tcp, scratch)?;
+        let arrived = scratch.get_mut(..read).unwrap_or_default();
+        websocket.receive(arrived).map_err(Over::label)
     }
 
     /// Whether the next [`read`](Self::read) tells of an end that no poller knows of.

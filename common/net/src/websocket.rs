@@ -16,6 +16,9 @@ pub const SEALED: &str = "regionmesh.v1";
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Payload bytes of a frame that is no part of a message: ping, pong, close.
 const CONTROL_BYTES_MAX: usize = 125;
+/// Frames of one read that bring nothing of the stream: pings, pongs, and data without any. They cost as much as others and are
+/// counted by nobody else.
+const EMPTY_FRAMES_MAX: usize = 16;
 /// Bytes that wait to be written, beyond which pings are not answered any more: who sends them does not read.
 const PONGS_BEHIND_BYTES_MAX: usize = 4 * 1024;
 
@@ -76,6 +79,8 @@ pub enum Over {
     Text,
     /// A message was longer than [`MESSAGE_BYTES_MAX`].
     TooLong,
+    /// Too many frames brought nothing.
+    Flood,
 }
 
 impl Over {
@@ -87,6 +92,7 @@ impl Over {
             Self::Protocol => "websocket_protocol",
             Self::Text => "websocket_text",
             Self::TooLong => "websocket_too_long",
+            Self::Flood => "websocket_flood",
         }
     }
 
@@ -97,6 +103,7 @@ impl Over {
             Self::Protocol => 1002,
             Self::Text => 1003,
             Self::TooLong => 1009,
+            Self::Flood => 1008,
         }
     }
 }
@@ -168,6 +175,13 @@ impl WebSocket {
             self.put(Opcode::Binary, bytes.get(..taken).unwrap_or_default());
         }
         taken
+    }
+
+    /// Asks the peer for a pong.
+    fn ping(&mut self) {
+        if !self.has_closed && self.unsent().len() < PONGS_BEHIND_BYTES_MAX {
+            self.put(Opcode::Ping, &[]);
+        }
     }
 
     /// Says that nothing more is sent. Only the first one is heard.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use net::clock::Monotonic;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -24,6 +25,18 @@ pub(super) struct Caller {
     /// Whether nobody between them and this proxy, or its balancer, can read along or change anything: over TLS, or on this
     /// machine. What is behind a balancer on this machine is not on it.
     pub(super) is_private: bool,
+}
+
+/// What proxies of HTTP add to a request that they pass on.
+const RELAYED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+impl Caller {
+    /// Whether a request that comes from this machine came from another one first: somebody passes it on who tells nothing
+    /// that counts.
+    pub(super) fn is_relayed(&self, headers: &HeaderMap) -> bool {
+        let is_local = self.from.ip().to_canonical().is_loopback();
+        is_local && RELAYED.iter().any(|name| headers.contains_key(*name))
+    }
 }
 
 /// One door's arrivals.
@@ -74,9 +87,7 @@ impl Arrivals {
             return Ok((direct, permit));
         }
         let header = tokio::time::timeout(HEADER_TIME_MAX, header_of(io)).await;
-        let told = header
-            .map_err(|_| "balancer_late")?
-            .map_err(|_| "balancer_header")?;
+        let told = header.map_err(|_| "balancer_late")??;
         let caller = Caller {
             from: told.from.unwrap_or(from),
             is_private: told.over_tls,
@@ -95,10 +106,15 @@ impl Arrivals {
     }
 }
 
-async fn header_of(io: &mut TcpStream) -> Result<Told, NoHeader> {
+async fn header_of(io: &mut TcpStream) -> Result<Told, &'static str> {
+    let no_header = |_: NoHeader| "balancer_header";
     let mut head = [0; HEAD_BYTES];
-    io.read_exact(&mut head).await.map_err(|_| NoHeader)?;
-    let mut rest = vec![0; proxy_header::rest_bytes(&head)?];
-    io.read_exact(&mut rest).await.map_err(|_| NoHeader)?;
-    proxy_header::parse(&head, &rest)
+    // A balancer that only looks whether anybody listens says nothing.
+    if !matches!(io.peek(&mut [0]).await, Ok(1)) {
+        return Err("balancer_gone");
+    }
+    io.read_exact(&mut head).await.map_err(|_| no_header(NoHeader))?;
+    let mut rest = vec![0; proxy_header::rest_bytes(&head).map_err(no_header)?];
+    io.read_exact(&mut rest).await.map_err(|_| no_header(NoHeader))?;
+    proxy_header::parse(&head, &rest).map_err(no_header)
 }

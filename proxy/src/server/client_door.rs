@@ -41,7 +41,7 @@ pub(super) async fn let_in(
 }
 
 /// Half-open connections must not be kept for ever. A kernel that does not know an option keeps its default.
-fn notice_silence(io: &TcpStream) {
+pub(super) fn notice_silence(io: &TcpStream) {
     let seconds = SILENCE_MS / 1000;
     let _ = setsockopt(io, sockopt::KeepAlive, &true);
     let _ = setsockopt(io, sockopt::TcpKeepIdle, &(seconds / 2));

@@ -51,6 +51,11 @@ impl HandshakePermits {
         )
     }
 
+    /// Of sessions of tools, likewise.
+    pub(super) fn of_tools(all_max: usize, exempt: Vec<Network>) -> Self {
+        Self::new(all_max, exempt, ["tool_sessions", "tool_sessions_of_network"])
+    }
+
     fn new(all_max: usize, exempt: Vec<Network>, labels: [&'static str; 2]) -> Self {
         let networks = Networks {
             pending: Mutex::default(),

@@ -55,7 +55,12 @@ impl Listeners {
         let permits = HandshakePermits::of_browsers(room.browsers_max as usize, exempt);
         let door = arrivals(permits, "http_rate");
         let except = settings.http.exceptions();
-        let tools = Tools::start(Arc::clone(context), peers.clone()).map_err(Failure::failed)?;
+        let tools = Tools::start(
+            Arc::clone(context),
+            peers.clone(),
+            settings.clients.exempt_networks(),
+        )
+        .map_err(Failure::failed)?;
         let web = Web::new(
             Arc::clone(context),
             self.authorities,

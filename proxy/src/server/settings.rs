@@ -62,7 +62,7 @@ node::settings_table! {
     pub struct ClientTable {
         /// Sessions at this proxy, as far as its limit of open files allows; one more is told FULL. Without it, as many as that allows, 20,000 at most.
         pub sessions_max: Option<u32> = None,
-        /// Connections accepted per second.
+        /// Connections accepted per second, at each door: TCP and HTTP.
         pub accepts_per_s: u32 = 5_000,
         /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
         pub handshakes_max: u32 = protocol::limits::CLIENT_HANDSHAKES_PENDING_MAX as u32,

@@ -15,12 +15,15 @@ use crate::websocket::{Over, WebSocket};
 
 /// Bytes of one read of a WebSocket: a message of a handshake, and some.
 const READ_BYTES: usize = 1024;
+/// Reads of a handshake's WebSocket that may bring nothing of it: a header may come in two, and somebody may ping.
+const EMPTY_READS_MAX: usize = 8;
 
 /// A connection in its handshake.
 #[derive(Debug)]
 pub struct RawStream {
     io: TcpStream,
     websocket: Option<Box<WebSocket>>,
+    empty_reads: usize,
     decoder: FrameDecoder,
     clock: Monotonic,
 }
@@ -35,6 +38,7 @@ impl RawStream {
         Ok(Self {
             io,
             websocket: None,
+            empty_reads: 0,
             decoder: FrameDecoder::new(),
             clock,
         })
@@ -97,6 +101,12 @@ impl RawStream {
             Over::Closed => StreamError::Eof,
             over => StreamError::WebSocket(over),
         })?;
+        if came == 0 && !arrived.is_empty() {
+            self.empty_reads += 1;
+        }
+        if self.empty_reads > EMPTY_READS_MAX {
+            return Err(StreamError::WebSocket(Over::Flood));
+        }
         self.decoder.extend(arrived.get(..came).unwrap_or_default());
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What comes: headers byte by byte, payloads unmasked where they stand and moved together.
 
-use super::{CONTROL_BYTES_MAX, End, Opcode, Over};
+use super::{CONTROL_BYTES_MAX, EMPTY_FRAMES_MAX, End, Opcode, Over};
 
 /// The longest header: two bytes, a length of eight, a mask of four.
 const HEADER_BYTES_MAX: usize = 14;
@@ -37,6 +37,8 @@ pub(super) struct Heard {
     /// The newest ping.
     pub(super) ping: Option<Control>,
     pub(super) over: Option<Over>,
+    /// Frames that brought nothing of the stream.
+    pub(super) empty: usize,
     /// Where messages have ended, of the bytes that were kept; told only to who wants to know.
     pub(super) ends: Option<Vec<usize>>,
 }
@@ -166,7 +168,7 @@ impl Incoming {
             if left > CONTROL_BYTES_MAX {
                 return Err(Over::Protocol);
             }
-            self.control = Control::EMPTY;
+            self.control.length = 0;
         } else {
             let all = self.message_bytes.unwrap_or(0).saturating_add(left);
             if all > self.bytes_max {
@@ -189,6 +191,13 @@ impl Incoming {
         let Some(frame) = self.frame.take_if(|frame| frame.left == 0) else {
             return;
         };
+        if frame.opcode.is_control() || frame.came == 0 {
+            heard.empty += 1;
+        }
+        if heard.empty > EMPTY_FRAMES_MAX {
+            heard.over = Some(Over::Flood);
+            return;
+        }
         match frame.opcode {
             Opcode::Ping => heard.ping = Some(self.control),
             Opcode::Close => heard.over = Some(Over::Closed),

@@ -53,7 +53,8 @@ impl Messages {
             ends: Some(Vec::new()),
             ..Heard::default()
         };
-        let came = self.socket.receive_with(bytes, &mut heard)?;
+        let received = self.socket.receive_with(bytes, &mut heard);
+        let came = received.unwrap_or(0);
         let mut from = 0;
         for end in heard.ends.into_iter().flatten() {
             self.begun
@@ -63,7 +64,11 @@ impl Messages {
         }
         self.begun
             .extend_from_slice(bytes.get(from..came).unwrap_or_default());
-        Ok(())
+        match received {
+            // Told at the next call, after what came before it.
+            Err(_) if !self.whole.is_empty() => Ok(()),
+            received => received.map(drop),
+        }
     }
 
     /// Whether [`receive`](Self::receive) has an end to tell.
@@ -82,6 +87,11 @@ impl Messages {
         if !self.socket.has_closed {
             self.socket.put(self.form.opcode(), message);
         }
+    }
+
+    /// Asks the peer for a sign of life.
+    pub fn ping(&mut self) {
+        self.socket.ping();
     }
 
     /// As [`WebSocket::close`].
@@ -112,6 +122,16 @@ mod tests {
         client.unsent().to_vec()
     }
 
+    // WS-4
+    #[test]
+    fn ws_4_empty_messages_before_a_close_are_heard_and_then_the_close() {
+        let mut server = Messages::new(End::Server, Form::Text, 200);
+        assert_eq!(server.receive(&mut sent(Form::Text, &[b"", b""])), Ok(()));
+        assert!(server.next_message().is_some() && server.next_message().is_some());
+        assert!(server.is_over());
+        assert_eq!(server.receive(&mut []), Err(Over::Closed));
+    }
+
     // WS-5
     #[test]
     fn ws_5_messages_are_heard_whole_however_they_are_cut() {
@@ -130,6 +150,7 @@ mod tests {
         let mut server = Messages::new(End::Server, Form::Binary, 199);
         let mut all = bytes;
         let _ = server.receive(&mut all);
+        while server.next_message().is_some() {}
         assert_eq!(server.receive(&mut []), Err(Over::TooLong));
         let mut server = Messages::new(End::Server, Form::Text, 200);
         assert_eq!(

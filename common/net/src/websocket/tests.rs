@@ -101,6 +101,33 @@ fn ws_2_a_ping_is_answered_between_pieces_of_a_message_and_a_flood_of_them_is_no
     assert!(server.unsent().len() < PONGS_BEHIND_BYTES_MAX + 200);
 }
 
+// WS-2
+#[test]
+fn ws_2_frames_that_bring_nothing_are_counted_and_too_many_in_one_read_end_it() {
+    for nothing in [
+        frame(0x89, MASK, b"ping"),
+        frame(0x8A, MASK, b""),
+        frame(0x82, MASK, b""),
+    ] {
+        let some = nothing.repeat(EMPTY_FRAMES_MAX);
+        let mut server = WebSocket::new(End::Server);
+        for _ in 0..100 {
+            assert_eq!(
+                server.receive(&mut some.clone()),
+                Ok(0),
+                "as many as there may be"
+            );
+        }
+        let mut more = nothing.repeat(10_000);
+        more.extend(frame(0x82, MASK, b"and more"));
+        assert_eq!(server.receive(&mut more), Err(Over::Flood));
+        let waits = server.unsent().len();
+        server.wrote(waits);
+        server.close();
+        assert_eq!(taken(&mut server), frame(0x88, None, &1008_u16.to_be_bytes()));
+    }
+}
+
 // WS-3
 #[test]
 fn ws_3_who_breaks_the_framing_is_told_how() {

@@ -7,7 +7,7 @@ mod tool_session;
 mod words;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use net::panics::guest;
@@ -15,12 +15,13 @@ use net::sealed_stream::RawStream;
 use net::websocket::Form;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::client_context::ClientContext;
 use super::client_door;
-use super::handshake_permits::HandshakePermit;
+use super::handshake_permits::{HandshakePermit, HandshakePermits};
+use super::prefix::Network;
 
 /// Sessions at once.
 const SESSIONS_MAX: usize = 64;
@@ -56,18 +57,14 @@ pub(super) struct Arrived {
     pub(super) spelling: Spelling,
     /// For the handshake that is made for it.
     pub(super) permit: HandshakePermit,
-    pub(super) place: ToolPlace,
-}
-
-/// The right to one session.
-pub(super) struct ToolPlace {
-    _one_of_all: OwnedSemaphorePermit,
+    /// The right to this session.
+    pub(super) place: HandshakePermit,
 }
 
 /// The thread, for those who bring it something.
 #[derive(Clone)]
 pub(super) struct Tools {
-    places: Arc<Semaphore>,
+    places: HandshakePermits,
     arrived: mpsc::UnboundedSender<Arrived>,
 }
 
@@ -84,7 +81,11 @@ impl Tools {
     ///
     /// # Errors
     /// No thread or run time can be had.
-    pub(super) fn start(context: Arc<ClientContext>, peers: TaskTracker) -> io::Result<Self> {
+    pub(super) fn start(
+        context: Arc<ClientContext>,
+        peers: TaskTracker,
+        exempt: Vec<Network>,
+    ) -> io::Result<Self> {
         let (arrived, mut arrivals) = mpsc::unbounded_channel::<Arrived>();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -106,20 +107,17 @@ impl Tools {
         let builder = std::thread::Builder::new().name("tools".to_owned());
         drop(builder.spawn(move || runtime.block_on(run))?);
         Ok(Self {
-            places: Arc::new(Semaphore::new(SESSIONS_MAX)),
+            places: HandshakePermits::of_tools(SESSIONS_MAX, exempt),
             arrived,
         })
     }
 
-    /// A place for one more.
+    /// A place for one more from this address.
     ///
     /// # Errors
     /// The label to count the refusal under.
-    pub(super) fn take_place(&self) -> Result<ToolPlace, &'static str> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place
-            .map(|_one_of_all| ToolPlace { _one_of_all })
-            .map_err(|_| "tool_sessions")
+    pub(super) fn take_place(&self, from: IpAddr) -> Result<HandshakePermit, &'static str> {
+        self.places.take(from)
     }
 
     pub(super) fn bring(&self, tool: Arrived) {

@@ -12,10 +12,11 @@ use protocol::message::player::CommandClass;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::words::{self, Word};
 use super::{Arrived, Shared, Spelling, messagepack};
+use crate::server::client_door::notice_silence;
 
 /// Between two tellings of the world.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -23,6 +24,12 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 const JOIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long it may take to take a message.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(5);
+/// A tool that is silent for so long is asked whether it is there …
+const ASK_EVERY: Duration = Duration::from_secs(10);
+/// … and after so long it is not.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long goodbyes may take.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Bytes of a message of a tool.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of one read.
@@ -54,7 +61,10 @@ pub(super) async fn serve(shared: Arc<Shared>, tool: Arrived) {
         io,
         messages: Messages::new(End::Server, tool.spelling.form(), MESSAGE_BYTES_MAX),
         spelling: tool.spelling,
+        heard_at: Instant::now(),
+        asked_at: Instant::now(),
     };
+    notice_silence(&line.io);
     let mut came = tool.came;
     let played = async {
         line.take(&mut came)?;
@@ -78,7 +88,7 @@ pub(super) async fn serve(shared: Arc<Shared>, tool: Arrived) {
         }
         Ended::Left(error) => Some(words::closed(code_of(&error), &error.to_string())),
     };
-    let _ = line.close(last_word).await;
+    let _ = timeout(CLOSE_TIME_MAX, line.close(last_word)).await;
 }
 
 /// As a client of this proxy, under the authority that vouches for it.
@@ -114,6 +124,7 @@ async fn play(line: &mut Line, mut client: Client) -> Result<(), Ended> {
             },
             word = line.next_word() => obey(line, &mut client, word?).await?,
             _ = telling.tick() => {
+                line.look_after(Instant::now()).await?;
                 let Some(world) = client.world() else { continue };
                 if !is_described {
                     is_described = true;
@@ -154,6 +165,9 @@ struct Line {
     io: TcpStream,
     messages: Messages,
     spelling: Spelling,
+    /// When the tool last gave a sign of life.
+    heard_at: Instant,
+    asked_at: Instant,
 }
 
 impl Line {
@@ -165,6 +179,9 @@ impl Line {
             }
             if !self.messages.unsent().is_empty() {
                 self.push_out().await?;
+            }
+            if self.messages.is_over() {
+                self.take(&mut [])?;
             }
             self.io.readable().await?;
             let mut scratch = [0; READ_BYTES];
@@ -178,6 +195,7 @@ impl Line {
     }
 
     fn take(&mut self, arrived: &mut [u8]) -> Result<(), Ended> {
+        self.heard_at = Instant::now();
         self.messages.receive(arrived).map_err(|over| match over {
             Over::Closed => Ended::Gone,
             over => Ended::Refused(
@@ -207,6 +225,22 @@ impl Line {
         }
     }
 
+    /// A tool that may only listen is asked now and then whether it is there.
+    async fn look_after(&mut self, now: Instant) -> Result<(), Ended> {
+        if now.duration_since(self.heard_at) > SILENCE_MAX {
+            return Err(Ended::Refused(
+                "tool_silent",
+                "no sign of life for 30 s".to_owned(),
+            ));
+        }
+        if now.duration_since(self.heard_at.max(self.asked_at)) > ASK_EVERY {
+            self.asked_at = now;
+            self.messages.ping();
+            self.push_out().await?;
+        }
+        Ok(())
+    }
+
     async fn push_out(&mut self) -> Result<(), Ended> {
         while !self.messages.unsent().is_empty() {
             let written = timeout(WRITE_TIME_MAX, self.io.write(self.messages.unsent())).await;
@@ -227,8 +261,7 @@ impl Line {
         self.push_out().await?;
         self.io.shutdown().await?;
         // Closed with unread bytes it would be reset, and the last word lost.
-        let drained = async { while matches!(self.io.read(&mut [0; READ_BYTES]).await, Ok(1..)) {} };
-        let _ = timeout(Duration::from_secs(1), drained).await;
+        while self.io.read(&mut [0; READ_BYTES]).await? > 0 {}
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use net::accept_errors::{AcceptErrors, Trouble};
 use net::panics::guest;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Web, routes};
@@ -26,6 +27,9 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const HEADER_FIELDS_MAX: usize = 64;
 /// A connection is closed this long after it was accepted: the page is loaded by then.
 const AGE_MAX: Duration = Duration::from_secs(60);
+
+/// … and this long after a drain has begun.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// What limits the door.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +120,7 @@ async fn serve(
             () = drain.cancelled(), if !is_draining => {
                 is_draining = true;
                 connection.as_mut().graceful_shutdown();
+                end.as_mut().reset(Instant::now() + GOODBYE);
             }
         }
     };

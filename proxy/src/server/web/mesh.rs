@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use net::panics::guest;
-use net::sealed_stream::RawStream;
+use net::sealed_stream::{RawStream, StreamError};
 use net::websocket::upgrade::accept_of;
 use net::websocket::{End, SEALED, WebSocket};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ use super::Web;
 use crate::server::arrivals::Caller;
 use crate::server::client_door;
 use crate::server::handshake_permits::HandshakePermit;
-use crate::server::tools::{Arrived, Spelling, ToolPlace};
+use crate::server::tools::{Arrived, Spelling};
 
 /// What is spoken behind an upgrade.
 #[derive(Clone, Copy)]
@@ -60,7 +60,8 @@ pub(super) async fn upgrade(
     mut request: Request,
 ) -> Response {
     let checked = check(&web, request.headers()).and_then(|accepted| {
-        let place = place_for(&web, caller, accepted.speech)?;
+        let is_private = caller.is_private && !caller.is_relayed(request.headers());
+        let place = place_for(&web, (caller, is_private), accepted.speech)?;
         let permit = web.context.handshakes.take(caller.from.ip());
         Ok((accepted, place, permit.map_err(Refused::full)?))
     });
@@ -132,7 +133,12 @@ fn check(web: &Web, headers: &HeaderMap) -> Result<Accepted, Refused> {
             return Err(Refused::new(StatusCode::FORBIDDEN, "http_origin", what));
         }
     }
-    let chosen = speeches().find(|(_, name)| lists(header::SEC_WEBSOCKET_PROTOCOL, name));
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let offered = offered
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let offered: Vec<&str> = offered.map(str::trim).collect();
+    let chosen = speeches().find(|(_, name)| offered.contains(name));
     let (speech, subprotocol) = chosen.ok_or_else(|| {
         let known: Vec<&str> = speeches().map(|(_, name)| name).collect();
         let known = known.join(", ");
@@ -156,15 +162,20 @@ fn check(web: &Web, headers: &HeaderMap) -> Result<Accepted, Refused> {
 }
 
 /// Words of tools are not sealed: they travel where nobody listens, and there is room for a few.
-fn place_for(web: &Web, caller: Caller, speech: Speech) -> Result<Option<(Spelling, ToolPlace)>, Refused> {
+fn place_for(
+    web: &Web,
+    (caller, is_private): (Caller, bool),
+    speech: Speech,
+) -> Result<Option<(Spelling, HandshakePermit)>, Refused> {
     let Speech::Tool(spelling) = speech else {
         return Ok(None);
     };
-    if !caller.is_private {
-        let what = "this subprotocol is spoken over TLS or on this machine alone: nothing else hides it";
+    if !is_private {
+        let what = "this subprotocol is spoken over TLS or on this machine alone, for nothing else hides it; a balancer \
+                    says so by PROXY headers, and stands in clients.balancers";
         return Err(Refused::new(StatusCode::FORBIDDEN, "http_private", what));
     }
-    let place = web.tools.take_place().map_err(Refused::full)?;
+    let place = web.tools.take_place(caller.from.ip()).map_err(Refused::full)?;
     Ok(Some((spelling, place)))
 }
 
@@ -172,7 +183,7 @@ async fn let_in(
     web: Arc<Web>,
     upgrade: OnUpgrade,
     caller: Caller,
-    (permit, place): (HandshakePermit, Option<(Spelling, ToolPlace)>),
+    (permit, place): (HandshakePermit, Option<(Spelling, HandshakePermit)>),
 ) {
     let context = &web.context;
     let Ok(Ok(upgraded)) = tokio::time::timeout(ANSWER_TIME_MAX, upgrade).await else {
@@ -200,6 +211,7 @@ async fn let_in(
     let stream = RawStream::new(io.into_inner(), context.clock);
     match stream.and_then(|stream| stream.dressed(WebSocket::new(End::Server), &read_buf)) {
         Ok(stream) => client_door::let_in(context, stream, caller.from, permit).await,
-        Err(error) => context.refusals.count(error.label()),
+        Err(StreamError::WebSocket(over)) => context.refusals.count(over.label()),
+        Err(_) => context.refusals.count("handshake_stream"),
     }
 }

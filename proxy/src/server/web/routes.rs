@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
@@ -10,11 +9,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use node::join_file;
 use topology::Topology;
 
 use super::gate::Gate;
 use super::{Web, mesh};
+use crate::server::arrivals::Caller;
 
 /// What the page may do, but for where it connects to.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
@@ -56,8 +57,26 @@ impl Web {
     }
 }
 
+fn warn_of_relay() {
+    static WARNED: std::sync::Once = std::sync::Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            "requests are passed on by a proxy on this machine: all of its clients count as one, and as local, until it sends \
+             PROXY headers of version 2 and its address stands in clients.balancers"
+        );
+    });
+}
+
 /// Nothing is answered under a name that is not this proxy's.
-async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+async fn guarded(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if caller.is_relayed(request.headers()) {
+        warn_of_relay();
+    }
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
     let is_known = web.ask(|gate| gate.knows_host(host)).unwrap_or(false);
