@@ -128,6 +128,8 @@ fn world() -> client::World {
         view_rings: 1,
         tick_hz: 20,
         regions: Vec::new(),
+        game: "scripted".to_owned(),
+        game_version: 1,
     }
 }
 

@@ -111,7 +111,7 @@ fn world() -> client::World {
         view_rings: 1,
         tick_hz: 20,
         regions: vec![region(1, 0, 64), region(2, 64, 128)],
-        game: bytes::Bytes::from_static(b"scripted"),
+        game: "scripted".to_owned(),
         game_version: 1,
     }
 }
