@@ -207,6 +207,17 @@ pub struct TicketRenewal {
     #[prost(string, repeated, tag = "2")]
     pub proxies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Family 0x9F, proxy to client: something that the rules of a region say, not always the player's own. Told once, or not at all.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct News {
+    #[prost(uint32, tag = "1")]
+    pub region: u32,
+    /// Whether everybody is told.
+    #[prost(bool, tag = "2")]
+    pub to_all: bool,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: ::prost::bytes::Bytes,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum UpdateKind {
@@ -237,13 +248,4 @@ impl UpdateKind {
             _ => None,
         }
     }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct News {
-    #[prost(uint32, tag = "1")]
-    pub region: u32,
-    #[prost(bool, tag = "2")]
-    pub to_all: bool,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub body: ::prost::bytes::Bytes,
 }

@@ -219,6 +219,29 @@ pub struct Superseded {
     #[prost(message, optional, tag = "2")]
     pub session: ::core::option::Option<SessionKey>,
 }
+/// Family 0x5E, game server to proxy: something that the rules of a region say to a user, who may be anywhere. Said once, and not
+/// only by the owner; whatever stands in the way drops it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Notify {
+    #[prost(uint64, tag = "1")]
+    pub user: u64,
+    #[prost(uint32, tag = "2")]
+    pub region: u32,
+    #[prost(uint64, tag = "3")]
+    pub region_epoch: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub body: ::prost::bytes::Bytes,
+}
+/// Family 0x5F, game server to proxy, by each lane: the same to everybody there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Announce {
+    #[prost(uint32, tag = "1")]
+    pub region: u32,
+    #[prost(uint64, tag = "2")]
+    pub region_epoch: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: ::prost::bytes::Bytes,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LeaveReason {
@@ -272,24 +295,4 @@ impl CommandClass {
             _ => None,
         }
     }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Notify {
-    #[prost(uint64, tag = "1")]
-    pub user: u64,
-    #[prost(uint32, tag = "2")]
-    pub region: u32,
-    #[prost(uint64, tag = "3")]
-    pub region_epoch: u64,
-    #[prost(bytes = "bytes", tag = "4")]
-    pub body: ::prost::bytes::Bytes,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Announce {
-    #[prost(uint32, tag = "1")]
-    pub region: u32,
-    #[prost(uint64, tag = "2")]
-    pub region_epoch: u64,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub body: ::prost::bytes::Bytes,
 }
