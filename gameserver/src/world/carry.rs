@@ -102,6 +102,17 @@ impl<S: Sealing> World<S> {
                 is_linked = true;
             }
         }
+        // Between servers that are no neighbours one of the two may never dial: what a handover says goes by the link there is.
+        if !is_linked && is_of_handover(message) {
+            let other = [Side::Dialed, Side::Accepted].into_iter();
+            let other = other.filter(|side| !sides(message).contains(side));
+            for side in other {
+                if let Some(core) = self.links.server_mut(side, node) {
+                    core.push(message);
+                    is_linked = true;
+                }
+            }
+        }
         if !is_linked {
             self.count("server_not_linked");
         }
@@ -121,6 +132,17 @@ impl<S: Sealing> World<S> {
         );
         self.effects.push(WorldEffect::Ask(id, request));
     }
+}
+
+fn is_of_handover(message: &ServerToServer) -> bool {
+    matches!(
+        message,
+        ServerToServer::Prepare(_)
+            | ServerToServer::Prepared(_)
+            | ServerToServer::Refuse(_)
+            | ServerToServer::Commit(_)
+            | ServerToServer::Done(_)
+    )
 }
 
 /// By which links a message between game servers goes: who dialed asks, who accepted serves; which regions are served is
