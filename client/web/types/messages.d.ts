@@ -101,6 +101,12 @@ export interface Events {
     };
     /** An event of the game: reliable, in order, once. */
     event: Uint8Array;
+    /** What the rules of a region say to this user, or to all: soft, told once at most. */
+    news: {
+        region: number;
+        toAll: boolean;
+        bytes: Uint8Array;
+    };
     /** All commands up to this one are applied. */
     acked: number;
     notice: {
