@@ -50,6 +50,13 @@ impl ProcessNumbers {
         EntityId::compose(self.node, self.incarnation, u32::try_from(counter).ok()?)
     }
 
+    /// Whether this start has given the number to an entity.
+    pub(crate) fn has_issued(&self, id: EntityId) -> bool {
+        let counter = self.counters.entities.load(Ordering::Relaxed);
+        let own = EntityId::compose(self.node, self.incarnation, id.0 as u32);
+        own == Some(id) && u64::from(id.0 as u32) < counter
+    }
+
     /// A number for a holding or a trade, unique for good; `None` when this start has no more, after 2³⁰.
     pub(crate) fn valuable(&self) -> Option<u64> {
         let counter = self.counters.valuables.fetch_add(1, Ordering::Relaxed);
@@ -91,6 +98,17 @@ mod tests {
                 .iter()
                 .all(|attempt| attempt.0 >> ATTEMPT_COUNTER_BITS == 3)
         );
+    }
+
+    #[test]
+    fn a_start_knows_what_it_has_issued() {
+        let numbers = ProcessNumbers::new(NodeNumber(7), Incarnation(3));
+        let first = numbers.entity().unwrap();
+        let [next, earlier, other] = [(7, 3, 1), (7, 2, 0), (8, 3, 0)].map(|(node, start, counter)| {
+            EntityId::compose(NodeNumber(node), Incarnation(start), counter).unwrap()
+        });
+        assert!(numbers.has_issued(first) && !numbers.has_issued(next));
+        assert!(!numbers.has_issued(earlier) && !numbers.has_issued(other));
     }
 
     #[test]

@@ -154,6 +154,7 @@ pub trait GameLogic: Send {
     }
 
     /// A creature that roams ([`Ctx::spawn_roaming`]) has come over a border: it is simulated here from now on.
+    /// Its kind, state, memory and timers are what the other server says: anything may be in them.
     fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
         let (_, _) = (ctx, creature);
     }

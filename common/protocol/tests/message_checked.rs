@@ -347,7 +347,15 @@ fn ms_12_a_creature_that_crosses_is_within_all_limits() {
     assert_eq!(CheckedRoam::try_from(good()).unwrap().timers[7], (3, 4));
     assert_eq!(refused(|roam| roam.from_region = 0), "from_region");
     assert_eq!(refused(|roam| roam.birth_region = 0), "birth_region");
+    let message = good();
+    let memory = CheckedRoam::try_from(message.clone()).unwrap().memory;
+    assert_ne!(
+        memory.as_ptr(),
+        message.memory.as_ptr(),
+        "the frame is not kept for it"
+    );
     assert_eq!(refused(|roam| roam.epoch = 1), "epoch");
+    assert_eq!(refused(|roam| roam.epoch = u64::MAX), "epoch");
     assert_eq!(refused(|roam| roam.kind = 65_536), "kind");
     assert_eq!(refused(|roam| roam.heading = 256), "heading");
     assert_eq!(refused(|roam| roam.x = f32::NAN), "x");
@@ -398,7 +406,7 @@ fn ms_13_news_of_a_region_have_512_bytes_and_these_bytes() {
     };
     let said = ServerToProxy::from(notify(2));
     let golden = [
-        0x5e, 17, 8, 7, 16, 3, 24, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 34, 2, 7, 7,
+        0x5e, 16, 8, 7, 16, 3, 24, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 34, 2, 7, 7,
     ];
     assert_eq!(on_wire(&|wire| said.encode(wire)), golden);
     let said = ServerToProxy::from(announce(1));

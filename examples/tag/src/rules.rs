@@ -125,7 +125,9 @@ impl GameLogic for Rules {
     /// Now and then a sheep turns and has more wool, in whichever region it is by then.
     fn creature_timer(&mut self, ctx: &mut dyn Ctx, sheep: EntityId, _: u64) {
         let (heading, ticks) = (ctx.random() as u8, 100 + ctx.random() % 300);
-        if let Some((at, wool)) = ctx.entity(sheep).map(|sheep| (sheep.at, sheep.state[0])) {
+        if let Some((at, wool)) =
+            ctx.entity(sheep).map(|sheep| (sheep.at, sheep.state.first().copied().unwrap_or(0)))
+        {
             ctx.walk(sheep, at, heading, GRAZING);
             ctx.set_state(sheep, &[wool.saturating_add(1)]);
             ctx.creature_after(sheep, ticks, 0);

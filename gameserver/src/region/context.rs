@@ -171,6 +171,7 @@ impl Ctx for RegionState {
         }
         let to = match user {
             Some(_) => self.within_reach(to),
+            // A creature that roams is nobody's.
             None if self.creatures.has(id) => self.within_reach(to),
             None => self.rect.clamp(to, 1.0 / 128.0),
         };

@@ -2,6 +2,7 @@
 //! what they want of it later; all of it goes over a border with it, and nothing of it stays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use protocol::ids::{EntityId, RegionEpoch, RegionNumber};
@@ -11,10 +12,19 @@ use protocol::message::checked::Birth;
 /// As many are in a region at most. Peers bring them, and not only honest ones.
 pub(super) const CREATURES_MAX: usize = 16 * 1024;
 
+/// Of those at most so many may have come from beyond the border, so that the region's own rules have room …
+const FOREIGN_MAX: usize = CREATURES_MAX / 4 * 3;
+/// … and so many from one neighbour.
+const OF_ONE_NEIGHBOUR_MAX: usize = CREATURES_MAX / 4;
+/// Births of which the store is asked at a time.
+const ASKED_MAX: usize = 8;
+
 /// One creature.
 #[derive(Debug)]
 pub(super) struct Creature {
     pub(super) birth: Birth,
+    /// The neighbour that sent it; `None`: it was made here.
+    from: Option<RegionNumber>,
     pub(super) memory: Bytes,
     /// Its timers in `Creatures::due`.
     timers: Vec<(u64, u64)>,
@@ -27,6 +37,12 @@ pub(super) struct Creatures {
     /// Timers, by tick and the order in which they were set: whose, and its token.
     due: BTreeMap<(u64, u64), (EntityId, u64)>,
     set: u64,
+    /// How many each neighbour has sent of those who are here.
+    sent: BTreeMap<RegionNumber, usize>,
+    /// Regions of which the store is asked whether they are served anew.
+    asked: BTreeSet<RegionNumber>,
+    /// The last one that was asked of, so that each has its turn.
+    asked_last: RegionNumber,
     /// When their births were looked at last, milliseconds.
     pub(super) looked_at_ms: u64,
 }
@@ -36,21 +52,32 @@ impl Creatures {
         self.all.len() < CREATURES_MAX
     }
 
-    pub(super) fn insert(&mut self, id: EntityId, birth: Birth, memory: Bytes) {
-        let timers = Vec::new();
-        self.all.insert(
-            id,
-            Creature {
-                birth,
-                memory,
-                timers,
-            },
-        );
+    /// Whether one more may come from a neighbour.
+    pub(super) fn takes_from(&self, region: RegionNumber) -> bool {
+        let sent = self.sent.get(&region).copied().unwrap_or(0);
+        sent < OF_ONE_NEIGHBOUR_MAX && self.sent.values().sum::<usize>() < FOREIGN_MAX
+    }
+
+    pub(super) fn insert(&mut self, id: EntityId, birth: Birth, from: Option<RegionNumber>, memory: Bytes) {
+        let creature = Creature {
+            birth,
+            from,
+            memory,
+            timers: Vec::new(),
+        };
+        self.remove(id);
+        self.all.insert(id, creature);
+        if let Some(from) = from {
+            *self.sent.entry(from).or_default() += 1;
+        }
     }
 
     /// Takes it out, with what was wanted of it later: due ticks and tokens, in order.
     pub(super) fn remove(&mut self, id: EntityId) -> Option<(Creature, Vec<(u64, u64)>)> {
         let creature = self.all.remove(&id)?;
+        if let Some(sent) = creature.from.and_then(|from| self.sent.get_mut(&from)) {
+            *sent -= 1;
+        }
         let mut keys = creature.timers.clone();
         keys.sort_unstable();
         let taken = keys.into_iter().filter_map(|key| {
@@ -123,17 +150,46 @@ impl Creatures {
         }
     }
 
-    /// The regions that made those who are here.
-    pub(super) fn birth_regions(&self) -> BTreeSet<RegionNumber> {
-        self.all.values().map(|creature| creature.birth.region).collect()
+    /// The regions that made those who are here, each with the highest epoch that one of them names.
+    pub(super) fn births(&self) -> BTreeMap<RegionNumber, RegionEpoch> {
+        let mut births = BTreeMap::new();
+        for Birth {
+            region, region_epoch, ..
+        } in self.all.values().map(|creature| creature.birth)
+        {
+            let highest = births.entry(region).or_insert(region_epoch);
+            *highest = region_epoch.max(*highest);
+        }
+        births
     }
 
-    /// Those that an earlier service of a region made than this one.
-    pub(super) fn made_before(&self, region: RegionNumber, epoch: RegionEpoch) -> Vec<EntityId> {
+    /// Those of these regions of which the store is to be asked now: a handful, none twice, each in its turn.
+    pub(super) fn next_to_ask(&mut self, regions: &BTreeSet<RegionNumber>) -> Vec<RegionNumber> {
+        let after = (Bound::Excluded(self.asked_last), Bound::Unbounded);
+        let in_turn = regions.range(after).chain(regions.range(..=self.asked_last));
+        let free = in_turn.filter(|region| !self.asked.contains(region)).copied();
+        let room = ASKED_MAX.saturating_sub(self.asked.len());
+        let now: Vec<RegionNumber> = free.take(room).collect();
+        self.asked.extend(now.iter().copied());
+        self.asked_last = now.last().copied().unwrap_or(self.asked_last);
+        now
+    }
+
+    /// The store has answered of this region, or not.
+    pub(super) fn answered(&mut self, region: RegionNumber) {
+        self.asked.remove(&region);
+    }
+
+    /// Those that a region made in services of these epochs.
+    pub(super) fn made_by(
+        &self,
+        region: RegionNumber,
+        is_over: impl Fn(RegionEpoch) -> bool,
+    ) -> Vec<EntityId> {
         let all = self.all.iter();
-        let earlier = all
-            .filter(|(_, creature)| creature.birth.region == region && creature.birth.region_epoch < epoch);
-        earlier.map(|(id, _)| *id).collect()
+        let ended = all
+            .filter(|(_, creature)| creature.birth.region == region && is_over(creature.birth.region_epoch));
+        ended.map(|(id, _)| *id).collect()
     }
 }
 
@@ -153,7 +209,7 @@ mod tests {
         let mut creatures = Creatures::default();
         assert!(!creatures.set_timer(one, 5, 0), "it is not here");
         for id in [one, other] {
-            creatures.insert(id, BIRTH, Bytes::new());
+            creatures.insert(id, BIRTH, None, Bytes::new());
         }
         for (id, tick, token) in [(one, 9, 1), (other, 7, 2), (one, 7, 3), (one, 20, 4)] {
             assert!(creatures.set_timer(id, tick, token));
@@ -171,5 +227,43 @@ mod tests {
         }
         assert!(!creatures.set_timer(other, 50, 99));
         assert!(creatures.take_due(50).is_some() && creatures.set_timer(other, 50, 99));
+    }
+
+    #[test]
+    fn neighbours_fill_a_quarter_each_and_three_together_and_leave_room_for_the_regions_own() {
+        let mut creatures = Creatures::default();
+        let mut ids = (1..).map(EntityId);
+        for neighbour in [2, 3, 4, 5].map(RegionNumber) {
+            while creatures.takes_from(neighbour) {
+                creatures.insert(ids.next().unwrap(), BIRTH, Some(neighbour), Bytes::new());
+            }
+        }
+        assert_eq!(creatures.len(), FOREIGN_MAX, "and none of the fourth");
+        assert!(creatures.has_room());
+        creatures.remove(EntityId(1));
+        assert!(creatures.takes_from(RegionNumber(2)) && !creatures.takes_from(RegionNumber(3)));
+    }
+
+    #[test]
+    fn the_store_is_asked_of_a_handful_of_regions_each_in_its_turn_and_none_twice() {
+        let regions: BTreeSet<_> = (1..=20).map(RegionNumber).collect();
+        let mut creatures = Creatures::default();
+        let first = creatures.next_to_ask(&regions);
+        assert_eq!(first, (1..=8).map(RegionNumber).collect::<Vec<_>>());
+        assert_eq!(creatures.next_to_ask(&regions), []);
+        for region in &first[1..] {
+            creatures.answered(*region);
+        }
+        let next = creatures.next_to_ask(&regions);
+        assert_eq!(next, (9..=15).map(RegionNumber).collect::<Vec<_>>());
+        for region in &next {
+            creatures.answered(*region);
+        }
+        let rest = creatures.next_to_ask(&regions);
+        assert_eq!(
+            rest[..6],
+            [16, 17, 18, 19, 20, 2].map(RegionNumber),
+            "the first is still open"
+        );
     }
 }

@@ -53,8 +53,12 @@ pub(super) struct Entities {
 }
 
 impl Entities {
-    pub(super) fn insert(&mut self, entity: Entity) -> EntityKey {
+    /// `None`: there is one of this id already.
+    pub(super) fn insert(&mut self, entity: Entity) -> Option<EntityKey> {
         let id = entity.id;
+        if self.by_id.contains_key(&id) {
+            return None;
+        }
         let index = match self.free.pop() {
             Some(index) => {
                 self.table[index as usize] = Some(entity);
@@ -66,7 +70,7 @@ impl Entities {
             }
         };
         self.by_id.insert(id, index);
-        EntityKey(index)
+        Some(EntityKey(index))
     }
 
     pub(super) fn remove(&mut self, key: EntityKey) -> Option<Entity> {

@@ -347,6 +347,8 @@ impl RegionState {
         if self.players.contains_key(&row.user) {
             self.drop_player(row.user, RemoveReason::Gone);
         }
+        // Of a creature and a player of one id the player is the real one: the row says so.
+        self.end_creature(row.entity);
         let mut news = Vec::new();
         let entity = Entity {
             id: row.entity,

@@ -4,6 +4,8 @@
 //!
 //! It ends with the service that made it: whoever serves that region next makes others, and does not know who lives next door.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use game::Ctx as _;
 use protocol::cell::{Motion, RemoveReason};
@@ -22,6 +24,10 @@ use super::waiting_inputs::WaitingInputs;
 
 /// How far from its edge what comes into a region stands at least, units.
 const INSIDE: f32 = 1.0 / 128.0;
+/// How far from the region that sends it a creature may stand, beyond the margin: it has walked one tick, units.
+const BEYOND: f32 = 1.0;
+/// So much of a cell is left to players by creatures that come.
+const SPARE: usize = 512;
 /// How often it is looked whether those are still served who made the creatures that are here, milliseconds.
 const BIRTHS_EVERY_MS: u64 = 5_000;
 
@@ -39,7 +45,7 @@ impl RegionState {
             region_epoch: self.config.epoch,
             round: self.panics,
         };
-        self.creatures.insert(id, birth, Bytes::new());
+        self.creatures.insert(id, birth, None, Bytes::new());
         Some(id)
     }
 
@@ -68,6 +74,7 @@ impl RegionState {
             let key = self.entities.key(id);
             if let Some(key) = key
                 && let Some(entity) = self.entities.get(key)
+                && entity.user.is_none()
                 && self.rect.distance(entity.at) > self.margin
             {
                 crossing.push((id, key, entity.at));
@@ -148,14 +155,42 @@ impl RegionState {
         if roam.to_epoch != self.config.epoch {
             return self.count("roam_late");
         }
-        if self.entities.key(roam.entity).is_some() {
-            return self.count("roam_doubled");
+        if let Some(label) = self.disbelieves(&roam) {
+            return self.count(label);
         }
         if self.has_ended(roam.birth) {
             return self.count("roam_ended");
         }
-        if !self.creatures.has_room() || !self.take_creature_in(roam) {
+        // Rules that are called no more let nothing out again.
+        if self.stands_still || !self.take_creature_in(roam) {
             self.count("roam_no_room");
+        }
+    }
+
+    /// What no honest neighbour sends: by which label it is counted.
+    fn disbelieves(&self, roam: &CheckedRoam) -> Option<&'static str> {
+        let topology = &self.config.topology;
+        let (from, id) = (roam.from.0, roam.entity);
+        let sender = topology.region(from).map(|region| region.rect);
+        let is_near = sender.is_some_and(|rect| rect.distance(roam.at) <= self.margin + BEYOND);
+        let birth = roam.birth.region;
+        let may_be_made_there = if id.node() == self.config.node {
+            self.config.numbers.has_issued(id)
+        } else {
+            self.neighbourhood.may_serve(id.node(), birth)
+        };
+        if !topology.neighbours(self.config.number).contains(&from) {
+            Some("roam_not_neighbour")
+        } else if topology.region(birth).is_none() {
+            Some("roam_birth_unknown")
+        } else if !may_be_made_there {
+            Some("roam_foreign_id")
+        } else if !is_near {
+            Some("roam_far")
+        } else if self.entities.key(id).is_some() {
+            Some("roam_doubled")
+        } else {
+            None
         }
     }
 
@@ -169,12 +204,18 @@ impl RegionState {
     }
 
     fn take_creature_in(&mut self, roam: CheckedRoam) -> bool {
-        let id = roam.entity;
+        let (id, from) = (roam.entity, roam.from.0);
+        let at = self.rect.clamp(roam.at, INSIDE);
+        let has_room =
+            self.creatures.has_room() && self.creatures.takes_from(from) && self.cells.has_room(at, SPARE);
+        if !has_room {
+            return false;
+        }
         let entity = Entity {
             id,
             kind: roam.kind,
             owner_epoch: roam.epoch,
-            at: self.rect.clamp(roam.at, INSIDE),
+            at,
             heading: roam.heading,
             speed: roam.speed,
             state: roam.state,
@@ -189,7 +230,7 @@ impl RegionState {
             return false;
         }
         self.counts.roamed_in += 1;
-        self.creatures.insert(id, roam.birth, roam.memory);
+        self.creatures.insert(id, roam.birth, Some(from), roam.memory);
         for (ticks, token) in roam.timers {
             let tick = self.tick_in(ticks);
             self.creatures.set_timer(id, tick, token);
@@ -206,26 +247,43 @@ impl RegionState {
             return;
         }
         self.creatures.looked_at_ms = now_ms;
-        for region in self.creatures.birth_regions() {
+        let mut unknown = BTreeSet::new();
+        for (region, highest) in self.creatures.births() {
             if region == self.config.number {
                 continue;
             }
-            match self.neighbourhood.serving(region) {
-                Some(now) => self.end_creatures(region, now.region_epoch),
-                None => self.ask(Asked::Birth(region), StoreRequest::ReadService { region }),
+            let now = self.neighbourhood.serving(region).map(|now| now.region_epoch);
+            if let Some(now) = now {
+                self.end_creatures(region, |epoch| epoch < now);
             }
+            // A neighbour that is served anew may not have been heard of yet; or nobody has served it so.
+            if now.is_none_or(|now| highest > now) {
+                unknown.insert(region);
+            }
+        }
+        for region in self.creatures.next_to_ask(&unknown) {
+            self.ask(Asked::Birth(region), StoreRequest::ReadService { region });
         }
     }
 
     pub(super) fn birth_answer(&mut self, region: RegionNumber, answer: &StoreResult) {
-        // Without an answer it is asked again in time.
-        if let Ok(StoreReply::Service(Some(now))) = answer {
-            self.end_creatures(region, now.region_epoch);
+        self.creatures.answered(region);
+        // The store's word is the last. Without an answer it is asked again in time.
+        if let Ok(StoreReply::Service(now)) = answer {
+            let now = now.map(|now| now.region_epoch);
+            self.end_creatures(region, |epoch| Some(epoch) != now);
         }
     }
 
-    fn end_creatures(&mut self, region: RegionNumber, epoch: RegionEpoch) {
-        for id in self.creatures.made_before(region, epoch) {
+    fn end_creatures(&mut self, region: RegionNumber, is_over: impl Fn(RegionEpoch) -> bool) {
+        for id in self.creatures.made_by(region, is_over) {
+            self.end_creature(id);
+        }
+    }
+
+    /// Takes a creature out of the region, if it is one, and lets the rules hear of it.
+    pub(super) fn end_creature(&mut self, id: EntityId) {
+        if self.creatures.remove(id).is_some() {
             self.despawn(id);
             self.notices.push_back(Notice::Went(id));
         }

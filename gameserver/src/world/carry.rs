@@ -100,6 +100,10 @@ impl<S: Sealing> World<S> {
             if let Some(core) = self.links.server_mut(*side, node) {
                 core.push(message);
                 is_linked = true;
+                // It is said once: whichever link there is takes it.
+                if matches!(message, ServerToServer::Roam(_)) {
+                    break;
+                }
             }
         }
         // Between servers that are no neighbours one of the two may never dial: what a handover says goes by the link there is.
@@ -149,14 +153,13 @@ fn is_of_handover(message: &ServerToServer) -> bool {
 /// told on both.
 fn sides(message: &ServerToServer) -> &'static [Side] {
     match message {
-        ServerToServer::Serving(_) => &[Side::Dialed, Side::Accepted],
+        ServerToServer::Serving(_) | ServerToServer::Roam(_) => &[Side::Dialed, Side::Accepted],
         ServerToServer::Subscribe(_)
         | ServerToServer::Unsubscribe(_)
         | ServerToServer::Prepare(_)
         | ServerToServer::Commit(_)
         | ServerToServer::Effect(_)
         | ServerToServer::Refresh(_)
-        | ServerToServer::Roam(_)
         | ServerToServer::Heartbeat(_)
         | ServerToServer::GetTopology(_)
         | ServerToServer::Topology(_) => &[Side::Dialed],

@@ -101,7 +101,12 @@ impl Cells {
             .map_or(CellIndex(0), |cell| cell.index)
     }
 
-    /// Puts an entity into the cell under it; `None` when that cell is full.
+    /// Whether one more fits into the cell of a place, and so many after it.
+    pub(super) fn has_room(&self, at: Position, spare: usize) -> bool {
+        self.cells[self.home(at) as usize].count() + spare < CELL_ENTITIES_MAX
+    }
+
+    /// Puts an entity into the cell under it; `None` when that cell is full, or there is one of its id.
     pub(super) fn enter(&mut self, entity: Entity, entities: &mut Entities) -> Option<EntityKey> {
         let local = self.home(entity.at);
         if self.cells[local as usize].count() >= CELL_ENTITIES_MAX {
@@ -110,7 +115,7 @@ impl Cells {
         let key = entities.insert(Entity {
             cell: local,
             ..entity
-        });
+        })?;
         self.place(key, local, entities);
         Some(key)
     }

@@ -143,6 +143,11 @@ impl Neighbourhood {
         }
     }
 
+    /// Whether the topology lets a node serve a region.
+    pub(super) fn may_serve(&self, node: NodeNumber, region: RegionNumber) -> bool {
+        self.listing.may_serve(node, region)
+    }
+
     /// Whether a node may speak for a region at all.
     pub(super) fn is_listed(&self, node: NodeNumber, region: RegionNumber, out: &mut Outgoing) -> bool {
         let is_listed = self.listing.may_serve(node, region);

@@ -1,6 +1,5 @@
 //! Creatures that roam: over a border with all that is theirs, never in two regions, and no longer than who made them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use game::{Ctx, EntityId, GameLogic, Position, World};
@@ -36,8 +35,8 @@ impl Shepherd {
 }
 
 impl GameLogic for Shepherd {
-    fn spawn_point(&self, _: &World, _: UserId) -> Position {
-        at(20.0, 20.0)
+    fn spawn_point(&self, world: &World, user: UserId) -> Position {
+        gems::Gems::default().spawn_point(world, user)
     }
     fn kind_of_player(&self) -> u16 {
         1
@@ -231,8 +230,8 @@ fn who_is_served_anew_makes_others_so_those_next_door_end() {
     assert_eq!(take(&heard), [(B, Said::Went, abroad)]);
 }
 
-#[test]
-fn whether_a_far_region_is_served_anew_is_asked_of_the_store() {
+/// Three regions in a row, each with a server of its own.
+fn row() -> Arc<topology::Topology> {
     let mut text = String::from(
         "[world]\nname = \"test\"\nsize = [384, 128]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n",
     );
@@ -243,8 +242,12 @@ fn whether_a_far_region_is_served_anew_is_asked_of_the_store() {
     }
     text += "[[proxy]]\nname = \"edge\"\nnumber = 101\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
              [grid]\ncolumns = 3\nrows = 1\nservers = [\"gs-1\", \"gs-2\", \"gs-3\"]\n";
-    let topology = topology::parse("row.toml", &text).unwrap();
-    let (mut scene, _) = scene_of(Arc::new(topology));
+    Arc::new(topology::parse("row.toml", &text).unwrap())
+}
+
+#[test]
+fn whether_a_far_region_is_served_anew_is_asked_of_the_store() {
+    let (mut scene, _) = scene_of(row());
     let sheep = spawn(&mut scene, A, 126.0, 40.0);
     walk(&mut scene, A, sheep, 130.0, 40.0);
     walk(&mut scene, B, sheep, 258.0, 40.0);
@@ -282,75 +285,150 @@ fn rules_that_begin_anew_do_not_get_the_creatures_back_that_were_abroad() {
     );
 }
 
+/// What node 1 says when a creature of region A goes to B.
+fn roam_of(scene: &Scene, entity: EntityId, change: impl Fn(&mut Roam)) -> Roam {
+    let epoch = |region: RegionNumber| scene.regions[&region].epoch().0;
+    let mut roam = Roam {
+        from_region: A.0,
+        from_region_epoch: epoch(A),
+        to_region: B.0,
+        to_region_epoch: epoch(B),
+        entity: entity.0,
+        epoch: 9,
+        birth_region: A.0,
+        birth_region_epoch: epoch(A),
+        kind: SHEEP.into(),
+        x: 129.5,
+        y: 40.0,
+        ..Roam::default()
+    };
+    change(&mut roam);
+    roam
+}
+
+fn made_by(node: u16, counter: u32) -> EntityId {
+    EntityId::compose(NodeNumber(node), protocol::ids::Incarnation(1), counter).unwrap()
+}
+
+/// B hears it of a node; where the creature is then.
+fn hears(scene: &mut Scene, from: u16, roam: Roam) -> Vec<(RegionNumber, u64)> {
+    let id = EntityId(roam.entity);
+    scene.input(
+        B,
+        RegionInput::FromPeer(NodeNumber(from), ServerToServer::from(roam)),
+    );
+    scene.settle();
+    places(scene, id)
+}
+
 #[test]
-fn a_creature_is_taken_only_from_who_serves_the_region_that_it_comes_from() {
+fn a_creature_is_taken_only_from_who_serves_the_neighbour_that_it_comes_from() {
     let (mut scene, _) = four();
-    let epochs: BTreeMap<RegionNumber, u64> = scene
-        .regions
-        .iter()
-        .map(|(number, region)| (*number, region.epoch().0))
-        .collect();
-    let roam = |change: fn(&mut Roam)| {
-        let mut roam = Roam {
-            from_region: A.0,
-            from_region_epoch: epochs[&A],
-            to_region: B.0,
-            to_region_epoch: epochs[&B],
-            entity: 77,
-            epoch: 9,
-            birth_region: A.0,
-            birth_region_epoch: epochs[&A],
-            kind: SHEEP.into(),
-            x: -1e9,
-            ..Roam::default()
-        };
-        change(&mut roam);
-        ServerToServer::from(roam)
-    };
-    let hears = |scene: &mut Scene, from: u16, message: ServerToServer| {
-        scene.input(B, RegionInput::FromPeer(NodeNumber(from), message));
-        scene.settle();
-        places(scene, EntityId(77))
-    };
-    assert_eq!(hears(&mut scene, 3, roam(|_| {})), [], "another node");
-    assert_eq!(
-        hears(&mut scene, 1, roam(|roam| roam.from_region_epoch -= 1)),
-        [],
-        "an old service"
-    );
-    assert_eq!(
-        hears(&mut scene, 1, roam(|roam| roam.from_region_epoch += 1)),
-        [],
-        "one that is not confirmed"
-    );
-    assert_eq!(
-        hears(&mut scene, 1, roam(|roam| roam.to_region_epoch -= 1)),
-        [],
-        "for another service"
-    );
-    assert_eq!(
-        hears(&mut scene, 1, roam(|roam| roam.birth_region_epoch -= 1)),
-        [],
-        "it has ended"
-    );
-    assert_eq!(hears(&mut scene, 1, roam(|roam| roam.epoch = 0)), [], "malformed");
-    let labels = [
-        "peer_not_listed",
-        "peer_stale_epoch",
-        "roam_not_serving",
-        "roam_late",
-        "roam_ended",
-        "roam_malformed",
+    let sheep = made_by(1, 77);
+    let own = made_by(2, 77);
+    type Spoil = fn(&mut Roam);
+    let lies: [(u16, EntityId, Spoil, &str); 13] = [
+        (3, sheep, |_| {}, "peer_not_listed"),
+        (1, sheep, |roam| roam.from_region_epoch -= 1, "peer_stale_epoch"),
+        (1, sheep, |roam| roam.from_region_epoch += 1, "roam_not_serving"),
+        (1, sheep, |roam| roam.to_region_epoch -= 1, "roam_late"),
+        (1, sheep, |roam| roam.birth_region_epoch -= 1, "roam_ended"),
+        (1, sheep, |roam| roam.epoch = 0, "roam_malformed"),
+        (1, sheep, |roam| roam.epoch = u64::MAX, "roam_malformed"),
+        (1, sheep, |roam| roam.x = -1e9, "roam_far"),
+        (1, sheep, |roam| roam.x = 200.0, "roam_far"),
+        (1, sheep, |roam| roam.birth_region = 99, "roam_birth_unknown"),
+        (1, EntityId(77), |_| {}, "roam_foreign_id"),
+        (1, made_by(3, 77), |_| {}, "roam_foreign_id"),
+        // B's own node has not made it yet.
+        (1, own, |roam| roam.birth_region = B.0, "roam_foreign_id"),
     ];
-    for label in labels {
-        assert_eq!(counted(&scene, label), 1, "{label}");
+    for (from, id, spoil, label) in lies {
+        let before = counted(&scene, label);
+        let roam = roam_of(&scene, id, spoil);
+        assert_eq!(hears(&mut scene, from, roam), [], "{label}");
+        assert_eq!(counted(&scene, label), before + 1, "{label}");
     }
-    assert_eq!(hears(&mut scene, 1, roam(|_| {})), [(B, 9)]);
-    let seen = state(&mut scene, B).entity(EntityId(77)).unwrap().at;
-    assert!(
-        scene.regions[&B].state.rect.contains(seen),
-        "wherever it says that it stands: {seen:?}"
+    let roam = roam_of(&scene, sheep, |_| {});
+    assert_eq!(hears(&mut scene, 1, roam), [(B, 9)]);
+}
+
+#[test]
+fn whoever_does_not_border_a_region_sends_it_nothing() {
+    let (mut scene, _) = scene_of(row());
+    let far = RegionNumber(3);
+    let epoch = scene.regions[&far].epoch().0;
+    let roam = roam_of(&scene, made_by(1, 77), |roam| {
+        (roam.to_region, roam.to_region_epoch, roam.x) = (far.0, epoch, 256.5);
+    });
+    let serving = store::Serving {
+        node: NodeNumber(1),
+        region: A,
+        region_epoch: scene.regions[&A].epoch(),
+    };
+    // It knows who serves that region, however it came to.
+    let state = state(&mut scene, far);
+    state.neighbourhood.announced(serving, &mut state.out);
+    scene.settle();
+    scene.input(far, RegionInput::FromPeer(NodeNumber(1), roam.into()));
+    scene.settle();
+    assert_eq!(
+        (
+            places(&scene, made_by(1, 77)),
+            counted(&scene, "roam_not_neighbour")
+        ),
+        (vec![], 1)
     );
+}
+
+#[test]
+fn a_creature_with_the_id_of_a_player_gives_way_to_the_player_who_comes() {
+    let (mut scene, heard) = four();
+    let mut bot = super::bot::Bot::join(&mut scene, 5, 100.0, 40.0);
+    let entity = scene.player(A, bot.user).entity;
+    let roam = roam_of(&scene, entity, |_| {});
+    assert_eq!(hears(&mut scene, 1, roam).len(), 2, "B does not know the player");
+    take(&heard);
+    scene.place(A, bot.user, 130.0, 40.0);
+    bot.live(&mut scene, 1_000);
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+    assert_eq!(take(&heard), [(B, Said::Went, entity)]);
+    assert_eq!(scene.regions[&B].status().roaming, 0);
+    assert_eq!(scene.player(B, bot.user).entity, entity);
+    // And the other way round: whoever is here stays.
+    let roam = roam_of(&scene, entity, |_| {});
+    hears(&mut scene, 1, roam);
+    assert_eq!(counted(&scene, "roam_doubled"), 1);
+    scene.place(B, bot.user, 200.0, 40.0);
+    bot.live(&mut scene, 1_000);
+    assert_eq!(scene.assert_owned_once(bot.user), B);
+}
+
+#[test]
+fn a_birth_that_there_never_was_ends_when_the_store_says_so() {
+    let (mut scene, heard) = four();
+    let sheep = made_by(1, 77);
+    let roam = roam_of(&scene, sheep, |roam| roam.birth_region_epoch += 1_000);
+    assert_eq!(hears(&mut scene, 1, roam), [(B, 9)]);
+    take(&heard);
+    scene.run(6_000);
+    assert_eq!(
+        (places(&scene, sheep), take(&heard)),
+        (vec![], vec![(B, Said::Went, sheep)])
+    );
+}
+
+#[test]
+fn creatures_that_come_leave_room_for_players() {
+    let (mut scene, _) = four();
+    let at = at(140.0, 20.0);
+    for _ in 0..protocol::limits::CELL_ENTITIES_MAX - 512 {
+        state(&mut scene, B).spawn(3, at, &[]).unwrap();
+    }
+    let roam = roam_of(&scene, made_by(1, 77), |roam| roam.y = 20.0);
+    assert_eq!(hears(&mut scene, 1, roam), []);
+    assert_eq!(counted(&scene, "roam_no_room"), 1);
+    assert!(state(&mut scene, B).spawn(3, at, &[]).is_some());
 }
 
 #[test]

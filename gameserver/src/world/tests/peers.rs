@@ -3,7 +3,68 @@
 use protocol::message::effect::Effect;
 use protocol::message::subscription::Serving;
 
+use game::{Ctx, EntityId, World as Plan};
+use protocol::geometry::Position;
+use protocol::ids::UserId;
+
 use super::*;
+
+/// Rules with one creature, which walks east and does not stop.
+struct Drover(Option<EntityId>);
+
+impl GameLogic for Drover {
+    fn spawn_point(&self, _: &Plan, _: UserId) -> Position {
+        Position::default()
+    }
+    fn kind_of_player(&self) -> u16 {
+        1
+    }
+    fn served(&mut self, ctx: &mut dyn Ctx) {
+        let at = Position {
+            x: ctx.rect().max[0] as f32 - 1.0,
+            y: 5.0,
+        };
+        self.0 = ctx.spawn_roaming(2, at, &[]);
+    }
+    fn tick(&mut self, ctx: &mut dyn Ctx) {
+        let there = self.0.and_then(|id| Some((id, ctx.entity(id)?.at)));
+        if let Some((id, at)) = there {
+            let to = Position { x: at.x + 1.0, ..at };
+            ctx.walk(id, to, 0, 1.0);
+        }
+    }
+    fn runs_always(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_creature_crosses_by_the_only_link_there_is_though_the_peer_has_dialed_it() {
+    let mut scene = Scene::playing(row(&["a", "b"]), || Box::new(Drover(None)));
+    let request = StoreRequest::ServeRegion {
+        region: RegionNumber(2),
+        node: PEER,
+        after: None,
+    };
+    let Ok(StoreReply::Serving(epoch)) = scene.store.apply(&request) else {
+        panic!("nobody else serves it");
+    };
+    scene.pass(1_000);
+    let mut peer = scene.peer_up(3);
+    let serving = Serving {
+        region: 2,
+        region_epoch: epoch.0,
+    };
+    peer.push(&serving.into());
+    scene.hear(3, &mut peer, scene.now);
+    scene.pass(1_000);
+    peer.receive(&scene.taken.remove(&LinkId(3)).unwrap_or_default());
+    let mut roamed = 0;
+    while let Ok(Some(received)) = peer.next(scene.now) {
+        roamed += usize::from(matches!(received, Received::Message(ServerToServer::Roam(_))));
+    }
+    assert_eq!(roamed, 1);
+}
 
 #[test]
 fn who_serves_a_region_concerns_those_that_border_it_and_nobody_else() {

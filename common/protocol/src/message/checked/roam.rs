@@ -62,8 +62,8 @@ impl TryFrom<Roam> for CheckedRoam {
             finite.ok_or(CheckError::OutOfRange(field))
         };
         let out_of_range = CheckError::OutOfRange;
-        // The first one is that of its birth.
-        if message.epoch < 2 {
+        // The first one is that of its birth, and there has to be one after it.
+        if message.epoch < 2 || OwnerEpoch(message.epoch).next().is_err() {
             return Err(out_of_range("epoch"));
         }
         if !(0.0..=f32::MAX).contains(&message.speed) {
@@ -91,7 +91,8 @@ impl TryFrom<Roam> for CheckedRoam {
             heading: u8::try_from(message.heading).map_err(|_| out_of_range("heading"))?,
             speed: message.speed,
             state: StateBytes::try_from(&message.state[..]).map_err(|_| out_of_range("state"))?,
-            memory: message.memory,
+            // It stays for hours, and the frame that it came in must not.
+            memory: Bytes::copy_from_slice(&message.memory),
             timers: timers.collect(),
         })
     }
