@@ -54,6 +54,7 @@ fn a_creature_crosses_by_the_only_link_there_is_though_the_peer_has_dialed_it() 
     let serving = Serving {
         region: 2,
         region_epoch: epoch.0,
+        ..Serving::default()
     };
     peer.push(&serving.into());
     scene.hear(3, &mut peer, scene.now);
