@@ -285,6 +285,7 @@ async fn every_check_of_a_proxy_is_asked() {
     let proxy = world.proxy_of(&settings, &node).await;
     let all = [
         "accepting",
+        "accepting http",
         "clocks",
         "links",
         "names",
