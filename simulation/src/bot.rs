@@ -41,7 +41,7 @@ pub(crate) enum News {
         epoch: OwnerEpoch,
     },
     Event(gems::Event),
-    /// It was told the same news twice.
+    /// It was told the same news twice on one connection.
     Twice(Bytes),
 }
 
@@ -62,8 +62,8 @@ pub(crate) struct Bot {
     /// When its own state was new last.
     pub(crate) own_at_ms: u64,
     pub(crate) held: BTreeSet<u64>,
-    /// News of regions, each of which is said once.
-    pub(crate) told: BTreeSet<Bytes>,
+    /// News of regions: on one connection each is said once.
+    pub(crate) told: BTreeSet<(Option<usize>, Bytes)>,
     pub(crate) held_shown: u16,
     habit: Habit,
     at: Option<Position>,
@@ -230,7 +230,7 @@ impl Bot {
                         news.push(News::InputAck { ack, epoch });
                     }
                 }
-                ClientEvent::News { body, .. } if !self.told.insert(body.clone()) => {
+                ClientEvent::News { body, .. } if !self.told.insert((self.conn, body.clone())) => {
                     news.push(News::Twice(body));
                 }
                 ClientEvent::CommandAcked(number) => news.push(News::Acked(number.0)),

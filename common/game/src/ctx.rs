@@ -237,7 +237,8 @@ pub trait Ctx {
     /// has no connection or just changes it, and beyond 64 a second of a region. For a user of another region the row is read
     /// once in some seconds.
     fn notify(&mut self, user: UserId, body: Bytes);
-    /// The same to everybody who is connected, beyond one a second of a region not at all.
+    /// The same to everybody who is connected, once on each connection: who just changes its proxy may hear it twice, as the old
+    /// one and the new one say it, or not at all. Beyond one a second of a region not at all.
     fn announce(&mut self, body: Bytes);
     /// Puts a player of this region anywhere into the world: there it goes on as if it had walked there, and clients draw
     /// nothing in between.

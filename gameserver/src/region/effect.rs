@@ -5,7 +5,7 @@ use protocol::ids::{LiveLane, NodeNumber, ProxyLane, RegionNumber, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
 use store::{PlayerRow, StoreRequest};
 
-use super::observed::Observation;
+use super::observation::Observation;
 use crate::join_check::VerifiedJoin;
 
 /// Names a store request of a region, so that its answer finds back.

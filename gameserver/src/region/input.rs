@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use game::AskFailed;
 use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
 use store::{Holding, PlayerRow, StoreError, StoreReply};
 use topology::Listing;
 
-use super::asks::Answer;
 use super::effect::StoreTicket;
 use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
+
+/// What came of something that rules asked of the pool.
+pub type Answer = Result<Bytes, AskFailed>;
 
 /// One event for a region. The shell has checked who speaks; the region checks what they may say.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 
 mod allowance;
 mod asked;
+mod asking;
 mod asks;
 mod cells;
 mod commands;
@@ -27,7 +28,9 @@ mod joins;
 mod leaving;
 mod neighbourhood;
 mod news;
+mod observation;
 mod observed;
+mod operators;
 mod outgoing;
 mod panics;
 mod peers;
@@ -45,6 +48,7 @@ mod state;
 mod status;
 #[cfg(feature = "fault-injection")]
 mod tampering;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -61,17 +65,16 @@ use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
 
 use asked::Asked;
-pub use asks::Answer;
 pub use effect::{RegionEffect, StoreTicket};
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
 use ground::lying;
 #[cfg(feature = "broken-rules")]
 pub use handover::rule::HandoverRule;
-pub use input::{Now, RegionInput};
+pub use input::{Answer, Now, RegionInput};
 pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;
-pub use observed::Observation;
+pub use observation::Observation;
 pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
 pub use rest::Rest;
 pub use rules::MakeRules;

@@ -7,24 +7,12 @@ use game::LogLevel;
 use game::limits::{LOG_LINE_BYTES_MAX, METRIC_NAME_BYTES_MAX, METRICS_MAX};
 
 use super::allowance::Allowance;
-use super::effect::RegionEffect;
-use super::state::RegionState;
+use super::observation::Observation;
 
 /// So many lines may come at once …
 const LINES_MAX: u64 = 16;
 /// … and one more each time that so much has passed, milliseconds.
 const LINE_EVERY_MS: u64 = 1_000;
-
-/// One thing that rules want to be seen.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Observation {
-    /// A counter goes up by so much.
-    Count(&'static str, u64),
-    /// A gauge stands there.
-    Gauge(&'static str, f64),
-    /// A line of the log; how many before it were left out.
-    Line(LogLevel, String, u64),
-}
 
 /// Those of one region.
 #[derive(Debug)]
@@ -56,7 +44,7 @@ impl Observed {
     }
 
     /// Whether it was taken.
-    fn add(&mut self, name: &'static str, by: u64) -> bool {
+    pub(super) fn add(&mut self, name: &'static str, by: u64) -> bool {
         let takes = self.takes(name) && !self.gauges.contains_key(name);
         if takes {
             let count = self.counts.entry(name).or_default();
@@ -65,7 +53,7 @@ impl Observed {
         takes
     }
 
-    fn gauge(&mut self, name: &'static str, value: f64) -> bool {
+    pub(super) fn gauge(&mut self, name: &'static str, value: f64) -> bool {
         let takes = self.takes(name) && !self.counts.contains_key(name) && value.is_finite();
         if takes && self.gauges.get(name).is_none_or(|(told, _)| *told != value) {
             self.gauges.insert(name, (value, true));
@@ -73,7 +61,7 @@ impl Observed {
         takes
     }
 
-    fn line(&mut self, level: LogLevel, line: &str, now_ms: u64) -> Option<Observation> {
+    pub(super) fn line(&mut self, level: LogLevel, line: &str, now_ms: u64) -> Option<Observation> {
         if !self.lines.take(now_ms) {
             self.left_out += 1;
             return None;
@@ -89,7 +77,7 @@ impl Observed {
     }
 
     /// What is new since the last time.
-    fn take(&mut self) -> Vec<Observation> {
+    pub(super) fn take(&mut self) -> Vec<Observation> {
         let counts = self.counts.iter_mut();
         let counted = counts.map(|(name, count)| Observation::Count(name, std::mem::take(count)));
         let mut news: Vec<_> = counted
@@ -111,33 +99,6 @@ fn is_name(name: &str) -> bool {
     name.len() <= METRIC_NAME_BYTES_MAX
         && first.is_some_and(|first| first.is_ascii_lowercase())
         && name.bytes().all(rest)
-}
-
-impl RegionState {
-    pub(super) fn count_for_operators(&mut self, name: &'static str, by: u64) {
-        if !self.observed.add(name, by) {
-            self.count("metric_refused");
-        }
-    }
-
-    pub(super) fn gauge_for_operators(&mut self, name: &'static str, value: f64) {
-        if !self.observed.gauge(name, value) {
-            self.count("metric_refused");
-        }
-    }
-
-    pub(super) fn log_line(&mut self, level: LogLevel, line: &str) {
-        if let Some(line) = self.observed.line(level, line, self.now.mono_ms) {
-            self.out.push(RegionEffect::Observed(line));
-        }
-    }
-
-    /// Once per tick.
-    pub(super) fn tell_observed(&mut self) {
-        for news in self.observed.take() {
-            self.out.push(RegionEffect::Observed(news));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -102,13 +102,12 @@ impl Running {
     fn start(mut built: Built, settings: &GameServerSettings, node: &Node) -> Result<Self, Failure> {
         let addresses = addresses(&built)?;
         let poller = Poller::new().map_err(Failure::failed)?;
-        let mailbox = Mailbox::new(poller.waker());
+        let (mailbox, waker) = (Mailbox::new(poller.waker()), poller.waker());
         let (news, heard) = mpsc::channel(NEWS_MAX);
         let gossip = gossip(&built, settings);
         let reports = WorldReports::default();
         let papers = paper_task(&built, news.downgrade(), settings, node);
         let pushes = push_task(&built, news.downgrade(), node);
-        let waker = poller.waker();
         let guests = guest_task(&built, &mailbox, &reports, settings);
         let lease = LeaseTask::of(&built, &mailbox, &news, &reports, &node.readiness);
         let world = WorldThread {

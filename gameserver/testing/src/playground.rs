@@ -1,9 +1,10 @@
 //! Regions side by side, each on a server of its own, one store, one clock, and a network that loses nothing.
 
+mod look;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use game::{CommandKind, CommandNumber, EntityId, Game, Position, RegionNumber, UserId};
 use gameserver::game_world::game_world;
 use gameserver::process_numbers::ProcessNumbers;
@@ -17,7 +18,7 @@ use protocol::message::family::{ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
 use store::simulated::{FaultPlan, SimulatedStore};
-use store::{Holder, Holding, PlayerBody, PlayerRow, StoreReply, StoreRequest};
+use store::{Holding, PlayerBody, PlayerRow, StoreReply, StoreRequest};
 use topology::Topology;
 
 use crate::asks::Asks;
@@ -25,25 +26,14 @@ use crate::player::Player;
 use crate::seen::Seen;
 use crate::setting::{PROXY, join, node_of, plan, region_of};
 
+pub use look::Thing;
+
 /// Length of a tick, milliseconds.
 const TICK_MS: u64 = 50;
 /// Far more rounds of messages and answers than anything takes.
 const ROUNDS_MAX: usize = 1_000;
 /// A player whose owner is silent for so long asks the store who has it, milliseconds.
 const SILENCE_MS: u64 = 1_000;
-
-/// An entity as its region has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Thing {
-    /// Who it is.
-    pub id: EntityId,
-    /// What it is; the numbers are the game's.
-    pub kind: u16,
-    /// Where it is.
-    pub at: Position,
-    /// The game's own published bytes.
-    pub state: Vec<u8>,
-}
 
 /// One region, or two with a border, with a game in them. A tick is 50 ms.
 pub struct Playground {
@@ -230,84 +220,6 @@ impl Playground {
     pub fn start(&mut self, region: RegionNumber) {
         self.serve(region);
         self.settle();
-    }
-
-    /// The region that simulates the user; `None` while it is on its way.
-    #[must_use]
-    pub fn region_of(&self, user: UserId) -> Option<RegionNumber> {
-        let mut regions = self.regions.values();
-        let here = regions.find(|region| region.player(user).is_some_and(|player| player.is_active));
-        here.map(Region::number)
-    }
-
-    /// Where the user's entity stands.
-    #[must_use]
-    pub fn position(&self, user: UserId) -> Option<Position> {
-        let region = self.regions.get(&self.region_of(user)?)?;
-        region.player(user).map(|player| player.at)
-    }
-
-    /// The newest own state that the client got.
-    #[must_use]
-    pub fn own_state(&self, user: UserId) -> Bytes {
-        self.player(user).own.clone()
-    }
-
-    /// How often the rules have counted this name up, in all regions.
-    #[must_use]
-    pub fn counted(&self, name: &str) -> u64 {
-        self.seen.counted(name)
-    }
-
-    /// What a region's gauge of this name shows.
-    #[must_use]
-    pub fn gauge(&self, region: RegionNumber, name: &str) -> Option<f64> {
-        self.seen.gauge(region, name)
-    }
-
-    /// The lines that rules wrote into the log since this was asked last, in order.
-    pub fn take_log(&mut self) -> Vec<String> {
-        self.seen.take_log()
-    }
-
-    /// The events that the client got since this was asked last, in order.
-    pub fn take_events(&mut self, user: UserId) -> Vec<Bytes> {
-        std::mem::take(&mut self.player_mut(user).events)
-    }
-
-    /// What the client was told by `notify` and `announce` since this was asked last: by which region, and what.
-    pub fn take_news(&mut self, user: UserId) -> Vec<(RegionNumber, Bytes)> {
-        std::mem::take(&mut self.player_mut(user).news)
-    }
-
-    /// What the user holds, as the store says, ascending.
-    #[must_use]
-    pub fn holdings(&self, user: UserId) -> Vec<u64> {
-        let all = self.all_holdings();
-        let mine = all.iter().filter(|holding| holding.holder == Holder::User(user));
-        mine.map(|holding| holding.id).collect()
-    }
-
-    /// What lies in a region, as the store says, ascending.
-    #[must_use]
-    pub fn on_ground(&self, region: RegionNumber) -> Vec<u64> {
-        let here =
-            |holding: &&Holding| matches!(holding.holder, Holder::Ground { region: at, .. } if at == region);
-        let all = self.all_holdings();
-        all.iter().filter(here).map(|holding| holding.id).collect()
-    }
-
-    /// The entities that a region simulates, players among them.
-    #[must_use]
-    pub fn things(&self, region: RegionNumber) -> Vec<Thing> {
-        let entities = self.regions.get(&region).into_iter().flat_map(Region::entities);
-        let thing = |entity: game::EntityView<'_>| Thing {
-            id: entity.id,
-            kind: entity.kind,
-            at: entity.at,
-            state: entity.state.to_vec(),
-        };
-        entities.map(thing).collect()
     }
 
     fn all_holdings(&self) -> Vec<Holding> {

@@ -28,7 +28,7 @@ fn refused(scene: &mut Scene) -> Vec<u32> {
 }
 
 #[test]
-fn ms_12_newer_rules_take_players_over_and_older_ones_do_not_get_them_back() {
+fn ms_14_newer_rules_take_players_over_and_older_ones_do_not_get_them_back() {
     let mut scene = Scene::four();
     let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
     upgrade(&mut scene, A, 2);
