@@ -118,24 +118,36 @@ async fn play(line: &mut Line, mut client: Client) -> Result<(), Ended> {
         tokio::select! {
             event = client.next_event() => match event.map_err(Ended::Left)? {
                 ClientEvent::Snapshot(snapshot) => news = Some(snapshot),
-                event => if let Some(word) = words::event(&event) {
+                event => {
+                    if let Some(word) = description(&client, &mut is_described) {
                     line.say(&word).await?;
-                },
+                }
+                    if let Some(word) = words::event(&event) {
+                        line.say(&word).await?;
+                    }
+                }
             },
             word = line.next_word() => obey(line, &mut client, word?).await?,
             _ = telling.tick() => {
                 line.look_after(Instant::now()).await?;
-                let Some(world) = client.world() else { continue };
-                if !is_described {
-                    is_described = true;
-                    line.say(&words::world(world.shape())).await?;
+                if let Some(word) = description(&client, &mut is_described) {
+                    line.say(&word).await?;
                 }
-                if let Some(news) = news.take() {
+                if let Some(world) = client.world()
+                    && let Some(news) = news.take()
+                {
                     line.say(&words::snapshot(&news, world)).await?;
                 }
             }
         }
     }
+}
+
+/// The world is said once, as soon as it is known: before what happens in it.
+fn description(client: &Client, is_described: &mut bool) -> Option<Value> {
+    let world = client.world().filter(|_| !*is_described)?;
+    *is_described = true;
+    Some(words::world(world.shape()))
 }
 
 async fn obey(line: &mut Line, client: &mut Client, word: Word) -> Result<(), Ended> {
