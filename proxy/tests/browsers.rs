@@ -7,6 +7,7 @@
     reason = "helpers of tests may"
 )]
 
+mod tool;
 mod world;
 
 use std::net::SocketAddr;
@@ -14,8 +15,7 @@ use std::time::Duration;
 
 use net::clock::Monotonic;
 use net::sealed_stream::StreamError;
-use net::websocket::upgrade::Request;
-use net::websocket::{End, Form, Messages, Over};
+use net::websocket::{Form, Over};
 use protocol::Code;
 use protocol::ids::UserId;
 use protocol::message::client::{Input, Logout, Ping};
@@ -24,6 +24,7 @@ use protocol::message::player::{LeaveReason, Output};
 use protocol::message::subscription::TickEnd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tool::Tool;
 use world::client::{Client, upgraded};
 use world::server::joined;
 use world::{A, HOME, WEST, World, eventually};
@@ -421,58 +422,6 @@ async fn a_tool_plays_in_words_and_hears_what_is_wrong_with_them() {
     let closing = tokio::time::timeout(Duration::from_secs(20), leaving.io.read_to_end(&mut rest)).await;
     let _ = closing.expect("its close is noticed");
     proxy.drain().await;
-}
-
-struct Tool {
-    io: TcpStream,
-    messages: Messages,
-}
-
-impl Tool {
-    async fn connect(at: SocketAddr, form: Form, subprotocol: &'static str) -> Self {
-        let mut io = TcpStream::connect(at).await.unwrap();
-        let request = Request::new(subprotocol, *b"the sample nonce");
-        io.write_all(&request.bytes(&at.to_string(), "/mesh"))
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        while request.answered(&answer).unwrap().is_none() {
-            assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0);
-        }
-        let messages = Messages::new(End::Client(9), form, 1 << 20);
-        Self { io, messages }
-    }
-
-    async fn say(&mut self, message: &[u8]) {
-        self.messages.send(message);
-        self.say_staged().await;
-    }
-
-    async fn say_staged(&mut self) {
-        self.io.write_all(self.messages.unsent()).await.unwrap();
-        let sent = self.messages.unsent().len();
-        self.messages.wrote(sent);
-    }
-
-    /// The next word of this type; those before it are dropped.
-    async fn heard(&mut self, kind: &str) -> serde_json::Value {
-        let mut came = Ok(());
-        loop {
-            while let Some(message) = self.messages.next_message() {
-                let word: serde_json::Value = serde_json::from_slice(&message).unwrap();
-                if word["type"] == kind {
-                    return word;
-                }
-            }
-            // The end of the connection may have come with the last word.
-            came.unwrap();
-            let mut scratch = [0; 4_096];
-            let reading = tokio::time::timeout(Duration::from_secs(10), self.io.read(&mut scratch)).await;
-            let read = reading.unwrap_or_else(|_| panic!("never: {kind}")).unwrap();
-            assert_ne!(read, 0, "closed before {kind}");
-            came = self.messages.receive(&mut scratch[..read]);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
