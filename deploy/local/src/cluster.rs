@@ -10,6 +10,7 @@ use crate::{Child, ChildSpec, admin_client, nodes};
 use nix::sys::signal::Signal;
 use node::files::FileError;
 use node::life::Exit;
+use node::ports::PortFinder;
 use protocol::Shown;
 use protocol::identity::Role;
 use serde_json::Value;
@@ -105,6 +106,8 @@ pub struct Cluster {
     root: DataRoot,
     nodes: Vec<LocalNode>,
     join_file: PathBuf,
+    /// Other clusters of this machine keep off its ports until it is gone.
+    _ports: PortFinder,
 }
 
 impl Cluster {
@@ -133,6 +136,7 @@ impl Cluster {
             root,
             nodes,
             join_file,
+            _ports: issued.ports,
         };
         for index in 0..cluster.nodes.len() {
             cluster.spawn_node(index)?;

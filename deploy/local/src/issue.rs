@@ -81,6 +81,8 @@ pub(crate) struct Issued {
     pub(crate) cluster: ClusterFile,
     /// Each node with the address of its admin endpoint.
     pub(crate) nodes: Vec<(IssuedNode, SocketAddr)>,
+    /// Keeps other clusters of this machine off these ports, for as long as this one runs.
+    pub(crate) ports: PortFinder,
 }
 
 /// Gives every node of `given` its ports and papers.
@@ -112,6 +114,7 @@ pub(crate) fn issue(root: &DataRoot, given: &Topology) -> Result<Issued, IssueEr
         topology,
         cluster: authority.cluster.clone(),
         nodes,
+        ports: finder,
     })
 }
 
@@ -169,9 +172,9 @@ fn with_ports(
         .map(|previous| with_ports_of(given, previous))
         .transpose()?
         .flatten()
+        && take_again(finder, &kept)?
         && ports::check_free(&kept).is_ok()
     {
-        keep_off(finder, &kept)?;
         return Ok(kept);
     }
     keep_off(finder, given)?;
@@ -191,6 +194,12 @@ fn keep_off(finder: &mut PortFinder, topology: &Topology) -> Result<(), PortErro
         finder.keep_off(listener.address.port(), listener.port_use);
     }
     Ok(())
+}
+
+fn take_again(finder: &mut PortFinder, topology: &Topology) -> Result<bool, PortError> {
+    let listeners = ports::listeners(topology)?;
+    let mut all = listeners.iter();
+    Ok(all.all(|listener| finder.take_again(listener.address.port(), listener.port_use)))
 }
 
 /// `given` with the ports of `previous`, provided that they differ in nothing else.
