@@ -151,7 +151,7 @@ pub fn is_free(address: SocketAddr, wanted: PortUse) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
     fn ports_are_given_once_and_never_when_somebody_has_them() {

@@ -6,6 +6,9 @@ use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber};
 use store::{Holder, Holding};
 
+/// Doubts of a region are settled with one question a second at most.
+const DOUBT_MS: u64 = 1_000;
+
 /// A holding that the game wants to lie in a region, as the store has it.
 pub(super) fn lying(region: RegionNumber, holding: game::Holding) -> Holding {
     let Position { x, y } = holding.at;
@@ -25,6 +28,15 @@ pub(super) struct Lying {
     pub(super) entity: Option<EntityId>,
 }
 
+/// What an answer of the store changes.
+#[derive(Debug, PartialEq)]
+pub(super) struct Read {
+    /// Nobody had heard of it: it is to be shown.
+    pub(super) fallen: Vec<game::Holding>,
+    /// What shows something that lies here no more.
+    pub(super) phantoms: Vec<EntityId>,
+}
+
 /// What lies in a region.
 #[derive(Debug)]
 pub(super) struct Ground {
@@ -35,6 +47,11 @@ pub(super) struct Ground {
     questions: usize,
     /// What the store may have said to lie here before it was taken or destroyed: the answers to these questions may be older.
     gone: BTreeSet<u64>,
+    /// What fell here since: the answers may be older than that as well.
+    fell: BTreeSet<u64>,
+    /// The store may have got something that this region has not heard of: it is to be asked again.
+    is_doubted: bool,
+    asked_ms: u64,
 }
 
 impl Ground {
@@ -45,29 +62,56 @@ impl Ground {
             is_known: false,
             questions: 0,
             gone: BTreeSet::new(),
+            fell: BTreeSet::new(),
+            is_doubted: false,
+            asked_ms: 0,
         }
     }
 
     /// The store is asked what lies here.
-    pub(super) fn ask(&mut self) {
+    pub(super) fn ask(&mut self, now_ms: u64) {
         self.questions += 1;
+        self.is_doubted = false;
+        self.asked_ms = now_ms;
     }
 
-    /// The store says what lies here. What was not known to is answered, to be shown.
-    pub(super) fn read(&mut self, mut holdings: Vec<Holding>) -> Vec<game::Holding> {
+    /// What lies here may have changed without a word. The region asks once for many who doubt it.
+    pub(super) fn doubt(&mut self) {
+        self.is_doubted = true;
+    }
+
+    pub(super) fn is_doubted(&self) -> bool {
+        self.is_doubted
+    }
+
+    /// Whether a doubt is to be settled now.
+    pub(super) fn is_to_be_asked(&self, now_ms: u64) -> bool {
+        self.is_doubted && self.questions == 0 && now_ms >= self.asked_ms.saturating_add(DOUBT_MS)
+    }
+
+    /// The store says what lies here.
+    pub(super) fn read(&mut self, mut holdings: Vec<Holding>) -> Read {
         holdings.retain(|holding| !self.gone.contains(&holding.id));
+        let said: BTreeSet<u64> = holdings.iter().map(|holding| holding.id).collect();
+        let lies = |id: &u64| said.contains(id) || self.fell.contains(id);
+        let gone: Vec<u64> = self.lying.keys().copied().filter(|id| !lies(id)).collect();
+        let gone = gone.iter().filter_map(|id| self.lying.remove(id));
+        let phantoms = gone.filter_map(|lying| lying.entity).collect();
         self.questions = self.questions.saturating_sub(1);
         if self.questions == 0 {
             self.gone.clear();
+            self.fell.clear();
         }
         self.is_known = true;
-        self.fall(holdings)
+        let fallen = self.fall(holdings);
+        Read { fallen, phantoms }
     }
 
     /// The store has, by now, that somebody has taken it or that it is no more.
     pub(super) fn gone(&mut self, holding: u64) {
         if self.questions > 0 {
             self.gone.insert(holding);
+            self.fell.remove(&holding);
         }
     }
 
@@ -84,6 +128,9 @@ impl Ground {
         });
         let lie_here = lie_here.inspect(|holding| {
             self.gone.remove(&holding.id);
+            if self.questions > 0 {
+                self.fell.insert(holding.id);
+            }
         });
         let news: Vec<_> = lie_here
             .filter(|holding| !self.lying.contains_key(&holding.id))
@@ -156,11 +203,11 @@ mod tests {
         let mut ground = Ground::new(HERE);
         let both = || vec![lying(HERE, shown(1)), lying(HERE, shown(2))];
         ground.gone(2);
-        ground.ask();
-        ground.ask();
+        ground.ask(0);
+        ground.ask(0);
         ground.gone(1);
         assert_eq!(
-            ground.read(both()),
+            ground.read(both()).fallen,
             [shown(2)],
             "what was gone before was put back"
         );
@@ -169,9 +216,51 @@ mod tests {
         ground.fall(vec![lying(HERE, shown(2))]);
         ground.remove(2);
         ground.forget();
-        assert_eq!(ground.read(both()), [shown(2)], "it was put back as well");
-        ground.ask();
-        assert_eq!(ground.read(both()), [shown(1)], "it was asked for later");
+        assert_eq!(ground.read(both()).fallen, [shown(2)], "it was put back as well");
+        ground.ask(0);
+        assert_eq!(ground.read(both()).fallen, [shown(1)], "it was asked for later");
+    }
+
+    #[test]
+    fn what_lies_here_no_more_goes_and_what_fell_since_the_question_stays() {
+        let mut ground = Ground::new(HERE);
+        ground.ask(0);
+        ground.read(vec![lying(HERE, shown(1)), lying(HERE, shown(2))]);
+        ground.show(1, EntityId(7));
+        ground.show(2, EntityId(8));
+        ground.ask(0);
+        ground.fall(vec![lying(HERE, shown(3))]);
+        let read = ground.read(vec![lying(HERE, shown(2))]);
+        assert_eq!(read.phantoms, [EntityId(7)]);
+        assert_eq!(ground.holdings().collect::<Vec<_>>(), [2, 3]);
+        ground.ask(0);
+        ground.ask(0);
+        ground.fall(vec![lying(HERE, shown(4))]);
+        ground.remove(4);
+        ground.gone(4);
+        ground.read(vec![
+            lying(HERE, shown(2)),
+            lying(HERE, shown(4)),
+            lying(HERE, shown(5)),
+        ]);
+        assert_eq!(ground.holdings().collect::<Vec<_>>(), [2, 5]);
+        ground.read(vec![lying(HERE, shown(2))]);
+        let left = ground.holdings().collect::<Vec<_>>();
+        assert_eq!(left, [2, 5], "the answer to the older question came last");
+    }
+
+    #[test]
+    fn a_doubt_is_settled_once_a_second_and_not_while_a_question_has_no_answer() {
+        let mut ground = Ground::new(HERE);
+        assert!(!ground.is_to_be_asked(5_000), "nobody doubts");
+        ground.ask(5_000);
+        ground.doubt();
+        assert!(!ground.is_to_be_asked(9_000), "asked already");
+        ground.read(Vec::new());
+        assert!(ground.is_doubted(), "the answer may be older than the doubt");
+        assert!(!ground.is_to_be_asked(5_999) && ground.is_to_be_asked(6_000));
+        ground.ask(6_000);
+        assert!(!ground.is_doubted());
     }
 
     #[test]
@@ -183,14 +272,14 @@ mod tests {
             ..lying(HERE, shown(3))
         };
         let read = vec![lying(HERE, shown(1)), lying(RegionNumber(2), shown(2)), held];
-        assert_eq!(ground.read(read.clone()), [shown(1)]);
+        assert_eq!(ground.read(read.clone()).fallen, [shown(1)]);
         assert!(ground.is_known() && ground.has(1) && !ground.has(2));
         let unseen = ground.remove(1).map(|lying| lying.entity);
         assert_eq!(unseen, Some(None), "nobody has shown it yet");
         assert!(!ground.show(1, EntityId(9)));
-        assert_eq!(ground.read(read.clone()), [shown(1)], "it was put back");
+        assert_eq!(ground.read(read.clone()).fallen, [shown(1)], "it was put back");
         assert!(ground.show(1, EntityId(9)));
-        assert_eq!(ground.read(read), [], "it is shown");
+        assert_eq!(ground.read(read).fallen, [], "it is shown");
         assert_eq!(ground.holdings().collect::<Vec<_>>(), [1]);
         let shown = ground.remove(1).map(|lying| lying.entity);
         assert_eq!(shown, Some(Some(EntityId(9))));

@@ -144,7 +144,7 @@ impl RegionState {
 
     pub(super) fn read_ground(&mut self) {
         let region = self.config.number;
-        self.ground.ask();
+        self.ground.ask(self.now.mono_ms);
         self.ask(Asked::Ground, StoreRequest::HoldingsOnGround { region });
     }
 
@@ -154,8 +154,11 @@ impl RegionState {
         let Ok(StoreReply::Holdings(holdings)) = answer else {
             return self.ask_later(Asked::Ground, StoreRequest::HoldingsOnGround { region });
         };
-        let news = self.ground.read(self.not_taken(holdings));
-        self.notices.extend(news.into_iter().map(Notice::LiesHere));
+        let read = self.ground.read(self.not_taken(holdings));
+        for entity in read.phantoms {
+            game::Ctx::despawn(self, entity);
+        }
+        self.notices.extend(read.fallen.into_iter().map(Notice::LiesHere));
     }
 
     /// What is taken or destroyed by a write that has no answer yet is not put back: if it is refused, the ground is read again.

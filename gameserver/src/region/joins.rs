@@ -321,6 +321,9 @@ impl RegionState {
         }
         if let Some(player) = self.players.get_mut(&user) {
             if joining.after_crash {
+                // A commit of the one before may have laid something down, or taken it, after the ground was read. From now on
+                // the store refuses it.
+                self.ground.doubt();
                 player.events.skip_forgotten(row.owner_epoch);
             }
             player.bind(joining.lane, &joining.join);

@@ -47,6 +47,7 @@ impl RegionState {
             || self.out.questions() > 0
             || something_is_owed
             || !self.ground_writes.is_settled()
+            || self.ground.is_doubted()
             || !self.asks.is_empty()
             || self.draining
             || self.publication.is_watched_by_proxies()

@@ -274,6 +274,9 @@ impl RegionState {
             };
             self.ask(Asked::GroundCommit, request);
         }
+        if self.ground.is_to_be_asked(self.now.mono_ms) {
+            self.read_ground();
+        }
         self.cancel_overdue();
     }
 

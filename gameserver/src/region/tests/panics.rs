@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use game::{Ctx, Entered, EntityId, GameCommand, GameInput, GameLogic, Holding, Position, World};
 use gems::{Command, Event, Gems};
 use protocol::ids::UserId;
+use store::simulated::Fault;
 use store::{StoreReply, StoreRequest};
 
 use super::super::*;
@@ -14,6 +15,8 @@ use super::scene::*;
 
 /// An emote that the rules do not survive.
 const FATAL: u8 = 99;
+/// Who collects this, which is nowhere, lays a gem down.
+const LAYS: u64 = 98;
 const PREPARE: u8 = 0x60;
 
 /// The demo's rules, which panic after a fatal emote, after the collection of the cursed gem, and at a cursed tick.
@@ -60,6 +63,10 @@ impl GameLogic for Fragile {
     fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
         self.game.command(ctx, command);
         match Command::parse(command.body) {
+            Ok(Command::Collect { gem: LAYS }) => {
+                let gem = ctx.holdings(command.user)[0];
+                ctx.drop(command.user, gem, Position { x: 8.0, y: 8.0 }).unwrap();
+            }
             Ok(Command::Emote(FATAL)) => panic!("an emote"),
             Ok(Command::Collect { gem }) if gem == self.curse.gem.load(Ordering::Relaxed) => panic!("a gem"),
             _ => {}
@@ -232,4 +239,36 @@ fn a_handover_under_way_goes_on_while_the_rules_begin_anew() {
     bot.walk(&mut scene, 0, 255);
     bot.live(&mut scene, 2_000);
     assert_eq!(scene.assert_owned_once(bot.user), B, "the new rules know it");
+}
+
+#[test]
+fn what_a_commit_lays_down_after_the_new_rules_have_read_the_ground_is_shown() {
+    let (mut scene, curse) = fragile();
+    let (first, x, y) = gem(&mut scene, 0);
+    let mut bot = Bot::join(&mut scene, 5, x + 1.0, y);
+    bot.command(&mut scene, &Command::Collect { gem: first });
+    bot.live(&mut scene, 500);
+    assert_eq!(held_by(&mut scene, bot.user), [first]);
+    scene.fault = Some((
+        |request| matches!(request, StoreRequest::CommitDurable { .. }),
+        Fault::Slow(300),
+    ));
+    bot.command(&mut scene, &Command::Collect { gem: LAYS });
+    bot.live(&mut scene, 50);
+    scene.fault = Some((
+        |request| matches!(request, StoreRequest::Activate { .. }),
+        Fault::Slow(600),
+    ));
+    curse.ticks.store(1, Ordering::Relaxed);
+    bot.live(&mut scene, 100);
+    assert_eq!(scene.counted["panicked"], 1);
+    assert!(scene.regions[&A].status().holdings_known && scene.active(bot.user).is_empty());
+    assert_eq!(held_by(&mut scene, bot.user), [first], "the commit is on its way");
+    bot.live(&mut scene, 3_000);
+    assert_eq!(scene.assert_owned_once(bot.user), A);
+    assert_eq!(held_by(&mut scene, bot.user), [0; 0], "it was written");
+    assert!(
+        scene.regions[&A].status().holdings.contains(&first),
+        "and is shown"
+    );
 }
