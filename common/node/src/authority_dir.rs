@@ -23,12 +23,13 @@ use crate::files::{self, Access, FileError};
 use protocol::Entropy;
 use protocol::entropy::array;
 use protocol::identity::{
-    AuthorityKey, AuthorityKeys, CERTIFICATE_BYTES, DiskCertificate, NodePublic, Role, Validity,
+    AuthorityKey, AuthorityKeys, CERTIFICATE_BYTES, Clock, DiskCertificate, NodePublic, Role, Validity,
 };
 use protocol::ids::{ClusterId, NodeNumber, NodeUuid, TopologyVersion};
+use protocol::limits::TOPOLOGY_BUNDLE_BYTES_MAX;
 use state::State;
 use std::path::{Path, PathBuf};
-use topology::{Bundle, NodeEntry, Topology};
+use topology::{Bundle, NodeEntry, Topology, TopologyView};
 use zeroize::Zeroizing;
 
 const KEY_FILE: &str = "authority.key";
@@ -300,6 +301,21 @@ impl AuthorityDir {
             }
         }
         Ok(())
+    }
+
+    /// The topology that was signed last and kept here, opened as nodes open it; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Bundle`, or what the file system says.
+    pub fn signed(&self, wall_ms: u64) -> Result<Option<TopologyView>, AuthorityDirError> {
+        let path = self.path.join(BUNDLE_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let sealed = files::read(&path, TOPOLOGY_BUNDLE_BYTES_MAX, Access::Public)?;
+        let (cluster, clock) = (&self.cluster, Clock::of_node(wall_ms));
+        let opened = TopologyView::open(&sealed, &cluster.authorities, cluster.cluster_id, clock);
+        Ok(Some(opened?))
     }
 
     /// Issues or renews a data directory for each node of the topology under a bundle of a new version: all that a local

@@ -1,6 +1,6 @@
 //! What can go wrong with a store itself. "Unknown" is part of the contract: the caller reads before it acts again.
 
-use protocol::ids::EpochExhausted;
+use protocol::ids::{EpochExhausted, NodeNumber, RegionNumber};
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,16 @@ pub enum StoreError {
     /// The request breaks a limit; nothing was changed.
     #[error("a store request breaks a limit: {0}")]
     Invalid(&'static str),
+    /// Nothing was changed: a login of its own may not let this node have that region.
+    #[error(
+        "the store was not told that the topology lists node {node} for region {region}: an operator tells it by `regionmesh store topology --store ADDRESS`"
+    )]
+    NotCandidate {
+        /// Who was to have it.
+        node: NodeNumber,
+        /// What.
+        region: RegionNumber,
+    },
     /// An epoch has used up its numbers; nothing was changed.
     #[error(transparent)]
     Exhausted(#[from] EpochExhausted),
@@ -42,6 +52,7 @@ impl StoreError {
         "corrupt",
         "newer_schema",
         "invalid",
+        "not_candidate",
         "exhausted",
     ];
 
@@ -55,6 +66,7 @@ impl StoreError {
             Self::Corrupt(_) => "corrupt",
             Self::NewerSchema { .. } => "newer_schema",
             Self::Invalid(_) => "invalid",
+            Self::NotCandidate { .. } => "not_candidate",
             Self::Exhausted(_) => "exhausted",
         }
     }

@@ -7,6 +7,7 @@ mod address;
 mod answers;
 pub mod backup;
 mod call;
+pub mod candidates;
 mod changes;
 mod copy_file;
 mod fault;

@@ -6,9 +6,9 @@ use crate::command_line::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
     RenewArguments, RevokeArguments, SignArguments,
 };
-use crate::grant_command;
 use crate::topology_file::parsed;
 use crate::{JOIN_FILE, post_bytes, write_advertised};
+use crate::{candidates_command, grant_command};
 use node::OsEntropy;
 use node::authority_dir::{AuthorityDir, AuthorityDirError, NodeState, Papers};
 use node::clock::{utc, wall_ms};
@@ -129,6 +129,7 @@ fn revoke(arguments: &RevokeArguments) -> Result<String, Failure> {
 }
 
 fn signed(arguments: &SignArguments) -> Result<String, Failure> {
+    let store = candidates_command::named(arguments.store.as_ref())?;
     let mut authority = open(&arguments.authority)?;
     let (topology, _) = parsed(&arguments.file)?;
     let signed = authority
@@ -140,8 +141,10 @@ fn signed(arguments: &SignArguments) -> Result<String, Failure> {
     let (beside, join) = kept(&arguments.authority, &authority, &topology)?;
     let to = arguments.to.as_deref().unwrap_or(&beside);
     let until = utc(u64::try_from(signed.not_after_ms).unwrap_or(0));
+    let cluster = authority.cluster.cluster_id;
+    let told = candidates_command::told(store.as_ref(), cluster, signed.version, &topology)?;
     Ok(format!(
-        "{}: topology version {}, until {until}\ncopy it into the data directory of one running node: it spreads from there\n{}: how players find and trust the cluster\n",
+        "{}: topology version {}, until {until}\ncopy it into the data directory of one running node: it spreads from there\n{}: how players find and trust the cluster\n{told}",
         Shown(to.display()),
         signed.version,
         Shown(join.display())
@@ -161,6 +164,7 @@ fn kept(
 
 /// What a node refuses is written nowhere: its version is used up, and that is all.
 fn pushed(arguments: &PushArguments) -> Result<String, Failure> {
+    let store = candidates_command::named(arguments.store.as_ref())?;
     let mut authority = open(&arguments.authority)?;
     let (topology, _) = parsed(&arguments.file)?;
     let signed = authority
@@ -189,6 +193,8 @@ fn pushed(arguments: &PushArguments) -> Result<String, Failure> {
     if !told.trim().is_empty() {
         let _ = writeln!(text, "{}", told.trim());
     }
+    let cluster = authority.cluster.cluster_id;
+    text += &candidates_command::told(store.as_ref(), cluster, version, &topology)?;
     Ok(text)
 }
 

@@ -19,6 +19,7 @@ pub(crate) use papers::{
 pub(crate) use regions::{GiveArguments, RegionCommand, TellArguments};
 pub(crate) use stores::{
     BackupArguments, CheckStoreArguments, GrantArguments, PruneArguments, RestoreArguments, StoreCommand,
+    StoreTopologyArguments,
 };
 
 /// Regionmesh: an open server mesh for seamless MMO worlds.

@@ -3,14 +3,14 @@
 
 use crate::command_line::GrantArguments;
 use crate::database_command::{Said, bad_input, refusal};
-use crate::topology_file;
+use crate::{candidates_command, topology_file};
 use node::OsEntropy;
 use node::files::{self, Access};
 use node::life::{Exit, Failure};
 use protocol::Shown;
 use protocol::entropy::Entropy as _;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use store::postgres::PostgresAddress;
 use store::postgres::logins::{self, Login, LoginKind};
 use topology::Topology;
@@ -53,8 +53,17 @@ pub(crate) fn run(arguments: &GrantArguments) -> Said {
             login.name
         );
     }
+    text += &candidates(&address, &arguments.authority.authority)?;
     text += "carry them to the nodes' hosts, and name them there: store.path = \"postgres://LOGIN@HOST/DATABASE?passfile=DIR/store.pgpass\"\n";
     Ok(text)
+}
+
+/// Logins that may take any region are for nobody: the database is told who may have which as soon as a topology is signed.
+fn candidates(address: &PostgresAddress, authority: &Path) -> Said {
+    let told = candidates_command::tell_signed(address, authority)?;
+    Ok(told.unwrap_or_else(|| {
+        format!("once the topology is signed: regionmesh store topology --store {address}\n")
+    }))
 }
 
 /// Takes the login of a node away; says so.

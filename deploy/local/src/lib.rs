@@ -7,6 +7,7 @@
 mod admin_client;
 mod answers;
 mod authority_command;
+mod candidates_command;
 mod child;
 mod cluster;
 mod command_line;

@@ -2,7 +2,7 @@
 
 use crate::command_line::{BackupArguments, CheckStoreArguments, RestoreArguments, StoreCommand};
 use crate::database_command::{self, Said, list_or};
-use crate::{grant_command, prune_command};
+use crate::{candidates_command, grant_command, prune_command};
 use node::life::Exit;
 use protocol::{Shown, ShownLines};
 use std::fmt::Write as _;
@@ -18,6 +18,7 @@ pub(crate) fn run(command: &StoreCommand) -> ExitCode {
         StoreCommand::Backup(arguments) => backup(arguments),
         StoreCommand::Init(arguments) => database_command::init(&arguments.store),
         StoreCommand::Grant(arguments) => grant_command::run(arguments),
+        StoreCommand::Topology(arguments) => candidates_command::run(arguments),
         StoreCommand::Migrate(arguments) => database_command::migrate(&arguments.store),
         StoreCommand::Check(arguments) => check(arguments),
         StoreCommand::Restore(arguments) => restore(arguments),

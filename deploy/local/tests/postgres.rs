@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -230,4 +230,84 @@ fn a_password_in_an_address_is_refused_and_not_repeated() {
             "{out} {errors}"
         );
     }
+}
+
+/// An authority with papers for the cluster on three hosts, in a folder of its own.
+struct Desk {
+    authority: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+const THREE_HOSTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../three-hosts/topology.toml");
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Self {
+            authority: folder.path().join("authority"),
+            _folder: folder,
+        };
+        desk.does(&["authority", "init"], "authority", 0);
+        let servers = ["gs-a", "gs-b", "gs-c", "gs-d", "gs-e", "gs-f"];
+        let proxies = ["edge-1", "edge-2", "edge-3"];
+        for (role, names) in [("gameserver", &servers[..]), ("proxy", &proxies)] {
+            let issue = [&["node", "issue", "--role", role], names].concat();
+            desk.does(&issue, names[0], 0);
+        }
+        desk
+    }
+
+    /// Gives a command, which says this and ends with that.
+    fn does(&self, words: &[&str], expected: &str, code: i32) {
+        let words = [words, &["--authority", path(&self.authority)]].concat();
+        let (ended, said, errors) = finish(&words);
+        let said = said + &errors;
+        assert!(
+            ended == code && said.contains(expected),
+            "{words:?} {ended} {said}"
+        );
+    }
+}
+
+#[test]
+fn a_database_is_told_who_may_have_which_region_by_what_was_signed() {
+    let (server, address) = database();
+    let desk = Desk::new();
+    let told = || {
+        let told = "SELECT string_agg(DISTINCT version || ' for ' || region || ' ' || node, ', ') FROM regionmesh.region_candidate WHERE region = 1";
+        server.say("world", told).unwrap().concat()
+    };
+    assert_eq!(finish(&["store", "init", "--store", &address]).0, 0);
+    let tell = ["store", "topology", "--store", &address];
+    desk.does(&tell, "topology sign FILE", 2);
+    let grant = [
+        "store",
+        "grant",
+        "gs-a",
+        "--store",
+        &address,
+        "--topology",
+        THREE_HOSTS,
+    ];
+    desk.does(&grant, "regionmesh store topology --store", 0);
+    let (code, _, said) = finish(&["store", "check", &address]);
+    assert!(code == 1 && said.contains("regionmesh store topology"), "{said}");
+    let sign = ["topology", "sign", THREE_HOSTS];
+    desk.does(&sign, "regionmesh store topology --store", 0);
+    desk.does(&grant, "by topology version 1", 0);
+    assert_eq!(told(), "1 for 1 1");
+    assert_eq!(finish(&["store", "check", &address]).0, 0);
+    let sign_for = |store| [&sign[..], &["--store", store]].concat();
+    desk.does(&sign_for(&address), "by topology version 2", 0);
+    assert_eq!(told(), "2 for 1 1");
+    let operator = "CREATE ROLE op LOGIN IN ROLE regionmesh_operator";
+    server.say("postgres", operator).unwrap();
+    let as_operator = address.replace("postgres@", "op@");
+    let tell_as_operator = ["store", "topology", "--store", &as_operator];
+    desk.does(&tell_as_operator, "by topology version 2", 0);
+    let newer = "UPDATE regionmesh.region_candidate SET version = 9";
+    server.say("world", newer).unwrap();
+    desk.does(&tell, "it was told of topology version 9, and this is 2", 2);
+    let away = "postgres://postgres@127.0.0.1:1/world";
+    desk.does(&sign_for(away), "go on with regionmesh store topology", 3);
 }

@@ -35,7 +35,7 @@ const TO_E: [(&str, &str); 2] = [
 
 /// A cluster of four game servers, one that stands by for all of them, and two proxies.
 struct Scene {
-    _database: TrialServer,
+    database: TrialServer,
     folder: tempfile::TempDir,
     cluster: Cluster,
     swarm: Option<Child>,
@@ -56,7 +56,7 @@ impl Scene {
             ..ClusterOptions::new(program(), folder.path().join("d"))
         });
         let scene = Self {
-            _database: database,
+            database,
             folder,
             cluster,
             swarm: None,
@@ -139,6 +139,8 @@ impl Scene {
             &admin,
             "--authority",
             authority,
+            "--store",
+            &self.database.address("world"),
         ]);
         (code, format!("{said}{errors}"))
     }
@@ -188,6 +190,8 @@ fn a_region_that_the_topology_gives_to_another_server_goes_there_while_everybody
         said.contains("region north-east goes from gs-b to gs-e"),
         "{said}"
     );
+    let told = "SELECT node || ' by ' || version FROM regionmesh.region_candidate WHERE region = 2";
+    assert_eq!(scene.database.say("world", told).unwrap(), ["5 by 2"]);
     eventually("gs-e alone has the region", PATIENCE, || {
         scene.serves(REGION) == ["gs-e"]
     });

@@ -1,6 +1,7 @@
 //! Keeps this process's lease where servers stand by for each other: asks the store what the keeper wants to know, and tells
 //! the world which regions come and go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use net::clock::Monotonic;
 use node::admin::{Check, Readiness};
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
-use store::{Lease, LeaseStore, StoreHandle, StoreRequest, StoreResult};
+use store::{Lease, LeaseStore, StoreError, StoreHandle, StoreRequest, StoreResult};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -82,6 +83,8 @@ pub(super) struct LeaseTask {
     told_unheld: Option<usize>,
     /// What was told last of regions that are to go elsewhere.
     told_leaving: Option<String>,
+    /// Regions that the store does not give to this node, as it was told.
+    told_refused: BTreeSet<RegionNumber>,
 }
 
 impl LeaseTask {
@@ -134,6 +137,7 @@ impl LeaseTask {
             ping_at: Instant::now(),
             told_unheld: None,
             told_leaving: None,
+            told_refused: BTreeSet::new(),
         };
         (task, telling)
     }
@@ -175,6 +179,7 @@ impl LeaseTask {
     /// Another topology is in force.
     fn list(&mut self) {
         let version = *self.changes.borrow_and_update();
+        self.told_refused.clear();
         let listing = self.parts.in_force.listing();
         let regions = listing.now().candidates();
         let left = listing.left_by(self.parts.lease.node);
@@ -185,7 +190,10 @@ impl LeaseTask {
     fn hear(&mut self, heard: Heard) {
         let now_us = self.parts.clock.now_us();
         match heard {
-            Heard::Answer(question, result) => self.keeper.answered(question, &result, now_us),
+            Heard::Answer(question, result) => {
+                self.tell_refusal(question, &result);
+                self.keeper.answered(question, &result, now_us);
+            }
             Heard::Gave(region, outcome) => {
                 if let Err(Some(why)) = outcome {
                     tracing::warn!(region = %self.name_of(region), "the topology gives this region to another server, and it stays for now: {why}");
@@ -199,6 +207,16 @@ impl LeaseTask {
                     self.keeper.shown(lease, is_shown.filter(|_| is_same), now_us);
                 }
             }
+        }
+    }
+
+    /// The store gives a region to nobody whom it was not told of: once for each topology.
+    fn tell_refusal(&mut self, question: LeaseQuestion, result: &StoreResult) {
+        if let (LeaseQuestion::Take(region, _), Err(error @ StoreError::NotCandidate { .. })) =
+            (question, result)
+            && self.told_refused.insert(region)
+        {
+            tracing::warn!(region = %self.name_of(region), "this region cannot be taken: {error}");
         }
     }
 

@@ -9,7 +9,7 @@ use node::life::{Failure, Owners};
 use protocol::ids::NodeNumber;
 use store::{
     LeaseStore, Membership, NodeStore, Store, StoreError, StoreHandle, StoreIdentity, StoreReply,
-    StoreRequest, StoreSettings, StoreThreads,
+    StoreRequest, StoreResult, StoreSettings, StoreThreads,
 };
 
 use super::settings::GameServerSettings;
@@ -99,9 +99,7 @@ impl OpenStore {
     }
 
     pub(super) async fn ask(&self, request: StoreRequest) -> Result<StoreReply, Failure> {
-        let answer = self.handle.ask(request).await;
-        answer
-            .map_err(|error| Failure::unreachable(format!("the store does not let this node start: {error}")))
+        started(self.handle.ask(request).await)
     }
 
     /// Resolves when a thread of the store has panicked, to its name.
@@ -152,6 +150,11 @@ impl LeaseThreads {
         drop(self.own);
         self.threads.join();
     }
+}
+
+/// What the store says to a node that starts.
+pub(super) fn started(answer: StoreResult) -> Result<StoreReply, Failure> {
+    answer.map_err(|error| Failure::unreachable(format!("the store does not let this node start: {error}")))
 }
 
 /// The store has answered another question.

@@ -8,11 +8,11 @@ use node::life::Failure;
 use protocol::geometry::Position;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
 use store::limits::GROUND_PASSED_MAX;
-use store::{Holder, Holding, RegionHolder, Serving, StoreReply, StoreRequest};
+use store::{Holder, Holding, RegionHolder, Serving, StoreError, StoreReply, StoreRequest};
 use tokio::time::{Instant, sleep};
 use topology::Topology;
 
-use super::open_store::{OpenStore, unexpected};
+use super::open_store::{OpenStore, started, unexpected};
 
 /// How often somebody else may begin to serve a region between our reading of it and our taking it.
 const TRIES_MAX: usize = 8;
@@ -104,11 +104,18 @@ impl TakeOver<'_> {
         }
         let after = holder.map(|holder| holder.service.region_epoch);
         let serve = StoreRequest::ServeRegion { region, node, after };
-        let region_epoch = match self.store.ask(serve).await? {
-            StoreReply::Serving(epoch) => epoch,
-            // Another server that starts sees to them.
-            StoreReply::Service(_) => return Ok(()),
-            other => return Err(unexpected(&other)),
+        let region_epoch = match self.store.handle.ask(serve).await {
+            // By a topology of which the store was told, somebody has it.
+            Err(error @ StoreError::NotCandidate { .. }) => {
+                tracing::warn!("region {region}, which the topology does not have, is left alone: {error}");
+                return Ok(());
+            }
+            answer => match started(answer)? {
+                StoreReply::Serving(epoch) => epoch,
+                // Another server that starts sees to them.
+                StoreReply::Service(_) => return Ok(()),
+                other => return Err(unexpected(&other)),
+            },
         };
         let serving = Serving {
             node,

@@ -48,6 +48,11 @@ pub enum NotGiven {
     #[error("it could not be written down in time")]
     Unwritten,
     /// It plays on here.
+    #[error(
+        "the store was not told that the topology lists that server for it: `regionmesh store topology` tells it"
+    )]
+    NotListed,
+    /// It plays on here.
     #[error("the store does not answer")]
     NoAnswer,
     /// It begins anew here, so that what was asked of the store cannot be done any more.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use net::link_core::Sealing;
 use protocol::ids::{NodeNumber, RegionNumber};
-use store::{Serving, StoreReply, StoreRequest, StoreResult};
+use store::{Serving, StoreError, StoreReply, StoreRequest, StoreResult};
 
 use super::effect::{NotGiven, QuestionId, WorldEffect};
 use super::{Moment, World};
@@ -132,7 +132,11 @@ impl<S: Sealing> World<S> {
             Ok(StoreReply::Serving(_) | StoreReply::Service(_)) => self.part_with(region, Ok(()), now),
             Ok(StoreReply::LeaseEnded(_)) => self.keep(region, NotGiven::NotRunning, now),
             Err(error) if error.is_surely_not_applied() && !self.is_in_doubt(region) => {
-                self.keep(region, NotGiven::NoAnswer, now);
+                let why = match error {
+                    StoreError::NotCandidate { .. } => NotGiven::NotListed,
+                    _ => NotGiven::NoAnswer,
+                };
+                self.keep(region, why, now);
             }
             _ => {
                 if let Some(giving) = self.givings.0.get_mut(&region) {

@@ -124,7 +124,7 @@ fn a_node_that_is_revoked_is_so_in_the_next_topology_until_its_papers_have_ended
     let mut authority = AuthorityDir::open(folder.path()).unwrap();
     let second = authority.sign(TOPOLOGY, &topology(), NOW_MS).unwrap();
     assert!(second.version > first.version);
-    let clock = |now_ms| protocol::identity::Clock::of_node(now_ms);
+    let clock = |now_ms| Clock::of_node(now_ms);
     let (authorities, cluster_id) = (authority.cluster.authorities, authority.cluster.cluster_id);
     let open =
         |sealed: &[u8], now_ms| TopologyView::open(sealed, &authorities, cluster_id, clock(now_ms)).unwrap();

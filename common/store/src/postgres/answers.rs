@@ -93,6 +93,17 @@ fn judge(request: &StoreRequest, answers: &[Vec<Answer>]) -> Result<(), StoreErr
     all.try_for_each(|answer| answer.judge(request))
 }
 
+/// Who was to have which region.
+fn not_candidate(request: &StoreRequest) -> StoreError {
+    let (node, region) = match request {
+        StoreRequest::ServeRegion { node, region, .. } => (*node, *region),
+        StoreRequest::TakeOver { taker, holder } => (taker.node, holder.service.region),
+        StoreRequest::GiveRegion { from, to } => (*to, from.region),
+        _ => return damaged("an answer to another question"),
+    };
+    StoreError::NotCandidate { node, region }
+}
+
 fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
     let all = || answers.iter().flatten();
     let first = all().next();
@@ -218,6 +229,7 @@ impl Answer {
                 StoreRequest::StartNode { .. } => "a node has used up its starts: give it a new number",
                 _ => "the store generations are used up",
             })),
+            Outcome::NotCandidate => Err(not_candidate(request)),
             Outcome::Damaged => Err(StoreError::Corrupt(self.words())),
             _ => Ok(()),
         }

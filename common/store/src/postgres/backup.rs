@@ -25,7 +25,7 @@ const SCHEMA_FIRST: i64 = 4;
 /// What there is to copy: each table with its columns, those that refer to others after those.
 const TABLES: &str = "SELECT c.relname::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE c.relnamespace = 'regionmesh'::regnamespace AND c.relkind = 'r' AND c.relname <> 'login' GROUP BY c.oid, c.relname
+    WHERE c.relnamespace = 'regionmesh'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('login', 'region_candidate') GROUP BY c.oid, c.relname
     ORDER BY (SELECT count(*) FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f'), c.relname";
 /// Whoever works on it holds one of these locks, see `hold_node`.
 const NODES: &str = "SELECT l.objid::int4 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database()
@@ -225,19 +225,23 @@ async fn put_back(
     );
     client.batch_execute(&anew).await.map_err(failed)?;
     if let Some(kept) = &kept {
-        keep_logins(client, kept).await?;
+        keep_rights(client, kept).await?;
     }
     schema::commit(client).await?;
     client.batch_execute("ANALYZE").await.map_err(failed)?;
     Ok(kept)
 }
 
-/// Logins are the server's and not the world's: a copy brings none back that was taken away, and takes none that was given since.
-async fn keep_logins(client: &Client, kept: &str) -> Result<(), DatabaseBackupError> {
+/// Who may do what is the cluster's and not the world's: a copy brings no login back that was taken away, and takes none that was given
+/// since.
+async fn keep_rights(client: &Client, kept: &str) -> Result<(), DatabaseBackupError> {
     let close = format!(
         "DO $$ BEGIN
             IF to_regclass('{kept}.login') IS NOT NULL THEN
                 INSERT INTO regionmesh.login (name, node, kind) SELECT l.name, l.node, l.kind FROM {kept}.login l;
+            END IF;
+            IF to_regclass('{kept}.region_candidate') IS NOT NULL THEN
+                INSERT INTO regionmesh.region_candidate (region, node, version) SELECT c.region, c.node, c.version FROM {kept}.region_candidate c;
             END IF;
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'regionmesh_gameserver') THEN
                 REVOKE ALL ON SCHEMA {kept} FROM PUBLIC, regionmesh_gameserver, regionmesh_proxy, regionmesh_auth;

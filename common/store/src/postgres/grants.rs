@@ -24,6 +24,7 @@ const CALLABLE: &[(&str, &str)] = &[
     ("look", NODES),
     ("keep", NODES),
     ("hold_node", NODES),
+    ("note_candidates", "regionmesh_operator"),
     ("report", "regionmesh_operator"),
     ("begin_anew", "regionmesh_operator"),
 ];

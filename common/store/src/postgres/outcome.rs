@@ -15,12 +15,13 @@ pub(super) enum Outcome {
     Damaged,
     LeaseEnded,
     TradeClosed,
+    NotCandidate,
 }
 
 impl Outcome {
     /// `None` for a number that no function answers with.
     pub(super) fn of(number: i16) -> Option<Self> {
-        const ALL: [Outcome; 12] = [
+        const ALL: [Outcome; 13] = [
             Outcome::End,
             Outcome::Applied,
             Outcome::Refused,
@@ -33,6 +34,7 @@ impl Outcome {
             Outcome::Damaged,
             Outcome::LeaseEnded,
             Outcome::TradeClosed,
+            Outcome::NotCandidate,
         ];
         let outcome = usize::try_from(number).ok().and_then(|at| ALL.get(at));
         outcome.copied()

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use protocol::ids::{NodeNumber, WorldId};
+use protocol::ids::{NodeNumber, TopologyVersion, WorldId};
 
 use super::PostgresAddress;
 use crate::StoreError;
@@ -35,6 +35,17 @@ pub enum PostgresCause {
         "this is the store of another cluster; name this cluster's with `store.path`, or an empty database to begin anew"
     )]
     OtherCluster,
+    /// What it was told of who may serve which region is of a newer topology.
+    #[error(
+        "it was told of topology version {found}, and this is {offered}: go on with the authority's directory that signed that one, or sign the topology \
+         again until its version is above"
+    )]
+    NewerTopology {
+        /// In the store.
+        found: TopologyVersion,
+        /// Refused.
+        offered: TopologyVersion,
+    },
     /// A process of the same node is there already.
     #[error(
         "another process of node {0} works on it: end that one first; where it is not this node, one has a copy of the other's data directory and needs papers of its own"

@@ -2,7 +2,9 @@
 //! Tables, functions and requests are read from the catalogue: one that has no row here fails the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod candidates;
 mod changes;
+mod preparing;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -51,6 +53,7 @@ const TABLES: &[&str] = &[
     "node_start",
     "player",
     "region",
+    "region_candidate",
     "region_state",
     "session",
     "tally",
@@ -75,6 +78,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("guests_after", NOBODY, NOBODY),
     ("hello", KNOWN, KNOWN),
     ("hold_node", NODES, NOBODY),
+    ("is_candidate", NOBODY, NOBODY),
     ("is_owner", NOBODY, NOBODY),
     ("keep", NODES, NOBODY),
     ("lease_batch", NODES, NODES),
@@ -83,6 +87,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("may_lease", NOBODY, NOBODY),
     ("may_write", NOBODY, NOBODY),
     ("node_is_held", KNOWN, KNOWN),
+    ("note_candidates", &[Operator], &[Operator]),
     ("note_topology", &[GameServer], &[GameServer]),
     ("now_ms", NOBODY, NOBODY),
     ("own_timeline", NOBODY, NOBODY),
@@ -439,55 +444,4 @@ fn nodes_work_by_their_own_logins_until_they_are_revoked() {
     );
     assert_eq!(ask(&one, StoreRequest::Probe), Ok(StoreReply::Probed));
     one.close();
-}
-
-#[test]
-fn whoever_may_make_roles_prepares_a_database_and_what_was_made_before_is_taken_over() {
-    let server = TrialServer::start(&["shared_buffers = '32MB'"]).unwrap();
-    server
-        .say(
-            "postgres",
-            "CREATE ROLE ann LOGIN CREATEROLE; CREATE ROLE bob LOGIN",
-        )
-        .unwrap();
-    server.say("postgres", "CREATE DATABASE world OWNER ann").unwrap();
-    server.say("postgres", "CREATE DATABASE small OWNER bob").unwrap();
-    let of = |user: &str, database: &str| {
-        let url = server.address(database).replace("postgres@", &format!("{user}@"));
-        PostgresAddress::parse(&url).unwrap()
-    };
-    let refused = logins::init(&of("bob", "small")).unwrap_err().to_string();
-    assert!(refused.contains("CREATEROLE"), "{refused}");
-    let early = Login::of("a", NodeNumber(1), LoginKind::GameServer);
-    PostgresStore::migrate(&of("ann", "world")).unwrap();
-    let early = logins::grant(&of("ann", "world"), &early, "secret")
-        .unwrap_err()
-        .to_string();
-    assert!(early.contains("store init"), "{early}");
-    let (from, to) = logins::init(&of("ann", "world")).unwrap();
-    assert_eq!(from, to, "the tables stay");
-    logins::init(&of("ann", "world")).unwrap();
-    PostgresStore::migrate(&of("ann", "world")).unwrap();
-    let login = Login::of("a", NodeNumber(1), LoginKind::GameServer);
-    logins::grant(&of("ann", "world"), &login, "secret").unwrap();
-    logins::grant(&of("ann", "world"), &login, "another").unwrap();
-    let store = PostgresStore::open(&of("regionmesh-a", "world")).unwrap();
-    assert_eq!(store.execute(&[StoreRequest::Probe]), [Ok(StoreReply::Probed)]);
-    store.close();
-    PostgresStore::open(&of("bob", "world")).unwrap_err();
-    let copy = tempfile::tempdir().unwrap().path().join("copy");
-    std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-    postgres::backup::backup(&of("ann", "world"), &copy).unwrap();
-    server
-        .say("world", "UPDATE regionmesh.cluster SET generation = 5")
-        .unwrap();
-    postgres::backup::restore(&of("ann", "world"), &copy, &Reached::default()).unwrap();
-    let store = PostgresStore::open(&of("regionmesh-a", "world")).unwrap();
-    assert_eq!(
-        store.execute(&[StoreRequest::Probe]),
-        [Ok(StoreReply::Probed)],
-        "logins outlive a restore"
-    );
-    store.close();
-    assert!(logins::revoke(&of("ann", "world"), "regionmesh-a").unwrap());
 }

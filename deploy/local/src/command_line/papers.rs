@@ -88,6 +88,9 @@ pub(crate) struct SignArguments {
     /// Where the signed topology goes, beside the authority's directory
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+    /// Also tells this database which servers may have which region, as `store topology` does
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) authority: AuthorityPath,
 }
@@ -99,6 +102,9 @@ pub(crate) struct PushArguments {
     /// Admin endpoint of a running game server, such as 127.0.0.1:9100
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: SocketAddr,
+    /// Also tells this database which servers may have which region, as `store topology` does
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) authority: AuthorityPath,
 }

@@ -24,6 +24,11 @@ pub(crate) enum StoreCommand {
     /// A node may do there what is its own: `store.pgpass` goes to its host with its papers, and its configuration names it:
     /// store.path = "postgres://regionmesh-NAME@HOST/DATABASE?passfile=DIR/store.pgpass". `node revoke NAME --store ADDRESS` takes a login away.
     Grant(GrantArguments),
+    /// Tells a database which servers the signed topology lists for which region: to the login of no other one it gives that region
+    ///
+    /// Reads the topology that `topology sign` or `push` has left at the authority's. Both tell the database themselves when it is named with
+    /// their `--store`, and so does `store grant` when there is one. The login in the address owns the store, or is an operator's.
+    Topology(StoreTopologyArguments),
     /// Prepares a PostgreSQL database for a world, or brings it up to date for this program
     ///
     /// The database has to be there, and its user has to own it: `createdb -O regionmesh regionmesh`. With one login for all nodes that is all it
@@ -73,6 +78,15 @@ pub(crate) struct GrantArguments {
     /// The topology file, which says their numbers and what they are
     #[arg(long, value_name = "FILE")]
     pub(crate) topology: PathBuf,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityPath,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreTopologyArguments {
+    /// The address of the database; no password in it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) store: String,
     #[command(flatten)]
     pub(crate) authority: AuthorityPath,
 }

@@ -221,3 +221,26 @@ fn who_waits_for_a_region_to_be_given_hears_at_once_that_another_server_has_take
         assert!(scene.wanted.contains(&overtaken), "{stage}: {:?}", scene.wanted);
     }
 }
+
+#[test]
+fn a_region_plays_on_when_the_store_was_not_told_that_the_other_server_may_have_it() {
+    let mut scene = Scene::of(row(&["a", "b"]));
+    scene.pass(200);
+    scene.held = Some(Vec::new());
+    let (region, now) = (RegionNumber(1), scene.now);
+    assert!(scene.world.give(region, PEER, now));
+    scene.pass(200);
+    let asked = scene.held.take().unwrap_or_default();
+    let gift = asked
+        .iter()
+        .find(|(_, request)| matches!(request, StoreRequest::GiveRegion { .. }));
+    let id = gift.expect("it stands still").0;
+    scene.wanted.clear();
+    let now = scene.now;
+    let refusal = Err(StoreError::NotCandidate { node: PEER, region });
+    scene.world.store_answer(id, refusal, now);
+    scene.settle();
+    let stays = WorldEffect::Gave(region, Err(NotGiven::NotListed));
+    assert!(scene.wanted.contains(&stays), "{:?}", scene.wanted);
+    assert!(scene.world.slots.has(region));
+}
