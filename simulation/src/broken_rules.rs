@@ -18,7 +18,11 @@ impl Rule {
             Self::NoIsDoubt => Some(HandoverRule::NoIsDoubt),
             Self::AttemptIsNamed => Some(HandoverRule::AttemptIsNamed),
             Self::ReadBeforeActive => Some(HandoverRule::ReadBeforeActive),
-            Self::SaveIsFenced | Self::SaveIsNewer | Self::ServiceIsCurrent | Self::TakeOverReowns => None,
+            Self::SaveIsFenced
+            | Self::SaveIsNewer
+            | Self::ServiceIsCurrent
+            | Self::WriteIsServed
+            | Self::TakeOverReowns => None,
         }
     }
 
@@ -27,6 +31,7 @@ impl Rule {
         match self {
             Self::SaveIsFenced => Some(Condition::Owner),
             Self::SaveIsNewer => Some(Condition::Version),
+            Self::WriteIsServed => Some(Condition::Service),
             Self::TakeOverReowns => Some(Condition::Reown),
             _ => None,
         }

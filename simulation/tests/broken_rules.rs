@@ -94,6 +94,13 @@ fn r8_a_save_without_owner_and_epoch_is_written_by_who_is_dead() {
 }
 
 #[test]
+fn r8_a_durable_write_without_its_service_is_made_by_who_is_dead() {
+    let late = "--faults 8 --ambush store-durable:unknown-late:0 --ambush store-durable:unknown-late:2 \
+                --ambush store-durable:unknown-late:4 --ambush store-durable:asker-dies-after:6";
+    is_noticed(Rule::WriteIsServed, late, &["H4: a durable write under"]);
+}
+
+#[test]
 fn r9_a_save_without_a_version_turns_time_back() {
     let late = "--ambush store-save:unknown-late:0";
     is_noticed(Rule::SaveIsNewer, late, &["H1: a version went back"]);

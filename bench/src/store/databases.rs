@@ -117,8 +117,9 @@ impl<'a> Measured<'a> {
     }
 
     fn commands(&mut self) -> anyhow::Result<()> {
+        let regions = self.regions;
         let commit = |player: &mut Player| StoreRequest::CommitDurable {
-            owner: NODE,
+            serving: regions[player.region],
             commits: vec![DurableCommit {
                 save: player.save(),
                 changes: Vec::new(),
@@ -139,7 +140,7 @@ impl<'a> Measured<'a> {
         let player = &mut self.players[place];
         self.attempts += 1;
         let pass = StoreRequest::PassPlayers {
-            from: NODE,
+            from: self.regions[player.region],
             to: self.regions[1 - player.region],
             attempt: AttemptId(self.attempts),
             passengers: vec![player.save()],

@@ -253,14 +253,14 @@ impl Server {
             save: self.save(place),
             changes: Vec::new(),
         }];
-        let owner = self.regions[0].node;
-        StoreRequest::CommitDurable { owner, commits }
+        let serving = self.regions[self.players[place].region];
+        StoreRequest::CommitDurable { serving, commits }
     }
 
     fn pass(&mut self, place: usize) -> StoreRequest {
         let passengers = vec![self.save(place)];
         StoreRequest::PassPlayers {
-            from: self.regions[0].node,
+            from: self.regions[self.players[place].region],
             to: self.regions[1 - self.players[place].region],
             attempt: AttemptId(self.next + 1),
             passengers,

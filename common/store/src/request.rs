@@ -8,7 +8,8 @@ use crate::holding::{GroundChange, Holding, HoldingChange};
 use crate::limits::HOLDING_PAYLOAD_BYTES_MAX;
 use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving};
 
-/// One request. "Owned by `node` at an epoch" means that the row names exactly that node and that epoch.
+/// One request. "Owned by `node` at an epoch" means that the row names exactly that node and that epoch; "owned under a service" that it
+/// names its node, region and region epoch too, and that the service is the current one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreRequest {
     /// A process of `node` starts, and gets the node's lease. Answer: [`Started`](crate::StoreReply::Started), a number never given
@@ -123,12 +124,12 @@ pub enum StoreRequest {
         /// The session it is taken for.
         binding: Binding,
     },
-    /// The commit of a handover: every player of the group goes to the target, or none. Each must be owned by `from`
-    /// at its epoch, of the store's generation, at no higher version; `to` must be a current service. The epochs grow
+    /// The commit of a handover: every player of the group goes to the target, or none. Each must be owned under `from`
+    /// at its epoch, of the store's generation, at no higher version; both must be current services. The epochs grow
     /// by one. Answer: [`Passed`](crate::StoreReply::Passed) or [`Refused`](crate::StoreReply::Refused).
     PassPlayers {
-        /// Who gives.
-        from: NodeNumber,
+        /// Who gives: the service under which it owns them.
+        from: Serving,
         /// Who gets, as it prepared.
         to: Serving,
         /// The attempt.
@@ -162,8 +163,8 @@ pub enum StoreRequest {
     /// Sending one again changes nothing and is answered as the first time. Answer:
     /// [`Committed`](crate::StoreReply::Committed).
     CommitDurable {
-        /// The writer.
-        owner: NodeNumber,
+        /// The service under which the writer owns them.
+        serving: Serving,
         /// What to write.
         commits: Vec<DurableCommit>,
     },
@@ -187,16 +188,16 @@ pub enum StoreRequest {
     /// Logout: the last save, and the owner becomes nobody. Answer: [`Released`](crate::StoreReply::Released) or
     /// [`Refused`](crate::StoreReply::Refused) (with nobody as owner at the same epoch: it had been released).
     Release {
-        /// The owner.
-        owner: NodeNumber,
+        /// The service under which the player is owned.
+        serving: Serving,
         /// The last state; its version may equal the row's.
         save: PlayerSave,
     },
     /// A player's session moves to another proxy, or ends there. A save that must not bind an older session than the
     /// row's. Answer: [`Rebound`](crate::StoreReply::Rebound) or [`Refused`](crate::StoreReply::Refused).
     RebindSession {
-        /// The owner.
-        owner: NodeNumber,
+        /// The service under which the player is owned.
+        serving: Serving,
         /// The state with the new binding.
         save: PlayerSave,
     },

@@ -78,17 +78,20 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
             holds(saves.len() <= BATCH_ROWS_MAX, "more than 64 saves in one request")?;
             saves.iter().try_for_each(save)
         }
-        StoreRequest::CommitDurable { owner, commits } => {
+        StoreRequest::CommitDurable { serving, commits } => {
+            number(serving.region_epoch.0, "region epoch")?;
             holds(
                 commits.len() <= BATCH_ROWS_MAX,
                 "more than 64 commits in one request",
             )?;
             commits.iter().try_for_each(|one| {
                 save(&one.save)?;
-                valuables::changes(owner, &one.changes)
+                valuables::changes(&serving.node, &one.changes)
             })
         }
-        StoreRequest::Release { save: last, .. } | StoreRequest::RebindSession { save: last, .. } => {
+        StoreRequest::Release { save: last, serving }
+        | StoreRequest::RebindSession { save: last, serving } => {
+            number(serving.region_epoch.0, "region epoch")?;
             save(last)
         }
         StoreRequest::ReadChains { users } => holds(
@@ -128,15 +131,16 @@ fn check_owners(request: &StoreRequest) -> Result<(), StoreError> {
         }
         StoreRequest::PassPlayers {
             passengers,
+            from,
             to,
             attempt,
-            ..
         } => {
             let size = 1..=HANDOVER_GROUP_MAX;
             holds(
                 size.contains(&passengers.len()),
                 "a handover takes 1 to 16 players",
             )?;
+            number(from.region_epoch.0, "region epoch")?;
             number(to.region_epoch.0, "region epoch")?;
             number(attempt.0, "attempt")?;
             passengers.iter().try_for_each(save)

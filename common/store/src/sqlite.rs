@@ -377,11 +377,11 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         } => players::reclaim(connection, *user, *serving, *expected, at),
         StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
         StoreRequest::SavePlayers { owner, saves } => players::save_all(connection, *owner, saves, at),
-        StoreRequest::CommitDurable { owner, commits } => {
-            durable::commit_all(connection, *owner, commits, at)
+        StoreRequest::CommitDurable { serving, commits } => {
+            durable::commit_all(connection, *serving, commits, at)
         }
-        StoreRequest::Release { owner, save } => players::release(connection, *owner, save, at),
-        StoreRequest::RebindSession { owner, save } => players::rebind(connection, *owner, save, at),
+        StoreRequest::Release { serving, save } => players::release(connection, *serving, save, at),
+        StoreRequest::RebindSession { serving, save } => players::rebind(connection, *serving, save, at),
         StoreRequest::NextGuest => cluster::next_guest(connection),
         StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),

@@ -365,13 +365,13 @@ fn a_backup_taken_while_things_are_made_and_destroyed_adds_up_with_its_trades() 
         save,
         changes: vec![HoldingChange::Offer(offer)],
     }];
-    let offered = ask(&store, StoreRequest::CommitDurable { owner: A, commits });
-    assert_eq!(offered, StoreReply::Committed(vec![CommitOutcome::Applied]));
     let serving = Serving {
         node: A,
         region: WEST,
         region_epoch: row.region_epoch,
     };
+    let offered = ask(&store, StoreRequest::CommitDurable { serving, commits });
+    assert_eq!(offered, StoreReply::Committed(vec![CommitOutcome::Applied]));
     let copies = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {

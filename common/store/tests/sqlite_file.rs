@@ -348,23 +348,26 @@ fn with_a_damaged_row(dir: &Path) -> (SqliteStore, [UserId; 3]) {
     (store, [UserId(1), UserId(2), UserId(3)])
 }
 
+/// Who has them.
+const SERVING: Serving = Serving {
+    node: NodeNumber(1),
+    region: RegionNumber(1),
+    region_epoch: RegionEpoch(1 << 48 | 1),
+};
+
 #[test]
 fn a_damaged_row_fails_its_own_request_and_no_other_of_the_batch() {
     let dir = tempfile::tempdir().unwrap();
     let (store, users) = with_a_damaged_row(dir.path());
     let activate = |user| StoreRequest::Activate {
         user,
-        serving: Serving {
-            node: NodeNumber(1),
-            region: RegionNumber(1),
-            region_epoch: RegionEpoch::first(1),
-        },
+        serving: SERVING,
         expected: OwnerEpoch::first(1),
         binding: Binding::default(),
     };
     let load = |user| StoreRequest::LoadPlayer { user };
     let release = |user: UserId| StoreRequest::Release {
-        owner: NodeNumber(1),
+        serving: SERVING,
         save: save(user.0, 1),
     };
     let damaged = |result: &StoreResult| matches!(result, Err(StoreError::Corrupt(_)));
@@ -402,7 +405,7 @@ fn a_damaged_row_among_many_saves_and_commits_is_nobodys_and_the_others_are_writ
     let requests = [
         StoreRequest::SavePlayers { owner, saves },
         StoreRequest::CommitDurable {
-            owner,
+            serving: SERVING,
             commits: commits.to_vec(),
         },
     ];
@@ -421,11 +424,7 @@ fn what_a_refused_row_had_written_is_taken_back() {
         .unwrap();
     let activate = StoreRequest::Activate {
         user: users[1],
-        serving: Serving {
-            node: NodeNumber(1),
-            region: RegionNumber(1),
-            region_epoch: RegionEpoch::first(1),
-        },
+        serving: SERVING,
         expected: OwnerEpoch::first(1),
         binding: Binding::default(),
     };

@@ -351,9 +351,13 @@ mod tests {
                 version: StateVersion(1),
                 body: row.body,
             };
-            let owner = node;
+            let serving = Serving {
+                node,
+                region: row.region,
+                region_epoch: row.region_epoch,
+            };
             assert_eq!(
-                ask(store, StoreRequest::Release { owner, save }),
+                ask(store, StoreRequest::Release { serving, save }),
                 StoreReply::Released
             );
         }

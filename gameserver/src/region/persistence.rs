@@ -47,13 +47,13 @@ impl RegionState {
             asked.push((player.user, player.epoch));
             commits.push(player.begin_commit(entity, home_cell, writing));
         }
-        let owner = self.config.node;
+        let serving = self.config.serving();
         while !commits.is_empty() {
             let count = commits.len().min(BATCH_ROWS_MAX);
             let later = (asked.split_off(count), commits.split_off(count));
             self.ask(
                 Asked::Commits(asked),
-                StoreRequest::CommitDurable { owner, commits },
+                StoreRequest::CommitDurable { serving, commits },
             );
             (asked, commits) = later;
         }
@@ -81,11 +81,11 @@ impl RegionState {
             let home_cell = self.cells.index(entity.cell);
             releases.push((player.epoch, player.capture(entity, home_cell, writing)));
         }
-        let owner = self.config.node;
+        let serving = self.config.serving();
         for (epoch, save) in releases {
             self.ask(
                 Asked::Release(save.user, epoch),
-                StoreRequest::Release { owner, save },
+                StoreRequest::Release { serving, save },
             );
         }
     }
@@ -258,10 +258,10 @@ impl RegionState {
         };
         let (commits, epoch) = (vec![commit.clone()], player.epoch);
         player.writes.try_again_at(now_ms + AGAIN_MS);
-        let owner = self.config.node;
+        let serving = self.config.serving();
         self.ask_later(
             Asked::Commits(vec![(user, epoch)]),
-            StoreRequest::CommitDurable { owner, commits },
+            StoreRequest::CommitDurable { serving, commits },
         );
     }
 

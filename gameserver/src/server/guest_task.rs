@@ -256,9 +256,13 @@ mod tests {
             };
             self.ask(StoreRequest::InsertPlayer { row });
             self.ask(seed);
-            let owner = ME;
+            let serving = Serving {
+                node: ME,
+                region,
+                region_epoch,
+            };
             assert_eq!(
-                self.ask(StoreRequest::Release { owner, save }),
+                self.ask(StoreRequest::Release { serving, save }),
                 StoreReply::Released
             );
             home_cell

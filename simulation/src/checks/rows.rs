@@ -7,18 +7,18 @@ use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use store::holding::minted_by;
 use store::reply::HoldingCount;
 use store::request::DurableCommit;
-use store::{CommitOutcome, Holder, Holding, HoldingChange, PlayerRow, StoreRequest};
+use store::{CommitOutcome, Holder, Holding, HoldingChange, PlayerRow, Serving, StoreRequest};
 
 use super::chain::{Missing, follows};
 use super::{Checks, Issued};
 
 impl Checks {
-    /// `serves`: which node serves a region.
+    /// `serves`: the current service of a region.
     pub(crate) fn rows<'a>(
         &mut self,
         rows: impl Iterator<Item = &'a PlayerRow>,
         request: &StoreRequest,
-        serves: impl Fn(RegionNumber) -> Option<NodeNumber>,
+        serves: impl Fn(RegionNumber) -> Option<Serving>,
     ) {
         for row in rows {
             let Some(before) = self.rows.get(&row.user) else {
@@ -41,7 +41,7 @@ impl Checks {
         before: &PlayerRow,
         after: &PlayerRow,
         request: &StoreRequest,
-        serves: &impl Fn(RegionNumber) -> Option<NodeNumber>,
+        serves: &impl Fn(RegionNumber) -> Option<Serving>,
     ) -> Option<&'static str> {
         let user = after.user;
         if after.owner_epoch < before.owner_epoch {
@@ -62,8 +62,12 @@ impl Checks {
         if writer(request, user).is_some_and(|writer| !is_owners(writer)) {
             return Some("H1: somebody who is not the owner has written");
         }
-        if writer(request, user).is_some_and(|(writer, _)| serves(before.region) != Some(writer)) {
+        let now = serves(before.region);
+        if writer(request, user).is_some_and(|(writer, _)| now.map(|now| now.node) != Some(writer)) {
             return Some("H4: a server that was taken over has written after the next one had read");
+        }
+        if service(request).is_some_and(|service| now != Some(service)) {
+            return Some("H4: a durable write under a service that is over");
         }
         let missing = if self.losses(user) > 0 {
             Missing::Soft
@@ -141,6 +145,17 @@ impl Checks {
     }
 }
 
+/// Under which service a request writes durably.
+fn service(request: &StoreRequest) -> Option<Serving> {
+    match request {
+        StoreRequest::CommitDurable { serving, .. }
+        | StoreRequest::Release { serving, .. }
+        | StoreRequest::RebindSession { serving, .. }
+        | StoreRequest::PassPlayers { from: serving, .. } => Some(*serving),
+        _ => None,
+    }
+}
+
 /// Who writes to the user's row by this request, and at which epoch; `None` for changes of ownership by CAS.
 fn writer(request: &StoreRequest, user: UserId) -> Option<(NodeNumber, OwnerEpoch)> {
     match request {
@@ -148,16 +163,16 @@ fn writer(request: &StoreRequest, user: UserId) -> Option<(NodeNumber, OwnerEpoc
             let save = saves.iter().find(|save| save.user == user)?;
             Some((*owner, save.owner_epoch))
         }
-        StoreRequest::CommitDurable { owner, commits } => {
+        StoreRequest::CommitDurable { serving, commits } => {
             let commit = commits.iter().find(|commit| commit.save.user == user)?;
-            Some((*owner, commit.save.owner_epoch))
+            Some((serving.node, commit.save.owner_epoch))
         }
-        StoreRequest::Release { owner, save } | StoreRequest::RebindSession { owner, save } => {
-            (save.user == user).then_some((*owner, save.owner_epoch))
+        StoreRequest::Release { serving, save } | StoreRequest::RebindSession { serving, save } => {
+            (save.user == user).then_some((serving.node, save.owner_epoch))
         }
         StoreRequest::PassPlayers { from, passengers, .. } => {
             let save = passengers.iter().find(|save| save.user == user)?;
-            Some((*from, save.owner_epoch))
+            Some((from.node, save.owner_epoch))
         }
         _ => None,
     }

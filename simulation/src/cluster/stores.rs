@@ -114,7 +114,7 @@ impl Cluster {
             self.checks.committed(commits, outcomes);
         }
         let tables = self.store.tables();
-        let serves = |region| tables.service(region).map(|service| service.node);
+        let serves = |region| tables.service(region);
         self.checks.rows(tables.players(), request, serves);
         if matches!(
             request,

@@ -46,13 +46,15 @@ pub enum Rule {
     SaveIsNewer,
     /// Activation is for the current service of a region alone.
     ServiceIsCurrent,
+    /// A durable write names the service under which it is made, which is the current one.
+    WriteIsServed,
     /// A takeover owns the players of the region one epoch on.
     TakeOverReowns,
 }
 
 impl Rule {
     /// All of them, R1 first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::OwnershipByRow,
         Self::NoResumeAfterCas,
         Self::NoSelfPromotion,
@@ -63,6 +65,7 @@ impl Rule {
         Self::SaveIsFenced,
         Self::SaveIsNewer,
         Self::ServiceIsCurrent,
+        Self::WriteIsServed,
         Self::TakeOverReowns,
     ];
 
@@ -80,6 +83,7 @@ impl Rule {
             Self::SaveIsFenced => "R8",
             Self::SaveIsNewer => "R9",
             Self::ServiceIsCurrent => "region-epoch",
+            Self::WriteIsServed => "service",
             Self::TakeOverReowns => "takeover",
         }
     }
@@ -117,7 +121,7 @@ impl Rule {
                 commands: 2,
                 ..base
             },
-            Self::ServiceIsCurrent => Bounds { zombies: 1, ..base },
+            Self::ServiceIsCurrent | Self::WriteIsServed => Bounds { zombies: 1, ..base },
             Self::TakeOverReowns => Bounds {
                 handovers: 0,
                 takeovers: 1,
@@ -140,6 +144,7 @@ impl fmt::Display for Rule {
             Self::SaveIsFenced => "a save names owner and epoch",
             Self::SaveIsNewer => "a save is never older than the row",
             Self::ServiceIsCurrent => "only the current service activates",
+            Self::WriteIsServed => "a durable write is made under the current service",
             Self::TakeOverReowns => "a takeover owns the region's players one epoch on",
         };
         write!(f, "{} {text}", self.name())
@@ -151,7 +156,7 @@ impl std::str::FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|rule| rule.name() == text);
-        found.ok_or_else(|| format!("`{text}` is no rule: R1 … R9, region-epoch or takeover"))
+        found.ok_or_else(|| format!("`{text}` is no rule: R1 … R9, region-epoch, service or takeover"))
     }
 }
 

@@ -44,10 +44,11 @@ pub(super) enum Message {
         to: Node,
         number: u8,
     },
-    /// To the store: the handover's CAS, from the epoch before `claim`'s. `by`: the process that waits.
+    /// To the store: the handover's CAS, from the epoch before `claim`'s. `by`: the process that waits; `under`: its service.
     Pass {
         by: u8,
         from: Node,
+        under: u8,
         serving: u8,
         claim: Claim,
     },
@@ -70,6 +71,7 @@ pub(super) enum Message {
     },
     Release {
         owner: Node,
+        under: u8,
         epoch: u8,
         version: u8,
     },

@@ -73,9 +73,10 @@ fn deliver(state: &mut State, index: usize, message: Message, rules: Rules) {
         Message::Pass {
             by,
             from,
+            under,
             serving,
             claim,
-        } => store::pass(state, rules, by, from, serving, claim),
+        } => store::pass(state, rules, by, (from, under), serving, claim),
         Message::Save {
             owner,
             by,
@@ -89,9 +90,10 @@ fn deliver(state: &mut State, index: usize, message: Message, rules: Rules) {
         } => store::reclaim(state, owner, serving, epoch),
         Message::Release {
             owner,
+            under,
             epoch,
             version,
-        } => store::release(state, owner, epoch, version),
+        } => store::release(state, rules, (owner, under), epoch, version),
         Message::Moved {
             from_epoch,
             node,

@@ -143,8 +143,10 @@ fn log_out(steps: &mut Steps, index: usize, claim: Claim) {
             "hears the logout and sends a release to the store",
             |state| {
                 state.processes[index].part = Part::Releasing(claim);
+                let under = state.processes[index].serving;
                 state.send(Message::Release {
                     owner: node,
+                    under,
                     epoch: claim.epoch,
                     version: claim.version,
                 });
@@ -302,8 +304,10 @@ fn while_releasing(steps: &mut Steps, index: usize, claim: Claim) {
     let node = steps.from.processes[index].node;
     if steps.from.is_owned(node, claim.epoch) {
         does(steps, index, "repeats the release", |state| {
+            let under = state.processes[index].serving;
             state.send(Message::Release {
                 owner: node,
+                under,
                 epoch: claim.epoch,
                 version: claim.version,
             });
@@ -442,9 +446,11 @@ fn handle_prepared(state: &mut State, index: usize, held: Claim, serving: u8, ru
         ..held
     };
     state.processes[index].part = Part::Doubt(held);
+    let under = state.processes[index].serving;
     state.send(Message::Pass {
         by: index as u8,
         from: node,
+        under,
         serving,
         claim,
     });

@@ -26,6 +26,9 @@ pub(super) fn broken(state: &State) -> Option<&'static str> {
     if state.outlived {
         return Some("H4: a server that was taken over wrote after the next one had read");
     }
+    if state.unserved {
+        return Some("H4: a durable write under a service that is over");
+    }
     if state.row.claim.version < state.durable {
         return Some("H8: what was confirmed as durable is gone from the row");
     }

@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) overwritten: bool,
     /// Whether a process that was taken over has written since.
     pub(super) outlived: bool,
+    /// Whether somebody wrote durably under a service that was over.
+    pub(super) unserved: bool,
     pub(super) used: Used,
 }
 
@@ -147,6 +149,7 @@ impl State {
             attempts: 0,
             overwritten: false,
             outlived: false,
+            unserved: false,
             used: Used::default(),
         }
     }

@@ -4,13 +4,22 @@ use super::bounds::{Rule, Rules};
 use super::message::{Claim, Message, Node};
 use super::state::{Row, State};
 
+/// Whether a durable write may be made under this service of a node.
+fn is_served(state: &State, rules: Rules, (owner, under): (Node, u8)) -> bool {
+    state.serving[usize::from(owner)] == under || !rules.keep(Rule::WriteIsServed)
+}
+
 /// The handover's CAS; `claim` is the target's.
-pub(super) fn pass(state: &mut State, rules: Rules, by: u8, from: Node, serving: u8, claim: Claim) {
-    let to = 1 - from;
+pub(super) fn pass(state: &mut State, rules: Rules, by: u8, from: (Node, u8), serving: u8, claim: Claim) {
+    let (source, under) = from;
+    let to = 1 - source;
     let is_current = !rules.keep(Rule::ServiceIsCurrent) || state.serving[usize::from(to)] == serving;
-    let done =
-        is_current && state.is_owned(from, claim.epoch - 1) && state.row.claim.version <= claim.version;
+    let done = is_current
+        && is_served(state, rules, from)
+        && state.is_owned(source, claim.epoch - 1)
+        && state.row.claim.version <= claim.version;
     if done {
+        state.unserved |= state.serving[usize::from(source)] != under;
         state.row = Row {
             owner: Some(to),
             region: to,
@@ -47,8 +56,11 @@ pub(super) fn reclaim(state: &mut State, owner: Node, serving: u8, epoch: u8) {
     }
 }
 
-pub(super) fn release(state: &mut State, owner: Node, epoch: u8, version: u8) {
-    if state.is_owned(owner, epoch) && state.row.claim.version <= version {
+pub(super) fn release(state: &mut State, rules: Rules, by: (Node, u8), epoch: u8, version: u8) {
+    let (owner, under) = by;
+    let is_served = is_served(state, rules, by);
+    if is_served && state.is_owned(owner, epoch) && state.row.claim.version <= version {
+        state.unserved |= state.serving[usize::from(owner)] != under;
         state.row.owner = None;
         state.row.claim.version = version;
         state.durable = state.durable.max(version);

@@ -247,12 +247,15 @@ impl<'a> WriteBatch<'a> {
                 passengers,
             } => {
                 for (part, save) in (1..).zip(passengers) {
+                    // The service of the source goes where no other field of this op is.
                     let passenger = Op {
                         serving: Some(*to),
+                        entity: Some(EntityId(u64::from(from.region.0))),
+                        number: Some(limited(from.region_epoch.0)),
                         attempt: Some(attempt.0),
                         part,
                         count: count(passengers.len()),
-                        ..Op::saving(*from, save)
+                        ..Op::saving(from.node, save)
                     };
                     self.op(Kind::Pass, &passenger);
                 }
@@ -262,19 +265,21 @@ impl<'a> WriteBatch<'a> {
                     self.op(Kind::Save, &Op::saving(*owner, save));
                 }
             }
-            StoreRequest::CommitDurable { owner, commits } => {
+            StoreRequest::CommitDurable { serving, commits } => {
                 for commit in commits {
-                    self.commit(*owner, commit);
+                    self.commit(*serving, commit);
                 }
             }
-            StoreRequest::Release { owner, save } => self.op(Kind::Release, &Op::saving(*owner, save)),
-            StoreRequest::RebindSession { owner, save } => self.op(Kind::Rebind, &Op::saving(*owner, save)),
+            StoreRequest::Release { serving, save } => self.op(Kind::Release, &Op::serving(*serving, save)),
+            StoreRequest::RebindSession { serving, save } => {
+                self.op(Kind::Rebind, &Op::serving(*serving, save));
+            }
             // Everything else only reads and is a `ReadBatch`'s, or asks nothing of the database.
             _ => {}
         }
     }
 
-    fn commit(&mut self, owner: NodeNumber, commit: &'a DurableCommit) {
+    fn commit(&mut self, serving: Serving, commit: &'a DurableCommit) {
         let part = self.changes.next();
         for change in &commit.changes {
             self.changes.change(change);
@@ -282,7 +287,7 @@ impl<'a> WriteBatch<'a> {
         let op = Op {
             part,
             count: self.changes.since(part),
-            ..Op::saving(owner, &commit.save)
+            ..Op::serving(serving, &commit.save)
         };
         self.op(Kind::Commit, &op);
     }
@@ -446,6 +451,13 @@ impl<'a> Op<'a> {
             version: Some(save.version.0),
             body: Some(&save.body),
             ..Self::of(save.user)
+        }
+    }
+
+    fn serving(serving: Serving, save: &'a PlayerSave) -> Self {
+        Self {
+            serving: Some(serving),
+            ..Self::saving(serving.node, save)
         }
     }
 

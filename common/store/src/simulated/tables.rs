@@ -42,6 +42,8 @@ pub enum Condition {
     Owner,
     /// Saves need not be newer than the row.
     Version,
+    /// Durable writes need not come from who serves the region now.
+    Service,
     /// A takeover leaves the players of the region to whoever owned them.
     Reown,
 }
@@ -144,11 +146,14 @@ impl Tables {
             StoreRequest::SavePlayers { owner, saves } => Ok(StoreReply::Saved(
                 saves.iter().map(|save| self.save(*owner, save)).collect(),
             )),
-            StoreRequest::CommitDurable { owner, commits } => Ok(StoreReply::Committed(
-                commits.iter().map(|commit| self.commit(*owner, commit)).collect(),
+            StoreRequest::CommitDurable { serving, commits } => Ok(StoreReply::Committed(
+                commits
+                    .iter()
+                    .map(|commit| self.commit(*serving, commit))
+                    .collect(),
             )),
-            StoreRequest::Release { owner, save } => Ok(self.release(*owner, save)),
-            StoreRequest::RebindSession { owner, save } => Ok(self.rebind(*owner, save)),
+            StoreRequest::Release { serving, save } => Ok(self.release(*serving, save)),
+            StoreRequest::RebindSession { serving, save } => Ok(self.rebind(*serving, save)),
             StoreRequest::NextGuest => Ok(self.next_guest()),
             StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
             StoreRequest::ReadSession { user } => Ok(self.read_session(*user)),
@@ -310,7 +315,7 @@ impl Tables {
 
     fn pass(
         &mut self,
-        from: NodeNumber,
+        from: Serving,
         to: Serving,
         attempt: AttemptId,
         passengers: &[PlayerSave],
@@ -319,10 +324,13 @@ impl Tables {
         let kept = |save: &PlayerSave| self.players.get(&save.user).cloned();
         let before: Vec<Kept> = passengers.iter().filter_map(kept).collect();
         let mut all = self.is_serving(to);
+        let under = self.under(from);
         for (save, epoch) in passengers.iter().zip(epochs) {
             all = all
                 && rules::is_of_generation(save.owner_epoch, self.generation)
-                && self.write(save, |row| owns(row, from, save) && row.version <= save.version);
+                && self.write(save, |row| {
+                    under(row) && owns(row, from.node, save) && row.version <= save.version
+                });
             if let Some(kept) = self.players.get_mut(&save.user).filter(|_| all) {
                 kept.row.owner = Some(to.node);
                 kept.row.region = to.region;
@@ -369,17 +377,27 @@ impl Tables {
         }
     }
 
-    fn commit(&mut self, owner: NodeNumber, commit: &DurableCommit) -> CommitOutcome {
-        let save = &commit.save;
+    /// Whether a row stands under a service that is the current one.
+    fn under(&self, serving: Serving) -> impl Fn(&PlayerRow) -> bool + use<> {
+        let is_left_out = self.left_out == Some(Condition::Service);
+        let is_current = self.is_serving(serving);
+        move |row| {
+            is_left_out
+                || is_current && (row.region, row.region_epoch) == (serving.region, serving.region_epoch)
+        }
+    }
+
+    fn commit(&mut self, serving: Serving, commit: &DurableCommit) -> CommitOutcome {
+        let (save, owner) = (&commit.save, serving.node);
         let Some(before) = self.players.get(&save.user).cloned() else {
             return CommitOutcome::FencedByEpoch;
         };
-        let left_out = self.left_out;
-        if !self.write(save, |row| may_write(row, owner, save, left_out)) {
-            return if owns(&before.row, owner, save) {
-                repeated_or_older(&before.row, save)
-            } else {
-                CommitOutcome::FencedByEpoch
+        let (left_out, under) = (self.left_out, self.under(serving));
+        if !self.write(save, |row| under(row) && may_write(row, owner, save, left_out)) {
+            return match owns(&before.row, owner, save) {
+                true if is_repeated(&before.row, save) => CommitOutcome::Applied,
+                true if under(&before.row) => CommitOutcome::Older,
+                _ => CommitOutcome::FencedByEpoch,
             };
         }
         let by = By {
@@ -401,8 +419,10 @@ impl Tables {
         }
     }
 
-    fn release(&mut self, owner: NodeNumber, save: &PlayerSave) -> StoreReply {
-        if !self.write(save, |row| owns(row, owner, save) && row.version <= save.version) {
+    fn release(&mut self, serving: Serving, save: &PlayerSave) -> StoreReply {
+        let under = self.under(serving);
+        let owned = |row: &PlayerRow| under(row) && owns(row, serving.node, save);
+        if !self.write(save, |row| owned(row) && row.version <= save.version) {
             return self.refused(save.user);
         }
         if let Some(kept) = self.players.get_mut(&save.user) {
@@ -411,10 +431,12 @@ impl Tables {
         StoreReply::Released
     }
 
-    fn rebind(&mut self, owner: NodeNumber, save: &PlayerSave) -> StoreReply {
-        let left_out = self.left_out;
+    fn rebind(&mut self, serving: Serving, save: &PlayerSave) -> StoreReply {
+        let (left_out, under) = (self.left_out, self.under(serving));
         let newer = |row: &PlayerRow| {
-            may_write(row, owner, save, left_out) && row.body.binding.order() <= save.body.binding.order()
+            under(row)
+                && may_write(row, serving.node, save, left_out)
+                && row.body.binding.order() <= save.body.binding.order()
         };
         if self.write(save, newer) {
             StoreReply::Rebound
@@ -458,13 +480,8 @@ fn owns(row: &PlayerRow, owner: NodeNumber, save: &PlayerSave) -> bool {
 }
 
 /// The same version with the same commands behind it is the same commit, come twice.
-fn repeated_or_older(row: &PlayerRow, save: &PlayerSave) -> CommitOutcome {
-    let same = row.version == save.version
+fn is_repeated(row: &PlayerRow, save: &PlayerSave) -> bool {
+    row.version == save.version
         && row.body.last_command == save.body.last_command
-        && row.body.chain_hash == save.body.chain_hash;
-    if same {
-        CommitOutcome::Applied
-    } else {
-        CommitOutcome::Older
-    }
+        && row.body.chain_hash == save.body.chain_hash
 }

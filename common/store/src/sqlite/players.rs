@@ -1,6 +1,8 @@
 //! Player rows: each change of ownership is one statement that carries its own conditions.
 
-use protocol::ids::{AttemptId, CommandNumber, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
+use protocol::ids::{
+    AttemptId, CommandNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId,
+};
 use rusqlite::Connection;
 
 use super::cluster;
@@ -13,6 +15,14 @@ use super::trades;
 use crate::reply::{Chain, SaveOutcome};
 use crate::row::{Binding, OwnerRecord, PlayerRow, PlayerSave, Serving};
 use crate::{StoreReply, rules};
+
+/// The row stands under the current service, as [`bind_served`] has it.
+macro_rules! served {
+    () => {
+        " AND region = ?14 AND region_epoch = ?15
+        AND EXISTS (SELECT 1 FROM region WHERE region = ?14 AND node = ?12 AND epoch = ?15)"
+    };
+}
 
 pub(super) fn load(connection: &Connection, user: UserId) -> rusqlite::Result<Option<PlayerRow>> {
     const LOAD: &str = concat!("SELECT ", player_columns!(), " FROM player WHERE user = ?1");
@@ -33,6 +43,8 @@ pub(super) fn owner(connection: &Connection, user: UserId) -> rusqlite::Result<O
 /// As much of a row as tells why a write did not apply.
 pub(super) struct Standing {
     owner: Option<NodeNumber>,
+    region: RegionNumber,
+    region_epoch: RegionEpoch,
     owner_epoch: OwnerEpoch,
     pub(super) version: StateVersion,
     pub(super) last_command: CommandNumber,
@@ -43,14 +55,21 @@ impl Standing {
     pub(super) fn is_owned(&self, owner: NodeNumber, save: &PlayerSave) -> bool {
         self.owner == Some(owner) && self.owner_epoch == save.owner_epoch
     }
+
+    /// Whether it stands under a service that is the current one.
+    pub(super) fn is_under(&self, connection: &Connection, serving: Serving) -> rusqlite::Result<bool> {
+        let named = (self.region, self.region_epoch) == (serving.region, serving.region_epoch);
+        Ok(named && cluster::service(connection, serving.region)? == Some(serving))
+    }
 }
 
 pub(super) fn standing(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Standing>> {
-    const STANDING: &str =
-        "SELECT owner, owner_epoch, version, last_command, chain_hash FROM player WHERE user = ?1";
+    const STANDING: &str = "SELECT owner, region, region_epoch, owner_epoch, version, last_command, chain_hash FROM player WHERE user = ?1";
     query(connection, STANDING).number(user.0).row(|row| {
         Ok(Standing {
             owner: row.node("owner")?,
+            region: RegionNumber(row.small("region")?),
+            region_epoch: RegionEpoch(row.number()?),
             owner_epoch: OwnerEpoch(row.number()?),
             version: StateVersion(row.number()?),
             last_command: CommandNumber(row.number()?),
@@ -203,7 +222,7 @@ fn activated_or_refused(
 /// One statement per player, and the first that does not apply takes all back.
 pub(super) fn pass(
     connection: &Connection,
-    from: NodeNumber,
+    from: Serving,
     to: Serving,
     attempt: AttemptId,
     passengers: &[PlayerSave],
@@ -214,15 +233,19 @@ pub(super) fn pass(
         last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10,
         owner = ?14, region = ?15, region_epoch = ?16, owner_epoch = ?17, attempt = ?18
         WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version <= ?10
-        AND EXISTS (SELECT 1 FROM region WHERE region = ?15 AND node = ?14 AND epoch = ?16)";
+        AND EXISTS (SELECT 1 FROM region WHERE region = ?15 AND node = ?14 AND epoch = ?16)
+        AND region = ?19 AND region_epoch = ?20
+        AND EXISTS (SELECT 1 FROM region WHERE region = ?19 AND node = ?12 AND epoch = ?20)";
     let epochs = rules::passenger_epochs(passengers, at.generation)?;
     let pass_one = |save: &PlayerSave, epoch: OwnerEpoch| {
-        let done = bind_owned(query(connection, PASS), from, save, at.now_ms)
+        let done = bind_owned(query(connection, PASS), from.node, save, at.now_ms)
             .bind(to.node.0)
             .bind(to.region.0)
             .number(to.region_epoch.0)
             .number(epoch.0)
             .number(attempt.0)
+            .bind(from.region.0)
+            .number(from.region_epoch.0)
             .run()?;
         Ok::<bool, Failure>(done == 1)
     };
@@ -260,8 +283,37 @@ fn bind_owned<'c>(
         .number(save.owner_epoch.0)
 }
 
+/// As [`bind_owned`], and the service under which the row has to stand as `?14` and `?15`.
+fn bind_served<'c>(
+    statement: Statement<'c>,
+    serving: Serving,
+    save: &PlayerSave,
+    now_ms: i64,
+) -> Statement<'c> {
+    bind_owned(statement, serving.node, save, now_ms)
+        .bind(serving.region.0)
+        .number(serving.region_epoch.0)
+}
+
+/// Writes a body if the row stands under the current service, the epoch is its own and the version is higher. Says whether it did.
+pub(super) fn write_served(
+    connection: &Connection,
+    serving: Serving,
+    save: &PlayerSave,
+    at: Moment,
+) -> rusqlite::Result<bool> {
+    const COMMIT: &str = concat!(
+        "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
+        last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10
+        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version < ?10",
+        served!()
+    );
+    let done = bind_served(query(connection, COMMIT), serving, save, at.now_ms).run()?;
+    Ok(done == 1)
+}
+
 /// Writes a body if owner and epoch are the row's and the version is higher. Says whether it did.
-pub(super) fn write_newer(
+fn write_newer(
     connection: &Connection,
     owner: NodeNumber,
     save: &PlayerSave,
@@ -314,16 +366,18 @@ fn save_one(
 
 pub(super) fn release(
     connection: &Connection,
-    owner: NodeNumber,
+    serving: Serving,
     save: &PlayerSave,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
-    const RELEASE: &str =
+    const RELEASE: &str = concat!(
         "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
         last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10,
         owner = NULL
-        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version <= ?10";
-    let done = bind_owned(query(connection, RELEASE), owner, save, at.now_ms).run()?;
+        WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version <= ?10",
+        served!()
+    );
+    let done = bind_served(query(connection, RELEASE), serving, save, at.now_ms).run()?;
     if done == 1 {
         return Ok(StoreReply::Released);
     }
@@ -332,16 +386,18 @@ pub(super) fn release(
 
 pub(super) fn rebind(
     connection: &Connection,
-    owner: NodeNumber,
+    serving: Serving,
     save: &PlayerSave,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
-    const REBIND: &str =
+    const REBIND: &str = concat!(
         "UPDATE player SET home_cell = ?1, session_generation = ?2, attach_no = ?3, proxy = ?4,
         last_input = ?5, last_command = ?6, chain_hash = ?7, state = ?8, written_ms = ?9, version = ?10
         WHERE user = ?11 AND owner = ?12 AND owner_epoch = ?13 AND version < ?10
-        AND (session_generation, attach_no) <= (?2, ?3)";
-    let done = bind_owned(query(connection, REBIND), owner, save, at.now_ms).run()?;
+        AND (session_generation, attach_no) <= (?2, ?3)",
+        served!()
+    );
+    let done = bind_served(query(connection, REBIND), serving, save, at.now_ms).run()?;
     if done == 1 {
         return Ok(StoreReply::Rebound);
     }

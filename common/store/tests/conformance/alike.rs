@@ -58,7 +58,7 @@ impl Draw {
                 saves: vec![self.save(step)],
             },
             8 | 9 => StoreRequest::CommitDurable {
-                owner: self.node(),
+                serving: self.serving(),
                 commits: vec![DurableCommit {
                     save: self.save(step),
                     changes: match self.holding {
@@ -70,11 +70,11 @@ impl Draw {
             },
             17 => self.counting(),
             10 => StoreRequest::Release {
-                owner: self.node(),
+                serving: self.serving(),
                 save: self.save(step),
             },
             11 => StoreRequest::RebindSession {
-                owner: self.node(),
+                serving: self.serving(),
                 save: self.save(step),
             },
             12 if self.version == 0 => StoreRequest::RaiseStoreGeneration,
@@ -108,7 +108,10 @@ impl Draw {
                 binding: save.body.binding,
             },
             5 => StoreRequest::PassPlayers {
-                from: self.node(),
+                from: Serving {
+                    region: [WEST, EAST][step as usize % 2],
+                    ..serving
+                },
                 to: serving,
                 attempt: AttemptId(step),
                 passengers: self.passengers(save),

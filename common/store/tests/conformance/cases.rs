@@ -41,6 +41,7 @@ macro_rules! conformance {
                 a_dropped_holding_lies_on_the_ground_and_is_counted_there,
                 a_repeated_commit_changes_nothing_and_is_answered_the_same,
                 a_fenced_commit_moves_no_holding,
+                a_durable_write_is_made_under_the_current_service_of_its_row,
                 a_gift_needs_giver_and_receiver,
                 a_region_is_seeded_once,
                 gems_are_conserved_under_random_commits;

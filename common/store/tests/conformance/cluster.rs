@@ -90,7 +90,7 @@ pub(crate) fn a_raised_generation_lifts_every_kind_of_epoch(scene: &Scene) {
         StoreReply::Guest(UserId((1 << 40) + (1 << 24)))
     );
     // An epoch of the old generation is never counted on: somebody may have got it before the restore.
-    let passed = scene.ask(pass(A, east, 1, vec![save(&old, 2)]));
+    let passed = scene.ask(pass(under(A, &old), east, 1, vec![save(&old, 2)]));
     assert_eq!(passed, StoreReply::Refused(vec![old.clone()]));
     let again = scene.serve(A, WEST);
     assert_eq!(again.region_epoch, RegionEpoch::first(2));

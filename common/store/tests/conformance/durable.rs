@@ -130,6 +130,64 @@ pub(crate) fn a_fenced_commit_moves_no_holding(scene: &Scene) {
     assert_eq!(scene.holdings(StoreRequest::HoldingsOf { user: ANN }), []);
 }
 
+/// A row keeps owner and epoch when its region is served anew, until it is activated there: only the service tells who is over.
+pub(crate) fn a_durable_write_is_made_under_the_current_service_of_its_row(scene: &Scene) {
+    let (west, east) = (scene.serve(A, WEST), scene.serve(A, EAST));
+    let row = scene.spawn(ANN, west);
+    let commit = |serving, row: &PlayerRow, version| {
+        let commits = vec![DurableCommit {
+            save: save(row, version),
+            changes: Vec::new(),
+        }];
+        match scene.ask(StoreRequest::CommitDurable { serving, commits }) {
+            StoreReply::Committed(outcomes) => outcomes[0],
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        commit(east, &row, 2),
+        CommitOutcome::FencedByEpoch,
+        "another region of its node"
+    );
+    assert_eq!(commit(west, &row, 2), CommitOutcome::Applied);
+    // Another process of the node begins.
+    let anew = scene.serve(A, WEST);
+    let before = scene.row(ANN);
+    for serving in [west, anew, east] {
+        assert_eq!(
+            commit(serving, &row, 3),
+            CommitOutcome::FencedByEpoch,
+            "{serving:?}"
+        );
+        let save = save(&row, 3);
+        for write in [
+            pass(serving, east, 5, vec![save.clone()]),
+            StoreRequest::Release {
+                serving,
+                save: save.clone(),
+            },
+            StoreRequest::RebindSession { serving, save },
+        ] {
+            let refused = StoreReply::Refused(vec![before.clone()]);
+            assert_eq!(scene.ask(write), refused, "{serving:?}");
+        }
+    }
+    assert_eq!(
+        commit(west, &row, 2),
+        CommitOutcome::Applied,
+        "what was written is answered as the first time"
+    );
+    assert_eq!(scene.row(ANN), before);
+    let StoreReply::Activated(row) = scene.ask(activate(&row, anew)) else {
+        panic!("it may be activated");
+    };
+    assert_eq!(commit(anew, &row, 3), CommitOutcome::Applied);
+    assert_eq!(
+        scene.ask(pass(anew, east, 5, vec![save(&row, 3)])),
+        StoreReply::Passed
+    );
+}
+
 pub(crate) fn a_gift_needs_giver_and_receiver(scene: &Scene) {
     let west = scene.serve(A, WEST);
     let ann = scene.spawn(ANN, west);
@@ -237,8 +295,10 @@ pub(crate) fn gems_are_conserved_under_random_commits(scene: &Scene) {
                 }
             })
             .collect();
-        let StoreReply::Committed(outcomes) = scene.ask(StoreRequest::CommitDurable { owner: A, commits })
-        else {
+        let StoreReply::Committed(outcomes) = scene.ask(StoreRequest::CommitDurable {
+            serving: west,
+            commits,
+        }) else {
             panic!();
         };
         applied += outcomes

@@ -73,7 +73,10 @@ fn take(scene: &Scene, row: &PlayerRow, holdings: std::ops::Range<u64>) {
 
 fn log_out(scene: &Scene, row: &PlayerRow) {
     let save = save(row, 100);
-    let released = scene.ask(StoreRequest::Release { owner: A, save });
+    let released = scene.ask(StoreRequest::Release {
+        serving: under(A, row),
+        save,
+    });
     assert_eq!(released, StoreReply::Released);
 }
 

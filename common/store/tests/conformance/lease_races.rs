@@ -160,7 +160,7 @@ pub(crate) fn a_crossing_out_of_a_region_is_over_before_it_is_taken_or_refused(s
     for number in 0..ROUNDS {
         let round = Round::new(scene, number);
         let east = scene.serve(C, EAST);
-        let crossing = pass(A, east, 5, vec![save(&round.row, 2)]);
+        let crossing = pass(under(A, &round.row), east, 5, vec![save(&round.row, 2)]);
         let said = round.against(scene, crossing);
         let row = scene.row(round.row.user);
         let expected = match said {
@@ -181,7 +181,10 @@ pub(crate) fn who_crosses_into_a_region_is_taken_with_it_or_refused(scene: &Scen
             row: comer.clone(),
             ..round
         };
-        let said = arriving.against(scene, pass(C, arriving.west, 5, vec![save(&comer, 2)]));
+        let said = arriving.against(
+            scene,
+            pass(under(C, &comer), arriving.west, 5, vec![save(&comer, 2)]),
+        );
         let row = scene.row(user);
         match said {
             StoreReply::Passed => assert_eq!((row.owner, row.attempt), (Some(B), AttemptId(0))),
@@ -195,7 +198,7 @@ pub(crate) fn a_commit_is_over_before_a_region_is_taken_or_fenced(scene: &Scene)
     for gem in 0..ROUNDS {
         let round = Round::new(scene, gem);
         let commit = |version, change| StoreRequest::CommitDurable {
-            owner: A,
+            serving: under(A, &round.row),
             commits: vec![DurableCommit {
                 save: save(&round.row, version),
                 changes: vec![change],
@@ -229,7 +232,7 @@ pub(crate) fn who_is_activated_in_a_region_is_taken_with_it_or_refused(scene: &S
     for number in 0..ROUNDS {
         let round = Round::new(scene, number);
         let release = StoreRequest::Release {
-            owner: A,
+            serving: under(A, &round.row),
             save: save(&round.row, 2),
         };
         assert_eq!(scene.ask(release), StoreReply::Released);

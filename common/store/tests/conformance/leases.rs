@@ -29,7 +29,7 @@ impl Held {
         // One that came in a handover, and was saved since.
         let came = scene.spawn(ANN, east);
         assert_eq!(
-            scene.ask(pass(A, west, 5, vec![save(&came, 2)])),
+            scene.ask(pass(under(A, &came), west, 5, vec![save(&came, 2)])),
             StoreReply::Passed
         );
         Self {
@@ -262,17 +262,17 @@ fn is_fenced(scene: &Scene, held: &Held) {
         let last = save(row, 9);
         let (release, rebind) = (
             StoreRequest::Release {
-                owner: A,
+                serving: held.west,
                 save: last.clone(),
             },
             StoreRequest::RebindSession {
-                owner: A,
+                serving: held.west,
                 save: last.clone(),
             },
         );
         let there = scene.row(user);
         for late in [
-            pass(A, held.east, 6, vec![last]),
+            pass(held.west, held.east, 6, vec![last]),
             release,
             rebind,
             reclaim,
@@ -402,7 +402,7 @@ pub(crate) fn requests_about_leases_go_with_others_in_one_batch(scene: &Scene) {
     let held = Held::by_a(scene);
     let taker = scene.start(B);
     let commit = |row: &PlayerRow| StoreRequest::CommitDurable {
-        owner: A,
+        serving: under(A, row),
         commits: vec![DurableCommit {
             save: save(row, 3),
             changes: Vec::new(),

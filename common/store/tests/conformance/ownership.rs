@@ -132,7 +132,7 @@ pub(crate) fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &Scene) 
     let row = scene.spawn(ANN, west);
     let refused = StoreReply::Refused(vec![row.clone()]);
     assert_eq!(
-        scene.ask(pass(B, east, 5, vec![save(&row, 2)])),
+        scene.ask(pass(under(B, &row), east, 5, vec![save(&row, 2)])),
         refused,
         "not the owner"
     );
@@ -141,18 +141,18 @@ pub(crate) fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &Scene) 
         ..row.clone()
     };
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&ahead, 2)])),
+        scene.ask(pass(under(A, &ahead), east, 5, vec![save(&ahead, 2)])),
         refused,
         "not the epoch"
     );
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 0)])),
+        scene.ask(pass(under(A, &row), east, 5, vec![save(&row, 0)])),
         refused,
         "older than the row"
     );
 
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 1)])),
+        scene.ask(pass(under(A, &row), east, 5, vec![save(&row, 1)])),
         StoreReply::Passed,
         "as old as the row"
     );
@@ -166,7 +166,7 @@ pub(crate) fn a_crossing_commits_only_for_the_owner_at_its_epoch(scene: &Scene) 
         (OwnerEpoch(1 << 48 | 2), AttemptId(5))
     );
     assert_eq!(there.body, body(1));
-    let again = scene.ask(pass(A, east, 5, vec![save(&row, 1)]));
+    let again = scene.ask(pass(under(A, &row), east, 5, vec![save(&row, 1)]));
     assert_eq!(
         again,
         StoreReply::Refused(vec![there]),
@@ -180,7 +180,7 @@ pub(crate) fn a_crossing_to_a_service_that_has_ended_is_refused(scene: &Scene) {
     let row = scene.spawn(ANN, west);
     scene.serve(B, EAST);
     assert_eq!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 2)])),
+        scene.ask(pass(under(A, &row), east, 5, vec![save(&row, 2)])),
         StoreReply::Refused(vec![row.clone()])
     );
     assert_eq!(scene.row(ANN), row);
@@ -195,11 +195,16 @@ pub(crate) fn a_group_crosses_together_or_not_at_all(scene: &Scene) {
         owner_epoch: bob.owner_epoch.next().unwrap(),
         ..bob.clone()
     };
-    let refused = scene.ask(pass(A, east, 9, vec![save(&ann, 2), save(&stale, 2)]));
+    let refused = scene.ask(pass(
+        under(A, &ann),
+        east,
+        9,
+        vec![save(&ann, 2), save(&stale, 2)],
+    ));
     assert_eq!(refused, StoreReply::Refused(vec![ann.clone(), bob.clone()]));
     assert_eq!(scene.row(ANN), ann, "the first one was taken back");
     assert_eq!(
-        scene.ask(pass(A, east, 9, vec![save(&ann, 2), save(&bob, 2)])),
+        scene.ask(pass(under(A, &ann), east, 9, vec![save(&ann, 2), save(&bob, 2)])),
         StoreReply::Passed
     );
     assert_eq!((scene.row(ANN).owner, scene.row(BOB).owner), (Some(B), Some(B)));
@@ -223,7 +228,7 @@ pub(crate) fn a_reclaimed_epoch_can_never_be_given_away(scene: &Scene) {
         panic!()
     };
     assert_eq!((back.owner, back.owner_epoch), (Some(A), OwnerEpoch(1 << 48 | 3)));
-    let late = scene.ask(pass(A, east, 5, vec![save(&row, 2)]));
+    let late = scene.ask(pass(under(A, &row), east, 5, vec![save(&row, 2)]));
     assert_eq!(
         late,
         StoreReply::Refused(vec![back]),
@@ -282,7 +287,7 @@ pub(crate) fn a_released_player_belongs_to_nobody_until_activated(scene: &Scene)
     let east = scene.serve(B, EAST);
     let row = scene.spawn(ANN, west);
     let release = |owner, version| StoreRequest::Release {
-        owner,
+        serving: under(owner, &row),
         save: save(&row, version),
     };
     assert_eq!(scene.ask(release(B, 2)), StoreReply::Refused(vec![row.clone()]));
@@ -300,7 +305,7 @@ pub(crate) fn a_released_player_belongs_to_nobody_until_activated(scene: &Scene)
     );
     assert_eq!(scene.save(A, save(&row, 3)), SaveOutcome::Fenced);
     assert!(matches!(
-        scene.ask(pass(A, east, 5, vec![save(&row, 3)])),
+        scene.ask(pass(under(A, &row), east, 5, vec![save(&row, 3)])),
         StoreReply::Refused(_)
     ));
     let StoreReply::Activated(back) = scene.ask(activate(&free, east)) else {
@@ -315,7 +320,7 @@ pub(crate) fn a_rebind_never_goes_back_to_an_older_session(scene: &Scene) {
     let rebind = |version, attach_no| {
         let mut save = save(&row, version);
         save.body.binding.attach_no = AttachNo(attach_no);
-        StoreRequest::RebindSession { owner: A, save }
+        StoreRequest::RebindSession { serving: west, save }
     };
     assert_eq!(scene.ask(rebind(2, 5)), StoreReply::Rebound);
     let bound = scene.row(ANN);

@@ -13,7 +13,7 @@ pub(crate) fn of_two_servers_racing_for_a_player_exactly_one_wins(scene: &Scene)
     for user in 100..120 {
         let row = scene.spawn(UserId(user), west);
         scene.ask(StoreRequest::Release {
-            owner: A,
+            serving: under(A, &row),
             save: save(&row, 1),
         });
         let (one, two) = both(
@@ -39,7 +39,7 @@ pub(crate) fn of_two_takers_of_a_gem_exactly_one_gets_it(scene: &Scene) {
     scene.seed(20);
     for gem in 0..20 {
         let take = |row: &PlayerRow| StoreRequest::CommitDurable {
-            owner: A,
+            serving: under(A, row),
             commits: vec![DurableCommit {
                 save: save(row, gem + 2),
                 changes: vec![HoldingChange::Take {
@@ -88,7 +88,7 @@ fn take(owner: NodeNumber, row: &PlayerRow, version: u64, gem: u64) -> StoreRequ
 fn commit(owner: NodeNumber, row: &PlayerRow, version: u64, changes: Vec<HoldingChange>) -> StoreRequest {
     let save = save(row, version);
     StoreRequest::CommitDurable {
-        owner,
+        serving: under(owner, row),
         commits: vec![DurableCommit { save, changes }],
     }
 }
@@ -131,7 +131,12 @@ pub(crate) fn an_activation_and_a_crossing_never_both_get_a_player(scene: &Scene
         let row = scene.spawn(UserId(user), west);
         let (activated, passed) = both(
             || ask(&scene.store, activate(&row, west)),
-            || ask(&scene.other, pass(A, east, user, vec![save(&row, 2)])),
+            || {
+                ask(
+                    &scene.other,
+                    pass(under(A, &row), east, user, vec![save(&row, 2)]),
+                )
+            },
         );
         let now = scene.row(row.user);
         assert_eq!(now.owner_epoch, row.owner_epoch.next().unwrap());
@@ -161,7 +166,12 @@ pub(crate) fn a_crossing_and_its_reclaim_never_both_apply(scene: &Scene) {
             expected: row.owner_epoch,
         };
         let (passed, reclaimed) = both(
-            || ask(&scene.store, pass(A, east, user, vec![save(&row, 2)])),
+            || {
+                ask(
+                    &scene.store,
+                    pass(under(A, &row), east, user, vec![save(&row, 2)]),
+                )
+            },
             || ask(&scene.other, reclaim),
         );
         let now = scene.row(row.user);
@@ -244,7 +254,7 @@ pub(crate) fn a_guest_comes_back_or_is_forgotten(scene: &Scene) {
             committed(CommitOutcome::Applied)
         );
         scene.ask(StoreRequest::Release {
-            owner: A,
+            serving: under(A, &row),
             save: save(&row, 3),
         });
         let forget = StoreRequest::ForgetGuests {
@@ -287,7 +297,7 @@ pub(crate) fn a_gift_to_a_guest_who_is_forgotten_is_not_lost(scene: &Scene) {
             committed(CommitOutcome::Applied)
         );
         scene.ask(StoreRequest::Release {
-            owner: A,
+            serving: under(A, &row),
             save: save(&row, 2),
         });
         let gift = HoldingChange::Give {

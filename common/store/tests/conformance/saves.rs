@@ -79,7 +79,7 @@ pub(crate) fn what_breaks_a_limit_is_refused_alone(scene: &Scene) {
         saves(save(&row, 2), 65),
         saves(huge, 1),
         saves(save(&row, u64::MAX), 1),
-        pass(A, west, 1, vec![]),
+        pass(west, west, 1, vec![]),
         StoreRequest::CloseRegion {
             serving: west,
             ground: vec![(1, EAST), (1, WEST)],

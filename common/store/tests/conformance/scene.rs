@@ -129,11 +129,12 @@ impl Scene {
         save: PlayerSave,
         changes: &[HoldingChange],
     ) -> CommitOutcome {
+        let serving = under(owner, &self.row(save.user));
         let commits = vec![DurableCommit {
             save,
             changes: changes.to_vec(),
         }];
-        match self.ask(StoreRequest::CommitDurable { owner, commits }) {
+        match self.ask(StoreRequest::CommitDurable { serving, commits }) {
             StoreReply::Committed(outcomes) => outcomes[0],
             other => panic!("{other:?}"),
         }
@@ -214,7 +215,16 @@ pub(crate) fn save(row: &PlayerRow, version: u64) -> PlayerSave {
     }
 }
 
-pub(crate) fn pass(from: NodeNumber, to: Serving, attempt: u64, passengers: Vec<PlayerSave>) -> StoreRequest {
+/// The service of a row, if it were this node's.
+pub(crate) fn under(node: NodeNumber, row: &PlayerRow) -> Serving {
+    Serving {
+        node,
+        region: row.region,
+        region_epoch: row.region_epoch,
+    }
+}
+
+pub(crate) fn pass(from: Serving, to: Serving, attempt: u64, passengers: Vec<PlayerSave>) -> StoreRequest {
     StoreRequest::PassPlayers {
         from,
         to,

@@ -52,7 +52,7 @@ fn cancel(counter: u64, from: UserId) -> HoldingChange {
 fn commit(owner: NodeNumber, row: &PlayerRow, version: u64, changes: Vec<HoldingChange>) -> StoreRequest {
     let save = save(row, version);
     StoreRequest::CommitDurable {
-        owner,
+        serving: under(owner, row),
         commits: vec![DurableCommit { save, changes }],
     }
 }
@@ -259,7 +259,7 @@ pub(crate) fn a_forgotten_guest_gets_its_offers_back_first(scene: &Scene) {
     ];
     assert_eq!(scene.commit(A, save(&row, 2), &things), CommitOutcome::Applied);
     scene.ask(StoreRequest::Release {
-        owner: A,
+        serving: under(A, &row),
         save: save(&row, 3),
     });
     let StoreReply::Forgotten { guests, holdings } = scene.ask(forget(west, &row)) else {
@@ -281,7 +281,7 @@ pub(crate) fn who_offers_may_be_owned_by_anybody_meanwhile(scene: &Scene) {
         region: EAST,
         region_epoch: bob.region_epoch,
     };
-    let passed = scene.ask(pass(A, east, 1, vec![save(&ann, 4)]));
+    let passed = scene.ask(pass(under(A, &ann), east, 1, vec![save(&ann, 4)]));
     assert_eq!(passed, StoreReply::Passed);
     let accepted = scene.commit(B, save(&bob, 3), &[accept(0, ANN)]);
     assert_eq!(accepted, CommitOutcome::Applied);
@@ -371,7 +371,7 @@ pub(crate) fn an_offer_of_a_guest_who_is_forgotten_is_not_lost(scene: &Scene) {
         let offers = [mint(A, round, KIND), offer(round, bob.user, &[thing], &[])];
         scene.commit(A, save(&row, 2), &offers);
         scene.ask(StoreRequest::Release {
-            owner: A,
+            serving: under(A, &row),
             save: save(&row, 3),
         });
         let take = commit(B, &bob, 2, vec![accept(round, row.user)]);

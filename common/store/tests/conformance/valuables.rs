@@ -114,7 +114,7 @@ pub(crate) fn a_commit_that_mints_too_much_or_the_wrong_leaves_nothing(scene: &S
     assert_eq!(scene.row(ANN), ann);
     assert_eq!(of_kind(scene, SWORD), HoldingCount::none(SWORD));
     let of = |changes| StoreRequest::CommitDurable {
-        owner: A,
+        serving: under(A, &ann),
         commits: vec![DurableCommit {
             save: save(&ann, 2),
             changes,
@@ -285,8 +285,10 @@ pub(crate) fn sums_hold_under_random_commits(scene: &Scene) {
             let save = save(&rows[roll(3) as usize], step + 2);
             commits.push(DurableCommit { save, changes });
         }
-        let StoreReply::Committed(outcomes) = scene.ask(StoreRequest::CommitDurable { owner: A, commits })
-        else {
+        let StoreReply::Committed(outcomes) = scene.ask(StoreRequest::CommitDurable {
+            serving: west,
+            commits,
+        }) else {
             panic!();
         };
         let done = |outcome: &&CommitOutcome| **outcome == CommitOutcome::Applied;
@@ -310,7 +312,7 @@ pub(crate) fn of_two_who_burn_one_thing_exactly_one_does(scene: &Scene) {
         scene.commit(A, save(&ann, 3), &[drop]);
         let holding = id(A, round);
         let take = StoreRequest::CommitDurable {
-            owner: A,
+            serving: under(A, &ann),
             commits: vec![DurableCommit {
                 save: save(&ann, 4),
                 changes: vec![HoldingChange::Take {

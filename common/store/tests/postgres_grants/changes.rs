@@ -75,7 +75,7 @@ fn commit(changes: &[(i16, i64, i64)]) -> String {
     let others = vec!["12"; changes.len()].join(", ");
     let count = changes.len();
     format!(
-        "SELECT a.outcome FROM regionmesh.write_batch(false, '{{29}}', '{{11}}', '{{1}}', '{{NULL}}', '{{NULL}}', '{{NULL}}', '{{1}}',
+        "SELECT a.outcome FROM regionmesh.write_batch(false, '{{29}}', '{{11}}', '{{1}}', '{{NULL}}', '{{1}}', '{{281474976710657}}', '{{1}}',
             '{{NULL}}', '{{1}}', '{{NULL}}', '{{0}}', '{{0}}', '{{0}}', '{{101}}', '{{0}}', '{{0}}', ARRAY[decode(repeat('00', 32), 'hex')], ARRAY[''::bytea],
             '{{NULL}}', '{{NULL}}', '{{NULL}}', '{{1}}', '{{{count}}}', '{{{kinds}}}', '{{{ids}}}', '{{{types}}}', '{{{others}}}', '{{{ids}}}',
             '{{{nulls}}}', '{{{nulls}}}', '{{{nulls}}}') AS a"

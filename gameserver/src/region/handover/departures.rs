@@ -122,7 +122,7 @@ impl Departures {
         departure.step = Step::Committing;
         let saves = departure.leavers.iter().map(|leaver| leaver.save.clone());
         Ok(StoreRequest::PassPlayers {
-            from: self.own.node,
+            from: self.own,
             to: departure.to,
             attempt,
             passengers: saves.collect(),
@@ -357,7 +357,7 @@ mod tests {
         let pass = departures.prepared(B.node, &prepared());
         let saves = vec![leaver(5).save, leaver(6).save];
         let expected = StoreRequest::PassPlayers {
-            from: A.node,
+            from: A,
             to: B,
             attempt: ATTEMPT,
             passengers: saves,

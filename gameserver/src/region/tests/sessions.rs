@@ -8,7 +8,7 @@ use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, StateVersion, UserI
 use protocol::message::family::ServerToProxy;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
-use store::{Holder, Holding, PlayerBody, PlayerSave, StoreRequest};
+use store::{Holder, Holding, PlayerBody, PlayerSave, Serving, StoreRequest};
 
 use super::super::*;
 use super::bot::Bot;
@@ -120,8 +120,12 @@ fn a_player_whose_place_is_no_more_enters_where_new_ones_do() {
             ..row.body
         },
     };
-    let owner = NodeNumber(1);
-    let released = scene.store.apply(&StoreRequest::Release { owner, save });
+    let serving = Serving {
+        node: NodeNumber(1),
+        region: row.region,
+        region_epoch: row.region_epoch,
+    };
+    let released = scene.store.apply(&StoreRequest::Release { serving, save });
     assert_eq!((released.is_ok(), scene.row(bot.user).owner), (true, None));
     let spawn = scene.spawn_point(bot.user);
     let region = scene.topology.region_at(spawn).number;
