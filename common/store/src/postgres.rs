@@ -21,6 +21,7 @@ mod ops;
 mod outcome;
 mod parameter;
 mod password;
+mod pooler;
 mod refusal;
 mod report;
 mod schema;
@@ -85,8 +86,11 @@ impl PostgresStore {
         of_address(address, || {
             let mut store = Self::connect(address)?;
             // It holds a lock for as long as it lives.
-            let mut link = Link::new(&address.direct(), &store.known, Patience::USUAL)?;
+            let link = || Link::new(&address.direct(), &store.known, Patience::USUAL);
+            let (mut link, mut other) = (link()?, link()?);
             link.open()?;
+            pooler::refuse(&mut link, &mut other)?;
+            other.close();
             store.keeper = Some(membership::enter(link, member)?);
             Ok(store)
         })

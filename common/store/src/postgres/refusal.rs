@@ -30,6 +30,12 @@ pub enum PostgresCause {
     /// The system does not let us connect, or start a thread.
     #[error(transparent)]
     System(#[from] io::Error),
+    /// A connection to it is no session.
+    #[error(
+        "a pooler in transaction mode stands in between, and a node holds a lock in a session of the database for as long as it runs: name the database \
+         itself beside the pooler, with `direct=HOST:PORT` in the address, or have the pooler keep a session for each connection (`pool_mode = session`)"
+    )]
+    Pooled,
     /// The store of another cluster: its epochs mean nothing here, and ours would break it.
     #[error(
         "this is the store of another cluster; name this cluster's with `store.path`, or an empty database to begin anew"

@@ -4,11 +4,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use super::link::Link;
 use super::{PostgresAddress, PostgresStore, fault};
@@ -22,6 +24,11 @@ const GUARD: &str =
 /// Where Debian keeps what stands between a program and the clock of its machine, below the folder of each architecture.
 const DEBIAN_FAKETIME: &str = "faketime/libfaketime.so.1";
 
+/// Where Debian has PgBouncer.
+const DEBIAN_POOLER: &str = "/usr/sbin/pgbouncer";
+/// How often it is looked whether it is there, every 10 ms.
+const PATIENCE_LOOKS: usize = 1_000;
+
 /// A host that a server is on: a network namespace, made by whoever starts it.
 #[derive(Clone, Copy, Debug)]
 pub struct TrialHost<'a> {
@@ -31,6 +38,17 @@ pub struct TrialHost<'a> {
     pub address: Ipv4Addr,
     /// From where the superuser is let in, and everybody else by password, such as `10.0.0.0/24`.
     pub clients: &'a str,
+}
+
+/// Runs a pooler until its standard input ends.
+const POOLER: &str = "\"$0\" -q \"$1\" & cat > /dev/null; kill $!; wait";
+
+/// PgBouncer in front of a server; gone when this is, or the process that has it.
+#[derive(Debug)]
+pub struct TrialPooler {
+    port: u16,
+    /// Its end ends the pooler.
+    guard: Child,
 }
 
 /// A server that listens in its own folder, and on a port of this machine.
@@ -150,6 +168,46 @@ impl TrialServer {
             clock: None,
             _guard: guard,
         })
+    }
+
+    /// Starts a pooler in front of a database of this server, with these lines in its configuration.
+    ///
+    /// # Errors
+    /// PgBouncer is not installed, or does not start.
+    pub fn pooler(&self, database: &str, lines: &[&str]) -> io::Result<TrialPooler> {
+        let program = Path::new(DEBIAN_POOLER);
+        if !program.exists() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "PgBouncer is not installed, which stands between a store and its database in tests (Debian's package pgbouncer)",
+            ));
+        }
+        let (port, server) = (free_port()?, self.port);
+        let own = [
+            "[databases]".to_owned(),
+            format!("{database} = host=127.0.0.1 port={server} user=postgres"),
+            "[pgbouncer]".to_owned(),
+            format!("listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any"),
+        ];
+        let lines = own.iter().map(String::as_str).chain(lines.iter().copied());
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let file = self.folder.join(format!("pooler-{port}.ini"));
+        fs::write(&file, text)?;
+        let guard = as_user(Command::new("sh"), self.who)
+            .args([OsStr::new("-c"), OsStr::new(POOLER)])
+            .arg(program)
+            .arg(file)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let pooler = TrialPooler { port, guard };
+        for _ in 0..PATIENCE_LOOKS {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return Ok(pooler);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(io::Error::other("PgBouncer does not start"))
     }
 
     fn configure(&self, lines: &[&str]) -> io::Result<()> {
@@ -298,6 +356,21 @@ impl TrialServer {
             .args(arguments)
             .current_dir("/");
         judge(program, &command.stdin(Stdio::null()).output()?)
+    }
+}
+
+impl TrialPooler {
+    /// The address of a database behind it.
+    #[must_use]
+    pub fn address(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for TrialPooler {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
     }
 }
 
