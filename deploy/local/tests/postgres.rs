@@ -23,9 +23,34 @@ fn database() -> (TrialServer, String) {
     (server, address)
 }
 
+/// Those who left two hours ago are forgotten, and what they had lies on the ground.
+fn is_pruned(server: &TrialServer, address: &str) {
+    let topology = concat!(env!("CARGO_MANIFEST_DIR"), "/../topologies/two-by-two.toml");
+    let prune = ["store", "prune", "--store", address, "--topology", topology];
+    let (code, said, errors) = finish(&prune);
+    assert_eq!(code, 0, "{said}{errors}");
+    assert!(
+        said.starts_with("0 guests forgotten"),
+        "a ticket may bring them back: {said}"
+    );
+    let sum = "SELECT count(*) || ' with ' || count(user_id) || ' held' FROM regionmesh.holding";
+    let before = server.say("world", sum).unwrap().concat();
+    assert!(!before.ends_with(" 0 held"), "{before}");
+    let age = "UPDATE regionmesh.player SET written_ms = written_ms - 7200000; UPDATE regionmesh.session SET raised_ms = raised_ms - 7200000";
+    server.say("world", age).unwrap();
+    let (code, said, errors) = finish(&prune);
+    assert_eq!(code, 0, "{said}{errors}");
+    assert!(said.starts_with("20 guests forgotten"), "{said}");
+    let after = server.say("world", sum).unwrap().concat();
+    let all = before.split(" with ").next().unwrap();
+    assert_eq!(after, format!("{all} with 0 held"));
+    let (code, said, _) = finish(&["store", "check", address]);
+    assert!(code == 0 && said.contains("; 0 players"), "{said}");
+}
+
 #[test]
 fn a_database_is_prepared_once_and_then_a_cluster_plays_on_it_and_no_other() {
-    let (_server, address) = database();
+    let (server, address) = database();
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
     let up = |data: &Path| {
@@ -64,6 +89,7 @@ fn a_database_is_prepared_once_and_then_a_cluster_plays_on_it_and_no_other() {
         !ours.join("world.db").exists(),
         "nothing of the world is in a file"
     );
+    is_pruned(&server, &address);
     let (code, _, said) = up(&theirs);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("the store of another cluster"), "{said}");
