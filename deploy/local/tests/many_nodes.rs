@@ -1,12 +1,12 @@
 //! The largest cluster that `topology check` passes, of which three nodes run: they come up, find each other, and the five
-//! hundred others that nobody answers for cost them little.
+//! hundred others cost them little, be it that nobody listens there or that their hosts swallow whatever is sent.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use node::authority_dir::AuthorityDir;
 use node::clock::wall_ms;
 use node::ports::PortFinder;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use support::{PATIENCE, ask, eventually, program};
 use topology::PortUse;
 use topology::limits::{PROXIES_MAX, SERVERS_MAX, SHARDS_MAX};
@@ -31,12 +32,12 @@ const RUNNING: [(&str, &str); 3] = [
     ("proxy", "edge-1"),
 ];
 
-/// A region for each server. Those that do not run have addresses of this machine at which nobody listens.
-fn topology_text() -> String {
+/// A region for each server. Those that do not run have addresses of this machine that begin with 127 and the digit of the test.
+fn topology_text(digit: u8) -> String {
     let mut text = "[world]\nname = \"many\"\nsize = [1024, 1024]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n".to_owned();
     let at = |runs: bool, kind: u32, number: usize, port: u16| match runs {
         true => "127.0.0.1:0".to_owned(),
-        false => format!("127.7{kind}.{}.{}:{port}", number / 200, 1 + number % 200),
+        false => format!("127.{digit}{kind}.{}.{}:{port}", number / 200, 1 + number % 200),
     };
     for number in 1..=SERVERS_MAX {
         let (peer, proxy) = (
@@ -109,10 +110,52 @@ impl Drop for Node {
     }
 }
 
+/// Hosts that answer nothing: somebody listens, and has so many waiting already that the kernel drops who comes next.
+struct Swallowed {
+    _full: Vec<(Socket, Vec<TcpStream>)>,
+}
+
+impl Swallowed {
+    fn new(addresses: impl Iterator<Item = SocketAddr>) -> Self {
+        let full = addresses.map(|address| {
+            let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            listener.set_reuse_address(true).unwrap();
+            listener.bind(&address.into()).unwrap();
+            listener.listen(0).unwrap();
+            let patience = Duration::from_millis(20);
+            let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, patience).ok());
+            let waiting: Vec<_> = waiting.take(8).collect();
+            assert!(waiting.len() < 8, "{address} takes everybody");
+            (listener, waiting)
+        });
+        Self {
+            _full: full.collect(),
+        }
+    }
+}
+
 #[test]
 fn three_of_as_many_nodes_as_there_may_be_come_up_and_the_others_cost_them_little() {
+    come_up_alone(7);
+}
+
+#[test]
+fn hosts_that_swallow_what_they_are_sent_cost_as_little() {
+    // Proxies dial every game server, and game servers those that they border on.
+    let others = (3..=SERVERS_MAX).flat_map(|number| {
+        let [peer, proxy] = [19_001, 19_002].map(|port| {
+            let ip = Ipv4Addr::new(127, 81, (number / 200) as u8, (1 + number % 200) as u8);
+            SocketAddr::from((ip, port))
+        });
+        [peer, proxy]
+    });
+    let _swallowed = Swallowed::new(others);
+    come_up_alone(8);
+}
+
+fn come_up_alone(digit: u8) {
     let folder = tempfile::tempdir().unwrap();
-    let text = topology_text();
+    let text = topology_text(digit);
     let checked = topology::check("t.toml", &text, topology::Colour::Plain);
     assert_eq!(checked.exit_code, 0, "{}", checked.report);
     let draw = u16::from_le_bytes(protocol::entropy::array(&mut OsEntropy));
@@ -129,8 +172,7 @@ fn three_of_as_many_nodes_as_there_may_be_come_up_and_the_others_cost_them_littl
     let log = |name: &str| std::fs::read_to_string(folder.path().join(format!("{name}.log"))).unwrap();
     for node in &nodes {
         eventually(node.name, PATIENCE, || {
-            std::net::TcpStream::connect(&node.admin).is_ok()
-                && ask(&node.admin, "GET /readyz").contains(" 200 ")
+            TcpStream::connect(&node.admin).is_ok() && ask(&node.admin, "GET /readyz").contains(" 200 ")
         });
     }
     let said = ask(&nodes[2].admin, "GET /readyz?verbose");
