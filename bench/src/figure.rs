@@ -144,7 +144,7 @@ pub(crate) fn publish(name: &str, mut figures: Vec<Figure>, others: &Others) -> 
     Ok(())
 }
 
-fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")),
         PathBuf::from,

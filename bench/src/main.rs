@@ -15,6 +15,7 @@ mod peers;
 mod publication;
 mod samples;
 mod scene;
+mod size;
 mod store;
 #[cfg(feature = "postgres")]
 mod takeover;
@@ -70,6 +71,8 @@ enum Name {
     Cluster(cluster::ClusterOptions),
     /// nginx beside our proxies, NATS beside our publication, with the same bytes; needs their Debian packages
     Peers(peers::PeersOptions),
+    /// Unit costs for `regionmesh topology size`, and what it predicts beside clusters of three sizes
+    Size(size::SizeOptions),
     /// CPU and wake-ups of a cluster that nobody plays in, by the number of its regions
     Idle(idle::IdleOptions),
 }
@@ -115,6 +118,7 @@ fn run(name: Name) -> anyhow::Result<()> {
         Name::Takeover(options) => takeover::run(&options),
         Name::Cluster(options) => cluster::run(&options),
         Name::Peers(options) => peers::run(&options),
+        Name::Size(options) => size::run(&options),
         Name::Idle(options) => idle::run(&options),
     }
 }

@@ -13,6 +13,7 @@ mod model;
 mod raw;
 mod report;
 mod schema;
+mod size;
 mod suggest;
 mod validate;
 
@@ -26,5 +27,6 @@ pub use model::{
 pub use raw::{ALL_KEYS, Key, Takes, TextMistake, text_mistake};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};
 pub use schema::schema;
+pub use size::{Gathering, Load, NodeSize, PairSize, Size, Spread, StoreSize, UnitCosts, UnitsError};
 pub use suggest::nearest;
 pub use validate::is_name;

@@ -60,6 +60,16 @@ impl Played {
         seconds: u64,
         calls: SystemCalls,
     ) -> anyhow::Result<Self> {
+        Self::take_with(cluster, (program, options, seconds), calls, |_| Ok(()))
+    }
+
+    /// The same, with a look of one's own at the cluster when measuring begins and when it ends.
+    pub(crate) fn take_with(
+        cluster: &mut LiveCluster,
+        (program, options, seconds): (&Path, &SwarmOptions, u64),
+        calls: SystemCalls,
+        mut look: impl FnMut(&LiveCluster) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         let more = match calls {
             SystemCalls::Counted => COUNTING_S + COUNTER_START_S,
             SystemCalls::Left => 0,
@@ -72,6 +82,7 @@ impl Played {
         ];
         swarm.wait_for_measuring()?;
         std::thread::sleep(MARGIN);
+        look(cluster)?;
         let looks = [parts[0].look()?, parts[1].look()?, parts[2].look()?];
         std::thread::sleep(Duration::from_secs(seconds).saturating_sub(2 * MARGIN));
         let usage = [
@@ -79,6 +90,7 @@ impl Played {
             parts[1].since(&looks[1])?,
             parts[2].since(&looks[2])?,
         ];
+        look(cluster)?;
         let calls_per_s = match calls {
             SystemCalls::Counted => count_calls(&parts).map_err(|error| format!("{error:#}")),
             SystemCalls::Left => Err("not asked for".to_owned()),

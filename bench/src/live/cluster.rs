@@ -105,6 +105,11 @@ impl LiveCluster {
         Ok(self.cluster()?.status(name)?)
     }
 
+    /// A node's `/metrics`.
+    pub(crate) fn metrics(&self, name: &str) -> anyhow::Result<String> {
+        Ok(self.cluster()?.metrics(name)?)
+    }
+
     fn cluster(&self) -> anyhow::Result<&Cluster> {
         self.cluster.as_ref().context("the cluster has ended")
     }

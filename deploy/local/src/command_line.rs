@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use loadtest::args::{PLAYERS_MAX, check_measured, parse_duration};
 use node::life::{Exit, Failure};
 use node::utf8_path::Utf8Path;
+use protocol::geometry::Position;
 use std::path::PathBuf;
 use std::time::Duration;
 use store::postgres::PostgresAddress;
+use topology::Gathering;
 
 pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
@@ -137,6 +139,11 @@ pub(crate) enum TopologyCommand {
     Render(RenderArguments),
     /// Says what changes when one topology follows another: regions that move, links, the share of the world
     Diff(DiffArguments),
+    /// Predicts what a topology takes for so many players: cores, bytes between nodes, the store, and what is full first
+    ///
+    /// From unit costs that were measured with the demo game on the machine that the last line names. `bench size` measures a
+    /// table of your own machine and game, for --costs.
+    Size(SizeArguments),
     /// Prints the JSON Schema of topology files, for an editor's completion
     Schema,
     /// Signs a topology for machines, under a version above all before
@@ -166,6 +173,67 @@ pub(crate) struct RenderArguments {
     /// Where the picture goes [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SizeArguments {
+    /// The topology file
+    pub(crate) file: PathBuf,
+    /// Players in the world
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) players: u32,
+    /// A place where players gather, and how far around it they stand, units; may be said more than once
+    #[arg(long, value_name = "X,Y[,RADIUS]", value_parser = parse_gathering)]
+    pub(crate) at: Vec<Gathering>,
+    /// The part of the players that gathers there, from 0 to 1; the others are spread evenly
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = parse_share)]
+    pub(crate) gathered: f64,
+    /// How fast players walk on average, units per second
+    #[arg(long, value_name = "UNITS", default_value_t = 4.0, value_parser = parse_amount)]
+    pub(crate) speed: f64,
+    /// Durable commands of a player per second
+    #[arg(long, value_name = "HZ", default_value_t = 0.2, value_parser = parse_amount)]
+    pub(crate) durable_hz: f64,
+    /// What a node's network carries in one direction, Gbit/s
+    #[arg(long, value_name = "GBIT", default_value_t = 1.0, value_parser = parse_amount)]
+    pub(crate) network: f64,
+    /// A table of unit costs of your own, as `bench size` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) costs: Option<PathBuf>,
+    /// Everything, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A number from 0 on.
+fn parse_amount(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    number
+        .filter(|number| number.is_finite() && *number >= 0.0)
+        .ok_or_else(|| "it is no number from 0 on".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    parse_amount(text)
+        .ok()
+        .filter(|share| *share <= 1.0)
+        .ok_or_else(|| "a share is a number from 0 to 1".to_owned())
+}
+
+fn parse_gathering(text: &str) -> Result<Gathering, String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| parse_amount(part.trim())).collect();
+    let (x, y, radius) = match numbers.as_deref() {
+        Ok(&[x, y]) => (x, y, 0.0),
+        Ok(&[x, y, radius]) => (x, y, radius),
+        _ => return Err("a place is X,Y or X,Y,RADIUS in units, such as 512,512,64".to_owned()),
+    };
+    Ok(Gathering {
+        at: Position {
+            x: x as f32,
+            y: y as f32,
+        },
+        radius: radius as f32,
+    })
 }
 
 #[derive(Debug, Args)]

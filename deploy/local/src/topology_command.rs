@@ -3,15 +3,20 @@
 
 use crate::answers::{colour, printed, refused, unprinted};
 use crate::authority_command;
-use crate::command_line::{CheckArguments, TopologyCommand};
+use crate::command_line::{CheckArguments, SizeArguments, TopologyCommand};
 use crate::topology_file::{parsed, read};
 use node::files;
 use node::life::{Exit, Failure};
 use protocol::Shown;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
-use topology::{Diagnostic, Difference};
+use topology::{Diagnostic, Difference, Load, NodeSize, PairSize, Size, Spread, UnitCosts};
+
+/// A gigabit in bytes.
+const BYTES_PER_GBIT: f64 = 125e6;
+/// No table of unit costs is longer.
+const COSTS_BYTES_MAX: usize = 64 * 1024;
 
 pub(crate) fn run(command: &TopologyCommand) -> ExitCode {
     match command {
@@ -23,6 +28,7 @@ pub(crate) fn run(command: &TopologyCommand) -> ExitCode {
         TopologyCommand::Diff(arguments) => {
             diff(&arguments.before, &arguments.after).unwrap_or_else(|failure| refused(&failure))
         }
+        TopologyCommand::Size(arguments) => size(arguments).unwrap_or_else(|failure| refused(&failure)),
         TopologyCommand::Schema => printed(&topology::schema()),
         TopologyCommand::Sign(arguments) => authority_command::sign(arguments),
         TopologyCommand::Push(arguments) => authority_command::push(arguments),
@@ -88,6 +94,91 @@ fn render(file: &Path, to: Option<&Path>) -> Result<ExitCode, Failure> {
 fn diff(before: &Path, after: &Path) -> Result<ExitCode, Failure> {
     let ((before, _), (after, _)) = (parsed(before)?, parsed(after)?);
     Ok(printed(&Difference::between(&before, &after).to_string()))
+}
+
+fn size(arguments: &SizeArguments) -> Result<ExitCode, Failure> {
+    let (topology, _) = parsed(&arguments.file)?;
+    let units = arguments
+        .costs
+        .as_deref()
+        .map_or_else(|| Ok(UnitCosts::default()), unit_costs)?;
+    let [width, height] = topology.world().size.map(|edge| edge as f32);
+    if let Some(place) = arguments
+        .at
+        .iter()
+        .find(|place| place.at.x >= width || place.at.y >= height)
+    {
+        return Err(Failure::bad_input(format!(
+            "nobody gathers at {},{}: the world ends at {width},{height}",
+            place.at.x, place.at.y
+        )));
+    }
+    let load = Load {
+        players: arguments.players,
+        spread: Spread {
+            gathered: arguments.gathered,
+            at: arguments.at.clone(),
+        },
+        speed: arguments.speed,
+        durable_hz: arguments.durable_hz,
+        network: arguments.network * BYTES_PER_GBIT,
+    };
+    let size = Size::predict(&topology, &load, &units);
+    let first = Size::first_full(&topology, &load, &units);
+    if arguments.json {
+        return Ok(printed(&format!(
+            "{:#}\n",
+            size_for_machines(&size, first.as_ref())
+        )));
+    }
+    let first = first.map_or_else(
+        || "nothing of it is ever full".to_owned(),
+        |(what, players)| format!("first full: {what}, above {players} players"),
+    );
+    Ok(printed(&format!("{size}{first}\n")))
+}
+
+fn unit_costs(file: &Path) -> Result<UnitCosts, Failure> {
+    let shown = Shown(file.display());
+    let text = files::read_text(file, COSTS_BYTES_MAX)
+        .map_err(|error| Failure::bad_input(format!("cannot read the unit costs {shown}: {error}")))?;
+    UnitCosts::parse(&text).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))
+}
+
+fn size_for_machines(size: &Size, first: Option<&(String, u32)>) -> Value {
+    let nodes = |nodes: &[NodeSize]| -> Vec<Value> {
+        let node = |node: &NodeSize| {
+            json!({
+                "name": node.name,
+                "players": node.players,
+                "cores": node.cores,
+                "cores_max": node.cores_max,
+                "bytes_in_s": node.bytes_in,
+                "bytes_out_s": node.bytes_out,
+            })
+        };
+        nodes.iter().map(node).collect()
+    };
+    let pair = |pair: &PairSize| json!({"from": pair.names[0], "to": pair.names[1], "bytes_s": pair.bytes});
+    let share = |(what, share): &(String, f64)| json!({"what": what, "share": share});
+    json!({
+        "players": size.players,
+        "visible": {"mean": size.visible[0], "most": size.visible[1]},
+        "servers": nodes(&size.servers),
+        "proxies": nodes(&size.proxies),
+        "links": {"peers": size.links[0], "lanes": size.links[1]},
+        "pairs": size.pairs.iter().map(pair).collect::<Vec<_>>(),
+        "store": {
+            "rows_s": size.store.rows(),
+            "crossings_s": size.store.crossings,
+            "durable_s": size.store.durable,
+            "soft_s": size.store.soft,
+            "rows_max_s": size.store.rows_max,
+        },
+        "shares": size.shares.iter().map(share).collect::<Vec<_>>(),
+        "first_full": first.map(|(what, players)| json!({"what": what, "players": players})),
+        "unit_costs": size.machine,
+    })
 }
 
 fn explain(code: &str) -> ExitCode {

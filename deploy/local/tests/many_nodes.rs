@@ -1,7 +1,7 @@
 //! The largest cluster that `topology check` passes, of which three nodes run: they come up, find each other, and the five
 //! hundred others cost them little, be it that nobody listens there or that their hosts swallow whatever is sent.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

@@ -240,6 +240,39 @@ fn topologies_are_checked_for_machines_drawn_compared_and_described() {
 }
 
 #[test]
+fn a_topology_is_sized_for_people_and_for_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = local_topology();
+    let (code, out, _) = run(&format!("topology size {local} --players 1000"));
+    assert!(
+        code == 0 && out.starts_with("1000 players at 20 ticks") && out.contains("first full: "),
+        "{out}"
+    );
+    let all = format!("topology size {local} --players 1000 --json");
+    let (_, even, _) = run(&all);
+    let (_, gathered, _) = run(&format!("{all} --at 100,100,40 --gathered 0.9"));
+    let [even, gathered] = [even, gathered].map(|out| serde_json::from_str::<Value>(&out).unwrap());
+    let players = |size: &Value| size["servers"][0]["players"].as_f64().unwrap();
+    assert_eq!((players(&even), players(&gathered)), (250.0, 925.0));
+    assert!(gathered["visible"]["most"].as_f64() > even["visible"]["most"].as_f64());
+    assert!(gathered["first_full"]["players"].as_u64() < even["first_full"]["players"].as_u64());
+
+    for (wrong, says) in [
+        ("--at 5000,1", "the world ends at 1024,1024"),
+        ("--at 5", "X,Y,RADIUS"),
+        ("--gathered 2", "from 0 to 1"),
+    ] {
+        let (code, _, error) = run(&format!("topology size {local} --players 10 {wrong}"));
+        assert!(code == 2 && error.contains(says), "{wrong}: {code} {error}");
+    }
+    let table = folder.path().join("units.toml");
+    std::fs::write(&table, "machine = \"here\"\nproxy_cores = 1\n").unwrap();
+    let costs = table.display();
+    let (code, _, error) = run(&format!("topology size {local} --players 10 --costs {costs}"));
+    assert!(code == 2 && error.contains("`proxy_us` is missing"), "{error}");
+}
+
+#[test]
 fn a_cluster_of_an_earlier_build_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("d");

@@ -1,0 +1,249 @@
+//! What goes where: players, messages, bytes and crossings of each node, added up over all cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::f64::consts::PI;
+
+use protocol::geometry::CellIndex;
+use protocol::ids::NodeNumber;
+
+use super::crowd::Crowd;
+use super::{Load, NodeSize, PairSize, StoreSize, UnitCosts};
+use crate::Topology;
+
+/// What one game server does, per second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Serving {
+    players: f64,
+    /// Players who leave its regions or come into them, halves of both.
+    crossings: f64,
+    regions: usize,
+}
+
+/// The sums.
+pub(super) struct Flows<'a> {
+    topology: &'a Topology,
+    units: &'a UnitCosts,
+    load: &'a Load,
+    serving: BTreeMap<NodeNumber, Serving>,
+    /// Bytes per second from one node to another.
+    bytes: BTreeMap<(NodeNumber, NodeNumber), f64>,
+    /// Crossings of all borders of regions.
+    crossings: f64,
+    /// Sum over players of what each sees, as far as a snapshot has room for it.
+    seen: f64,
+}
+
+impl<'a> Flows<'a> {
+    pub(super) fn new(topology: &'a Topology, crowd: &Crowd, load: &'a Load, units: &'a UnitCosts) -> Self {
+        let servers = topology.servers().iter();
+        let mut flows = Self {
+            topology,
+            units,
+            load,
+            serving: servers
+                .map(|server| (server.number, Serving::default()))
+                .collect(),
+            bytes: BTreeMap::new(),
+            crossings: 0.0,
+            seen: 0.0,
+        };
+        for region in topology.regions() {
+            flows.serving_of(region.server).regions += 1;
+        }
+        flows.count_cells(crowd);
+        flows.count_borders(crowd);
+        flows.count_players();
+        flows
+    }
+
+    fn hz(&self) -> f64 {
+        f64::from(self.topology.world().tick_hz)
+    }
+
+    fn proxies_count(&self) -> f64 {
+        self.topology.proxies().len().max(1) as f64
+    }
+
+    fn serving_of(&mut self, server: NodeNumber) -> &mut Serving {
+        self.serving.entry(server).or_default()
+    }
+
+    fn server_at(&self, cell: CellIndex) -> NodeNumber {
+        let region = self.topology.region_of_cell(cell);
+        let region = region.and_then(|number| self.topology.region(number));
+        region.map_or(NodeNumber(0), |region| region.server)
+    }
+
+    /// Bytes of a cell's update per second: none while nobody is in it.
+    fn cell_bytes(&self, players: f64) -> f64 {
+        let is_changed = 1.0 - (-players).exp();
+        (is_changed * self.units.cell_bytes + players * self.units.entity_bytes) * self.hz()
+    }
+
+    /// Each cell goes to every shard of which a player sees it, by that shard's own lane; each crossing of two cells may be one of
+    /// two regions.
+    fn count_cells(&mut self, crowd: &Crowd) {
+        let most = self.units.visible_max;
+        let proxies = self.topology.proxies().iter();
+        let shards: Vec<_> = proxies
+            .map(|proxy| (proxy.number, f64::from(proxy.shards)))
+            .collect();
+        let mut wanted: BTreeMap<(NodeNumber, NodeNumber), f64> = BTreeMap::new();
+        for cell in (0..crowd.grid.len()).map(CellIndex) {
+            let (players, server) = (crowd.of(cell), self.server_at(cell));
+            self.serving_of(server).players += players;
+            self.seen += players * crowd.visible(cell).min(most);
+            let bytes = self.cell_bytes(players);
+            for (proxy, shards) in &shards {
+                let elsewhere = 1.0 - 1.0 / (self.proxies_count() * shards);
+                let lanes = shards * (1.0 - elsewhere.powf(crowd.viewers(cell)));
+                *wanted.entry((server, *proxy)).or_default() += lanes * bytes;
+            }
+            self.count_crossings(crowd, cell);
+        }
+        for (pair, bytes) in wanted {
+            *self.bytes.entry(pair).or_default() += bytes;
+        }
+    }
+
+    /// Who walks in all directions at a speed v passes a line at n v / π per unit of its length and direction, where n is the number of
+    /// walkers per area (the flux of an isotropic gas in two dimensions).
+    fn count_crossings(&mut self, crowd: &Crowd, cell: CellIndex) {
+        let (column, row) = crowd.grid.column_row(cell);
+        let region = self.topology.region_of_cell(cell);
+        for (column, row) in [(column + 1, row), (column, row + 1)] {
+            if column >= crowd.grid.columns || row >= crowd.grid.rows {
+                continue;
+            }
+            let next = crowd.grid.cell(column, row);
+            if self.topology.region_of_cell(next) == region {
+                continue;
+            }
+            let both = crowd.of(cell) + crowd.of(next);
+            let crossings = both * self.load.speed / (PI * f64::from(crowd.grid.cell_size.max(1)));
+            self.crossings += crossings;
+            for server in [self.server_at(cell), self.server_at(next)] {
+                self.serving_of(server).crossings += crossings / 2.0;
+            }
+        }
+    }
+
+    /// What servers show each other: the strip along each border of regions that two of them serve, each cell once.
+    fn count_borders(&mut self, crowd: &Crowd) {
+        let mut wanted = BTreeSet::new();
+        for region in self.topology.regions() {
+            for number in self.topology.neighbours(region.number) {
+                let Some(near) = self.topology.region(*number) else {
+                    continue;
+                };
+                if near.server == region.server {
+                    continue;
+                }
+                let strip = self.topology.border_strip(region.number, *number);
+                wanted.extend(strip.into_iter().map(|cell| (near.server, region.server, cell)));
+            }
+        }
+        for (from, to, cell) in wanted {
+            let bytes = self.cell_bytes(crowd.of(cell));
+            *self.bytes.entry((from, to)).or_default() += bytes;
+        }
+    }
+
+    /// Inputs go from a player's proxy to its server, own states back.
+    fn count_players(&mut self) {
+        let (hz, proxies) = (self.hz(), self.proxies_count());
+        let serving: Vec<_> = self
+            .serving
+            .iter()
+            .map(|(server, of)| (*server, of.players))
+            .collect();
+        for proxy in self.topology.proxies() {
+            for (server, players) in &serving {
+                let each = players / proxies * hz;
+                *self.bytes.entry((proxy.number, *server)).or_default() += each * self.units.input_link_bytes;
+                *self.bytes.entry((*server, proxy.number)).or_default() += each * self.units.own_state_bytes;
+            }
+        }
+    }
+
+    fn link_bytes(&self, node: NodeNumber) -> [f64; 2] {
+        let mut sums = [0.0; 2];
+        for ((from, to), bytes) in &self.bytes {
+            sums[0] += if *to == node { *bytes } else { 0.0 };
+            sums[1] += if *from == node { *bytes } else { 0.0 };
+        }
+        sums
+    }
+
+    fn link_cores(&self, bytes: [f64; 2]) -> f64 {
+        (bytes[0] + bytes[1]) / 1024.0 * self.units.link_us_per_kib / 1e6
+    }
+
+    pub(super) fn servers(&self) -> Vec<NodeSize> {
+        let servers = self.topology.servers().iter();
+        let sizes = servers.map(|server| {
+            let serving = self.serving.get(&server.number).copied().unwrap_or_default();
+            let bytes = self.link_bytes(server.number);
+            let us = serving.players * self.hz() * self.units.server_us
+                + serving.crossings * self.units.crossing_us;
+            let is_busy = if serving.regions > 0 { 1.0 } else { 0.0 };
+            NodeSize {
+                number: server.number,
+                name: server.name.clone(),
+                players: serving.players,
+                cores: is_busy * self.units.server_cores + us / 1e6 + self.link_cores(bytes),
+                cores_max: 1.0,
+                bytes_in: bytes[0],
+                bytes_out: bytes[1],
+            }
+        });
+        sizes.collect()
+    }
+
+    pub(super) fn proxies(&self) -> Vec<NodeSize> {
+        let players = f64::from(self.load.players) / self.proxies_count();
+        let seen = self.seen / f64::from(self.load.players.max(1));
+        let proxies = self.topology.proxies().iter();
+        let sizes = proxies.map(|proxy| {
+            let bytes = self.link_bytes(proxy.number);
+            let ticks = players * self.hz();
+            let us = ticks * (self.units.proxy_us + seen * self.units.proxy_us_per_visible);
+            let snapshot = self.units.snapshot_bytes + seen * self.units.snapshot_bytes_per_visible;
+            NodeSize {
+                number: proxy.number,
+                name: proxy.name.clone(),
+                players,
+                cores: self.units.proxy_cores + us / 1e6 + self.link_cores(bytes),
+                cores_max: f64::from(proxy.shards),
+                bytes_in: bytes[0] + ticks * self.units.input_bytes,
+                bytes_out: bytes[1] + ticks * snapshot,
+            }
+        });
+        sizes.collect()
+    }
+
+    pub(super) fn pairs(&self) -> Vec<PairSize> {
+        let name = |number: NodeNumber| {
+            let server = self.topology.server(number).map(|server| server.name.clone());
+            let proxy = self.topology.proxy(number).map(|proxy| proxy.name.clone());
+            server.or(proxy).unwrap_or_default()
+        };
+        let pairs = self.bytes.iter().map(|((from, to), bytes)| PairSize {
+            names: [name(*from), name(*to)],
+            bytes: *bytes,
+        });
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort_by(|one, other| other.bytes.total_cmp(&one.bytes));
+        pairs
+    }
+
+    pub(super) fn store(&self) -> StoreSize {
+        let players = f64::from(self.load.players);
+        StoreSize {
+            crossings: self.crossings,
+            durable: players * self.load.durable_hz,
+            soft: players * self.units.soft_saves_hz,
+            rows_max: self.units.rows_max,
+        }
+    }
+}
