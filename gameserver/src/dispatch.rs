@@ -65,6 +65,12 @@ impl Directory {
         self.regions.iter().copied()
     }
 
+    /// Whether a region is one of them.
+    #[must_use]
+    pub fn serves(&self, region: RegionNumber) -> bool {
+        self.regions.contains(&region)
+    }
+
     /// The region that a user is in.
     #[must_use]
     pub fn region_of(&self, user: UserId) -> Option<RegionNumber> {
@@ -158,7 +164,7 @@ impl Directory {
 
     fn region(&self, number: u32) -> Addressee {
         let number = RegionNumber(number);
-        if self.regions.contains(&number) {
+        if self.serves(number) {
             Addressee::Region(number)
         } else {
             Addressee::Nobody

@@ -68,8 +68,10 @@ const REASONS: Reasons = Reasons {
 /// Crossings, links that come and go, a store that is slow.
 const EXPECTED: &[&str] = &[
     "activation_failed",
+    "border_not_here",
     "commit_refused",
     "control_full",
+    "done_late",
     "duplicate_link",
     "early_full",
     "early_refused",
@@ -86,6 +88,7 @@ const EXPECTED: &[&str] = &[
     "player_fenced",
     "prepare_stale",
     "proxy_not_linked",
+    "refuse_late",
     "region_not_here",
     "region_superseded",
     "roam_ended",
@@ -95,6 +98,7 @@ const EXPECTED: &[&str] = &[
     "row_unreadable",
     "server_not_linked",
     "teleport_failed",
+    "user_not_here",
 ];
 
 /// Reasons that no honest node gives.

@@ -28,7 +28,9 @@ impl<S: Sealing> World<S> {
         for _ in 0..=ANSWERS_MAX {
             for local in std::mem::take(&mut self.local) {
                 match local {
-                    Local::Message(message) => self.deliver(self.node, message, now),
+                    Local::Message(message) => {
+                        self.deliver(self.node, message, now);
+                    }
                     Local::Input(region, input) => self.tell(region, input, now),
                 }
                 self.carry_out_all(now);

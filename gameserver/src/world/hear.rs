@@ -58,26 +58,40 @@ impl<S: Sealing> World<S> {
             {
                 self.count("effect_late");
             }
-            message => self.deliver(node, message, now),
+            message => {
+                if !self.deliver(node, message, now) {
+                    self.count("border_not_here");
+                }
+            }
         }
     }
 
     /// A message between regions, from a peer or from another region of this process. What a region publishes, and who
-    /// serves it, concerns those that border it: nobody else meets its players or sees its cells.
-    pub(super) fn deliver(&mut self, node: NodeNumber, message: ServerToServer, now: Moment) {
+    /// serves it, concerns those that border it: nobody else meets its players or sees its cells. Whether it concerns anybody here.
+    pub(super) fn deliver(&mut self, node: NodeNumber, message: ServerToServer, now: Moment) -> bool {
         match self.directory.peer_message(&message) {
-            Addressee::Region(region) => self.tell(region, RegionInput::FromPeer(node, message), now),
+            Addressee::Region(region) => {
+                self.tell(region, RegionInput::FromPeer(node, message), now);
+                true
+            }
             Addressee::Bordering(of) => {
                 // Who else says that it serves a region is heard by that region itself: one of the two is over.
-                if matches!(message, ServerToServer::Serving(_)) {
-                    self.tell(of, RegionInput::FromPeer(node, message.clone()), now);
-                }
+                let itself = matches!(message, ServerToServer::Serving(_)).then_some(of);
                 let topology = Arc::clone(&self.topology);
-                for &region in topology.neighbours(of) {
-                    self.tell(region, RegionInput::FromPeer(node, message.clone()), now);
+                let concerned = itself.into_iter().chain(topology.neighbours(of).iter().copied());
+                let mut is_told = false;
+                for region in concerned {
+                    if self.directory.serves(region) {
+                        self.tell(region, RegionInput::FromPeer(node, message.clone()), now);
+                        is_told = true;
+                    }
                 }
+                is_told
             }
-            Addressee::World | Addressee::Nobody => self.count("region_not_here"),
+            Addressee::World | Addressee::Nobody => {
+                self.count("region_not_here");
+                true
+            }
         }
     }
 

@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod lies;
 pub mod process;
 pub mod proxy;
 

@@ -1,4 +1,4 @@
-//! A proxy made of real links and nothing else: it says what the test says, and hands over what it hears.
+//! A proxy, or a game server, made of real links and nothing else: it says what the test says, and hands over what it hears.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,7 +13,8 @@ use node::data_dir::DataDir;
 use protocol::Code;
 use protocol::identity::Role;
 use protocol::ids::{Incarnation, NodeNumber, NodeUuid, TopologyVersion};
-use protocol::message::family::{ProxyToServer, ServerToProxy};
+use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy, ServerToServer};
+use protocol::message::node::Heartbeat;
 use protocol::node_handshake::{Lane, LocalNode, PeerStanding};
 use store::Store;
 use store::sqlite::SqliteStore;
@@ -43,25 +44,34 @@ impl PeerDirectory for Directory {
     }
 }
 
-/// What happens at a proxy.
-pub enum Event {
-    Up(NodeNumber, DrivenLink<ProxyToServer>),
-    Says(NodeNumber, ServerToProxy),
+/// What happens at a node that says `S` and hears `H`.
+pub enum Event<S, H> {
+    Up(NodeNumber, DrivenLink<S>),
+    Says(NodeNumber, H),
     Down(NodeNumber, DownReason),
 }
 
 /// A proxy, or somebody who poses as one.
-pub struct Proxy {
+pub type Proxy = Scripted<ProxyToServer, ServerToProxy>;
+/// A game server, or somebody who poses as one.
+pub type Neighbour = Scripted<ServerToServer, ServerToServer>;
+
+/// A node that does what a test tells it.
+pub struct Scripted<S: BatchMessage + Send + 'static, H> {
     pub dir: DataDir,
     pub context: Arc<LinkContext>,
-    links: BTreeMap<NodeNumber, DrivenLink<ProxyToServer>>,
-    events: mpsc::UnboundedReceiver<Event>,
-    to_events: mpsc::UnboundedSender<Event>,
+    links: BTreeMap<NodeNumber, DrivenLink<S>>,
+    events: mpsc::UnboundedReceiver<Event<S, H>>,
+    to_events: mpsc::UnboundedSender<Event<S, H>>,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
 }
 
-impl Proxy {
+impl<S, H> Scripted<S, H>
+where
+    S: BatchMessage + From<Heartbeat> + Send + 'static,
+    H: BatchMessage + Send + 'static,
+{
     /// With the identity of a data directory, whoever that is.
     pub fn new(dir: DataDir) -> Self {
         let mut local = LocalNode::new(
@@ -89,19 +99,6 @@ impl Proxy {
         }
     }
 
-    /// Dials both servers' proxy listeners and waits for them.
-    pub async fn linked(dir: DataDir) -> Self {
-        let mut proxy = Self::new(dir);
-        let servers = proxy.dir.view.topology().servers().to_vec();
-        for server in &servers {
-            proxy.dial(server.number, server.proxy.socket().unwrap());
-        }
-        for server in &servers {
-            proxy.up(server.number).await;
-        }
-        proxy
-    }
-
     pub fn dial(&self, server: NodeNumber, address: SocketAddr) {
         let target = LinkTarget {
             address: Arc::new(move || Some(address.into())),
@@ -120,7 +117,7 @@ impl Proxy {
                 };
             };
             let up = |link| drop(events.send(Event::Up(server, link)));
-            drive::<ServerToProxy, ProxyToServer>(link, clock, up, hear).unwrap();
+            drive::<H, S>(link, clock, up, hear).unwrap();
         };
         tokio::spawn(keep_linked(
             Arc::clone(&self.context),
@@ -130,7 +127,7 @@ impl Proxy {
         ));
     }
 
-    pub fn say(&self, server: NodeNumber, message: impl Into<ProxyToServer>) {
+    pub fn say(&self, server: NodeNumber, message: impl Into<S>) {
         self.links[&server].say(message.into());
     }
 
@@ -139,7 +136,7 @@ impl Proxy {
         &mut self,
         server: NodeNumber,
         what: &str,
-        mut wanted: impl FnMut(&ServerToProxy) -> Option<T>,
+        mut wanted: impl FnMut(&H) -> Option<T>,
     ) -> T {
         self.wait(what, |event| match event {
             Event::Says(from, message) if *from == server => wanted(message),
@@ -151,7 +148,7 @@ impl Proxy {
     pub async fn hear_any<T>(
         &mut self,
         what: &str,
-        mut wanted: impl FnMut(NodeNumber, &ServerToProxy) -> Option<T>,
+        mut wanted: impl FnMut(NodeNumber, &H) -> Option<T>,
     ) -> T {
         self.wait(what, |event| match event {
             Event::Says(from, message) => wanted(*from, message),
@@ -162,7 +159,8 @@ impl Proxy {
 
     pub async fn up(&mut self, server: NodeNumber) {
         if !self.links.contains_key(&server) {
-            let up = |event: &Event| matches!(event, Event::Up(node, _) if *node == server).then_some(());
+            let up =
+                |event: &Event<S, H>| matches!(event, Event::Up(node, _) if *node == server).then_some(());
             self.wait("a link", up).await;
         }
     }
@@ -175,7 +173,7 @@ impl Proxy {
         .await
     }
 
-    async fn wait<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    async fn wait<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event<S, H>) -> Option<T>) -> T {
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
                 let event = self.events.recv().await.expect("the proxy hears");
@@ -193,7 +191,22 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Proxy {
+    /// Dials both servers' proxy listeners and waits for them.
+    pub async fn linked(dir: DataDir) -> Self {
+        let mut proxy = Self::new(dir);
+        let servers = proxy.dir.view.topology().servers().to_vec();
+        for server in &servers {
+            proxy.dial(server.number, server.proxy.socket().unwrap());
+        }
+        for server in &servers {
+            proxy.up(server.number).await;
+        }
+        proxy
+    }
+}
+
+impl<S: BatchMessage + Send + 'static, H> Drop for Scripted<S, H> {
     fn drop(&mut self) {
         self.links.values().for_each(|link| link.close(Code::Draining));
     }

@@ -209,7 +209,7 @@ impl Departures {
     /// The target has the players.
     pub(in crate::region) fn done(&mut self, node: NodeNumber, done: &CheckedClaims, out: &mut Outgoing) {
         let Some(departure) = self.attempts.get(&done.attempt) else {
-            return;
+            return out.count("done_late");
         };
         if departure.step != Step::Gone || departure.to.node != node {
             return out.count("done_unexpected");

@@ -189,12 +189,13 @@ impl RegionState {
     }
 
     pub(in super::super) fn refused(&mut self, node: NodeNumber, attempt: AttemptId, code: Code) {
-        if self.departures.may_refuse(node, attempt) {
-            self.count("handover_refused");
-            for user in self.abort(attempt) {
-                self.teleport_refused(user, code);
-                self.wait_for_newer_rules(user, code);
-            }
+        if !self.departures.may_refuse(node, attempt) {
+            return self.count("refuse_late");
+        }
+        self.count("handover_refused");
+        for user in self.abort(attempt) {
+            self.teleport_refused(user, code);
+            self.wait_for_newer_rules(user, code);
         }
     }
 

@@ -240,8 +240,9 @@ impl RegionState {
 
     /// A message about somebody unknown, with nothing in it worth keeping.
     pub(in super::super) fn unknown_user(&mut self, lane: LiveLane, user: UserId) {
-        if let Some(at) = self.forwardings.get(user) {
-            self.tell_proxy(lane, at.elsewhere(user));
+        match self.forwardings.get(user) {
+            Some(at) => self.tell_proxy(lane, at.elsewhere(user)),
+            None => self.count("user_not_here"),
         }
     }
 
