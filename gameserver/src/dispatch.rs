@@ -154,6 +154,7 @@ impl Directory {
             ServerToServer::Effect(message) => self.region(message.to_region),
             ServerToServer::Refresh(message) => self.region(message.to_region),
             ServerToServer::Roam(message) => self.region(message.to_region),
+            ServerToServer::Arrivals(message) => self.region(message.to_region),
             ServerToServer::Serving(message) => Addressee::Bordering(RegionNumber(message.region)),
             ServerToServer::CellUpdates(message) => Addressee::Bordering(RegionNumber(message.region)),
             ServerToServer::Heartbeat(_) | ServerToServer::GetTopology(_) | ServerToServer::Topology(_) => {

@@ -215,6 +215,16 @@ pub trait Ctx {
     /// [`GameLogic::came`](crate::GameLogic::came). It keeps its entity; what all see of it, its memory and its timers
     /// go with it.
     fn spawn_roaming(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId>;
+    /// As [`spawn_roaming`](Self::spawn_roaming), of a creature that lives until [`despawn`](Self::despawn), whatever becomes of servers.
+    ///
+    /// Its birth and its end are in the store moments after the tick; a crash before that takes them back. On its way over a
+    /// border it stands still for some moments, in which nothing changes it and `despawn` does nothing. Where it stands, its state,
+    /// its memory and its timers are saved within five seconds, and at once when it crosses: a crash may take back
+    /// that much. Time goes on for its timers while nobody serves its region. A region that is served hears of all who live there by
+    /// [`GameLogic::came`](crate::GameLogic::came), before [`GameLogic::served`](crate::GameLogic::served), and so it does after its rules
+    /// panicked. `None` also when [`CREATURES_PERSISTENT_MAX`](crate::limits::CREATURES_PERSISTENT_MAX) are here, or a thousand wait to be
+    /// written.
+    fn spawn_persistent(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId>;
     /// What the rules keep with a creature that roams, and nobody else sees; empty for anything else.
     fn memory(&self, creature: EntityId) -> &[u8];
     /// Keeps these bytes with a creature of this region that roams. More than

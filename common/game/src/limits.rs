@@ -7,6 +7,9 @@ pub use protocol::limits::{
     OWN_STATE_BYTES_MAX, PLAYER_TIMERS_MAX,
 };
 
+/// Creatures that [`spawn_persistent`](crate::Ctx::spawn_persistent) made, in one region; those that come beyond that wait at its
+/// border.
+pub const CREATURES_PERSISTENT_MAX: usize = 8 * 1024;
 /// Inputs of one entity that wait for a tick; of more the oldest are dropped.
 pub const INPUTS_WAITING_MAX: usize = 8;
 /// What an operator may say to the rules.

@@ -90,7 +90,8 @@ pub trait GameLogic: Send {
         Vec::new()
     }
 
-    /// The region is served from now on: the first call. After a restart or a takeover as well, since nothing of the
+    /// The region is served from now on: the first call but [`came`](Self::came), which has told before of each creature with a row
+    /// ([`Ctx::spawn_persistent`]) that lives here. After a restart or a takeover as well, since nothing else of the
     /// game's own entities outlasts the process; players and holdings come by themselves, through
     /// [`entered`](Self::entered) and [`lies_here`](Self::lies_here).
     fn served(&mut self, ctx: &mut dyn Ctx) {
@@ -153,8 +154,8 @@ pub trait GameLogic: Send {
         let (_, _) = (ctx, user);
     }
 
-    /// A creature that roams ([`Ctx::spawn_roaming`]) has come over a border: it is simulated here from now on.
-    /// Its kind, state, memory and timers are what the other server says: anything may be in them.
+    /// A creature that roams ([`Ctx::spawn_roaming`], [`Ctx::spawn_persistent`]) has come over a border, or lives here as the store has
+    /// it: it is simulated here from now on. Its kind, state, memory and timers are what the other server says: anything may be in them.
     fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
         let (_, _) = (ctx, creature);
     }

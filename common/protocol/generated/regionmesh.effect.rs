@@ -87,3 +87,48 @@ pub struct RoamTimer {
     #[prost(uint64, tag = "2")]
     pub token: u64,
 }
+/// Family 0x73, game server to game server: the store has creatures of the sender's region in that one from now on. A nudge, which may be
+/// lost, doubled or made up: whoever hears it asks the store who has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Arrivals {
+    #[prost(uint32, tag = "1")]
+    pub from_region: u32,
+    #[prost(uint32, tag = "2")]
+    pub to_region: u32,
+    #[prost(uint64, tag = "3")]
+    pub to_region_epoch: u64,
+}
+/// All that is saved of a creature that outlives the process of its region.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreatureState {
+    #[prost(uint32, tag = "1")]
+    pub kind: u32,
+    /// World units.
+    #[prost(float, tag = "2")]
+    pub x: f32,
+    #[prost(float, tag = "3")]
+    pub y: f32,
+    /// 1/256 of a turn.
+    #[prost(uint32, tag = "4")]
+    pub heading: u32,
+    /// World units per second.
+    #[prost(float, tag = "5")]
+    pub speed: f32,
+    /// What all see of it.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub state: ::prost::bytes::Bytes,
+    /// What the rules keep with it.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub memory: ::prost::bytes::Bytes,
+    /// As of when it was saved: time goes on for them while nobody simulates it.
+    #[prost(message, repeated, tag = "8")]
+    pub timers: ::prost::alloc::vec::Vec<RoamTimer>,
+    /// When that was, Unix milliseconds.
+    #[prost(uint64, tag = "9")]
+    pub saved_ms: u64,
+    /// The game whose rules wrote `memory`, and their version.
+    #[prost(string, tag = "10")]
+    pub game_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "11")]
+    pub game_version: u32,
+}

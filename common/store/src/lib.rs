@@ -8,6 +8,7 @@
 mod answer;
 pub mod batch;
 pub mod claims;
+pub mod creature;
 pub mod error;
 pub mod handle;
 pub mod holding;
@@ -31,6 +32,7 @@ mod threads;
 
 pub use answer::StoreAnswer;
 pub use claims::{Announced, ServiceClaims, Verdict};
+pub use creature::{CreatureChange, CreatureOutcome, CreatureRow, CreaturesWanted};
 pub use error::StoreError;
 pub use handle::{StoreHandle, StorePort, StoreQueue, StoreSettings};
 pub use holding::{Belongings, GroundChange, Holder, Holding, HoldingChange, Offer, TradeId};

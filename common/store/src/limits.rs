@@ -18,6 +18,12 @@ pub const TRADE_LASTS_MS_MAX: u64 = 3_600_000;
 pub const SEED_HOLDINGS_MAX: usize = 64 * 1024;
 /// Holdings that lie in another region after one request, when theirs is no more.
 pub const GROUND_PASSED_MAX: usize = 4096;
+/// Changes of creatures in one request.
+pub const CREATURE_CHANGES_MAX: usize = BATCH_ROWS_MAX;
+/// All that is a creature's own, as its server writes it, bytes: twice what a game may keep with it, for the rest.
+pub const CREATURE_BODY_BYTES_MAX: usize = 2 * protocol::limits::CREATURE_MEMORY_BYTES_MAX;
+/// Creatures that one reply holds.
+pub const CREATURES_READ_MAX: usize = 512;
 /// Users or holdings named in one reply of a census.
 pub const CENSUS_ROWS_MAX: usize = 4096;
 /// Highest store generation: the top bit stays clear, so that databases with signed numbers compare epochs rightly.

@@ -10,6 +10,7 @@ mod call;
 pub mod candidates;
 mod changes;
 mod copy_file;
+mod creatures;
 mod fault;
 mod grants;
 mod keeper;
@@ -30,6 +31,7 @@ mod tls;
 #[cfg(feature = "postgres-tests")]
 pub mod trial;
 
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::ids::{NodeNumber, TopologyVersion};
@@ -204,6 +206,40 @@ impl PostgresStore {
         self.answer(requests, asked, called.map_err(Failure::of_write))
     }
 
+    /// One after the other.
+    fn creatures(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        let alone = requests.iter().map(|request| {
+            let asked = checked(slice::from_ref(request), |_| 0..1);
+            if asked.iter().any(Result::is_err) {
+                return self.answer(slice::from_ref(request), asked, Ok(Vec::new()));
+            }
+            let statement = Call::of(request).statement();
+            let called = match request {
+                StoreRequest::WriteCreatures {
+                    serving,
+                    version,
+                    changes,
+                } => {
+                    let writing = creatures::Writing::new(*serving, *version, changes);
+                    let called = lock(&self.writer).call(statement, &writing.parameters());
+                    called.map_err(Failure::of_write)
+                }
+                StoreRequest::ReadCreatures {
+                    region,
+                    wanted,
+                    after,
+                } => {
+                    let reading = creatures::Reading::new(*region, *wanted, *after);
+                    let called = lock(&self.reader).call(statement, &reading.parameters());
+                    called.map_err(Failure::of_read)
+                }
+                _ => Ok(Vec::new()),
+            };
+            self.answer(slice::from_ref(request), asked, called)
+        });
+        alone.flatten().collect()
+    }
+
     /// However often the same one is noted, once will do.
     fn note(&self, requests: &[StoreRequest], version: TopologyVersion) -> Vec<StoreResult> {
         let asked = checked(requests, |_| 0..1);
@@ -230,6 +266,9 @@ impl PostgresStore {
                 Ok(_) if *request == StoreRequest::SoftTurn => Ok(StoreReply::SoftTurn),
                 Ok(answers) => match Call::of(request) {
                     Call::Read | Call::Write | Call::Note(_) => answers.reply(request, ops),
+                    Call::ReadCreatures | Call::WriteCreatures => {
+                        creatures::reply(request, answers.of_request(request, ops)?)
+                    }
                     Call::ReadHolders | Call::ChangeLeases => {
                         leases::reply(request, answers.of_one(request, ops)?)
                     }
@@ -256,6 +295,7 @@ impl Store for PostgresStore {
                 Some(Call::ReadHolders) => self.read_holders(alike),
                 Some(Call::ChangeLeases) => self.change_leases(alike),
                 Some(Call::Note(version)) => self.note(alike, version),
+                Some(Call::ReadCreatures | Call::WriteCreatures) => self.creatures(alike),
                 Some(Call::Write) | None => self.write(alike),
             });
         }

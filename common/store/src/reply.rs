@@ -4,6 +4,7 @@ use protocol::ids::{
     CommandNumber, Incarnation, RegionEpoch, RegionNumber, SessionGeneration, TopologyVersion, UserId,
 };
 
+use crate::creature::{CreatureOutcome, CreatureRow};
 use crate::holding::{Belongings, Holding};
 use crate::row::{OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
 
@@ -67,6 +68,10 @@ pub enum StoreReply {
     Committed(Vec<CommitOutcome>),
     /// To `CommitGround`; fenced when the service is not current.
     GroundCommitted(CommitOutcome),
+    /// To `WriteCreatures`.
+    CreaturesWritten(CreatureOutcome),
+    /// To `ReadCreatures`, ascending by id.
+    Creatures(Vec<CreatureRow>),
     /// To `CancelOverdue`: how many trades there were.
     TradesCancelled(usize),
     /// To `NextGuest`.

@@ -1,9 +1,11 @@
 //! What can be asked of a store. Every condition that ownership rests on is part of a request.
 
 use protocol::ids::{
-    AttemptId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, TopologyVersion, UserId,
+    AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, TopologyVersion,
+    UserId,
 };
 
+use crate::creature::{CreatureChange, CreaturesWanted};
 use crate::holding::{GroundChange, Holding, HoldingChange};
 use crate::limits::HOLDING_PAYLOAD_BYTES_MAX;
 use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving};
@@ -81,7 +83,7 @@ pub enum StoreRequest {
         /// Its version.
         version: TopologyVersion,
     },
-    /// The regions in which a player has an owner or something lies. Answer: [`Regions`](crate::StoreReply::Regions).
+    /// The regions in which a player has an owner, something lies or a creature is. Answer: [`Regions`](crate::StoreReply::Regions).
     RegionsInUse,
     /// A region is no more: whoever took its service over has all players there owned by nobody, and what is named of what lies
     /// there lie in other regions. Answer: [`RegionClosed`](crate::StoreReply::RegionClosed) or [`NotServing`](crate::StoreReply::NotServing).
@@ -178,6 +180,27 @@ pub enum StoreRequest {
         version: StateVersion,
         /// At most [`HOLDING_CHANGES_MAX`](crate::limits::HOLDING_CHANGES_MAX).
         changes: Vec<GroundChange>,
+    },
+    /// Creatures of a region change, each for itself. Applies if `serving` is current, and no version at least as high was written
+    /// under it: so a request that takes effect late brings nobody back. Sending it again changes nothing and is answered as the
+    /// first time, until the next one is sent. Answer: [`CreaturesWritten`](crate::StoreReply::CreaturesWritten).
+    WriteCreatures {
+        /// Who serves the region.
+        serving: Serving,
+        /// The server raises it before each of these requests; from 1 in each service.
+        version: StateVersion,
+        /// At most [`CREATURE_CHANGES_MAX`](crate::limits::CREATURE_CHANGES_MAX), of as many creatures.
+        changes: Vec<CreatureChange>,
+    },
+    /// Creatures of a region, by id. Answer: [`Creatures`](crate::StoreReply::Creatures), at most
+    /// [`CREATURES_READ_MAX`](crate::limits::CREATURES_READ_MAX).
+    ReadCreatures {
+        /// Where.
+        region: RegionNumber,
+        /// Which.
+        wanted: CreaturesWanted,
+        /// Only ids above this one; `None` from the start.
+        after: Option<EntityId>,
     },
     /// What a user has offered in trades that are overdue by the store's clock is the user's again. An activation does the same.
     /// Answer: [`TradesCancelled`](crate::StoreReply::TradesCancelled).
@@ -340,9 +363,13 @@ impl StoreRequest {
             | Self::HoldingsOf { .. }
             | Self::AllHoldings { .. }
             | Self::CountHoldings
+            | Self::ReadCreatures { .. }
             | Self::ReadChains { .. } => RequestClass::Read,
             Self::SoftTurn => RequestClass::Turn,
             Self::SavePlayers { .. } | Self::ForgetGuests { .. } | Self::ForgetSessions { .. } => {
+                RequestClass::Soft
+            }
+            Self::WriteCreatures { changes, .. } if changes.iter().all(CreatureChange::is_soft) => {
                 RequestClass::Soft
             }
             _ => RequestClass::Urgent,
@@ -362,6 +389,7 @@ impl StoreRequest {
                 .sum::<usize>()
                 .max(1),
             Self::CommitGround { changes, .. } => changes.len().saturating_add(1),
+            Self::WriteCreatures { changes, .. } => changes.len().max(1),
             _ => 1,
         }
     }
@@ -394,6 +422,7 @@ impl StoreRequest {
             Self::CommitGround { changes, .. } => {
                 changes.len() * (size_of::<GroundChange>() + HOLDING_PAYLOAD_BYTES_MAX)
             }
+            Self::WriteCreatures { changes, .. } => changes.len() * CreatureChange::bytes(),
             _ => 0,
         };
         size_of::<Self>() + saves + changes

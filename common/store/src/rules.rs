@@ -1,6 +1,7 @@
 //! The rules that every implementation shares: limits of a request, and how epochs grow.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod creatures;
 mod valuables;
 
 use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch};
@@ -102,6 +103,7 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
         StoreRequest::ForgetGuests { .. }
         | StoreRequest::SeedHoldings { .. }
         | StoreRequest::CloseRegion { .. }
+        | StoreRequest::WriteCreatures { .. }
         | StoreRequest::CommitGround { .. } => check_regions(request),
         _ => check_nodes(request),
     }
@@ -159,6 +161,11 @@ fn check_regions(request: &StoreRequest) -> Result<(), StoreError> {
             version,
             changes,
         } => valuables::ground(*serving, *version, changes),
+        StoreRequest::WriteCreatures {
+            serving,
+            version,
+            changes,
+        } => creatures::changes(*serving, *version, changes),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 //! [`take_answers`](SimulatedStore::take_answers) brings answers out. Equal calls give equal answers.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod creatures;
 mod faults;
 mod guests;
 mod leases;

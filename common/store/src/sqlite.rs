@@ -6,6 +6,7 @@
 pub mod backup;
 mod cluster;
 mod columns;
+mod creatures;
 mod durable;
 mod fault;
 mod guests;
@@ -386,6 +387,9 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
         StoreRequest::ReadChains { users } => players::chains(connection, users),
+        StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
+            creatures::carry_out(connection, request)
+        }
         StoreRequest::SeedHoldings { .. }
         | StoreRequest::HoldingsOnGround { .. }
         | StoreRequest::HoldingsOf { .. }

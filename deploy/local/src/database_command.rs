@@ -116,7 +116,7 @@ fn describe(report: &DatabaseReport) -> String {
     let cluster = report.cluster.map(|cluster| format!("cluster {cluster}"));
     let nodes: Vec<String> = report.nodes.iter().map(ToString::to_string).collect();
     format!(
-        "world {} of {}, schema version {}, generation {}; {} players, {} of them guests; {} holdings held, {} on the ground, {} in trades; in use by {}",
+        "world {} of {}, schema version {}, generation {}; {} players, {} of them guests; {} holdings held, {} on the ground, {} in trades; {} creatures; in use by {}",
         report.world,
         cluster.as_deref().unwrap_or("nobody"),
         report.schema,
@@ -126,6 +126,7 @@ fn describe(report: &DatabaseReport) -> String {
         report.held,
         report.on_ground,
         report.in_trades,
+        report.creatures,
         list_or(&nodes, "nobody"),
     )
 }

@@ -100,7 +100,7 @@ fn describe(report: &StoreReport) -> String {
     let nobody = || "nobody".to_owned();
     let nodes: Vec<String> = report.nodes.iter().map(ToString::to_string).collect();
     format!(
-        "world {} of cluster {}, generation {}, progress {} ({}); {} players, {} of them guests; {} holdings held, {} on the ground, {} in trades; \
+        "world {} of cluster {}, generation {}, progress {} ({}); {} players, {} of them guests; {} holdings held, {} on the ground, {} in trades; {} creatures; \
          in use by {}",
         report.world,
         report.cluster.map_or_else(nobody, |cluster| cluster.to_string()),
@@ -112,6 +112,7 @@ fn describe(report: &StoreReport) -> String {
         report.held,
         report.on_ground,
         report.in_trades,
+        report.creatures,
         list_or(&nodes, "nobody"),
     )
 }

@@ -15,6 +15,12 @@ pub(super) enum Asked {
     Service(RegionNumber),
     /// Who serves the region now that made a creature.
     Birth(RegionNumber),
+    /// Creatures that live here; of which beginning.
+    Creatures(u64),
+    /// Creatures that have come over a border; of which beginning.
+    Arrivals(u64),
+    /// What became of creatures.
+    CreatureWrite,
     /// At which proxy a user is who is told something.
     Reached(UserId),
     /// Who serves a region that players are to be put into.

@@ -101,7 +101,7 @@ impl Ctx for RegionState {
         let Some(key) = self.entities.key(entity) else {
             return;
         };
-        if self.entities.get(key).is_some_and(|entity| entity.user.is_none()) {
+        if self.entities.get(key).is_some_and(|entity| entity.user.is_none()) && self.may_end(entity) {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
             self.creatures.remove(entity);
             self.counts.despawned += 1;
@@ -136,6 +136,10 @@ impl Ctx for RegionState {
         self.spawn_creature(kind, at, state)
     }
 
+    fn spawn_persistent(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
+        self.bear(kind, at, state)
+    }
+
     fn memory(&self, creature: EntityId) -> &[u8] {
         self.creatures
             .get(creature)
@@ -148,7 +152,7 @@ impl Ctx for RegionState {
 
     fn creature_after(&mut self, creature: EntityId, ticks: u64, token: u64) -> bool {
         let tick = self.tick_in(ticks);
-        self.creatures.set_timer(creature, tick, token)
+        !self.is_leaving(creature) && self.creatures.set_timer(creature, tick, token)
     }
 
     fn entity(&self, id: EntityId) -> Option<EntityView<'_>> {
@@ -166,7 +170,7 @@ impl Ctx for RegionState {
         let Some(user) = self.entities.get(key).map(|entity| entity.user) else {
             return;
         };
-        if self.is_held(user) {
+        if self.is_held(user) || self.is_leaving(id) {
             return;
         }
         let to = match user {
@@ -186,6 +190,9 @@ impl Ctx for RegionState {
         let (Some(key), Ok(state)) = (self.entities.key(id), StateBytes::try_from(state)) else {
             return;
         };
+        if self.is_leaving(id) {
+            return;
+        }
         let Some(entity) = self.entities.get_mut(key) else {
             return;
         };

@@ -9,6 +9,8 @@ use protocol::ids::{EntityId, RegionEpoch, RegionNumber};
 use protocol::limits::CREATURE_TIMERS_MAX;
 use protocol::message::checked::Birth;
 
+use super::kept::Kept;
+
 /// As many are in a region at most. Peers bring them, and not only honest ones.
 pub(super) const CREATURES_MAX: usize = 16 * 1024;
 
@@ -16,24 +18,69 @@ pub(super) const CREATURES_MAX: usize = 16 * 1024;
 const FOREIGN_MAX: usize = CREATURES_MAX / 4 * 3;
 /// … and so many from one neighbour.
 const OF_ONE_NEIGHBOUR_MAX: usize = CREATURES_MAX / 4;
+/// Of those that have a row as many are in a region at most; others that come wait in the store.
+pub(super) const PERSISTENT_MAX: usize = game::limits::CREATURES_PERSISTENT_MAX;
 /// Births of which the store is asked at a time.
 const ASKED_MAX: usize = 8;
 
 /// One creature.
 #[derive(Debug)]
 pub(super) struct Creature {
-    pub(super) birth: Birth,
-    /// The neighbour that sent it; `None`: it was made here.
-    from: Option<RegionNumber>,
+    pub(super) life: Life,
     pub(super) memory: Bytes,
     /// Its timers in `Creatures::due`.
     timers: Vec<(u64, u64)>,
+    /// How often they have changed.
+    timer_steps: u64,
+}
+
+/// For how long one lives.
+#[derive(Debug)]
+pub(super) enum Life {
+    /// As long as the service that made it.
+    Ephemeral {
+        birth: Birth,
+        /// The neighbour that sent it; `None`: it was made here.
+        from: Option<RegionNumber>,
+    },
+    /// For good: it has a row.
+    Persistent(Kept),
+}
+
+impl Creature {
+    /// Of one that has a row.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        match &self.life {
+            Life::Persistent(kept) => Some(kept),
+            Life::Ephemeral { .. } => None,
+        }
+    }
+
+    pub(super) fn kept_mut(&mut self) -> Option<&mut Kept> {
+        match &mut self.life {
+            Life::Persistent(kept) => Some(kept),
+            Life::Ephemeral { .. } => None,
+        }
+    }
+
+    fn born(&self) -> Option<Birth> {
+        match self.life {
+            Life::Ephemeral { birth, .. } => Some(birth),
+            Life::Persistent(_) => None,
+        }
+    }
+
+    pub(super) fn timer_steps(&self) -> u64 {
+        self.timer_steps
+    }
 }
 
 /// Those of one region.
 #[derive(Debug, Default)]
 pub(super) struct Creatures {
     all: BTreeMap<EntityId, Creature>,
+    /// Those of them that have a row.
+    kept: BTreeSet<EntityId>,
     /// Timers, by tick and the order in which they were set: whose, and its token.
     due: BTreeMap<(u64, u64), (EntityId, u64)>,
     set: u64,
@@ -58,34 +105,64 @@ impl Creatures {
         sent < OF_ONE_NEIGHBOUR_MAX && self.sent.values().sum::<usize>() < FOREIGN_MAX
     }
 
-    pub(super) fn insert(&mut self, id: EntityId, birth: Birth, from: Option<RegionNumber>, memory: Bytes) {
+    /// Whether one more that has a row may be here.
+    pub(super) fn has_room_to_keep(&self) -> bool {
+        self.has_room() && self.kept.len() < PERSISTENT_MAX
+    }
+
+    pub(super) fn insert(&mut self, id: EntityId, life: Life, memory: Bytes) {
+        self.remove(id);
+        match life {
+            Life::Ephemeral { from, .. } => {
+                if let Some(from) = from {
+                    *self.sent.entry(from).or_default() += 1;
+                }
+            }
+            Life::Persistent(_) => drop(self.kept.insert(id)),
+        }
         let creature = Creature {
-            birth,
-            from,
+            life,
             memory,
             timers: Vec::new(),
+            timer_steps: 0,
         };
-        self.remove(id);
         self.all.insert(id, creature);
-        if let Some(from) = from {
-            *self.sent.entry(from).or_default() += 1;
-        }
     }
 
     /// Takes it out, with what was wanted of it later: due ticks and tokens, in order.
     pub(super) fn remove(&mut self, id: EntityId) -> Option<(Creature, Vec<(u64, u64)>)> {
+        let timers = self.take_timers(id);
         let creature = self.all.remove(&id)?;
-        if let Some(sent) = creature.from.and_then(|from| self.sent.get_mut(&from)) {
+        self.kept.remove(&id);
+        if let Life::Ephemeral { from: Some(from), .. } = &creature.life
+            && let Some(sent) = self.sent.get_mut(from)
+        {
             *sent -= 1;
         }
-        let mut keys = creature.timers.clone();
+        Some((creature, timers))
+    }
+
+    /// Takes what was wanted of one later: due ticks and tokens, in order.
+    pub(super) fn take_timers(&mut self, id: EntityId) -> Vec<(u64, u64)> {
+        let Some(creature) = self.all.get_mut(&id) else {
+            return Vec::new();
+        };
+        let mut keys = std::mem::take(&mut creature.timers);
         keys.sort_unstable();
         let taken = keys.into_iter().filter_map(|key| {
             let (_, token) = self.due.remove(&key)?;
             Some((key.0, token))
         });
-        let timers = taken.collect();
-        Some((creature, timers))
+        taken.collect()
+    }
+
+    /// What is wanted of one later: due ticks and tokens, in order.
+    pub(super) fn timers(&self, id: EntityId) -> Vec<(u64, u64)> {
+        let keys = self.all.get(&id).map(|creature| creature.timers.clone());
+        let mut keys = keys.unwrap_or_default();
+        keys.sort_unstable();
+        let token = |key: (u64, u64)| self.due.get(&key).map(|(_, token)| (key.0, *token));
+        keys.into_iter().filter_map(token).collect()
     }
 
     pub(super) fn has(&self, id: EntityId) -> bool {
@@ -104,6 +181,11 @@ impl Creatures {
         self.all.keys().copied()
     }
 
+    /// Those that have a row.
+    pub(super) fn kept(&self) -> impl ExactSizeIterator<Item = EntityId> {
+        self.kept.iter().copied()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
@@ -119,6 +201,7 @@ impl Creatures {
         let key = (tick, self.set);
         self.set += 1;
         creature.timers.push(key);
+        creature.timer_steps += 1;
         self.due.insert(key, (id, token));
         true
     }
@@ -129,6 +212,7 @@ impl Creatures {
         let (key, (id, token)) = first.remove_entry();
         if let Some(creature) = self.all.get_mut(&id) {
             creature.timers.retain(|timer| *timer != key);
+            creature.timer_steps += 1;
         }
         Some((id, token))
     }
@@ -155,7 +239,7 @@ impl Creatures {
         let mut births = BTreeMap::new();
         for Birth {
             region, region_epoch, ..
-        } in self.all.values().map(|creature| creature.birth)
+        } in self.all.values().filter_map(Creature::born)
         {
             let highest = births.entry(region).or_insert(region_epoch);
             *highest = region_epoch.max(*highest);
@@ -187,8 +271,8 @@ impl Creatures {
         is_over: impl Fn(RegionEpoch) -> bool,
     ) -> Vec<EntityId> {
         let all = self.all.iter();
-        let ended = all
-            .filter(|(_, creature)| creature.birth.region == region && is_over(creature.birth.region_epoch));
+        let is_ended = |birth: Birth| birth.region == region && is_over(birth.region_epoch);
+        let ended = all.filter(|(_, creature)| creature.born().is_some_and(is_ended));
         ended.map(|(id, _)| *id).collect()
     }
 }
@@ -203,13 +287,17 @@ mod tests {
         round: 0,
     };
 
+    fn ephemeral(from: Option<RegionNumber>) -> Life {
+        Life::Ephemeral { birth: BIRTH, from }
+    }
+
     #[test]
     fn timers_are_due_in_order_and_go_where_their_creature_goes() {
         let (one, other) = (EntityId(1), EntityId(2));
         let mut creatures = Creatures::default();
         assert!(!creatures.set_timer(one, 5, 0), "it is not here");
         for id in [one, other] {
-            creatures.insert(id, BIRTH, None, Bytes::new());
+            creatures.insert(id, ephemeral(None), Bytes::new());
         }
         for (id, tick, token) in [(one, 9, 1), (other, 7, 2), (one, 7, 3), (one, 20, 4)] {
             assert!(creatures.set_timer(id, tick, token));
@@ -235,7 +323,7 @@ mod tests {
         let mut ids = (1..).map(EntityId);
         for neighbour in [2, 3, 4, 5].map(RegionNumber) {
             while creatures.takes_from(neighbour) {
-                creatures.insert(ids.next().unwrap(), BIRTH, Some(neighbour), Bytes::new());
+                creatures.insert(ids.next().unwrap(), ephemeral(Some(neighbour)), Bytes::new());
             }
         }
         assert_eq!(creatures.len(), FOREIGN_MAX, "and none of the fourth");

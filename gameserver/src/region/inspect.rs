@@ -92,6 +92,17 @@ impl Region {
         self.state.creatures.ids()
     }
 
+    /// Creatures that outlive the process and are here now, ascending: under which epoch each is, and whether it is simulated: not
+    /// waiting for the store to be born, or to be in another region.
+    pub fn persistent(&self) -> impl Iterator<Item = (EntityId, OwnerEpoch, bool)> {
+        let state = &self.state;
+        state.creatures.kept().filter_map(move |id| {
+            let entity = state.entities.get(state.entities.key(id)?)?;
+            let kept = state.creatures.get(id)?.kept()?;
+            Some((id, entity.owner_epoch, kept.is_written()))
+        })
+    }
+
     /// The node that this region takes for the server of another one.
     #[must_use]
     pub fn knows_server_of(&self, region: RegionNumber) -> Option<NodeNumber> {

@@ -10,6 +10,7 @@ mod asks;
 mod cells;
 mod commands;
 mod context;
+mod creature_rows;
 mod creatures;
 mod effect;
 mod entity;
@@ -25,6 +26,7 @@ mod input;
 mod inspect;
 mod joining;
 mod joins;
+mod kept;
 mod leaving;
 mod neighbourhood;
 mod news;
@@ -35,10 +37,12 @@ mod outgoing;
 mod panics;
 mod peers;
 mod persistence;
+mod persistent;
 mod player;
 mod player_timers;
 mod publication;
 mod questions;
+mod residents;
 mod rest;
 mod roaming;
 mod rules;
@@ -138,6 +142,7 @@ impl Region {
             phases_us: [0; PHASES.len()],
         };
         region.state.notices.push_back(Notice::Served);
+        region.state.read_creatures();
         region.seed();
         region.see_to_panic();
         Ok(region)
@@ -172,7 +177,7 @@ impl Region {
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
             RegionInput::Answered(ask, answer) => self.state.pool_answered(ask, answer),
             RegionInput::Fallen(holdings) => self.state.fallen(holdings),
-            RegionInput::Drain => self.state.draining = true,
+            RegionInput::Drain => self.state.drain(),
             RegionInput::GoOn => self.state.draining = false,
         }
         self.tell_logic();
@@ -239,6 +244,10 @@ impl Region {
 
     fn phase(&mut self, phase: usize, room: &mut dyn Room) {
         let (state, rules) = (&mut self.state, &mut self.rules);
+        // Before the rules hear of anything, all are here who live here.
+        if phase <= 2 && !state.creature_rows.is_loaded() {
+            return;
+        }
         match phase {
             0 => {
                 state.take_inputs(rules);
@@ -283,7 +292,7 @@ impl Region {
     /// next tick, or two entities that repay each other every blow would hold up all regions for ever.
     fn tell_logic(&mut self) {
         for _ in 0..ECHOES_MAX {
-            if self.state.notices.is_empty() {
+            if self.state.notices.is_empty() || !self.state.creature_rows.is_loaded() {
                 return;
             }
             for notice in std::mem::take(&mut self.state.notices) {
@@ -367,7 +376,11 @@ impl Region {
                 let now_ms = state.now.mono_ms;
                 let out = &mut state.out;
                 state.neighbourhood.service_answer(region, &answer, now_ms, out);
+                state.creature_rows.look_soon();
             }
+            Asked::Creatures(round) => state.creatures_answer(round, answer),
+            Asked::Arrivals(round) => state.arrivals_answer(round, answer),
+            Asked::CreatureWrite => state.creatures_written(answer),
             Asked::Birth(region) => state.birth_answer(region, &answer),
             Asked::Reached(user) => state.reached_answer(user, answer),
             Asked::Destination(region) => state.destination_answer(region, &answer),
@@ -461,6 +474,7 @@ impl RegionState {
         self.keep_arrivals();
         self.neighbourhood.fade(self.now.mono_ms);
         self.look_at_births();
+        self.look_at_arrivals();
         self.tell_observed();
         self.refresh_at_rim();
     }

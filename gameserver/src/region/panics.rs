@@ -48,6 +48,7 @@ impl RegionState {
         self.commanding = None;
         self.timers = Timers::default();
         self.creatures = Creatures::default();
+        self.creature_rows.begin_anew();
         self.asks.forget();
         for key in self.entities.of_the_game() {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
@@ -68,5 +69,6 @@ impl RegionState {
         self.notices
             .extend(self.players.keys().copied().map(Notice::Entered));
         self.read_ground();
+        self.read_creatures();
     }
 }

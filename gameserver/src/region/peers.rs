@@ -22,6 +22,7 @@ impl RegionState {
     pub(super) fn peer_up(&mut self, node: NodeNumber) {
         self.announce(Server(node));
         self.neighbourhood.peer_up(node, &mut self.out);
+        self.creature_rows.look_soon();
         // What was given over the border meanwhile may not have been heard of, but only by who could be seen from there.
         // They are read in turn, as always: not all of them at once, and not before those who wait for the store.
         for player in self.players.values_mut() {
@@ -56,6 +57,7 @@ impl RegionState {
             PeerWord::Effect(effect) => self.effect_arrived(node, effect),
             PeerWord::Refresh(refresh) => self.refresh_arrived(node, &refresh),
             PeerWord::Roam(roam) => self.roam_arrived(node, roam),
+            PeerWord::Arrivals(arrivals) => self.hear_of_arrivals(node, arrivals),
         }
     }
 

@@ -29,6 +29,7 @@ impl RegionState {
         self.write_commits();
         self.write_logouts();
         self.write_ground();
+        self.write_creatures();
         self.begin_round();
     }
 

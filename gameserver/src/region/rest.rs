@@ -31,7 +31,8 @@ impl Region {
             .timers
             .fall_asleep(of_creatures, state.tick.0, tick_us, now_ms);
         let fade_ms = state.neighbourhood.ghosts().fade_at_ms();
-        let until_ms = [timer_ms, fade_ms].into_iter().flatten().min();
+        let look_ms = Some(state.creature_rows.look_asleep_ms());
+        let until_ms = [timer_ms, fade_ms, look_ms].into_iter().flatten().min();
         Rest::Asleep { until_ms }
     }
 }
@@ -48,6 +49,7 @@ impl RegionState {
             || something_is_owed
             || !self.ground_writes.is_settled()
             || self.ground.is_doubted()
+            || self.has_unwritten_creatures()
             || !self.asks.is_empty()
             || self.draining
             || self.publication.is_watched_by_proxies()

@@ -17,17 +17,18 @@ use protocol::message::effect::{Roam, RoamTimer};
 use store::{Serving, StoreReply, StoreRequest, StoreResult};
 
 use super::asked::Asked;
+use super::creatures::Life;
 use super::entity::{Change, Entity, EntityKey};
 use super::rules::Rules;
 use super::state::{Notice, RegionState};
 use super::waiting_inputs::WaitingInputs;
 
 /// How far from its edge what comes into a region stands at least, units.
-const INSIDE: f32 = 1.0 / 128.0;
+pub(super) const INSIDE: f32 = 1.0 / 128.0;
 /// How far from the region that sends it a creature may stand, beyond the margin: it has walked one tick, units.
 const BEYOND: f32 = 1.0;
 /// So much of a cell is left to players by creatures that come.
-const SPARE: usize = 512;
+pub(super) const SPARE: usize = 512;
 /// How often it is looked whether those are still served who made the creatures that are here, milliseconds.
 const BIRTHS_EVERY_MS: u64 = 5_000;
 
@@ -45,12 +46,14 @@ impl RegionState {
             region_epoch: self.config.epoch,
             round: self.panics,
         };
-        self.creatures.insert(id, birth, None, Bytes::new());
+        self.creatures
+            .insert(id, Life::Ephemeral { birth, from: None }, Bytes::new());
         Some(id)
     }
 
     pub(super) fn set_creature_memory(&mut self, id: EntityId, memory: &[u8]) {
-        if let Some(creature) = self.creatures.get_mut(id)
+        if !self.is_leaving(id)
+            && let Some(creature) = self.creatures.get_mut(id)
             && memory.len() <= CREATURE_MEMORY_BYTES_MAX
             && creature.memory != memory
         {
@@ -76,15 +79,21 @@ impl RegionState {
                 && let Some(entity) = self.entities.get(key)
                 && entity.user.is_none()
                 && self.rect.distance(entity.at) > self.margin
+                && !self.is_leaving(id)
             {
                 crossing.push((id, key, entity.at));
             }
         }
         for (id, key, at) in crossing {
             let region = self.next_region(at);
+            let is_kept = self
+                .creatures
+                .get(id)
+                .is_some_and(|creature| creature.kept().is_some());
             match self.neighbourhood.reachable(region) {
-                Some(to) => self.send_off(id, key, to),
-                None => self.hold_entity_inside(key),
+                Some(to) if !is_kept => self.send_off(id, key, to),
+                Some(to) if !self.draining => self.begin_crossing(id, to),
+                _ => self.hold_entity_inside(key),
             }
         }
     }
@@ -99,6 +108,9 @@ impl RegionState {
             return;
         };
         let Some((creature, timers)) = self.creatures.remove(id) else {
+            return;
+        };
+        let Life::Ephemeral { birth, .. } = creature.life else {
             return;
         };
         let at = self.entities.get(key).map(|entity| entity.at).unwrap_or_default();
@@ -122,9 +134,9 @@ impl RegionState {
             to_region_epoch: to.region_epoch.0,
             entity: id.0,
             epoch: epoch.0,
-            birth_region: creature.birth.region.0,
-            birth_region_epoch: creature.birth.region_epoch.0,
-            birth_round: creature.birth.round,
+            birth_region: birth.region.0,
+            birth_region_epoch: birth.region_epoch.0,
+            birth_round: birth.round,
             kind: entity.kind.into(),
             x: at.x,
             y: at.y,
@@ -230,7 +242,11 @@ impl RegionState {
             return false;
         }
         self.counts.roamed_in += 1;
-        self.creatures.insert(id, roam.birth, Some(from), roam.memory);
+        let life = Life::Ephemeral {
+            birth: roam.birth,
+            from: Some(from),
+        };
+        self.creatures.insert(id, life, roam.memory);
         for (ticks, token) in roam.timers {
             let tick = self.tick_in(ticks);
             self.creatures.set_timer(id, tick, token);

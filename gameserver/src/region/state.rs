@@ -14,6 +14,7 @@ use topology::Topology;
 use super::asked::Asked;
 use super::asks::Asks;
 use super::cells::Cells;
+use super::creature_rows::CreatureRows;
 use super::creatures::Creatures;
 use super::effect::RegionEffect;
 use super::entity::Entities;
@@ -172,6 +173,7 @@ pub(super) struct RegionState {
     pub(super) random: u64,
     pub(super) timers: Timers,
     pub(super) creatures: Creatures,
+    pub(super) creature_rows: CreatureRows,
     pub(super) asks: Asks,
     pub(super) news: News,
     pub(super) observed: Observed,
@@ -243,6 +245,7 @@ impl RegionState {
                 ^ config.epoch.0,
             timers: Timers::default(),
             creatures: Creatures::default(),
+            creature_rows: CreatureRows::default(),
             asks: Asks::default(),
             news: News::default(),
             observed: Observed::default(),

@@ -21,6 +21,8 @@ pub struct RegionStatus {
     pub npcs: usize,
     /// Creatures that roam and are here now.
     pub roaming: usize,
+    /// Those of them that outlive the process.
+    pub persistent: usize,
     /// Creatures that came over a border, and that went over one, since the region was served.
     pub roamed_in: u64,
     /// See `roamed_in`.
@@ -56,6 +58,8 @@ pub struct RegionStatus {
     pub unsaved: usize,
     /// Changes of its ground that the store has not.
     pub ground_unwritten: usize,
+    /// Births, crossings and ends of creatures that the store has not, and in a drain creatures that it is to have once more.
+    pub creatures_unwritten: usize,
     /// Whether nobody new is taken.
     pub draining: bool,
     /// How often the game's rules panicked.
@@ -78,6 +82,7 @@ impl RegionState {
             players,
             npcs: population.saturating_sub(players + self.ground.holdings().len()),
             roaming: self.creatures.len(),
+            persistent: self.creatures.kept().len(),
             roamed_in: self.counts.roamed_in,
             roamed_away: self.counts.roamed_away,
             spawned: self.counts.spawned,
@@ -95,6 +100,7 @@ impl RegionState {
             store_waiting: self.out.questions(),
             unsaved: unsaved.filter(|player| !player.is_written()).count(),
             ground_unwritten: self.ground_writes.len(),
+            creatures_unwritten: self.creatures_unwritten(),
             draining: self.draining,
             panics: self.panics,
             stands_still: self.stands_still,

@@ -4,8 +4,8 @@
 use protocol::Code;
 use protocol::ids::{AttemptId, UserId};
 use protocol::message::checked::{
-    CheckedCellUpdates, CheckedClaims, CheckedEffect, CheckedLeave, CheckedPrepare, CheckedRoam,
-    CheckedSubscription, UserWord,
+    CheckedArrivals, CheckedCellUpdates, CheckedClaims, CheckedEffect, CheckedLeave, CheckedPrepare,
+    CheckedRoam, CheckedSubscription, UserWord,
 };
 use protocol::message::effect::Refresh;
 use protocol::message::family::{ProxyToServer, ServerToServer};
@@ -63,6 +63,7 @@ pub(super) enum PeerWord {
     Effect(CheckedEffect),
     Refresh(Refresh),
     Roam(CheckedRoam),
+    Arrivals(CheckedArrivals),
 }
 
 impl PeerWord {
@@ -85,6 +86,7 @@ impl PeerWord {
             ServerToServer::Effect(message) => check(message, "effect_malformed").map(Self::Effect),
             ServerToServer::Refresh(message) => Ok(Self::Refresh(message)),
             ServerToServer::Roam(message) => check(message, "roam_malformed").map(Self::Roam),
+            ServerToServer::Arrivals(message) => check(&message, "arrivals_malformed").map(Self::Arrivals),
             ServerToServer::Heartbeat(_) | ServerToServer::GetTopology(_) | ServerToServer::Topology(_) => {
                 Err("not_for_a_region")
             }

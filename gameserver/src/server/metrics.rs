@@ -68,9 +68,13 @@ const REASONS: Reasons = Reasons {
 /// Crossings, links that come and go, a store that is slow.
 const EXPECTED: &[&str] = &[
     "activation_failed",
+    "arrivals_late",
     "border_not_here",
     "commit_refused",
     "control_full",
+    "creature_damaged",
+    "creature_no_room",
+    "creatures_refused",
     "done_late",
     "duplicate_link",
     "early_full",
@@ -103,6 +107,7 @@ const EXPECTED: &[&str] = &[
 
 /// Reasons that no honest node gives.
 const HOSTILE: &[&str] = &[
+    "arrivals_malformed",
     "cell_malformed",
     "cells_foreign",
     "cells_malformed",

@@ -12,6 +12,7 @@ use store::{Holder, Holding, RegionHolder, Serving, StoreError, StoreReply, Stor
 use tokio::time::{Instant, sleep};
 use topology::Topology;
 
+use super::homeless::Homeless;
 use super::open_store::{OpenStore, started, unexpected};
 
 /// How often somebody else may begin to serve a region between our reading of it and our taking it.
@@ -140,6 +141,13 @@ impl TakeOver<'_> {
             }
         }
         let (players, holdings) = done;
+        Homeless {
+            store: self.store,
+            topology: self.topology,
+            serving,
+        }
+        .move_in()
+        .await?;
         tracing::info!(%region, players, holdings, "the topology does not have this region any more; its players, and what lies there, are where their place is now");
         Ok(())
     }

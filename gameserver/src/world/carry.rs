@@ -103,7 +103,7 @@ impl<S: Sealing> World<S> {
                 core.push(message);
                 is_linked = true;
                 // It is said once: whichever link there is takes it.
-                if matches!(message, ServerToServer::Roam(_)) {
+                if matches!(message, ServerToServer::Roam(_) | ServerToServer::Arrivals(_)) {
                     break;
                 }
             }
@@ -155,7 +155,9 @@ fn is_of_handover(message: &ServerToServer) -> bool {
 /// told on both.
 fn sides(message: &ServerToServer) -> &'static [Side] {
     match message {
-        ServerToServer::Serving(_) | ServerToServer::Roam(_) => &[Side::Dialed, Side::Accepted],
+        ServerToServer::Serving(_) | ServerToServer::Roam(_) | ServerToServer::Arrivals(_) => {
+            &[Side::Dialed, Side::Accepted]
+        }
         ServerToServer::Subscribe(_)
         | ServerToServer::Unsubscribe(_)
         | ServerToServer::Prepare(_)

@@ -151,7 +151,12 @@ impl<S: Sealing> World<S> {
     fn is_written(&mut self, region: RegionNumber) -> bool {
         self.slots.get_mut(region).is_some_and(|slot| {
             let status = slot.region.status();
-            status.unsaved + status.ground_unwritten + status.store_waiting + status.frozen + status.joining
+            status.unsaved
+                + status.ground_unwritten
+                + status.creatures_unwritten
+                + status.store_waiting
+                + status.frozen
+                + status.joining
                 == 0
         })
     }

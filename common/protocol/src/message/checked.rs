@@ -5,6 +5,7 @@
 
 mod attach;
 mod command;
+mod creature;
 mod effect;
 mod error;
 mod field;
@@ -21,6 +22,7 @@ mod word;
 
 pub use attach::CheckedAttach;
 pub use command::{CheckedCommand, CheckedEvent};
+pub use creature::{CheckedArrivals, CheckedCreature};
 pub use effect::CheckedEffect;
 pub use error::CheckError;
 pub use field::node_number;

@@ -183,6 +183,7 @@ messages! {
         Effect = 0x70, PerUser, effect::Effect;
         Refresh = 0x71, PerUser, effect::Refresh;
         Roam = 0x72, PerUser, effect::Roam;
+        Arrivals = 0x73, PerUser, effect::Arrivals;
     }
 }
 

@@ -79,6 +79,13 @@ impl Answers {
         }
     }
 
+    /// What was said of a request that is one op, if anything.
+    pub(super) fn of_request(&self, request: &StoreRequest, ops: Ops) -> Result<&[Answer], StoreError> {
+        let answers = self.0.get(ops).unwrap_or_default();
+        judge(request, answers)?;
+        Ok(answers.first().map_or(&[], Vec::as_slice))
+    }
+
     /// What was said of a request that is one op.
     pub(super) fn of_one(&self, request: &StoreRequest, ops: Ops) -> Result<&[Answer], StoreError> {
         let answers = self.0.get(ops).unwrap_or_default();
@@ -237,6 +244,10 @@ impl Answer {
 
     fn words(&self) -> String {
         String::from_utf8_lossy(self.bytes.as_deref().unwrap_or_default()).into_owned()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
     }
 
     pub(super) fn optional(&self, at: usize) -> Option<u64> {

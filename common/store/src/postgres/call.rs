@@ -14,6 +14,9 @@ pub(super) enum Call {
     Write,
     ReadHolders,
     ChangeLeases,
+    /// Each is a call of its own.
+    ReadCreatures,
+    WriteCreatures,
     /// Comes once a start.
     Note(TopologyVersion),
 }
@@ -22,6 +25,8 @@ impl Call {
     pub(super) fn of(request: &StoreRequest) -> Self {
         match request {
             StoreRequest::NoteTopology { version } => Self::Note(*version),
+            StoreRequest::ReadCreatures { .. } => Self::ReadCreatures,
+            StoreRequest::WriteCreatures { .. } => Self::WriteCreatures,
             StoreRequest::ReadHolder { .. } => Self::ReadHolders,
             StoreRequest::StartNode { .. }
             | StoreRequest::RenewLease { .. }
@@ -54,6 +59,16 @@ impl Call {
                 "SELECT ",
                 answer_columns!(),
                 " FROM regionmesh.lease_batch($1, $2, $3, $4, $5, $6, $7, $8) AS a"
+            ),
+            Self::ReadCreatures => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.read_creatures($1, $2, $3, $4) AS a"
+            ),
+            Self::WriteCreatures => concat!(
+                "SELECT ",
+                answer_columns!(),
+                " FROM regionmesh.write_creatures($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS a"
             ),
             Self::Note(_) => concat!(
                 "SELECT ",

@@ -17,6 +17,8 @@ const CALLABLE: &[(&str, &str)] = &[
     ("read_holders", GROUPS),
     ("write_batch", GROUPS),
     ("lease_batch", NODES),
+    ("read_creatures", "regionmesh_gameserver"),
+    ("write_creatures", "regionmesh_gameserver"),
     ("note_topology", "regionmesh_gameserver"),
     ("follow_timeline", GROUPS),
     ("node_is_held", GROUPS),

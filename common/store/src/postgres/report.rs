@@ -27,6 +27,8 @@ pub struct DatabaseReport {
     pub on_ground: u64,
     /// Valuables that are offered in trades.
     pub in_trades: u64,
+    /// Creatures that outlive the process of their region.
+    pub creatures: u64,
     /// Nodes that work on it just now.
     pub nodes: Vec<NodeNumber>,
     /// What is wrong with it, or with the settings of its server; nothing when all is well.
@@ -34,14 +36,14 @@ pub struct DatabaseReport {
 }
 
 pub(super) fn read(link: &mut Link) -> Result<DatabaseReport, StoreError> {
-    const REPORT: &str = "SELECT cluster_id, world_id, schema, generation, players, guests, held, on_ground, in_trades, nodes, complaints \
+    const REPORT: &str = "SELECT cluster_id, world_id, schema, generation, players, guests, held, on_ground, in_trades, creatures, nodes, complaints \
         FROM regionmesh.report()";
     let row = one(link.call(REPORT, &[]))?;
     let damaged = |what: &str| StoreError::Corrupt(what.to_owned());
     let cluster: Option<Vec<u8>> = column(&row, 0)?;
     let world: Vec<u8> = column(&row, 1)?;
     let number = |at| column::<i64>(&row, at).map(i64::cast_unsigned);
-    let nodes: Vec<i32> = column(&row, 9)?;
+    let nodes: Vec<i32> = column(&row, 10)?;
     Ok(DatabaseReport {
         cluster: cluster.and_then(|id| Some(ClusterId(id.try_into().ok()?))),
         world: WorldId(
@@ -56,10 +58,11 @@ pub(super) fn read(link: &mut Link) -> Result<DatabaseReport, StoreError> {
         held: number(6)?,
         on_ground: number(7)?,
         in_trades: number(8)?,
+        creatures: number(9)?,
         nodes: nodes
             .into_iter()
             .filter_map(|node| u16::try_from(node).ok().map(NodeNumber))
             .collect(),
-        complaints: column(&row, 10)?,
+        complaints: column(&row, 11)?,
     })
 }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0010_offers.sql"),
     include_str!("../../migrations/postgres/0011_takes.sql"),
     include_str!("../../migrations/postgres/0012_candidates.sql"),
+    include_str!("../../migrations/postgres/0013_creatures.sql"),
     include_str!("../../migrations/postgres/0014_service.sql"),
 ];
 

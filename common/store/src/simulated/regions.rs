@@ -9,7 +9,7 @@ use super::tables::{Condition, Tables};
 use crate::limits::STORE_GENERATION_MAX;
 use crate::reply::StoreReply;
 use crate::row::{Lease, LiveLease, RegionHolder, Serving};
-use crate::{StoreError, StoreResult, rules};
+use crate::{CreatureRow, StoreError, StoreRequest, StoreResult, rules};
 
 impl Tables {
     /// The newest service of a region.
@@ -44,6 +44,7 @@ impl Tables {
     pub(super) fn regions_in_use(&self) -> StoreReply {
         let owned = self.players().filter(|row| row.owner.is_some());
         let in_use = owned.map(|row| row.region).chain(self.valuables.places());
+        let in_use = in_use.chain(self.creatures.places());
         let regions: BTreeSet<RegionNumber> = in_use.collect();
         StoreReply::Regions(regions.into_iter().collect())
     }
@@ -58,6 +59,37 @@ impl Tables {
         let players = owned.map(|row| row.owner = None).count();
         let holdings = self.valuables.pass_ground(serving.region, ground);
         StoreReply::RegionClosed { players, holdings }
+    }
+
+    /// All creatures, for checks.
+    pub fn creatures(&self) -> impl Iterator<Item = &CreatureRow> {
+        self.creatures.rows()
+    }
+
+    pub(super) fn apply_to_creatures(&mut self, request: &StoreRequest) -> StoreResult {
+        match request {
+            StoreRequest::WriteCreatures {
+                serving,
+                version,
+                changes,
+            } => {
+                let any_version = self.left_out == Some(Condition::CreatureVersion);
+                let regions = &self.regions;
+                let serves = |serving: Serving| {
+                    regions.get(&serving.region) == Some(&(serving.node, serving.region_epoch))
+                };
+                Ok(self
+                    .creatures
+                    .write(serves, any_version, *serving, *version, changes))
+            }
+            StoreRequest::ReadCreatures {
+                region,
+                wanted,
+                after,
+            } => Ok(self.creatures.read(*region, *wanted, *after)),
+            // `apply` knows the others.
+            _ => Err(StoreError::Invalid("a request of another kind")),
+        }
     }
 
     pub(super) fn start_node(&mut self, node: NodeNumber) -> StoreResult {
@@ -177,7 +209,6 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StoreRequest;
     use crate::row::{PlayerBody, PlayerRow};
     use protocol::ids::{EntityId, StateVersion};
 

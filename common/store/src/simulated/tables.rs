@@ -8,6 +8,7 @@ use protocol::ids::{
     SessionGeneration, TopologyVersion, UserId,
 };
 
+use super::creatures::Creatures;
 use super::leases::Leases;
 use super::valuables::{By, Valuables};
 use crate::holding::Belongings;
@@ -31,6 +32,7 @@ pub struct Tables {
     pub(super) sessions: BTreeMap<UserId, Session>,
     pub(super) players: BTreeMap<UserId, Kept>,
     pub(super) valuables: Valuables,
+    pub(super) creatures: Creatures,
     pub(super) now_ms: u64,
     pub(super) left_out: Option<Condition>,
 }
@@ -46,6 +48,8 @@ pub enum Condition {
     Service,
     /// A takeover leaves the players of the region to whoever owned them.
     Reown,
+    /// Writes of creatures need not be newer than those before.
+    CreatureVersion,
 }
 
 /// A user's session, and when it was raised last.
@@ -74,6 +78,7 @@ impl Default for Tables {
             sessions: BTreeMap::new(),
             players: BTreeMap::new(),
             valuables: Valuables::default(),
+            creatures: Creatures::default(),
             now_ms: 0,
             left_out: None,
         }
@@ -158,6 +163,9 @@ impl Tables {
             StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
             StoreRequest::ReadSession { user } => Ok(self.read_session(*user)),
             StoreRequest::ReadChains { users } => Ok(self.chains(users)),
+            StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
+                self.apply_to_creatures(request)
+            }
             StoreRequest::SeedHoldings { .. }
             | StoreRequest::HoldingsOnGround { .. }
             | StoreRequest::HoldingsOf { .. }

@@ -97,6 +97,8 @@ pub struct StoreReport {
     pub on_ground: u64,
     /// Valuables that are offered in trades.
     pub in_trades: u64,
+    /// Creatures that outlive the process of their region.
+    pub creatures: u64,
     /// Nodes that work on it just now.
     pub nodes: Vec<NodeNumber>,
     /// What is wrong with it; nothing when it is sound.
@@ -128,6 +130,7 @@ pub fn check(path: &Path) -> Result<StoreReport, OpenError> {
             held: one("SELECT count(user) FROM holding")?,
             on_ground: one("SELECT count(region) FROM holding")?,
             in_trades: one("SELECT count(trade) FROM holding")?,
+            creatures: one("SELECT count(*) FROM creature")?,
             nodes: node_lock::holders(path)?,
             complaints: complaints(&connection)?,
         })

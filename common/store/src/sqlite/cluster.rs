@@ -164,7 +164,7 @@ pub(super) fn holder(
 
 pub(super) fn regions_in_use(connection: &Connection) -> Result<StoreReply, Failure> {
     const IN_USE: &str = "SELECT region FROM player WHERE owner IS NOT NULL
-        UNION SELECT region FROM holding WHERE region IS NOT NULL ORDER BY region";
+        UNION SELECT region FROM holding WHERE region IS NOT NULL UNION SELECT region FROM creature ORDER BY region";
     let regions = query(connection, IN_USE).rows(|row| row.small("region number").map(RegionNumber))?;
     Ok(StoreReply::Regions(regions))
 }

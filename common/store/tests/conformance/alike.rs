@@ -7,6 +7,7 @@ use protocol::ids::*;
 use store::request::{DurableCommit, ForgottenGuest};
 use store::*;
 
+use crate::creatures::creature;
 use crate::scene::*;
 use crate::valuables::id;
 
@@ -25,7 +26,7 @@ struct Draw {
 
 fn draw() -> impl Strategy<Value = Draw> {
     (
-        0..18_u8,
+        0..20_u8,
         0..3_u8,
         1..3_u8,
         1..3_u8,
@@ -69,6 +70,7 @@ impl Draw {
                 }],
             },
             17 => self.counting(),
+            18 | 19 => self.herding(step),
             10 => StoreRequest::Release {
                 serving: self.serving(),
                 save: self.save(step),
@@ -258,6 +260,48 @@ impl Draw {
         StoreRequest::CommitGround {
             serving: self.serving(),
             version: StateVersion(u64::from(self.epoch)),
+            changes: vec![change],
+        }
+    }
+
+    /// Creatures: read, born, saved, passed on and ended, often under an old version or epoch.
+    fn herding(self, step: u64) -> StoreRequest {
+        if self.kind == 19 && self.user == 0 {
+            return StoreRequest::ReadCreatures {
+                region: self.region(),
+                wanted: match self.session {
+                    0 => CreaturesWanted::Arriving,
+                    _ => CreaturesWanted::All,
+                },
+                after: (self.holding == 0).then(|| creature(self.node(), u32::from(self.version))),
+            };
+        }
+        let serving = self.serving();
+        let body = Bytes::copy_from_slice(&step.to_le_bytes());
+        let creature = creature(serving.node, u32::from(self.holding));
+        let epoch = OwnerEpoch(u64::from(self.epoch.max(1)));
+        let change = match (self.kind, self.session) {
+            (18, 0) => CreatureChange::Bear { creature, body },
+            (18, _) => CreatureChange::Pass {
+                creature,
+                epoch,
+                to: Serving {
+                    node: NodeNumber(3 - serving.node.0),
+                    region: RegionNumber(3 - serving.region.0),
+                    ..serving
+                },
+                body,
+            },
+            (_, 0) => CreatureChange::End { creature, epoch },
+            _ => CreatureChange::Save {
+                creature,
+                epoch,
+                body,
+            },
+        };
+        StoreRequest::WriteCreatures {
+            serving,
+            version: StateVersion(step / 2 + u64::from(self.version)),
             changes: vec![change],
         }
     }

@@ -69,6 +69,13 @@ macro_rules! conformance {
                 of_two_trades_that_want_one_thing_exactly_one_is_accepted,
                 trades_that_cross_each_other_all_go_through,
                 an_offer_of_a_guest_who_is_forgotten_is_not_lost;
+            creatures:
+                a_creature_is_born_saved_and_ends_where_its_server_serves,
+                a_creature_crosses_in_one_step_to_who_serves_there_or_stays,
+                creatures_are_written_under_the_service_and_its_version,
+                creatures_are_read_in_portions_and_limits_are_refused,
+                a_creature_crosses_into_a_region_before_it_is_served_anew_or_stays,
+                creatures_that_cross_each_other_all_go_through;
             leases:
                 a_lease_begins_with_a_start_and_counts_its_renewals,
                 a_second_start_ends_the_lease_of_the_first,

@@ -7,6 +7,7 @@
 mod alike;
 mod cases;
 mod cluster;
+mod creatures;
 mod durable;
 mod guests;
 mod lease_races;

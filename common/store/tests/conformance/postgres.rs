@@ -4,6 +4,7 @@
 mod alike;
 mod cases;
 mod cluster;
+mod creatures;
 mod durable;
 mod guests;
 mod lease_races;

@@ -59,6 +59,41 @@ impl Cells {
     }
 }
 
+impl Cells {
+    /// A node writes creatures of the regions that it serves, and none that another node has numbered.
+    pub(crate) fn creatures(&mut self, scene: &Scene) {
+        for (node, region, made_by, born) in [(1, 1, 1, "1"), (1, 2, 1, "0"), (1, 1, 2, "0")] {
+            let write = creatures(node, region, made_by, FIRST_EPOCH);
+            let statement = format!(
+                "DO $$ BEGIN PERFORM FROM ({write}) AS w; END $$; \
+                 SELECT count(*) FROM regionmesh.read_creatures({region}, false, 0, 10)"
+            );
+            let there = scene.says("regionmesh-a", &statement);
+            assert_eq!(
+                there.as_deref(),
+                Some(born),
+                "node {node}, region {region}, made by {made_by}"
+            );
+            match born {
+                "1" => self.allowed += 1,
+                _ => self.denied += 1,
+            }
+        }
+    }
+}
+
+/// The epoch at which the regions of the scene are served.
+const FIRST_EPOCH: i64 = 281_474_976_710_657;
+
+/// A node writes that a creature is born in a region, which `made_by` has numbered.
+pub(crate) fn creatures(node: u16, region: u32, made_by: i64, epoch: i64) -> String {
+    let creature = made_by << 54 | 1 << 32 | 5;
+    format!(
+        "SELECT regionmesh.write_creatures(false, {node}, {region}, {epoch}, 1, '{{1}}', '{{{creature}}}', '{{NULL}}', '{{NULL}}', '{{NULL}}',
+            '{{NULL}}', ARRAY[''::bytea])"
+    )
+}
+
 /// What node 1 has its player 11 do: each change with its kind, what it is about and how long that stands, towards player 12 and
 /// in the region of that number.
 fn commit(changes: &[(i16, i64, i64)]) -> String {

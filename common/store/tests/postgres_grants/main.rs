@@ -46,6 +46,8 @@ const OTHER: u16 = 2;
 const TABLES: &[&str] = &[
     "cluster",
     "counter",
+    "creature",
+    "creature_write",
     "holding",
     "login",
     "node_lease",
@@ -92,6 +94,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("now_ms", NOBODY, NOBODY),
     ("own_timeline", NOBODY, NOBODY),
     ("read_batch", KNOWN, KNOWN),
+    ("read_creatures", &[GameServer], &[GameServer]),
     ("read_holders", KNOWN, KNOWN),
     ("report", &[Operator], &[Operator]),
     ("serves", NOBODY, NOBODY),
@@ -99,6 +102,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("stands_in", NOBODY, NOBODY),
     ("tell_holder", NOBODY, NOBODY),
     ("write_batch", KNOWN, KNOWN),
+    ("write_creatures", &[GameServer], NOBODY),
 ];
 
 /// Requests that change something, by the numbers of their kinds.
@@ -284,6 +288,7 @@ impl Cells {
             let is_of_node = matches!(*name, "look" | "keep" | "hold_node");
             self.both(scene, own, foreign, |node| match is_of_node {
                 true => format!("SELECT regionmesh.{name}({node})"),
+                false if *name == "write_creatures" => changes::creatures(node, node.into(), 1, 1),
                 false => format!("SELECT regionmesh.{name}({arguments})"),
             });
             for (_, login, _) in ALL {
@@ -385,6 +390,7 @@ fn every_cell_of_the_matrix_is_as_it_says() {
     cells.requests(&scene);
     cells.beside(&scene);
     cells.changes(&scene);
+    cells.creatures(&scene);
     println!("{} cells denied, {} allowed", cells.denied, cells.allowed);
     assert!(cells.denied > 500 && cells.allowed > 50);
     let owner = "SELECT rolname::text FROM pg_roles r JOIN pg_namespace n ON n.nspowner = r.oid

@@ -7,7 +7,7 @@ use super::super::state::RegionState;
 use super::rule::HandoverRule;
 
 impl RegionState {
-    pub(super) fn breaks(&self, rule: HandoverRule) -> bool {
+    pub(in super::super) fn breaks(&self, rule: HandoverRule) -> bool {
         self.config.without == Some(rule)
     }
 

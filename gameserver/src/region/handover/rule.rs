@@ -16,6 +16,8 @@ pub enum HandoverRule {
     NoIsDoubt,
     /// R6: attempt and version name what was prepared. Without: `Prepared` for a handover that was called off commits it.
     AttemptIsNamed,
+    /// What the store has not said of the crossing of a creature is asked again. Without: it goes on here.
+    CreatureIsInDoubt,
     /// R7: activation obeys the row that was read. Without: `Commit` activates, whatever the row says.
     ReadBeforeActive,
 }

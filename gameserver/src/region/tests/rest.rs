@@ -129,7 +129,8 @@ fn what_the_game_wanted_later_is_due_by_the_clock_and_happens_then() {
     let region = scene.regions.get_mut(&A).unwrap();
     region.tick(now, &mut NoClock, &mut NoLimit);
     assert!(region.state.timers.is_empty());
-    assert_eq!(region.rest(), Rest::Asleep { until_ms: None });
+    let until_ms = Some(region.state.creature_rows.look_asleep_ms());
+    assert_eq!(region.rest(), Rest::Asleep { until_ms }, "nothing but a look");
 }
 
 #[test]
@@ -177,5 +178,6 @@ fn ghosts_of_who_is_gone_fade_though_their_region_sleeps() {
     assert!(until_ms > scene.now.mono_ms);
     scene.now.mono_ms = until_ms;
     scene.tick();
-    assert_eq!(fades(&mut scene), None);
+    let look_ms = scene.regions[&A].state.creature_rows.look_asleep_ms();
+    assert_eq!(fades(&mut scene), Some(look_ms), "nothing but a look");
 }

@@ -44,7 +44,12 @@ fn spawned(scene: &Scene) -> Vec<u64> {
 fn a_region_that_nobody_watches_sleeps_and_one_that_is_watched_wakes() {
     let mut scene = Scene::new();
     scene.pass(1_000);
-    assert_eq!(scene.pass(60_000), 0, "nobody plays, nobody looks");
+    assert_eq!(scene.pass(50_000), 0, "nobody plays, nobody looks");
+    assert_eq!(
+        scene.pass(20_000),
+        4,
+        "once a minute each looks whether a creature has come"
+    );
     let mut proxy = scene.proxy_up(7, 1);
     scene.hears(7, &mut proxy);
     let subscribe = scene.subscribe(2, vec![2]);

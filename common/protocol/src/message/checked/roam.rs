@@ -3,11 +3,10 @@
 use bytes::Bytes;
 
 use super::error::CheckError;
-use super::field;
+use super::{creature, field};
 use crate::cell::StateBytes;
 use crate::geometry::Position;
 use crate::ids::{EntityId, OwnerEpoch, RegionEpoch, RegionNumber};
-use crate::limits::{CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, ENTITY_STATE_BYTES_MAX};
 use crate::message::effect::Roam;
 
 /// Who made a creature: it ends when that is over.
@@ -54,22 +53,11 @@ impl TryFrom<Roam> for CheckedRoam {
     type Error = CheckError;
 
     fn try_from(message: Roam) -> Result<Self, CheckError> {
-        field::at_most("state", &message.state, ENTITY_STATE_BYTES_MAX)?;
-        field::at_most("memory", &message.memory, CREATURE_MEMORY_BYTES_MAX)?;
-        field::count("timers", message.timers.len(), CREATURE_TIMERS_MAX)?;
-        let finite = |field, value: f32| {
-            let finite = value.is_finite().then_some(value);
-            finite.ok_or(CheckError::OutOfRange(field))
-        };
         let out_of_range = CheckError::OutOfRange;
         // The first one is that of its birth, and there has to be one after it.
         if message.epoch < 2 || OwnerEpoch(message.epoch).next().is_err() {
             return Err(out_of_range("epoch"));
         }
-        if !(0.0..=f32::MAX).contains(&message.speed) {
-            return Err(out_of_range("speed"));
-        }
-        let timers = message.timers.iter().map(|timer| (timer.ticks, timer.token));
         Ok(Self {
             from: (
                 field::region_number("from_region", message.from_region)?,
@@ -84,16 +72,12 @@ impl TryFrom<Roam> for CheckedRoam {
                 round: message.birth_round,
             },
             kind: u16::try_from(message.kind).map_err(|_| out_of_range("kind"))?,
-            at: Position {
-                x: finite("x", message.x)?,
-                y: finite("y", message.y)?,
-            },
+            at: creature::place(message.x, message.y)?,
             heading: u8::try_from(message.heading).map_err(|_| out_of_range("heading"))?,
-            speed: message.speed,
-            state: StateBytes::try_from(&message.state[..]).map_err(|_| out_of_range("state"))?,
-            // It stays for hours, and the frame that it came in must not.
-            memory: Bytes::copy_from_slice(&message.memory),
-            timers: timers.collect(),
+            speed: creature::speed(message.speed)?,
+            state: creature::seen(&message.state)?,
+            memory: creature::memory(&message.memory)?,
+            timers: creature::timers(&message.timers)?,
         })
     }
 }
