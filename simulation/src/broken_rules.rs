@@ -2,6 +2,9 @@
 //! Only in builds with the feature `broken-rules`. That only the current service of a region activates needs a process
 //! which is replaced while it lives on: the model has those, a run has not.
 
+use std::fmt;
+use std::str::FromStr;
+
 use gameserver::region::HandoverRule;
 use store::simulated::Condition;
 
@@ -35,5 +38,43 @@ impl Rule {
             Self::TakeOverReowns => Some(Condition::Reown),
             _ => None,
         }
+    }
+}
+
+/// A rule of the rows of creatures that outlive servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreatureRule {
+    /// What the store has not said of a crossing is asked again. Without: the creature goes on where it was.
+    Doubt,
+    /// A write counts only when it is newer than those before. Without: what comes late is written as well.
+    Version,
+}
+
+impl CreatureRule {
+    pub(crate) fn in_regions(self) -> Option<HandoverRule> {
+        (self == Self::Doubt).then_some(HandoverRule::CreatureIsInDoubt)
+    }
+
+    pub(crate) fn in_store(self) -> Option<Condition> {
+        (self == Self::Version).then_some(Condition::CreatureVersion)
+    }
+}
+
+impl fmt::Display for CreatureRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Doubt => "doubt",
+            Self::Version => "version",
+        })
+    }
+}
+
+impl FromStr for CreatureRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Doubt, Self::Version];
+        let named = all.into_iter().find(|rule| rule.to_string() == text);
+        named.ok_or_else(|| format!("`{text}` is neither doubt nor version"))
     }
 }

@@ -23,10 +23,12 @@ pub(crate) struct Flock {
     asked: BTreeMap<u64, EntityId>,
 }
 
-/// What the game answers: the request itself, or a panic.
+/// What the game answers: the request itself, or nothing.
 pub(crate) fn answer(request: &Bytes) -> Answer {
-    match request.first() {
-        Some(first) if first % 5 == 4 => Err(AskFailed::Panicked),
+    match request.first().map(|first| first % 16) {
+        Some(4) => Err(AskFailed::Panicked),
+        Some(9) => Err(AskFailed::TimedOut),
+        Some(14) => Err(AskFailed::Full),
         _ => Ok(request.clone()),
     }
 }

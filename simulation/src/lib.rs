@@ -9,6 +9,7 @@ mod cluster;
 mod crafts;
 mod dice;
 mod flock;
+mod herd;
 mod links;
 mod matrix;
 pub mod model;
@@ -22,6 +23,8 @@ mod sweep;
 mod trace;
 mod world;
 
+#[cfg(feature = "broken-rules")]
+pub use broken_rules::CreatureRule;
 pub use cluster::{Outcome, Patience, run, run_with_lines, run_within};
 pub use matrix::{Ambush, Coverage, Fault, Step, cells};
 pub use options::{Options, Room};

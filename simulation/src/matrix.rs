@@ -68,6 +68,7 @@ named! {
         Save = "store-save",
         Load = "store-load",
         TakeOver = "store-take-over",
+        Creatures = "store-creatures",
     }
 }
 
@@ -257,6 +258,7 @@ pub(crate) fn store_step(request: &StoreRequest) -> Option<Step> {
         StoreRequest::SavePlayers { .. } => Some(Step::Save),
         StoreRequest::LoadPlayer { .. } => Some(Step::Load),
         StoreRequest::TakeOver { .. } => Some(Step::TakeOver),
+        StoreRequest::WriteCreatures { .. } => Some(Step::Creatures),
         _ => None,
     }
 }

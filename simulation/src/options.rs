@@ -6,6 +6,8 @@ use net::link_core::LinkRoom;
 use protocol::ids::Lanes;
 use proxy::shard::StreamRoom;
 
+#[cfg(feature = "broken-rules")]
+use crate::broken_rules::CreatureRule;
 use crate::dice::Dice;
 use crate::matrix::{Ambush, Fault, Step, cells};
 #[cfg(feature = "broken-rules")]
@@ -106,6 +108,9 @@ pub struct Options {
     /// The rule of the handover that the cores or the store leave out.
     #[cfg(feature = "broken-rules")]
     pub without: Option<Rule>,
+    /// The rule of creatures' rows that they leave out.
+    #[cfg(feature = "broken-rules")]
+    pub careless: Option<CreatureRule>,
 }
 
 impl Options {
@@ -127,11 +132,13 @@ impl Options {
             store_jitter_ms: [0, 10, 60, 250][dice.index(4)],
             store_permille: if quiet { 0 } else { [0, 0, 20, 80][dice.index(4)] },
             room: Room::Ample,
-            crafts: seed % 3 == 1,
-            sheep: seed % 3 != 2,
+            crafts: seed / 4 % 3 == 1,
+            sheep: seed / 4 % 3 != 2,
             ambushes: Vec::new(),
             #[cfg(feature = "broken-rules")]
             without: None,
+            #[cfg(feature = "broken-rules")]
+            careless: None,
         };
         if !quiet {
             // Every cell of the matrix has its turn.
@@ -144,6 +151,7 @@ impl Options {
                 Room::Ample
             };
             options.standbys = step == Step::TakeOver || dice.permille(300);
+            options.sheep |= step == Step::Creatures;
         }
         if options.standbys {
             // Nobody is dead before three seconds have passed.
@@ -203,6 +211,8 @@ impl std::str::FromStr for Options {
                 "--ambush" => options.ambushes.push(value.parse()?),
                 #[cfg(feature = "broken-rules")]
                 "--without" => options.without = Some(rule(value)?),
+                #[cfg(feature = "broken-rules")]
+                "--careless" => options.careless = Some(value.parse()?),
                 other => return Err(format!("unknown option {other}")),
             }
         }
@@ -277,6 +287,10 @@ impl fmt::Display for Options {
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.without {
             write!(f, " --without {}", rule.name())?;
+        }
+        #[cfg(feature = "broken-rules")]
+        if let Some(rule) = self.careless {
+            write!(f, " --careless {rule}")?;
         }
         if self.ambushes.is_empty() {
             return write!(f, " --ambush none");

@@ -1,5 +1,6 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
-//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, and keep sheep (`flock`).
+//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, and keep sheep (`flock`) and
+//! cows (`herd`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use protocol::ids::{EntityId, RegionNumber, UserId};
 
 use crate::crafts::{Crafts, Market};
 use crate::flock::Flock;
+use crate::herd::{Ended, Herd};
 use crate::options::Options;
 
 /// A command that a region applied.
@@ -30,6 +32,7 @@ pub(crate) struct Record {
     applied: Arc<Mutex<Vec<Applied>>>,
     is_calm: Arc<AtomicBool>,
     market: Market,
+    ended: Ended,
     roamed: Arc<AtomicU64>,
     panics: Arc<AtomicU64>,
 }
@@ -54,6 +57,11 @@ impl Record {
     /// How often a creature has come over a border.
     pub(crate) fn roamed(&self) -> u64 {
         self.roamed.load(Ordering::Relaxed)
+    }
+
+    /// Which creatures the rules have taken out of the world.
+    pub(crate) fn ended(&self) -> Ended {
+        self.ended.clone()
     }
 
     fn panic_if(&self, is_due: bool) {
@@ -81,6 +89,7 @@ pub(crate) struct Recorder {
     record: Record,
     crafts: Option<Crafts>,
     flock: Option<Flock>,
+    herd: Option<Herd>,
     inputs: Given,
 }
 
@@ -111,6 +120,7 @@ impl Recorder {
         Self {
             game,
             crafts: options.crafts.then(|| Crafts::new(record.market.clone())),
+            herd: options.sheep.then(|| Herd::new(record.ended())),
             record,
             flock: options.sheep.then(Flock::default),
             inputs: Given::default(),
@@ -136,16 +146,25 @@ impl GameLogic for Recorder {
         if let Some(flock) = &mut self.flock {
             flock.served(ctx);
         }
+        if let Some(herd) = &mut self.herd {
+            herd.served(ctx);
+        }
     }
 
     fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
         self.record.roamed.fetch_add(1, Ordering::Relaxed);
+        if self.herd.as_mut().is_some_and(|herd| herd.came(ctx, creature)) {
+            return;
+        }
         if let Some(flock) = &mut self.flock {
             flock.came(ctx, creature);
         }
     }
 
     fn went(&mut self, _: &mut dyn Ctx, creature: EntityId) {
+        if self.herd.as_mut().is_some_and(|herd| herd.went(creature)) {
+            return;
+        }
         if let Some(flock) = &mut self.flock {
             flock.went(creature);
         }
@@ -158,6 +177,10 @@ impl GameLogic for Recorder {
     }
 
     fn creature_timer(&mut self, ctx: &mut dyn Ctx, creature: EntityId, _: u64) {
+        let is_cow = |herd: &mut Herd| herd.creature_timer(ctx, creature);
+        if self.herd.as_mut().is_some_and(is_cow) {
+            return;
+        }
         if let Some(flock) = &mut self.flock {
             flock.creature_timer(ctx, creature);
         }
@@ -222,6 +245,9 @@ impl GameLogic for Recorder {
             flock.tick(ctx);
         }
         let is_calm = self.record.is_calm.load(Ordering::Relaxed);
+        if let Some(herd) = &mut self.herd {
+            herd.tick(ctx, is_calm);
+        }
         if let Some(crafts) = self.crafts.as_mut().filter(|_| !is_calm) {
             crafts.tick(ctx);
             self.record.panic_if(ctx.random().is_multiple_of(PANIC_TICKS));

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use simulation::model::Rule;
-use simulation::{Options, run, run_with_lines};
+use simulation::{CreatureRule, Options, run, run_with_lines};
 
 /// Runs that a script may take until one shows that the rule is missing; most need fewer than twenty.
 const SEEDS: u64 = 600;
@@ -12,16 +12,29 @@ const SEEDS: u64 = 600;
 const LINES: usize = 200;
 
 /// Goes through runs of a script until one breaks one of the `properties` for want of the rule.
-#[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 fn is_noticed(rule: Rule, script: &str, properties: &[&str]) {
+    let lame = |whole: &Options| Options {
+        without: Some(rule),
+        ..whole.clone()
+    };
+    is_noticed_in(lame, rule.name(), script, properties);
+}
+
+/// As [`is_noticed`], of a rule of the rows of creatures.
+fn is_noticed_of_creatures(rule: CreatureRule, script: &str, properties: &[&str]) {
+    let lame = |whole: &Options| Options {
+        careless: Some(rule),
+        ..whole.clone()
+    };
+    is_noticed_in(lame, &rule.to_string(), script, properties);
+}
+
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+fn is_noticed_in(lame: impl Fn(&Options) -> Options, rule: &str, script: &str, properties: &[&str]) {
     let (mut crossings, mut others) = (0, 0);
     for seed in 0..SEEDS {
         let whole: Options = format!("--seed {seed} {script}").parse().unwrap();
-        let lame = Options {
-            without: Some(rule),
-            ..whole.clone()
-        };
-        let outcome = run(&lame).unwrap();
+        let outcome = run(&lame(&whole)).unwrap();
         crossings += outcome.crossings;
         let Some(what) = outcome.broken else { continue };
         if !properties.iter().any(|property| what.starts_with(property)) {
@@ -114,4 +127,17 @@ fn a_takeover_that_leaves_players_to_their_former_server_lets_it_write() {
         frozen,
         &["H4: a server that was taken over"],
     );
+}
+
+#[test]
+fn a_creature_that_goes_on_without_an_answer_is_in_two_regions() {
+    let unknown = "--sheep on --ambush store-creatures:unknown-applied:4 --ambush store-creatures:unknown-applied:9 \
+                   --store-permille 150";
+    is_noticed_of_creatures(CreatureRule::Doubt, unknown, &["H4: creature"]);
+}
+
+#[test]
+fn a_write_of_creatures_without_a_version_brings_back_who_has_ended() {
+    let late = "--sheep on --store-permille 200";
+    is_noticed_of_creatures(CreatureRule::Version, late, &["H4: creature"]);
 }

@@ -1,5 +1,5 @@
-//! A game of its own on real processes, which are this very program: its rules panic, and put players to a server that theirs has
-//! no link to.
+//! A game of its own on real processes, which are this very program: its rules panic, put players to a server that theirs has
+//! no link to, and have a cow that outlives servers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ use client::{
 use game::bytes::Bytes;
 use game::{Ctx, EntityId, Game, GameCommand, GameLogic, NoSettings, Position, Reliability, UserId, World};
 use regionmesh::{Cluster, ClusterOptions, Program};
-use support::{PATIENCE, logs, start};
+use support::{PATIENCE, eventually, logs, start};
 use tokio::time::{interval, timeout};
 
 struct Restless;
@@ -30,11 +30,24 @@ impl Game for Restless {
     }
 
     fn rules(&self) -> Rules {
-        Rules
+        Rules::default()
     }
 }
 
-struct Rules;
+#[derive(Default)]
+struct Rules {
+    cows: Vec<EntityId>,
+}
+
+impl Rules {
+    /// Which cows are here, in the order of their numbers.
+    fn herd(&self) -> Bytes {
+        let mut cows = self.cows.clone();
+        cows.sort_unstable();
+        let numbers = cows.into_iter().flat_map(|cow| cow.0.to_le_bytes());
+        numbers.collect::<Vec<u8>>().into()
+    }
+}
 
 impl GameLogic for Rules {
     fn spawn_point(&self, _: &World, _: UserId) -> Position {
@@ -51,9 +64,29 @@ impl GameLogic for Rules {
                 let [x, y] = [x, y].map(|part| f32::from(part) * 2.0);
                 ctx.teleport(command.user, Position { x, y });
             }
+            [b'c'] => {
+                let at = Position { x: 120.0, y: 60.0 };
+                if let Some(cow) = ctx.spawn_persistent(2, at, &[]) {
+                    self.cows.push(cow);
+                }
+            }
+            [b'w'] => {
+                for cow in &self.cows {
+                    ctx.walk(*cow, Position { x: 131.0, y: 60.0 }, 0, 0.0);
+                }
+            }
+            [b'h'] => ctx.tell(command.user, self.herd(), Reliability::Soft),
             [b'n'] => ctx.tell(command.user, Bytes::from_static(b"noted"), Reliability::Durable),
             _ => panic!("told to"),
         }
+    }
+
+    fn came(&mut self, _: &mut dyn Ctx, cow: EntityId) {
+        self.cows.push(cow);
+    }
+
+    fn went(&mut self, _: &mut dyn Ctx, cow: EntityId) {
+        self.cows.retain(|other| *other != cow);
     }
 
     fn own_state(&self, ctx: &dyn Ctx, _: UserId, _: EntityId, out: &mut Vec<u8>) {
@@ -127,6 +160,82 @@ async fn arrive(client: &mut Client, region: u32) {
     assert!(jumps > 0, "on the way to region {region}");
 }
 
+/// Asks which cows are in the player's region, until the answer is as wanted.
+async fn until_cows(client: &mut Client, what: &str, is_it: impl Fn(&[u64]) -> bool) -> Vec<u64> {
+    let mut cows = Vec::new();
+    let mut asked = 0;
+    let ask = async {
+        loop {
+            // One is lost with the server that was asked.
+            let command = client.send_command(CommandClass::Soft, Bytes::from_static(b"h"));
+            asked += u32::from(command.is_ok());
+            let mut answer = None;
+            let heard = play_until(client, what, |event| {
+                if let ClientEvent::Event(_, body) = event {
+                    answer = Some(body.clone());
+                }
+                answer.is_some()
+            });
+            let _ = timeout(Duration::from_secs(2), heard).await;
+            let Some(body) = answer else { continue };
+            let (numbers, _) = body.as_chunks::<8>();
+            cows = numbers.iter().map(|number| u64::from_le_bytes(*number)).collect();
+            if is_it(&cows) {
+                return;
+            }
+        }
+    };
+    let ended = timeout(PATIENCE, ask).await;
+    assert!(
+        ended.is_ok(),
+        "not in time: {what}, after {asked} questions: {cows:x?}"
+    );
+    cows
+}
+
+async fn a_creature_is_there_again_once_after_its_server_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions {
+        topology: topology(),
+        topology_name: "row.toml".to_owned(),
+        ..ClusterOptions::new(std::env::current_exe().unwrap(), folder.path().join("d"))
+    });
+    let mut client = connect(&cluster).await;
+    let say = |client: &mut Client, what: Vec<u8>| {
+        client
+            .send_command(CommandClass::Durable, Bytes::from(what))
+            .unwrap();
+    };
+    say(&mut client, vec![b'c']);
+    let cow = until_cows(&mut client, "a cow", |cows| cows.len() == 1).await;
+    eventually("its birth is in the store", PATIENCE, || {
+        let status = cluster.status("gs-1").unwrap();
+        let region = &status["regions"][0];
+        region["persistent"] == 1 && region["creatures_unwritten"] == 0
+    });
+    cluster.kill("gs-1").unwrap();
+    cluster.restart("gs-1").unwrap();
+    until_cows(&mut client, "the same cow, once", |cows| cows == cow).await;
+
+    say(&mut client, vec![b'w']);
+    until_cows(&mut client, "it has left", <[u64]>::is_empty).await;
+    say(&mut client, vec![b'g', 80, 30]);
+    arrive(&mut client, 2).await;
+    until_cows(&mut client, "it is over there", |cows| cows == cow).await;
+    for name in ["gs-2", "gs-1"] {
+        cluster.kill(name).unwrap();
+        cluster.restart(name).unwrap();
+        until_cows(&mut client, "it is over there, once", |cows| cows == cow).await;
+    }
+    say(&mut client, vec![b'g', 5, 30]);
+    arrive(&mut client, 1).await;
+    until_cows(&mut client, "and not here", <[u64]>::is_empty).await;
+    assert!(
+        cluster.stop().iter().all(|(_, ended)| ended.is_as_told()),
+        "all have drained"
+    );
+}
+
 async fn a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = start(ClusterOptions {
@@ -180,7 +289,8 @@ async fn a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is() {
 }
 
 fn main() -> ExitCode {
-    const TEST: &str = "a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is";
+    const PANIC: &str = "a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is";
+    const COW: &str = "a_creature_is_there_again_once_after_its_server_was_killed";
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words
         .first()
@@ -189,11 +299,16 @@ fn main() -> ExitCode {
         return Program::of::<Restless>().main();
     }
     // As the harness of other tests takes them.
-    let mut names = words.iter().filter(|word| !word.starts_with('-')).peekable();
-    let is_meant = names.peek().is_none() || names.any(|name| TEST.contains(&**name));
-    if is_meant && !words.iter().any(|word| word == "--list" || word == "--ignored") {
+    let names: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let is_meant = |test: &str| names.is_empty() || names.iter().any(|name| test.contains(&***name));
+    if !words.iter().any(|word| word == "--list" || word == "--ignored") {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is());
+        if is_meant(PANIC) {
+            runtime.block_on(a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is());
+        }
+        if is_meant(COW) {
+            runtime.block_on(a_creature_is_there_again_once_after_its_server_was_killed());
+        }
     }
     ExitCode::SUCCESS
 }

@@ -63,7 +63,8 @@ impl Creature {
         }
     }
 
-    fn born(&self) -> Option<Birth> {
+    /// Who made one that has no row.
+    pub(super) fn born(&self) -> Option<Birth> {
         match self.life {
             Life::Ephemeral { birth, .. } => Some(birth),
             Life::Persistent(_) => None,

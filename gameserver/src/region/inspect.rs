@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use game::EntityView;
 use protocol::geometry::Position;
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId};
 use store::Binding;
 
 use super::Region;
@@ -90,6 +90,15 @@ impl Region {
     /// Creatures that roam and are here now, ascending.
     pub fn creatures(&self) -> impl Iterator<Item = EntityId> {
         self.state.creatures.ids()
+    }
+
+    /// Which service has made each of the creatures that end with it.
+    pub fn births(&self) -> impl Iterator<Item = (EntityId, RegionNumber, RegionEpoch)> {
+        let creatures = &self.state.creatures;
+        creatures.ids().filter_map(move |id| {
+            let birth = creatures.get(id)?.born()?;
+            Some((id, birth.region, birth.region_epoch))
+        })
     }
 
     /// Creatures that outlive the process and are here now, ascending: under which epoch each is, and whether it is simulated: not

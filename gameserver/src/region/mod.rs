@@ -377,6 +377,7 @@ impl Region {
                 let out = &mut state.out;
                 state.neighbourhood.service_answer(region, &answer, now_ms, out);
                 state.creature_rows.look_soon();
+                state.end_who_was_made_before(region);
             }
             Asked::Creatures(round) => state.creatures_answer(round, answer),
             Asked::Arrivals(round) => state.arrivals_answer(round, answer),

@@ -282,6 +282,15 @@ impl RegionState {
         }
     }
 
+    /// A neighbour may be served anew: whoever its service before has made ends now.
+    pub(super) fn end_who_was_made_before(&mut self, region: RegionNumber) {
+        if region != self.config.number
+            && let Some(now) = self.neighbourhood.serving(region)
+        {
+            self.end_creatures(region, |epoch| epoch < now.region_epoch);
+        }
+    }
+
     pub(super) fn birth_answer(&mut self, region: RegionNumber, answer: &StoreResult) {
         self.creatures.answered(region);
         // The store's word is the last. Without an answer it is asked again in time.

@@ -2,6 +2,7 @@
 //! at when all is calm, in `cluster::calm`.
 
 mod chain;
+mod creatures;
 mod players;
 mod rows;
 mod sessions;
@@ -47,6 +48,7 @@ pub(crate) struct Checks {
     /// The holdings that each region began with.
     holdings: BTreeMap<RegionNumber, BTreeSet<u64>>,
     refusal_due: Option<String>,
+    seen_creatures: creatures::SeenCreatures,
 }
 
 impl Checks {

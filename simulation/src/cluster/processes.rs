@@ -210,7 +210,9 @@ impl Cluster {
         config.linkdead_grace_ms = LINKDEAD_MS;
         #[cfg(feature = "broken-rules")]
         {
-            config.without = self.options.without.and_then(crate::model::Rule::in_regions);
+            let of_creatures = self.options.careless.and_then(crate::CreatureRule::in_regions);
+            let of_players = self.options.without.and_then(crate::model::Rule::in_regions);
+            config.without = of_players.or(of_creatures);
         }
         let (record, options) = (self.record.clone(), self.options.clone());
         let make = move || -> Box<dyn GameLogic> {

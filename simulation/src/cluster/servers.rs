@@ -6,7 +6,7 @@ use gameserver::region::{Answer, CREDIT_BYTES, NoClock, Region};
 use gameserver::world::{Moment, QuestionId, WorkId, World, WorldEffect};
 use net::link_core::Clear;
 use protocol::identity::Clock;
-use protocol::ids::{EntityId, NodeNumber};
+use protocol::ids::NodeNumber;
 use protocol::message::player::Join;
 use store::StoreResult;
 
@@ -267,16 +267,35 @@ impl Cluster {
                 }
             }
         }
-        let elsewhere = |creature: &EntityId| {
-            let others = self.servers.values().flat_map(Server::regions);
-            let mut others = others.filter(|other| !std::ptr::eq(*other, region));
-            others.any(|other| other.creatures().any(|there| there == *creature))
-        };
-        if let Some(twice) = region.creatures().find(elsewhere) {
-            wrong = Some(format!(
-                "H4: creature {twice:?} of region {number} is in another one too"
-            ));
+        self.creature_twice(node, region).or(wrong)
+    }
+
+    /// A creature that ends with its service is in one region; one that has a row is simulated in one of those that are served so.
+    fn creature_twice(&self, node: NodeNumber, region: &Region) -> Option<String> {
+        let others = self.servers.iter();
+        let others = others.flat_map(|(its, server)| server.regions().map(move |other| (*its, other)));
+        let others = others.filter(|(_, other)| !std::ptr::eq(*other, region));
+        let is_current = self.is_current(node, region);
+        for (its, other) in others {
+            let made_twice = region.births().find(|(creature, ..)| {
+                let mut there = other.births();
+                there.any(|(there, ..)| there == *creature)
+            });
+            let made_twice = made_twice.map(|(creature, ..)| creature);
+            let are_current = is_current && self.is_current(its, other);
+            let mut kept = region
+                .persistent()
+                .filter(|(.., is_active)| *is_active && are_current);
+            let simulated_twice = kept.find(|(creature, ..)| {
+                let mut there = other.persistent();
+                there.any(|(there, _, is_active)| is_active && there == *creature)
+            });
+            let simulated_twice = simulated_twice.map(|(creature, ..)| creature);
+            if let Some(twice) = made_twice.or(simulated_twice) {
+                let (here, there) = (region.number(), other.number());
+                return Some(format!("H4: creature {twice} is in regions {here} and {there}"));
+            }
         }
-        wrong
+        None
     }
 }

@@ -206,8 +206,12 @@ impl Cluster {
             dice,
         };
         #[cfg(feature = "broken-rules")]
-        if let Some(condition) = options.without.and_then(crate::model::Rule::in_store) {
-            cluster.store.leave_out(condition);
+        {
+            let of_creatures = options.careless.and_then(crate::CreatureRule::in_store);
+            let of_players = options.without.and_then(crate::model::Rule::in_store);
+            if let Some(condition) = of_players.or(of_creatures) {
+                cluster.store.leave_out(condition);
+            }
         }
         cluster.furnish();
         cluster.plan_troubles();

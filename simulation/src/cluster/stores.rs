@@ -116,6 +116,9 @@ impl Cluster {
         let tables = self.store.tables();
         let serves = |region| tables.service(region);
         self.checks.rows(tables.players(), request, serves);
+        if matches!(request, StoreRequest::WriteCreatures { .. }) {
+            self.look_at_creatures();
+        }
         if matches!(
             request,
             StoreRequest::CommitDurable { .. }
@@ -132,6 +135,25 @@ impl Cluster {
             }
         }
         result
+    }
+
+    /// Rows of creatures have changed.
+    fn look_at_creatures(&mut self) {
+        let tables = self.store.tables();
+        let mut simulated = Vec::new();
+        for (node, server) in &self.servers {
+            let current = server.regions().filter(|region| {
+                let service = tables.service(region.number());
+                service.is_some_and(|service| (service.node, service.region_epoch) == (*node, region.epoch()))
+            });
+            for region in current {
+                let active = region.persistent().filter(|(_, _, is_active)| *is_active);
+                simulated.extend(active.map(|(creature, ..)| (creature, region.number())));
+            }
+        }
+        let ended = self.record.ended();
+        let has_ended = |creature| ended.has(creature);
+        self.checks.creatures(tables.creatures(), has_ended, &simulated);
     }
 
     pub(super) fn store_answer(&mut self, asker: Asker, result: StoreResult) {

@@ -222,7 +222,6 @@ fn who_is_served_anew_makes_others_so_those_next_door_end() {
     scene.start(A);
     scene.link_all();
     scene.settle();
-    scene.run(6_000);
     assert_eq!(
         (places(&scene, abroad), places(&scene, at_home)),
         (vec![], vec![(B, 1)])
