@@ -12,6 +12,7 @@ mod credits;
 mod effect;
 mod giving;
 mod hear;
+mod link_room;
 mod links;
 mod recent_times;
 mod report;
@@ -33,12 +34,13 @@ use topology::{Listing, Topology};
 
 use crate::dispatch::Directory;
 use crate::proxy_lanes::ArrivingLane;
-use crate::region::{Answer, Now, PhaseClock, Region, RegionInput, Room, StoreTicket, Subscriber};
+use crate::region::{Answer, Now, PhaseClock, Region, RegionInput, Reload, StoreTicket, Subscriber};
 
 use carry::Local;
 use credits::Credits;
 pub use effect::{NotGiven, QuestionId, TopologyWord, WorkId, WorldEffect};
 use giving::Givings;
+use link_room::LinkRoom;
 pub use links::{ArrivingPeer, LinkPeer, LinkReport, PeerLinkCore, ProxyLinkCore, Side};
 use links::{Links, last_words};
 pub use recent_times::TimesSummary;
@@ -73,6 +75,8 @@ pub struct World<S> {
     next_question: u64,
     givings: Givings,
     draining: bool,
+    /// What regions that come later may have been made without.
+    reload: Option<Reload>,
     effects: Vec<WorldEffect>,
 }
 
@@ -93,6 +97,7 @@ impl<S: Sealing> World<S> {
             next_question: 0,
             givings: Givings::default(),
             draining: false,
+            reload: None,
             effects: Vec::new(),
             listing: Arc::new(Listing::new(Arc::clone(&topology))),
             topology,
@@ -121,10 +126,21 @@ impl<S: Sealing> World<S> {
             self.tell(number, RegionInput::PeerUp(peer), now);
         }
         self.tell_all(&RegionInput::PeerUp(self.node), now);
+        if let Some(reload) = self.reload.clone() {
+            self.tell(number, RegionInput::Reloaded(reload), now);
+        }
         if self.draining {
             self.tell(number, RegionInput::Drain, now);
         }
         self.settle(now);
+    }
+
+    /// The settings of the game were read anew: all regions play by them from now on. How many there are.
+    pub fn reload(&mut self, reload: Reload, now: Moment) -> usize {
+        self.tell_all(&RegionInput::Reloaded(reload.clone()), now);
+        self.reload = Some(reload);
+        self.settle(now);
+        self.slots.numbers().len()
     }
 
     /// A newer topology of the same ground is in force.
@@ -468,27 +484,5 @@ fn region_time(now: Moment) -> Now {
     Now {
         mono_ms: now.mono_us / 1000,
         wall_ms: now.wall_ms,
-    }
-}
-
-/// A subscriber is told of a tick when all that was said to it before this period has left, within its credit; regions
-/// of the own process always are.
-struct LinkRoom<'a, S> {
-    own: NodeNumber,
-    links: &'a Links<S>,
-    credits: &'a mut Credits,
-    region: RegionNumber,
-    period: u64,
-}
-
-impl<S: Sealing> Room for LinkRoom<'_, S> {
-    fn room_bytes(&mut self, subscriber: Subscriber) -> usize {
-        if subscriber == Subscriber::Server(self.own) {
-            return usize::MAX;
-        }
-        match self.links.said(subscriber) {
-            Some(said) => self.credits.left(subscriber, self.region, self.period, said),
-            None => 0,
-        }
     }
 }

@@ -61,6 +61,39 @@ async fn a_process_serves_counts_and_drains() {
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_the_game_are_read_anew_while_the_process_runs_and_with_a_mistake_they_are_not() {
+    let cluster = Cluster::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gs.toml");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write("[game]\ncreatures = 3\n");
+    let from_file = ["--config", file.to_str().unwrap()];
+    let process = Process::start(command(&cluster, "gs-a", &from_file).stderr(Stdio::null()));
+    let creatures = |count: u64| {
+        let process = &process;
+        move || process.status()["regions"][0]["npcs"] == count
+    };
+    eventually("there are three", creatures(3)).await;
+    write("[game]\ncreatures = 5\ncretures = 6\n");
+    let why = process.ask("POST /reload");
+    assert!(
+        why.contains("game.cretures") && why.contains("gs.toml:3:1"),
+        "{why}"
+    );
+    write("[game]\ncreatures = 5\n");
+    let said = process.ask("POST /reload");
+    assert!(
+        said.starts_with("in force: game.creatures; regions that play by them: "),
+        "{said}"
+    );
+    eventually("there are five", creatures(5)).await;
+    assert_eq!(
+        process.ask("POST /reload"),
+        "the settings of the game are as they were\n"
+    );
+}
+
 #[test]
 fn what_cannot_start_says_why_in_one_sentence() {
     let cluster = Cluster::new();

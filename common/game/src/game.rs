@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use settings::{Mistake, NoSettings, Table};
 
-use crate::GameLogic;
 use crate::limits::GAME_ID_BYTES_MAX;
+use crate::{Ctx, GameLogic};
 
 /// A game: what it is called, what an operator may set, and its rules for each region.
 pub trait Game: Send + Sync + 'static {
@@ -17,13 +17,20 @@ pub trait Game: Send + Sync + 'static {
     /// The table `[game]` of a game server's settings; [`NoSettings`] when there is nothing to set.
     type Settings: Settings;
     /// The rules of one region.
-    type Rules: GameLogic + 'static;
+    type Rules: GameLogic;
 
-    /// Once in a process, with its settings.
+    /// With the settings that a process starts with, and again with those that an operator has had read anew.
     fn new(settings: Self::Settings) -> Self;
 
     /// The rules for a region that the process begins to serve.
     fn rules(&self) -> Self::Rules;
+
+    /// The settings were read anew (`regionmesh reload`): this is the game with the new ones, and `rules` were made by the former
+    /// one, for a region that is served since. Called between two ticks; what is not changed here stays as it was made. A panic is
+    /// one of the rules, which are made anew by the new game.
+    fn reloaded(&self, rules: &mut Self::Rules, ctx: &mut dyn Ctx) {
+        let (_, _) = (rules, ctx);
+    }
 
     /// Answers what rules [ask](crate::Ctx::ask). Called on threads of their own, several at a time, so it may wait and compute; but
     /// the pool is small, and one that never returns takes a thread away for good. A panic costs the answer.

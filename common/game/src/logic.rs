@@ -1,5 +1,7 @@
 //! The rules of a game, as a region calls them.
 
+use std::any::Any;
+
 use protocol::geometry::Position;
 use protocol::ids::{CommandNumber, EntityId, InputNumber, RegionNumber, UserId};
 
@@ -73,7 +75,7 @@ pub struct Entered<'a> {
 /// a minute the region stands still.
 ///
 /// Methods with a body here may be left out.
-pub trait GameLogic: Send {
+pub trait GameLogic: Any + Send {
     /// Where a user enters the world for the first time; must be the same on every server. Called at every login, on the
     /// server that the login came to.
     fn spawn_point(&self, world: &World, user: UserId) -> Position;

@@ -9,6 +9,7 @@ use loadtest::args::{PLAYERS_MAX, check_measured, parse_duration};
 use node::life::{Exit, Failure};
 use node::utf8_path::Utf8Path;
 use protocol::geometry::Position;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use store::postgres::PostgresAddress;
@@ -62,9 +63,15 @@ pub(crate) enum Command {
     /// Checks, explains, draws, compares, signs and pushes topology files
     #[command(subcommand)]
     Topology(TopologyCommand),
-    /// Moves regions between running game servers
+    /// Moves regions between running game servers, and speaks to their rules
     #[command(subcommand)]
     Region(RegionCommand),
+    /// Has a running game server read the settings of its game anew
+    ///
+    /// The table `[game]`, from the file, the environment and the flags that the server was started with, as strictly as at its start:
+    /// with a mistake anywhere the answer says where, and everything stays as it is. Settings of other tables count from the next start
+    /// on.
+    Reload(ReloadArguments),
     /// Makes the keys of a new cluster
     #[command(subcommand)]
     Authority(AuthorityCommand),
@@ -127,6 +134,13 @@ pub(crate) struct LoadtestArguments {
     /// Ends this process when the process with this id, which must be its parent, ends
     #[arg(long, value_name = "PID", hide = true)]
     pub(crate) parent: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArguments {
+    /// Admin endpoint of the game server, such as 127.0.0.1:9100
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: SocketAddr,
 }
 
 #[derive(Debug, Subcommand)]

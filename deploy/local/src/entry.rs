@@ -63,6 +63,7 @@ impl Program {
             Command::Store(command) => store_command::run(&command),
             Command::Topology(command) => topology_command::run(&command),
             Command::Region(command) => region_command::run(&command),
+            Command::Reload(arguments) => region_command::reload(&arguments),
             Command::Authority(command) => authority_command::authority(&command),
             Command::Node(command) => authority_command::node(&command),
         };

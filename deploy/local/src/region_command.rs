@@ -1,6 +1,7 @@
-//! `regionmesh region`: has a running game server give one of its regions to another, or say something to its rules.
+//! `regionmesh region` and `regionmesh reload`: have a running game server give one of its regions to another, say something to
+//! its rules, or read the settings of its game anew.
 
-use crate::command_line::{GiveArguments, RegionCommand, TellArguments};
+use crate::command_line::{GiveArguments, RegionCommand, ReloadArguments, TellArguments};
 use crate::{post, post_bytes};
 use node::life::Failure;
 use std::io;
@@ -8,10 +9,17 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 pub(crate) fn run(command: &RegionCommand) -> ExitCode {
-    let said = match command {
+    said(match command {
         RegionCommand::Give(arguments) => give(arguments),
         RegionCommand::Tell(arguments) => tell(arguments),
-    };
+    })
+}
+
+pub(crate) fn reload(ReloadArguments { admin }: &ReloadArguments) -> ExitCode {
+    said(answer(*admin, post(*admin, "/reload")))
+}
+
+fn said(said: Result<String, Failure>) -> ExitCode {
     match said {
         Ok(said) => crate::answers::printed(&said),
         Err(failure) => crate::answers::refused(&failure),

@@ -36,10 +36,25 @@ impl Creatures {
         }
     }
 
-    /// Puts them all into the region, spread by its random numbers.
-    pub(super) fn spawn(&mut self, ctx: &mut dyn Ctx) -> Vec<EntityId> {
-        let rect = ctx.rect();
-        for _ in 0..self.wanted {
+    /// How many there are to be.
+    pub(super) fn wanted(&self) -> u32 {
+        self.wanted
+    }
+
+    /// Takes those away that are more than so many.
+    pub(super) fn dismiss(&mut self, ctx: &mut dyn Ctx, count: u32) -> Vec<EntityId> {
+        let kept = self.alive.len().min(count as usize);
+        let gone: Vec<EntityId> = self.alive.drain(kept..).map(|creature| creature.entity).collect();
+        for entity in &gone {
+            ctx.despawn(*entity);
+        }
+        gone
+    }
+
+    /// Puts as many as are missing of so many into the region, spread by its random numbers.
+    pub(super) fn spawn(&mut self, ctx: &mut dyn Ctx, count: u32) -> Vec<EntityId> {
+        let (rect, had) = (ctx.rect(), self.alive.len());
+        for _ in had..count as usize {
             let mut along = |axis: usize| {
                 let (min, max) = (rect.min[axis] as f32, rect.max[axis] as f32);
                 min + (ctx.random() & 0xffff) as f32 / 65536.0 * (max - min)
@@ -56,7 +71,7 @@ impl Creatures {
                 });
             }
         }
-        self.alive.iter().map(|creature| creature.entity).collect()
+        self.alive[had..].iter().map(|creature| creature.entity).collect()
     }
 
     /// Lets those think whose time has come.

@@ -1,6 +1,6 @@
 //! The game as a program is given it.
 
-use game::{Game, Settings, settings_table};
+use game::{Ctx, Game, Settings, settings_table};
 
 use crate::Gems;
 
@@ -32,5 +32,9 @@ impl Game for GemsGame {
 
     fn rules(&self) -> Gems {
         Gems::with_creatures(self.settings.creatures)
+    }
+
+    fn reloaded(&self, rules: &mut Gems, ctx: &mut dyn Ctx) {
+        rules.have_creatures(ctx, self.settings.creatures);
     }
 }

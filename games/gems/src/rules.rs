@@ -40,6 +40,16 @@ impl Gems {
         }
     }
 
+    /// As many, in a region that is served already: more come, or some go.
+    pub(super) fn have_creatures(&mut self, ctx: &mut dyn Ctx, count: u32) {
+        for entity in self.creatures.dismiss(ctx, count) {
+            self.remove_walker(entity);
+        }
+        for entity in self.creatures.spawn(ctx, count) {
+            self.add_walker(entity, Input::default(), ctx.tick_hz());
+        }
+    }
+
     fn add_walker(&mut self, entity: EntityId, walk: Input, tick_hz: u32) {
         let walker = Walker {
             entity,
@@ -100,9 +110,7 @@ impl GameLogic for Gems {
     }
 
     fn served(&mut self, ctx: &mut dyn Ctx) {
-        for entity in self.creatures.spawn(ctx) {
-            self.add_walker(entity, Input::default(), ctx.tick_hz());
-        }
+        self.have_creatures(ctx, self.creatures.wanted());
     }
 
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {

@@ -27,6 +27,7 @@ impl game::Settings for BareSettings {}
 #[derive(Clone)]
 struct Bare {
     creatures: u32,
+    standing: Vec<EntityId>,
 }
 
 impl Game for Bare {
@@ -37,11 +38,20 @@ impl Game for Bare {
 
     fn new(settings: BareSettings) -> Self {
         let BareSettings { creatures } = settings;
-        Self { creatures }
+        let standing = Vec::new();
+        Self { creatures, standing }
     }
 
     fn rules(&self) -> Self {
         self.clone()
+    }
+
+    fn reloaded(&self, rules: &mut Self, ctx: &mut dyn Ctx) {
+        rules.creatures = self.creatures;
+        for creature in std::mem::take(&mut rules.standing) {
+            ctx.despawn(creature);
+        }
+        rules.served(ctx);
     }
 }
 
@@ -65,9 +75,8 @@ impl GameLogic for Bare {
     }
 
     fn served(&mut self, ctx: &mut dyn Ctx) {
-        for _ in 0..self.creatures {
-            ctx.spawn(2, corner(ctx.rect().min), &[]);
-        }
+        let standing = (0..self.creatures).filter_map(|_| ctx.spawn(2, corner(ctx.rect().min), &[]));
+        self.standing = standing.collect();
     }
 
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {

@@ -11,6 +11,7 @@ use store::{Holding, PlayerRow, StoreError, StoreReply};
 use topology::Listing;
 
 use super::effect::StoreTicket;
+use super::reload::Reload;
 use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
 
@@ -46,6 +47,8 @@ pub enum RegionInput {
     Answered(u64, Answer),
     /// Holdings of somebody who is gone lie here now, as the store says.
     Fallen(Vec<Holding>),
+    /// The settings of the game were read anew.
+    Reloaded(Reload),
     /// Take nobody new, write everything down.
     Drain,
     /// Take who comes again: what it was drained for does not come about.

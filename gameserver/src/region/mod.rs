@@ -43,6 +43,7 @@ mod player_timers;
 mod publication;
 mod questions;
 mod residents;
+mod reload;
 mod rest;
 mod roaming;
 mod rules;
@@ -80,6 +81,7 @@ pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;
 pub use observation::Observation;
 pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
+pub use reload::Reload;
 pub use rest::Rest;
 pub use rules::MakeRules;
 use rules::Rules;
@@ -178,6 +180,7 @@ impl Region {
             RegionInput::Answered(ask, answer) => self.state.pool_answered(ask, answer),
             RegionInput::Fallen(holdings) => self.state.fallen(holdings),
             RegionInput::Drain => self.state.drain(),
+            RegionInput::Reloaded(reload) => self.rules.reload(&reload, &mut self.state),
             RegionInput::GoOn => self.state.draining = false,
         }
         self.tell_logic();

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use game::GameLogic;
+use game::{Ctx, GameLogic};
 use protocol::ids::{SessionGeneration, UserId};
+
+use super::reload::Reload;
 
 /// Makes the rules of a region, whenever it has to begin anew.
 pub type MakeRules = Arc<dyn Fn() -> Box<dyn GameLogic> + Send + Sync>;
@@ -62,6 +64,12 @@ impl Rules {
                 None
             }
         }
+    }
+
+    /// Settings were read anew: the rules hear of them, and others are made with them from now on.
+    pub(super) fn reload(&mut self, reload: &Reload, ctx: &mut dyn Ctx) {
+        self.make = reload.make_rules();
+        self.call(|logic| reload.apply(logic, ctx));
     }
 
     /// Whether they can be called.

@@ -19,6 +19,7 @@ mod process;
 mod push_task;
 mod ready;
 mod region_maker;
+mod reload;
 mod report;
 mod run;
 mod settings;

@@ -17,8 +17,11 @@ pub fn run<G: Game>(args: &Args) -> Exit {
         metrics: &[METRICS, LINK_METRICS],
         node_settings: |settings: &GameServerSettings<G::Settings>| &settings.node,
     };
+    let sources = args.node.sources(args.flags());
     node::life::run(&process, &args.node, args.flags(), |settings, node| {
+        let in_force = serde_json::to_value(&settings).unwrap_or_default();
         let (settings, of_game) = settings.split();
-        serve(settings, Played::new::<G>(of_game), node)
+        let game = Played::new::<G>(of_game).reading::<G>(sources, in_force);
+        serve(settings, game, node)
     })
 }

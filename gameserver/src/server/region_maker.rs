@@ -7,7 +7,7 @@ use node::life::Failure;
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
 
-use super::played::{AnswerAsks, Played};
+use super::played::Played;
 use super::settings::GameServerSettings;
 use crate::game_world::game_world;
 use crate::process_numbers::ProcessNumbers;
@@ -52,9 +52,9 @@ impl RegionMaker {
         })
     }
 
-    /// How the game answers what its rules ask.
-    pub(super) fn answer_asks(&self) -> AnswerAsks {
-        self.game.answer_asks()
+    /// What they play.
+    pub(super) fn game(&self) -> &Played {
+        &self.game
     }
 
     /// A region at the epoch that the store has issued for its service.

@@ -43,6 +43,7 @@ use super::peer_dialer::{servers, target};
 use super::played::Played;
 use super::push_task::{PushParts, PushTask};
 use super::ready::WorldChecks;
+use super::reload;
 use super::report::WorldReports;
 use super::settings::GameServerSettings;
 use super::status::StatusTask;
@@ -122,7 +123,7 @@ impl Running {
             clock: built.context.clock,
             drain_ms: writing_ms(node.settings.drain_timeout_ms),
             has_standbys: lease.is_some(),
-            workers: Workers::new(built.maker.answer_asks(), mailbox.clone()),
+            workers: Workers::new(built.maker.game().answer_asks(), mailbox.clone()),
         };
         let thread = node
             .owners
@@ -260,6 +261,7 @@ impl Running {
 fn watch_world(built: &Built, reports: &WorldReports, mailbox: &Mailbox, node: &Node) {
     give::answer(&node.status, &built.in_force, mailbox, built.store.has_standbys());
     operate::answer(&node.status, &built.in_force, mailbox);
+    reload::answer(&node.status, built.maker.game(), mailbox);
     let checks = WorldChecks {
         reports: Arc::clone(reports),
         context: Arc::clone(&built.context),

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use topology::Listing;
 
 use crate::join_check::{JoinError, VerifiedJoin};
-use crate::region::{Answer, Region, Whereabouts};
+use crate::region::{Answer, Region, Reload, Whereabouts};
 use crate::world::{NotGiven, Side, WorkId};
 
 /// Which listener or dialer a link came from.
@@ -65,6 +65,8 @@ pub(super) enum Order {
     Give(RegionNumber, NodeNumber, Given),
     /// An operator says something to the rules of a region.
     Operate(RegionNumber, String, oneshot::Sender<Result<String, String>>),
+    /// The settings of the game were read anew; answered with how many regions play by them.
+    Reload(Reload, oneshot::Sender<usize>),
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.

@@ -234,6 +234,10 @@ impl Running {
                     // Who asked may have stopped waiting.
                     let _ = answered.send(self.parts.world.operate(region, &command, now));
                 }
+                Order::Reload(reload, done) => {
+                    // Who asked may have stopped waiting.
+                    let _ = done.send(self.parts.world.reload(reload, now));
+                }
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),
                 Order::Abandoned => self.abandoned = true,

@@ -10,7 +10,7 @@ use gameserver::game_world::game_world;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{
-    MakeRules, NoClock, NoLimit, Now, Region, RegionConfig, RegionEffect, RegionInput, StoreTicket,
+    MakeRules, NoClock, NoLimit, Now, Region, RegionConfig, RegionEffect, RegionInput, Reload, StoreTicket,
 };
 use prost::Message as _;
 use protocol::ids::{AttemptId, Incarnation, Lanes, NodeNumber, OwnerEpoch, RegionEpoch, StateVersion};
@@ -72,11 +72,10 @@ impl Playground {
 
     fn of<G: Game>(regions: u16, game: G) -> Self {
         let game = Arc::new(game);
-        let answers = Arc::clone(&game);
         let mut ground = Self {
             topology: plan(regions),
-            rules: Arc::new(move || Box::new(game.rules())),
-            asks: Asks::new(move |request| answers.answer(request)),
+            rules: Reload::of(Arc::clone(&game)).make_rules(),
+            asks: Asks::new(move |request| game.answer(request)),
             regions: BTreeMap::new(),
             store: SimulatedStore::new(FaultPlan::default()),
             asked: BTreeMap::new(),
@@ -96,6 +95,19 @@ impl Playground {
         }
         ground.settle();
         ground
+    }
+
+    /// An operator has the settings read anew: this is the game with the new ones.
+    pub fn reload<G: Game>(&mut self, game: G) {
+        let game = Arc::new(game);
+        let reload = Reload::of(Arc::clone(&game));
+        self.rules = reload.make_rules();
+        self.asks.play(move |request| game.answer(request));
+        let numbers: Vec<RegionNumber> = self.regions.keys().copied().collect();
+        for number in numbers {
+            self.handle(number, RegionInput::Reloaded(reload.clone()));
+        }
+        self.settle();
     }
 
     /// Milliseconds since the world began.

@@ -115,3 +115,24 @@ fn who_leaves_is_gone_and_a_new_user_starts_where_the_rules_say() {
             .all(|thing| thing.id.0 != ann.0)
     );
 }
+
+#[test]
+fn creatures_come_and_go_when_the_settings_are_read_anew_and_a_crash_brings_back_as_many() {
+    let mut ground = Playground::two(game(2));
+    let creatures = |ground: &Playground| {
+        [Playground::LEFT, Playground::RIGHT].map(|region| {
+            let things = ground.things(region).into_iter();
+            things
+                .filter(|thing| thing.kind == u16::from(KIND_CREATURE))
+                .count()
+        })
+    };
+    assert_eq!(creatures(&ground), [2, 2]);
+    for count in [5, 1] {
+        ground.reload(game(count as u32));
+        ground.run_ms(200);
+        assert_eq!(creatures(&ground), [count, count]);
+    }
+    ground.crash(Playground::LEFT);
+    assert_eq!(creatures(&ground), [1, 1]);
+}

@@ -24,6 +24,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/drain", post(drain))
         .route("/give", post(give))
         .route("/rules", post(operate))
+        .route("/reload", post(reload))
         .route(
             "/topology",
             post(push).layer(DefaultBodyLimit::max(TOPOLOGY_BUNDLE_BYTES_MAX)),
@@ -102,6 +103,13 @@ async fn give(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Res
 async fn operate(State(state): State<AdminState>, RawQuery(query): RawQuery, command: Bytes) -> Response {
     match state.status.operate(query.unwrap_or_default(), command.into()) {
         None => (StatusCode::NOT_FOUND, "this node has no rules\n").into_response(),
+        Some(answer) => told(answer).await,
+    }
+}
+
+async fn reload(State(state): State<AdminState>) -> Response {
+    match state.status.reload() {
+        None => (StatusCode::NOT_FOUND, "this node reads no settings anew\n").into_response(),
         Some(answer) => told(answer).await,
     }
 }

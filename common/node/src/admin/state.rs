@@ -116,6 +116,9 @@ type Give = Box<dyn Fn(String) -> ChangeAnswer + Send + Sync>;
 /// Passes on what the body of a `/rules` address says to whom its query names.
 type Operate = Box<dyn Fn(String, Vec<u8>) -> ChangeAnswer + Send + Sync>;
 
+/// Reads settings anew.
+type Reload = Box<dyn Fn() -> ChangeAnswer + Send + Sync>;
+
 /// Takes a signed topology up.
 type Push = Box<dyn Fn(Vec<u8>) -> ChangeAnswer + Send + Sync>;
 
@@ -130,6 +133,7 @@ struct Board {
     give: OnceLock<Give>,
     push: OnceLock<Push>,
     operate: OnceLock<Operate>,
+    reload: OnceLock<Reload>,
 }
 
 impl Default for StatusBoard {
@@ -140,6 +144,7 @@ impl Default for StatusBoard {
             give: OnceLock::new(),
             push: OnceLock::new(),
             operate: OnceLock::new(),
+            reload: OnceLock::new(),
         }))
     }
 }
@@ -180,6 +185,16 @@ impl StatusBoard {
     /// From now on what is posted to `/rules` is passed on by `operate`, with the query. The first one stays.
     pub fn answer_operator(&self, operate: impl Fn(String, Vec<u8>) -> ChangeAnswer + Send + Sync + 'static) {
         let _ = self.0.operate.set(Box::new(operate));
+    }
+
+    /// From now on `/reload` is done by `reload`. The first one stays.
+    pub fn answer_reload(&self, reload: impl Fn() -> ChangeAnswer + Send + Sync + 'static) {
+        let _ = self.0.reload.set(Box::new(reload));
+    }
+
+    /// Asks for settings to be read anew; `None` where none are.
+    pub(super) fn reload(&self) -> Option<ChangeAnswer> {
+        self.0.reload.get().map(|reload| reload())
     }
 
     /// Asks for something to be passed on to rules; `None` where there are none.
