@@ -60,6 +60,9 @@ pub struct PlayerState {
     pub game_id: ::prost::alloc::string::String,
     #[prost(uint32, tag = "23")]
     pub game_version: u32,
+    /// A command at which rules have hung: it is refused when it comes again. 0: none.
+    #[prost(uint64, tag = "24")]
+    pub refused_command: u64,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Destination {

@@ -199,6 +199,7 @@ fn player_state() -> PlayerState {
         destination: Some(Destination { x: 500.5, y: 3.0 }),
         game_id: "g".repeat(64),
         game_version: 9,
+        refused_command: 7,
         discontinuity: 7 << 8,
         timers: (1..=PLAYER_TIMERS_MAX as u64)
             .map(|ticks| Timer { ticks, token: 8 })

@@ -1,5 +1,5 @@
-//! A game of its own on real processes, which are this very program: its rules panic, put players to a server that theirs has
-//! no link to, and have a cow that outlives servers.
+//! A game of its own on real processes, which are this very program: its rules panic and hang, put players to a server that
+//! theirs has no link to, and have a cow that outlives servers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -13,7 +13,7 @@ use client::{
 };
 use game::bytes::Bytes;
 use game::{Ctx, EntityId, Game, GameCommand, GameLogic, NoSettings, Position, Reliability, UserId, World};
-use regionmesh::{Cluster, ClusterOptions, Program};
+use regionmesh::{Cluster, ClusterOptions, Ended, Program};
 use support::{PATIENCE, eventually, logs, start};
 use tokio::time::{interval, timeout};
 
@@ -77,6 +77,9 @@ impl GameLogic for Rules {
             }
             [b'h'] => ctx.tell(command.user, self.herd(), Reliability::Soft),
             [b'n'] => ctx.tell(command.user, Bytes::from_static(b"noted"), Reliability::Durable),
+            [b'z'] => loop {
+                std::thread::sleep(Duration::from_secs(1));
+            },
             _ => panic!("told to"),
         }
     }
@@ -288,8 +291,72 @@ async fn a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is() {
     );
 }
 
+/// The process ends by itself and says why; the next one is not held up by the same command, and does the one after it.
+async fn a_command_that_hangs_ends_the_process_and_is_refused_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions {
+        topology: topology(),
+        topology_name: "row.toml".to_owned(),
+        ..ClusterOptions::new(std::env::current_exe().unwrap(), folder.path().join("d"))
+    });
+    let mut client = connect(&cluster).await;
+    play_until(
+        &mut client,
+        "the world",
+        |event| matches!(event, ClientEvent::Snapshot(news) if is_in(news, 1)),
+    )
+    .await;
+    let [_, noted] = [&b"z"[..], b"n"].map(|body| {
+        let body = Bytes::copy_from_slice(body);
+        client.send_command(CommandClass::Durable, body).unwrap()
+    });
+    let ended = play_until_one_ends(&mut client, &mut cluster).await;
+    assert_eq!(ended.0, "gs-1");
+    assert_eq!(ended.1.status.code(), Some(9), "{:?}", ended.1);
+    let words = "do not come back from `command`";
+    assert!(ended.1.last_line.contains(words), "{:?}", ended.1);
+    cluster.restart("gs-1").unwrap();
+    let (mut acked, mut told) = (0, 0);
+    play_until(&mut client, "both commands over, and one obeyed", |event| {
+        match event {
+            ClientEvent::CommandAcked(number) => acked = acked.max(number.0),
+            ClientEvent::Event(..) => told += 1,
+            _ => {}
+        }
+        acked >= noted.0 && told == 1
+    })
+    .await;
+    assert_eq!(cluster.take_deaths().len(), 0, "nobody else has died of it");
+    assert!(
+        cluster.stop().iter().all(|(_, ended)| ended.is_as_told()),
+        "all have drained"
+    );
+}
+
+/// Plays until a node has died.
+async fn play_until_one_ends(client: &mut Client, cluster: &mut Cluster) -> (String, Ended) {
+    let mut ticks = interval(Duration::from_millis(50));
+    let play = async {
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    client.send_input(Bytes::new());
+                    if let Some(ended) = cluster.take_deaths().pop() {
+                        return ended;
+                    }
+                }
+                event = client.next_event() => drop(event.unwrap()),
+            }
+        }
+    };
+    timeout(PATIENCE, play)
+        .await
+        .expect("not in time: the end of a process")
+}
+
 fn main() -> ExitCode {
     const PANIC: &str = "a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is";
+    const HANG: &str = "a_command_that_hangs_ends_the_process_and_is_refused_by_the_next_one";
     const COW: &str = "a_creature_is_there_again_once_after_its_server_was_killed";
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words
@@ -299,16 +366,20 @@ fn main() -> ExitCode {
         return Program::of::<Restless>().main();
     }
     // As the harness of other tests takes them.
+    if words.iter().any(|word| word == "--list" || word == "--ignored") {
+        return ExitCode::SUCCESS;
+    }
     let names: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let is_meant = |test: &str| names.is_empty() || names.iter().any(|name| test.contains(&***name));
-    if !words.iter().any(|word| word == "--list" || word == "--ignored") {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        if is_meant(PANIC) {
-            runtime.block_on(a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is());
-        }
-        if is_meant(COW) {
-            runtime.block_on(a_creature_is_there_again_once_after_its_server_was_killed());
-        }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if is_meant(PANIC) {
+        runtime.block_on(a_panic_costs_a_command_and_a_teleport_goes_where_no_link_is());
+    }
+    if is_meant(COW) {
+        runtime.block_on(a_creature_is_there_again_once_after_its_server_was_killed());
+    }
+    if is_meant(HANG) {
+        runtime.block_on(a_command_that_hangs_ends_the_process_and_is_refused_by_the_next_one());
     }
     ExitCode::SUCCESS
 }

@@ -5,6 +5,7 @@ use game::AskFailed;
 use game::limits::ASK_BYTES_MAX;
 use protocol::ids::EntityId;
 
+use super::calling::Callback;
 use super::effect::RegionEffect;
 use super::input::Answer;
 use super::rules::Rules;
@@ -46,7 +47,7 @@ impl RegionState {
                 .as_ref()
                 .map(|answer| &answer[..])
                 .map_err(|failed| *failed);
-            rules.call(|logic| logic.answered(self, ask, answer));
+            rules.call(Callback::Answered, |logic| logic.answered(self, ask, answer));
         }
     }
 }

@@ -8,6 +8,7 @@ use protocol::message::checked::{CheckedCommand, InputRun, UserSays, UserWord};
 use protocol::message::family::ProxyToServer;
 use protocol::message::player::{CommandAck, CommandClass, Event};
 
+use super::calling::{Callback, Commanded};
 use super::entity::EntityKey;
 use super::forwardings::Whereabouts;
 use super::player::{Phase, Player, QueuedCommand, Received};
@@ -181,7 +182,7 @@ impl RegionState {
             let Some((entity, given, mut inputs)) = self.inputs_of(key) else {
                 continue;
             };
-            rules.call(|logic| {
+            rules.call(Callback::Input, |logic| {
                 let mut last = given;
                 for (number, body) in inputs.drain() {
                     let input = GameInput {
@@ -282,10 +283,16 @@ impl RegionState {
             player.writes.owe_commit();
         }
         let (entity, session) = (player.entity, player.bound.session_generation);
-        if self.broken_commands.has(user, session, command.number) {
+        let commanded = Commanded {
+            user,
+            session,
+            number: command.number,
+        };
+        let hung = player.refused_command == command.number;
+        if hung || self.broken_commands.has(user, session, command.number) {
             // It is over, and durably, so that it is repeated neither here nor where the player goes.
             player.writes.owe_commit();
-            return self.count("command_panicked");
+            return self.count(if hung { "command_hung" } else { "command_panicked" });
         }
         self.commanding = Some((user, command.kind, command.number));
         let command = GameCommand {
@@ -295,7 +302,7 @@ impl RegionState {
             kind: command.kind,
             body: &command.body,
         };
-        match rules.call(|logic| logic.command(self, command)) {
+        match rules.command(commanded, |logic| logic.command(self, command)) {
             Some(()) => self.commanding = None,
             None => self.note_broken_command(),
         }

@@ -7,6 +7,7 @@ mod allowance;
 mod asked;
 mod asking;
 mod asks;
+mod calling;
 mod cells;
 mod commands;
 mod context;
@@ -70,6 +71,8 @@ use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
 
 use asked::Asked;
+use calling::Callback;
+pub use calling::{Call, Calling, Commanded};
 pub use effect::{RegionEffect, StoreTicket};
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
@@ -137,10 +140,11 @@ impl Region {
     /// `NotListed`.
     pub fn new(config: RegionConfig, make: MakeRules) -> Result<Self, NotListed> {
         let (node, region) = (config.node, config.number);
+        let calling = config.calling.clone();
         let state = RegionState::new(config).ok_or(NotListed { node, region })?;
         let mut region = Self {
             state,
-            rules: Rules::new(make),
+            rules: Rules::new(make, calling),
             phases_us: [0; PHASES.len()],
         };
         region.state.notices.push_back(Notice::Served);
@@ -216,7 +220,9 @@ impl Region {
     /// In words for the operator.
     pub fn operate(&mut self, command: &str, now: Now) -> Result<String, String> {
         self.state.set_time(now);
-        let answer = self.rules.call(|logic| logic.operator(&mut self.state, command));
+        let answer = self.rules.call(Callback::Operator, |logic| {
+            logic.operator(&mut self.state, command)
+        });
         self.tell_logic();
         self.see_to_panic();
         answer.unwrap_or_else(|| {
@@ -265,7 +271,7 @@ impl Region {
             }
             3 => {
                 state.cells.encode(&mut state.entities);
-                if rules.call(|logic| logic.keeps_history()) == Some(true) {
+                if rules.call(Callback::KeepsHistory, |logic| logic.keeps_history()) == Some(true) {
                     let ticks = state.config.topology.world().tick_hz as usize;
                     state.history.keep(state.tick, ticks, state.entities.iter());
                 }
@@ -281,13 +287,15 @@ impl Region {
         let tick = self.state.tick.0;
         while let Some(tokens) = self.state.timers.take_due(tick) {
             for token in tokens {
-                self.rules.call(|logic| logic.timer(&mut self.state, token));
+                self.rules
+                    .call(Callback::Timer, |logic| logic.timer(&mut self.state, token));
             }
         }
         self.state.run_creature_timers(&mut self.rules);
         self.state.take_player_timers();
         self.tell_logic();
-        self.rules.call(|logic| logic.tick(&mut self.state));
+        self.rules
+            .call(Callback::Tick, |logic| logic.tick(&mut self.state));
         self.tell_logic();
     }
 
@@ -306,7 +314,7 @@ impl Region {
 
     fn tell_logic_of(&mut self, notice: Notice) {
         let state = &mut self.state;
-        self.rules.call(|logic| match notice {
+        self.rules.call(notice.callback(), |logic| match notice {
             Notice::Served => logic.served(state),
             Notice::LiesHere(holding) => {
                 if let Some(entity) = logic.lies_here(state, &holding)
@@ -335,7 +343,7 @@ impl Region {
             return;
         }
         let world = &self.state.config.world;
-        let spawn = self.rules.call(|logic| Spawn {
+        let spawn = self.rules.call(Callback::SpawnPoint, |logic| Spawn {
             at: logic.spawn_point(world, join.user),
             kind: logic.kind_of_player(),
         });
@@ -359,7 +367,9 @@ impl Region {
         } = &self.state.config;
         let first = self
             .rules
-            .call(|logic| logic.first_holdings(world, *number, *seed))?
+            .call(Callback::FirstHoldings, |logic| {
+                logic.first_holdings(world, *number, *seed)
+            })?
             .into_iter();
         Some(StoreRequest::SeedHoldings {
             region: *number,

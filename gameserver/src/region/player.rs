@@ -96,6 +96,8 @@ pub(super) struct Player {
     pub(super) linkdead_since_ms: Option<u64>,
     pub(super) last_input: u64,
     pub(super) commands: Commands,
+    /// One at which rules have hung before: it is refused. 0: none.
+    pub(super) refused_command: u64,
     pub(super) events: Events,
     pub(super) writes: Writes,
     pub(super) game: Bytes,
@@ -157,6 +159,7 @@ impl Player {
             client_pub: state.client_pub,
             linkdead_since_ms: None,
             last_input: row.body.last_input.0,
+            refused_command: if former { 0 } else { state.refused_command.0 },
             commands: Commands::restore(row.body.last_command.0, row.body.chain_hash),
             events,
             writes: Writes::new(row.version),
@@ -192,6 +195,7 @@ impl Player {
         if join.session_generation > self.bound.session_generation {
             self.last_input = 0;
             self.commands.start_again();
+            self.refused_command = 0;
             self.events = Events::default();
         }
         self.bound = Bound {
@@ -286,6 +290,11 @@ impl Player {
             timers: self.timers.left(writing.tick.0),
             game_id: writing.edition.id.to_owned(),
             game_version: writing.edition.version,
+            // What has been applied is refused no more.
+            refused_command: match self.refused_command > self.commands.last() {
+                true => self.refused_command,
+                false => 0,
+            },
         }
     }
 

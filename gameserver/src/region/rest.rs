@@ -2,6 +2,7 @@
 //! speaks until something comes or is due, and what the game wanted later waits by the clock instead of by ticks.
 
 use super::Region;
+use super::calling::Callback;
 use super::state::RegionState;
 
 /// Whether a region has to tick.
@@ -21,7 +22,7 @@ impl Region {
     /// on: ticks that are left out until the next one are time, but not ticks, for what waits.
     pub fn rest(&mut self) -> Rest {
         let state = &mut self.state;
-        let runs_always = self.rules.call(|logic| logic.runs_always()) == Some(true);
+        let runs_always = self.rules.call(Callback::RunsAlways, |logic| logic.runs_always()) == Some(true);
         if state.is_busy() || runs_always {
             return Rest::Awake;
         }

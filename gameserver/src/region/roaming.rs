@@ -17,6 +17,7 @@ use protocol::message::effect::{Roam, RoamTimer};
 use store::{Serving, StoreReply, StoreRequest, StoreResult};
 
 use super::asked::Asked;
+use super::calling::Callback;
 use super::creatures::Life;
 use super::entity::{Change, Entity, EntityKey};
 use super::rules::Rules;
@@ -66,7 +67,9 @@ impl RegionState {
         while rules.are_well()
             && let Some((id, token)) = self.creatures.take_due(self.tick.0)
         {
-            rules.call(|logic| logic.creature_timer(self, id, token));
+            rules.call(Callback::CreatureTimer, |logic| {
+                logic.creature_timer(self, id, token);
+            });
         }
     }
 

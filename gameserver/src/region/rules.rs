@@ -9,6 +9,7 @@ use std::sync::Arc;
 use game::{Ctx, GameLogic};
 use protocol::ids::{SessionGeneration, UserId};
 
+use super::calling::{Callback, Calling, Commanded};
 use super::reload::Reload;
 
 /// Makes the rules of a region, whenever it has to begin anew.
@@ -24,6 +25,7 @@ const BROKEN_COMMANDS_MAX: usize = 64;
 /// The rules of one region.
 pub(super) struct Rules {
     make: MakeRules,
+    calling: Calling,
     /// `None` between a panic and the new beginning, and for good when there were too many.
     logic: Option<Box<dyn GameLogic>>,
     /// What the panic said that nobody has seen to yet.
@@ -33,9 +35,10 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(make: MakeRules) -> Self {
+    pub(super) fn new(make: MakeRules, calling: Calling) -> Self {
         let mut rules = Self {
             make,
+            calling,
             logic: None,
             said: None,
             panics_ms: VecDeque::new(),
@@ -46,17 +49,27 @@ impl Rules {
 
     fn begin(&mut self) {
         let make = &self.make;
-        match catch_unwind(AssertUnwindSafe(|| make())) {
+        self.calling.begin(Callback::Rules);
+        let made = catch_unwind(AssertUnwindSafe(|| make()));
+        self.calling.end();
+        match made {
             Ok(logic) => self.logic = Some(logic),
             Err(payload) => self.said = Some(message(&*payload)),
         }
     }
 
     /// Calls the rules; `None` when they panic, or have done so before and have not begun anew.
-    pub(super) fn call<T>(&mut self, calling: impl FnOnce(&mut dyn GameLogic) -> T) -> Option<T> {
+    pub(super) fn call<T>(
+        &mut self,
+        callback: Callback,
+        call: impl FnOnce(&mut dyn GameLogic) -> T,
+    ) -> Option<T> {
         let logic = self.logic.as_deref_mut()?;
+        self.calling.begin(callback);
         // What rules and region were at is not looked at again: both begin anew.
-        match catch_unwind(AssertUnwindSafe(|| calling(logic))) {
+        let called = catch_unwind(AssertUnwindSafe(|| call(logic)));
+        self.calling.end();
+        match called {
             Ok(value) => Some(value),
             Err(payload) => {
                 self.logic = None;
@@ -66,10 +79,20 @@ impl Rules {
         }
     }
 
+    /// Calls them for a command.
+    pub(super) fn command(
+        &mut self,
+        command: Commanded,
+        call: impl FnOnce(&mut dyn GameLogic),
+    ) -> Option<()> {
+        self.calling.name_command(command);
+        self.call(Callback::Command, call)
+    }
+
     /// Settings were read anew: the rules hear of them, and others are made with them from now on.
     pub(super) fn reload(&mut self, reload: &Reload, ctx: &mut dyn Ctx) {
         self.make = reload.make_rules();
-        self.call(|logic| reload.apply(logic, ctx));
+        self.call(Callback::Reloaded, |logic| reload.apply(logic, ctx));
     }
 
     /// Whether they can be called.
@@ -138,12 +161,12 @@ mod tests {
 
     fn panics(rules: &mut Rules, at_ms: u64) -> bool {
         let (kind, broken) = (
-            rules.call(|logic| logic.kind_of_player()),
-            rules.call(|_| panic!("no")),
+            rules.call(Callback::SpawnPoint, |logic| logic.kind_of_player()),
+            rules.call(Callback::Tick, |_| panic!("no")),
         );
         assert_eq!((kind, broken), (Some(7), None::<()>));
         assert_eq!(
-            rules.call(|logic| logic.kind_of_player()),
+            rules.call(Callback::SpawnPoint, |logic| logic.kind_of_player()),
             None,
             "not before it begins anew"
         );
@@ -154,17 +177,20 @@ mod tests {
 
     #[test]
     fn rules_begin_anew_after_a_panic_but_not_three_times_a_minute() {
-        let mut rules = Rules::new(Arc::new(|| Box::new(Fragile)));
+        let mut rules = Rules::new(Arc::new(|| Box::new(Fragile)), Calling::default());
         assert!(panics(&mut rules, 1_000) && panics(&mut rules, 31_000));
         assert!(panics(&mut rules, 61_000), "the first is a minute ago");
         assert!(!panics(&mut rules, 62_000), "three within a minute");
-        assert_eq!(rules.call(|logic| logic.kind_of_player()), None);
+        assert_eq!(
+            rules.call(Callback::SpawnPoint, |logic| logic.kind_of_player()),
+            None
+        );
         assert_eq!(message(&"str"), "str");
     }
 
     #[test]
     fn rules_that_cannot_be_made_are_a_panic_as_well() {
-        let mut rules = Rules::new(Arc::new(|| panic!("no rules")));
+        let mut rules = Rules::new(Arc::new(|| panic!("no rules")), Calling::default());
         for _ in 0..PANICS_MAX {
             assert_eq!(rules.begin_anew(0).as_deref(), Some("no rules"));
         }

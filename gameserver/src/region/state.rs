@@ -13,6 +13,7 @@ use topology::Topology;
 
 use super::asked::Asked;
 use super::asks::Asks;
+use super::calling::{Callback, Calling};
 use super::cells::Cells;
 use super::creature_rows::CreatureRows;
 use super::creatures::Creatures;
@@ -59,6 +60,8 @@ pub struct RegionConfig {
     pub world: Arc<game::World>,
     /// The world's seed: the same on every server.
     pub seed: u64,
+    /// Shows which call into the rules it is at.
+    pub calling: Calling,
     /// How long a player without a proxy stays, milliseconds.
     pub linkdead_grace_ms: u64,
     /// Soft state is written in rounds, one every so often, milliseconds.
@@ -92,6 +95,7 @@ impl RegionConfig {
             world: game_world(&topology),
             topology,
             seed: 0,
+            calling: Calling::default(),
             linkdead_grace_ms: 30_000,
             soft_save_ms: 1_000,
             #[cfg(feature = "broken-rules")]
@@ -133,6 +137,26 @@ pub(super) enum Notice {
         target: EntityId,
         body: Bytes,
     },
+}
+
+impl Notice {
+    /// How rules hear of it.
+    pub(super) fn callback(&self) -> Callback {
+        match self {
+            Self::Served => Callback::Served,
+            Self::LiesHere(_) => Callback::LiesHere,
+            Self::Entered(_) => Callback::Entered,
+            Self::Left(..) => Callback::Left,
+            Self::Received(..) => Callback::Received,
+            Self::Lost(..) => Callback::Lost,
+            Self::Undone(_) => Callback::Undone,
+            Self::Came(_) => Callback::Came,
+            Self::Went(_) => Callback::Went,
+            Self::PlayerTimer(..) => Callback::PlayerTimer,
+            Self::TeleportFailed(..) => Callback::TeleportFailed,
+            Self::Effect { .. } => Callback::Effect,
+        }
+    }
 }
 
 /// Counts since the region was served.

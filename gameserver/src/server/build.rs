@@ -17,6 +17,7 @@ use store::{StoreReply, StoreRequest};
 use tokio::net::TcpListener;
 use topology::Topology;
 
+use super::hang_watch::HangWatch;
 use super::open_store::{OpenStore, unexpected};
 use super::played::Played;
 use super::region_maker::RegionMaker;
@@ -39,6 +40,8 @@ pub(super) struct Built {
     pub(super) regions: Vec<Region>,
     pub(super) maker: RegionMaker,
     pub(super) store: OpenStore,
+    /// Sees rules that hang, until it is dropped.
+    pub(super) hang_watch: HangWatch,
     /// No other process gets the data directory meanwhile.
     pub(super) held: HeldDir,
 }
@@ -71,6 +74,7 @@ pub(super) async fn build(
     let incarnation = start_node(&store, dir.number).await?;
     let in_force = Arc::new(TopologyInForce::of(&dir));
     let maker = RegionMaker::new(settings, game, &dir, incarnation, &in_force)?;
+    let hang_watch = HangWatch::start(&node.owners, maker.calls(), store.handle.clone(), dir.number);
     let regions = {
         let take_over = TakeOver {
             store: &store,
@@ -103,6 +107,7 @@ pub(super) async fn build(
         regions,
         maker,
         store,
+        hang_watch,
         held,
     })
 }
@@ -120,7 +125,10 @@ async fn serve_regions(take_over: &TakeOver<'_>, maker: &RegionMaker) -> Result<
     let numbers: Vec<_> = own.map(|region| region.number).collect();
     let mut regions = Vec::with_capacity(numbers.len());
     for number in numbers {
-        let region = maker.make(number, take_over.region(number).await?);
+        let (epoch, maker) = (take_over.region(number).await?, maker.clone());
+        // The rules say what lies there, and may hang at that.
+        let making = tokio::task::spawn_blocking(move || maker.make(number, epoch));
+        let region = making.await.map_err(Failure::failed)?;
         regions.push(region.map_err(Failure::bad_input)?);
     }
     Ok(regions)

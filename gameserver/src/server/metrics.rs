@@ -114,6 +114,7 @@ const HOSTILE: &[&str] = &[
     "cells_not_serving",
     "cells_too_many",
     "command_class_unknown",
+    "command_hung",
     "command_panicked",
     "command_too_long",
     "commit_too_many",

@@ -7,6 +7,7 @@ mod control_task;
 mod give;
 mod give_away;
 mod guest_task;
+mod hang_watch;
 mod homeless;
 mod lease_task;
 mod live_metrics;

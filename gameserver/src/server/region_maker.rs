@@ -7,6 +7,7 @@ use node::life::Failure;
 use node::topology_in_force::TopologyInForce;
 use protocol::ids::{Incarnation, RegionEpoch, RegionNumber};
 
+use super::hang_watch::Calls;
 use super::played::Played;
 use super::settings::GameServerSettings;
 use crate::game_world::game_world;
@@ -23,6 +24,7 @@ pub(super) struct RegionMaker {
     linkdead_grace_ms: u64,
     soft_save_ms: u64,
     game: Played,
+    calls: Calls,
     #[cfg(feature = "fault-injection")]
     fault: crate::region::Fault,
 }
@@ -47,9 +49,15 @@ impl RegionMaker {
             linkdead_grace_ms: settings.limits.linkdead_grace_ms,
             soft_save_ms: settings.limits.soft_save_ms,
             game: game.clone(),
+            calls: Calls::default(),
             #[cfg(feature = "fault-injection")]
             fault: fault()?,
         })
+    }
+
+    /// What the rules of each region that was made are at.
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// What they play.
@@ -76,6 +84,7 @@ impl RegionMaker {
             edition: self.game.edition(),
             world: Arc::clone(&self.world),
             seed: self.seed,
+            calling: self.calls.of(number),
             linkdead_grace_ms: self.linkdead_grace_ms,
             soft_save_ms: self.soft_save_ms,
             #[cfg(feature = "fault-injection")]

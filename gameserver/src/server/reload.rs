@@ -95,8 +95,11 @@ pub(super) fn read<G: Game>(sources: &Sources, in_force: &Value) -> Result<Read<
         true => None,
         false => {
             let made = catch_unwind(AssertUnwindSafe(|| G::new(settings.game)));
-            let why = |said| format!("the game panics at its new settings: {}", Shown(message(said)));
-            Some(Arc::new(made.map_err(|said| why(&*said))?))
+            let made = made.map_err(|said| {
+                let said = message(&*said);
+                format!("the game panics at its new settings: {}", Shown(said))
+            });
+            Some(Arc::new(made?))
         }
     };
     let in_force = read;

@@ -35,6 +35,7 @@ use super::control_task::{ControlEnd, ControlTask, NEWS_MAX};
 use super::give;
 use super::give_away::give_away;
 use super::guest_task::GuestTask;
+use super::hang_watch::HangWatch;
 use super::lease_task::{LeaseTask, LeaseWord};
 use super::live_metrics;
 use super::open_store::OpenStore;
@@ -83,6 +84,7 @@ const LOSS_NEWS: Duration = Duration::from_secs(1);
 struct Running {
     context: Arc<LinkContext>,
     store: OpenStore,
+    hang_watch: HangWatch,
     number: NodeNumber,
     control: ControlTask,
     /// To the keeper of the lease, where servers stand by for each other.
@@ -161,6 +163,7 @@ impl Running {
             reports,
             context: built.context,
             store: built.store,
+            hang_watch: built.hang_watch,
             _held: built.held,
             _no_thread_stays: EndsThread(mailbox.clone()),
             mailbox,
@@ -193,6 +196,7 @@ impl Running {
         self.tasks.wait().await;
         self.mailbox.send(Order::Stop);
         self.world.ended().await;
+        drop(self.hang_watch);
         listen_file::remove(&settings.node.data);
         let left_ms = node.settings.drain_timeout_ms.saturating_sub(LAST_WORDS_MS);
         let until = began + Duration::from_millis(left_ms);

@@ -42,6 +42,7 @@ exits! {
     OwnerLost = 6: "a thread or task that the process cannot do without panicked or ended by itself: the last line says which",
     OwnerStuck = 7: "such a thread was stuck for 100 looks of the watchdog",
     Unsaved = 8: "drained, but the store did not take every player: the last line says how many and why",
+    RulesHung = 9: "the rules of the game did not come back from a call within 2 s: the last line says from which",
     Broken = 99: "a threshold, the oracle or a player's continuity is broken in a load test, or some of its bots were not let in",
     Interrupted = 130: "a load test, or `up` with bots and `--for`, was interrupted before its time was up",
 }
@@ -119,6 +120,7 @@ impl From<Fatal> for Failure {
         let exit = match fatal.loss {
             Loss::Ended(_) | Loss::Panicked(_) => Exit::OwnerLost,
             Loss::Stalled(_) => Exit::OwnerStuck,
+            Loss::Hung(_) => Exit::RulesHung,
         };
         Self {
             exit,

@@ -13,6 +13,9 @@ pub enum Loss {
     /// It was seen in the same iteration for so many looks.
     #[error("has been stuck for {0} looks")]
     Stalled(u32),
+    /// The rules of the game have not come back from this call of theirs.
+    #[error("is held up by the rules of the game, which do not come back from `{0}`")]
+    Hung(&'static str),
 }
 
 /// A thread or task that the node cannot do without is lost.

@@ -6,6 +6,7 @@ use super::fatal::{Fatal, Loss};
 use super::pulse::Pulse;
 use super::watchdog::{Patience, Standing, Watch};
 use net::panics::{caught, message};
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,8 +41,19 @@ pub struct Owners(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     watched: Mutex<Vec<Watched>>,
+    looks: Mutex<Looks>,
     fatal: OnceLock<Fatal>,
     failed: CancellationToken,
+}
+
+/// What else is done at each look.
+#[derive(Default)]
+struct Looks(Vec<Box<dyn FnMut() + Send>>);
+
+impl fmt::Debug for Looks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Looks({})", self.0.len())
+    }
 }
 
 #[derive(Debug)]
@@ -130,6 +142,11 @@ impl Owners {
         pulse
     }
 
+    /// Has `look` called with every look at the pulses, for what they do not show. It must not wait.
+    pub fn at_each_look(&self, look: impl FnMut() + Send + 'static) {
+        self.looks().0.push(Box::new(look));
+    }
+
     /// The node ends for this reason; the first one counts.
     pub fn fail(&self, fatal: Fatal) {
         tracing::error!(thread = fatal.thread, loss = %fatal.loss, "the node cannot go on");
@@ -157,6 +174,9 @@ impl Owners {
     /// One look at every pulse, every [`LOOK_EVERY`](super::LOOK_EVERY) by the looker's own running. Warns once for
     /// each stall; a thread that is lost ends the node.
     pub fn look(&self) {
+        for look in &mut self.looks().0 {
+            look();
+        }
         let mut lost = None;
         for watched in self.watched().iter_mut() {
             let (thread, before) = (&watched.name, watched.watch.standing());
@@ -202,6 +222,10 @@ impl Owners {
             thread: name.to_owned(),
             loss,
         });
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.0.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watched(&self) -> MutexGuard<'_, Vec<Watched>> {

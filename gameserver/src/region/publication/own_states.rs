@@ -8,6 +8,7 @@ use protocol::message::player::Output;
 
 use super::room::Room;
 use super::subscriber::Subscriber;
+use crate::region::calling::Callback;
 use crate::region::effect::RegionEffect;
 use crate::region::rules::Rules;
 use crate::region::state::RegionState;
@@ -35,7 +36,9 @@ impl RegionState {
                 }
                 own.clear();
                 let (user, entity_id, ctx) = (player.user, player.entity, self as &dyn Ctx);
-                let told = rules.call(|logic| logic.own_state(ctx, user, entity_id, &mut own));
+                let told = rules.call(Callback::OwnState, |logic| {
+                    logic.own_state(ctx, user, entity_id, &mut own);
+                });
                 if told.is_none() {
                     continue;
                 }

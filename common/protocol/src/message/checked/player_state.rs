@@ -59,6 +59,8 @@ pub struct CheckedPlayer {
     pub timers: Vec<PlayerTimer>,
     /// The game whose rules wrote its soft state, and their version; empty: nobody has said so.
     pub edition: (String, u32),
+    /// A command at which rules have hung; 0: none.
+    pub refused_command: CommandNumber,
 }
 
 /// Something that is to happen to a player.
@@ -107,6 +109,7 @@ impl TryFrom<PlayerState> for CheckedPlayer {
             discontinuity: state.discontinuity,
             timers: timers.collect(),
             edition: (state.game_id, state.game_version),
+            refused_command: CommandNumber(state.refused_command),
         })
     }
 }
@@ -147,6 +150,7 @@ impl From<CheckedPlayer> for PlayerState {
             timers: timers.collect(),
             game_id: player.edition.0,
             game_version: player.edition.1,
+            refused_command: player.refused_command.0,
         }
     }
 }
