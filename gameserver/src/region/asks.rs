@@ -12,36 +12,52 @@ use super::input::Answer;
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     last: u64,
-    /// Who asked, and until when it waits, milliseconds.
-    open: BTreeMap<u64, (Option<EntityId>, u64)>,
+    open: BTreeMap<u64, Open>,
     answers: VecDeque<(u64, Answer)>,
+}
+
+/// One that the rules have not heard of again.
+#[derive(Debug)]
+struct Open {
+    asker: Option<EntityId>,
+    /// How long it waits, milliseconds.
+    until_ms: u64,
+    is_answered: bool,
 }
 
 impl Asks {
     pub(super) fn open(&mut self, asker: Option<EntityId>, now_ms: u64) -> u64 {
         self.last += 1;
-        self.open.insert(self.last, (asker, now_ms + ASK_LASTS_MS));
+        let open = Open {
+            asker,
+            until_ms: now_ms + ASK_LASTS_MS,
+            is_answered: false,
+        };
+        self.open.insert(self.last, open);
         self.last
     }
 
+    /// The first answer counts.
     pub(super) fn answer(&mut self, ask: u64, answer: Answer) {
-        if self.open.contains_key(&ask) && self.answers.iter().all(|(other, _)| *other != ask) {
+        if let Some(open) = self.open.get_mut(&ask)
+            && !std::mem::replace(&mut open.is_answered, true)
+        {
             self.answers.push_back((ask, answer));
         }
     }
 
     pub(super) fn overdue(&mut self, now_ms: u64) {
-        let late = self.open.iter().filter(|(_, (_, until_ms))| *until_ms <= now_ms);
-        let late: Vec<u64> = late.map(|(ask, _)| *ask).collect();
-        for ask in late {
-            self.answer(ask, Err(AskFailed::TimedOut));
+        for (ask, open) in &mut self.open {
+            if open.until_ms <= now_ms && !std::mem::replace(&mut open.is_answered, true) {
+                self.answers.push_back((*ask, Err(AskFailed::TimedOut)));
+            }
         }
     }
 
     pub(super) fn take(&mut self) -> Option<(u64, Option<EntityId>, Answer)> {
         let (ask, answer) = self.answers.pop_front()?;
-        let (asker, _) = self.open.remove(&ask)?;
-        Some((ask, asker, answer))
+        let open = self.open.remove(&ask)?;
+        Some((ask, open.asker, answer))
     }
 
     pub(super) fn is_full(&self) -> bool {

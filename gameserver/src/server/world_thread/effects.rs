@@ -8,7 +8,7 @@ use protocol::Shown;
 use protocol::ids::{NodeNumber, RegionNumber, TopologyVersion};
 use protocol::message::node::Heartbeat;
 
-use super::super::world_mailbox::{Door, News, Order};
+use super::super::world_mailbox::{Door, News};
 use super::Running;
 use super::sockets::Leaving;
 use crate::region::Observation;
@@ -63,11 +63,7 @@ impl Running {
                     self.metrics.rules_panicked();
                     tell_of_panic(region, &said, stands_still);
                 }
-                WorldEffect::Work(work, request) => {
-                    if let Err(failed) = self.parts.workers.hand(work, request) {
-                        self.parts.mailbox.send(Order::Worked(work, Err(failed)));
-                    }
-                }
+                WorldEffect::Work(work, request) => self.parts.workers.hand(work, request),
                 WorldEffect::Observed(region, news) => self.observe(region, news),
                 WorldEffect::Unreadable(region, text) => {
                     tracing::error!(%region, refused = %Shown(&text), "these rules cannot read what others wrote");
