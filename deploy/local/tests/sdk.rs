@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+/// The example, as whoever reads the demo's page of bytes would write it.
+#[path = "../../../client/examples/walker.rs"]
+#[allow(dead_code, reason = "its own `main` is not called")]
+mod walker;
 
 use std::time::Duration;
 
@@ -140,4 +144,17 @@ async fn a_game_without_datagrams_plays_on_the_stream() {
     let mut client = connect(&cluster, "walker", Datagrams::Off).await;
     walk_until(&mut client, |_, event, _| acknowledges(event, 3)).await;
     assert_eq!(client.transport(), Transport::Tcp);
+}
+
+#[tokio::test]
+async fn a_client_that_was_written_from_the_page_of_bytes_alone_walks_in_circles() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(ClusterOptions::new(program(), folder.path().join("d")));
+    let (mut west, mut east) = (f32::MAX, f32::MIN);
+    let walk = walker::walk(cluster.join_file(), |_, own, _| {
+        assert!(own.region > 0, "{own:?}");
+        (west, east) = (west.min(own.x), east.max(own.x));
+        east - west < 10.0
+    });
+    timeout(PATIENCE, walk).await.expect("not in time").unwrap();
 }

@@ -32,6 +32,6 @@ impl Game for Tag {
     }
 
     fn rules(&self) -> Rules {
-        Rules::new(self.0.sheep)
+        Rules { sheep: self.0.sheep, ..Rules::default() }
     }
 }

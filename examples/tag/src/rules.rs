@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::bots::{CAUGHT, FREE, Own, ahead};
 use game::bytes::Bytes;
-use game::{Ctx, Entered, EntityId, GameInput, GameLogic, Place, Position, Reliability, UserId, World};
+use game::{
+    Ctx, Entered, EntityId, EntityView, GameInput, GameLogic, Place, Position, Reliability, UserId, World,
+};
 
 /// Kinds of entities.
 const PLAYER: u16 = 1;
@@ -27,25 +29,19 @@ const SAFE_S: u64 = 2;
 /// Somebody who plays.
 struct Runner {
     user: UserId,
-    heading: u8,
-    speed: f32,
     is_it: bool,
     safe_until: u64,
 }
 
 /// What a region knows of the game.
+#[derive(Default)]
 pub struct Rules {
-    sheep: u32,
+    pub(crate) sheep: u32,
     flock: Vec<EntityId>,
     runners: BTreeMap<EntityId, Runner>,
 }
 
 impl Rules {
-    pub(crate) fn new(sheep: u32) -> Self {
-        let (flock, runners) = Default::default();
-        Self { sheep, flock, runners }
-    }
-
     /// Somebody is caught: it from now on, and in the corner of the world that is furthest from here.
     fn is_caught(&mut self, ctx: &mut dyn Ctx, entity: EntityId) {
         self.becomes(ctx, entity, true);
@@ -79,8 +75,7 @@ impl Rules {
 
     /// Whom this one touches, and where that one is simulated.
     fn touched(ctx: &dyn Ctx, catcher: EntityId) -> Option<(EntityId, Place)> {
-        let at = ctx.entity(catcher)?.at;
-        let mut touched = None;
+        let (at, mut touched) = (ctx.entity(catcher)?.at, None);
         ctx.nearby(at, TOUCH, &mut |other| {
             if other.kind == PLAYER && other.id != catcher && other.state == [MAY_BE_CAUGHT] {
                 touched = Some((other.id, other.place));
@@ -92,12 +87,9 @@ impl Rules {
 
 impl GameLogic for Rules {
     fn spawn_point(&self, world: &World, user: UserId) -> Position {
-        let [width, height] = world.size();
-        let aside = |bits: u64| (bits % 32) as f32 - 16.0;
-        Position {
-            x: width as f32 / 2.0 + aside(user.0.wrapping_mul(7)),
-            y: height as f32 / 2.0 + aside(user.0.wrapping_mul(13)),
-        }
+        let [x, y] = world.size().map(|size| size as f32 / 2.0);
+        let aside = |spread: u64| (user.0.wrapping_mul(spread) % 32) as f32 - 16.0;
+        Position { x: x + aside(7), y: y + aside(13) }
     }
 
     fn kind_of_player(&self) -> u16 {
@@ -125,9 +117,7 @@ impl GameLogic for Rules {
     /// Now and then a sheep turns and has more wool, in whichever region it is by then.
     fn creature_timer(&mut self, ctx: &mut dyn Ctx, sheep: EntityId, _: u64) {
         let (heading, ticks) = (ctx.random() as u8, 100 + ctx.random() % 300);
-        if let Some((at, wool)) =
-            ctx.entity(sheep).map(|sheep| (sheep.at, sheep.state.first().copied().unwrap_or(0)))
-        {
+        if let Some(EntityView { at, state: &[wool], .. }) = ctx.entity(sheep) {
             ctx.walk(sheep, at, heading, GRAZING);
             ctx.set_state(sheep, &[wool.saturating_add(1)]);
             ctx.creature_after(sheep, ticks, 0);
@@ -135,19 +125,18 @@ impl GameLogic for Rules {
     }
 
     fn entered(&mut self, ctx: &mut dyn Ctx, player: Entered<'_>) {
-        let Entered { user, entity, heading, speed, game, .. } = player;
-        let runner = Runner { user, heading, speed, is_it: *game == [CAUGHT], safe_until: 0 };
-        ctx.set_state(entity, &[u8::from(runner.is_it)]);
-        self.runners.insert(entity, runner);
+        let (user, is_it) = (player.user, *player.game == [CAUGHT]);
+        ctx.set_state(player.entity, &[u8::from(is_it)]);
+        self.runners.insert(player.entity, Runner { user, is_it, safe_until: 0 });
     }
 
     fn left(&mut self, _: &mut dyn Ctx, _: UserId, entity: EntityId) {
         self.runners.remove(&entity);
     }
 
-    fn input(&mut self, _: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
-        if let (Some(runner), [heading, speed, ..]) = (self.runners.get_mut(&entity), input.body) {
-            (runner.heading, runner.speed) = (*heading, f32::from(*speed) / 255.0 * SPEED);
+    fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
+        if let (Some(seen), [heading, speed, ..]) = (ctx.entity(entity), input.body) {
+            ctx.walk(entity, seen.at, *heading, f32::from(*speed) / 255.0 * SPEED);
         }
     }
 
@@ -160,16 +149,12 @@ impl GameLogic for Rules {
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         ctx.gauge("sheep", self.flock.len() as f64);
-        for sheep in &self.flock {
-            let heading = ctx.entity(*sheep).map_or(0, |sheep| sheep.heading);
-            step(ctx, *sheep, heading, GRAZING);
-        }
         for (entity, runner) in &self.runners {
             if runner.safe_until == ctx.tick().0 && !runner.is_it {
                 ctx.set_state(*entity, &[MAY_BE_CAUGHT]);
             }
-            step(ctx, *entity, runner.heading, runner.speed);
         }
+        self.flock.iter().chain(self.runners.keys()).for_each(|walker| step(ctx, *walker));
         let is_it = |(id, runner): (&EntityId, &Runner)| runner.is_it.then_some(*id);
         let catchers: Vec<EntityId> = self.runners.iter().filter_map(is_it).collect();
         for catcher in &catchers {
@@ -189,18 +174,16 @@ impl GameLogic for Rules {
 
     fn own_state(&self, ctx: &dyn Ctx, user: UserId, entity: EntityId, out: &mut Vec<u8>) {
         if let (Some(seen), Some(runner)) = (ctx.entity(entity), self.runners.get(&entity)) {
-            let (at, region) = (seen.at, ctx.region());
-            let Runner { speed, is_it, .. } = *runner;
-            let score = ctx.holdings(user).len() as u32;
+            let (at, speed, is_it) = (seen.at, seen.speed, runner.is_it);
+            let (region, score) = (ctx.region(), ctx.holdings(user).len() as u32);
             Own { entity, at, region, speed, is_it, score }.encode(out);
         }
     }
 }
 
 /// Moves an entity on by one tick.
-fn step(ctx: &mut dyn Ctx, entity: EntityId, heading: u8, speed: f32) {
-    if let Some(at) = ctx.entity(entity).map(|entity| entity.at) {
-        let to = ahead(at, heading, speed / ctx.tick_hz() as f32);
-        ctx.walk(entity, to, heading, speed);
+fn step(ctx: &mut dyn Ctx, entity: EntityId) {
+    if let Some(EntityView { at, heading, speed, .. }) = ctx.entity(entity) {
+        ctx.walk(entity, ahead(at, heading, speed / ctx.tick_hz() as f32), heading, speed);
     }
 }
