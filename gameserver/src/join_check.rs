@@ -43,6 +43,15 @@ impl VerifiedJoin {
         (self.session_generation, self.attach_no)
     }
 
+    /// Takes over what another join of the same login knows: acknowledgements cross with joins on their way, and what was
+    /// acknowledged is never issued again.
+    pub(crate) fn knows_of(&mut self, other: &Self) {
+        if self.session_generation == other.session_generation {
+            self.acked_command = self.acked_command.max(other.acked_command);
+            self.acked_event = self.acked_event.max(other.acked_event);
+        }
+    }
+
     /// The session that joins.
     #[must_use]
     pub fn identity(&self) -> SessionIdentity {

@@ -5,6 +5,7 @@ mod bot;
 #[cfg(feature = "broken-rules")]
 mod broken_rules;
 mod checks;
+mod chronicle;
 mod cluster;
 mod crafts;
 mod dice;

@@ -1,6 +1,6 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
-//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, and keep sheep (`flock`) and
-//! cows (`herd`).
+//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, keep sheep (`flock`) and cows
+//! (`herd`), and count what they keep (`chronicle`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
 
+use crate::chronicle::Chronicle;
 use crate::crafts::{Crafts, Market};
 use crate::flock::Flock;
 use crate::herd::{Ended, Herd};
@@ -90,6 +91,7 @@ pub(crate) struct Recorder {
     crafts: Option<Crafts>,
     flock: Option<Flock>,
     herd: Option<Herd>,
+    chronicle: Option<Chronicle>,
     inputs: Given,
 }
 
@@ -123,6 +125,7 @@ impl Recorder {
             herd: options.sheep.then(|| Herd::new(record.ended())),
             record,
             flock: options.sheep.then(Flock::default),
+            chronicle: options.crafts.then(Chronicle::default),
             inputs: Given::default(),
         }
     }
@@ -149,6 +152,16 @@ impl GameLogic for Recorder {
         if let Some(herd) = &mut self.herd {
             herd.served(ctx);
         }
+    }
+
+    fn recalled(&mut self, ctx: &mut dyn Ctx) {
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.recalled(ctx);
+        }
+    }
+
+    fn follows_world_state(&self) -> bool {
+        self.chronicle.is_some()
     }
 
     fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
@@ -250,6 +263,7 @@ impl GameLogic for Recorder {
         }
         if let Some(crafts) = self.crafts.as_mut().filter(|_| !is_calm) {
             crafts.tick(ctx);
+            Chronicle::tick(ctx);
             self.record.panic_if(ctx.random().is_multiple_of(PANIC_TICKS));
         }
     }

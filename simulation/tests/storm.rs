@@ -98,6 +98,10 @@ const PINNED: &[&str] = &[
     "--seed 59 --servers 4 --standbys off --players 4 --storm-ms 8483 --calm-ms 5000 --faults 12 --jitter-ms 5 --store-jitter-ms 250 --store-permille 0 --ambush done:lost:0 --ambush done:lost:1 --ambush done:lost:2",
     // A player without a connection began again after a refused commit, and its own proxy was told that somebody else had come.
     "--seed 2995 --servers 4 --standbys on --lanes 1 --players 4 --storm-ms 10378 --calm-ms 5000 --faults 4 --jitter-ms 0 --store-jitter-ms 250 --store-permille 0 --room narrow --crafts on --ambush event:cut-after:2",
+    // Rules panicked while a commit that lays something down was on its way, and read the ground before it was there.
+    "--seed 1678 --servers 2 --standbys off --lanes 1 --players 3 --storm-ms 6861 --calm-ms 5000 --faults 0 --jitter-ms 5 --store-jitter-ms 250 --store-permille 0 --room ample --crafts on --sheep on",
+    // A join was repeated while its player began again after a panic: it had left before what was acknowledged then, and made a gap.
+    "--seed 751 --servers 2 --standbys on --lanes 2 --players 3 --storm-ms 11946 --calm-ms 5000 --faults 0 --jitter-ms 30 --store-jitter-ms 250 --store-permille 80 --room ample --crafts on --sheep on --ambush joined:receiver-dies-after:1",
 ];
 
 #[test]
@@ -109,6 +113,11 @@ fn what_once_broke_stays_mended() {
         } else {
             " --crafts off"
         };
-        run_well(&format!("{line}{since} --sheep off").parse().unwrap());
+        let sheep = if line.contains("--sheep") {
+            ""
+        } else {
+            " --sheep off"
+        };
+        run_well(&format!("{line}{since}{sheep}").parse().unwrap());
     }
 }

@@ -189,6 +189,27 @@ pub trait Ctx {
     /// time. It keeps the region awake for so long.
     fn ask(&mut self, asker: Option<EntityId>, request: Bytes) -> u64;
 
+    // What outlasts the process
+    //
+    // One row of bytes for each region, one for the world, at most
+    // [`REGION_STATE_BYTES_MAX`](crate::limits::REGION_STATE_BYTES_MAX) each. Neither is known before
+    // [`GameLogic::recalled`](crate::GameLogic::recalled).
+
+    /// What the rules of this region keep; empty when they never have. `None`: the store has not said yet.
+    fn region_state(&self) -> Option<&[u8]>;
+    /// Keeps other bytes, whole, for whoever serves the region next. Saved within a second, like soft state: a crash, or a panic of
+    /// the rules, takes back what was not, and nothing else ever does. `false`, and nothing changes: too many bytes, or not known yet.
+    /// Costs a write of all of them, once a second at most.
+    fn set_region_state(&mut self, state: &[u8]) -> bool;
+    /// What is kept of the world, the same for all regions but for its age: the region that writes it has its own newest, rules that
+    /// say [`follows_world_state`](crate::GameLogic::follows_world_state) have it within
+    /// [`WORLD_STATE_MS_MAX`](crate::limits::WORLD_STATE_MS_MAX), others as it was when they were served. A region that sleeps looks
+    /// when it wakes. It never goes back but where the writing server crashed before it was saved.
+    fn world_state(&self) -> Option<&[u8]>;
+    /// As [`set_region_state`](Self::set_region_state). Only by the world's
+    /// [first region](crate::World::first_region): `false` in others.
+    fn set_world_state(&mut self, state: &[u8]) -> bool;
+
     // For operators
     //
     // Names are the game's own: lower case letters, digits and `_`, at most 48. A game has at most

@@ -26,6 +26,10 @@ pub const TRADE_HOLDINGS_MAX: usize = 16;
 pub const TRADE_LASTS_MS_MAX: u64 = 3_600_000;
 /// Holdings that one commit of a player changes: its durable command, and what else waits with it.
 pub const HOLDING_CHANGES_MAX: usize = 64;
+/// What rules keep of one region, or of the world, bytes.
+pub const REGION_STATE_BYTES_MAX: usize = 64 * 1024;
+/// Rules that follow the world's state have it at most so late, milliseconds; and as much later as the store takes.
+pub const WORLD_STATE_MS_MAX: u64 = 5_000;
 /// A request to the pool beside the regions, or its answer, bytes.
 pub const ASK_BYTES_MAX: usize = 64 * 1024;
 /// Requests of a region that have no answer yet.

@@ -100,6 +100,12 @@ pub trait GameLogic: Any + Send {
         let _ = ctx;
     }
 
+    /// What is kept of the region and of the world is known now, once after [`served`](Self::served); and again whenever the world's
+    /// is newer than what was known.
+    fn recalled(&mut self, ctx: &mut dyn Ctx) {
+        let _ = ctx;
+    }
+
     /// A holding lies in this region, as the store has it: makes the entity that shows it, which vanishes when somebody
     /// takes the holding.
     fn lies_here(&mut self, ctx: &mut dyn Ctx, holding: &Holding) -> Option<EntityId> {
@@ -217,6 +223,11 @@ pub trait GameLogic: Any + Send {
 
     /// Whether [`Ctx::position_at`] knows anything: costs a sorted list of all entities of the region in each tick.
     fn keeps_history(&self) -> bool {
+        false
+    }
+
+    /// Whether the region looks from time to time for a newer [`Ctx::world_state`]: costs a read of the store each time.
+    fn follows_world_state(&self) -> bool {
         false
     }
 

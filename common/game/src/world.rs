@@ -68,6 +68,12 @@ impl World {
         at.ok().and_then(|at| self.regions.get(at)).map(|(_, rect)| *rect)
     }
 
+    /// The one with the lowest number: its rules alone write what is kept of the world.
+    #[must_use]
+    pub fn first_region(&self) -> Option<RegionNumber> {
+        self.regions.first().map(|(number, _)| *number)
+    }
+
     /// All regions, by number.
     pub fn regions(&self) -> impl ExactSizeIterator<Item = (RegionNumber, Rect)> + '_ {
         self.regions.iter().copied()

@@ -43,8 +43,8 @@ pub use reached::{Reached, ReachedError};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};
 pub use request::StoreRequest;
 pub use row::{
-    Binding, Lease, LiveLease, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder, Serving,
-    StaleGuest,
+    Binding, GameState, Lease, LiveLease, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder,
+    Serving, StaleGuest, StateOf,
 };
 pub use sqlite::{Accept, Membership};
 pub use threads::StoreThreads;

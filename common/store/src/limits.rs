@@ -36,5 +36,7 @@ pub const GUEST_IDLE_MS_MIN: u64 = protocol::limits::TICKET_LIFETIME_MS_MAX + 30
 pub const GUESTS_LOOKED_AT_MAX: usize = 4096;
 /// Holdings that go back to the ground in one transaction; a single guest may hold more.
 pub const FORGOTTEN_HOLDINGS_MAX: usize = 256;
+/// What a game keeps of one region, or of the world, bytes.
+pub const GAME_STATE_BYTES_MAX: usize = 64 * 1024;
 /// Requests waiting at one process, bytes.
 pub const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;

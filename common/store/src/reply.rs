@@ -6,7 +6,7 @@ use protocol::ids::{
 
 use crate::creature::{CreatureOutcome, CreatureRow};
 use crate::holding::{Belongings, Holding};
-use crate::row::{OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
+use crate::row::{GameState, OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
 
 /// The answer to one request; each says which.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,10 @@ pub enum StoreReply {
     CreaturesWritten(CreatureOutcome),
     /// To `ReadCreatures`, ascending by id.
     Creatures(Vec<CreatureRow>),
+    /// To `ReadGameState`: `None` when it is not newer, or was never written.
+    GameState(Option<GameState>),
+    /// To `SaveGameState`; fenced when the service is not current.
+    GameStateSaved(SaveOutcome),
     /// To `CancelOverdue`: how many trades there were.
     TradesCancelled(usize),
     /// To `NextGuest`.

@@ -1,5 +1,6 @@
 //! What can be asked of a store. Every condition that ownership rests on is part of a request.
 
+use bytes::Bytes;
 use protocol::ids::{
     AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, TopologyVersion,
     UserId,
@@ -8,7 +9,7 @@ use protocol::ids::{
 use crate::creature::{CreatureChange, CreaturesWanted};
 use crate::holding::{GroundChange, Holding, HoldingChange};
 use crate::limits::HOLDING_PAYLOAD_BYTES_MAX;
-use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving};
+use crate::row::{Binding, Lease, PlayerRow, PlayerSave, RegionHolder, Serving, StateOf};
 
 /// One request. "Owned by `node` at an epoch" means that the row names exactly that node and that epoch; "owned under a service" that it
 /// names its node, region and region epoch too, and that the service is the current one.
@@ -202,6 +203,26 @@ pub enum StoreRequest {
         /// Only ids above this one; `None` from the start.
         after: Option<EntityId>,
     },
+    /// What a game keeps of a region or of the world. Answer: [`GameState`](crate::StoreReply::GameState).
+    ReadGameState {
+        /// Whose.
+        of: StateOf,
+        /// Only when it is newer than this; 0: whatever there is.
+        after: u64,
+    },
+    /// A game keeps other bytes from now on. Applies if `serving` is current, and no version at least as high was written under it.
+    /// Sending it again changes nothing and is answered as the first time. Answer:
+    /// [`GameStateSaved`](crate::StoreReply::GameStateSaved).
+    SaveGameState {
+        /// Who serves the region that writes.
+        serving: Serving,
+        /// Whose state: its own, or the world's.
+        of: StateOf,
+        /// The server raises it before each of these requests; from 1 in each service.
+        version: StateVersion,
+        /// At most [`GAME_STATE_BYTES_MAX`](crate::limits::GAME_STATE_BYTES_MAX).
+        state: Bytes,
+    },
     /// What a user has offered in trades that are overdue by the store's clock is the user's again. An activation does the same.
     /// Answer: [`TradesCancelled`](crate::StoreReply::TradesCancelled).
     CancelOverdue {
@@ -364,6 +385,7 @@ impl StoreRequest {
             | Self::AllHoldings { .. }
             | Self::CountHoldings
             | Self::ReadCreatures { .. }
+            | Self::ReadGameState { .. }
             | Self::ReadChains { .. } => RequestClass::Read,
             Self::SoftTurn => RequestClass::Turn,
             Self::SavePlayers { .. } | Self::ForgetGuests { .. } | Self::ForgetSessions { .. } => {
@@ -410,6 +432,7 @@ impl StoreRequest {
                 size_of_val(holdings.as_slice()) + payloads
             }
             Self::CloseRegion { ground, .. } => size_of_val(ground.as_slice()),
+            Self::SaveGameState { state, .. } => state.len(),
             Self::ReadChains { users } => size_of_val(users.as_slice()),
             Self::ForgetGuests { guests, .. } => size_of_val(guests.as_slice()),
             _ => 0,

@@ -152,6 +152,34 @@ pub struct LiveLease {
     pub beat: u64,
 }
 
+/// Whose state a game keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateOf {
+    /// That of a region, written by whoever serves it.
+    Region(RegionNumber),
+    /// That of the world. One region writes it, the same one always.
+    World,
+}
+
+impl StateOf {
+    /// Its row: regions are numbered from 1.
+    pub(crate) fn place(self) -> u32 {
+        match self {
+            Self::Region(region) => region.0,
+            Self::World => 0,
+        }
+    }
+}
+
+/// What a game keeps of a region or of the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GameState {
+    /// Higher each time that it is written.
+    pub serial: u64,
+    /// The game's own bytes.
+    pub state: Bytes,
+}
+
 /// A guest that left long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaleGuest {

@@ -8,9 +8,9 @@ use protocol::ids::{EpochExhausted, OwnerEpoch, RegionEpoch};
 use protocol::limits::HANDOVER_GROUP_MAX;
 
 use crate::StoreError;
-use crate::limits::{BATCH_ROWS_MAX, CENSUS_ROWS_MAX, STATE_BYTES_MAX};
+use crate::limits::{BATCH_ROWS_MAX, CENSUS_ROWS_MAX, GAME_STATE_BYTES_MAX, STATE_BYTES_MAX};
 use crate::request::{ForgottenGuest, StoreRequest};
-use crate::row::{PlayerBody, PlayerSave, Serving};
+use crate::row::{PlayerBody, PlayerSave, Serving, StateOf};
 
 /// Starts that a new generation skips, and guests: a restored backup does not know how many were given out.
 pub(crate) const STARTS_SKIPPED: u64 = 1 << 12;
@@ -104,7 +104,9 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
         | StoreRequest::SeedHoldings { .. }
         | StoreRequest::CloseRegion { .. }
         | StoreRequest::WriteCreatures { .. }
-        | StoreRequest::CommitGround { .. } => check_regions(request),
+        | StoreRequest::CommitGround { .. }
+        | StoreRequest::ReadGameState { .. }
+        | StoreRequest::SaveGameState { .. } => check_regions(request),
         _ => check_nodes(request),
     }
 }
@@ -166,6 +168,22 @@ fn check_regions(request: &StoreRequest) -> Result<(), StoreError> {
             version,
             changes,
         } => creatures::changes(*serving, *version, changes),
+        StoreRequest::ReadGameState { after, .. } => number(*after, "serial"),
+        StoreRequest::SaveGameState {
+            serving,
+            of,
+            version,
+            state,
+        } => {
+            let is_own = matches!(of, StateOf::World) || *of == StateOf::Region(serving.region);
+            holds(is_own, "a region writes its own state, or the world's")?;
+            holds(
+                state.len() <= GAME_STATE_BYTES_MAX,
+                "a game's state is larger than 64 KiB",
+            )?;
+            number(serving.region_epoch.0, "region epoch")?;
+            number(version.0, "version")
+        }
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 
 mod creatures;
 mod faults;
+mod game_states;
 mod guests;
 mod leases;
 mod regions;

@@ -9,6 +9,7 @@ mod columns;
 mod creatures;
 mod durable;
 mod fault;
+mod game_states;
 mod guests;
 mod holdings;
 mod keeper;
@@ -396,6 +397,8 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         | StoreRequest::AllHoldings { .. }
         | StoreRequest::CountHoldings
         | StoreRequest::CommitGround { .. }
+        | StoreRequest::ReadGameState { .. }
+        | StoreRequest::SaveGameState { .. }
         | StoreRequest::CancelOverdue { .. }
         | StoreRequest::StaleGuests { .. }
         | StoreRequest::ForgetGuests { .. }
@@ -423,6 +426,13 @@ fn carry_out_of_holdings(
             version,
             changes,
         } => valuables::commit_ground(connection, *serving, *version, changes),
+        StoreRequest::ReadGameState { of, after } => game_states::read(connection, *of, *after),
+        StoreRequest::SaveGameState {
+            serving,
+            of,
+            version,
+            state,
+        } => game_states::save(connection, *serving, *of, *version, state),
         StoreRequest::CancelOverdue { user } => {
             let cancelled = trades::cancel_overdue(connection, *user, at)?;
             Ok(StoreReply::TradesCancelled(cancelled))

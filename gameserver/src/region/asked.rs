@@ -1,6 +1,7 @@
 //! What a region has asked the store, so that an answer finds back to the one who waits for it.
 
 use protocol::ids::{AttemptId, OwnerEpoch, RegionNumber, UserId};
+use store::StateOf;
 
 /// Tells one question for the holdings of somebody who is to arrive from the ones before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub(super) enum Asked {
     Commits(Vec<(UserId, OwnerEpoch)>),
     /// What the region has done to its ground.
     GroundCommit,
+    /// What the rules have kept.
+    Kept(StateOf),
+    /// What the rules keep now.
+    KeptWritten(StateOf),
     /// Offers of a user whose time is over.
     Overdue(UserId),
     /// A logout.

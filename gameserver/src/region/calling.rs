@@ -26,6 +26,7 @@ callbacks! {
     SpawnPoint = "spawn_point",
     FirstHoldings = "first_holdings",
     Served = "served",
+    Recalled = "recalled",
     LiesHere = "lies_here",
     Entered = "entered",
     Left = "left",
@@ -46,6 +47,7 @@ callbacks! {
     OwnState = "own_state",
     Operator = "operator",
     KeepsHistory = "keeps_history",
+    FollowsWorldState = "follows_world_state",
     RunsAlways = "runs_always",
 }
 

@@ -265,6 +265,22 @@ impl Ctx for RegionState {
         }
     }
 
+    fn region_state(&self) -> Option<&[u8]> {
+        self.keeping.region()
+    }
+
+    fn set_region_state(&mut self, state: &[u8]) -> bool {
+        self.keeping.set_region(state)
+    }
+
+    fn world_state(&self) -> Option<&[u8]> {
+        self.keeping.world()
+    }
+
+    fn set_world_state(&mut self, state: &[u8]) -> bool {
+        self.keeping.set_world(state)
+    }
+
     fn holdings(&self, user: UserId) -> &[u64] {
         self.players.get(&user).map_or(&[], |player| &player.holdings)
     }

@@ -120,7 +120,7 @@ impl Joins {
     pub(super) fn come_again(
         &mut self,
         lane: LiveLane,
-        join: VerifiedJoin,
+        mut join: VerifiedJoin,
     ) -> Result<Option<(LiveLane, VerifiedJoin)>, VerifiedJoin> {
         let Some(joining) = self.by_user.get_mut(&join.user) else {
             return Err(join);
@@ -132,6 +132,7 @@ impl Joins {
         if !is_newer {
             return Ok(Some((lane, join)));
         }
+        join.knows_of(&joining.join);
         let before = (
             std::mem::replace(&mut joining.lane, lane),
             std::mem::replace(&mut joining.join, join),
@@ -229,6 +230,7 @@ impl Joins {
 mod tests {
     use super::*;
     use crate::region::tests::scene::{OTHER_PROXY, PROXY, join};
+    use protocol::ids::{CommandNumber, EventNumber};
 
     const USER: UserId = UserId(5);
 
@@ -236,6 +238,30 @@ mod tests {
         let mut joins = Joins::default();
         joins.begin(Joining::new(PROXY, join(5, 2, 3), Spawn::default(), 1_000));
         joins
+    }
+
+    #[test]
+    fn a_repeated_join_forgets_nothing_that_was_acknowledged_while_it_was_on_its_way() {
+        let mut joins = Joins::default();
+        let again = VerifiedJoin {
+            acked_command: CommandNumber(4),
+            ..join(5, 2, 3)
+        };
+        joins.begin(Joining::new(PROXY, again, Spawn::default(), 1_000));
+        let late = VerifiedJoin {
+            acked_command: CommandNumber(1),
+            acked_event: EventNumber(7),
+            ..join(5, 2, 3)
+        };
+        assert_eq!(joins.come_again(PROXY, late), Ok(None));
+        let known = |joins: &Joins| {
+            let join = &joins.get(USER).unwrap().join;
+            (join.acked_command.0, join.acked_event.0)
+        };
+        assert_eq!(known(&joins), (4, 7));
+        // The numbers of another login are other numbers.
+        assert!(joins.come_again(PROXY, join(5, 3, 1)).is_ok());
+        assert_eq!(known(&joins), (0, 0));
     }
 
     #[test]

@@ -416,7 +416,10 @@ impl RegionState {
             name: player.name,
         };
         // A join that waited for this is the newer one.
-        let waiting = player.waiting_join.take();
+        let waiting = player.waiting_join.take().map(|(lane, mut join)| {
+            join.knows_of(&again);
+            (lane, join)
+        });
         let (lane, join) = waiting.unwrap_or((player.bound.lane.unwrap_or_default(), again));
         let mut joining = Joining::new(lane, join, Spawn::default(), self.now.mono_ms);
         joining.left = !self.proxies.is_up(lane);

@@ -28,6 +28,7 @@ mod inspect;
 mod joining;
 mod joins;
 mod kept;
+mod keeping;
 mod leaving;
 mod neighbourhood;
 mod news;
@@ -44,6 +45,7 @@ mod player_timers;
 mod publication;
 mod questions;
 mod residents;
+mod recalling;
 mod reload;
 mod rest;
 mod roaming;
@@ -84,9 +86,8 @@ pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;
 pub use observation::Observation;
 pub use publication::{CREDIT_BYTES, NoLimit, Overflow, Room, Subscriber};
-pub use reload::Reload;
+pub use reload::{MakeRules, Reload};
 pub use rest::Rest;
-pub use rules::MakeRules;
 use rules::Rules;
 pub use state::RegionConfig;
 use state::{Notice, RegionState};
@@ -150,6 +151,7 @@ impl Region {
         region.state.notices.push_back(Notice::Served);
         region.state.read_creatures();
         region.seed();
+        region.state.read_kept();
         region.see_to_panic();
         Ok(region)
     }
@@ -278,7 +280,11 @@ impl Region {
             }
             4 => state.own_states(rules, room),
             5 => state.publish(),
-            _ => state.keep_time(),
+            _ => {
+                let follows_world =
+                    rules.call(Callback::FollowsWorldState, |logic| logic.follows_world_state());
+                state.keep_time(follows_world == Some(true));
+            }
         }
     }
 
@@ -324,6 +330,7 @@ impl Region {
                     game::Ctx::despawn(state, entity);
                 }
             }
+            Notice::Recalled => logic.recalled(state),
             Notice::Entered(user) => enter(state, logic, user),
             Notice::Left(user, entity) => logic.left(state, user, entity),
             Notice::Received(user, holding) => logic.received(state, user, holding),
@@ -405,6 +412,8 @@ impl Region {
             Asked::Saves(users) => state.saves_answer(&users, answer),
             Asked::Commits(users) => state.commits_answer(&users, answer),
             Asked::GroundCommit => state.ground_commit_answer(&answer),
+            Asked::Kept(of) => state.kept_answer(of, answer),
+            Asked::KeptWritten(of) => state.kept_written_answer(of, &answer),
             Asked::Overdue(user) => state.overdue_answer(user),
             Asked::Release(user, epoch) => state.release_answer(user, epoch, &answer),
             Asked::Pass(attempt) => state.pass_answer(attempt, answer),
@@ -481,8 +490,9 @@ impl RegionState {
     }
 
     /// What is done once per tick, whatever happened.
-    fn keep_time(&mut self) {
+    fn keep_time(&mut self, follows_world: bool) {
         self.write_down();
+        self.write_kept(follows_world);
         self.repeat_questions();
         self.keep_departures();
         self.keep_arrivals();

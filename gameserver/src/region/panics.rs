@@ -56,6 +56,7 @@ impl RegionState {
         }
         self.ground_writes.give_up_waiting();
         self.ground.forget();
+        self.keeping.begin_anew();
         let active = self
             .players
             .values()
@@ -66,6 +67,9 @@ impl RegionState {
         }
         self.notices.clear();
         self.notices.push_back(Notice::Served);
+        if self.keeping.is_known() {
+            self.notices.push_back(Notice::Recalled);
+        }
         self.notices
             .extend(self.players.keys().copied().map(Notice::Entered));
         self.read_ground();

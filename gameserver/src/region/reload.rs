@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use game::{Ctx, Game, GameLogic};
 
-use super::rules::MakeRules;
+/// Makes the rules of a region, whenever it has to begin anew.
+pub type MakeRules = Arc<dyn Fn() -> Box<dyn GameLogic> + Send + Sync>;
 
 type Apply = dyn Fn(&mut dyn GameLogic, &mut dyn Ctx) + Send + Sync;
 

@@ -4,16 +4,12 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use game::{Ctx, GameLogic};
 use protocol::ids::{SessionGeneration, UserId};
 
 use super::calling::{Callback, Calling, Commanded};
-use super::reload::Reload;
-
-/// Makes the rules of a region, whenever it has to begin anew.
-pub type MakeRules = Arc<dyn Fn() -> Box<dyn GameLogic> + Send + Sync>;
+use super::reload::{MakeRules, Reload};
 
 /// So many panics …
 const PANICS_MAX: usize = 3;
@@ -147,6 +143,7 @@ impl BrokenCommands {
 mod tests {
     use super::*;
     use game::{Position, World};
+    use std::sync::Arc;
 
     struct Fragile;
 

@@ -28,6 +28,7 @@ use super::handover::destinations::Destinations;
 use super::history::History;
 use super::input::Now;
 use super::joining::Joins;
+use super::keeping::Keeping;
 use super::neighbourhood::Neighbourhood;
 use super::news::News;
 use super::observed::Observed;
@@ -119,6 +120,8 @@ impl RegionConfig {
 #[derive(Clone, Debug)]
 pub(super) enum Notice {
     Served,
+    /// What the rules have kept is known, or the world's is newer.
+    Recalled,
     LiesHere(game::Holding),
     Entered(UserId),
     Left(UserId, EntityId),
@@ -144,6 +147,7 @@ impl Notice {
     pub(super) fn callback(&self) -> Callback {
         match self {
             Self::Served => Callback::Served,
+            Self::Recalled => Callback::Recalled,
             Self::LiesHere(_) => Callback::LiesHere,
             Self::Entered(_) => Callback::Entered,
             Self::Left(..) => Callback::Left,
@@ -191,6 +195,8 @@ pub(super) struct RegionState {
     pub(super) proxies: ProxyLanes,
     pub(super) ground: Ground,
     pub(super) ground_writes: GroundWrites,
+    /// What the rules keep of the region and of the world.
+    pub(super) keeping: Keeping,
     /// How often holdings of players were read again.
     pub(super) reads: u64,
     pub(super) round: SoftRound,
@@ -262,6 +268,10 @@ impl RegionState {
             proxies: ProxyLanes::default(),
             ground: Ground::new(config.number),
             ground_writes: GroundWrites::default(),
+            keeping: Keeping::new(
+                config.serving(),
+                config.world.first_region() == Some(config.number),
+            ),
             reads: 0,
             round: SoftRound::default(),
             random: config.seed

@@ -56,7 +56,7 @@ pub struct RegionStatus {
     /// Players of whom the store has not everything: what changed since they were written, and those who leave or cross until it
     /// has said that they are gone.
     pub unsaved: usize,
-    /// Changes of its ground that the store has not.
+    /// Changes of its ground, and of what its rules keep, that the store has not.
     pub ground_unwritten: usize,
     /// Births, crossings and ends of creatures that the store has not, and in a drain creatures that it is to have once more.
     pub creatures_unwritten: usize,
@@ -99,7 +99,7 @@ impl RegionState {
             holdings_known: self.ground.is_known(),
             store_waiting: self.out.questions(),
             unsaved: unsaved.filter(|player| !player.is_written()).count(),
-            ground_unwritten: self.ground_writes.len(),
+            ground_unwritten: self.ground_writes.len() + self.keeping.unwritten(),
             creatures_unwritten: self.creatures_unwritten(),
             draining: self.draining,
             panics: self.panics,

@@ -10,6 +10,7 @@ mod gifts;
 mod herd;
 mod hostile;
 mod inputs;
+mod keeping;
 mod lanes;
 mod limits;
 mod making;

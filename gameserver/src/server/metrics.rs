@@ -125,6 +125,7 @@ const HOSTILE: &[&str] = &[
     "event_ack_too_large",
     "event_ack_unissued",
     "first_holdings_invalid",
+    "game_state_invalid",
     "input_too_long",
     "join_attach",
     "join_name",

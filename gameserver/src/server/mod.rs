@@ -4,6 +4,7 @@
 mod build;
 mod census;
 mod control_task;
+mod game_settings;
 mod give;
 mod give_away;
 mod guest_task;

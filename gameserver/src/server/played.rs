@@ -8,7 +8,7 @@ use game::{Edition, Game};
 use node::config::Sources;
 use serde_json::Value;
 
-use super::reload::read;
+use super::game_settings::read;
 use crate::region::{MakeRules, Reload};
 
 /// How a game answers what its rules ask.

@@ -14,7 +14,7 @@ use net::udp::Poller;
 use node::admin::{Check, probe_store, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
-use node::life::{Failure, Fatal, Loss, Node, OwnerThread, Owners, Patience};
+use node::life::{Failure, Fatal, Loss, Node, OwnerThread, Owners, Patience, Pulse};
 use node::listen_file;
 use node::paper_task::PaperTask;
 use node::topology_in_force::TopologyInForce;
@@ -127,9 +127,8 @@ impl Running {
             has_standbys: lease.is_some(),
             workers: Workers::new(built.maker.game().answer_asks(), mailbox.clone()),
         };
-        let thread = node
-            .owners
-            .thread("world", Patience::HOT, |pulse| world.run(pulse));
+        let run = move |pulse: &Pulse| world.run(pulse);
+        let thread = node.owners.thread("world", Patience::HOT, run);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let census = CensusTask::new(&node.status, built.store.handle.clone(), mailbox.clone());
         watch_world(&built, &reports, &mailbox, node);

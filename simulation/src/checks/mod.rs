@@ -13,7 +13,9 @@ use bytes::Bytes;
 use protocol::ids::{NodeNumber, OwnerEpoch, ProxyLane, RegionNumber, SessionGeneration, UserId};
 use protocol::message::player::CommandClass;
 use proxy::edge::SessionHandle;
-use store::PlayerRow;
+use store::{GameState, PlayerRow};
+
+use crate::chronicle::count;
 
 /// A command that a device has sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub(crate) struct Checks {
     held: BTreeSet<(UserId, u64)>,
     /// The holdings that each region began with.
     holdings: BTreeMap<RegionNumber, BTreeSet<u64>>,
+    /// What rules keep, by place, as it is in the store.
+    kept: BTreeMap<u32, (u64, u64)>,
     refusal_due: Option<String>,
     seen_creatures: creatures::SeenCreatures,
 }
@@ -84,6 +88,19 @@ impl Checks {
         let here = |row: &&PlayerRow| row.region == region && row.owner == Some(node);
         let users: Vec<UserId> = self.rows.values().filter(here).map(|row| row.user).collect();
         users.into_iter().for_each(|user| self.memory_lost(user));
+    }
+
+    /// What rules keep only goes forward: they count.
+    pub(crate) fn kept<'a>(&mut self, states: impl Iterator<Item = (u32, &'a GameState)>) {
+        for (place, state) in states {
+            let now = (state.serial, count(&state.state));
+            let before = self.kept.insert(place, now).unwrap_or_default();
+            if now.0 < before.0 || now.1 < before.1 {
+                self.fail(format!(
+                    "H7: what is kept at {place} went back from {before:?} to {now:?}"
+                ));
+            }
+        }
     }
 
     fn losses(&self, user: UserId) -> u32 {

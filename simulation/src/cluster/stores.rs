@@ -114,6 +114,7 @@ impl Cluster {
             self.checks.committed(commits, outcomes);
         }
         let tables = self.store.tables();
+        self.checks.kept(tables.game_states());
         let serves = |region| tables.service(region);
         self.checks.rows(tables.players(), request, serves);
         if matches!(request, StoreRequest::WriteCreatures { .. }) {

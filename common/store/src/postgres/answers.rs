@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use crate::holding::{Belongings, Holder, Holding, TradeId};
 use crate::reply::{Chain, CommitOutcome, HoldingCount, SaveOutcome};
 use crate::request::StoreRequest;
-use crate::row::{Binding, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving, StaleGuest};
+use crate::row::{Binding, GameState, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving, StaleGuest};
 use crate::{StoreError, StoreReply, StoreResult};
 
 /// What an answer is made of, in the order in which [`Answer`] reads it. A macro, since statements are put together while
@@ -138,6 +138,7 @@ fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
                 offer_ends_ms: offers.map(|answer| answer.number(0)).transpose()?,
             })
         }
+        StoreRequest::ReadGameState { .. } => StoreReply::GameState(first.map(game_state).transpose()?),
         StoreRequest::CountHoldings => StoreReply::HoldingCounts(counts(answers)?),
         StoreRequest::ReadChains { users } => {
             let chains = users
@@ -195,6 +196,11 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::RaiseSession { .. } => StoreReply::Session(SessionGeneration(first.number(0)?)),
         StoreRequest::SeedHoldings { .. } => StoreReply::Seeded(first.number(0)?),
         StoreRequest::CommitGround { .. } => StoreReply::GroundCommitted(first.commit()?),
+        StoreRequest::SaveGameState { .. } => StoreReply::GameStateSaved(match first.outcome {
+            Outcome::Applied => SaveOutcome::Applied,
+            Outcome::Older => SaveOutcome::Older,
+            _ => SaveOutcome::Fenced,
+        }),
         StoreRequest::CancelOverdue { .. } => StoreReply::TradesCancelled(first.small(0, "trades")?),
         StoreRequest::ForgetGuests { .. } if applied => forgotten(answers)?,
         StoreRequest::CloseRegion { .. } if applied => StoreReply::RegionClosed {
@@ -209,6 +215,13 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
             next: first.numbers[1].map(user),
         },
         _ => return Err(damaged("an answer to another question")),
+    })
+}
+
+fn game_state(answer: &Answer) -> Result<GameState, StoreError> {
+    Ok(GameState {
+        serial: answer.number(0)?,
+        state: Bytes::from(answer.bytes.clone().unwrap_or_default()),
     })
 }
 

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Generation = 12,
     RegionsInUse = 13,
     Counts = 14,
+    GameState = 18,
     Probe = 21,
     RaiseGeneration = 22,
     Serve = 23,
@@ -47,6 +48,7 @@ pub(super) enum Kind {
     CloseRegion = 37,
     Ground = 41,
     CancelOverdue = 42,
+    SaveGameState = 50,
 }
 
 /// Which ops, counted from 0, a request has become.
@@ -84,6 +86,9 @@ impl ReadBatch {
             }
             StoreRequest::StaleGuests { idle_ms, after } => {
                 self.ask(Kind::StaleGuests, *after, None, Some(limited(*idle_ms)));
+            }
+            StoreRequest::ReadGameState { of, after } => {
+                self.ask(Kind::GameState, None, Some(of.place()), Some(limited(*after)));
             }
             // Everything else changes something and is a `WriteBatch`'s.
             _ => {}
@@ -124,6 +129,8 @@ struct Op<'a> {
     entity: Option<EntityId>,
     binding: Option<Binding>,
     body: Option<&'a PlayerBody>,
+    /// Of a game, where there is no body.
+    state: Option<&'a [u8]>,
     number: Option<i64>,
     place: Option<(f32, f32)>,
     part: i32,
@@ -200,6 +207,21 @@ impl<'a> WriteBatch<'a> {
                 version,
                 changes,
             } => self.ground(*serving, *version, changes),
+            StoreRequest::SaveGameState {
+                serving,
+                of,
+                version,
+                state,
+            } => self.op(
+                Kind::SaveGameState,
+                &Op {
+                    serving: Some(*serving),
+                    version: Some(version.0),
+                    number: Some(i64::from(of.place())),
+                    state: Some(state.as_ref()),
+                    ..Op::default()
+                },
+            ),
             StoreRequest::CancelOverdue { user } => self.op(Kind::CancelOverdue, &Op::of(*user)),
             StoreRequest::ForgetSessions { idle_ms, after } => self.op(
                 Kind::ForgetSessions,
@@ -387,7 +409,8 @@ impl<'a> WriteBatch<'a> {
             .push(number(body.map(|body| body.last_command.0)));
         self.chain_hashes
             .push(body.map(|body| body.chain_hash.as_slice()));
-        self.states.push(body.map(|body| body.state.as_ref()));
+        self.states
+            .push(op.state.or(body.map(|body| body.state.as_ref())));
         self.numbers.push(op.number);
         self.xs.push(op.place.map(|(x, _)| f64::from(x)));
         self.ys.push(op.place.map(|(_, y)| f64::from(y)));

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0012_candidates.sql"),
     include_str!("../../migrations/postgres/0013_creatures.sql"),
     include_str!("../../migrations/postgres/0014_service.sql"),
+    include_str!("../../migrations/postgres/0015_game_state.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

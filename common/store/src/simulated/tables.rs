@@ -9,13 +9,14 @@ use protocol::ids::{
 };
 
 use super::creatures::Creatures;
+use super::game_states::GameStates;
 use super::leases::Leases;
 use super::valuables::{By, Valuables};
 use crate::holding::Belongings;
 use crate::limits::GUEST_USER_FIRST;
 use crate::reply::{Chain, SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
-use crate::row::{Binding, PlayerRow, PlayerSave, Serving};
+use crate::row::{Binding, GameState, PlayerRow, PlayerSave, Serving};
 use crate::{CommitOutcome, Holding, StoreError, StoreResult, rules};
 
 /// Everything a store keeps.
@@ -33,6 +34,7 @@ pub struct Tables {
     pub(super) players: BTreeMap<UserId, Kept>,
     pub(super) valuables: Valuables,
     pub(super) creatures: Creatures,
+    game_states: GameStates,
     pub(super) now_ms: u64,
     pub(super) left_out: Option<Condition>,
 }
@@ -79,6 +81,7 @@ impl Default for Tables {
             players: BTreeMap::new(),
             valuables: Valuables::default(),
             creatures: Creatures::default(),
+            game_states: GameStates::default(),
             now_ms: 0,
             left_out: None,
         }
@@ -103,6 +106,11 @@ impl Tables {
     /// All holdings by id, for checks.
     pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
         self.valuables.holdings()
+    }
+
+    /// What games keep by its place, for checks: regions by number, the world at 0.
+    pub fn game_states(&self) -> impl Iterator<Item = (u32, &GameState)> {
+        self.game_states.iter()
     }
 
     /// Carries out one request, all of it or nothing.
@@ -172,6 +180,8 @@ impl Tables {
             | StoreRequest::AllHoldings { .. }
             | StoreRequest::CountHoldings
             | StoreRequest::CommitGround { .. }
+            | StoreRequest::ReadGameState { .. }
+            | StoreRequest::SaveGameState { .. }
             | StoreRequest::CancelOverdue { .. }
             | StoreRequest::StaleGuests { .. }
             | StoreRequest::ForgetGuests { .. }
@@ -200,6 +210,16 @@ impl Tables {
             } => Ok(StoreReply::GroundCommitted(match self.is_serving(*serving) {
                 true => self.valuables.change_ground(*serving, *version, changes),
                 false => CommitOutcome::FencedByEpoch,
+            })),
+            StoreRequest::ReadGameState { of, after } => Ok(self.game_states.read(*of, *after)),
+            StoreRequest::SaveGameState {
+                serving,
+                of,
+                version,
+                state,
+            } => Ok(StoreReply::GameStateSaved(match self.is_serving(*serving) {
+                true => self.game_states.save(*serving, *of, *version, state),
+                false => SaveOutcome::Fenced,
             })),
             StoreRequest::CancelOverdue { user } => {
                 let cancelled = self.valuables.cancel_overdue(*user, self.now_ms);

@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0010_topology.sql"),
     include_str!("../../migrations/sqlite/0011_valuables.sql"),
     include_str!("../../migrations/sqlite/0012_creatures.sql"),
+    include_str!("../../migrations/sqlite/0013_game_state.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.

@@ -245,8 +245,21 @@ impl Draw {
 
     fn counting(self) -> StoreRequest {
         let holding = id(self.serving().node, u64::from(self.holding));
+        let of = match self.user {
+            0 => StateOf::World,
+            _ => StateOf::Region(self.region()),
+        };
         let change = match self.session {
-            0 => return StoreRequest::CountHoldings,
+            0 if self.version == 0 => return StoreRequest::CountHoldings,
+            0 if self.version == 1 => return StoreRequest::ReadGameState { of, after: 0 },
+            0 => {
+                return StoreRequest::SaveGameState {
+                    serving: self.serving(),
+                    of,
+                    version: StateVersion(u64::from(self.epoch)),
+                    state: vec![self.holding].into(),
+                };
+            }
             1 => return StoreRequest::CancelOverdue { user: self.user() },
             _ if self.user == 0 => GroundChange::Burn { holding },
             _ => GroundChange::Mint {

@@ -56,6 +56,9 @@ macro_rules! conformance {
                 sums_hold_under_random_commits,
                 of_two_who_burn_one_thing_exactly_one_does,
                 ground_that_is_written_while_the_region_is_taken_is_read_or_fenced;
+            game_states:
+                what_a_game_keeps_goes_forward_and_only_by_who_serves,
+                a_state_beyond_its_limits_is_refused;
             trades:
                 what_is_offered_is_in_the_trade_until_it_is_accepted,
                 an_offer_needs_its_holdings_and_somebody_to_accept,

@@ -9,6 +9,7 @@ mod cases;
 mod cluster;
 mod creatures;
 mod durable;
+mod game_states;
 mod guests;
 mod lease_races;
 mod leases;

@@ -48,6 +48,7 @@ const TABLES: &[&str] = &[
     "counter",
     "creature",
     "creature_write",
+    "game_state",
     "holding",
     "login",
     "node_lease",
@@ -127,6 +128,7 @@ const REQUESTS: &[(i32, &[Who], &[Who])] = &[
     (37, &[GameServer], NOBODY),
     (41, &[GameServer], NOBODY),
     (42, &[GameServer], &[GameServer]),
+    (50, &[GameServer], NOBODY),
 ];
 
 /// Requests about leases, likewise. Of a takeover the taker is one's own node, or not.
@@ -316,9 +318,12 @@ impl Cells {
         is_listed("lease_batch", LEASES);
         let hour = 3_600_000;
         for (kind, own, foreign) in REQUESTS {
-            // Region 1 is served by node 1, region 2 by the other.
-            self.both(scene, own, foreign, |node| batch(*kind, node, hour));
+            // Region 1 is served by node 1, region 2 by the other. Of what a game keeps it is the place: the world.
+            let number = if *kind == 50 { 0 } else { hour };
+            self.both(scene, own, foreign, |node| batch(*kind, node, number));
         }
+        // What is kept of another region than the one that is served.
+        self.cell(scene, "regionmesh-a", false, &batch(50, 1, 2));
         for (_, login, node) in ALL {
             for kind in [35, 36] {
                 // Whose ticket may still bring them back.
