@@ -13,7 +13,8 @@ use protocol::ids::{NodeNumber, RegionNumber, StateVersion};
 use protocol::message::handover::PlayerState;
 use store::request::DurableCommit;
 use store::{
-    CommitOutcome, PlayerRow, PlayerSave, StoreHandle, StorePort, StoreReply, StoreRequest, StoreResult,
+    CommitOutcome, PlayerRow, PlayerSave, Serving, StoreHandle, StorePort, StoreReply, StoreRequest,
+    StoreResult,
 };
 
 use crate::region::{Call, Calling, Commanded};
@@ -167,7 +168,12 @@ fn refuse(store: &StoreHandle, node: NodeNumber, command: Commanded) -> Result<(
             return Err("its player's row cannot be read");
         };
         let commits = vec![refusing(&row, node, command)?];
-        match asking.ask(StoreRequest::CommitDurable { owner: node, commits })? {
+        let serving = Serving {
+            node,
+            region: row.region,
+            region_epoch: row.region_epoch,
+        };
+        match asking.ask(StoreRequest::CommitDurable { serving, commits })? {
             Ok(StoreReply::Committed(outcomes)) if outcomes == [CommitOutcome::Applied] => return Ok(()),
             // Written meanwhile by what was sent before.
             Ok(StoreReply::Committed(_)) => {}
