@@ -22,13 +22,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Where the player is, as its own state says.
 #[derive(Clone, Copy, Debug)]
-pub struct Own {
+pub(crate) struct Own {
     /// Units to the east.
-    pub x: f32,
+    pub(crate) x: f32,
     /// Units to the south.
-    pub y: f32,
+    pub(crate) y: f32,
     /// The number of the region that simulates it.
-    pub region: u32,
+    pub(crate) region: u32,
 }
 
 /// Own state, 24 bytes: x is the `f32` at 8, y that at 12, the region the `u32` at 18.
@@ -42,7 +42,7 @@ fn own(bytes: &[u8]) -> Option<Own> {
 }
 
 /// Walks until `show` has seen enough: the tick, where the player is, and how many others are in view.
-pub async fn walk(
+pub(crate) async fn walk(
     join_file: &Path,
     mut show: impl FnMut(u64, Own, usize) -> bool,
 ) -> Result<(), Box<dyn Error>> {
