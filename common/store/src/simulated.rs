@@ -10,6 +10,7 @@ mod game_states;
 mod guests;
 mod leases;
 mod regions;
+mod sessions;
 mod tables;
 mod trades;
 mod valuables;

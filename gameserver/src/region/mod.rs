@@ -50,6 +50,7 @@ mod residents;
 mod rest;
 mod roaming;
 mod rules;
+mod seeding;
 mod soft_round;
 mod sound;
 mod state;
@@ -67,7 +68,7 @@ mod words;
 use game::Entered;
 use protocol::Code;
 use protocol::ids::{LiveLane, NodeNumber, RegionEpoch, RegionNumber};
-use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
+use store::{PlayerRow, StoreError, StoreReply};
 
 use crate::join_check::VerifiedJoin;
 use crate::proxy_lanes::ArrivingLane;
@@ -78,7 +79,6 @@ pub use calling::{Call, Calling, Commanded};
 pub use effect::{RegionEffect, StoreTicket};
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
-use ground::lying;
 #[cfg(feature = "broken-rules")]
 pub use handover::rule::HandoverRule;
 pub use input::{Answer, Now, RegionInput};
@@ -360,31 +360,6 @@ impl Region {
         }
     }
 
-    /// The region's first holdings are made once, by whoever serves it first.
-    fn seed(&mut self) {
-        if let Some(request) = self.seeding() {
-            self.state.ask(Asked::Seed, request);
-        }
-    }
-
-    /// `None`: the rules do not say, so nothing is made for good.
-    fn seeding(&mut self) -> Option<StoreRequest> {
-        let RegionConfig {
-            number, seed, world, ..
-        } = &self.state.config;
-        let first = self
-            .rules
-            .call(Callback::FirstHoldings, |logic| {
-                logic.first_holdings(world, *number, *seed)
-            })?
-            .into_iter();
-        Some(StoreRequest::SeedHoldings {
-            region: *number,
-            seed: *seed,
-            holdings: first.map(|holding| lying(*number, holding)).collect(),
-        })
-    }
-
     fn store_answer(&mut self, ticket: StoreTicket, answer: Result<StoreReply, StoreError>) {
         let state = &mut self.state;
         let Some(asked) = state.out.answered(ticket) else {
@@ -423,19 +398,6 @@ impl Region {
             Asked::Arrival(user) => state.arrival_answer(user, answer),
             Asked::ArrivalHoldings(user, question) => state.arrival_holdings(user, question, answer),
             Asked::Refresh(user, steps, read) => state.refresh_answer(user, steps, read, answer),
-        }
-    }
-
-    fn seeded(&mut self, answer: &Result<StoreReply, StoreError>) {
-        match answer {
-            Ok(StoreReply::Seeded(_)) => self.state.read_ground(),
-            // The game's mistake, which asking again does not mend: the ground stays unknown.
-            Err(StoreError::Invalid(_)) => self.state.count("first_holdings_invalid"),
-            _ => {
-                if let Some(request) = self.seeding() {
-                    self.state.ask_later(Asked::Seed, request);
-                }
-            }
         }
     }
 }

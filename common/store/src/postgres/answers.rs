@@ -3,18 +3,18 @@
 use bytes::Bytes;
 use protocol::geometry::CellIndex;
 use protocol::ids::{
-    AttachNo, AttemptId, CommandNumber, EntityId, EpochExhausted, InputNumber, NodeNumber, OwnerEpoch,
-    RegionEpoch, RegionNumber, SessionGeneration, StateVersion, TopologyVersion, UserId,
+    CommandNumber, EpochExhausted, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, SessionGeneration,
+    TopologyVersion, UserId,
 };
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
 
+use super::fields::{Fields, PLAYER_COLUMNS, chain_hash, damaged, holding, player, some};
 use super::ops::Ops;
 use super::outcome::Outcome;
-use crate::holding::{Belongings, Holder, Holding, TradeId};
+use crate::holding::{Belongings, Holding};
 use crate::reply::{Chain, CommitOutcome, HoldingCount, SaveOutcome};
 use crate::request::StoreRequest;
-use crate::row::{Binding, GameState, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, Serving, StaleGuest};
+use crate::row::{GameState, OwnerRecord, PlayerRow, PlayerSave, Serving, StaleGuest};
 use crate::{StoreError, StoreReply, StoreResult};
 
 /// What an answer is made of, in the order in which [`Answer`] reads it. A macro, since statements are put together while
@@ -404,104 +404,4 @@ fn holdings<'a>(answers: impl Iterator<Item = &'a Answer>) -> Result<Vec<Holding
 
 fn user(number: i64) -> UserId {
     UserId(number.cast_unsigned())
-}
-
-pub(super) fn some<T>(value: Option<T>) -> Result<T, StoreError> {
-    value.ok_or_else(|| damaged("an answer is missing"))
-}
-
-pub(super) fn damaged(what: &'static str) -> StoreError {
-    StoreError::Corrupt(what.to_owned())
-}
-
-/// How many columns [`player`] reads.
-const PLAYER_COLUMNS: usize = 16;
-
-/// The columns of one row, read from left to right.
-struct Fields<'a> {
-    row: &'a Row,
-    next: usize,
-}
-
-impl<'a> Fields<'a> {
-    fn take<T: FromSql<'a>>(&mut self) -> Result<T, StoreError> {
-        let value = self.row.try_get(self.next);
-        self.next += 1;
-        value.map_err(|error| StoreError::Corrupt(error.to_string()))
-    }
-
-    fn number(&mut self) -> Result<u64, StoreError> {
-        self.take::<i64>().map(i64::cast_unsigned)
-    }
-
-    fn small<T: TryFrom<i64>>(&mut self, what: &'static str) -> Result<T, StoreError> {
-        T::try_from(self.take()?).map_err(|_| damaged(what))
-    }
-
-    fn node(&mut self, what: &'static str) -> Result<Option<NodeNumber>, StoreError> {
-        let value: Option<i32> = self.take()?;
-        let node = |value| u16::try_from(value).map(NodeNumber).map_err(|_| damaged(what));
-        value.map(node).transpose()
-    }
-}
-
-fn player(fields: &mut Fields<'_>) -> Result<Option<PlayerRow>, StoreError> {
-    let Some(user) = fields.take::<Option<i64>>()? else {
-        return Ok(None);
-    };
-    Ok(Some(PlayerRow {
-        user: UserId(user.cast_unsigned()),
-        owner: fields.node("owner")?,
-        region: RegionNumber(fields.small("region")?),
-        region_epoch: RegionEpoch(fields.number()?),
-        owner_epoch: OwnerEpoch(fields.number()?),
-        attempt: AttemptId(fields.number()?),
-        version: StateVersion(fields.number()?),
-        entity: EntityId(fields.number()?),
-        body: PlayerBody {
-            home_cell: CellIndex(fields.small("home_cell")?),
-            binding: Binding {
-                session_generation: SessionGeneration(fields.number()?),
-                attach_no: AttachNo(fields.small("attach_no")?),
-                proxy: fields.node("proxy")?,
-            },
-            last_input: InputNumber(fields.number()?),
-            last_command: CommandNumber(fields.number()?),
-            chain_hash: chain_hash(fields.take()?)?,
-            state: Bytes::copy_from_slice(fields.take()?),
-        },
-    }))
-}
-
-fn chain_hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
-    <[u8; 32]>::try_from(bytes).map_err(|_| damaged("a chain hash is not 32 bytes long"))
-}
-
-fn holding(fields: &mut Fields<'_>) -> Result<Option<Holding>, StoreError> {
-    let Some(id) = fields.take::<Option<i64>>()? else {
-        return Ok(None);
-    };
-    let kind = fields.small("kind")?;
-    let user: Option<i64> = fields.take()?;
-    let region: Option<i64> = fields.take()?;
-    let (x, y): (Option<f64>, Option<f64>) = (fields.take()?, fields.take()?);
-    let trade: Option<i64> = fields.take()?;
-    let holder = match (user, trade) {
-        (Some(user), _) => Holder::User(UserId(user.cast_unsigned())),
-        (None, Some(trade)) => Holder::Trade(TradeId(trade.cast_unsigned())),
-        (None, None) => Holder::Ground {
-            region: region
-                .and_then(|region| u32::try_from(region).ok())
-                .map(RegionNumber)
-                .ok_or_else(|| damaged("region"))?,
-            x: some(x)? as f32,
-            y: some(y)? as f32,
-        },
-    };
-    Ok(Some(Holding {
-        id: id.cast_unsigned(),
-        kind,
-        holder,
-        payload: Bytes::copy_from_slice(fields.take()?),
-    }))
 }

@@ -4,7 +4,8 @@
 use protocol::ids::{EntityId, Incarnation, NodeNumber, RegionEpoch, RegionNumber};
 use tokio_postgres::types::Type;
 
-use super::answers::{Answer, damaged, service, some};
+use super::answers::{Answer, service};
+use super::fields::{damaged, some};
 use super::ops::Ops;
 use super::outcome::Outcome;
 use super::parameter::{Parameter, limited};

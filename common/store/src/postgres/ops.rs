@@ -6,11 +6,12 @@ use std::ops::Range;
 use tokio_postgres::types::Type;
 
 use super::changes::Changes;
+use super::op::Op;
 use super::parameter::{Parameter, count, limited};
 use crate::holding::{GroundChange, Holding};
 use crate::request::{DurableCommit, ForgottenGuest, StoreRequest};
-use crate::row::{Binding, PlayerBody, PlayerRow, PlayerSave, Serving};
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber, StateVersion, UserId};
+use crate::row::Serving;
+use protocol::ids::{EntityId, NodeNumber, RegionNumber, StateVersion, UserId};
 
 /// What the database calls each kind of request; listed in the migration that makes its functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,29 +113,6 @@ impl ReadBatch {
             (&self.numbers, Type::INT8_ARRAY),
         ]
     }
-}
-
-/// One element of every array.
-#[derive(Debug, Default)]
-struct Op<'a> {
-    user: Option<UserId>,
-    /// Who has the player, or asks.
-    node: Option<NodeNumber>,
-    /// Who serves, or is to.
-    serving: Option<Serving>,
-    region: Option<u32>,
-    owner_epoch: Option<OwnerEpoch>,
-    attempt: Option<u64>,
-    version: Option<u64>,
-    entity: Option<EntityId>,
-    binding: Option<Binding>,
-    body: Option<&'a PlayerBody>,
-    /// Of a game, where there is no body.
-    state: Option<&'a [u8]>,
-    number: Option<i64>,
-    place: Option<(f32, f32)>,
-    part: i32,
-    count: i32,
 }
 
 /// Requests that change something.
@@ -448,55 +426,5 @@ impl<'a> WriteBatch<'a> {
         ];
         parameters.extend(self.changes.parameters());
         parameters
-    }
-}
-
-impl<'a> Op<'a> {
-    fn of(user: UserId) -> Self {
-        Self {
-            user: Some(user),
-            ..Self::default()
-        }
-    }
-
-    fn taking(user: UserId, serving: Serving, expected: OwnerEpoch) -> Self {
-        Self {
-            serving: Some(serving),
-            owner_epoch: Some(expected),
-            ..Self::of(user)
-        }
-    }
-
-    fn saving(owner: NodeNumber, save: &'a PlayerSave) -> Self {
-        Self {
-            node: Some(owner),
-            owner_epoch: Some(save.owner_epoch),
-            version: Some(save.version.0),
-            body: Some(&save.body),
-            ..Self::of(save.user)
-        }
-    }
-
-    fn serving(serving: Serving, save: &'a PlayerSave) -> Self {
-        Self {
-            serving: Some(serving),
-            ..Self::saving(serving.node, save)
-        }
-    }
-
-    fn of_row(row: &'a PlayerRow) -> Self {
-        Self {
-            serving: row.owner.map(|node| Serving {
-                node,
-                region: row.region,
-                region_epoch: row.region_epoch,
-            }),
-            region: Some(row.region.0),
-            attempt: Some(row.attempt.0),
-            version: Some(row.version.0),
-            entity: Some(row.entity),
-            body: Some(&row.body),
-            ..Self::of(row.user)
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use protocol::ids::{
     AttemptId, CommandNumber, InputNumber, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber,
-    SessionGeneration, TopologyVersion, UserId,
+    TopologyVersion, UserId,
 };
 
 use super::creatures::Creatures;
@@ -14,7 +14,7 @@ use super::leases::Leases;
 use super::valuables::{By, Valuables};
 use crate::holding::Belongings;
 use crate::limits::GUEST_USER_FIRST;
-use crate::reply::{Chain, SaveOutcome, StoreReply};
+use crate::reply::{SaveOutcome, StoreReply};
 use crate::request::{DurableCommit, StoreRequest};
 use crate::row::{Binding, GameState, PlayerRow, PlayerSave, Serving};
 use crate::{CommitOutcome, Holding, StoreError, StoreResult, rules};
@@ -54,17 +54,17 @@ pub enum Condition {
     CreatureVersion,
 }
 
-/// A user's session, and when it was raised last.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Session {
-    generation: u64,
-    pub(super) raised_ms: u64,
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) row: PlayerRow,
     pub(super) written_ms: u64,
+}
+
+/// A user's session, and when it was raised last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Session {
+    pub(super) generation: u64,
+    pub(super) raised_ms: u64,
 }
 
 impl Default for Tables {
@@ -134,9 +134,7 @@ impl Tables {
             StoreRequest::RegionsInUse => Ok(self.regions_in_use()),
             StoreRequest::CloseRegion { serving, ground } => Ok(self.close_region(*serving, ground)),
             StoreRequest::LoadPlayer { user } => Ok(StoreReply::Player(self.row(*user).cloned())),
-            StoreRequest::ReadOwner { user } => {
-                Ok(StoreReply::Owner(self.row(*user).map(PlayerRow::owner_record)))
-            }
+            StoreRequest::ReadOwner { user } => Ok(self.owner(*user)),
             StoreRequest::InsertPlayer { row } => Ok(self.insert(row)),
             StoreRequest::Activate {
                 user,
@@ -167,10 +165,10 @@ impl Tables {
             )),
             StoreRequest::Release { serving, save } => Ok(self.release(*serving, save)),
             StoreRequest::RebindSession { serving, save } => Ok(self.rebind(*serving, save)),
-            StoreRequest::NextGuest => Ok(self.next_guest()),
-            StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
-            StoreRequest::ReadSession { user } => Ok(self.read_session(*user)),
-            StoreRequest::ReadChains { users } => Ok(self.chains(users)),
+            StoreRequest::NextGuest
+            | StoreRequest::RaiseSession { .. }
+            | StoreRequest::ReadSession { .. }
+            | StoreRequest::ReadChains { .. } => self.apply_to_sessions(request),
             StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
                 self.apply_to_creatures(request)
             }
@@ -242,12 +240,11 @@ impl Tables {
         StoreReply::NewestTopology(self.newest_topology)
     }
 
-    fn read_session(&self, user: UserId) -> StoreReply {
-        let generation = self.sessions.get(&user).map_or(0, |session| session.generation);
-        StoreReply::Session(SessionGeneration(generation))
+    fn owner(&self, user: UserId) -> StoreReply {
+        StoreReply::Owner(self.row(user).map(PlayerRow::owner_record))
     }
 
-    fn row(&self, user: UserId) -> Option<&PlayerRow> {
+    pub(super) fn row(&self, user: UserId) -> Option<&PlayerRow> {
         self.players.get(&user).map(|kept| &kept.row)
     }
 
@@ -471,29 +468,6 @@ impl Tables {
         } else {
             self.refused(save.user)
         }
-    }
-
-    fn next_guest(&mut self) -> StoreReply {
-        let guest = UserId(self.next_guest);
-        self.next_guest += 1;
-        StoreReply::Guest(guest)
-    }
-
-    fn raise_session(&mut self, user: UserId) -> StoreReply {
-        let session = self.sessions.entry(user).or_default();
-        session.generation = rules::session_after(session.generation, self.generation);
-        session.raised_ms = self.now_ms;
-        StoreReply::Session(SessionGeneration(session.generation))
-    }
-
-    fn chains(&self, users: &[UserId]) -> StoreReply {
-        let rows = users.iter().filter_map(|user| self.row(*user));
-        let chains = rows.map(|row| Chain {
-            user: row.user,
-            last_command: row.body.last_command,
-            chain_hash: row.body.chain_hash,
-        });
-        StoreReply::Chains(chains.collect())
     }
 }
 
