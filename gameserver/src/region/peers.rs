@@ -75,6 +75,8 @@ impl RegionState {
             region_epoch: RegionEpoch(message.region_epoch),
         };
         self.neighbourhood.announced(claim, &mut self.out);
+        // A region of this process is believed at once.
+        self.end_who_was_made_before(claim.region);
     }
 
     /// The effect on a foreign or own entity, for whoever simulates it.

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use game::{Ctx, EntityId, GameLogic, Position, World};
 use protocol::ids::{NodeNumber, UserId};
 use protocol::limits::{CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX};
+use protocol::message::checked::Birth;
 use protocol::message::effect::Roam;
 use protocol::message::family::ServerToServer;
 
+use super::super::creatures::Life;
 use super::super::state::RegionState;
 use super::super::*;
 use super::scene::*;
@@ -227,6 +229,32 @@ fn who_is_served_anew_makes_others_so_those_next_door_end() {
         (vec![], vec![(B, 1)])
     );
     assert_eq!(take(&heard), [(B, Said::Went, abroad)]);
+}
+
+#[test]
+fn a_region_of_the_same_process_that_is_served_anew_ends_those_next_door_at_once() {
+    let (mut scene, heard) = scene_of(world([1, 1, 3, 4]));
+    let birth = Birth {
+        region: A,
+        region_epoch: scene.regions[&A].epoch(),
+        round: 0,
+    };
+    let there = state(&mut scene, B);
+    let abroad = there.spawn(SHEEP, at(130.0, 40.0), &[]).unwrap();
+    let from = Some(A);
+    there
+        .creatures
+        .insert(abroad, Life::Ephemeral { birth, from }, bytes::Bytes::new());
+    scene.run(200);
+    assert_eq!(places(&scene, abroad).len(), 1);
+    scene.regions.remove(&A);
+    scene.start(A);
+    scene.link_all();
+    scene.settle();
+    assert_eq!(
+        (places(&scene, abroad), take(&heard)),
+        (vec![], vec![(B, Said::Went, abroad)])
+    );
 }
 
 /// Three regions in a row, each with a server of its own.
