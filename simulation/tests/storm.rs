@@ -102,6 +102,8 @@ const PINNED: &[&str] = &[
     "--seed 1678 --servers 2 --standbys off --lanes 1 --players 3 --storm-ms 6861 --calm-ms 5000 --faults 0 --jitter-ms 5 --store-jitter-ms 250 --store-permille 0 --room ample --crafts on --sheep on",
     // A join was repeated while its player began again after a panic: it had left before what was acknowledged then, and made a gap.
     "--seed 751 --servers 2 --standbys on --lanes 2 --players 3 --storm-ms 11946 --calm-ms 5000 --faults 0 --jitter-ms 30 --store-jitter-ms 250 --store-permille 80 --room ample --crafts on --sheep on --ambush joined:receiver-dies-after:1",
+    // What a region had laid was read before its commit was answered, and swept away: the answer showed it again, for ever.
+    "--seed 88 --servers 4 --standbys on --lanes 1 --players 2 --storm-ms 9501 --calm-ms 5000 --faults 5 --jitter-ms 30 --store-jitter-ms 10 --store-permille 80 --room ample --crafts on --sheep on --ambush refuse:lost:0",
 ];
 
 #[test]

@@ -162,7 +162,7 @@ impl RegionState {
     }
 
     /// What is taken or destroyed by a write that has no answer yet is not put back: if it is refused, the ground is read again.
-    fn not_taken(&self, mut holdings: Vec<Holding>) -> Vec<Holding> {
+    pub(super) fn not_taken(&self, mut holdings: Vec<Holding>) -> Vec<Holding> {
         let players = self.players.values();
         let taken: BTreeSet<u64> = players.flat_map(|player| player.writes.takes()).collect();
         holdings.retain(|holding| !self.ground_writes.sweeps(holding.id) && !taken.contains(&holding.id));

@@ -305,7 +305,9 @@ impl RegionState {
                     }
                 }
                 let fallen = changes.into_iter().filter_map(|change| lying(region, change));
-                self.fallen(fallen.collect());
+                // The ground was read in between, and somebody has seen it and swept it away.
+                let fallen = self.not_taken(fallen.collect());
+                self.fallen(fallen);
             }
             Ok(StoreReply::GroundCommitted(CommitOutcome::FencedByEpoch)) => {
                 self.ground_writes.finish();
