@@ -30,7 +30,7 @@ mod watched;
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::{Incarnation, NodeNumber, RegionEpoch, RegionNumber, TopologyVersion};
-use store::{Lease, StoreReply, StoreRequest, StoreResult};
+use store::{Lease, StoreError, StoreReply, StoreRequest, StoreResult};
 
 use signs::Signs;
 pub use watched::DEAD_AFTER_US;
@@ -450,6 +450,7 @@ impl LeaseKeeper {
             _ if !is_own => {}
             Ok(StoreReply::Serving(epoch)) => self.serve(region, *epoch),
             Ok(StoreReply::LeaseEnded(newest)) => self.ended(*newest, now_us),
+            Err(StoreError::NotCandidate { .. }) => watched.is_denied(now_us),
             _ => {}
         }
     }

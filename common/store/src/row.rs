@@ -157,7 +157,7 @@ pub struct LiveLease {
 pub enum StateOf {
     /// That of a region, written by whoever serves it.
     Region(RegionNumber),
-    /// That of the world. One region writes it, the same one always.
+    /// That of the world. One region writes it: another one only after the topology has changed.
     World,
 }
 

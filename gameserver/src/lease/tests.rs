@@ -21,6 +21,9 @@ struct Scene {
     now_us: u64,
     /// Every question is answered like this, if at all.
     failing: Option<StoreError>,
+    /// The store gives no region to this node.
+    denies: bool,
+    takes_asked: usize,
     world_answers: bool,
     shown: Option<(Lease, Option<bool>)>,
     did: Vec<LeaseEffect>,
@@ -37,6 +40,8 @@ impl Scene {
             keeper: LeaseKeeper::new(lease, VERSION, [(REGION, candidates)], BTreeSet::new(), 0),
             now_us: 0,
             failing: None,
+            denies: false,
+            takes_asked: 0,
             world_answers: true,
             shown: None,
             did: Vec::new(),
@@ -69,8 +74,14 @@ impl Scene {
                     self.did.push(effect);
                     continue;
                 };
+                let is_take = matches!(question, LeaseQuestion::Take(..));
+                self.takes_asked += usize::from(is_take);
                 let answer = match &self.failing {
                     Some(error) => Err(error.clone()),
+                    None if is_take && self.denies => Err(StoreError::NotCandidate {
+                        node: OWN,
+                        region: REGION,
+                    }),
                     None => self.store.apply(&request),
                 };
                 self.keeper.answered(question, &answer, self.now_us);
@@ -136,6 +147,18 @@ fn who_is_to_serve_a_region_that_nobody_ever_served_does_so_at_once_and_a_standb
     scene.run(DEAD_AFTER_US);
     assert!(!takes(&scene));
     scene.run(500_000);
+    assert!(takes(&scene));
+}
+
+#[test]
+fn whoever_is_refused_a_region_asks_again_now_and_then_and_gets_it_once_it_may() {
+    let mut scene = Scene::begin(SimulatedStore::default(), 0);
+    scene.denies = true;
+    scene.run(20_000_000);
+    assert!((2..=11).contains(&scene.takes_asked), "{}", scene.takes_asked);
+    assert!(!takes(&scene));
+    scene.denies = false;
+    scene.run(6_000_000);
     assert!(takes(&scene));
 }
 

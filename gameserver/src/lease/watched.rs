@@ -11,6 +11,8 @@ pub const DEAD_AFTER_US: u64 = 3_000_000;
 const GONE_AFTER_US: u64 = 300_000;
 /// Each candidate waits so much longer than the one before it, microseconds.
 const RANK_WAIT_US: u64 = 300_000;
+/// Whoever is refused a region asks again after so long, microseconds: an operator is at it, or nobody.
+const DENIED_US: u64 = 2_000_000;
 /// Looks that are further apart than this tell nothing of the time in between: the store was away, and for the holder too.
 const LOOKS_GAP_US: u64 = 1_000_000;
 
@@ -136,6 +138,11 @@ impl Watched {
     pub(super) fn end_take(&mut self, now_us: u64) {
         self.is_asking = false;
         self.look_at_us = now_us;
+    }
+
+    /// The store gives it to this node by no means: it was not told yet that the topology lists it, or was told otherwise.
+    pub(super) fn is_denied(&mut self, now_us: u64) {
+        self.look_at_us = now_us + DENIED_US;
     }
 
     /// Another service has begun.

@@ -37,8 +37,9 @@ pub(super) struct CreatureRows {
     look_is_open: bool,
     look_at_ms: u64,
     looked_ms: u64,
-    /// Where the look goes on.
+    /// Where the look goes on, and whether it is at everybody: decided when it begins at the start.
     after: Option<EntityId>,
+    at_everybody: bool,
     /// Those that have gone since the look was asked for.
     gone: BTreeSet<EntityId>,
     /// Somebody found no room.
@@ -122,7 +123,11 @@ impl CreatureRows {
         self.look_is_open = true;
         (self.look_at_ms, self.looked_ms) = (now_ms + LOOK_EVERY_MS, now_ms);
         self.gone.clear();
-        Some((self.has_left_out, self.after, self.round))
+        if self.after.is_none() {
+            // Whoever is left out from now on is found again.
+            self.at_everybody = std::mem::take(&mut self.has_left_out);
+        }
+        Some((self.at_everybody, self.after, self.round))
     }
 
     /// It has failed, or ended; `after`: it goes on behind this one.
@@ -130,11 +135,9 @@ impl CreatureRows {
         self.look_is_open = false;
         if has_failed {
             self.look_at_ms = now_ms + AGAIN_MS;
+            // Those who were left out before it are still.
+            self.has_left_out |= self.at_everybody;
             return;
-        }
-        if self.after.is_none() {
-            // From the start: whoever is left out by now is found again.
-            self.has_left_out = false;
         }
         self.after = after;
         if after.is_some() {

@@ -7,6 +7,8 @@ SET LOCAL search_path = regionmesh, pg_temp;
 
 CREATE TABLE game_state (
     place        int8  PRIMARY KEY,
+    -- Which region has written it: epochs of different regions have no order.
+    region       int8  NOT NULL,
     region_epoch int8  NOT NULL,
     version      int8  NOT NULL,
     serial       int8  NOT NULL,
@@ -28,17 +30,18 @@ SELECT amend('read_batch', 'IF 6 = ANY (kinds) THEN', 'THEN', 'IF 18 = ANY (kind
     END IF;
     IF 41 = ANY (kinds) THEN'),
     amend('may_write', '-- guests and logins', 'logins', '-- what its game keeps of a region that it serves, or of the world
-        WHEN o.kind = 50 THEN me.kind = ''gameserver'' AND me.node = o.target AND o.number IN (0, o.region)
+        WHEN o.kind = 50 THEN me.kind = ''gameserver'' AND me.node = o.target AND (o.number = o.region
+            OR o.number = 0 AND o.region = coalesce((SELECT min(c.region) FROM region_candidate c), o.region))
         -- guests and logins'),
     amend('write_batch', 'WHEN 42 THEN -- overdue trades', 'trades', 'WHEN 50 THEN -- what a game keeps
                 IF serves(r.target, r.region, r.region_epoch) THEN
-                    INSERT INTO game_state AS s (place, region_epoch, version, serial, state)
-                        VALUES (r.number, r.region_epoch, r.version, 1, r.state)
-                        ON CONFLICT (place) DO UPDATE SET region_epoch = excluded.region_epoch, version = excluded.version,
+                    INSERT INTO game_state AS s (place, region, region_epoch, version, serial, state)
+                        VALUES (r.number, r.region, r.region_epoch, r.version, 1, r.state)
+                        ON CONFLICT (place) DO UPDATE SET region = excluded.region, region_epoch = excluded.region_epoch, version = excluded.version,
                             serial = s.serial + 1, state = excluded.state
-                        WHERE (s.region_epoch, s.version) < (excluded.region_epoch, excluded.version);
-                    IF NOT FOUND AND NOT EXISTS (SELECT FROM game_state s WHERE s.place = r.number AND s.region_epoch = r.region_epoch
-                        AND s.version = r.version)
+                        WHERE s.region <> excluded.region OR (s.region_epoch, s.version) < (excluded.region_epoch, excluded.version);
+                    IF NOT FOUND AND NOT EXISTS (SELECT FROM game_state s WHERE s.place = r.number AND s.region = r.region
+                        AND s.region_epoch = r.region_epoch AND s.version = r.version)
                     THEN
                         a.outcome := 4;
                     END IF;

@@ -3,6 +3,8 @@
 
 CREATE TABLE game_state (
     place        INTEGER PRIMARY KEY,
+    -- Which region has written it: epochs of different regions have no order.
+    region       INTEGER NOT NULL,
     region_epoch INTEGER NOT NULL,
     version      INTEGER NOT NULL,
     serial       INTEGER NOT NULL,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use protocol::ids::{RegionEpoch, StateVersion};
+use protocol::ids::{RegionEpoch, RegionNumber, StateVersion};
 
 use crate::StoreReply;
 use crate::reply::SaveOutcome;
@@ -16,6 +16,8 @@ pub(super) struct GameStates(BTreeMap<u32, Kept>);
 
 #[derive(Clone, Debug)]
 struct Kept {
+    /// By which region: epochs of different regions have no order.
+    by: RegionNumber,
     written: (RegionEpoch, StateVersion),
     state: GameState,
 }
@@ -39,12 +41,13 @@ impl GameStates {
     ) -> SaveOutcome {
         let written = (serving.region_epoch, version);
         let before = self.0.get(&of.place());
-        match before {
+        match before.filter(|before| before.by == serving.region) {
             Some(before) if before.written == written => return SaveOutcome::Applied,
             Some(before) if before.written > written => return SaveOutcome::Older,
             _ => {}
         }
         let kept = Kept {
+            by: serving.region,
             written,
             state: GameState {
                 serial: before.map_or(1, |before| before.state.serial + 1),

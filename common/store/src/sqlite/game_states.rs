@@ -33,14 +33,15 @@ pub(super) fn save(
     state: &Bytes,
 ) -> Result<StoreReply, Failure> {
     const WRITE: &str =
-        "INSERT INTO game_state (place, region_epoch, version, serial, state) VALUES (?1, ?2, ?3, 1, ?4)
-        ON CONFLICT (place) DO UPDATE SET region_epoch = excluded.region_epoch, version = excluded.version,
+        "INSERT INTO game_state (place, region, region_epoch, version, serial, state) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+        ON CONFLICT (place) DO UPDATE SET region = excluded.region, region_epoch = excluded.region_epoch, version = excluded.version,
             serial = game_state.serial + 1, state = excluded.state
-        WHERE (game_state.region_epoch, game_state.version) < (excluded.region_epoch, excluded.version)";
+        WHERE game_state.region <> excluded.region
+            OR (game_state.region_epoch, game_state.version) < (excluded.region_epoch, excluded.version)";
     const IS_REPEATED: &str =
-        "SELECT 1 FROM game_state WHERE place = ?1 AND region_epoch = ?2 AND version = ?3";
+        "SELECT 1 FROM game_state WHERE place = ?1 AND region = ?2 AND region_epoch = ?3 AND version = ?4";
     let written = |sql: &'static str| {
-        let statement = query(connection, sql).bind(of.place());
+        let statement = query(connection, sql).bind(of.place()).bind(serving.region.0);
         statement.number(serving.region_epoch.0).number(version.0)
     };
     let outcome = if cluster::service(connection, serving.region)? != Some(serving) {

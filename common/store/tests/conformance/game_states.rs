@@ -58,6 +58,20 @@ pub(crate) fn what_a_game_keeps_goes_forward_and_only_by_who_serves(scene: &Scen
     assert_eq!(keep(scene, next, StateOf::World, 1, b"new"), SaveOutcome::Applied);
     is(own, 3, b"three");
     is(StateOf::World, 2, b"new");
+    // Another region writes the world's from now on, whose epoch is lower; and then the first one again.
+    assert!(east.region_epoch < next.region_epoch);
+    for _ in 0..2 {
+        assert_eq!(
+            keep(scene, east, StateOf::World, 1, b"other"),
+            SaveOutcome::Applied
+        );
+        is(StateOf::World, 3, b"other");
+    }
+    assert_eq!(
+        keep(scene, next, StateOf::World, 2, b"back"),
+        SaveOutcome::Applied
+    );
+    is(StateOf::World, 4, b"back");
 }
 
 pub(crate) fn a_state_beyond_its_limits_is_refused(scene: &Scene) {
