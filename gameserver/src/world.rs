@@ -370,7 +370,7 @@ impl<S: Sealing> World<S> {
     pub fn is_written_down(&self) -> bool {
         self.slots.iter().all(|(_, slot)| {
             let status = slot.region.status();
-            status.unsaved + status.ground_unwritten + status.creatures_unwritten + status.store_waiting == 0
+            status.unsaved + status.changes_unwritten() + status.store_waiting == 0
         })
     }
 

@@ -18,6 +18,8 @@ struct Kept {
     version: StateVersion,
     is_changed: bool,
     is_under_way: bool,
+    /// It is to be written at once: it was changed when the drain began.
+    is_owed: bool,
     /// Not written before, milliseconds.
     due_ms: u64,
 }
@@ -32,6 +34,7 @@ impl Kept {
             version: StateVersion(0),
             is_changed: false,
             is_under_way: false,
+            is_owed: false,
             due_ms: 0,
         }
     }
@@ -74,10 +77,11 @@ impl Kept {
     }
 
     /// The next write, if it is time for one.
-    fn begin(&mut self, serving: Serving, now_ms: u64, at_once: bool) -> Option<StoreRequest> {
-        if !self.is_changed || self.is_under_way || (now_ms < self.due_ms && !at_once) {
+    fn begin(&mut self, serving: Serving, now_ms: u64) -> Option<StoreRequest> {
+        if !self.is_changed || self.is_under_way || (now_ms < self.due_ms && !self.is_owed) {
             return None;
         }
+        self.is_owed = false;
         let state = self.state.clone()?;
         self.safe = state.clone();
         self.version = StateVersion(self.version.0.saturating_add(1));
@@ -98,11 +102,13 @@ impl Kept {
         if self.state.is_some() {
             self.state = Some(self.safe.clone());
         }
-        self.is_changed = false;
+        (self.is_changed, self.is_owed) = (false, false);
     }
 
-    fn unwritten(&self) -> usize {
-        usize::from(self.is_changed || self.is_under_way)
+    /// In a drain what rules change from then on is not waited for: they may change it in each tick, for ever.
+    fn unwritten(&self, draining: bool) -> usize {
+        let waits = if draining { self.is_owed } else { self.is_changed };
+        usize::from(waits || self.is_under_way)
     }
 }
 
@@ -155,8 +161,15 @@ impl Keeping {
     }
 
     /// Of those that the store has not as they are.
-    pub(super) fn unwritten(&self) -> usize {
-        self.region.unwritten() + self.world.unwritten()
+    pub(super) fn unwritten(&self, draining: bool) -> usize {
+        self.region.unwritten(draining) + self.world.unwritten(draining)
+    }
+
+    /// What is changed by now is to be written before the end.
+    pub(super) fn drain(&mut self) {
+        for kept in [&mut self.region, &mut self.world] {
+            kept.is_owed = kept.is_changed;
+        }
     }
 
     /// The question for what is newer than what is known.
@@ -178,15 +191,9 @@ impl Keeping {
         Some(self.world.question())
     }
 
-    /// The next write, if it is time for one, or at once.
-    pub(super) fn begin(
-        &mut self,
-        of: StateOf,
-        serving: Serving,
-        now_ms: u64,
-        at_once: bool,
-    ) -> Option<StoreRequest> {
-        self.of_mut(of).begin(serving, now_ms, at_once)
+    /// The next write, if it is time for one.
+    pub(super) fn begin(&mut self, of: StateOf, serving: Serving, now_ms: u64) -> Option<StoreRequest> {
+        self.of_mut(of).begin(serving, now_ms)
     }
 
     /// The write that is under way: sent again it changes nothing twice.

@@ -185,8 +185,14 @@ impl Region {
             RegionInput::Store(ticket, answer) => self.store_answer(ticket, answer),
             RegionInput::Answered(ask, answer) => self.state.pool_answered(ask, answer),
             RegionInput::Fallen(holdings) => self.state.fallen(holdings),
-            RegionInput::Drain => self.state.drain(),
-            RegionInput::Reloaded(reload) => self.rules.reload(&reload, &mut self.state),
+            RegionInput::Drain => {
+                self.state.drain();
+                self.state.keeping.drain();
+            }
+            RegionInput::Reloaded(reload) => {
+                self.rules.make_by(reload.make_rules());
+                self.state.notices.push_back(Notice::Reloaded(reload));
+            }
             RegionInput::GoOn => self.state.draining = false,
         }
         self.tell_logic();
@@ -222,6 +228,9 @@ impl Region {
     /// In words for the operator.
     pub fn operate(&mut self, command: &str, now: Now) -> Result<String, String> {
         self.state.set_time(now);
+        if !self.state.creature_rows.is_loaded() {
+            return Err("its creatures are being read from the store; say it again in a moment".to_owned());
+        }
         let answer = self.rules.call(Callback::Operator, |logic| {
             logic.operator(&mut self.state, command)
         });
@@ -255,8 +264,8 @@ impl Region {
 
     fn phase(&mut self, phase: usize, room: &mut dyn Room) {
         let (state, rules) = (&mut self.state, &mut self.rules);
-        // Before the rules hear of anything, all are here who live here.
-        if phase <= 2 && !state.creature_rows.is_loaded() {
+        // Before the rules hear of anything, or are asked, all are here who live here.
+        if matches!(phase, 0..=2 | 4) && !state.creature_rows.is_loaded() {
             return;
         }
         match phase {
@@ -331,6 +340,7 @@ impl Region {
                 }
             }
             Notice::Recalled => logic.recalled(state),
+            Notice::Reloaded(reload) => reload.apply(logic, state),
             Notice::Entered(user) => enter(state, logic, user),
             Notice::Left(user, entity) => logic.left(state, user, entity),
             Notice::Received(user, holding) => logic.received(state, user, holding),

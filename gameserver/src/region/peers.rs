@@ -114,6 +114,10 @@ impl RegionState {
         if effect.to_epoch != self.config.epoch {
             return self.count("effect_stale_epoch");
         }
+        if !self.creature_rows.is_loaded() {
+            // Nobody is told of anything yet, and what waits has to end somewhere.
+            return self.count("effect_early");
+        }
         let (source, target) = (effect.source, effect.target);
         if self.entities.key(target).is_some() {
             let body = effect.body;

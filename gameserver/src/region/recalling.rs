@@ -27,9 +27,9 @@ impl RegionState {
 
     /// Phase: writes what the rules keep now, and looks what the world's region keeps.
     pub(super) fn write_kept(&mut self, follows_world: bool) {
-        let (serving, now_ms, draining) = (self.config.serving(), self.now.mono_ms, self.draining);
+        let (serving, now_ms) = (self.config.serving(), self.now.mono_ms);
         for of in [StateOf::Region(self.config.number), StateOf::World] {
-            if let Some(request) = self.keeping.begin(of, serving, now_ms, draining) {
+            if let Some(request) = self.keeping.begin(of, serving, now_ms) {
                 self.ask(Asked::KeptWritten(of), request);
             }
         }

@@ -51,7 +51,7 @@ impl RegionState {
             || !self.ground_writes.is_settled()
             || self.ground.is_doubted()
             || self.has_unwritten_creatures()
-            || self.keeping.unwritten() > 0
+            || self.keeping.unwritten(self.draining) > 0
             || !self.asks.is_empty()
             || self.draining
             || self.publication.is_watched_by_proxies()

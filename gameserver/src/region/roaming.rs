@@ -173,6 +173,10 @@ impl RegionState {
         if let Some(label) = self.disbelieves(&roam) {
             return self.count(label);
         }
+        if !self.creature_rows.is_loaded() {
+            // Those who live here come first.
+            return self.count("roam_early");
+        }
         if self.has_ended(roam.birth) {
             return self.count("roam_ended");
         }

@@ -5,11 +5,11 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use game::{Ctx, GameLogic};
+use game::GameLogic;
 use protocol::ids::{SessionGeneration, UserId};
 
 use super::calling::{Callback, Calling, Commanded};
-use super::reload::{MakeRules, Reload};
+use super::reload::MakeRules;
 
 /// So many panics …
 const PANICS_MAX: usize = 3;
@@ -86,9 +86,8 @@ impl Rules {
     }
 
     /// Settings were read anew: the rules hear of them, and others are made with them from now on.
-    pub(super) fn reload(&mut self, reload: &Reload, ctx: &mut dyn Ctx) {
-        self.make = reload.make_rules();
-        self.call(Callback::Reloaded, |logic| reload.apply(logic, ctx));
+    pub(super) fn make_by(&mut self, make: MakeRules) {
+        self.make = make;
     }
 
     /// Whether they can be called.

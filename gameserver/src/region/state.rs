@@ -35,6 +35,7 @@ use super::observed::Observed;
 use super::outgoing::Outgoing;
 use super::player::{Player, Writing};
 use super::publication::subscribers::Publication;
+use super::reload::Reload;
 use super::rules::BrokenCommands;
 use super::soft_round::SoftRound;
 use super::timers::Timers;
@@ -122,6 +123,8 @@ pub(super) enum Notice {
     Served,
     /// What the rules have kept is known, or the world's is newer.
     Recalled,
+    /// The game has other settings.
+    Reloaded(Reload),
     LiesHere(game::Holding),
     Entered(UserId),
     Left(UserId, EntityId),
@@ -148,6 +151,7 @@ impl Notice {
         match self {
             Self::Served => Callback::Served,
             Self::Recalled => Callback::Recalled,
+            Self::Reloaded(_) => Callback::Reloaded,
             Self::LiesHere(_) => Callback::LiesHere,
             Self::Entered(_) => Callback::Entered,
             Self::Left(..) => Callback::Left,

@@ -70,6 +70,14 @@ pub struct RegionStatus {
     pub phases_us: Vec<(&'static str, u64)>,
 }
 
+impl RegionStatus {
+    /// Changes of the region itself that the store has not.
+    #[must_use]
+    pub fn changes_unwritten(&self) -> usize {
+        self.ground_unwritten + self.creatures_unwritten
+    }
+}
+
 impl RegionState {
     pub(super) fn status(&self) -> RegionStatus {
         let (population, players) = (self.entities.len(), self.players.len());
@@ -99,7 +107,7 @@ impl RegionState {
             holdings_known: self.ground.is_known(),
             store_waiting: self.out.questions(),
             unsaved: unsaved.filter(|player| !player.is_written()).count(),
-            ground_unwritten: self.ground_writes.len() + self.keeping.unwritten(),
+            ground_unwritten: self.ground_writes.len() + self.keeping.unwritten(self.draining),
             creatures_unwritten: self.creatures_unwritten(),
             draining: self.draining,
             panics: self.panics,

@@ -50,7 +50,7 @@ use super::settings::GameServerSettings;
 use super::status::StatusTask;
 use super::topology_gossip::TopologyGossip;
 use super::workers::Workers;
-use super::world_mailbox::{Door, EndsThread, Mailbox, News, Order, Unsaved};
+use super::world_mailbox::{Door, EndsThread, Mailbox, News, Order};
 use super::world_thread::WorldThread;
 use crate::world::{Moment, Side, World};
 
@@ -245,12 +245,12 @@ impl Running {
                 end = self.control.next_end() => end,
             };
             match end {
-                Some(ControlEnd::WrittenDown(Unsaved { players: 0, .. })) => return Ok(()),
+                Some(ControlEnd::WrittenDown(unsaved)) if unsaved.is_nothing() => return Ok(()),
                 Some(ControlEnd::WrittenDown(unsaved)) => {
                     let within_ms = writing_ms(node.settings.drain_timeout_ms);
                     return Err(Failure::unsaved(format!(
-                        "{} players could not be written down within {within_ms} ms, and what they did since they last were is lost: {}",
-                        unsaved.players, unsaved.why
+                        "{unsaved} could not be written down within {within_ms} ms, and what was done since they last were is lost: {}",
+                        unsaved.why
                     )));
                 }
                 Some(ControlEnd::Superseded(..) | ControlEnd::Foreign(_)) => {}

@@ -2,6 +2,7 @@
 //! time; neither ever waits for the other.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use net::link::{HandedLink, LinkId};
@@ -93,8 +94,26 @@ impl Drop for EndsThread {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unsaved {
     pub(super) players: usize,
+    /// Changes of what lies in regions, of creatures and of what rules keep.
+    pub(super) changes: usize,
     /// What the store said last, if anything.
     pub(super) why: String,
+}
+
+impl Unsaved {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.players + self.changes == 0
+    }
+}
+
+impl fmt::Display for Unsaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} players", self.players)?;
+        if self.changes > 0 {
+            write!(f, " and {} changes of regions", self.changes)?;
+        }
+        Ok(())
+    }
 }
 
 /// What the thread says.

@@ -423,6 +423,10 @@ impl Running {
             let said = self.store_said.as_ref();
             self.tell(News::WrittenDown(Unsaved {
                 players: reports.iter().map(|report| report.status.unsaved).sum(),
+                changes: reports
+                    .iter()
+                    .map(|report| report.status.changes_unwritten())
+                    .sum(),
                 why: said.map_or_else(|| "the store has not answered".to_owned(), ToString::to_string),
             }));
         }

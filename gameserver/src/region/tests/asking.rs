@@ -107,10 +107,20 @@ fn an_operator_is_answered_by_the_rules_and_what_they_do_is_done() {
     }
     let mut scene = Scene::playing(world([1, 2, 3, 4]), Arc::new(|| Box::new(Weather(false))));
     let now = scene.now;
-    let mut say = |command| scene.regions.get_mut(&A).unwrap().operate(command, now);
-    assert_eq!(say("rain"), Ok("it rains now".to_owned()));
-    assert_eq!(say("rain"), Err("it rains".to_owned()));
-    assert!(say("snow").is_err_and(|why| why.contains("panicked")));
-    assert_eq!(say("rain"), Ok("it rains now".to_owned()), "they have begun anew");
+    let say = |scene: &mut Scene, command| scene.regions.get_mut(&A).unwrap().operate(command, now);
+    assert_eq!(say(&mut scene, "rain"), Ok("it rains now".to_owned()));
+    assert_eq!(say(&mut scene, "rain"), Err("it rains".to_owned()));
+    assert!(say(&mut scene, "snow").is_err_and(|why| why.contains("panicked")));
+    let early = say(&mut scene, "rain");
+    assert!(
+        early.is_err_and(|why| why.contains("say it again")),
+        "they have not heard yet that they serve"
+    );
+    scene.settle();
+    assert_eq!(
+        say(&mut scene, "rain"),
+        Ok("it rains now".to_owned()),
+        "they have begun anew"
+    );
     assert_eq!(scene.regions[&A].status().population, 1);
 }

@@ -109,3 +109,24 @@ fn the_world_s_is_written_through_its_first_region_alone() {
     let seen = rules(&mut scene, B).world_state().map(<[u8]>::to_vec);
     assert_eq!(seen, Some(b"noon".to_vec()));
 }
+
+#[test]
+fn a_drain_waits_for_what_was_kept_when_it_began_and_not_for_rules_that_never_rest() {
+    let mut scene = Scene::four();
+    rules(&mut scene, A).set_region_state(b"first");
+    scene.run(100);
+    rules(&mut scene, A).set_region_state(b"owed");
+    scene.input(A, RegionInput::Drain);
+    assert_eq!(scene.regions[&A].status().ground_unwritten, 1);
+    scene.fault = Some((is_save, Fault::Slow(100)));
+    scene.tick();
+    for count in 0..20_u8 {
+        rules(&mut scene, A).set_region_state(&[count]);
+        scene.tick();
+        if scene.regions[&A].status().ground_unwritten == 0 {
+            assert_eq!(kept(&mut scene, StateOf::Region(A)), Some(b"owed".to_vec()));
+            return;
+        }
+    }
+    panic!("the drain never ends");
+}
