@@ -159,7 +159,7 @@ impl PostgresStore {
     /// which. Blocks; not to be called from within a run time.
     ///
     /// # Errors
-    /// `PostgresError`; nothing was changed then.
+    /// `PostgresError`, also when nodes work on an older version; nothing was changed then.
     pub fn migrate(address: &PostgresAddress) -> Result<(i64, i64), PostgresError> {
         of_address(address, || Ok(Link::alone(address, schema::migrate)??))
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use protocol::ids::*;
 use store::mark::StoreMark;
 use store::postgres::trial::TrialServer;
-use store::postgres::{PostgresAddress, PostgresCause, PostgresError, PostgresStore};
+use store::postgres::{PostgresAddress, PostgresCause, PostgresError, PostgresStore, logins};
 use store::*;
 use tempfile::TempDir;
 
@@ -91,6 +91,32 @@ fn a_store_is_of_the_first_cluster_that_comes_and_a_node_is_there_once() {
         assert!(began.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+#[test]
+fn a_database_on_which_nodes_work_is_not_brought_to_another_version() {
+    let scene = Scene::new();
+    let one = scene.open(OURS, A, Accept::Remembered).unwrap();
+    let other = scene.open(OURS, B, Accept::Remembered).unwrap();
+    let (found, known) = PostgresStore::migrate(&scene.address).unwrap();
+    assert_eq!(found, known, "nobody is in the way where nothing is to be done");
+    let former = "UPDATE regionmesh.cluster SET schema = schema - 1";
+    scene.server.say("world", former).unwrap();
+    for refused in [
+        PostgresStore::migrate(&scene.address).unwrap_err(),
+        logins::init(&scene.address).unwrap_err(),
+    ] {
+        assert!(
+            matches!(&refused.cause, PostgresCause::InUse { nodes } if *nodes == [A, B]),
+            "{refused}"
+        );
+        assert!(!refused.may_pass());
+    }
+    let version = "SELECT schema FROM regionmesh.cluster";
+    let version = scene.server.say("world", version).unwrap();
+    assert_eq!(version, [(known - 1).to_string()], "nothing was changed");
+    one.close();
+    other.close();
 }
 
 #[test]

@@ -27,9 +27,6 @@ const TABLES: &str = "SELECT c.relname::text, string_agg(quote_ident(a.attname),
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relnamespace = 'regionmesh'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('login', 'region_candidate') GROUP BY c.oid, c.relname
     ORDER BY (SELECT count(*) FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f'), c.relname";
-/// Whoever works on it holds one of these locks, see `hold_node`.
-const NODES: &str = "SELECT l.objid::int4 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database()
-    AND l.locktype = 'advisory' AND l.classid = 1380799304 AND l.objsubid = 2 AND l.granted ORDER BY 1";
 /// Whether anybody has ever used a store that was prepared.
 const IS_USED: &str = "SELECT c.cluster_id IS NOT NULL OR c.generation > 1 OR EXISTS (SELECT FROM regionmesh.player)
     OR EXISTS (SELECT FROM regionmesh.holding) OR EXISTS (SELECT FROM regionmesh.node_start) FROM regionmesh.cluster c";
@@ -285,12 +282,9 @@ async fn set_aside(
     if schema::version(client).await.map_err(failed)? == 0 {
         return Ok((None, None));
     }
-    let nodes: Vec<i32> = column(client, NODES).await?;
+    let nodes = schema::nodes(client).await?;
     if !nodes.is_empty() {
-        let nodes = nodes.into_iter().filter_map(|node| u16::try_from(node).ok());
-        return Err(DatabaseBackupError::InUse {
-            nodes: nodes.map(NodeNumber).collect(),
-        });
+        return Err(DatabaseBackupError::InUse { nodes });
     }
     let lock = "LOCK TABLE regionmesh.cluster IN ACCESS EXCLUSIVE MODE";
     client.batch_execute(lock).await.map_err(failed)?;

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use super::grants::{GROUPS, OWNER};
 use super::link::Link;
 use super::schema;
-use super::statements::{failed, is, run};
+use super::statements::{is, run};
 use super::{PostgresAddress, PostgresCause, PostgresError};
 use crate::StoreError;
 
@@ -76,18 +76,19 @@ impl LoginKind {
 /// schema version to which. Blocks.
 ///
 /// # Errors
-/// `PostgresError`; nothing was changed then.
+/// `PostgresError`, also when nodes work on an older version; nothing was changed then.
 pub fn init(address: &PostgresAddress) -> Result<(i64, i64), PostgresError> {
     alone(address, async |client| {
         schema::begin(client).await?;
         run(client, "RESET ROLE").await?;
         check(client).await?;
         run(client, MAKE_ROLES).await?;
-        if schema::version(client).await.map_err(failed)? > 0 {
+        let found = schema::found(client).await?;
+        if found > 0 {
             run(client, TAKE_OVER).await?;
         }
         run(client, &format!("SET LOCAL ROLE {OWNER}")).await?;
-        schema::finish(client).await
+        Ok(schema::finish(client, found).await?)
     })
 }
 
@@ -116,7 +117,7 @@ pub fn grant(address: &PostgresAddress, login: &Login, password: &str) -> Result
             literal(&login.name),
             login.node.0,
         );
-        run(client, &note).await
+        Ok(run(client, &note).await?)
     })
 }
 
@@ -251,8 +252,8 @@ fn literal(text: &str) -> String {
 
 fn alone<T>(
     address: &PostgresAddress,
-    work: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
+    work: impl AsyncFnOnce(&Client) -> Result<T, PostgresCause>,
 ) -> Result<T, PostgresError> {
     let done = Link::alone(address, work).map_err(|error| PostgresError::new(address, error))?;
-    done.map_err(|error| PostgresError::new(address, PostgresCause::Store(error)))
+    done.map_err(|error| PostgresError::new(address, error))
 }

@@ -57,6 +57,15 @@ pub enum PostgresCause {
         "another process of node {0} works on it: end that one first; where it is not this node, one has a copy of the other's data directory and needs papers of its own"
     )]
     NodeRuns(NodeNumber),
+    /// Nodes of the former version work on what is to be brought up to date.
+    #[error(
+        "nodes of the former version work on it, numbers {}: end all nodes first, and start them in the new version when this is done",
+        nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    InUse {
+        /// Which.
+        nodes: Vec<NodeNumber>,
+    },
     /// Nobody knows what the node remembers.
     #[error("{0}; to take this store as it is, start with --accept-store")]
     Mark(#[from] MarkError),

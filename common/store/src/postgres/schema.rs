@@ -1,14 +1,14 @@
 //! Which tables and functions a database has, and bringing them up to date: only on purpose, never by a node that starts.
 
-use protocol::ids::WorldId;
-use tokio_postgres::Client;
+use protocol::ids::{NodeNumber, WorldId};
+use tokio_postgres::{Client, Row};
 
 use super::statements::failed;
-use super::{fault, grants};
+use super::{PostgresCause, fault, grants};
 use crate::StoreError;
 
-/// What brought a database to where it is, in order. Only ever added to. Each step adds what the next program needs and takes
-/// away nothing that the last one uses.
+/// What brought a database to where it is, in order. Only ever added to. What a node of the former version asks may mean something else
+/// after a step, or be refused: all nodes are ended first.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_ground.sql"),
     include_str!("../../migrations/postgres/0002_batches.sql"),
@@ -29,6 +29,9 @@ const MIGRATIONS: &[&str] = &[
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.
 const MIGRATING: i64 = 0x524d_5348_524d_5348;
+/// Whoever works on it holds one of these locks, see `hold_node`.
+const NODES: &str = "SELECT l.objid::int4 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database()
+    AND l.locktype = 'advisory' AND l.classid = 1380799304 AND l.objsubid = 2 AND l.granted ORDER BY 1";
 /// 2⁶⁴ divided by the golden ratio: spreads the bits of a number.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -104,9 +107,10 @@ fn is_known(found: i64) -> Result<(), StoreError> {
 }
 
 /// Brings the tables and functions of a database up to date; says from which version to which.
-pub(super) async fn migrate(client: &Client) -> Result<(i64, i64), StoreError> {
+pub(super) async fn migrate(client: &Client) -> Result<(i64, i64), PostgresCause> {
     begin(client).await?;
-    finish(client).await
+    let found = found(client).await?;
+    Ok(finish(client, found).await?)
 }
 
 /// Begins a transaction that may change tables; one at a time does.
@@ -116,9 +120,29 @@ pub(super) async fn begin(client: &Client) -> Result<(), StoreError> {
     grants::become_owner(client).await.map(drop)
 }
 
-/// Brings up to date what is there, in a transaction that has begun, and ends that.
-pub(super) async fn finish(client: &Client) -> Result<(i64, i64), StoreError> {
+/// The version of what is there; refuses an older one on which nodes work.
+pub(super) async fn found(client: &Client) -> Result<i64, PostgresCause> {
     let found = version(client).await.map_err(failed)?;
+    if (1..KNOWN).contains(&found) {
+        let nodes = nodes(client).await?;
+        if !nodes.is_empty() {
+            return Err(PostgresCause::InUse { nodes });
+        }
+    }
+    Ok(found)
+}
+
+/// Which nodes work on the store just now.
+pub(super) async fn nodes(client: &Client) -> Result<Vec<NodeNumber>, StoreError> {
+    let rows = client.query_typed(NODES, &[]).await.map_err(failed)?;
+    let number = |row: &Row| row.try_get::<_, i32>(0).map_err(failed);
+    let numbers: Vec<i32> = rows.iter().map(number).collect::<Result<_, _>>()?;
+    let nodes = numbers.into_iter().filter_map(|node| u16::try_from(node).ok());
+    Ok(nodes.map(NodeNumber).collect())
+}
+
+/// Brings up to date what was found, in a transaction that has begun, and ends that.
+pub(super) async fn finish(client: &Client, found: i64) -> Result<(i64, i64), StoreError> {
     advance(client, found, KNOWN).await?;
     commit(client).await?;
     Ok((found, KNOWN))

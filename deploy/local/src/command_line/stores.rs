@@ -33,7 +33,8 @@ pub(crate) enum StoreCommand {
     ///
     /// The database has to be there, and its user has to own it: `createdb -O regionmesh regionmesh`. With one login for all nodes that is all it
     /// takes; `store init` gives each its own. Nodes never change its tables
-    /// themselves. Run it before the nodes of a newer version are started; those of the former one go on with what it leaves.
+    /// themselves. For a newer version of the program end all nodes, run it, and start them in that version: while nodes run, an older schema stays
+    /// as it is.
     Migrate(MigrateArguments),
     /// Reads all of a store or a backup, and says what it holds; exit code 1 when it is damaged
     Check(CheckStoreArguments),
