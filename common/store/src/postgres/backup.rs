@@ -31,6 +31,14 @@ const TABLES: &str = "SELECT c.relname::text, string_agg(quote_ident(a.attname),
 const IS_USED: &str = "SELECT c.cluster_id IS NOT NULL OR c.generation > 1 OR EXISTS (SELECT FROM regionmesh.player)
     OR EXISTS (SELECT FROM regionmesh.holding) OR EXISTS (SELECT FROM regionmesh.node_start) FROM regionmesh.cluster c";
 
+/// The store that was there, in a schema of another name.
+struct Aside {
+    schema: String,
+    /// One that was prepared and no more has nothing to keep but its logins, and what it was told of the topology.
+    is_used: bool,
+    generation: Option<u16>,
+}
+
 /// Why a backup or a restore of a database was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseBackupError {
@@ -145,7 +153,7 @@ pub fn backup(address: &PostgresAddress, to: &Path) -> Result<DatabaseCopy, Data
 
 /// Puts a backup in the place of the store in a database on which no node works, all of it or nothing. Its epochs lie above
 /// all of the backup, of the store that was there and of what the operator says was `reached`; nobody owns or serves anything. The
-/// tables that were there stay in a schema of another name, which is returned.
+/// tables that were there stay in a schema of another name, which is returned; where nobody had used them they go. Logins stay in either case.
 ///
 /// # Errors
 /// [`DatabaseBackupError`]; the store is as it was then.
@@ -208,7 +216,8 @@ async fn put_back(
     reached: &Reached,
 ) -> Result<Option<String>, DatabaseBackupError> {
     schema::begin(client).await?;
-    let (found, kept) = set_aside(client, copy.world).await?;
+    let aside = set_aside(client, copy.world).await?;
+    let found = aside.as_ref().and_then(|aside| aside.generation);
     let above = reached.generation(copy.world, copy.generation, found)?;
     schema::advance(client, 0, copy.schema).await?;
     let mut reader = Reader::open(backup).map_err(|cause| of_backup(backup, cause))?;
@@ -221,12 +230,16 @@ async fn put_back(
         "SELECT regionmesh.begin_anew({above}::int4); UPDATE regionmesh.cluster SET timeline = regionmesh.own_timeline()"
     );
     client.batch_execute(&anew).await.map_err(failed)?;
-    if let Some(kept) = &kept {
-        keep_rights(client, kept).await?;
+    if let Some(Aside { schema, is_used, .. }) = &aside {
+        keep_rights(client, schema).await?;
+        if !is_used {
+            let drop = format!("DROP SCHEMA {schema} CASCADE");
+            client.batch_execute(&drop).await.map_err(failed)?;
+        }
     }
     schema::commit(client).await?;
     client.batch_execute("ANALYZE").await.map_err(failed)?;
-    Ok(kept)
+    Ok(aside.filter(|aside| aside.is_used).map(|aside| aside.schema))
 }
 
 /// Who may do what is the cluster's and not the world's: a copy brings no login back that was taken away, and takes none that was given
@@ -274,13 +287,10 @@ async fn fill(
     Ok(())
 }
 
-/// Moves the store that is there to another schema; tells its generation, and that schema. One that nobody has used yet goes.
-async fn set_aside(
-    client: &Client,
-    world: WorldId,
-) -> Result<(Option<u16>, Option<String>), DatabaseBackupError> {
+/// Moves the store that is there to another schema.
+async fn set_aside(client: &Client, world: WorldId) -> Result<Option<Aside>, DatabaseBackupError> {
     if schema::version(client).await.map_err(failed)? == 0 {
-        return Ok((None, None));
+        return Ok(None);
     }
     let nodes = schema::nodes(client).await?;
     if !nodes.is_empty() {
@@ -288,25 +298,26 @@ async fn set_aside(
     }
     let lock = "LOCK TABLE regionmesh.cluster IN ACCESS EXCLUSIVE MODE";
     client.batch_execute(lock).await.map_err(failed)?;
-    if !column::<bool>(client, IS_USED).await?.contains(&true) {
-        let drop = "DROP SCHEMA regionmesh CASCADE";
-        client.batch_execute(drop).await.map_err(failed)?;
-        return Ok((None, None));
-    }
+    let is_used = column::<bool>(client, IS_USED).await?.contains(&true);
     let worlds: Vec<Vec<u8>> = column(client, "SELECT world_id FROM regionmesh.cluster").await?;
     let generations: Vec<i32> = column(client, "SELECT generation FROM regionmesh.cluster").await?;
     let store = worlds.into_iter().find_map(|id| id.try_into().ok()).map(WorldId);
     match store {
-        Some(store) if store != world => {
+        Some(store) if is_used && store != world => {
             return Err(DatabaseBackupError::OtherWorld { backup: world, store });
         }
         _ => {}
     }
-    let kept = free_name(client).await?;
-    let rename = format!("ALTER SCHEMA regionmesh RENAME TO {kept}");
+    let schema = free_name(client).await?;
+    let rename = format!("ALTER SCHEMA regionmesh RENAME TO {schema}");
     client.batch_execute(&rename).await.map_err(failed)?;
     let generation = generations.first().and_then(|number| u16::try_from(*number).ok());
-    Ok((generation, Some(kept)))
+    Ok(Some(Aside {
+        schema,
+        is_used,
+        // That of one that nobody has used says nothing of how far a world was.
+        generation: generation.filter(|_| is_used),
+    }))
 }
 
 /// A schema that there is not yet: two restores within a second are kept beside each other.

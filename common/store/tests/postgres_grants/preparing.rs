@@ -66,3 +66,37 @@ fn whoever_may_make_roles_prepares_a_database_and_what_was_made_before_is_taken_
     store.close();
     assert!(logins::revoke(&of("ann", "world"), "regionmesh-a").unwrap());
 }
+
+#[test]
+fn what_is_restored_into_a_database_that_was_only_prepared_takes_no_login_away() {
+    let server = TrialServer::start(&["shared_buffers = '32MB'"]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy");
+    postgres::backup::backup(&server.create("lost").unwrap(), &copy).unwrap();
+    server.say("postgres", "CREATE DATABASE prepared").unwrap();
+    let of = |user: &str| {
+        let url = server.address("prepared");
+        PostgresAddress::parse(&url.replace("postgres@", &format!("{user}@"))).unwrap()
+    };
+    let prepared = of("postgres");
+    logins::init(&prepared).unwrap();
+    let login = Login::of("a", NodeNumber(1), LoginKind::GameServer);
+    logins::grant(&prepared, &login, "secret").unwrap();
+    let told = [(RegionNumber(1), NodeNumber(1))];
+    postgres::candidates::note(&prepared, CLUSTER, TopologyVersion(3), &told).unwrap();
+    let unknown = postgres::backup::restore(&prepared, &copy, &Reached::default()).unwrap_err();
+    assert!(unknown.to_string().contains("--above"), "{unknown}");
+    let reached = Reached {
+        above: Some(4),
+        data: Vec::new(),
+    };
+    let (report, kept) = postgres::backup::restore(&prepared, &copy, &reached).unwrap();
+    assert_eq!((report.generation, kept), (5, None), "nobody had used it");
+    let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'regionmesh%'";
+    assert_eq!(server.say("prepared", left).unwrap(), ["1"]);
+    let store = PostgresStore::open(&of("regionmesh-a")).unwrap();
+    assert_eq!(store.execute(&[StoreRequest::Probe]), [Ok(StoreReply::Probed)]);
+    store.close();
+    let candidates = "SELECT node || ' ' || version FROM regionmesh.region_candidate";
+    assert_eq!(server.say("prepared", candidates).unwrap(), ["1 3"]);
+}
