@@ -142,13 +142,13 @@ fn signed(arguments: &SignArguments) -> Result<String, Failure> {
     let to = arguments.to.as_deref().unwrap_or(&beside);
     let until = utc(u64::try_from(signed.not_after_ms).unwrap_or(0));
     let cluster = authority.cluster.cluster_id;
-    let told = candidates_command::told(store.as_ref(), cluster, signed.version, &topology)?;
-    Ok(format!(
-        "{}: topology version {}, until {until}\ncopy it into the data directory of one running node: it spreads from there\n{}: how players find and trust the cluster\n{told}",
+    let done = format!(
+        "{}: topology version {}, until {until}\ncopy it into the data directory of one running node: it spreads from there\n{}: how players find and trust the cluster\n",
         Shown(to.display()),
         signed.version,
         Shown(join.display())
-    ))
+    );
+    candidates_command::told(&done, store.as_ref(), cluster, signed.version, &topology)
 }
 
 /// Where the bundle is, and the join file that goes with it, which is written.
@@ -194,8 +194,7 @@ fn pushed(arguments: &PushArguments) -> Result<String, Failure> {
         let _ = writeln!(text, "{}", told.trim());
     }
     let cluster = authority.cluster.cluster_id;
-    text += &candidates_command::told(store.as_ref(), cluster, version, &topology)?;
-    Ok(text)
+    candidates_command::told(&text, store.as_ref(), cluster, version, &topology)
 }
 
 /// The code says whether all of it is well.

@@ -13,23 +13,23 @@ use topology::{Topology, TopologyView};
 
 pub(crate) fn run(arguments: &StoreTopologyArguments) -> Said {
     let address = PostgresAddress::parse(&arguments.store).map_err(bad_input)?;
-    match tell_signed(&address, &arguments.authority.authority)? {
-        Some(told) => Ok(told),
+    match signed(&arguments.authority.authority)? {
+        Some(signed) => tell_signed(&address, &signed),
         None => Err(bad_input(
             "no topology was signed there yet: regionmesh topology sign FILE",
         )),
     }
 }
 
-/// By the topology that was signed last by the authority in this directory; `None` when there is none.
-pub(crate) fn tell_signed(
-    address: &PostgresAddress,
-    authority: &Path,
-) -> Result<Option<String>, (Exit, String)> {
+/// The topology that was signed last by the authority in this directory; `None` when there is none.
+pub(crate) fn signed(authority: &Path) -> Result<Option<TopologyView>, (Exit, String)> {
     let authority = AuthorityDir::open(authority).map_err(bad_input)?;
-    let signed = authority.signed(wall_ms()).map_err(bad_input)?;
-    let tell = |signed: TopologyView| tell(address, signed.cluster_id(), signed.version(), signed.topology());
-    signed.map(tell).transpose()
+    authority.signed(wall_ms()).map_err(bad_input)
+}
+
+/// By such a one.
+pub(crate) fn tell_signed(address: &PostgresAddress, signed: &TopologyView) -> Said {
+    tell(address, signed.cluster_id(), signed.version(), signed.topology())
 }
 
 /// A database that was named beside a topology, before anything is done with that.
@@ -38,22 +38,30 @@ pub(crate) fn named(store: Option<&String>) -> Result<Option<PostgresAddress>, F
     address.transpose().map_err(Failure::bad_input)
 }
 
-/// What to say of a topology that was signed or pushed: the database that was named was told of it, or how another one is.
+/// What to say of a topology that was signed or pushed, beside what was `done`: the database that was named was told of it, or how another
+/// one is. What was done is said in either case.
 pub(crate) fn told(
+    done: &str,
     address: Option<&PostgresAddress>,
     cluster: ClusterId,
     version: TopologyVersion,
     topology: &Topology,
 ) -> Result<String, Failure> {
     let Some(address) = address else {
-        return Ok("where nodes have logins in a database, tell that as well: regionmesh store topology --store ADDRESS\n".to_owned());
+        return Ok(format!(
+            "{done}where nodes have logins in a database, tell that as well: regionmesh store topology --store ADDRESS\n"
+        ));
     };
-    tell(address, cluster, version, topology).map_err(|(exit, why)| Failure {
-        exit,
-        message: format!(
-            "topology version {version} is signed, but the database was not told of it: {why}; go on with regionmesh store topology --store {address}"
-        ),
-    })
+    match tell(address, cluster, version, topology) {
+        Ok(told) => Ok(format!("{done}{told}")),
+        Err((exit, why)) => Err(Failure {
+            exit,
+            message: format!(
+                "topology version {version} is signed, but the database was not told of it: {why}; go on with regionmesh store topology --store {address}\n{}",
+                done.trim_end()
+            ),
+        }),
+    }
 }
 
 fn tell(

@@ -10,13 +10,15 @@ use node::life::{Exit, Failure};
 use protocol::Shown;
 use protocol::entropy::Entropy as _;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use store::postgres::PostgresAddress;
 use store::postgres::logins::{self, Login, LoginKind};
-use topology::Topology;
+use topology::{Topology, TopologyView};
 
 /// Its name in a node's data directory.
 const PASSWORD_FILE: &str = "store.pgpass";
+/// What to do with these files.
+const CARRY: &str = "carry them to the nodes' hosts, and name them there: store.path = \"postgres://LOGIN@HOST/DATABASE?passfile=DIR/store.pgpass\"\n";
 
 pub(crate) fn run(arguments: &GrantArguments) -> Said {
     let address = PostgresAddress::parse(&arguments.store).map_err(bad_input)?;
@@ -37,33 +39,50 @@ pub(crate) fn run(arguments: &GrantArguments) -> Said {
             }
         })
         .collect::<Result<_, (Exit, String)>>()?;
-    let mut text = String::new();
-    for (login, data) in nodes {
-        let password = password();
-        logins::grant(&address, &login, &password).map_err(|error| refusal(&error))?;
-        let file = data.join(PASSWORD_FILE);
-        let line = format!("*:*:*:{}:{password}\n", login.name);
-        files::write(&file, line.as_bytes(), Access::Secret)
-            .map_err(|error| (Exit::Failed, error.to_string()))?;
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "{}: password of the login {}",
-            Shown(file.display()),
-            login.name
-        );
+    let signed = candidates_command::signed(&arguments.authority.authority)?;
+    let mut files = String::new();
+    let told = give(&address, &nodes, &mut files).and_then(|()| candidates(&address, signed.as_ref()));
+    match told {
+        Ok(told) => Ok(format!("{files}{told}{CARRY}")),
+        Err(failed) if files.is_empty() => Err(failed),
+        // Passwords were changed all the same, and nothing shows them again.
+        Err((exit, why)) => Err((exit, format!("{why}\n{files}{}", CARRY.trim_end()))),
     }
-    text += &candidates(&address, &arguments.authority.authority)?;
-    text += "carry them to the nodes' hosts, and name them there: store.path = \"postgres://LOGIN@HOST/DATABASE?passfile=DIR/store.pgpass\"\n";
-    Ok(text)
+}
+
+/// Gives each node its password, and notes the file of each.
+fn give(
+    address: &PostgresAddress,
+    nodes: &[(Login, PathBuf)],
+    text: &mut String,
+) -> Result<(), (Exit, String)> {
+    for (login, data) in nodes {
+        let (password, name) = (password(), &login.name);
+        logins::grant(address, login, &password).map_err(|error| refusal(&error))?;
+        let file = data.join(PASSWORD_FILE);
+        let line = format!("*:*:*:{name}:{password}\n");
+        files::write(&file, line.as_bytes(), Access::Secret).map_err(|error| {
+            let remedy = "nobody knows its password by now: give it another one";
+            (Exit::Failed, format!("{error}; login {name}: {remedy}"))
+        })?;
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}: password of the login {name}", Shown(file.display()));
+    }
+    Ok(())
 }
 
 /// Logins that may take any region are for nobody: the database is told who may have which as soon as a topology is signed.
-fn candidates(address: &PostgresAddress, authority: &Path) -> Said {
-    let told = candidates_command::tell_signed(address, authority)?;
-    Ok(told.unwrap_or_else(|| {
-        format!("once the topology is signed: regionmesh store topology --store {address}\n")
-    }))
+fn candidates(address: &PostgresAddress, signed: Option<&TopologyView>) -> Said {
+    let Some(signed) = signed else {
+        return Ok(format!(
+            "once the topology is signed: regionmesh store topology --store {address}\n"
+        ));
+    };
+    candidates_command::tell_signed(address, signed).map_err(|(exit, why)| {
+        let what = "the database was not told which server may have which region";
+        let remedy = format!("go on with regionmesh store topology --store {address}");
+        (exit, format!("{what}: {why}; {remedy}"))
+    })
 }
 
 /// Takes the login of a node away; says so.

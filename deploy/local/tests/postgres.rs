@@ -334,6 +334,13 @@ fn a_database_is_told_who_may_have_which_region_by_what_was_signed() {
     let newer = "UPDATE regionmesh.region_candidate SET version = 9";
     server.say("world", newer).unwrap();
     desk.does(&tell, "it was told of topology version 9, and this is 2", 2);
+    let pgpass = desk.authority.join("nodes/gs-a/store.pgpass");
+    let before = std::fs::read_to_string(&pgpass).unwrap();
+    // The password is another one all the same: where it is has to be said.
+    desk.does(&grant, "was told of topology version 9, and this is 2", 2);
+    desk.does(&grant, &format!("{}: password of", pgpass.display()), 2);
+    assert_ne!(std::fs::read_to_string(&pgpass).unwrap(), before);
+    desk.does(&sign_for(&address), ": topology version 3, until", 2);
     let away = "postgres://postgres@127.0.0.1:1/world";
     desk.does(&sign_for(away), "go on with regionmesh store topology", 3);
 }
