@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use node::life::{Fatal, Loss, Owners};
 use prost::Message as _;
-use protocol::ids::{NodeNumber, RegionNumber, StateVersion};
+use protocol::ids::{NodeNumber, RegionNumber, StateVersion, UserId};
 use protocol::message::handover::PlayerState;
 use store::request::DurableCommit;
 use store::{
@@ -25,6 +25,8 @@ const LOOKS_MAX: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What was sent before may have written the row meanwhile: so often it is tried.
 const TRIES_MAX: usize = 4;
+/// Why there is nothing to write any more.
+const OF_ANOTHER: &str = "its player is another server's by now";
 
 /// What the rules of the regions of a process are at. Clones are one.
 #[derive(Clone, Debug, Default)]
@@ -148,6 +150,18 @@ impl Asking {
             .map(|answer| answer.result)
             .ok_or("the store does not answer")
     }
+
+    /// Whether somebody else owns the player by now, or serves the region in which it stands and will own it.
+    fn is_of_another(&self, user: UserId, node: NodeNumber) -> Result<bool, &'static str> {
+        let Ok(StoreReply::Owner(Some(owner))) = self.ask(StoreRequest::ReadOwner { user })? else {
+            return Err("its player's row cannot be read");
+        };
+        let region = owner.region;
+        let Ok(StoreReply::Service(newest)) = self.ask(StoreRequest::ReadService { region })? else {
+            return Err("it cannot be read who serves its player's region");
+        };
+        Ok(owner.node != Some(node) || newest.is_none_or(|serving| serving.node != node))
+    }
 }
 
 /// Writes into the player's row that this command is to be refused.
@@ -173,11 +187,16 @@ fn refuse(store: &StoreHandle, node: NodeNumber, command: Commanded) -> Result<(
             region: row.region,
             region_epoch: row.region_epoch,
         };
-        match asking.ask(StoreRequest::CommitDurable { serving, commits })? {
-            Ok(StoreReply::Committed(outcomes)) if outcomes == [CommitOutcome::Applied] => return Ok(()),
-            // Written meanwhile by what was sent before.
-            Ok(StoreReply::Committed(_)) => {}
-            _ => return Err("the store takes no write"),
+        let answer = asking.ask(StoreRequest::CommitDurable { serving, commits })?;
+        let Ok(StoreReply::Committed(outcomes)) = answer else {
+            return Err("the store takes no write");
+        };
+        if outcomes == [CommitOutcome::Applied] {
+            return Ok(());
+        }
+        // Else it was written meanwhile by what was sent before.
+        if outcomes == [CommitOutcome::FencedByEpoch] && asking.is_of_another(user, node)? {
+            return Err(OF_ANOTHER);
         }
     }
     Err("its player's row is written again and again")
@@ -187,7 +206,7 @@ fn refuse(store: &StoreHandle, node: NodeNumber, command: Commanded) -> Result<(
 fn refusing(row: &PlayerRow, node: NodeNumber, command: Commanded) -> Result<DurableCommit, &'static str> {
     let state = PlayerState::decode(row.body.state.clone()).map_err(|_| "its player's row is damaged")?;
     if row.owner != Some(node) {
-        return Err("its player is another server's by now");
+        return Err(OF_ANOTHER);
     }
     if row.body.binding.session_generation != command.session {
         return Err("its session is over");
@@ -212,6 +231,9 @@ fn refusing(row: &PlayerRow, node: NodeNumber, command: Commanded) -> Result<Dur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::ids::{AttemptId, EntityId, OwnerEpoch, SessionGeneration};
+    use store::simulated::SharedSimulatedStore;
+    use store::{PlayerBody, Store, StoreSettings};
 
     fn call(count: u64) -> Call {
         Call {
@@ -239,5 +261,45 @@ mod tests {
             Some((east, call(3)))
         );
         assert_eq!(looks(100, &[(east, call(3))]), None, "it is told once");
+    }
+
+    #[test]
+    fn a_command_is_refused_in_its_players_row_until_another_server_has_come() {
+        let store = SharedSimulatedStore::default();
+        let ask = |request: StoreRequest| store.execute(&[request]).remove(0).unwrap();
+        let (me, other, region, user) = (NodeNumber(1), NodeNumber(2), RegionNumber(1), UserId(11));
+        let serve = |node, after| match ask(StoreRequest::ServeRegion { region, node, after }) {
+            StoreReply::Serving(epoch) => epoch,
+            reply => panic!("{reply:?}"),
+        };
+        let region_epoch = serve(me, None);
+        let row = PlayerRow {
+            user,
+            owner: Some(me),
+            region,
+            region_epoch,
+            owner_epoch: OwnerEpoch(0),
+            attempt: AttemptId(0),
+            version: StateVersion(0),
+            entity: EntityId(7),
+            body: PlayerBody::default(),
+        };
+        ask(StoreRequest::InsertPlayer { row });
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let (handle, _threads) = StoreHandle::spawn(&shared, StoreSettings::default()).unwrap();
+        let command = Commanded {
+            user,
+            session: SessionGeneration(0),
+            number: 5,
+        };
+        assert_eq!(refuse(&handle, me, command), Ok(()));
+        let StoreReply::Player(Some(row)) = ask(StoreRequest::LoadPlayer { user }) else {
+            panic!("nobody");
+        };
+        let state = PlayerState::decode(row.body.state).unwrap();
+        assert_eq!(state.refused_command, 5);
+        // Who has come has not taken the player yet.
+        serve(other, Some(region_epoch));
+        assert_eq!(refuse(&handle, me, command), Err(OF_ANOTHER));
     }
 }
