@@ -161,7 +161,7 @@ impl PostgresStore {
     /// # Errors
     /// `PostgresError`, also when nodes work on an older version; nothing was changed then.
     pub fn migrate(address: &PostgresAddress) -> Result<(i64, i64), PostgresError> {
-        of_address(address, || Ok(Link::alone(address, schema::migrate)??))
+        of_address(address, || Link::alone(address, schema::migrate)?)
     }
 
     /// Ends all connections.
