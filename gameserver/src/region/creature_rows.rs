@@ -12,6 +12,8 @@ use super::questions::AGAIN_MS;
 const LOOK_EVERY_MS: u64 = 10_000;
 /// … and by a region that sleeps.
 const LOOK_ASLEEP_MS: u64 = 60_000;
+/// Looks that neighbours ask for are so far apart at least, milliseconds.
+const NUDGED_EVERY_MS: u64 = 100;
 
 /// How far those who live here are known.
 #[derive(Debug, Default)]
@@ -35,8 +37,11 @@ pub(super) struct CreatureRows {
     round: u64,
     load: Load,
     look_is_open: bool,
-    look_at_ms: u64,
     looked_ms: u64,
+    /// A look is wanted from then on, whether the region sleeps or not, milliseconds.
+    wanted_ms: Option<u64>,
+    /// For when a neighbour had one made last, milliseconds.
+    nudged_ms: u64,
     /// Where the look goes on, and whether it is at everybody: decided when it begins at the start.
     after: Option<EntityId>,
     at_everybody: bool,
@@ -44,6 +49,8 @@ pub(super) struct CreatureRows {
     gone: BTreeSet<EntityId>,
     /// Somebody found no room.
     has_left_out: bool,
+    /// Those that nobody here can read, of whom it was told.
+    unreadable: BTreeSet<EntityId>,
 }
 
 impl CreatureRows {
@@ -90,7 +97,7 @@ impl CreatureRows {
         }
         let all = std::mem::take(all);
         self.load = Load::Done;
-        (self.look_at_ms, self.looked_ms) = (now_ms + LOOK_EVERY_MS, now_ms);
+        (self.wanted_ms, self.looked_ms) = (None, now_ms);
         Ok(all)
     }
 
@@ -104,24 +111,33 @@ impl CreatureRows {
 
     /// Somebody may have come.
     pub(super) fn look_soon(&mut self) {
-        self.look_at_ms = 0;
+        self.wanted_ms = Some(0);
+    }
+
+    /// A neighbour says so: now, or a little later if it said so a moment ago.
+    pub(super) fn nudge(&mut self, now_ms: u64) {
+        let at_ms = now_ms.max(self.nudged_ms + NUDGED_EVERY_MS);
+        if self.wanted_ms.is_none_or(|wanted_ms| at_ms < wanted_ms) {
+            (self.wanted_ms, self.nudged_ms) = (Some(at_ms), at_ms);
+        }
     }
 
     /// When a region that sleeps looks next, milliseconds.
     pub(super) fn look_asleep_ms(&self) -> u64 {
-        if self.look_at_ms == 0 {
-            return 0;
-        }
-        self.looked_ms + LOOK_ASLEEP_MS
+        let anyway_ms = self.looked_ms + LOOK_ASLEEP_MS;
+        self.wanted_ms
+            .map_or(anyway_ms, |wanted_ms| wanted_ms.min(anyway_ms))
     }
 
     /// Begins a look, if it is time: whether everybody is looked at, after whom, and in which round.
     pub(super) fn begin_look(&mut self, now_ms: u64) -> Option<(bool, Option<EntityId>, u64)> {
-        if !self.is_loaded() || self.look_is_open || now_ms < self.look_at_ms {
+        let is_wanted = self.wanted_ms.is_some_and(|wanted_ms| wanted_ms <= now_ms);
+        let is_time = is_wanted || self.looked_ms + LOOK_EVERY_MS <= now_ms;
+        if !self.is_loaded() || self.look_is_open || !is_time {
             return None;
         }
         self.look_is_open = true;
-        (self.look_at_ms, self.looked_ms) = (now_ms + LOOK_EVERY_MS, now_ms);
+        (self.wanted_ms, self.looked_ms) = (None, now_ms);
         self.gone.clear();
         if self.after.is_none() {
             // Whoever is left out from now on is found again.
@@ -134,7 +150,7 @@ impl CreatureRows {
     pub(super) fn end_look(&mut self, after: Option<EntityId>, has_failed: bool, now_ms: u64) {
         self.look_is_open = false;
         if has_failed {
-            self.look_at_ms = now_ms + AGAIN_MS;
+            self.wanted_ms = Some(now_ms + AGAIN_MS);
             // Those who were left out before it are still.
             self.has_left_out |= self.at_everybody;
             return;
@@ -147,6 +163,11 @@ impl CreatureRows {
 
     pub(super) fn leave_out(&mut self) {
         self.has_left_out = true;
+    }
+
+    /// Nobody here can read one; whether that is new.
+    pub(super) fn is_newly_unreadable(&mut self, creature: EntityId) -> bool {
+        self.unreadable.insert(creature)
     }
 
     /// Whether what the store has told of one is older than what has become of it here.
@@ -209,5 +230,49 @@ impl CreatureRows {
     /// Changes that are under way, and ends that are to be told.
     pub(super) fn len(&self) -> usize {
         self.under_way.len() + self.ends.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(now_ms: u64) -> CreatureRows {
+        let mut rows = CreatureRows::default();
+        assert_eq!(rows.begin_load(), Some(0));
+        assert_eq!(rows.told(Vec::new(), true, now_ms), Ok(Vec::new()));
+        rows
+    }
+
+    #[test]
+    fn however_often_a_neighbour_says_that_somebody_came_looks_are_apart() {
+        let mut rows = loaded(1_000);
+        let mut looks = Vec::new();
+        for now_ms in 2_000..2_400 {
+            rows.nudge(now_ms);
+            if rows.begin_look(now_ms).is_some() {
+                rows.end_look(None, false, now_ms);
+                looks.push(now_ms);
+            }
+        }
+        assert_eq!(looks, [2_000, 2_100, 2_200, 2_300]);
+        assert_eq!(
+            rows.look_asleep_ms(),
+            2_400,
+            "what was said since the last one counts"
+        );
+    }
+
+    #[test]
+    fn a_look_that_failed_is_made_again_soon_also_by_who_sleeps() {
+        let mut rows = loaded(1_000);
+        assert_eq!(rows.look_asleep_ms(), 1_000 + LOOK_ASLEEP_MS);
+        assert_eq!(rows.begin_look(11_000), Some((false, None, 0)));
+        rows.end_look(None, true, 11_300);
+        assert_eq!(rows.look_asleep_ms(), 11_300 + AGAIN_MS);
+        assert_eq!(rows.begin_look(11_299 + AGAIN_MS), None);
+        assert_eq!(rows.begin_look(11_300 + AGAIN_MS), Some((false, None, 0)));
+        rows.end_look(None, false, 11_600);
+        assert_eq!(rows.look_asleep_ms(), 11_300 + AGAIN_MS + LOOK_ASLEEP_MS);
     }
 }

@@ -9,7 +9,7 @@ use protocol::ids::{EntityId, RegionEpoch, RegionNumber};
 use protocol::limits::CREATURE_TIMERS_MAX;
 use protocol::message::checked::Birth;
 
-use super::kept::Kept;
+use super::kept::{Kept, Stage};
 
 /// As many are in a region at most. Peers bring them, and not only honest ones.
 pub(super) const CREATURES_MAX: usize = 16 * 1024;
@@ -56,7 +56,7 @@ impl Creature {
         }
     }
 
-    pub(super) fn kept_mut(&mut self) -> Option<&mut Kept> {
+    fn kept_mut(&mut self) -> Option<&mut Kept> {
         match &mut self.life {
             Life::Persistent(kept) => Some(kept),
             Life::Ephemeral { .. } => None,
@@ -76,12 +76,51 @@ impl Creature {
     }
 }
 
+/// In which order those that have a row are written.
+#[derive(Debug, Default)]
+struct Turns {
+    /// So many wait to be born.
+    unborn: usize,
+    /// Those of whom the store is to be told now.
+    owed: BTreeSet<EntityId>,
+    /// The last of them that had its turn, so that each has one.
+    owed_last: EntityId,
+    /// All others, by when it was last looked whether they have changed, milliseconds.
+    resting: BTreeSet<(u64, EntityId)>,
+}
+
+impl Turns {
+    fn is_owed(kept: &Kept) -> bool {
+        kept.is_owed || !kept.is_written()
+    }
+
+    fn note(&mut self, id: EntityId, kept: &Kept) {
+        self.unborn += usize::from(matches!(kept.stage, Stage::Unborn));
+        if Self::is_owed(kept) {
+            self.owed.insert(id);
+        } else {
+            self.resting.insert((kept.looked_ms, id));
+        }
+    }
+
+    /// `kept`: as it was noted.
+    fn forget(&mut self, id: EntityId, kept: &Kept) {
+        self.unborn -= usize::from(matches!(kept.stage, Stage::Unborn));
+        if Self::is_owed(kept) {
+            self.owed.remove(&id);
+        } else {
+            self.resting.remove(&(kept.looked_ms, id));
+        }
+    }
+}
+
 /// Those of one region.
 #[derive(Debug, Default)]
 pub(super) struct Creatures {
     all: BTreeMap<EntityId, Creature>,
     /// Those of them that have a row.
     kept: BTreeSet<EntityId>,
+    turns: Turns,
     /// Timers, by tick and the order in which they were set: whose, and its token.
     due: BTreeMap<(u64, u64), (EntityId, u64)>,
     set: u64,
@@ -113,13 +152,16 @@ impl Creatures {
 
     pub(super) fn insert(&mut self, id: EntityId, life: Life, memory: Bytes) {
         self.remove(id);
-        match life {
+        match &life {
             Life::Ephemeral { from, .. } => {
                 if let Some(from) = from {
-                    *self.sent.entry(from).or_default() += 1;
+                    *self.sent.entry(*from).or_default() += 1;
                 }
             }
-            Life::Persistent(_) => drop(self.kept.insert(id)),
+            Life::Persistent(kept) => {
+                self.kept.insert(id);
+                self.turns.note(id, kept);
+            }
         }
         let creature = Creature {
             life,
@@ -134,7 +176,10 @@ impl Creatures {
     pub(super) fn remove(&mut self, id: EntityId) -> Option<(Creature, Vec<(u64, u64)>)> {
         let timers = self.take_timers(id);
         let creature = self.all.remove(&id)?;
-        self.kept.remove(&id);
+        if let Some(kept) = creature.kept() {
+            self.kept.remove(&id);
+            self.turns.forget(id, kept);
+        }
         if let Life::Ephemeral { from: Some(from), .. } = &creature.life
             && let Some(sent) = self.sent.get_mut(from)
         {
@@ -185,6 +230,48 @@ impl Creatures {
     /// Those that have a row.
     pub(super) fn kept(&self) -> impl ExactSizeIterator<Item = EntityId> {
         self.kept.iter().copied()
+    }
+
+    /// Changes what is known of the row of one; its turn follows from it.
+    pub(super) fn change_kept<T>(&mut self, id: EntityId, change: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+        let kept = self.all.get_mut(&id)?.kept_mut()?;
+        self.turns.forget(id, kept);
+        let changed = change(kept);
+        self.turns.note(id, kept);
+        Some(changed)
+    }
+
+    /// How many wait to be born.
+    pub(super) fn unborn(&self) -> usize {
+        self.turns.unborn
+    }
+
+    /// Of how many the store is to be told now.
+    pub(super) fn owed(&self) -> usize {
+        self.turns.owed.len()
+    }
+
+    /// So many of them at most, each in its turn.
+    pub(super) fn next_owed(&mut self, most: usize) -> Vec<EntityId> {
+        let (owed, last) = (&self.turns.owed, self.turns.owed_last);
+        let after = (Bound::Excluded(last), Bound::Unbounded);
+        let in_turn = owed.range(after).chain(owed.range(..=last));
+        let next: Vec<EntityId> = in_turn.take(most).copied().collect();
+        self.turns.owed_last = next.last().copied().unwrap_or(last);
+        next
+    }
+
+    /// When that one of the others was looked at that was not looked at for longest, milliseconds.
+    pub(super) fn looked_first_ms(&self) -> Option<u64> {
+        self.turns.resting.first().map(|(looked_ms, _)| *looked_ms)
+    }
+
+    /// That one, if it was looked at then or before; it is looked at now.
+    pub(super) fn look_at_next(&mut self, then_ms: u64, now_ms: u64) -> Option<EntityId> {
+        let first = self.turns.resting.first().copied();
+        let (_, id) = first.filter(|(looked_ms, _)| *looked_ms <= then_ms)?;
+        self.change_kept(id, |kept| kept.looked_ms = now_ms)?;
+        Some(id)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -331,6 +418,32 @@ mod tests {
         assert!(creatures.has_room());
         creatures.remove(EntityId(1));
         assert!(creatures.takes_from(RegionNumber(2)) && !creatures.takes_from(RegionNumber(3)));
+    }
+
+    #[test]
+    fn whoever_is_owed_has_its_turn_and_others_are_looked_at_who_was_not_for_longest() {
+        let mut creatures = Creatures::default();
+        for id in (1..=5).map(EntityId) {
+            creatures.insert(id, Life::Persistent(Kept::unborn()), Bytes::new());
+        }
+        assert_eq!((creatures.unborn(), creatures.owed()), (5, 5));
+        assert_eq!(creatures.next_owed(3), [1, 2, 3].map(EntityId));
+        assert_eq!(creatures.next_owed(3), [4, 5, 1].map(EntityId));
+        assert_eq!(creatures.looked_first_ms(), None);
+        for (id, looked_ms) in [(2, 30), (3, 10), (4, 20)] {
+            creatures.change_kept(EntityId(id), |kept| {
+                (kept.stage, kept.looked_ms) = (Stage::Here, looked_ms);
+            });
+        }
+        creatures.remove(EntityId(1));
+        assert_eq!((creatures.unborn(), creatures.owed()), (1, 1));
+        assert_eq!(creatures.next_owed(3), [EntityId(5)]);
+        creatures.change_kept(EntityId(4), |kept| kept.is_owed = true);
+        assert_eq!(creatures.look_at_next(9, 40), None);
+        assert_eq!(creatures.look_at_next(10, 40), Some(EntityId(3)));
+        assert_eq!(creatures.looked_first_ms(), Some(30));
+        creatures.remove(EntityId(2));
+        assert_eq!(creatures.look_at_next(40, 50), Some(EntityId(3)));
     }
 
     #[test]

@@ -23,20 +23,18 @@ use super::creatures::Life;
 use super::kept::{Kept, Seen, Stage};
 use super::state::{Notice, RegionState};
 
-/// A creature that walks is saved this often, milliseconds.
+/// A creature that walks is saved this often, milliseconds …
 const SAVE_EVERY_MS: u64 = 5_000;
+/// … and one that is as late as this does not wait for the next tick.
+const LATE_MS: u64 = 1_000;
+/// At so many creatures it is looked for one request whether they have changed.
+const LOOKED_AT_MAX: usize = 512;
 /// As many births may wait for the store.
 const UNBORN_MAX: usize = 1024;
 
 impl RegionState {
     pub(super) fn bear(&mut self, kind: u16, at: Position, state: &[u8]) -> Option<EntityId> {
-        let unborn = |id: &EntityId| {
-            let creature = self.creatures.get(*id);
-            creature
-                .and_then(|creature| creature.kept())
-                .is_some_and(|kept| !kept.is_written())
-        };
-        if !self.creatures.has_room_to_keep() || self.creatures.kept().filter(unborn).count() >= UNBORN_MAX {
+        if !self.creatures.has_room_to_keep() || self.creatures.unborn() >= UNBORN_MAX {
             return None;
         }
         let id = self.spawn(kind, at, state)?;
@@ -75,18 +73,16 @@ impl RegionState {
 
     /// It stands far enough in another region: from here on nothing changes it until the store has answered.
     pub(super) fn begin_crossing(&mut self, id: EntityId, to: Serving) {
+        // Whoever is not born yet has no row to change.
+        if !self.kept(id).is_some_and(Kept::is_written) {
+            return;
+        }
         let Some(state) = self.captured(id) else {
             return;
         };
-        let kept = self
-            .creatures
-            .get_mut(id)
-            .and_then(|creature| creature.kept_mut());
-        // Whoever is not born yet has no row to change.
-        if let Some(kept) = kept.filter(|kept| matches!(kept.stage, Stage::Here)) {
-            kept.stage = Stage::Leaving(to, Box::new(state));
-            self.creatures.take_timers(id);
-        }
+        let leaving = Stage::Leaving(to, Box::new(state));
+        self.creatures.change_kept(id, |kept| kept.stage = leaving);
+        self.creatures.take_timers(id);
     }
 
     /// All that is its own, now.
@@ -142,40 +138,56 @@ impl RegionState {
         self.draining = true;
         let ids: Vec<EntityId> = self.creatures.kept().collect();
         for id in ids {
-            let has_changed = self.has_changed(id);
-            if let Some(kept) = self
-                .creatures
-                .get_mut(id)
-                .and_then(|creature| creature.kept_mut())
-            {
-                kept.is_owed |= has_changed;
+            if self.has_changed(id) {
+                self.creatures.change_kept(id, |kept| kept.is_owed = true);
             }
         }
     }
 
-    /// Phase: what has to be written of creatures goes as one request: who is no more, is born and leaves, and then, seldom, who has
-    /// only walked.
+    /// Phase: what has to be written of creatures goes as one request: who is no more, is born, leaves or is owed, and then, seldom,
+    /// who has only walked.
     pub(super) fn write_creatures(&mut self) {
         self.read_creatures();
         if !self.creature_rows.may_begin() {
             return;
         }
         let mut changes = self.creature_rows.take_ends(CREATURE_CHANGES_MAX);
-        let ids: Vec<EntityId> = self.creatures.kept().collect();
-        for id in &ids {
-            if changes.len() < CREATURE_CHANGES_MAX {
-                changes.extend(self.decisive_change(*id));
-            }
+        for id in self.creatures.next_owed(CREATURE_CHANGES_MAX - changes.len()) {
+            changes.extend(self.owed_change(id));
         }
-        for id in ids {
-            if changes.len() < CREATURE_CHANGES_MAX {
-                changes.extend(self.soft_save(id));
-            }
+        // In a drain everybody is owed once, and whoever walks on is not: it would never end.
+        if !self.draining {
+            self.save_who_walks(&mut changes);
         }
         if !changes.is_empty() {
             let (version, changes) = self.creature_rows.begin(changes);
             self.ask(Asked::CreatureWrite, self.creature_request(version, changes));
         }
+    }
+
+    /// As many as there is room for; those first at whom it was not looked for longest.
+    fn save_who_walks(&mut self, changes: &mut Vec<CreatureChange>) {
+        let now_ms = self.now.mono_ms;
+        let then_ms = now_ms.saturating_sub(SAVE_EVERY_MS);
+        for _ in 0..LOOKED_AT_MAX {
+            if changes.len() >= CREATURE_CHANGES_MAX {
+                return;
+            }
+            let Some(id) = self.creatures.look_at_next(then_ms, now_ms) else {
+                return;
+            };
+            if self.has_changed(id) {
+                changes.extend(self.save(id));
+            }
+        }
+    }
+
+    /// Whether the next request does not wait for a tick: somebody is owed, or too many walk for one at each.
+    fn must_write_on(&self) -> bool {
+        let late_ms = self.now.mono_ms.saturating_sub(SAVE_EVERY_MS + LATE_MS);
+        let looked_ms = self.creatures.looked_first_ms();
+        let is_late = looked_ms.is_some_and(|looked_ms| looked_ms <= late_ms);
+        self.creatures_unwritten() > 0 || (is_late && !self.draining)
     }
 
     fn creature_request(&self, version: StateVersion, changes: Vec<CreatureChange>) -> StoreRequest {
@@ -186,11 +198,11 @@ impl RegionState {
         }
     }
 
-    /// A birth or a crossing.
-    fn decisive_change(&mut self, creature: EntityId) -> Option<CreatureChange> {
+    /// A birth, a crossing, or what is owed of one that is here.
+    fn owed_change(&mut self, creature: EntityId) -> Option<CreatureChange> {
         let epoch = self.entities.get(self.entities.key(creature)?)?.owner_epoch;
         match &self.kept(creature)?.stage {
-            Stage::Here => None,
+            Stage::Here => self.save(creature),
             Stage::Leaving(to, state) => Some(CreatureChange::Pass {
                 creature,
                 epoch,
@@ -205,17 +217,7 @@ impl RegionState {
         }
     }
 
-    fn soft_save(&mut self, creature: EntityId) -> Option<CreatureChange> {
-        let now_ms = self.now.mono_ms;
-        let kept = self.kept(creature).filter(|kept| kept.is_written())?;
-        let is_owed = kept.is_owed;
-        if !is_owed && now_ms < kept.looked_ms + SAVE_EVERY_MS {
-            return None;
-        }
-        if !is_owed && !self.has_changed(creature) {
-            self.creatures.get_mut(creature)?.kept_mut()?.looked_ms = now_ms;
-            return None;
-        }
+    fn save(&mut self, creature: EntityId) -> Option<CreatureChange> {
         let epoch = self.entities.get(self.entities.key(creature)?)?.owner_epoch;
         let body = self.captured(creature)?.encode_to_vec().into();
         self.note_saved(creature);
@@ -228,13 +230,9 @@ impl RegionState {
 
     fn note_saved(&mut self, id: EntityId) {
         let (seen, now_ms) = (self.seen(id), self.now.mono_ms);
-        if let Some(kept) = self
-            .creatures
-            .get_mut(id)
-            .and_then(|creature| creature.kept_mut())
-        {
+        self.creatures.change_kept(id, |kept| {
             (kept.saved, kept.looked_ms, kept.is_owed) = (seen, now_ms, false);
-        }
+        });
     }
 
     pub(super) fn creatures_written(&mut self, answer: Result<StoreReply, StoreError>) {
@@ -281,6 +279,9 @@ impl RegionState {
             self.tell_server(node, arrivals);
         }
         self.read_creatures();
+        if self.must_write_on() {
+            self.write_creatures();
+        }
     }
 
     #[cfg(feature = "broken-rules")]
@@ -293,25 +294,16 @@ impl RegionState {
     }
 
     fn is_born(&mut self, id: EntityId) {
-        if let Some(kept) = self
-            .creatures
-            .get_mut(id)
-            .and_then(|creature| creature.kept_mut())
-        {
-            kept.stage = Stage::Here;
-        }
+        self.creatures.change_kept(id, |kept| kept.stage = Stage::Here);
     }
 
     /// Where it was to go is not served so: it goes on here, inside.
     fn stays(&mut self, id: EntityId) {
-        let Some(kept) = self
+        let before = self
             .creatures
-            .get_mut(id)
-            .and_then(|creature| creature.kept_mut())
-        else {
-            return;
-        };
-        if let Stage::Leaving(_, state) = std::mem::replace(&mut kept.stage, Stage::Here) {
+            .change_kept(id, |kept| std::mem::replace(&mut kept.stage, Stage::Here));
+        let Some(before) = before else { return };
+        if let Stage::Leaving(_, state) = before {
             for timer in &state.timers {
                 let tick = self.tick_in(timer.ticks);
                 self.creatures.set_timer(id, tick, timer.token);
@@ -360,8 +352,6 @@ impl RegionState {
 
     /// What decides about creatures and the store does not have; in a drain also who is to be written once more.
     pub(super) fn creatures_unwritten(&self) -> usize {
-        let kept = self.creatures.kept().filter_map(|id| self.kept(id));
-        let unwritten = kept.filter(|kept| !kept.is_written() || kept.is_owed);
-        self.creature_rows.len() + unwritten.count()
+        self.creature_rows.len() + self.creatures.owed()
     }
 }

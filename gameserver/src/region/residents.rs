@@ -67,18 +67,30 @@ impl RegionState {
 
     /// A neighbour says that creatures have come. What is true of it the store knows.
     pub(super) fn hear_of_arrivals(&mut self, node: NodeNumber, arrivals: CheckedArrivals) {
-        if !self.neighbourhood.is_listed(node, arrivals.from, &mut self.out) {
+        let from = arrivals.from;
+        if !self.neighbourhood.is_listed(node, from, &mut self.out) {
             return;
+        }
+        let serving = self.neighbourhood.serving(from);
+        if serving.is_none_or(|serving| serving.node != node) {
+            return self.count("roam_not_serving");
+        }
+        let topology = &self.config.topology;
+        if !topology.neighbours(self.config.number).contains(&from) {
+            return self.count("roam_not_neighbour");
         }
         if arrivals.to_epoch != self.config.epoch {
             return self.count("arrivals_late");
         }
-        self.creature_rows.look_soon();
+        self.creature_rows.nudge(self.now.mono_ms);
         self.look_at_arrivals();
     }
 
-    /// Now and then, and when somebody is said to have come: who has.
+    /// Now and then, and when somebody is said to have come: who has. Not in a drain: whoever serves the region next reads everybody.
     pub(super) fn look_at_arrivals(&mut self) {
+        if self.draining {
+            return;
+        }
         let Some((everybody, after, round)) = self.creature_rows.begin_look(self.now.mono_ms) else {
             return;
         };
@@ -136,7 +148,9 @@ impl RegionState {
         };
         let edition = self.config.edition;
         if let Err(why) = edition.reads(&state.game_id, state.game_version) {
-            self.note_unreadable(&format!("creature {id}"), &why);
+            if self.creature_rows.is_newly_unreadable(id) {
+                self.note_unreadable(&format!("creature {id}"), &why);
+            }
             return Came::Not;
         }
         let Ok(state) = CheckedCreature::try_from(state) else {
@@ -180,13 +194,7 @@ impl RegionState {
         }
         if !row.is_arriving {
             let seen = self.seen(id);
-            if let Some(kept) = self
-                .creatures
-                .get_mut(id)
-                .and_then(|creature| creature.kept_mut())
-            {
-                kept.saved = seen;
-            }
+            self.creatures.change_kept(id, |kept| kept.saved = seen);
         }
         self.notices.push_back(Notice::Came(id));
         Came::Here

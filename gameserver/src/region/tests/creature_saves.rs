@@ -1,7 +1,10 @@
 //! What the store has of creatures that outlive their process, and when: births, walks, ends, and who is here again.
 
 use game::{Ctx as _, EntityId};
+use prost::Message as _;
 use protocol::ids::{OwnerEpoch, StateVersion};
+use protocol::message::effect::{Arrivals, CreatureState};
+use protocol::message::family::ServerToServer;
 use store::simulated::Fault;
 use store::{CreatureRow, StoreRequest};
 
@@ -219,4 +222,160 @@ fn who_was_overtaken_writes_nothing_more() {
     let row = rows_of(&mut scene, A);
     assert_eq!(row[0].epoch, OwnerEpoch(1));
     assert_eq!(state(&mut scene, A).creature_rows.again().0, StateVersion(2));
+}
+
+/// More than ten requests take.
+const MANY: u16 = 700;
+
+/// So many in A that are born by now.
+fn many(scene: &mut Scene) -> Vec<EntityId> {
+    let here = state(scene, A);
+    let mut all = Vec::new();
+    for index in 0..MANY {
+        let at = at(1.0 + f32::from(index % 120), 1.0 + f32::from(index / 120) * 14.0);
+        all.extend(here.spawn_persistent(COW, at, &[]));
+    }
+    scene.tick();
+    assert_eq!(
+        (all.len(), rows(scene).len()),
+        (usize::from(MANY), usize::from(MANY))
+    );
+    all
+}
+
+/// Everybody takes a step, and there is one tick, a second after the one before.
+fn all_walk(scene: &mut Scene, all: &[EntityId]) {
+    scene.now.mono_ms += 1_000 - TICK_MS;
+    scene.now.wall_ms += 1_000 - TICK_MS;
+    let here = state(scene, A);
+    for id in all {
+        let from = here.entity(*id).unwrap().at;
+        here.walk(*id, at(from.x + 1.0 / 16.0, from.y), 7, 1.5);
+    }
+    scene.tick();
+}
+
+/// How long ago that one was saved that was not for longest, milliseconds.
+fn oldest_ms(scene: &Scene) -> u64 {
+    let tables = scene.store.tables();
+    let saved_ms = |row: &CreatureRow| CreatureState::decode(row.body.clone()).unwrap().saved_ms;
+    scene.now.wall_ms - tables.creatures().map(saved_ms).min().unwrap()
+}
+
+#[test]
+fn each_of_many_that_walk_is_saved_in_its_time() {
+    let (mut scene, _) = four();
+    let all = many(&mut scene);
+    let before = state(&mut scene, A).creature_rows.again().0;
+    for second in 1..=30 {
+        all_walk(&mut scene, &all);
+        let oldest_ms = oldest_ms(&scene);
+        assert!(oldest_ms <= 6_000, "{oldest_ms} ms in second {second}");
+    }
+    let written = state(&mut scene, A).creature_rows.again().0.0 - before.0;
+    let once = u64::from(MANY).div_ceil(64);
+    assert!(written <= 6 * (once + 1), "{written} requests: nobody more often");
+}
+
+#[test]
+fn a_drain_of_many_ends_though_everybody_walks_on() {
+    let (mut scene, _) = four();
+    let all = many(&mut scene);
+    for _ in 0..4 {
+        all_walk(&mut scene, &all);
+    }
+    scene.input(A, RegionInput::Drain);
+    assert_eq!(scene.regions[&A].status().creatures_unwritten, usize::from(MANY));
+    // Everybody is also due again by now.
+    all_walk(&mut scene, &all);
+    let status = scene.regions[&A].status();
+    assert_eq!((status.creatures_unwritten, status.store_waiting), (0, 0));
+    assert_eq!(oldest_ms(&scene), 0);
+    let version = state(&mut scene, A).creature_rows.again().0;
+    for _ in 0..10 {
+        all_walk(&mut scene, &all);
+    }
+    assert_eq!(state(&mut scene, A).creature_rows.again().0, version);
+    scene.input(A, RegionInput::GoOn);
+    all_walk(&mut scene, &all);
+    assert_eq!(oldest_ms(&scene), 0);
+}
+
+#[test]
+fn who_is_owed_is_written_before_who_only_walks() {
+    let (mut scene, _) = four();
+    let all = many(&mut scene);
+    let youngest = *all.last().unwrap();
+    // All are due in the tick in which one ends and one is born, and the store does not answer for long.
+    scene.now.mono_ms += 5_000;
+    scene.now.wall_ms += 5_000;
+    scene.fault = Some((
+        |request| matches!(request, StoreRequest::WriteCreatures { .. }),
+        Fault::Slow(60_000),
+    ));
+    let born = state(&mut scene, A)
+        .spawn_persistent(COW, at(60.0, 120.0), &[])
+        .unwrap();
+    state(&mut scene, A).despawn(youngest);
+    all_walk(&mut scene, &all[..all.len() - 1]);
+    let changes = state(&mut scene, A).creature_rows.again().1;
+    assert_eq!(changes.len(), 64);
+    assert_eq!(
+        changes[..2]
+            .iter()
+            .map(|change| change.creature())
+            .collect::<Vec<_>>(),
+        [youngest, born]
+    );
+}
+
+fn nudge(scene: &mut Scene, from: RegionNumber, node: u16) {
+    let arrivals = Arrivals {
+        from_region: from.0,
+        to_region: B.0,
+        to_region_epoch: scene.regions[&B].epoch().0,
+    };
+    let said = ServerToServer::Arrivals(arrivals);
+    scene.input(B, RegionInput::FromPeer(NodeNumber(node), said));
+}
+
+#[test]
+fn only_who_serves_a_neighbour_makes_a_region_look_and_not_in_a_drain() {
+    let (mut scene, _) = four();
+    scene.run(1_000);
+    let looks = |scene: &Scene| scene.regions[&B].status().store_waiting;
+    nudge(&mut scene, A, 3);
+    nudge(&mut scene, B, 2);
+    assert_eq!(looks(&scene), 0);
+    scene.settle();
+    assert_eq!(
+        scene.counted.get("roam_not_serving"),
+        Some(&1),
+        "it serves itself"
+    );
+    nudge(&mut scene, A, 1);
+    assert_eq!(looks(&scene), 1);
+    scene.settle();
+    // What is said at once again waits a little.
+    nudge(&mut scene, A, 1);
+    assert_eq!(looks(&scene), 0);
+    scene.run(1_000);
+    scene.input(B, RegionInput::Drain);
+    for _ in 0..300 {
+        nudge(&mut scene, A, 1);
+        assert_eq!(looks(&scene), 0);
+        scene.tick();
+    }
+}
+
+#[test]
+fn what_nobody_here_can_read_is_told_once() {
+    let (mut scene, _) = four();
+    scene.version = 2;
+    restart(&mut scene, A);
+    let it = cow(&mut scene);
+    walk(&mut scene, A, it, 130.0);
+    scene.run(35_000);
+    assert_eq!((places(&scene, it), rows(&scene)), (vec![], vec![(it, B, 2)]));
+    assert_eq!(scene.counted.get("unreadable"), Some(&1), "not at each look");
 }
