@@ -32,6 +32,8 @@ impl Game for Tag {
     }
 
     fn rules(&self) -> Rules {
-        Rules { sheep: self.0.sheep, ..Rules::default() }
+        let mut rules = Rules::default();
+        rules.sheep = self.0.sheep;
+        rules
     }
 }
