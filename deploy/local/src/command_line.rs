@@ -203,7 +203,7 @@ pub(crate) struct SizeArguments {
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = parse_share)]
     pub(crate) gathered: f64,
     /// How fast players walk on average, units per second
-    #[arg(long, value_name = "UNITS", default_value_t = 4.0, value_parser = parse_amount)]
+    #[arg(long, value_name = "UNITS", default_value_t = 5.4, value_parser = parse_amount)]
     pub(crate) speed: f64,
     /// Durable commands of a player per second
     #[arg(long, value_name = "HZ", default_value_t = 0.2, value_parser = parse_amount)]
