@@ -100,6 +100,7 @@ impl Victim {
                 number: self.commands,
                 class: CommandClass::Soft.into(),
                 body,
+                session_generation: 1,
             },
         );
         let wanted = self.commands;

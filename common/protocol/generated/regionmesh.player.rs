@@ -103,6 +103,9 @@ pub struct Command {
     pub class: i32,
     #[prost(bytes = "bytes", tag = "5")]
     pub body: ::prost::bytes::Bytes,
+    /// The login that counts it: a command of an earlier one is none of this one's.
+    #[prost(uint64, tag = "6")]
+    pub session_generation: u64,
 }
 /// Family 0x56, owner to proxy: all commands up to `number` are applied (durable ones: committed). The proxy repeats from there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -161,6 +164,9 @@ pub struct EventAck {
     pub owner_epoch: u64,
     #[prost(uint64, tag = "3")]
     pub number: u64,
+    /// The login whose events are counted.
+    #[prost(uint64, tag = "4")]
+    pub session_generation: u64,
 }
 /// Family 0x5A, current owner to proxy: the player now belongs to somebody else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

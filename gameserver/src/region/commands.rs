@@ -25,14 +25,14 @@ impl RegionState {
         let Some(player) = self.bound_player(lane, user, epoch) else {
             return self.early(lane, word);
         };
+        let is_frozen = matches!(player.phase, Phase::Frozen(_) | Phase::Leaving);
+        let login = player.bound.session_generation;
         match word.says {
             UserSays::Inputs(run) => self.inputs(user, run),
-            UserSays::Command(command) => {
-                if !matches!(player.phase, Phase::Frozen(_) | Phase::Leaving) {
-                    self.command(lane, (user, epoch), command);
-                }
-            }
-            UserSays::EventAck(number) => self.event_ack(user, number),
+            UserSays::Command(of, _) | UserSays::EventAck(of, _) if of != login => self.count("login_over"),
+            UserSays::Command(..) if is_frozen => {}
+            UserSays::Command(_, command) => self.command(lane, (user, epoch), command),
+            UserSays::EventAck(_, number) => self.event_ack(user, number),
         }
     }
 

@@ -89,6 +89,7 @@ const EXPECTED: &[&str] = &[
     "join_refused",
     "lane_not_up",
     "leave_late",
+    "login_over",
     "no_region_here",
     "player_fenced",
     "prepare_stale",

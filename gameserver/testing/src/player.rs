@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use game::{CommandKind, RegionNumber};
-use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, SessionGeneration, UserId};
 use protocol::message::family::{ProxyToServer, ServerToProxy};
 use protocol::message::player::{Command, CommandClass, EventAck, Inputs};
 
@@ -29,6 +29,9 @@ pub(crate) struct Player {
     event: u64,
     unacked: VecDeque<(u64, CommandClass, Bytes)>,
 }
+
+/// Everybody logs in once.
+pub(crate) const LOGIN: SessionGeneration = SessionGeneration(1);
 
 impl Player {
     pub(crate) fn new(user: UserId, node: NodeNumber, now_ms: u64) -> Self {
@@ -119,6 +122,7 @@ impl Player {
             user: self.user.0,
             owner_epoch: self.epoch.0,
             number: self.event,
+            session_generation: LOGIN.0,
         }
         .into()
     }
@@ -130,6 +134,7 @@ impl Player {
             number: *number,
             class: (*class).into(),
             body: body.clone(),
+            session_generation: LOGIN.0,
         }
         .into()
     }

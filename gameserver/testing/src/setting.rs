@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use game::{CommandNumber, RegionNumber, UserId};
 use gameserver::join_check::VerifiedJoin;
-use protocol::ids::{
-    AttachNo, EventNumber, Incarnation, Lane, LiveLane, NodeNumber, ProxyLane, SessionGeneration, SessionId,
-};
+use protocol::ids::{AttachNo, EventNumber, Incarnation, Lane, LiveLane, NodeNumber, ProxyLane, SessionId};
 use topology::Topology;
+
+use super::player::LOGIN;
 
 /// All players' proxy, which speaks by one lane.
 pub(crate) const PROXY: LiveLane = LiveLane {
@@ -35,7 +35,7 @@ pub(crate) fn join(user: UserId, acked_command: u64, acked_event: u64) -> Verifi
     VerifiedJoin {
         user,
         session: SessionId([1; 16]),
-        session_generation: SessionGeneration(1),
+        session_generation: LOGIN,
         attach_no: AttachNo(1),
         client_pub: [1; 32],
         acked_command: CommandNumber(acked_command),

@@ -131,6 +131,7 @@ impl Edge {
                         number: command.number.0,
                         class: command.class.into(),
                         body: command.body,
+                        session_generation: session.generation.0,
                     };
                     self.effects
                         .push(EdgeEffect::ToServer(owner.node, message.into()));
@@ -162,6 +163,7 @@ impl Edge {
                 user: session.user.0,
                 owner_epoch: owner.epoch.0,
                 number: number.0,
+                session_generation: session.generation.0,
             };
             self.effects
                 .push(EdgeEffect::ToServer(owner.node, message.into()));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use protocol::ids::{CommandNumber, OwnerEpoch, UserId};
+use protocol::ids::{CommandNumber, OwnerEpoch, SessionGeneration, UserId};
 use protocol::limits;
 use protocol::message::checked::CheckedCommand;
 use protocol::message::player;
@@ -93,14 +93,19 @@ impl CommandLog {
         overdue
     }
 
-    /// All open commands, addressed to the owner of this epoch.
-    pub(super) fn open(&self, user: UserId, epoch: OwnerEpoch) -> impl Iterator<Item = player::Command> {
+    /// All open commands of a user's login, addressed to the owner of this epoch.
+    pub(super) fn open(
+        &self,
+        (user, generation): (UserId, SessionGeneration),
+        epoch: OwnerEpoch,
+    ) -> impl Iterator<Item = player::Command> {
         self.pending.iter().map(move |command| player::Command {
             user: user.0,
             owner_epoch: epoch.0,
             number: command.number.0,
             class: command.class.into(),
             body: command.body.clone(),
+            session_generation: generation.0,
         })
     }
 }
@@ -120,7 +125,7 @@ mod tests {
     }
 
     fn open(log: &CommandLog) -> Vec<u64> {
-        log.open(UserId(1), OwnerEpoch(1))
+        log.open((UserId(1), SessionGeneration(1)), OwnerEpoch(1))
             .map(|command| command.number)
             .collect()
     }

@@ -462,6 +462,7 @@ impl Edge {
             user: session.user.0,
             owner_epoch: owner.epoch.0,
             number,
+            session_generation: session.generation.0,
         };
         self.effects.push(EdgeEffect::ToServer(owner.node, ack.into()));
         if let Some(inputs) = session.inputs.message(session.user, owner.epoch.0) {
@@ -478,7 +479,9 @@ impl Edge {
         let Some(owner) = session.route.playing() else {
             return;
         };
-        let open = session.commands.open(session.user, owner.epoch);
+        let open = session
+            .commands
+            .open((session.user, session.generation), owner.epoch);
         self.effects
             .extend(open.map(|command| EdgeEffect::ToServer(owner.node, command.into())));
     }

@@ -27,6 +27,8 @@ pub(super) struct Flows<'a> {
     serving: BTreeMap<NodeNumber, Serving>,
     /// Bytes per second from one node to another.
     bytes: BTreeMap<(NodeNumber, NodeNumber), f64>,
+    /// The same summed up by node: in and out.
+    by_node: BTreeMap<NodeNumber, [f64; 2]>,
     /// Crossings of all borders of regions.
     crossings: f64,
     /// Sum over players of what each sees, as far as a snapshot has room for it.
@@ -44,6 +46,7 @@ impl<'a> Flows<'a> {
                 .map(|server| (server.number, Serving::default()))
                 .collect(),
             bytes: BTreeMap::new(),
+            by_node: BTreeMap::new(),
             crossings: 0.0,
             seen: 0.0,
         };
@@ -53,6 +56,10 @@ impl<'a> Flows<'a> {
         flows.count_cells(crowd);
         flows.count_borders(crowd);
         flows.count_players();
+        for ((from, to), bytes) in &flows.bytes {
+            flows.by_node.entry(*to).or_default()[0] += bytes;
+            flows.by_node.entry(*from).or_default()[1] += bytes;
+        }
         flows
     }
 
@@ -84,25 +91,28 @@ impl<'a> Flows<'a> {
     /// two regions.
     fn count_cells(&mut self, crowd: &Crowd) {
         let most = self.units.visible_max;
-        let proxies = self.topology.proxies().iter();
-        let shards: Vec<_> = proxies
-            .map(|proxy| (proxy.number, f64::from(proxy.shards)))
-            .collect();
-        let mut wanted: BTreeMap<(NodeNumber, NodeNumber), f64> = BTreeMap::new();
+        // Proxies with as many shards are sent the same.
+        let shards: BTreeSet<u16> = self.topology.proxies().iter().map(|proxy| proxy.shards).collect();
+        let mut wanted: BTreeMap<(NodeNumber, u16), f64> = BTreeMap::new();
         for cell in (0..crowd.grid.len()).map(CellIndex) {
             let (players, server) = (crowd.of(cell), self.server_at(cell));
             self.serving_of(server).players += players;
             self.seen += players * crowd.visible(cell).min(most);
             let bytes = self.cell_bytes(players);
-            for (proxy, shards) in &shards {
-                let elsewhere = 1.0 - 1.0 / (self.proxies_count() * shards);
-                let lanes = shards * (1.0 - elsewhere.powf(crowd.viewers(cell)));
-                *wanted.entry((server, *proxy)).or_default() += lanes * bytes;
+            for shards in &shards {
+                let count = f64::from(*shards);
+                let elsewhere = 1.0 - 1.0 / (self.proxies_count() * count);
+                let lanes = count * (1.0 - elsewhere.powf(crowd.viewers(cell)));
+                *wanted.entry((server, *shards)).or_default() += lanes * bytes;
             }
             self.count_crossings(crowd, cell);
         }
-        for (pair, bytes) in wanted {
-            *self.bytes.entry(pair).or_default() += bytes;
+        for proxy in self.topology.proxies() {
+            for ((server, shards), bytes) in &wanted {
+                if *shards == proxy.shards {
+                    *self.bytes.entry((*server, proxy.number)).or_default() += bytes;
+                }
+            }
         }
     }
 
@@ -167,12 +177,7 @@ impl<'a> Flows<'a> {
     }
 
     fn link_bytes(&self, node: NodeNumber) -> [f64; 2] {
-        let mut sums = [0.0; 2];
-        for ((from, to), bytes) in &self.bytes {
-            sums[0] += if *to == node { *bytes } else { 0.0 };
-            sums[1] += if *from == node { *bytes } else { 0.0 };
-        }
-        sums
+        self.by_node.get(&node).copied().unwrap_or_default()
     }
 
     fn link_cores(&self, bytes: [f64; 2]) -> f64 {

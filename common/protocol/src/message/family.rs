@@ -300,6 +300,7 @@ mod tests {
                 user: 7,
                 owner_epoch: 2,
                 number: 3,
+                session_generation: 9,
             }),
             ProxyToServer::from(subscription::Unsubscribe {
                 region: 1,
@@ -339,6 +340,7 @@ mod tests {
             user: 7,
             owner_epoch: 2,
             number: 3,
+            session_generation: 9,
         })
         .encode(&mut bytes);
         for cut in 1..bytes.len() {

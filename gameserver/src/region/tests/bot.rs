@@ -18,6 +18,8 @@ pub(super) struct Bot {
     pub(super) user: UserId,
     pub(super) node: NodeNumber,
     pub(super) epoch: OwnerEpoch,
+    /// The generation of its session.
+    pub(super) login: u64,
     pub(super) input: u64,
     pub(super) command: u64,
     pub(super) acked: u64,
@@ -52,6 +54,7 @@ impl Bot {
             user: UserId(user),
             node: scene.topology.region(region).unwrap().server,
             epoch,
+            login: 1,
             input: 0,
             command: 0,
             acked: 0,
@@ -97,6 +100,7 @@ impl Bot {
                 number: *number,
                 class: *class as i32,
                 body: body.clone(),
+                session_generation: self.login,
             };
             scene.proxy_says(self.node, PROXY, command);
         }
@@ -185,6 +189,7 @@ impl Bot {
             user: self.user.0,
             owner_epoch: self.epoch.0,
             number,
+            session_generation: self.login,
         };
         scene.proxy_says(self.node, PROXY, ack);
     }

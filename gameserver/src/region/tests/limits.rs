@@ -31,6 +31,7 @@ fn command(bot: &Bot, number: u64, len: usize) -> Command {
         number,
         class: 0,
         body: Bytes::from(vec![0; len]),
+        session_generation: bot.login,
     }
 }
 
@@ -193,6 +194,7 @@ fn messages_for_strangers_take_bounded_room() {
         number,
         class: 0,
         body: Bytes::from_static(b"x"),
+        session_generation: 1,
     };
     for number in 1..=80 {
         scene.proxy_says(node, PROXY, early(1, number));
@@ -252,6 +254,7 @@ fn an_acknowledgement_of_events_that_nobody_issued_is_refused() {
         user: bot.user.0,
         owner_epoch: bot.epoch.0,
         number,
+        session_generation: bot.login,
     };
     for (number, refused) in [(0, 0), (1, 1), (100, 2), (NUMBER_MAX, 3)] {
         scene.proxy_says(bot.node, PROXY, ack(number));

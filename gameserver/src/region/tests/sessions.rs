@@ -285,6 +285,29 @@ fn an_input_of_a_former_session_does_not_hold_up_the_next_one() {
 }
 
 #[test]
+fn a_command_or_an_acknowledgement_of_a_former_login_is_none_of_the_next_one_s() {
+    let mut scene = Scene::four();
+    let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    bot.command(&mut scene, &gems::Command::Emote(1));
+    bot.live(&mut scene, 100);
+    scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
+    scene.settle();
+    // As its proxy may say them again.
+    bot.insist(&mut scene);
+    bot.acknowledge_up_to(&mut scene, 1);
+    scene.run(100);
+    assert_eq!(scene.player(A, bot.user).commands.ack(), 0);
+    let before = scene.counted["login_over"];
+    bot.login = 2;
+    (bot.command, bot.acked, bot.chain) = (0, 0, [0; 32]);
+    bot.unacked.clear();
+    bot.command(&mut scene, &gems::Command::Emote(2));
+    scene.run(100);
+    assert_eq!(scene.player(A, bot.user).commands.ack(), 1);
+    assert_eq!(scene.counted["login_over"], before, "its own are heard");
+}
+
+#[test]
 fn a_user_who_logs_out_after_two_crossings_is_let_in_again_at_once() {
     // West and south-east at one server, east at another: both remember a crossing to the other.
     let mut scene = Scene::new([1, 2, 3, 1]);

@@ -131,6 +131,7 @@ fn what_was_told_as_durable_survives_a_crash_and_is_told_again_until_acknowledge
         user: bot.user.0,
         owner_epoch: scene.player(A, bot.user).epoch.0,
         number: 0,
+        session_generation: bot.login,
     };
     scene.input(A, RegionInput::FromProxy(PROXY, ack.into()));
     scene.settle();
@@ -241,6 +242,7 @@ fn speak(scene: &mut Scene, user: u64) -> Vec<(u64, Bytes)> {
         user,
         owner_epoch: scene.player(A, UserId(user)).epoch.0,
         number: 0,
+        session_generation: scene.player(A, UserId(user)).bound.session_generation.0,
     };
     scene.input(A, RegionInput::FromProxy(PROXY, ack.into()));
     scene.settle();

@@ -95,6 +95,7 @@ fn soft_commands_are_applied_once_in_order_and_a_gap_is_never_skipped() {
             number,
             class: 0,
             body: gems::Command::Emote(9).encode(),
+            session_generation: bot.login,
         };
         scene.heard.clear();
         scene.proxy_says(bot.node, PROXY, command);

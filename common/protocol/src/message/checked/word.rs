@@ -5,7 +5,7 @@ use super::error::CheckError;
 use super::field;
 use super::input::InputRun;
 use super::session::SessionIdentity;
-use crate::ids::{EventNumber, OwnerEpoch, UserId};
+use crate::ids::{EventNumber, OwnerEpoch, SessionGeneration, UserId};
 use crate::message::player::{Command, EventAck, Inputs, Leave, LeaveReason};
 
 /// One word, for the owner at one epoch.
@@ -24,10 +24,10 @@ pub struct UserWord {
 pub enum UserSays {
     /// The newest inputs.
     Inputs(InputRun),
-    /// One command.
-    Command(CheckedCommand),
-    /// The client has all events up to this one; 0: none.
-    EventAck(EventNumber),
+    /// One command, of this login.
+    Command(SessionGeneration, CheckedCommand),
+    /// The client has all events of this login up to this one; 0: none.
+    EventAck(SessionGeneration, EventNumber),
 }
 
 impl TryFrom<Inputs> for UserWord {
@@ -49,7 +49,7 @@ impl TryFrom<Command> for UserWord {
         Ok(Self {
             user: UserId(message.user),
             owner_epoch: OwnerEpoch(message.owner_epoch),
-            says: UserSays::Command(message.try_into()?),
+            says: UserSays::Command(SessionGeneration(message.session_generation), message.try_into()?),
         })
     }
 }
@@ -61,7 +61,10 @@ impl TryFrom<EventAck> for UserWord {
         Ok(Self {
             user: UserId(message.user),
             owner_epoch: OwnerEpoch(message.owner_epoch),
-            says: UserSays::EventAck(EventNumber(field::number("number", message.number)?)),
+            says: UserSays::EventAck(
+                SessionGeneration(message.session_generation),
+                EventNumber(field::number("number", message.number)?),
+            ),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::region::RegionEffect;
-use protocol::ids::{EventNumber, RegionEpoch};
+use protocol::ids::{EventNumber, RegionEpoch, SessionGeneration};
 use protocol::message::checked::UserSays;
 
 const B: Serving = Serving {
@@ -214,7 +214,7 @@ fn early_messages_are_few_and_their_senders_take_no_room_from_who_is_announced()
     let ack = |user, owner_epoch| UserWord {
         user,
         owner_epoch,
-        says: UserSays::EventAck(EventNumber(0)),
+        says: UserSays::EventAck(SessionGeneration(1), EventNumber(0)),
     };
     let lane = LiveLane::default();
     for user in 100..100 + EARLY_ONLY_MAX as u64 {
