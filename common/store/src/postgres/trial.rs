@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use self::port::Port;
 use super::link::Link;
 use super::{PostgresAddress, PostgresStore, fault};
+
+mod port;
 
 /// Where Debian keeps the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -28,6 +31,9 @@ const DEBIAN_FAKETIME: &str = "faketime/libfaketime.so.1";
 const DEBIAN_POOLER: &str = "/usr/sbin/pgbouncer";
 /// How often it is looked whether it is there, every 10 ms.
 const PATIENCE_LOOKS: usize = 1_000;
+
+/// So many lines at the end of a server's log say why it did not start.
+const LAST_WORDS: usize = 12;
 
 /// A host that a server is on: a network namespace, made by whoever starts it.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +52,7 @@ const POOLER: &str = "\"$0\" -q \"$1\" & cat > /dev/null; kill $!; wait";
 /// PgBouncer in front of a server; gone when this is, or the process that has it.
 #[derive(Debug)]
 pub struct TrialPooler {
-    port: u16,
+    port: Port,
     /// Its end ends the pooler.
     guard: Child,
 }
@@ -58,7 +64,7 @@ pub struct TrialServer {
     space: Option<String>,
     folder: PathBuf,
     programs: PathBuf,
-    port: u16,
+    port: Port,
     who: Option<(u32, u32)>,
     /// What stands between the server and the clock.
     clock: Option<PathBuf>,
@@ -72,7 +78,7 @@ impl TrialServer {
     /// # Errors
     /// PostgreSQL is not installed, or does not start.
     pub fn start(lines: &[&str]) -> io::Result<Self> {
-        Self::start_at(None, lines)
+        twice(|| Self::start_at(None, lines))
     }
 
     /// The same, with a clock of its own that [`step_clock`](Self::step_clock) moves; only time that passes is as it is.
@@ -80,13 +86,15 @@ impl TrialServer {
     /// # Errors
     /// As [`start`](Self::start), and libfaketime is not installed.
     pub fn with_clock(lines: &[&str]) -> io::Result<Self> {
-        let mut server = Self::place(None)?;
-        server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
-        server.configure(lines)?;
-        server.clock = Some(faketime()?);
-        server.step_clock(0)?;
-        server.control("start")?;
-        Ok(server)
+        twice(|| {
+            let mut server = Self::place(None)?;
+            server.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
+            server.configure(lines)?;
+            server.clock = Some(faketime()?);
+            server.step_clock(0)?;
+            server.control("start")?;
+            Ok(server)
+        })
     }
 
     /// The clock of the server is so many seconds before the machine's from now on, or behind it.
@@ -104,7 +112,7 @@ impl TrialServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_on(host: TrialHost<'_>, lines: &[&str]) -> io::Result<Self> {
-        Self::start_at(Some(host), lines)
+        twice(|| Self::start_at(Some(host), lines))
     }
 
     /// Makes a standby of this server, which calls itself `name`, and starts it.
@@ -113,7 +121,7 @@ impl TrialServer {
     /// As [`start`](Self::start).
     pub fn standby(&self, name: &str, lines: &[&str]) -> io::Result<Self> {
         let standby = Self::place(None)?;
-        let port = self.port.to_string();
+        let port = self.port.number.to_string();
         let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
         standby.run(
             "pg_basebackup",
@@ -163,7 +171,7 @@ impl TrialServer {
             space: host.map(|host| host.space.to_owned()),
             folder,
             programs,
-            port: free_port()?,
+            port: Port::take()?,
             who,
             clock: None,
             _guard: guard,
@@ -182,7 +190,8 @@ impl TrialServer {
                 "PgBouncer is not installed, which stands between a store and its database in tests (Debian's package pgbouncer)",
             ));
         }
-        let (port, server) = (free_port()?, self.port);
+        let taken = Port::take()?;
+        let (port, server) = (taken.number, self.port.number);
         let own = [
             "[databases]".to_owned(),
             format!("{database} = host=127.0.0.1 port={server} user=postgres"),
@@ -200,7 +209,7 @@ impl TrialServer {
             .current_dir("/")
             .stdin(Stdio::piped())
             .spawn()?;
-        let pooler = TrialPooler { port, guard };
+        let pooler = TrialPooler { port: taken, guard };
         for _ in 0..PATIENCE_LOOKS {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
                 return Ok(pooler);
@@ -212,7 +221,7 @@ impl TrialServer {
 
     fn configure(&self, lines: &[&str]) -> io::Result<()> {
         let own = [
-            format!("port = {}", self.port),
+            format!("port = {}", self.port.number),
             format!("listen_addresses = '{}'", self.listens),
             format!("unix_socket_directories = '{}'", self.folder.to_string_lossy()),
         ];
@@ -234,7 +243,16 @@ impl TrialServer {
             "stop" | "restart" => vec!["-w", "-s", "-l", &log, "-m", "fast", what],
             _ => vec!["-w", "-s", what],
         };
-        self.run("pg_ctl", &arguments)
+        let done = self.run("pg_ctl", &arguments);
+        done.map_err(|error| io::Error::other(format!("{error}{}", self.last_words())))
+    }
+
+    /// The end of the server's log.
+    fn last_words(&self) -> String {
+        let log = fs::read(self.folder.join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
     }
 
     /// Ends the server as a power failure would.
@@ -266,14 +284,14 @@ impl TrialServer {
         };
         format!(
             "postgres://postgres@{}:{}/{database}{clear}",
-            self.listens, self.port
+            self.listens, self.port.number
         )
     }
 
     /// Where it listens.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number
     }
 
     /// The folder that it lives in.
@@ -363,7 +381,7 @@ impl TrialPooler {
     /// The address of a database behind it.
     #[must_use]
     pub fn address(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port.number)
     }
 }
 
@@ -372,6 +390,12 @@ impl Drop for TrialPooler {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
+}
+
+/// Tries once more with another folder and another port, which something else of this machine may have taken meanwhile.
+fn twice<T>(start: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    start()
+        .or_else(|first| start().map_err(|second| io::Error::other(format!("{first}\nand again: {second}"))))
 }
 
 fn judge(program: &str, ended: &Output) -> io::Result<()> {
@@ -445,15 +469,4 @@ fn fresh_folder() -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("no folder could be made in /tmp"))
-}
-
-fn free_port() -> io::Result<u16> {
-    // Below the ports of outgoing connections, so that a server that is started again finds its own free.
-    for _ in 0..1000 {
-        let port = rand::random_range(15_000..20_000);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(io::Error::other("no port is free"))
 }
