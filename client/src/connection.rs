@@ -137,7 +137,7 @@ impl Dialed {
             ..
         } = self.established;
         attachment.datagrams = attachment.datagrams.filter(|_| udp.is_some());
-        let (reader, writer) = self.stream.into_sealed(opener, sealer);
+        let (reader, writer) = self.stream.into_sealed(opener, sealer)?;
         let connection = Connection { reader, writer, udp };
         Ok((connection, attachment))
     }

@@ -425,6 +425,22 @@ async fn a_tool_plays_in_words_and_hears_what_is_wrong_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_a_number_of_requests() {
+    let world = World::new().await;
+    let proxy = world.proxy("edge-1").await;
+    let at = proxy.addresses().http;
+    let one = format!("HEAD / HTTP/1.1\r\nHost: {at}\r\n\r\n");
+    let answers = answered(at, &one.repeat(140)).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 128);
+    assert_eq!(
+        answers.matches("connection: close").count(),
+        1,
+        "the last one says so"
+    );
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_network_gets_its_share_of_connections_and_a_slow_or_long_header_ends_one() {
     let world = World::new().await;
     let mut settings = world.settings("edge-1");

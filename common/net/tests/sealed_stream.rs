@@ -35,6 +35,7 @@ fn sealed(io: TcpStream, ours: Direction, theirs: Direction) -> Halves {
     RawStream::new(io, Monotonic::default())
         .unwrap()
         .into_sealed(opener, sealer)
+        .unwrap()
 }
 
 fn swept(io: TcpStream, ours: Direction, theirs: Direction) -> SweptStream {

@@ -12,7 +12,9 @@ mod routes;
 mod seats;
 mod state;
 
-pub use checks::{Papers, Wanted, clock_check, link_check, probe_store, store_watch, world_check};
+pub use checks::{
+    Papers, SOON_MS, Wanted, clock_check, link_check, probe_store, span, store_watch, world_check,
+};
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
 pub use state::{AdminState, CensusAnswer, ChangeAnswer, StatusBoard};
 

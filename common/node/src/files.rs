@@ -108,10 +108,23 @@ const REMEDY: &str = "give --data the directory that was made for this node";
 /// # Errors
 /// `FileError`, with what to do.
 pub fn read(path: &Path, limit_bytes: usize, access: Access) -> Result<Vec<u8>, FileError> {
+    read_or(path, limit_bytes, access, REMEDY)
+}
+
+/// As [`read`], of a file that is in no data directory; what to do when it cannot be read.
+///
+/// # Errors
+/// `FileError`, with what to do.
+pub fn read_or(
+    path: &Path,
+    limit_bytes: usize,
+    access: Access,
+    remedy: &'static str,
+) -> Result<Vec<u8>, FileError> {
     let failed = |source| FileError::Read {
         path: path.to_owned(),
         source,
-        remedy: REMEDY,
+        remedy,
     };
     // Permissions are asked of the open file, so that it cannot be exchanged in between.
     let file = File::open(path).map_err(failed)?;

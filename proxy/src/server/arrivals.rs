@@ -25,12 +25,23 @@ pub(super) struct Caller {
     /// Whether nobody between them and this proxy, or its balancer, can read along or change anything: over TLS, or on this
     /// machine. What is behind a balancer on this machine is not on it.
     pub(super) is_private: bool,
+    /// Whether they came over TLS, which ends here or at a balancer.
+    pub(super) over_tls: bool,
 }
 
 /// What proxies of HTTP add to a request that they pass on.
 const RELAYED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
 impl Caller {
+    /// The same, behind a handshake of TLS.
+    pub(super) fn privately(self) -> Self {
+        Self {
+            is_private: true,
+            over_tls: true,
+            ..self
+        }
+    }
+
     /// Whether a request that comes from this machine came from another one first: somebody passes it on who tells nothing
     /// that counts.
     pub(super) fn is_relayed(&self, headers: &HeaderMap) -> bool {
@@ -82,6 +93,7 @@ impl Arrivals {
         let direct = Caller {
             from,
             is_private: from.ip().to_canonical().is_loopback(),
+            over_tls: false,
         };
         if !self.is_balancer(from.ip()) {
             return Ok((direct, permit));
@@ -91,6 +103,7 @@ impl Arrivals {
         let caller = Caller {
             from: told.from.unwrap_or(from),
             is_private: told.over_tls,
+            over_tls: told.over_tls,
         };
         let mut keeper = self.keeper();
         let permit = keeper.name(permit, caller.from.ip(), self.clock.now_ms())?;

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 
 use super::client_context::{Door, Doors, OwnNode};
 use super::settings::ProxySettings;
+use super::tls::Tls;
 
 /// Everything that runs, before it runs.
 pub(super) struct Built {
@@ -42,6 +43,8 @@ pub(super) struct Built {
     pub(super) store_threads: StoreThreads,
     pub(super) tcp: TcpListener,
     pub(super) http: TcpListener,
+    /// The certificate of `http`, if there is one.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) udp: Vec<BatchSocket>,
     /// One for each shard.
     pub(super) lanes: Lanes,
@@ -117,7 +120,10 @@ async fn build_of(
     };
     let lanes = lanes(entry.shards)?;
     let (tcp, udp) = (streams.tcp().await?, datagrams.udp(entry.shards).await?);
-    let http = browsers.tcp().await?;
+    let (http, tls) = (
+        browsers.tcp().await?,
+        Tls::open(&settings.tls).map_err(Failure::bad_input)?,
+    );
     let identity = store.identity();
     let started = StoreHandle::spawn_watched(store, StoreSettings::default(), store_watch(owners));
     let (store, store_threads) = started.map_err(Failure::failed)?;
@@ -143,6 +149,7 @@ async fn build_of(
         store_threads,
         tcp,
         http,
+        tls,
         udp,
         lanes,
     })

@@ -2,6 +2,7 @@
 //! Nothing of the connection stays here.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
 use bytes::Bytes;
 use net::link_core::Sealed;
@@ -11,7 +12,6 @@ use protocol::client_handshake::EstablishedClient;
 use protocol::frame::{FrameOpener, FrameSealer};
 use protocol::ids::RegionNumber;
 use protocol::limits::{CLIENT_RECORD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
-use tokio::net::TcpStream;
 
 use super::client_context::ClientContext;
 use super::client_login::{self, LoggedIn};
@@ -41,7 +41,7 @@ pub(super) async fn let_in(
 }
 
 /// Half-open connections must not be kept for ever. A kernel that does not know an option keeps its default.
-pub(super) fn notice_silence(io: &TcpStream) {
+pub(super) fn notice_silence(io: &impl AsFd) {
     let seconds = SILENCE_MS / 1000;
     let _ = setsockopt(io, sockopt::KeepAlive, &true);
     let _ = setsockopt(io, sockopt::TcpKeepIdle, &(seconds / 2));

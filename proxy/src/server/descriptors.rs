@@ -4,6 +4,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::settings::{ClientTable, HttpTable};
+use super::tools;
 
 /// Sessions that nobody has asked for more than.
 const SESSIONS_MAX: u32 = 20_000;
@@ -13,14 +14,20 @@ const SPARE: u64 = 96;
 const HANDSHAKE_SHARE: u64 = 4;
 /// And one in so many for HTTP connections.
 const BROWSER_SHARE: u64 = 8;
+/// And one in so many for tools.
+const TOOL_SHARE: u64 = 16;
+/// What a tool takes beside the session that is played for it: its own connection, the other end of that session's, and a
+/// listener while the two are made.
+const OF_TOOL: u64 = 3;
 
-/// How many clients may be here at once. A session has one descriptor, a handshake has another, and so has an HTTP connection; connections that are told
-/// goodbye are counted with the handshakes, since each of those has made room for one.
+/// How many clients may be here at once. A session has one descriptor, a handshake has another, and so has an HTTP connection;
+/// connections that are told goodbye are counted with the handshakes, since each of those has made room for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientRoom {
     pub(super) sessions_max: u32,
     pub(super) handshakes_max: u32,
     pub(super) browsers_max: u32,
+    pub(super) tools_max: u32,
 }
 
 impl ClientRoom {
@@ -29,7 +36,8 @@ impl ClientRoom {
     pub(super) fn of_process(asked: (&ClientTable, &HttpTable), taken: u64) -> Self {
         let (clients, http) = asked;
         let connections = u64::from(clients.handshakes_max) + u64::from(http.connections_max);
-        let wanted = taken + SPARE + u64::from(sessions_wanted(clients)) + connections;
+        let of_tools = OF_TOOL * u64::from(tools::SESSIONS_MAX);
+        let wanted = taken + SPARE + u64::from(sessions_wanted(clients)) + connections + of_tools;
         let limit = raised_limit(wanted);
         let room = Self::within(limit, asked, taken);
         match clients.sessions_max {
@@ -51,12 +59,14 @@ impl ClientRoom {
             |wanted: u32, most: u64| u32::try_from(most).map_or(wanted, |most| wanted.min(most).max(1));
         let handshakes_max = bounded(clients.handshakes_max, left / HANDSHAKE_SHARE);
         let browsers_max = bounded(http.connections_max, left / BROWSER_SHARE);
-        let others = u64::from(handshakes_max) + u64::from(browsers_max);
+        let tools_max = bounded(tools::SESSIONS_MAX, left / (TOOL_SHARE * OF_TOOL));
+        let others = u64::from(handshakes_max) + u64::from(browsers_max) + OF_TOOL * u64::from(tools_max);
         let sessions_max = bounded(sessions_wanted(clients), left.saturating_sub(others));
         Self {
             sessions_max,
             handshakes_max,
             browsers_max,
+            tools_max,
         }
     }
 }
@@ -91,6 +101,7 @@ mod tests {
             sessions_max: SESSIONS_MAX,
             handshakes_max: asked.handshakes_max,
             browsers_max: http.connections_max,
+            tools_max: tools::SESSIONS_MAX,
         };
         assert_eq!(room(u64::MAX), whole);
         assert_eq!(room(1 << 20), whole);
@@ -99,8 +110,10 @@ mod tests {
                 sessions_max,
                 handshakes_max,
                 browsers_max,
+                tools_max,
             } = room(limit);
-            let connections = u64::from(handshakes_max) + u64::from(browsers_max);
+            let of_tools = OF_TOOL * u64::from(tools_max);
+            let connections = u64::from(handshakes_max) + u64::from(browsers_max) + of_tools;
             let all = u64::from(sessions_max) + connections + SPARE + 30;
             assert!(
                 all <= limit && sessions_max > 2 * handshakes_max,
@@ -112,12 +125,17 @@ mod tests {
             ..asked.clone()
         };
         assert_eq!(ClientRoom::within(1 << 20, (&few, &http), 30).sessions_max, 50);
-        assert_eq!((room(1_024).sessions_max, room(1_024).browsers_max), (562, 112));
+        assert_eq!((room(1_024).sessions_max, room(1_024).browsers_max), (508, 112));
         // Too little for anything: somebody may still come in, and the listener tells when it cannot.
         let least = room(10);
         assert_eq!(
-            [least.sessions_max, least.handshakes_max, least.browsers_max],
-            [1; 3]
+            [
+                least.sessions_max,
+                least.handshakes_max,
+                least.browsers_max,
+                least.tools_max
+            ],
+            [1; 4]
         );
     }
 }

@@ -1,8 +1,9 @@
 //! The doors of a proxy, open from its start until its drain: sealed frames over TCP, and HTTP.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use net::accept_errors::AcceptErrors;
 use node::life::{Failure, Node};
 use protocol::identity::AuthorityKeys;
@@ -17,25 +18,28 @@ use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
 use super::ready;
 use super::settings::ProxySettings;
+use super::tls::Tls;
 use super::tools::Tools;
-use super::web::{Web, WebLimits, accept_browsers};
+use super::web::{Assets, Web, WebLimits, accept_browsers};
 
 /// What is bound.
 pub(super) struct Listeners {
     pub(super) tcp: TcpListener,
     pub(super) http: TcpListener,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
 }
 
 impl Listeners {
-    /// Takes everybody in that the limits let in. Whoever comes is one of the tasks that are returned.
+    /// Takes everybody in that the limits let in. Whoever comes is one of the tasks that are returned, and for tools there is
+    /// a thread, which ends after them.
     pub(super) fn open(
         self,
         settings: &ProxySettings,
         room: ClientRoom,
         node: &Node,
         context: &Arc<ClientContext>,
-    ) -> Result<TaskTracker, Failure> {
+    ) -> Result<(TaskTracker, JoinHandle<()>), Failure> {
         let (peers, stop) = (TaskTracker::new(), &context.drain);
         let (owners, readiness, clock) = (&node.owners, &node.readiness, context.clock);
         let arrivals = |permits, too_fast| {
@@ -54,21 +58,21 @@ impl Listeners {
         let exempt = settings.clients.exempt_networks();
         let permits = HandshakePermits::of_browsers(room.browsers_max as usize, exempt);
         let door = arrivals(permits, "http_rate");
-        let except = settings.http.exceptions();
-        let tools = Tools::start(
-            Arc::clone(context),
-            peers.clone(),
-            settings.clients.exempt_networks(),
-        )
-        .map_err(Failure::failed)?;
-        let web = Web::new(
-            Arc::clone(context),
-            self.authorities,
-            except,
-            (peers.clone(), tools),
-        );
+        let for_tools = (room.tools_max, settings.clients.exempt_networks());
+        let started = Tools::start(Arc::clone(context), peers.clone(), for_tools);
+        let (tools, thread) = started.map_err(Failure::failed)?;
+        let web = Web {
+            context: Arc::clone(context),
+            authorities: self.authorities,
+            except: settings.http.exceptions(),
+            tls: self.tls,
+            peers: peers.clone(),
+            tools,
+            assets: Assets::embedded(),
+            told: ArcSwapOption::empty(),
+        };
         let browsers = accept_browsers(Arc::new(web), self.http, door, WebLimits::default(), errors);
         peers.spawn(owners.task_until("http listener", stop, browsers));
-        Ok(peers)
+        Ok((peers, thread))
     }
 }

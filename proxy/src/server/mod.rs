@@ -39,6 +39,7 @@ mod shard_meters;
 mod shard_thread;
 mod status_task;
 mod streams;
+mod tls;
 mod tools;
 mod topology_news;
 mod web;
@@ -46,6 +47,6 @@ mod web;
 pub use proxy_task::{Addresses, Proxy};
 pub use run::{run, serve};
 pub use settings::{
-    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, ProxyArgs, ProxySettings, StoreTable,
+    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, ProxyArgs, ProxySettings, StoreTable, TlsTable,
 };
 pub use shard_handle::SessionCounts;

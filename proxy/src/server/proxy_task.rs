@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use net::udp::{BatchSocket, Poller};
@@ -41,12 +42,15 @@ use super::shard_desk::ShardDesk;
 use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts, tell_all};
 use super::shard_thread::ShardThread;
 use super::status_task::StatusTask;
+use super::tls;
 use super::topology_news::TopologyNews;
 use crate::edge::EdgeConfig;
 use crate::shard::{Shard, ShardConfig, StreamRoom};
 
 /// How long clients that were told goodbye may take to go.
 const GOODBYES: Duration = Duration::from_secs(1);
+/// How long sessions of tools may take to end, which hear of it when their clients are sent away.
+const TOOLS_END: Duration = Duration::from_secs(2);
 /// How long the store may take to end its last round.
 const STORE_CLOSES: Duration = Duration::from_secs(2);
 /// Between two looks while draining.
@@ -68,6 +72,8 @@ pub struct Proxy {
     addresses: Addresses,
     clients: Arc<ClientContext>,
     peers: TaskTracker,
+    /// `None` once it is waited for.
+    tools: Option<JoinHandle<()>>,
     links: TaskTracker,
     stop_links: CancellationToken,
     shards: Shards,
@@ -147,6 +153,11 @@ impl Proxy {
         tell_all(&self.shards, || Order::SendAway(Code::Draining));
         let _ = tokio::time::timeout(GOODBYES, self.peers.wait()).await;
         self.until_empty(GOODBYES).await;
+        let tools = self.tools.take();
+        let ending = tokio::task::spawn_blocking(move || tools.map(JoinHandle::join));
+        if tokio::time::timeout(TOOLS_END, ending).await.is_err() {
+            tracing::warn!("sessions of tools did not end in time");
+        }
         // Nobody dials what shards give up now. Players who stay behind are linkdead at their owners, which hear of it.
         self.stop_links.cancel();
         tell_all(&self.shards, || Order::Stop);
@@ -246,6 +257,7 @@ impl Starting {
         let clients = self.client_context(settings, room);
         self.start_control(Arc::clone(&clients), from_shards);
         self.dial_servers();
+        self.watch_certificate(settings);
         self.tell_status(room, &addresses);
         self.links.close();
         let (links, stop_links) = (self.links.clone(), self.stop_links.clone());
@@ -253,13 +265,15 @@ impl Starting {
         let listeners = Listeners {
             tcp: self.built.tcp,
             http: self.built.http,
+            tls: self.built.tls,
             authorities: self.built.authorities,
         };
-        let peers = listeners.open(settings, room, &self.node, &clients)?;
+        let (peers, tools) = listeners.open(settings, room, &self.node, &clients)?;
         Ok(Proxy {
             addresses,
             clients,
             peers,
+            tools: Some(tools),
             links,
             stop_links,
             shards,
@@ -389,6 +403,18 @@ impl Starting {
             .owners
             .task_until("papers", stop, task.run(stop.clone()));
         self.links.spawn(running);
+    }
+
+    /// The certificate of the `http` address is renewed by writing its files anew.
+    fn watch_certificate(&self, settings: &ProxySettings) {
+        let (built, stop) = (&self.built, &self.stop_links);
+        let place = (built.own.number, !settings.clients.balancers.is_empty());
+        tls::watch(built.tls.as_ref(), &self.node, &built.topology, place);
+        if let Some(tls) = built.tls.clone() {
+            let keeping = tls.keep_fresh(self.node.readiness.clone(), stop.clone());
+            self.links
+                .spawn(self.node.owners.task_until("certificate", stop, keeping));
+        }
     }
 
     fn keep_names(&self) -> KnownNames {

@@ -28,6 +28,8 @@ node::settings! {
         pub clients: ClientTable,
         /// The page, `join.json` and WebSocket.
         pub http: HttpTable,
+        /// TLS for them; in clear without.
+        pub tls: TlsTable,
         /// The edge shards.
         pub edge: EdgeTable,
         /// The auth role that lives in this proxy.
@@ -137,6 +139,33 @@ impl HttpTable {
                 what,
                 "write names such as play.example.net, without a port",
             ));
+        }
+    }
+}
+
+node::settings_table! {
+    /// The table `[tls]`.
+    pub struct TlsTable {
+        /// The file of the certificate in PEM, and behind it those that vouch for it; empty: no TLS. Looked at every second: a new one counts from the next connection on.
+        pub certificate: PathBuf = PathBuf::new(),
+        /// The file of its private key in PEM, without a password, mode 0600.
+        pub key: PathBuf = PathBuf::new(),
+    }
+}
+
+impl TlsTable {
+    fn check(&self, mistakes: &mut Vec<Mistake>) {
+        let both = [
+            ("tls.certificate", &self.certificate, "tls.key"),
+            ("tls.key", &self.key, "tls.certificate"),
+        ];
+        let is_empty = |path: &PathBuf| path.as_os_str().is_empty();
+        if both.iter().all(|(_, path, _)| is_empty(path)) {
+            return;
+        }
+        for (key, _, other) in both.iter().filter(|(_, path, _)| is_empty(path)) {
+            let what = format!("is missing, and {other} is there");
+            mistakes.push(Mistake::new(*key, what, "write both, or neither"));
         }
     }
 }
@@ -256,6 +285,7 @@ impl Settings for ProxySettings {
             ));
         }
         self.http.check(&mut mistakes);
+        self.tls.check(&mut mistakes);
         let lists = [
             ("clients.exempt", &self.clients.exempt),
             ("clients.balancers", &self.clients.balancers),
@@ -289,6 +319,7 @@ mod tests {
         settings.clients.balancers.push("10.0.0.1".to_owned());
         settings.http.origins.push("play.example.net".to_owned());
         settings.http.hosts.push("play.example.net/".to_owned());
+        settings.tls.certificate = PathBuf::from("edge.pem");
         settings.edge.advertise = Some(IpAddr::from([255, 255, 255, 255]));
         let keys: Vec<String> = settings.check().into_iter().map(|mistake| mistake.key).collect();
         for key in [
@@ -299,6 +330,7 @@ mod tests {
             "clients.balancers",
             "http.origins",
             "http.hosts",
+            "tls.key",
             "edge.advertise",
         ] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");

@@ -329,11 +329,11 @@ impl Running {
     fn read_client(&mut self, id: ClientId, now: Moment) {
         for _ in 0..CLIENT_READS_MAX {
             match self.clients.read(id.0, &mut self.scratch) {
-                Ok(0) => return,
                 Ok(read) => {
-                    let bytes = self.scratch.get(..read).unwrap_or_default();
-                    self.shard.from_client(id, bytes, now, &mut self.datagrams);
-                    if read < READ_BYTES && !self.clients.is_over(id.0) {
+                    if let Some(bytes) = self.scratch.get(..read).filter(|bytes| !bytes.is_empty()) {
+                        self.shard.from_client(id, bytes, now, &mut self.datagrams);
+                    }
+                    if read < READ_BYTES && !self.clients.has_more(id.0) {
                         return;
                     }
                 }

@@ -108,11 +108,11 @@ impl Streams {
         read
     }
 
-    /// Whether the next [`read`](Self::read) tells of an end that no poller knows of.
-    pub(super) fn is_over(&self, token: u64) -> bool {
+    /// Whether the next [`read`](Self::read) tells of something that no poller knows of.
+    pub(super) fn has_more(&self, token: u64) -> bool {
         self.open
             .get(&token)
-            .is_some_and(|stream| stream.socket.is_over())
+            .is_some_and(|stream| stream.socket.has_more())
     }
 
     /// Writes as much as the kernel takes now. What it does not take is told as [`Ready::Writable`] later.
@@ -130,26 +130,24 @@ impl Streams {
         Ok(written)
     }
 
-    /// The stream is over: `last_words` are written as far as the peer takes them until `until_us`. Without any it closes
-    /// at once, but for what a WebSocket says by itself.
+    /// The stream is over: `last_words`, and what the stream says by itself, are written as far as the peer takes them until
+    /// `until_us`. With nothing to say it closes at once.
     pub(super) fn leave(&mut self, token: u64, last_words: Vec<u8>, until_us: u64) {
-        let Some(mut stream) = self.open.remove(&token) else {
+        let Some(stream) = self.open.remove(&token) else {
             return;
         };
-        if last_words.is_empty() {
-            let _ = stream.socket.finish();
+        if last_words.is_empty() && !stream.socket.has_goodbye() {
+            return;
         }
-        if !last_words.is_empty() {
-            let leaving = Leaving {
-                stream,
-                bytes: last_words,
-                written: 0,
-                is_out: false,
-                until_us,
-            };
-            self.leaving.insert(token, leaving);
-            self.see_off(token);
-        }
+        let leaving = Leaving {
+            stream,
+            bytes: last_words,
+            written: 0,
+            is_out: false,
+            until_us,
+        };
+        self.leaving.insert(token, leaving);
+        self.see_off(token);
     }
 
     /// Goes on with a stream that is leaving. Whether it is one.
@@ -206,8 +204,8 @@ impl Leaving {
             }
         }
         // A connection that is closed with unread bytes is reset, and the last words with it: what the peer still says is
-        // read until it has heard them and closes too.
-        match self.stream.socket.read(&mut [0; DISCARD_BYTES]) {
+        // thrown away until it has heard them and closes too.
+        match self.stream.socket.discard(&mut [0; DISCARD_BYTES]) {
             Err(_) => Leave::Over,
             Ok(_) if !self.is_out => Leave::Waits(Interest::ReadAndWrite),
             Ok(_) => Leave::Waits(Interest::Read),
@@ -218,6 +216,7 @@ impl Leaving {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use net::websocket::{End, WebSocket};
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
 
@@ -281,6 +280,34 @@ mod tests {
         other.leave(7, Vec::new(), u64::MAX);
         assert!(other.is_quiet());
         assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn who_breaks_the_framing_and_goes_on_talking_hears_the_code_of_the_close() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let ours = StreamSocket::new(listener.accept().unwrap().0).unwrap();
+        let mut streams = Streams::new(Poller::new().unwrap());
+        let websocket = Box::new(WebSocket::new(End::Server));
+        streams.add(7, ours.dressed(Some(websocket))).unwrap();
+        theirs.write_all(&[0xFF; 100_000]).unwrap();
+        wait_for(&mut streams, Ready::Socket(7));
+        assert_eq!(streams.read(7, &mut [0; 64]), Err("websocket_protocol"));
+        streams.leave(7, Vec::new(), u64::MAX);
+        let hearing = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            theirs.read_to_end(&mut heard).map(|_| heard)
+        });
+        for _ in 0..1_000 {
+            streams.wait(Duration::from_millis(10)).unwrap();
+            let ready = streams.take_ready();
+            streams.give_back(ready);
+            if streams.is_quiet() {
+                break;
+            }
+        }
+        assert!(streams.is_quiet());
+        assert_eq!(hearing.join().unwrap().unwrap(), [0x88, 2, 0x03, 0xEA]);
     }
 
     #[test]

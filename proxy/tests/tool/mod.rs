@@ -1,6 +1,7 @@
 //! A script at a proxy's WebSocket, which plays in whole words.
 
 #![allow(
+    dead_code,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
@@ -10,6 +11,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use net::connection::Connection;
 use net::websocket::upgrade::Request;
 use net::websocket::{End, Form, Messages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,17 +19,23 @@ use tokio::net::TcpStream;
 
 /// One script.
 pub struct Tool {
-    pub io: TcpStream,
+    pub io: Connection,
     pub messages: Messages,
 }
 
 impl Tool {
     pub async fn connect(at: SocketAddr, form: Form, subprotocol: &'static str) -> Self {
-        let mut io = TcpStream::connect(at).await.unwrap();
+        let io = TcpStream::connect(at).await.unwrap();
+        Self::on(io.into(), at, form, subprotocol).await
+    }
+
+    /// The same, on a connection to that address.
+    pub async fn on(mut io: Connection, at: SocketAddr, form: Form, subprotocol: &'static str) -> Self {
         let request = Request::new(subprotocol, *b"the sample nonce");
         io.write_all(&request.bytes(&at.to_string(), "/mesh"))
             .await
             .unwrap();
+        io.flush().await.unwrap();
         let mut answer = Vec::new();
         while request.answered(&answer).unwrap().is_none() {
             assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0);
@@ -43,6 +51,7 @@ impl Tool {
 
     pub async fn say_staged(&mut self) {
         self.io.write_all(self.messages.unsent()).await.unwrap();
+        self.io.flush().await.unwrap();
         let sent = self.messages.unsent().len();
         self.messages.wrote(sent);
     }

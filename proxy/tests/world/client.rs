@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use net::clock::Monotonic;
+use net::connection::Connection;
 use net::entropy::OsEntropy;
 use net::sealed_stream::{READ_BYTES, RawStream, StreamError, SweptStream};
 use net::websocket::upgrade::Request;
@@ -87,11 +88,17 @@ impl Client {
 
     /// A guest that comes by HTTP, and speaks WebSocket from then on.
     pub async fn browser(trust: ClientTrust, at: SocketAddr, name: &str) -> Self {
+        let io = TcpStream::connect(at).await.unwrap();
+        Self::browser_on(io.into(), trust, at, name).await
+    }
+
+    /// The same, on a connection to that address.
+    pub async fn browser_on(io: Connection, trust: ClientTrust, at: SocketAddr, name: &str) -> Self {
         let credentials = Credentials::Guest {
             name: name.to_owned(),
         };
         let (key, clock) = (ClientKey::generate(&mut OsEntropy), Monotonic::default());
-        let stream = upgraded(at, clock).await;
+        let stream = upgraded_on(io, at, clock).await;
         let shaken = Self::shake_hands(stream, clock, trust, (key, credentials), AttachNo(1));
         within("a handshake", shaken).await.unwrap()
     }
@@ -303,11 +310,16 @@ pub fn is_notice(message: &ProxyToClient, code: Code) -> Option<()> {
 
 /// A connection behind its upgrade.
 pub async fn upgraded(at: SocketAddr, clock: Monotonic) -> RawStream {
-    let mut io = TcpStream::connect(at).await.unwrap();
+    let io = TcpStream::connect(at).await.unwrap();
+    upgraded_on(io.into(), at, clock).await
+}
+
+async fn upgraded_on(mut io: Connection, at: SocketAddr, clock: Monotonic) -> RawStream {
     let request = Request::new(SEALED, *b"the sample nonce");
     io.write_all(&request.bytes(&at.to_string(), "/mesh"))
         .await
         .unwrap();
+    io.flush().await.unwrap();
     let mut answer = Vec::new();
     let end = loop {
         assert_ne!(within("an answer", io.read_buf(&mut answer)).await.unwrap(), 0);

@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod secure;
 pub mod server;
 
 use std::path::PathBuf;
@@ -132,6 +133,11 @@ impl World {
     fn data(&self, name: &str) -> PathBuf {
         let node = self.issued.iter().find(|node| node.name == name);
         node.unwrap().data.clone()
+    }
+
+    /// A file that nobody else has.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub fn settings(&self, name: &str) -> ProxySettings {

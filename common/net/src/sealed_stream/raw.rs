@@ -10,6 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{SealedReader, SealedWriter, StreamError, SweptStream};
 use crate::clock::Monotonic;
+use crate::connection::Connection;
 use crate::stream_socket::StreamSocket;
 use crate::websocket::{Over, WebSocket};
 
@@ -21,7 +22,7 @@ const EMPTY_READS_MAX: usize = 8;
 /// A connection in its handshake.
 #[derive(Debug)]
 pub struct RawStream {
-    io: TcpStream,
+    io: Connection,
     websocket: Option<Box<WebSocket>>,
     empty_reads: usize,
     decoder: FrameDecoder,
@@ -33,8 +34,9 @@ impl RawStream {
     ///
     /// # Errors
     /// When the connection is gone already.
-    pub fn new(io: TcpStream, clock: Monotonic) -> Result<Self, StreamError> {
-        io.set_nodelay(true)?;
+    pub fn new(io: impl Into<Connection>, clock: Monotonic) -> Result<Self, StreamError> {
+        let io = io.into();
+        io.tcp().set_nodelay(true)?;
         Ok(Self {
             io,
             websocket: None,
@@ -57,7 +59,7 @@ impl RawStream {
     /// The connection, to ask it for addresses.
     #[must_use]
     pub fn io(&self) -> &TcpStream {
-        &self.io
+        self.io.tcp()
     }
 
     /// The next whole frame, unverified and no longer than a handshake's. Waits for ever: the caller sets a deadline.
@@ -117,6 +119,8 @@ impl RawStream {
         {
             self.io.write_all(websocket.unsent()).await?;
             websocket.wrote(websocket.unsent().len());
+            // TLS may have taken what the kernel has not.
+            self.io.flush().await?;
         }
         Ok(())
     }
@@ -127,7 +131,10 @@ impl RawStream {
     /// When the connection is gone.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         match &mut self.websocket {
-            None => Ok(self.io.write_all(bytes).await?),
+            None => {
+                self.io.write_all(bytes).await?;
+                Ok(self.io.flush().await?)
+            }
             Some(websocket) => {
                 // Longer than any message of a handshake.
                 websocket.send(bytes);
@@ -151,22 +158,27 @@ impl RawStream {
     /// # Errors
     /// When the connection is gone.
     pub fn into_parts(self) -> io::Result<(StreamSocket, FrameDecoder)> {
-        let socket = StreamSocket::new(self.io.into_std()?)?;
+        let socket = self.io.into_socket()?;
         Ok((socket.dressed(self.websocket), self.decoder))
     }
 
     /// The handshake of a bare connection is over. Bytes that came behind its last frame are kept.
-    #[must_use]
+    ///
+    /// # Errors
+    /// `Unsupported` for one under TLS, whose directions cannot go apart.
     pub fn into_sealed(
         self,
         opener: FrameOpener,
         sealer: FrameSealer,
-    ) -> (SealedReader<OwnedReadHalf>, SealedWriter<OwnedWriteHalf>) {
-        let (read, write) = self.io.into_split();
-        (
+    ) -> io::Result<(SealedReader<OwnedReadHalf>, SealedWriter<OwnedWriteHalf>)> {
+        let Connection::Clear(tcp) = self.io else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let (read, write) = tcp.into_split();
+        Ok((
             SealedReader::new(read, self.decoder, opener, self.clock),
             SealedWriter::new(write, sealer, self.clock),
-        )
+        ))
     }
 
     /// As [`into_parts`](Self::into_parts), put together for frames under these keys.

@@ -11,6 +11,6 @@ mod world;
 pub use clocks::clock_check;
 pub use links::{Wanted, link_check};
 pub(super) use memory::memory_check;
-pub use papers::Papers;
+pub use papers::{Papers, SOON_MS, span};
 pub use store::{probe_store, store_watch};
 pub use world::world_check;

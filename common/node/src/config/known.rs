@@ -45,6 +45,8 @@ pub const PROXY: &[&str] = &[
     "http.connections_max",
     "http.origins",
     "http.hosts",
+    "tls.certificate",
+    "tls.key",
     "edge.snapshot_bytes_per_s",
     "edge.sweep_us",
     "edge.advertise",

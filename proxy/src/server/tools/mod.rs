@@ -9,9 +9,11 @@ mod words;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use net::panics::guest;
 use net::sealed_stream::RawStream;
+use net::stream_socket::StreamSocket;
 use net::websocket::Form;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -24,7 +26,7 @@ use super::handshake_permits::{HandshakePermit, HandshakePermits};
 use super::prefix::Network;
 
 /// Sessions at once.
-const SESSIONS_MAX: usize = 64;
+pub(super) const SESSIONS_MAX: u32 = 64;
 
 /// How a tool spells its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl Spelling {
 
 /// A tool behind its upgrade.
 pub(super) struct Arrived {
-    pub(super) io: std::net::TcpStream,
+    pub(super) io: StreamSocket,
     /// Bytes that came with the request.
     pub(super) came: Vec<u8>,
     pub(super) from: SocketAddr,
@@ -77,15 +79,16 @@ struct Shared {
 }
 
 impl Tools {
-    /// Starts the thread; it ends when nobody can bring it anything any more.
+    /// Starts the thread, for so many sessions at once; it ends when nobody can bring it anything any more and the last
+    /// session is over.
     ///
     /// # Errors
     /// No thread or run time can be had.
     pub(super) fn start(
         context: Arc<ClientContext>,
         peers: TaskTracker,
-        exempt: Vec<Network>,
-    ) -> io::Result<Self> {
+        (sessions_max, exempt): (u32, Vec<Network>),
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (arrived, mut arrivals) = mpsc::unbounded_channel::<Arrived>();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -105,11 +108,9 @@ impl Tools {
             sessions.wait().await;
         };
         let builder = std::thread::Builder::new().name("tools".to_owned());
-        drop(builder.spawn(move || runtime.block_on(run))?);
-        Ok(Self {
-            places: HandshakePermits::of_tools(SESSIONS_MAX, exempt),
-            arrived,
-        })
+        let thread = builder.spawn(move || runtime.block_on(run))?;
+        let places = HandshakePermits::of_tools(sessions_max as usize, exempt);
+        Ok((Self { places, arrived }, thread))
     }
 
     /// A place for one more from this address.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Client, ClientEvent, ClientTrust, ConnectOptions, ConnectionError, Credentials, Datagrams};
+use net::stream_socket::StreamSocket;
 use net::websocket::{End, Messages, Over};
 use protocol::Code;
 use protocol::identity::AuthorityKeys;
 use protocol::message::player::CommandClass;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::words::{self, Word};
@@ -53,7 +53,11 @@ impl From<io::Error> for Ended {
 
 /// Plays for one tool until one of the two ends.
 pub(super) async fn serve(shared: Arc<Shared>, tool: Arrived) {
-    let Ok(io) = TcpStream::from_std(tool.io) else {
+    #[expect(
+        deprecated,
+        reason = "its successor is for unsafe code, of which there is none here; a socket has one descriptor all its life"
+    )]
+    let Ok(io) = AsyncFd::new(tool.io) else {
         return;
     };
     let _place = tool.place;
@@ -64,7 +68,7 @@ pub(super) async fn serve(shared: Arc<Shared>, tool: Arrived) {
         heard_at: Instant::now(),
         asked_at: Instant::now(),
     };
-    notice_silence(&line.io);
+    notice_silence(line.io.get_ref());
     let mut came = tool.came;
     let played = async {
         line.take(&mut came)?;
@@ -174,7 +178,7 @@ async fn obey(line: &mut Line, client: &mut Client, word: Word) -> Result<(), En
 
 /// The tool's end.
 struct Line {
-    io: TcpStream,
+    io: AsyncFd<StreamSocket>,
     messages: Messages,
     spelling: Spelling,
     /// When the tool last gave a sign of life.
@@ -195,13 +199,25 @@ impl Line {
             if self.messages.is_over() {
                 self.take(&mut [])?;
             }
-            self.io.readable().await?;
             let mut scratch = [0; READ_BYTES];
-            match self.io.try_read(&mut scratch) {
-                Ok(0) => return Err(Ended::Gone),
-                Ok(read) => self.take(scratch.get_mut(..read).unwrap_or_default())?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.into()),
+            let read = self.read_some(&mut scratch).await?;
+            self.take(scratch.get_mut(..read).unwrap_or_default())?;
+        }
+    }
+
+    async fn read_some(&mut self, scratch: &mut [u8]) -> Result<usize, Ended> {
+        loop {
+            // What TLS holds already is told by no poller.
+            if self.io.get_ref().has_more() {
+                match self.io.get_mut().read(scratch).map_err(ended)? {
+                    0 => {}
+                    read => return Ok(read),
+                }
+            }
+            let mut ready = self.io.readable_mut().await?;
+            match ready.get_inner_mut().read(scratch).map_err(ended)? {
+                0 => ready.clear_ready(),
+                read => return Ok(read),
             }
         }
     }
@@ -254,15 +270,23 @@ impl Line {
     }
 
     async fn push_out(&mut self) -> Result<(), Ended> {
-        while !self.messages.unsent().is_empty() {
-            let written = timeout(WRITE_TIME_MAX, self.io.write(self.messages.unsent())).await;
-            match written {
-                Ok(written) => self.messages.wrote(written?),
-                // A tool that reads nothing hears nothing more.
-                Err(_) => return Err(Ended::Refused("tool_slow", String::new())),
+        // A tool that reads nothing hears nothing more.
+        let late = |_| Ended::Refused("tool_slow", String::new());
+        timeout(WRITE_TIME_MAX, self.write_out()).await.map_err(late)?
+    }
+
+    async fn write_out(&mut self) -> Result<(), Ended> {
+        loop {
+            let taken = self.io.get_mut().write(self.messages.unsent()).map_err(ended)?;
+            if taken > 0 {
+                self.messages.wrote(taken);
             }
+            if self.messages.unsent().is_empty() && !self.io.get_ref().has_unsent() {
+                return Ok(());
+            }
+            // The kernel has taken what it takes now.
+            self.io.writable_mut().await?.clear_ready();
         }
-        Ok(())
     }
 
     async fn close(mut self, last_word: Option<Value>) -> Result<(), Ended> {
@@ -271,9 +295,28 @@ impl Line {
         }
         self.messages.close();
         self.push_out().await?;
-        self.io.shutdown().await?;
+        while !self.io.get_mut().finish().map_err(ended)? {
+            self.io.writable_mut().await?.clear_ready();
+        }
         // Closed with unread bytes it would be reset, and the last word lost.
-        while self.io.read(&mut [0; READ_BYTES]).await? > 0 {}
-        Ok(())
+        loop {
+            let mut ready = self.io.readable_mut().await?;
+            if ready
+                .get_inner_mut()
+                .discard(&mut [0; READ_BYTES])
+                .map_err(ended)?
+                == 0
+            {
+                ready.clear_ready();
+            }
+        }
+    }
+}
+
+/// A connection that is broken is gone; what breaks TLS is counted.
+fn ended(label: &'static str) -> Ended {
+    match label {
+        "eof" | "io" => Ended::Gone,
+        label => Ended::Refused(label, String::new()),
     }
 }

@@ -20,10 +20,10 @@ pub(super) struct Asset<'a> {
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Assets(BTreeMap<&'static str, (&'static [u8], String)>);
+pub(in crate::server) struct Assets(BTreeMap<&'static str, (&'static [u8], String)>);
 
 impl Assets {
-    pub(super) fn embedded() -> Self {
+    pub(in crate::server) fn embedded() -> Self {
         Self::of(FILES)
     }
 

@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
+use net::connection::Connection;
 use net::panics::guest;
 use net::sealed_stream::{RawStream, StreamError};
 use net::websocket::upgrade::accept_of;
 use net::websocket::{End, SEALED, WebSocket};
-use tokio::net::TcpStream;
 
 use super::Web;
 use crate::server::arrivals::Caller;
@@ -190,13 +190,13 @@ async fn let_in(
         return context.refusals.count("http_upgrade_late");
     };
     // Nothing else is served here.
-    let Ok(parts) = Upgraded::downcast::<TokioIo<TcpStream>>(upgraded) else {
+    let Ok(parts) = Upgraded::downcast::<TokioIo<Connection>>(upgraded) else {
         return;
     };
     let Parts { io, read_buf, .. } = parts;
     if let Some((spelling, place)) = place {
         // One that is gone already needs nothing.
-        if let Ok(io) = io.into_inner().into_std() {
+        if let Ok(io) = io.into_inner().into_socket() {
             web.tools.bring(Arrived {
                 io,
                 came: read_buf.to_vec(),

@@ -2,49 +2,39 @@
 //! on control; nothing of a game passes through here.
 
 mod assets;
+mod clear;
 pub(super) mod gate;
 mod listener;
 mod mesh;
 mod routes;
+mod told;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use protocol::identity::AuthorityKeys;
 use tokio_util::task::TaskTracker;
 
 pub(super) use listener::{WebLimits, accept_browsers};
 
 use super::client_context::ClientContext;
+use super::tls::Tls;
 use super::tools::Tools;
-use assets::Assets;
+pub(super) use assets::Assets;
 use gate::Exceptions;
+use told::Told;
 
 /// What all requests share.
 pub(super) struct Web {
-    context: Arc<ClientContext>,
-    assets: Assets,
-    authorities: Arc<ArcSwap<AuthorityKeys>>,
-    except: Exceptions,
-    peers: TaskTracker,
-    tools: Tools,
-}
-
-impl Web {
-    /// Whoever is let in is a task of `peers`.
-    pub(super) fn new(
-        context: Arc<ClientContext>,
-        authorities: Arc<ArcSwap<AuthorityKeys>>,
-        except: Exceptions,
-        (peers, tools): (TaskTracker, Tools),
-    ) -> Self {
-        Self {
-            context,
-            assets: Assets::embedded(),
-            authorities,
-            except,
-            peers,
-            tools,
-        }
-    }
+    pub(super) context: Arc<ClientContext>,
+    pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
+    pub(super) except: Exceptions,
+    /// Without a certificate nothing is spoken but HTTP in clear.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Whoever is let in is a task of these.
+    pub(super) peers: TaskTracker,
+    pub(super) tools: Tools,
+    pub(super) assets: Assets,
+    /// What is told under the topology of the moment.
+    pub(super) told: ArcSwapOption<Told>,
 }

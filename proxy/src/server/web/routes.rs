@@ -10,17 +10,11 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use node::join_file;
 use topology::Topology;
 
 use super::gate::Gate;
 use super::{Web, mesh};
 use crate::server::arrivals::Caller;
-
-/// What the page may do, but for where it connects to.
-const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
-    img-src 'self' data: blob:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'; connect-src ";
 
 /// For every answer.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -95,16 +89,13 @@ async fn guarded(
 }
 
 async fn join(State(web): State<Arc<Web>>) -> Response {
-    let view = web.context.topology.view();
-    let authorities = web.authorities.load();
-    let file = join_file::advertised(web.context.own.cluster_id, &authorities, view.topology());
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),
         // Nothing in it is a secret, and pages of others may play here if `http.origins` lets them.
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
-    (headers, format!("{file:#}\n")).into_response()
+    (headers, web.told().join.clone()).into_response()
 }
 
 async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
@@ -116,19 +107,17 @@ async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
         let allow = [(header::ALLOW, "GET, HEAD")];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
-    let places = web.ask(|gate| gate.connects_to()).unwrap_or_default();
-    let policy = format!("{POLICY}{places}");
     let headers = [
         (header::CONTENT_TYPE, asset.content_type),
         (header::ETAG, asset.etag),
         // Asked for each time, and sent when it has changed.
         (header::CACHE_CONTROL, "no-cache"),
-        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
     ];
+    let policy = [(header::CONTENT_SECURITY_POLICY, web.told().policy.clone())];
     if is_known(request.headers(), asset.etag) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
+        return (StatusCode::NOT_MODIFIED, headers, policy).into_response();
     }
-    (headers, Body::from(asset.bytes)).into_response()
+    (headers, policy, Body::from(asset.bytes)).into_response()
 }
 
 /// Whether the browser has these bytes already.

@@ -9,8 +9,8 @@ use crate::topology_in_force::TopologyInForce;
 use protocol::identity::{RoleVoucher, VerifiedCertificate};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A paper with less than this left is worth a note, milliseconds: a day.
-const SOON_MS: i64 = 24 * 3_600_000;
+/// A paper, or a certificate, with less than this left is worth a note, milliseconds: a day.
+pub const SOON_MS: i64 = 24 * 3_600_000;
 
 static LEFT: Metric = Metric {
     name: "regionmesh_paper_left_seconds",
@@ -152,8 +152,9 @@ fn judged(papers: impl Iterator<Item = Paper>, now_ms: i64) -> Check {
     }
 }
 
-/// In the largest unit of which there is one.
-fn span(ms: i64) -> String {
+/// How long something takes, in the largest unit of which there is one.
+#[must_use]
+pub fn span(ms: i64) -> String {
     let seconds = ms / 1_000;
     match seconds {
         0..60 => format!("{seconds} s"),

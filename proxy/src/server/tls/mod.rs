@@ -1,0 +1,78 @@
+//! TLS at the `http` address: the certificate that is shown there, read anew when its files change, and the handshake of each
+//! connection.
+
+mod pair;
+mod renewal;
+mod standing;
+mod validity;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use net::connection::Connection;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+pub(super) use pair::PairError;
+use pair::{Pair, PairFiles};
+pub(super) use standing::watch;
+
+use super::settings::TlsTable;
+
+/// What the first record of every client begins with. No request of HTTP does.
+const HANDSHAKE: u8 = 0x16;
+
+/// The certificate of the moment.
+pub(super) struct Tls {
+    files: PairFiles,
+    /// Of the files that it was read from.
+    digest: [u8; 32],
+    pair: ArcSwap<Pair>,
+}
+
+impl Tls {
+    /// Reads what the settings name, if they name something.
+    pub(super) fn open(table: &TlsTable) -> Result<Option<Arc<Self>>, PairError> {
+        if table.certificate.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let files = PairFiles {
+            certificate: table.certificate.clone(),
+            key: table.key.clone(),
+        };
+        let bytes = files.read()?;
+        Ok(Some(Arc::new(Self {
+            pair: ArcSwap::from_pointee(files.parse(&bytes)?),
+            digest: bytes.digest(),
+            files,
+        })))
+    }
+
+    /// Shakes hands. Whoever comes in clear gets the connection back as it is.
+    ///
+    /// # Errors
+    /// The label to count the refusal under.
+    pub(super) async fn meet(&self, io: TcpStream, patience: Duration) -> Result<Connection, &'static str> {
+        let met = timeout(patience, self.shake_hands(io)).await;
+        met.map_err(|_| "tls_late")?.map_err(|error| {
+            tracing::debug!(%error, "a handshake of TLS failed");
+            "tls_handshake"
+        })
+    }
+
+    async fn shake_hands(&self, io: TcpStream) -> io::Result<Connection> {
+        let mut first = [0];
+        if io.peek(&mut first).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if first != [HANDSHAKE] {
+            return Ok(io.into());
+        }
+        let config = Arc::clone(&self.pair.load().config);
+        let accepted = TlsAcceptor::from(config).accept(io).await?;
+        Ok(TlsStream::Server(accepted).into())
+    }
+}
