@@ -31,6 +31,7 @@ mod servers;
 mod session;
 mod sight;
 mod snapshots;
+mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
 mod views;

@@ -27,6 +27,22 @@ pub(super) enum OwnerWord {
 }
 
 impl OwnerWord {
+    /// The user that it is about, where only who owns one may say it: not that a player is there, which is answered also where nobody
+    /// waits for it, nor news.
+    pub(super) fn whose(&self) -> Option<UserId> {
+        match self {
+            Self::Output(it) => Some(it.user),
+            Self::CommandAck(it) => Some(it.user),
+            Self::Event(it) => Some(it.user),
+            Self::JoinRefused(it) => Some(it.user),
+            Self::Moved(it) => Some(it.user),
+            Self::Elsewhere(it) => Some(it.user),
+            Self::Superseded(it) => Some(it.user),
+            Self::Kick(user) => Some(*user),
+            Self::Joined(_) | Self::Here(_) | Self::News(_) => None,
+        }
+    }
+
     pub(super) fn check(message: ServerToProxy, grid: &CellGrid) -> Result<Self, &'static str> {
         match message {
             ServerToProxy::Output(message) => CheckedOutput::check(message, grid)

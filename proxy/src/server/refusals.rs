@@ -21,6 +21,7 @@ const EXPECTED: &[&str] = &[
     "client_silent",
     "client_slow",
     "datagram_late",
+    "elsewhere_not_owner",
     "handshake_late",
     "handshake_stream",
     "http_age",
@@ -33,6 +34,8 @@ const EXPECTED: &[&str] = &[
     "http_no_upgrade",
     "http_private",
     "http_upgrade_late",
+    "join_refused_not_asked",
+    "joined_not_asked",
     "login_busy",
     "login_draining",
     "login_full",
@@ -52,6 +55,7 @@ const EXPECTED: &[&str] = &[
     "tool_silent",
     "tool_slow",
     "ticket_expired",
+    "user_not_here",
 ];
 
 /// Reasons that no honest client or node gives.
@@ -90,6 +94,7 @@ const HOSTILE: &[&str] = &[
     "input_too_large",
     "join_refused_malformed",
     "joined_malformed",
+    "kick_not_owner",
     "login_refused",
     "moved_malformed",
     "moved_not_next",

@@ -29,7 +29,9 @@ use store::{PlayerBody, PlayerRow, Store, StoreReply, StoreRequest};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use server::GameServer;
+use client::Client;
+use protocol::message::player::Join;
+use server::{GameServer, joined};
 
 pub const A: NodeNumber = NodeNumber(1);
 pub const B: NodeNumber = NodeNumber(2);
@@ -183,6 +185,17 @@ impl World {
             cluster_id: self.authority.cluster.cluster_id,
         }
     }
+}
+
+/// A client that plays at the owner of the west: itself, its join, and the epoch it is owned at.
+pub async fn ada_plays(world: &World, proxy: &Proxy, owner: &mut GameServer) -> (Client, Join, u64) {
+    let mut client = Client::guest(world.trust(), proxy.addresses().tcp, "Ada").await;
+    client.attach().await;
+    let join = owner.join(101).await;
+    let epoch = world.own(client.welcome.user).await;
+    owner.say(101, joined(&join, epoch, world.region_epoch));
+    client.playing().await;
+    (client, join, epoch)
 }
 
 /// Waits until something holds.

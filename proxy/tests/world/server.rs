@@ -121,15 +121,13 @@ impl GameServer {
         lanes.is_some_and(|lanes| usize::from(lanes.count()) == self.links_to(node).count())
     }
 
-    /// What concerns a user goes by the user's lane, everything else by all.
-    pub fn say(&self, proxy: u16, message: impl Into<ServerToProxy>) {
+    /// What concerns a user goes by the user's lane, everything else by all; by how many it went.
+    pub fn say(&self, proxy: u16, message: impl Into<ServerToProxy>) -> usize {
         let message = message.into();
         let user = user_of(&message).map(UserId);
-        for link in self.links_to(NodeNumber(proxy)) {
-            if user.is_none_or(|user| lane_of(user, link.lanes) == link.lane) {
-                link.say(message.clone());
-            }
-        }
+        let hears = |link: &&DrivenLink<_>| user.is_none_or(|user| lane_of(user, link.lanes) == link.lane);
+        let lanes = self.links_to(NodeNumber(proxy)).filter(hears);
+        lanes.map(|link| link.say(message.clone())).count()
     }
 
     /// Says something on one lane, whoever it concerns.
@@ -179,6 +177,7 @@ fn user_of(message: &ServerToProxy) -> Option<u64> {
         ServerToProxy::Elsewhere(it) => Some(it.user),
         ServerToProxy::Superseded(it) => Some(it.user),
         ServerToProxy::Kick(it) => Some(it.user),
+        ServerToProxy::Notify(it) => Some(it.user),
         _ => None,
     }
 }
