@@ -20,6 +20,11 @@ const P99_GOAL_MS: f64 = 2_000.0;
 /// A server that is frozen past its lease, milliseconds.
 const FROZEN_GOAL_MS: f64 = 5_000.0;
 
+/// Half of a dead proxy's players play again elsewhere after so long, milliseconds.
+const PROXY_MEDIAN_GOAL_MS: f64 = 500.0;
+/// All but one in a hundred of them, milliseconds.
+const PROXY_P99_GOAL_MS: f64 = 1_500.0;
+
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Event {
@@ -33,6 +38,17 @@ pub(crate) enum Event {
     Away,
     /// PostgreSQL's primary is killed and its synchronous standby promoted
     Promote,
+    /// A proxy is killed (SIGKILL), and its players go to the other one
+    KillProxy,
+    /// A proxy is frozen and goes on later (SIGSTOP, SIGCONT)
+    FreezeProxy,
+}
+
+impl Event {
+    /// Whether it happens to a proxy.
+    fn is_of_proxy(self) -> bool {
+        matches!(self, Self::KillProxy | Self::FreezeProxy)
+    }
 }
 
 /// What is measured.
@@ -101,7 +117,8 @@ impl Figures<'_> {
         let mut figures = match self.event {
             Event::Kill => self.gaps(MEDIAN_GOAL_MS, P99_GOAL_MS)?,
             Event::Restart => self.gaps(P99_GOAL_MS, P99_GOAL_MS)?,
-            Event::Freeze => self.gaps(FROZEN_GOAL_MS, FROZEN_GOAL_MS)?,
+            Event::Freeze | Event::FreezeProxy => self.gaps(FROZEN_GOAL_MS, FROZEN_GOAL_MS)?,
+            Event::KillProxy => self.gaps(PROXY_MEDIAN_GOAL_MS, PROXY_P99_GOAL_MS)?,
             Event::Away | Event::Promote => Vec::new(),
         };
         if let Some(longest) = without_commit {
@@ -134,15 +151,20 @@ impl Figures<'_> {
 
     /// How long the players of what died waited, over all of them and all times.
     fn gaps(&self, median_goal_ms: f64, p99_goal_ms: f64) -> anyhow::Result<Vec<Figure>> {
+        let (gap, whose) = if self.event.is_of_proxy() {
+            ("resume_gap_ms", "who goes to another proxy")
+        } else {
+            ("takeover_gap_ms", "whose region goes to another server")
+        };
         let mut figures = Vec::new();
-        for (name, text, path, goal) in [
-            ("p50", "median", "takeover_gap_ms.p50", median_goal_ms),
-            ("p99", "99th percentile", "takeover_gap_ms.p99", p99_goal_ms),
+        for (name, text, goal) in [
+            ("p50", "median", median_goal_ms),
+            ("p99", "99th percentile", p99_goal_ms),
         ] {
-            let text = format!("{text} of how long a player waits whose region goes to another server");
-            let mut figure = self.figure(name, &text, "ms", self.report.number(path)?);
+            let text = format!("{text} of how long a player waits {whose}");
+            let mut figure = self.figure(name, &text, "ms", self.report.number(&format!("{gap}.{name}"))?);
             figure.goal = Some(goal);
-            figure.detail("longest, ms", self.report.number("takeover_gap_ms.max")?);
+            figure.detail("longest, ms", self.report.number(&format!("{gap}.max"))?);
             figures.push(figure);
         }
         Ok(figures)

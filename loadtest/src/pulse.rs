@@ -2,6 +2,7 @@
 //! its body was lost. Pure: what came and when goes in, figures and words come out.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use client::Transport;
 use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
@@ -41,6 +42,8 @@ pub(crate) struct Pulse {
     changed: Option<(OwnerEpoch, u64)>,
     /// The region went to another server at this epoch, and nothing of it has come yet.
     taken_over: Option<OwnerEpoch>,
+    /// Another connection carries on, and nothing has come over it yet.
+    is_resumed: bool,
 }
 
 /// Where a player is simulated, and since which change of its owner.
@@ -65,6 +68,7 @@ impl Pulse {
             body: None,
             changed: None,
             taken_over: None,
+            is_resumed: false,
         }
     }
 
@@ -85,10 +89,13 @@ impl Pulse {
         gap_us
     }
 
-    fn close_gap(&self, at_us: u64, tally: &mut Tally) -> Option<u64> {
+    fn close_gap(&mut self, at_us: u64, tally: &mut Tally) -> Option<u64> {
         // What came before it counts closes none.
         let gap_us = at_us.checked_sub(self.since_us?)?;
         tally.own_gap_us.record(gap_us);
+        if mem::take(&mut self.is_resumed) {
+            tally.resume_gap_us.record(gap_us);
+        }
         if gap_us >= STALL_US {
             tally.stalls += 1;
             let (name, region) = (&self.name, self.region);
@@ -182,6 +189,7 @@ impl Pulse {
 
     /// A new connection begins without datagrams; that is no fall-back yet.
     pub(crate) fn resumed(&mut self, now_us: u64) {
+        self.is_resumed = true;
         if self.carrier != Carrier::StreamByWish {
             self.carrier = Carrier::Open(now_us);
         }
@@ -369,6 +377,21 @@ mod tests {
         playing(&mut pulse, &mut tally, 2, 5, 7);
         pulse.owner_changed(OwnerEpoch(7), 50_000, &mut tally);
         assert_eq!(tally.takeover_gap_us.len(), 2, "taken back from a crossing");
+    }
+
+    #[test]
+    fn a_gap_over_which_another_connection_carries_on_is_a_resumes_and_no_other_is() {
+        let (mut pulse, mut tally) = pulse();
+        pulse.own_state(1, S, &mut tally);
+        pulse.own_state(1, S + 50_000, &mut tally);
+        assert_eq!(tally.resume_gap_us.len(), 0);
+        pulse.resumed(S + 300_000);
+        pulse.own_state(1, S + 450_000, &mut tally);
+        pulse.own_state(1, S + 500_000, &mut tally);
+        assert_eq!(
+            (tally.resume_gap_us.len(), tally.resume_gap_us.ms(1.0).round()),
+            (1, 400.0)
+        );
     }
 
     #[test]

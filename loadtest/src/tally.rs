@@ -74,6 +74,8 @@ pub(crate) struct Tally {
     pub(crate) crossing_gap_us: Spread,
     /// The same, where the player was made anew in the region where it stood.
     pub(crate) takeover_gap_us: Spread,
+    /// The same, where another connection carries on.
+    pub(crate) resume_gap_us: Spread,
     /// From the intended to the actual time of an input.
     pub(crate) late_us: Spread,
     /// Others updated within two ticks, one sample per bot and second.
@@ -173,24 +175,26 @@ impl Tally {
         }
     }
 
-    fn spreads(&self) -> [&Spread; 7] {
+    fn spreads(&self) -> [&Spread; 8] {
         [
             &self.ack_us,
             &self.own_gap_us,
             &self.crossing_gap_us,
             &self.takeover_gap_us,
+            &self.resume_gap_us,
             &self.late_us,
             &self.visible,
             &self.nearest_age_us,
         ]
     }
 
-    fn spreads_mut(&mut self) -> [&mut Spread; 7] {
+    fn spreads_mut(&mut self) -> [&mut Spread; 8] {
         [
             &mut self.ack_us,
             &mut self.own_gap_us,
             &mut self.crossing_gap_us,
             &mut self.takeover_gap_us,
+            &mut self.resume_gap_us,
             &mut self.late_us,
             &mut self.visible,
             &mut self.nearest_age_us,

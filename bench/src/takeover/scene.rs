@@ -19,6 +19,8 @@ const TOPOLOGY: &str = include_str!("../../../deploy/topologies/standby.toml");
 /// Each has the region of its number.
 const SERVERS: [&str; 4] = ["gs-a", "gs-b", "gs-c", "gs-d"];
 const STANDBY: &str = "gs-e";
+/// They die in turn, each with all players.
+const PROXIES: [&str; 2] = ["edge-1", "edge-2"];
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the swarm plays before something happens, and after.
@@ -44,7 +46,7 @@ impl Scene {
     /// Everybody plays, for so long.
     pub(crate) fn start(program: &Path, event: Event, players: u32, lasts: Duration) -> anyhow::Result<Self> {
         let databases = match event {
-            Event::Restart => Vec::new(),
+            Event::Restart | Event::KillProxy | Event::FreezeProxy => Vec::new(),
             Event::Promote => pair()?,
             Event::Kill | Event::Freeze | Event::Away => vec![alone()?],
         };
@@ -55,14 +57,17 @@ impl Scene {
             players,
             behaviour: "wander".to_owned(),
             sockets: 0,
-            more: vec!["--faults=servers".to_owned()],
+            more: vec![format!(
+                "--faults={}",
+                if event.is_of_proxy() { "proxies" } else { "servers" }
+            )],
         };
         let seconds = (lasts + 2 * REST).as_secs();
         let swarm = Swarm::start(program, cluster.join_file()?, &options, seconds)?;
         swarm.wait_for_measuring()?;
         let commits = match event {
             Event::Away | Event::Promote => Some(Commits::watch(databases.clone())),
-            Event::Kill | Event::Freeze | Event::Restart => None,
+            Event::Kill | Event::Freeze | Event::Restart | Event::KillProxy | Event::FreezeProxy => None,
         };
         thread::sleep(REST);
         Ok(Self {
@@ -99,6 +104,18 @@ impl Scene {
             Event::Restart => {
                 self.cluster.kill(SERVERS[usize::from(time) % SERVERS.len()])?;
                 self.cluster.restart(SERVERS[usize::from(time) % SERVERS.len()])?;
+            }
+            Event::KillProxy => {
+                let proxy = PROXIES[usize::from(time) % PROXIES.len()];
+                self.cluster.kill(proxy)?;
+                thread::sleep(DEAD);
+                self.cluster.restart(proxy)?;
+            }
+            Event::FreezeProxy => {
+                let proxy = PROXIES[usize::from(time) % PROXIES.len()];
+                self.cluster.signal(proxy, Signal::SIGSTOP)?;
+                thread::sleep(2 * DEAD);
+                self.cluster.signal(proxy, Signal::SIGCONT)?;
             }
             Event::Away => {
                 let database = self.databases.first().context("there is no database")?;
