@@ -31,6 +31,11 @@ web:
 bench *arguments:
     cargo run --release -p bench -- {{arguments}}
 
+# An hour of players who come and go while nodes are killed and frozen: nothing is lost, nothing grows
+soak *arguments:
+    cargo build --release -p regionmesh
+    cargo run --release -p bench -- soak {{arguments}}
+
 # Formats everything
 fmt:
     cargo fmt --all

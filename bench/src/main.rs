@@ -16,6 +16,7 @@ mod publication;
 mod samples;
 mod scene;
 mod size;
+mod soak;
 mod store;
 #[cfg(feature = "postgres")]
 mod takeover;
@@ -75,6 +76,8 @@ enum Name {
     Size(size::SizeOptions),
     /// CPU and wake-ups of a cluster that nobody plays in, by the number of its regions
     Idle(idle::IdleOptions),
+    /// Rounds of players while nodes are killed and frozen: nothing lost, nothing grows; fails otherwise
+    Soak(soak::SoakOptions),
 }
 
 /// How often something is measured.
@@ -120,6 +123,7 @@ fn run(name: Name) -> anyhow::Result<()> {
         Name::Peers(options) => peers::run(&options),
         Name::Size(options) => size::run(&options),
         Name::Idle(options) => idle::run(&options),
+        Name::Soak(options) => soak::run(&options),
     }
 }
 

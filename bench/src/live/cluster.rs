@@ -60,10 +60,7 @@ impl LiveCluster {
     /// The processes of all nodes of a role.
     pub(crate) fn processes(&mut self, role: Role) -> anyhow::Result<Processes> {
         let names = self.names(role)?;
-        let pids = names.iter().map(|name| {
-            let pid = self.cluster_mut()?.pid(name)?;
-            pid.with_context(|| format!("`{name}` has ended"))
-        });
+        let pids = names.iter().map(|name| self.pid(name));
         pids.collect::<anyhow::Result<Vec<u32>>>().map(Processes::new)
     }
 
@@ -88,15 +85,24 @@ impl LiveCluster {
     }
 
     /// Ends a node as a crash would.
-    #[cfg(feature = "postgres")]
     pub(crate) fn kill(&mut self, name: &str) -> anyhow::Result<()> {
         Ok(self.cluster_mut()?.kill(name)?)
     }
 
     /// Starts a node that is down, and waits until it is ready.
-    #[cfg(feature = "postgres")]
     pub(crate) fn restart(&mut self, name: &str) -> anyhow::Result<()> {
         Ok(self.cluster_mut()?.restart(name)?)
+    }
+
+    /// The process of a node.
+    pub(crate) fn pid(&mut self, name: &str) -> anyhow::Result<u32> {
+        let pid = self.cluster_mut()?.pid(name)?;
+        pid.with_context(|| format!("`{name}` has ended"))
+    }
+
+    /// Where the store is, of a cluster on a file.
+    pub(crate) fn store_file(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.cluster()?.data().join("world.db"))
     }
 
     /// A node's `/status`.

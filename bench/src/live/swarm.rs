@@ -162,7 +162,6 @@ impl SwarmReport {
     }
 
     /// What should not have happened, in words; the first few.
-    #[cfg(feature = "postgres")]
     pub(crate) fn incidents(&self) -> impl Iterator<Item = &str> {
         let incidents = self.json.get("incidents").and_then(Value::as_array);
         incidents.into_iter().flatten().filter_map(Value::as_str)
