@@ -167,6 +167,7 @@ impl Client {
             snapshot_ack: self.ack,
             snapshot_mask: self.mask,
             sent_at_ms: now_ms as u32,
+            pace_ms: 0,
         };
         self.send(DatagramKind::Data, &message.encode_to_vec(), now_ms)
     }

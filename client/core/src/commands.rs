@@ -27,6 +27,20 @@ pub(super) struct Commands {
 }
 
 impl Commands {
+    /// As many as were open when another client was given up, whose player this is.
+    pub(super) fn going_on(acked: u64, open: Vec<(CommandClass, Bytes)>) -> Self {
+        let numbered = open.into_iter().zip(acked.saturating_add(1)..);
+        let open = numbered.map(|((class, body), number)| client::Command {
+            number,
+            class: class.into(),
+            body,
+        });
+        Self {
+            acked,
+            open: open.collect(),
+        }
+    }
+
     pub(super) fn push(&mut self, class: CommandClass, body: Bytes) -> Result<client::Command, CommandError> {
         if body.len() > limits::COMMAND_BYTES_MAX {
             return Err(CommandError::TooLong(body.len()));

@@ -26,6 +26,7 @@ mod error;
 mod event;
 mod frames;
 mod handshake;
+mod kept;
 mod prediction;
 mod proxies;
 mod receipts;
@@ -61,6 +62,7 @@ pub use error::{ConnectionError, STAGED_BYTES_MAX};
 pub use event::{ClientEvent, SnapshotNews};
 pub use frames::batches;
 pub use handshake::{AwaitingAnswer, AwaitingWelcome, DatagramPath, Datagrams, Dial, Established};
+pub use kept::NotKept;
 pub use prediction::{OwnSighting, Prediction};
 pub use session::{ConnectOptions, Session, Traffic};
 pub use streamed::{Ended, Now, StreamEffect, StreamedClient, StreamedEvent};
@@ -241,6 +243,11 @@ impl Core {
         self.input.inputs.insert(0, input);
         self.flush_input(now_ms);
         self.input.number
+    }
+
+    /// Snapshots are to come no oftener than this from the next input on, milliseconds; 0: as often as there are any.
+    pub fn set_pace(&mut self, pace_ms: u32) {
+        self.input.pace_ms = pace_ms;
     }
 
     /// Sends a command; it is applied exactly once, in order.

@@ -15,6 +15,7 @@ use crate::comeback::Comeback;
 use crate::error::ConnectionError;
 use crate::frames::{frame_bytes, messages};
 use crate::handshake::{Datagrams, Dial, Established};
+use crate::kept::{Kept, NotKept};
 use crate::proxies::Proxies;
 use crate::{Core, Reading};
 
@@ -93,6 +94,41 @@ impl Session {
         }
     }
 
+    /// Goes on with a session of which another client was given up. It is at no proxy, as after [`leave`](Self::leave).
+    ///
+    /// # Errors
+    /// `NotKept`: the bytes are no session.
+    pub fn going_on(options: &ConnectOptions, kept: &[u8], reading: Reading) -> Result<Self, NotKept> {
+        let kept = Kept::parse(kept)?;
+        Ok(Self {
+            core: Core::going_on(reading, kept.progress),
+            traffic: Traffic::default(),
+            trust: options.trust,
+            datagrams: options.datagrams,
+            proxies: Proxies::new(&options.proxies),
+            key: kept.key,
+            name: kept.name,
+            user: kept.ticket.claims().user,
+            ticket: kept.ticket,
+            attach_no: kept.attach_no,
+            proxy: options.proxies.last().copied().ok_or(NotKept)?,
+        })
+    }
+
+    /// All that another client needs to [go on](Self::going_on) as this player. Whoever has it is the player until the ticket
+    /// expires.
+    #[must_use]
+    pub fn keep(&self) -> Vec<u8> {
+        let kept = Kept {
+            ticket: self.ticket,
+            key: self.key.clone(),
+            attach_no: self.attach_no,
+            name: self.name.clone(),
+            progress: self.core.progress(),
+        };
+        kept.encode()
+    }
+
     /// The user it plays as.
     #[must_use]
     pub fn user(&self) -> UserId {
@@ -115,6 +151,11 @@ impl Session {
         if !error.is_passing() {
             return Err(error);
         }
+        Ok(self.comeback(now_ms))
+    }
+
+    /// What brings it to a proxy again.
+    pub(crate) fn comeback(&self, now_ms: u64) -> Comeback {
         let dial = Dial {
             proxy: self.proxy,
             trust: self.trust,
@@ -126,7 +167,7 @@ impl Session {
             attach_no: self.attach_no,
             datagrams: self.datagrams,
         };
-        Ok(Comeback::new(dial, self.proxies.after(self.proxy), now_ms))
+        Comeback::new(dial, self.proxies.after(self.proxy), now_ms)
     }
 
     /// The session is at another proxy, or at the same one again. Its [`core`](Self::core) is to be attached.

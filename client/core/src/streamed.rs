@@ -27,6 +27,7 @@ use crate::error::ConnectionError;
 use crate::event::ClientEvent;
 use crate::frames::batches;
 use crate::handshake::{AwaitingAnswer, AwaitingWelcome, Dial, Established};
+use crate::kept::NotKept;
 use crate::session::{ConnectOptions, Session};
 use crate::{ClientEffect, Core, Reading};
 
@@ -143,6 +144,25 @@ impl StreamedClient {
         client
     }
 
+    /// Goes on with a session that was [kept](Session::keep), at each proxy in turn until one lets it in.
+    ///
+    /// # Errors
+    /// `NotKept`: the bytes are no session.
+    pub fn going_on(options: &ConnectOptions, kept: &[u8], now: Now) -> Result<Self, NotKept> {
+        let session = Session::going_on(options, kept, Reading::AtOnce)?;
+        let mut client = Self {
+            way: Way::Return(Box::new(session.comeback(now.ms))),
+            session: Some(session),
+            stage: Stage::Over,
+            since_ms: now.ms,
+            decoder: FrameDecoder::new(),
+            effects: Vec::new(),
+            events: VecDeque::new(),
+        };
+        client.dial_next(now, 0);
+        Ok(client)
+    }
+
     /// What the player sends and sees; `None` before the first proxy has let it in.
     #[must_use]
     pub fn core(&self) -> Option<&Core> {
@@ -229,6 +249,13 @@ impl StreamedClient {
         let number = self.session.as_mut()?.core.send_command(class, body);
         self.carry_out(now);
         Some(number)
+    }
+
+    /// Snapshots are to come no oftener than this, milliseconds; 0: as often as there are any.
+    pub fn set_pace(&mut self, pace_ms: u32) {
+        if let Some(session) = &mut self.session {
+            session.core.set_pace(pace_ms);
+        }
     }
 
     /// Leaves the world for good: the proxy closes the connection then.

@@ -23,6 +23,18 @@ use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
 use scripted_proxy::{CLUSTER, Proxy, WALL_MS, at, authority};
 
+fn options(proxies: &[u16]) -> ConnectOptions {
+    ConnectOptions {
+        proxies: proxies.iter().map(|port| at(*port)).collect(),
+        trust: ClientTrust {
+            authorities: AuthorityKeys::new(authority().public()),
+            cluster_id: CLUSTER,
+        },
+        credentials: Credentials::Guest { name: "ada".into() },
+        datagrams: Datagrams::Off,
+    }
+}
+
 /// A client, a network that carries its bytes in pieces of three, and one proxy at a time.
 struct Scene {
     client: StreamedClient,
@@ -34,22 +46,17 @@ struct Scene {
 
 impl Scene {
     fn new(proxies: &[u16]) -> Self {
-        let options = ConnectOptions {
-            proxies: proxies.iter().map(|port| at(*port)).collect(),
-            trust: ClientTrust {
-                authorities: AuthorityKeys::new(authority().public()),
-                cluster_id: CLUSTER,
-            },
-            credentials: Credentials::Guest { name: "ada".into() },
-            datagrams: Datagrams::Off,
-        };
+        Self::of(|now, entropy| StreamedClient::new(options(proxies), entropy, now))
+    }
+
+    fn of(make: impl FnOnce(Now, &mut CountingEntropy) -> StreamedClient) -> Self {
         let now = Now {
             ms: 1_000,
             wall_ms: WALL_MS,
         };
         let mut entropy = CountingEntropy(1);
         let mut scene = Self {
-            client: StreamedClient::new(options, &mut entropy, now),
+            client: make(now, &mut entropy),
             proxy: Proxy::new(None),
             now,
             asked: VecDeque::new(),
@@ -213,6 +220,71 @@ fn a_lost_player_comes_back_with_its_ticket_and_says_nothing_before_its_attach()
         events.contains(&attached) && events.contains(&resumed),
         "{events:?}"
     );
+}
+
+#[test]
+fn another_client_goes_on_as_the_same_player_where_one_was_given_up() {
+    let mut scene = Scene::new(&[1, 2]);
+    scene.opens(Proxy::new(None));
+    scene.proxy.say(world());
+    scene.proxy.say(event(4));
+    for body in ["one", "two", "three"] {
+        let sent = scene
+            .client
+            .send_command(CommandClass::Durable, Bytes::from(body), scene.now);
+        sent.unwrap().unwrap();
+    }
+    scene.proxy.say(client::CommandAck { number: 1 });
+    scene.client.send_input(Bytes::from_static(b"e"), scene.now);
+    scene.exchange();
+    let kept = scene.client.session().unwrap().keep();
+    let first = scene.proxy.login.take().unwrap();
+
+    let mut next = Scene::of(|now, _| StreamedClient::going_on(&options(&[1, 2]), &kept, now).unwrap());
+    assert_eq!(next.opens(Proxy::new(None)), at(1));
+    let login = next.proxy.login.take().unwrap();
+    let Credentials::Ticket { name, .. } = &login.credentials else {
+        panic!("{login:?} is no resume")
+    };
+    assert_eq!((name.as_str(), login.attach_no.0), ("ada", 2));
+    assert_eq!(login.client, first.client, "by the same key");
+    assert_eq!(names(&next.proxy.heard), ["attach", "command", "command"]);
+    let [ClientToProxy::Attach(attach), ClientToProxy::Command(two), _] = &next.proxy.heard[..] else {
+        panic!("it says what is not acknowledged")
+    };
+    assert_eq!((attach.acked_command, attach.acked_event), (1, 4));
+    assert_eq!((two.number, &two.body[..]), (2, &b"two"[..]));
+    next.proxy.say(world());
+    next.exchange();
+    let input = next.client.send_input(Bytes::from_static(b"w"), next.now);
+    assert!(input.unwrap() > 1, "numbers of inputs go on");
+    let sent = next
+        .client
+        .send_command(CommandClass::Soft, Bytes::new(), next.now);
+    assert_eq!(sent.unwrap().unwrap().0, 4);
+    let resumed = StreamedEvent::Client(ClientEvent::Resumed { attach_no: 2 });
+    assert!(next.events().contains(&resumed));
+}
+
+#[test]
+fn what_was_kept_of_a_session_is_read_whole_or_not_at_all() {
+    let mut scene = Scene::new(&[1]);
+    scene.opens(Proxy::new(None));
+    let sent = scene
+        .client
+        .send_command(CommandClass::Soft, Bytes::from_static(b"c"), scene.now);
+    sent.unwrap().unwrap();
+    let kept = scene.client.session().unwrap().keep();
+    let read = |bytes: &[u8]| StreamedClient::going_on(&options(&[1]), bytes, scene.now).is_ok();
+    assert!(read(&kept));
+    // Without its commands it is a session as well.
+    let whole = [kept.len(), kept.len() - 4];
+    for cut in 0..=kept.len() {
+        assert_eq!(read(&kept[..cut]), whole.contains(&cut), "{cut}");
+    }
+    let other = [&[9], &kept[1..]].concat();
+    assert!(!read(&other), "of another version");
+    assert!(StreamedClient::going_on(&options(&[]), &kept, scene.now).is_err());
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Begins to log in as a guest. `cluster_id`, `key`, `next_key` and the addresses `tcp` are what `join.json` says;
+    /// Goes on with the session that was `kept`, or begins to log in as a guest where that is empty or unreadable. `cluster_id`, `key`, `next_key` and the addresses `tcp` are what `join.json` says;
     /// `place_at` is where in the game's own state the player's place is (two f32, x first), −1: nothing is foretold then.
     ///
     /// # Errors
@@ -48,6 +48,7 @@ impl Engine {
         next_key: &str,
         tcp: Vec<String>,
         name: String,
+        kept: &[u8],
         place_at: i32,
         now_ms: f64,
         wall_ms: f64,
@@ -60,7 +61,9 @@ impl Engine {
             credentials: Credentials::Guest { name },
             datagrams: Datagrams::Off,
         };
-        let client = StreamedClient::new(options, &mut Crypto, now(now_ms, wall_ms));
+        let now = now(now_ms, wall_ms);
+        let client = StreamedClient::going_on(&options, kept, now)
+            .unwrap_or_else(|_| StreamedClient::new(options, &mut Crypto, now));
         let mut engine = Self {
             client,
             host,
@@ -146,6 +149,20 @@ impl Engine {
             Some(Err(error)) => Err(error.to_string()),
             Some(Ok(number)) => Ok(number.0 as f64),
         }
+    }
+
+    /// All that another engine needs to go on as this player; empty while nobody has let it in.
+    #[must_use]
+    pub fn keep(&self) -> Vec<u8> {
+        self.client
+            .session()
+            .map_or_else(Vec::new, |session| session.keep())
+    }
+
+    /// News are to come no oftener than this, milliseconds; 0: as often as there are any.
+    pub fn pace(&mut self, pace_ms: u32) {
+        self.client.set_pace(pace_ms);
+        self.delay = Delay::default();
     }
 
     /// Leaves the world for good.

@@ -1,7 +1,7 @@
 // Two people play in Chromium: `node browser.mjs SCENE.json`. The scene names the proxies with their origins and processes,
 // where the border is, and where pictures and the result go. Run by deploy/local/tests/browser.rs; prints what it sees.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -84,6 +84,37 @@ async function pictures(who, whose) {
       await accessible(who, `${device}, ${colorScheme}`);
     }
   }
+}
+
+/** The processes of the browser. */
+function processes() {
+  const stat = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /su, "").split(" ");
+  const parents = new Map();
+  for (const name of readdirSync("/proc")) {
+    try {
+      if (/^\d+$/u.test(name)) parents.set(Number(name), Number(stat(name)[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const isOurs = (pid) => pid !== undefined && pid > 1 && (pid === process.pid || isOurs(parents.get(pid)));
+  return [...parents.keys()].filter((pid) => pid !== process.pid && isOurs(pid));
+}
+
+async function sleep(ms) {
+  const all = processes();
+  const signal = (name) => {
+    for (const pid of all) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  };
+  signal("SIGSTOP");
+  await new Promise((done) => setTimeout(done, ms));
+  signal("SIGCONT");
 }
 
 const [first, second] = scene.proxies;
@@ -201,6 +232,58 @@ await ada.page.fill("#words", "I am back");
 await ada.page.press("#words", "Enter");
 await log(bob, "I am back");
 say(`the serving proxy was killed: back after ${result.backAfterMs} ms`);
+
+// Loaded anew, the same player stands where it stood, with what it holds; a second tab is somebody else.
+const before_reload = await own(bob);
+const gems_before = await text(bob, "#gems");
+await bob.page.reload();
+await until(bob, () => globalThis.page?.view.own !== undefined);
+const reloaded = await own(bob);
+assert.equal(reloaded.entity, before_reload.entity, "the same entity after a reload");
+assert.ok(Math.hypot(reloaded.x - before_reload.x, reloaded.y - before_reload.y) < 2, "where it was");
+await until(bob, (gems) => document.getElementById("gems").textContent === gems, gems_before);
+assert.equal(await bob.page.evaluate(() => sessionStorage.getItem("regionmesh.session")), null, "kept only while nobody looks");
+await bob.page.fill("#words", "Loaded anew");
+await bob.page.press("#words", "Enter");
+await log(ada, "Loaded anew");
+say("the second has loaded the page anew, and is the same player");
+
+// Nobody sees the page: a snapshot a second is enough. Chromium without a screen hides none by itself.
+const hide = (who, isHidden) =>
+  who.page.evaluate((isHidden) => {
+    Object.defineProperty(document, "visibilityState", { configurable: true, value: isHidden ? "hidden" : "visible" });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isHidden);
+const news = (who) =>
+  who.page.evaluate(async () => {
+    let count = 0;
+    const end = mesh.on("own", () => (count += 1));
+    await new Promise((done) => setTimeout(done, 4_000));
+    end();
+    return count;
+  });
+await hide(bob, true);
+await bob.page.waitForTimeout(1_000);
+const hidden = await news(bob);
+assert.notEqual(await bob.page.evaluate(() => sessionStorage.getItem("regionmesh.session")), null, "kept while nobody looks");
+await hide(bob, false);
+await bob.page.waitForTimeout(1_000);
+const seen = await news(bob);
+assert.ok(hidden >= 1 && hidden <= 6, `${hidden} states in 4 s while hidden`);
+assert.ok(seen > hidden, `${seen} states in 4 s while seen`);
+assert.equal((await own(bob)).entity, before_reload.entity);
+result.hidden = { hidden, seen };
+say(`hidden for 4 s: ${hidden} states of its own, seen again: ${seen}`);
+
+// A machine that sleeps: all of the browser stands still for longer than a proxy waits for a silent client.
+const asleep = await own(bob);
+await sleep(14_000);
+await until(bob, () => document.getElementById("transport").textContent === "WebSocket" && page.view.own !== undefined);
+await bob.page.fill("#words", "Good morning");
+await bob.page.press("#words", "Enter");
+await log(ada, "Good morning");
+assert.equal((await own(bob)).entity, asleep.entity, "the same entity after a sleep");
+say("the machine has slept for 14 s, and both are who they were");
 
 await accessible(ada, "the page after all that");
 assert.deepEqual(ada.faults, [], "the first page's console");

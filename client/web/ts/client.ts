@@ -11,6 +11,11 @@ export interface Options {
   name?: string;
   /** Where in the game's own state the player's place is: two f32, x first. Without it the player is not foretold. */
   placeAt?: number;
+  /**
+   * The name in `sessionStorage` under which the session outlives a reload of its tab: the same player comes back. Each tab
+   * has a session of its own. Without it a reload begins anew.
+   */
+  keepAs?: string;
   /** The worker's script; beside this one if it is left out. */
   worker?: string | URL;
 }
@@ -62,13 +67,19 @@ export class MeshClient {
   #sent = new Map<number, { resolve: (sent: Sent) => void; reject: (error: Error) => void }>();
   #applied: { number: number; resolve: () => void }[] = [];
   #nextId = 0;
+  #kept: Uint8Array = new Uint8Array();
+  #keepAs: string | undefined;
 
-  constructor(join: Join, { name = "", placeAt = -1, worker }: Options) {
+  constructor(join: Join, { name = "", placeAt = -1, worker, keepAs }: Options) {
+    this.#keepAs = keepAs;
     this.#worker = new Worker(worker ?? new URL("regionmesh-worker.js", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
     this.#worker.onerror = (error) =>
       this.#tell("over", { code: undefined, text: `the worker failed: ${error.message || "it could not be loaded"}` });
-    this.#say({ is: "start", join, name: name || guestName(), placeAt });
+    this.#say({ is: "start", join, name: name || guestName(), placeAt, kept: this.#takeKept() });
+    addEventListener("pagehide", () => this.#putKept());
+    document.addEventListener("visibilitychange", () => this.#noteVisibility());
+    this.#noteVisibility();
   }
 
   /** Listens; the function that it returns ends that. */
@@ -104,8 +115,9 @@ export class MeshClient {
     this.#say({ is: "weather", weather });
   }
 
-  /** Leaves the world for good. */
+  /** Leaves the world for good; nothing is kept of the session. */
   leave(): void {
+    this.#keepAs = undefined;
     this.#say({ is: "leave" });
   }
 
@@ -123,6 +135,9 @@ export class MeshClient {
       case "picture":
         this.#isPictureAsked = false;
         this.#picture = message.picture;
+        return;
+      case "kept":
+        this.#kept = message.kept;
         return;
       case "sent":
         this.#noteSent(message.id, message.number, message.refused);
@@ -153,6 +168,30 @@ export class MeshClient {
       }
     }
     this.#tell(message.is, message.what as never);
+  }
+
+  /** In the storage only while nobody sees the page: a tab that is doubled meanwhile would be the same player twice. */
+  #noteVisibility(): void {
+    const isHidden = document.visibilityState === "hidden";
+    if (isHidden) this.#putKept();
+    else this.#takeKept();
+    this.#say({ is: "hidden", isHidden });
+  }
+
+  #putKept(): void {
+    if (this.#keepAs === undefined || this.#kept.length === 0) return;
+    sessionStorage.setItem(this.#keepAs, btoa(String.fromCharCode(...this.#kept)));
+  }
+
+  #takeKept(): Uint8Array {
+    const kept = this.#keepAs === undefined ? null : sessionStorage.getItem(this.#keepAs);
+    if (this.#keepAs === undefined || kept === null) return new Uint8Array();
+    sessionStorage.removeItem(this.#keepAs);
+    try {
+      return Uint8Array.from(atob(kept), (byte) => byte.charCodeAt(0));
+    } catch {
+      return new Uint8Array();
+    }
   }
 
   #noteSent(id: number, number: number, refused: string | undefined): void {

@@ -96,14 +96,16 @@ export interface Events {
 export type Told = { [Name in keyof Events]: { is: Name; what: Events[Name] } }[keyof Events];
 
 export type ToWorker =
-  | { is: "start"; join: Join; name: string; placeAt: number }
+  | { is: "start"; join: Join; name: string; placeAt: number; kept: Uint8Array }
   | { is: "walk"; input: Uint8Array; velocity: [number, number] }
   | { is: "command"; id: number; body: Uint8Array; isDurable: boolean }
   | { is: "picture" }
   | { is: "weather"; weather: Weather }
+  | { is: "hidden"; isHidden: boolean }
   | { is: "leave" };
 
 export type FromWorker =
   | Told
   | { is: "picture"; picture: Picture }
+  | { is: "kept"; kept: Uint8Array }
   | { is: "sent"; id: number; number: number; refused: string | undefined };

@@ -7,6 +7,8 @@ import { Lane } from "./weather.js";
 /** The servers tick as often; the walk in force is said once a tick. */
 const TICK_MS = 50;
 const STATUS_MS = 250;
+/** A page that nobody sees is told the news so often. */
+const HIDDEN_PACE_MS = 1_000;
 /** Bytes that may wait for a proxy that takes none before the connection counts as lost. */
 const WAITING_BYTES_MAX = 256 * 1024;
 
@@ -17,6 +19,8 @@ const codeOf = (code: number) => (code < 0 ? undefined : code);
 class Host {
   engine: Engine | undefined;
   isAttached = false;
+  /** Whether the session is one that was kept, and no proxy has let it in yet. */
+  goesOn: boolean;
   #socket: WebSocket | undefined;
   #up = new Lane<Uint8Array<ArrayBuffer>>((bytes) => this.#put(bytes));
   #down = new Lane<Uint8Array>((bytes) => this.engine?.received(bytes, performance.now(), Date.now()));
@@ -24,7 +28,13 @@ class Host {
   ownGapMs = 0;
   tick = 0;
 
-  constructor(readonly join: Join) {}
+  constructor(
+    readonly join: Join,
+    readonly beginAnew: () => void,
+    kept: Uint8Array,
+  ) {
+    this.goesOn = kept.length > 0;
+  }
 
   set weather(weather: Weather) {
     this.#up.weather = weather;
@@ -77,6 +87,7 @@ class Host {
 
   attached(place: number, user: bigint): void {
     this.isAttached = true;
+    this.goesOn = false;
     tell({ is: "attached", what: { proxy: this.join.proxies[place]?.name ?? "", user } });
   }
 
@@ -87,6 +98,13 @@ class Host {
 
   over(code: number, text: string): void {
     this.isAttached = false;
+    if (this.goesOn) {
+      // The ticket has run out, or is of another world.
+      this.goesOn = false;
+      queueMicrotask(this.beginAnew);
+      return;
+    }
+    tell({ is: "kept", kept: new Uint8Array() });
     tell({ is: "over", what: { code: codeOf(code), text } });
   }
 
@@ -145,10 +163,27 @@ class Host {
 
 let walk: { input: Uint8Array; velocity: [number, number] } | undefined;
 
-async function start(join: Join, name: string, placeAt: number): Promise<void> {
+async function start(join: Join, name: string, placeAt: number, kept: Uint8Array): Promise<void> {
   await init({ module_or_path: new URL("regionmesh.wasm", import.meta.url) });
-  const host = new Host(join);
+  const host = new Host(join, () => begin(host, name, placeAt, new Uint8Array()), kept);
   host.weather = weather;
+  hosted = host;
+  begin(host, name, placeAt, kept);
+  self.setInterval(() => {
+    if (host.isStuck) engine?.stuck(performance.now(), Date.now());
+    engine?.tick(performance.now(), Date.now());
+    if (walk && host.isAttached) sayWalk();
+  }, TICK_MS);
+  self.setInterval(() => {
+    if (engine) tellStatus(engine, host);
+    tellKept();
+  }, STATUS_MS);
+}
+
+/** Goes on with what was kept, or begins as somebody new. */
+function begin(host: Host, name: string, placeAt: number, kept: Uint8Array): void {
+  const { join } = host;
+  engine?.free();
   const tcp = join.proxies.map((proxy) => proxy.tcp);
   const nextKey = join.next_authority_public_key ?? "";
   // What the engine asks for while it is made comes before there is one.
@@ -159,19 +194,23 @@ async function start(join: Join, name: string, placeAt: number): Promise<void> {
     nextKey,
     tcp,
     name,
+    kept,
     placeAt,
     performance.now(),
     Date.now(),
   );
   host.engine = made;
   engine = made;
-  hosted = host;
-  self.setInterval(() => {
-    if (host.isStuck) made.stuck(performance.now(), Date.now());
-    made.tick(performance.now(), Date.now());
-    if (walk && host.isAttached) sayWalk();
-  }, TICK_MS);
-  self.setInterval(() => tellStatus(made, host), STATUS_MS);
+  pace();
+}
+
+/** The page may be gone at any moment: it has what brings another one back. */
+function tellKept(): void {
+  if (engine && hosted?.isAttached) tell({ is: "kept", kept: engine.keep() });
+}
+
+function pace(): void {
+  engine?.pace(isHidden ? HIDDEN_PACE_MS : 0);
 }
 
 function tellStatus(engine: Engine, host: Host): void {
@@ -205,6 +244,7 @@ function command(id: number, body: Uint8Array, isDurable: boolean): void {
     refused = String(error);
   }
   tell({ is: "sent", id, number, refused });
+  tellKept();
 }
 
 function tellPicture(): void {
@@ -223,12 +263,13 @@ function tellPicture(): void {
 
 let engine: Engine | undefined;
 let hosted: Host | undefined;
+let isHidden = false;
 let weather: Weather = { delayMs: 0, jitterMs: 0, lossPercent: 0 };
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   switch (data.is) {
     case "start":
-      start(data.join, data.name, data.placeAt).catch((error) =>
+      start(data.join, data.name, data.placeAt, data.kept).catch((error) =>
         tell({ is: "over", what: { code: undefined, text: String(error) } }),
       );
       break;
@@ -245,6 +286,10 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "weather":
       weather = data.weather;
       if (hosted) hosted.weather = weather;
+      break;
+    case "hidden":
+      ({ isHidden } = data);
+      pace();
       break;
     case "leave":
       engine?.leave(performance.now(), Date.now());

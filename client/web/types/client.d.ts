@@ -8,6 +8,11 @@ export interface Options {
     name?: string;
     /** Where in the game's own state the player's place is: two f32, x first. Without it the player is not foretold. */
     placeAt?: number;
+    /**
+     * The name in `sessionStorage` under which the session outlives a reload of its tab: the same player comes back. Each tab
+     * has a session of its own. Without it a reload begins anew.
+     */
+    keepAs?: string;
     /** The worker's script; beside this one if it is left out. */
     worker?: string | URL;
 }
@@ -31,7 +36,7 @@ export declare class MeshClient {
     entity: bigint | undefined;
     user: bigint | undefined;
     status: Status | undefined;
-    constructor(join: Join, { name, placeAt, worker }: Options);
+    constructor(join: Join, { name, placeAt, worker, keepAs }: Options);
     /** Listens; the function that it returns ends that. */
     on<Name extends keyof Events>(name: Name, listener: Listener<Name>): () => void;
     /** The input in force until the next one; with it the player walks so many units a second to the east and to the south. */
@@ -42,7 +47,7 @@ export declare class MeshClient {
     picture(): Picture;
     /** Bad weather for this client's own traffic. */
     set weather(weather: Weather);
-    /** Leaves the world for good. */
+    /** Leaves the world for good; nothing is kept of the session. */
     leave(): void;
     /** Ends the client, whatever it is at. */
     close(): void;

@@ -132,6 +132,7 @@ export type ToWorker = {
     join: Join;
     name: string;
     placeAt: number;
+    kept: Uint8Array;
 } | {
     is: "walk";
     input: Uint8Array;
@@ -147,11 +148,17 @@ export type ToWorker = {
     is: "weather";
     weather: Weather;
 } | {
+    is: "hidden";
+    isHidden: boolean;
+} | {
     is: "leave";
 };
 export type FromWorker = Told | {
     is: "picture";
     picture: Picture;
+} | {
+    is: "kept";
+    kept: Uint8Array;
 } | {
     is: "sent";
     id: number;

@@ -16,6 +16,9 @@ pub struct Input {
     /// The client's monotonic clock, milliseconds; comes back in the snapshot that acknowledges `number`.
     #[prost(uint32, tag = "5")]
     pub sent_at_ms: u32,
+    /// Snapshots come no oftener than this from now on, milliseconds; 0: as often as there are any.
+    #[prost(uint32, tag = "6")]
+    pub pace_ms: u32,
 }
 /// Proxy to client, in a datagram or as family 0x98 over TCP. `cells` must stay the last and highest-numbered field, so
 /// that encoded cell updates can be appended as they came.

@@ -95,6 +95,9 @@ pub const CELL_UPDATES_MAX: usize = 16 * 1024;
 pub const SNAPSHOT_CELLS_MAX: usize = 256;
 /// Regions named in one snapshot.
 pub const SNAPSHOT_REGIONS_MAX: usize = 16;
+/// The slowest that a client may ask its snapshots to come, milliseconds: it hears of everybody yet before it takes the proxy
+/// for silent.
+pub const SNAPSHOT_PACE_MS_MAX: u32 = 2_000;
 /// Players that cross together in one handover.
 pub const HANDOVER_GROUP_MAX: usize = 16;
 /// Messages in one batch frame.

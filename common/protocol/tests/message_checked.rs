@@ -51,6 +51,14 @@ fn ms_1_at_most_three_inputs_of_64_bytes_with_numbers_from_one() {
             Err(CheckError::OutOfRange("number"))
         );
     }
+    let pace = |pace_ms| {
+        let input = client::Input {
+            pace_ms,
+            ..client::Input::default()
+        };
+        CheckedInput::try_from(input).unwrap().pace_ms
+    };
+    assert_eq!([0, 1_000, 2_001].map(pace), [0, 1_000, 2_000]);
 }
 
 #[test]

@@ -6,12 +6,15 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
+use node::ports::PortFinder;
 use regionmesh::{Cluster, ClusterOptions};
 use serde_json::{Value, json};
-use support::{logs, program, start};
+use support::{ONE, logs, program, start};
+use topology::PortUse;
 
 /// Two regions that can be walked through in seconds, on a server each; two proxies.
 const WORLD: &str = r#"
@@ -88,6 +91,15 @@ fn proxies(cluster: &mut Cluster) -> Vec<Value> {
     join["proxies"].as_array().unwrap().iter().map(of).collect()
 }
 
+fn play(script: &str, folder: &Path, scene: &Value) -> Output {
+    let path = folder.join("scene.json");
+    std::fs::write(&path, scene.to_string()).unwrap();
+    let script = Path::new("test").join(script);
+    let mut command = Command::new("node");
+    command.arg(script).arg(&path).current_dir(client_web());
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
 #[test]
 fn two_people_play_in_a_browser_across_a_border_and_past_a_dead_proxy() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,15 +116,7 @@ fn two_people_play_in_a_browser_across_a_border_and_past_a_dead_proxy() {
         "pictures": pictures(),
         "result": result,
     });
-    let path = folder.path().join("scene.json");
-    std::fs::write(&path, scene.to_string()).unwrap();
-    let played = Command::new("node")
-        .arg("test/browser.mjs")
-        .arg(&path)
-        .current_dir(client_web())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let played = play("browser.mjs", folder.path(), &scene);
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, error) = (said(&played.stdout), said(&played.stderr));
     assert!(
@@ -125,4 +129,36 @@ fn two_people_play_in_a_browser_across_a_border_and_past_a_dead_proxy() {
         result["backAfterMs"].is_number() && out.ends_with("all seen\n"),
         "{out}"
     );
+}
+
+#[test]
+fn the_page_is_played_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["pem", "key"].map(|ending| {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proxy/tests/certificates/one");
+        let to = folder.path().join("one").with_extension(ending);
+        std::fs::copy(from.with_extension(ending), &to).unwrap();
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
+        to.display().to_string()
+    });
+    let mut ports = PortFinder::new(7);
+    let port = ports.find([127, 0, 0, 1].into(), PortUse::Tcp).unwrap();
+    let url = format!("https://localhost:{port}");
+    let door = format!("http = \"127.0.0.1:{port}\"\nurl = \"{url}\"");
+    let topology = ONE.replace("http = \"127.0.0.1:0\"", &door);
+    let cluster = start(ClusterOptions {
+        topology,
+        topology_name: "one.toml".to_owned(),
+        environment: vec![
+            ("REGIONMESH_TLS__CERTIFICATE".to_owned(), certificate.clone()),
+            ("REGIONMESH_TLS__KEY".to_owned(), key),
+        ],
+        ..ClusterOptions::new(program(), folder.path().join("d"))
+    });
+    let scene = json!({"chromium": "/usr/bin/chromium", "url": url, "certificate": certificate});
+    let played = play("tls.mjs", folder.path(), &scene);
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, error) = (said(&played.stdout), said(&played.stderr));
+    let has_walked = played.status.success() && out.ends_with("walked over TLS\n");
+    assert!(has_walked, "{out}\n{error}\n{}", logs(cluster.data()));
 }

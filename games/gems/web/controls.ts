@@ -36,6 +36,8 @@ export class Controls {
     /** A tap that is meant for something. */
     readonly onTap: (spot: Spot) => boolean,
   ) {
+    // Whoever comes back may have been walking.
+    client.walk(encodeWalk(STAND));
     addEventListener("keydown", (event) => this.#key(event, true));
     addEventListener("keyup", (event) => this.#key(event, false));
     addEventListener("blur", () => this.#stop());

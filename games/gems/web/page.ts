@@ -10,6 +10,10 @@ import { EMOTES, type Spot, View } from "./view.js";
 
 /** Where the name is kept that somebody chose. */
 const NAME_KEY = "regionmesh.name";
+/** Where the session is kept while its tab is loaded anew … */
+const SESSION_KEY = "regionmesh.session";
+/** … and which gems the player knows by number. */
+const GEMS_KEY = "regionmesh.gems";
 const SLOW_MS = 250;
 
 class Page {
@@ -30,6 +34,7 @@ class Page {
     this.controls = new Controls(this.view, client, (spot) => this.#tapped(spot));
     this.#listen();
     this.#deeds();
+    addEventListener("pagehide", () => this.#keepGems());
     const draw = (nowMs: number) => {
       this.controls.steer();
       this.view.draw(nowMs);
@@ -44,8 +49,9 @@ class Page {
 
   #listen(): void {
     const { client, hud } = this;
-    client.on("attached", ({ proxy }) => {
+    client.on("attached", ({ proxy, user }) => {
       hud.attached(proxy);
+      this.#remember(user);
       if (this.#wasLost) hud.banner(`Back where you were, now by way of ${proxy}.`, "good");
       this.#wasLost = false;
     });
@@ -77,6 +83,20 @@ class Page {
       const event = parseEvent(bytes);
       if (event) this.#happened(event);
     });
+  }
+
+  /** The gems of the same player before its tab was loaded anew. */
+  #remember(user: bigint): void {
+    const kept = sessionStorage.getItem(GEMS_KEY);
+    if (kept === null) return;
+    sessionStorage.removeItem(GEMS_KEY);
+    const [whose, ...gems] = kept.split(" ").map(BigInt);
+    if (whose === user) this.#gems = gems;
+  }
+
+  #keepGems(): void {
+    const { user } = this.client;
+    if (user !== undefined) sessionStorage.setItem(GEMS_KEY, [user, ...this.#gems].join(" "));
   }
 
   #happened(event: GameEvent): void {
@@ -212,17 +232,16 @@ const isInsideDialog = (target: EventTarget | null) => target instanceof Element
 async function begin(): Promise<void> {
   const hud = new Hud();
   hud.onAgain(() => location.reload());
-  hud.onRename((name) => {
-    sessionStorage.setItem(NAME_KEY, name);
-    location.reload();
-  });
   try {
     const name = sessionStorage.getItem(NAME_KEY) ?? undefined;
-    const client = await connect({ placeAt: PLACE_AT, ...(name ? { name } : {}) });
+    const client = await connect({ placeAt: PLACE_AT, keepAs: SESSION_KEY, ...(name ? { name } : {}) });
+    const page = new Page(client, hud);
     // For whoever opens the console.
-    Object.assign(globalThis, { mesh: client, page: new Page(client, hud) });
-    addEventListener("pagehide", (event) => {
-      if (!event.persisted) client.leave();
+    Object.assign(globalThis, { mesh: client, page });
+    hud.onRename((name) => {
+      sessionStorage.setItem(NAME_KEY, name);
+      client.leave();
+      location.reload();
     });
   } catch (error) {
     hud.over(error instanceof Error ? error.message : String(error));

@@ -100,6 +100,7 @@ impl Edge {
             return;
         }
         session.sight.acknowledge(input.ack);
+        session.pace_ms = u64::from(input.pace_ms);
         let new = session.inputs.take(input, now_ms);
         if let Some(owner) = session.route.playing().filter(|_| new)
             && let Some(message) = session.inputs.message(session.user, owner.epoch.0)

@@ -101,6 +101,8 @@ pub(super) struct Session {
     pub(super) transport: Transport,
     pub(super) sight: Sight,
     pub(super) composed_at_ms: u64,
+    /// Its client wants no snapshot sooner than this after the last one.
+    pub(super) pace_ms: u64,
     pub(super) recovering_told: bool,
     /// When the owner last said how its player is, or became the owner.
     pub(super) owner_heard_ms: u64,
@@ -139,6 +141,7 @@ impl Session {
             transport: Transport::Tcp,
             sight: Sight::new(byte_rate, now_ms),
             composed_at_ms: now_ms,
+            pace_ms: 0,
             recovering_told: false,
             owner_heard_ms: now_ms,
             placed_ms: now_ms,

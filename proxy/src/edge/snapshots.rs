@@ -70,7 +70,8 @@ impl Edge {
         let since_ms = now_ms.saturating_sub(session.composed_at_ms);
         // It is gone, or drowning: it gets one in eight.
         let is_deaf = session.sight.unacknowledged() > SNAPSHOTS_IN_FLIGHT_MAX;
-        if is_deaf && since_ms < 8 * self.tick_period_ms {
+        let least_ms = if is_deaf { 8 * self.tick_period_ms } else { 0 };
+        if since_ms < least_ms.max(session.pace_ms) {
             return;
         }
         let by_datagram = session.transport == Transport::Udp && session.path.address().is_some();

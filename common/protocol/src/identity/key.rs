@@ -120,3 +120,11 @@ key_pair!(
     /// What a ticket is bound to.
     ClientPublic
 );
+
+impl ClientKey {
+    /// The seed, for a client that keeps its session where only it can read it.
+    #[must_use]
+    pub fn seed(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.0.to_bytes())
+    }
+}

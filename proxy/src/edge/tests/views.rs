@@ -122,6 +122,49 @@ fn a_snapshot_brings_a_keyframe_first_then_deltas_then_nothing_that_is_known() {
 }
 
 #[test]
+fn a_client_that_looks_away_is_sent_one_snapshot_a_second_and_each_again_when_it_looks() {
+    let mut table = Table::new();
+    let handle = table.playing(7, HOME.0);
+    let mut tick = 0;
+    let mut sent_in_3_s = |table: &mut Table, pace_ms| {
+        let paced = client::Input {
+            pace_ms,
+            ..input(1 + tick)
+        };
+        table.client(handle, paced);
+        table.effects.clear();
+        for _ in 0..60 {
+            tick += 1;
+            table.now_ms += 50;
+            table.tick_end(A, WEST, tick);
+            let snapshot = table.snapshot().map(|snapshot| snapshot.number);
+            if let Some(number) = snapshot {
+                acknowledge_at(table, handle, (1 + tick, pace_ms), number);
+            }
+        }
+        let effects = table.effects.iter();
+        effects
+            .filter(|effect| matches!(effect, EdgeEffect::ToClient(_, ProxyToClient::Snapshot(_))))
+            .count()
+    };
+    assert_eq!(sent_in_3_s(&mut table, 0), 60);
+    assert_eq!(sent_in_3_s(&mut table, 1_000), 3);
+    assert_eq!(sent_in_3_s(&mut table, 0), 60);
+    // No slower than a client takes for silence.
+    assert!(sent_in_3_s(&mut table, u32::MAX) >= 1);
+}
+
+fn acknowledge_at(table: &mut Table, handle: SessionHandle, (number, pace_ms): (u64, u32), snapshot: u32) {
+    let ack = client::Input {
+        snapshot_ack: snapshot,
+        snapshot_mask: u32::MAX,
+        pace_ms,
+        ..input(number)
+    };
+    table.client(handle, ack);
+}
+
+#[test]
 fn what_was_lost_is_repeated_so_that_the_client_ends_with_the_same_cell() {
     let mut table = Table::new();
     let handle = table.playing(7, HOME.0);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::error::CheckError;
 use super::field;
 use crate::ids::InputNumber;
-use crate::limits::{INPUT_BYTES_MAX, INPUTS_REPEATED_MAX};
+use crate::limits::{INPUT_BYTES_MAX, INPUTS_REPEATED_MAX, SNAPSHOT_PACE_MS_MAX};
 use crate::message::client;
 
 /// Consecutive inputs, newest first; none in a mere acknowledgement.
@@ -70,6 +70,8 @@ pub struct CheckedInput {
     pub ack: SnapshotAck,
     /// The client's clock, milliseconds; comes back in the snapshot.
     pub sent_at_ms: u32,
+    /// Snapshots come no oftener than this, milliseconds.
+    pub pace_ms: u32,
 }
 
 impl TryFrom<client::Input> for CheckedInput {
@@ -83,6 +85,7 @@ impl TryFrom<client::Input> for CheckedInput {
                 mask: message.snapshot_mask,
             },
             sent_at_ms: message.sent_at_ms,
+            pace_ms: message.pace_ms.min(SNAPSHOT_PACE_MS_MAX),
         })
     }
 }
