@@ -4,7 +4,6 @@
 mod pair;
 mod renewal;
 mod standing;
-mod validity;
 
 use std::io;
 use std::sync::Arc;

@@ -11,8 +11,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::{InconsistentKeys, ServerConfig};
 use topology::Host;
-
-use super::validity::Validity;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::time::Time;
 
 /// Bytes of a file with a chain of certificates; of one with a key there are always fewer.
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -68,6 +69,26 @@ pub(super) struct Pair {
     pub(super) config: Arc<ServerConfig>,
     pub(super) validity: Validity,
     own: CertificateDer<'static>,
+}
+
+/// From when until when a certificate is good, Unix milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Validity {
+    pub(super) from_ms: i64,
+    pub(super) until_ms: i64,
+}
+
+impl Validity {
+    /// `None`: it is no certificate.
+    fn of(der: &[u8]) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let validity = certificate.tbs_certificate().validity();
+        let ms = |time: Time| i64::try_from(time.to_unix_duration().as_millis()).unwrap_or(i64::MAX);
+        Some(Self {
+            from_ms: ms(validity.not_before),
+            until_ms: ms(validity.not_after),
+        })
+    }
 }
 
 impl PairFiles {
@@ -142,6 +163,29 @@ impl Pair {
         match (name, ParsedCertificate::try_from(&self.own)) {
             (Ok(name), Ok(own)) => rustls::client::verify_server_name(&own, &name).is_ok(),
             _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_a_certificate_are_read_and_a_cut_one_is_none() {
+        let of = |pem: &[u8]| CertificateDer::from_pem_slice(pem).unwrap();
+        let one = of(include_bytes!("../../../tests/certificates/one.pem"));
+        let expired = of(include_bytes!("../../../tests/certificates/expired.pem"));
+        let wanted = |until_ms| {
+            Some(Validity {
+                from_ms: 1_577_836_800_000,
+                until_ms,
+            })
+        };
+        assert_eq!(Validity::of(&one), wanted(4_922_899_200_000));
+        assert_eq!(Validity::of(&expired), wanted(1_609_459_200_000));
+        for cut in 0..one.len() {
+            assert_eq!(Validity::of(&one[..cut]), None, "{cut}");
         }
     }
 }
