@@ -78,6 +78,9 @@ pub enum JoinError {
     /// The name is too long.
     #[error("the name is longer than {NAME_BYTES_MAX} bytes")]
     Name,
+    /// An operator has ended the session.
+    #[error("the session was ended: {}", .0.text())]
+    Ended(Code),
     /// A number beyond any session.
     #[error("an acknowledged number is beyond {NUMBER_MAX}")]
     Number,
@@ -96,6 +99,7 @@ impl JoinError {
         match self {
             Self::Ticket(error) => error.code(),
             Self::OtherUser | Self::Attach => Code::TicketInvalid,
+            Self::Ended(code) => code,
             Self::Name => Code::NameIllegal,
             Self::Number => Code::Protocol,
         }
@@ -108,6 +112,7 @@ impl JoinError {
             Self::Ticket(_) => "join_ticket",
             Self::OtherUser => "join_other_user",
             Self::Attach => "join_attach",
+            Self::Ended(_) => "join_ended",
             Self::Name => "join_name",
             Self::Number => "join_number",
         }

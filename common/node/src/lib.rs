@@ -16,6 +16,7 @@ pub mod life;
 pub mod listen_file;
 pub mod paper_task;
 pub mod ports;
+pub mod sanction_board;
 pub mod settings;
 pub mod telemetry;
 pub mod topology_in_force;

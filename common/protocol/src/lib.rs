@@ -21,6 +21,7 @@ pub mod keys;
 pub mod limits;
 pub mod message;
 pub mod name;
+pub mod network;
 pub mod node_handshake;
 pub mod shown;
 pub mod ticket;

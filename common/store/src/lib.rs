@@ -5,6 +5,7 @@
 //! [`simulated`], and with the feature `postgres` a database for several hosts) passes one conformance suite. Store work never runs on a tick: a [`StorePort`] takes requests and gives
 //! answers without waiting, and threads of the store's own carry them out in batches.
 
+pub mod account;
 mod answer;
 pub mod batch;
 pub mod claims;
@@ -26,10 +27,12 @@ pub mod reply;
 pub mod request;
 pub mod row;
 mod rules;
+pub mod sanction;
 pub mod simulated;
 pub mod sqlite;
 mod threads;
 
+pub use account::{AccountReply, AccountRequest};
 pub use answer::StoreAnswer;
 pub use claims::{Announced, ServiceClaims, Verdict};
 pub use creature::{CreatureChange, CreatureOutcome, CreatureRow, CreaturesWanted};
@@ -46,6 +49,7 @@ pub use row::{
     Binding, GameState, Lease, LiveLease, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder,
     Serving, StaleGuest, StateOf,
 };
+pub use sanction::{Barred, NewSanction, Sanction, SanctionKind, Sanctions, Subject};
 pub use sqlite::{Accept, Membership};
 pub use threads::StoreThreads;
 

@@ -38,5 +38,9 @@ pub const GUESTS_LOOKED_AT_MAX: usize = 4096;
 pub const FORGOTTEN_HOLDINGS_MAX: usize = 256;
 /// What a game keeps of one region, or of the world, bytes.
 pub const GAME_STATE_BYTES_MAX: usize = 64 * 1024;
+/// What people are told of a sanction, bytes.
+pub const SANCTION_REASON_BYTES_MAX: usize = 200;
+/// Sanctions in one reply.
+pub const SANCTIONS_READ_MAX: usize = 512;
 /// Requests waiting at one process, bytes.
 pub const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;

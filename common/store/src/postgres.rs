@@ -3,6 +3,7 @@
 //! A batch is one call of one function, which is one transaction and one round trip: nobody who is stopped in the middle holds
 //! a lock. Each of the store's two threads has a connection and a run time of its own.
 
+mod accounts;
 mod address;
 mod answers;
 pub mod backup;
@@ -242,6 +243,23 @@ impl PostgresStore {
         alone.flatten().collect()
     }
 
+    /// One after the other.
+    fn accounts(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+        let alone = requests.iter().map(|request| {
+            rules::check(request)?;
+            let StoreRequest::Account(asked) = request else {
+                return Err(StoreError::Invalid("a request of another kind"));
+            };
+            let link = if asked.is_read() {
+                &self.reader
+            } else {
+                &self.writer
+            };
+            accounts::carry_out(&mut lock(link), asked)
+        });
+        alone.collect()
+    }
+
     /// However often the same one is noted, once will do.
     fn note(&self, requests: &[StoreRequest], version: TopologyVersion) -> Vec<StoreResult> {
         let asked = checked(requests, |_| 0..1);
@@ -274,6 +292,8 @@ impl PostgresStore {
                     Call::ReadHolders | Call::ChangeLeases => {
                         leases::reply(request, answers.of_one(request, ops)?)
                     }
+                    // Has answers of its own.
+                    Call::Account => Err(StoreError::Invalid("a request of another kind")),
                 },
                 Err(error) => Err(error.clone()),
             }
@@ -298,6 +318,7 @@ impl Store for PostgresStore {
                 Some(Call::ChangeLeases) => self.change_leases(alike),
                 Some(Call::Note(version)) => self.note(alike, version),
                 Some(Call::ReadCreatures | Call::WriteCreatures) => self.creatures(alike),
+                Some(Call::Account) => self.accounts(alike),
                 Some(Call::Write) | None => self.write(alike),
             });
         }

@@ -4,6 +4,7 @@ use protocol::ids::{
     CommandNumber, Incarnation, RegionEpoch, RegionNumber, SessionGeneration, TopologyVersion, UserId,
 };
 
+use crate::account::AccountReply;
 use crate::creature::{CreatureOutcome, CreatureRow};
 use crate::holding::{Belongings, Holding};
 use crate::row::{GameState, OwnerRecord, PlayerRow, RegionHolder, Serving, StaleGuest};
@@ -82,6 +83,8 @@ pub enum StoreReply {
     Guest(UserId),
     /// To `RaiseSession` and `ReadSession`.
     Session(SessionGeneration),
+    /// To `Account`.
+    Account(AccountReply),
     /// To `SeedHoldings`: the seed that the region was made with, by this request or an earlier one.
     Seeded(u64),
     /// To the reads of holdings that lie somewhere, and of all, ascending by id.

@@ -6,6 +6,7 @@ use protocol::ids::{
     UserId,
 };
 
+use crate::account::AccountRequest;
 use crate::creature::{CreatureChange, CreaturesWanted};
 use crate::holding::{GroundChange, Holding, HoldingChange};
 use crate::limits::HOLDING_PAYLOAD_BYTES_MAX;
@@ -258,6 +259,8 @@ pub enum StoreRequest {
         /// Whose.
         user: UserId,
     },
+    /// Something about users as such. Answer: [`Account`](crate::StoreReply::Account).
+    Account(AccountRequest),
     /// Creates a region's first holdings, once; whoever is to hold one of them has a row. One that exists already, from a former map
     /// of the world, stays as it is. Answer: [`Seeded`](crate::StoreReply::Seeded).
     SeedHoldings {
@@ -387,6 +390,7 @@ impl StoreRequest {
             | Self::ReadCreatures { .. }
             | Self::ReadGameState { .. }
             | Self::ReadChains { .. } => RequestClass::Read,
+            Self::Account(request) if request.is_read() => RequestClass::Read,
             Self::SoftTurn => RequestClass::Turn,
             Self::SavePlayers { .. } | Self::ForgetGuests { .. } | Self::ForgetSessions { .. } => {
                 RequestClass::Soft
@@ -433,6 +437,7 @@ impl StoreRequest {
             }
             Self::CloseRegion { ground, .. } => size_of_val(ground.as_slice()),
             Self::SaveGameState { state, .. } => state.len(),
+            Self::Account(request) => request.bytes(),
             Self::ReadChains { users } => size_of_val(users.as_slice()),
             Self::ForgetGuests { guests, .. } => size_of_val(guests.as_slice()),
             _ => 0,

@@ -1,6 +1,7 @@
 //! The rules that every implementation shares: limits of a request, and how epochs grow.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub(crate) mod accounts;
 mod creatures;
 mod valuables;
 
@@ -107,6 +108,7 @@ pub(crate) fn check(request: &StoreRequest) -> Result<(), StoreError> {
         | StoreRequest::CommitGround { .. }
         | StoreRequest::ReadGameState { .. }
         | StoreRequest::SaveGameState { .. } => check_regions(request),
+        StoreRequest::Account(request) => accounts::check(request),
         _ => check_nodes(request),
     }
 }

@@ -4,6 +4,8 @@
 //! [`take_answers`](SimulatedStore::take_answers) brings answers out. Equal calls give equal answers.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod account_rows;
+mod accounts;
 mod creatures;
 mod faults;
 mod game_states;

@@ -3,6 +3,7 @@
 //! One connection writes and one reads, so that neither waits for the other. The writers of all processes queue for one
 //! file lock, and not in SQLite's polling.
 
+mod accounts;
 pub mod backup;
 mod cluster;
 mod columns;
@@ -387,6 +388,7 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::NextGuest => cluster::next_guest(connection),
         StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
+        StoreRequest::Account(request) => accounts::carry_out(connection, request, at),
         StoreRequest::ReadChains { users } => players::chains(connection, users),
         StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
             creatures::carry_out(connection, request)

@@ -1,5 +1,6 @@
 //! The command line of `regionmesh`, as clap reads it and as `--help` shows it.
 
+mod accounts;
 mod papers;
 mod regions;
 mod stores;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use store::postgres::PostgresAddress;
 use topology::Gathering;
 
+pub(crate) use accounts::{AccountCommand, BanArguments, KickArguments, ReasonArguments, UnbanArguments};
 pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
     RenewArguments, RevokeArguments, SignArguments,
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     /// Backs the store up while nodes work on it, looks at its health, and restores it
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Kicks and bans players, and lifts bans
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Checks, explains, draws, compares, signs and pushes topology files
     #[command(subcommand)]
     Topology(TopologyCommand),

@@ -2,7 +2,8 @@
 
 use crate::command_line::{Arguments, Command, LoadtestArguments, UpArguments};
 use crate::{
-    ClusterError, authority_command, region_command, settings_command, store_command, topology_command, up,
+    ClusterError, account_command, authority_command, region_command, settings_command, store_command,
+    topology_command, up,
 };
 use clap::Parser as _;
 use game::Game;
@@ -61,6 +62,7 @@ impl Program {
             Command::Loadtest(arguments) => self.load_test(&arguments),
             Command::Settings => crate::answers::printed(&(self.manual)()),
             Command::Store(command) => store_command::run(&command),
+            Command::Account(command) => account_command::run(&command),
             Command::Topology(command) => topology_command::run(&command),
             Command::Region(command) => region_command::run(&command),
             Command::Reload(arguments) => region_command::reload(&arguments),

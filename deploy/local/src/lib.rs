@@ -4,6 +4,7 @@
 //! `up` runs and what the tests with real processes use; there is no second way to start nodes. Everything a cluster
 //! knows stands in one data directory (`data_root.rs` has its layout).
 
+mod account_command;
 mod admin_client;
 mod answers;
 mod authority_command;

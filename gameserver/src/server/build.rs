@@ -9,6 +9,7 @@ use node::admin::Papers;
 use node::clock::wall_ms;
 use node::data_dir::{DataDir, HeldDir};
 use node::life::{Failure, Node};
+use node::sanction_board::SanctionBoard;
 use node::topology_in_force::TopologyInForce;
 use protocol::identity::Role;
 use protocol::ids::{Incarnation, NodeNumber};
@@ -40,6 +41,8 @@ pub(super) struct Built {
     pub(super) regions: Vec<Region>,
     pub(super) maker: RegionMaker,
     pub(super) store: OpenStore,
+    /// Read before anybody joins.
+    pub(super) sanctions: Arc<SanctionBoard>,
     /// Sees rules that hang, until it is dropped.
     pub(super) hang_watch: HangWatch,
     /// No other process gets the data directory meanwhile.
@@ -72,6 +75,7 @@ pub(super) async fn build(
     let (peer_listener, proxy_listener) = (peers.tcp().await?, proxies.tcp().await?);
     let store = OpenStore::open(settings, &node.owners, &dir).await?;
     let incarnation = start_node(&store, dir.number).await?;
+    let sanctions = SanctionBoard::load(&store.handle).await;
     let in_force = Arc::new(TopologyInForce::of(&dir));
     let maker = RegionMaker::new(settings, game, &dir, incarnation, &in_force)?;
     let hang_watch = HangWatch::start(&node.owners, maker.calls(), store.handle.clone(), dir.number);
@@ -107,6 +111,7 @@ pub(super) async fn build(
         regions,
         maker,
         store,
+        sanctions: Arc::new(sanctions.map_err(Failure::unreachable)?),
         hang_watch,
         held,
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use net::clock::wall_ms;
 use net::key_work::key_work;
 use net::link::LinkId;
+use node::sanction_board::SanctionBoard;
 use protocol::identity::{Clock, Role};
 use protocol::ids::{Incarnation, NodeUuid, RegionEpoch, RegionNumber};
 use protocol::message::player::Join;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::topology_gossip::TopologyGossip;
 use super::world_mailbox::{Mailbox, News, Order, Unsaved, Verdict};
-use crate::join_check::verify;
+use crate::join_check::{JoinError, verify};
 
 /// News that may wait.
 pub(super) const NEWS_MAX: usize = 4_096;
@@ -34,14 +35,21 @@ pub(super) struct ControlTask {
     pub(super) news: mpsc::Receiver<News>,
     pub(super) mailbox: Mailbox,
     pub(super) gossip: Arc<TopologyGossip>,
+    pub(super) sanctions: Arc<SanctionBoard>,
 }
 
 impl ControlTask {
-    pub(super) fn new(news: mpsc::Receiver<News>, mailbox: Mailbox, gossip: Arc<TopologyGossip>) -> Self {
+    pub(super) fn new(
+        news: mpsc::Receiver<News>,
+        mailbox: Mailbox,
+        gossip: Arc<TopologyGossip>,
+        sanctions: Arc<SanctionBoard>,
+    ) -> Self {
         Self {
             news,
             mailbox,
             gossip,
+            sanctions,
         }
     }
 
@@ -60,6 +68,7 @@ impl ControlTask {
 
     fn verify(&self, link: LinkId, proxy: NodeUuid, join: Join) {
         let (gossip, mailbox) = (Arc::clone(&self.gossip), self.mailbox.clone());
+        let sanctions = Arc::clone(&self.sanctions);
         tokio::spawn(async move {
             let judged = key_work(move || {
                 let view = gossip.in_force.view();
@@ -69,6 +78,12 @@ impl ControlTask {
                 };
                 let clock = Clock::of_node(wall_ms());
                 let said = verify(&join, proxy, view.cluster_id(), issuer_key, clock);
+                // A proxy that was taken over may not care.
+                let said = said.and_then(|(join, hint)| {
+                    let goes_on = sanctions.check_session(join.user, join.session_generation);
+                    goes_on.map_err(|barred| JoinError::Ended(barred.code()))?;
+                    Ok((join, hint))
+                });
                 mailbox.send(Order::Verified(Box::new(Verdict { link, join, said })));
             });
             // Without a verdict the proxy asks again.

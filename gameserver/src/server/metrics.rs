@@ -86,6 +86,7 @@ const EXPECTED: &[&str] = &[
     "handover_refused",
     "handover_store",
     "handover_timeout",
+    "join_ended",
     "join_refused",
     "lane_not_up",
     "leave_late",

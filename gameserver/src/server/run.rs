@@ -107,8 +107,7 @@ impl Running {
         let poller = Poller::new().map_err(Failure::failed)?;
         let (mailbox, waker) = (Mailbox::new(poller.waker()), poller.waker());
         let (news, heard) = mpsc::channel(NEWS_MAX);
-        let gossip = gossip(&built, settings);
-        let reports = WorldReports::default();
+        let (gossip, reports) = (gossip(&built, settings), WorldReports::default());
         let papers = paper_task(&built, news.downgrade(), settings, node);
         let pushes = push_task(&built, news.downgrade(), node);
         let guests = guest_task(&built, &mailbox, &reports, settings);
@@ -147,6 +146,7 @@ impl Running {
         meeting.spawn("pushes", pushes.run(stop.clone()));
         meeting.spawn("guests", guests.run(stop.clone()));
         meeting.spawn("papers", papers.run(stop.clone()));
+        meeting.spawn("sanctions", keep_sanctions(&built, stop.clone()));
         let lease = lease.map(|(task, telling)| {
             meeting.spawn("lease", task.run(stop.clone()));
             telling
@@ -155,7 +155,7 @@ impl Running {
         tasks.close();
         announce(&settings.node.data, &addresses, node.admin)?;
         Ok(Self {
-            control: ControlTask::new(heard, mailbox.clone(), gossip),
+            control: ControlTask::new(heard, mailbox.clone(), gossip, built.sanctions),
             number: built.number,
             lease,
             in_force: built.in_force,
@@ -314,6 +314,12 @@ fn push_task(built: &Built, news: mpsc::WeakSender<News>, node: &Node) -> PushTa
         has_standbys: built.store.has_standbys(),
     };
     PushTask::new(&node.status, parts)
+}
+
+/// Sessions of those who play already are ended by their proxies.
+fn keep_sanctions(built: &Built, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+    let (board, store) = (Arc::clone(&built.sanctions), built.store.handle.clone());
+    async move { board.keep(store, stop, |_| {}).await }
 }
 
 fn gossip(built: &Built, settings: &GameServerSettings) -> Arc<TopologyGossip> {

@@ -63,6 +63,8 @@ pub enum EdgeInput {
     FromClient(SessionHandle, ClientToProxy),
     /// A client's TCP connection ended.
     ClientGone(SessionHandle),
+    /// An operator has ended the session; whoever holds its stream says so to the client.
+    Expelled(SessionHandle),
     /// The session's ticket was renewed: joins carry this one from now on.
     TicketRenewed(SessionHandle, bytes::Bytes),
     /// A game server said something to a user of this shard.

@@ -112,13 +112,23 @@ impl Edge {
 
     /// The player asked to leave.
     pub(super) fn logout(&mut self, handle: SessionHandle, now_ms: u64) {
+        self.leave_for_good(handle, now_ms);
+        self.close(handle, Code::Ok, now_ms);
+    }
+
+    /// The player has to leave: the owner keeps it no longer than one that has asked to.
+    pub(super) fn expelled(&mut self, handle: SessionHandle, now_ms: u64) {
+        self.leave_for_good(handle, now_ms);
+        self.forget(handle, now_ms);
+    }
+
+    fn leave_for_good(&mut self, handle: SessionHandle, now_ms: u64) {
         self.leave(handle, player::LeaveReason::Logout);
         if let Some(session) = self.sessions.get(handle.0)
             && self.logouts.len() < LOGOUTS_MAX
         {
             self.logouts.insert(session.user, (session.identity(), now_ms));
         }
-        self.close(handle, Code::Ok, now_ms);
     }
 
     /// Forgets the logouts that every owner must have heard of.

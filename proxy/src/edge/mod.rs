@@ -148,6 +148,7 @@ impl Edge {
             EdgeInput::Admit(admission) => self.admit(*admission, now_ms),
             EdgeInput::FromClient(session, message) => self.client_message(session, message, now_ms),
             EdgeInput::ClientGone(session) => self.client_gone(session, now_ms),
+            EdgeInput::Expelled(session) => self.expelled(session, now_ms),
             EdgeInput::TicketRenewed(session, ticket) => self.ticket_renewed(session, ticket),
             EdgeInput::FromServer(node, message) => self.server_message(node, message, now_ms),
             EdgeInput::Cells(cells) => self.cells(&cells, now_ms),

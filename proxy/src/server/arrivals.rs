@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use net::clock::Monotonic;
+use protocol::network::Network;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermit;
-use super::prefix::Network;
 use super::proxy_header::{self, HEAD_BYTES, NoHeader, Told};
 
 /// How long a balancer's header may take.

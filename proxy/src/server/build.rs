@@ -11,6 +11,7 @@ use node::admin::{Papers, store_watch};
 use node::cluster_file::ClusterFile;
 use node::data_dir::{DataDir, HeldDir};
 use node::life::{Failure, Owners};
+use node::sanction_board::SanctionBoard;
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::{ProxyIdentity, Versions};
 use protocol::frame::HandshakeKey;
@@ -41,6 +42,8 @@ pub(super) struct Built {
     pub(super) held: HeldDir,
     pub(super) store: StoreHandle,
     pub(super) store_threads: StoreThreads,
+    /// Read before anybody is let in.
+    pub(super) sanctions: Arc<SanctionBoard>,
     pub(super) tcp: TcpListener,
     pub(super) http: TcpListener,
     /// The certificate of `http`, if there is one.
@@ -135,6 +138,7 @@ async fn build_of(
     let topology = Arc::new(TopologyInForce::of(&data));
     let local = local_node(&data, &store, identity, lanes).await?;
     let links = LinkContext::new(LinkConfig::default(), local, topology.clone());
+    let sanctions = SanctionBoard::load(&store).await.map_err(Failure::unreachable)?;
     let doors = doors(&data.cluster, &data.certificate, data.voucher).map_err(Failure::bad_input)?;
     Ok(Built {
         own,
@@ -147,6 +151,7 @@ async fn build_of(
         held,
         store,
         store_threads,
+        sanctions: Arc::new(sanctions),
         tcp,
         http,
         tls,

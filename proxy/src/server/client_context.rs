@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use net::clock::Monotonic;
 use net::link::LinkContext;
+use node::sanction_board::{SanctionBoard, goodbye};
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::ProxyIdentity;
 use protocol::frame::HandshakeKey;
 use protocol::ids::{ClusterId, Lanes, NodeNumber, NodeUuid, UserId};
+use protocol::ticket::Ticket;
+use store::sanction::{Barred, Ending};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +61,7 @@ pub(super) struct ClientContext {
     pub(super) own: OwnNode,
     pub(super) doors: Arc<Doors>,
     pub(super) auth: Arc<AuthRole>,
+    pub(super) sanctions: Arc<SanctionBoard>,
     /// How many shards there are.
     pub(super) lanes: Lanes,
     pub(super) shards: Shards,
@@ -102,6 +106,19 @@ impl ClientContext {
         if let Some(shard) = self.shards.get(shard.place()) {
             shard.mailbox.send(order);
         }
+    }
+
+    /// Whether a session of this ticket may begin or go on for somebody who comes from there.
+    pub(super) fn check_sanctions(&self, claims: &Ticket, from: IpAddr) -> Result<(), Barred> {
+        self.sanctions.check_network(from)?;
+        self.sanctions
+            .check_session(claims.user, claims.session_generation)
+    }
+
+    /// Ends what operators have ended of a user's sessions.
+    pub(super) fn bar(&self, user: UserId, barred: &Barred) {
+        let order = Order::EndSessions(Ending::all_of(user), Box::new(goodbye(barred)));
+        self.tell(shard_of(user, self.lanes), order);
     }
 
     /// Where else a client may go.

@@ -1,7 +1,7 @@
 //! One connection from its first frame until a shard has it: the handshake, and then everything that the shard needs of it.
 //! Nothing of the connection stays here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub(super) async fn let_in(
 ) {
     notice_silence(stream.io());
     match client_login::log_in(context, stream, from).await {
-        Ok(logged_in) => hand_over(context, logged_in, permit),
+        Ok(logged_in) => hand_over(context, logged_in, from.ip(), permit),
         Err(error) => {
             context.refusals.count(error.label());
             tracing::debug!(%from, %error, "no session");
@@ -50,7 +50,7 @@ pub(super) fn notice_silence(io: &impl AsFd) {
     let _ = setsockopt(io, sockopt::TcpUserTimeout, &SILENCE_MS);
 }
 
-fn hand_over(context: &ClientContext, logged_in: LoggedIn, permit: HandshakePermit) {
+fn hand_over(context: &ClientContext, logged_in: LoggedIn, from: IpAddr, permit: HandshakePermit) {
     let LoggedIn {
         stream,
         granted,
@@ -91,6 +91,7 @@ fn hand_over(context: &ClientContext, logged_in: LoggedIn, permit: HandshakePerm
         sealing: Sealed::new(decoder, opener, sealer),
         admission: Box::new(admission),
         claims,
+        from,
     };
     let client = HandedClient {
         socket,
@@ -98,4 +99,8 @@ fn hand_over(context: &ClientContext, logged_in: LoggedIn, permit: HandshakePerm
         permit,
     };
     context.tell(shard, Order::Client(Box::new(client)));
+    // What was read since it was let in was told to the shard before it came there.
+    if let Err(barred) = context.check_sanctions(&claims, from) {
+        context.bar(claims.user, &barred);
+    }
 }

@@ -70,6 +70,8 @@ fn turned_away_label(code: Code) -> &'static str {
         Code::TicketInvalid => "ticket_invalid",
         Code::NameIllegal => "name_illegal",
         Code::Busy => "login_busy",
+        Code::Banned => "login_banned",
+        Code::Kicked => "ticket_kicked",
         _ => "login_refused",
     }
 }
@@ -191,6 +193,7 @@ async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) ->
     if request.attach_no.0 == 0 {
         return Err(Code::Protocol.into());
     }
+    context.sanctions.check_network(from)?;
     let is_new = !matches!(request.credentials, Credentials::Ticket { .. });
     if is_new && context.is_full() {
         return Err(Code::Full.into());
@@ -202,6 +205,7 @@ async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) ->
         });
     }
     let granted = context.auth.login(request, net::clock::wall_ms()).await?;
+    context.check_sanctions(&granted.claims, from)?;
     // A player whose connection broke may have a session here yet, which gives way to this one and frees its place.
     if !is_new && context.is_full() && !context.is_here(granted.claims.user).await {
         return Err(Code::Full.into());

@@ -114,6 +114,14 @@ async fn renew(
     claims: Ticket,
     region: Option<RegionNumber>,
 ) {
+    // While the store is away for longer than a ticket lives, none is renewed; it is once the store is back.
+    context.sanctions.until_read().await;
+    if let Err(barred) = context
+        .sanctions
+        .check_session(claims.user, claims.session_generation)
+    {
+        return context.bar(claims.user, &barred);
+    }
     let auth = Arc::clone(&context.auth);
     let renewed = key_work(move || auth.renew(claims, region, net::clock::wall_ms())).await;
     // Lost when there is no thread for it: then the next rejoin is refused, and the client logs in again.

@@ -4,8 +4,9 @@
 
 use std::net::IpAddr;
 
+use protocol::network::Network;
+
 use super::handshake_permits::{HandshakePermit, HandshakePermits};
-use super::prefix::Network;
 use super::rate_limits::RateLimits;
 
 /// Of the connections of a second, one network may bring at most one in so many.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use protocol::network::Network;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::prefix::Network;
 
 /// Of all permits, one network may hold at most one in so many.
 const NETWORK_SHARE: usize = 8;

@@ -8,9 +8,11 @@ use net::link::HandedLink;
 use net::link_core::Sealed;
 use net::stream_socket::StreamSocket;
 use protocol::Code;
+use protocol::frame::Close;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::message::subscription::Topology;
 use protocol::ticket::RawTicket;
+use store::sanction::Ending;
 use tokio::sync::{mpsc, oneshot};
 use topology::Listing;
 
@@ -44,6 +46,8 @@ pub(super) enum Order {
     Recheck(Arc<Listing>),
     /// Tell clients where else to go.
     Drain(Vec<SocketAddr>),
+    /// Operators have ended these sessions; what each is told.
+    EndSessions(Ending, Box<Close>),
     /// Send away who is still here.
     SendAway(Code),
     /// Say goodbye to everybody, and end.

@@ -35,6 +35,7 @@ use super::mailbox::{Mailbox, News, Order};
 use super::rate_limits::RateLimits;
 use super::ready::{self, ShardChecks};
 use super::refusals::Refusals;
+use super::sanction_watch;
 use super::server_dialer;
 use super::services::Services;
 use super::settings::ProxySettings;
@@ -256,6 +257,8 @@ impl Starting {
         let room = self.client_room(settings);
         let clients = self.client_context(settings, room);
         self.start_control(Arc::clone(&clients), from_shards);
+        let watching = sanction_watch::watch(&self.built, &self.shards, &self.stop_links);
+        self.spawn("sanctions", watching);
         self.dial_servers();
         self.watch_certificate(settings);
         self.tell_status(room, &addresses);
@@ -327,6 +330,12 @@ impl Starting {
         self.shards.iter().zip(sockets).map(spawn).collect()
     }
 
+    /// Something that the proxy cannot do without until it ends.
+    fn spawn(&self, name: &str, running: impl Future<Output = ()> + Send + 'static) {
+        let (owners, stop) = (&self.node.owners, &self.stop_links);
+        self.links.spawn(owners.task_until(name, stop, running));
+    }
+
     /// Links to every server, on every shard, are counted with what is open already.
     fn client_room(&self, settings: &ProxySettings) -> ClientRoom {
         let links = self.topology.servers().len() * self.shards.len();
@@ -355,6 +364,7 @@ impl Starting {
                 key: built.data.certificate.node_key(),
                 guests: settings.auth.guests,
             }),
+            sanctions: Arc::clone(&built.sanctions),
             lanes: built.lanes,
             shards: Arc::clone(&self.shards),
             topology: Arc::clone(&built.topology),
@@ -397,12 +407,7 @@ impl Starting {
                 }
             }),
         };
-        let stop = &self.stop_links;
-        let running = self
-            .node
-            .owners
-            .task_until("papers", stop, task.run(stop.clone()));
-        self.links.spawn(running);
+        self.spawn("papers", task.run(self.stop_links.clone()));
     }
 
     /// The certificate of the `http` address is renewed by writing its files anew.
@@ -412,8 +417,7 @@ impl Starting {
         tls::watch(built.tls.as_ref(), &self.node, &built.topology, place);
         if let Some(tls) = built.tls.clone() {
             let keeping = tls.keep_fresh(self.node.readiness.clone(), stop.clone());
-            self.links
-                .spawn(self.node.owners.task_until("certificate", stop, keeping));
+            self.spawn("certificate", keeping);
         }
     }
 
@@ -421,8 +425,7 @@ impl Starting {
         let (names, stop) = (KnownNames::default(), &self.stop_links);
         let (in_force, readiness) = (Arc::clone(&self.built.topology), self.node.readiness.clone());
         let keeping = names.clone().keep(in_force, readiness, stop.clone());
-        self.links
-            .spawn(self.node.owners.task_until("names", stop, keeping));
+        self.spawn("names", keeping);
         names
     }
 
@@ -462,8 +465,7 @@ impl Starting {
         };
         let (stop, changes) = (&self.stop_links, self.built.topology.changes());
         let following = follow(changes, None, stop.clone(), wanted, dial);
-        self.links
-            .spawn(self.node.owners.task_until("dialer", stop, following));
+        self.spawn("dialer", following);
     }
 
     fn tell_status(&self, room: ClientRoom, addresses: &Addresses) {
@@ -478,12 +480,10 @@ impl Starting {
                 "listen": {"tcp": addresses.tcp, "udp": addresses.udp, "http": addresses.http},
             }),
         };
-        let (owners, stop) = (&self.node.owners, &self.stop_links);
-        self.links
-            .spawn(owners.task_until("status", stop, status.run(stop.clone())));
+        self.spawn("status", status.run(self.stop_links.clone()));
         let store = self.built.store.clone();
-        let probing = probe_store(&self.node.readiness, store, stop);
-        self.links.spawn(owners.task("store probe", probing));
+        let probing = probe_store(&self.node.readiness, store, &self.stop_links);
+        self.links.spawn(self.node.owners.task("store probe", probing));
         ready::check_room(&self.node.readiness, &self.shards, room);
         let stores = world_check(Arc::clone(&self.built.links));
         self.node.readiness.ask("stores", stores);

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::prefix::Network;
+use protocol::network::Network;
+
 use crate::edge::rate::Bucket;
 
 /// Networks remembered at most; while there are more, the newest are held to the limit for all alone.

@@ -36,6 +36,7 @@ const EXPECTED: &[&str] = &[
     "http_upgrade_late",
     "join_refused_not_asked",
     "joined_not_asked",
+    "login_banned",
     "login_busy",
     "login_draining",
     "login_full",
@@ -46,6 +47,7 @@ const EXPECTED: &[&str] = &[
     "output_early",
     "output_late",
     "server_not_linked",
+    "session_ended",
     "superseded_admission",
     "tls_handshake",
     "tls_late",
@@ -55,6 +57,7 @@ const EXPECTED: &[&str] = &[
     "tool_silent",
     "tool_slow",
     "ticket_expired",
+    "ticket_kicked",
     "user_not_here",
 ];
 

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
 use node::utf8_path::Utf8Path;
+use protocol::network::Network;
 use serde::{Deserialize, Serialize};
 use store::Accept;
 
-use super::prefix::Network;
 use super::web::gate::Exceptions;
 
 /// File name of the store beside the data directories of one machine.

@@ -221,9 +221,7 @@ impl Running {
             }
             Order::Client(client) => self.add_client(*client, now),
             // Who asked may have gone away meanwhile.
-            Order::IsHere(user, answer) => {
-                let _ = answer.send(shard.edge().has(user));
-            }
+            Order::IsHere(user, answer) => drop(answer.send(shard.edge().has(user))),
             Order::Serving(serving) => shard.service_confirmed(serving, now, sink),
             Order::Attach(client, verdict) => shard.attach_verified(client, verdict, now, sink),
             Order::Ticket(client, ticket, others) => {
@@ -236,6 +234,7 @@ impl Running {
                 }
             }
             Order::Drain(others) => shard.drain(others, now, sink),
+            Order::EndSessions(whose, goodbye) => shard.end_sessions(whose, &goodbye, now, sink),
             Order::SendAway(code) => shard.close_clients(code, now, sink),
             Order::Stop => self.stop(now),
             #[cfg(feature = "fault-injection")]

@@ -1,5 +1,7 @@
 //! One client's stream: records in, messages out, sealed as they are about to be written.
 
+use std::net::IpAddr;
+
 use net::link_core::{LinkTime, Sealing};
 use protocol::Code;
 use protocol::frame::{Close, FrameError, FrameType};
@@ -38,6 +40,7 @@ pub(super) struct Client<S> {
     /// `None` once the session has ended.
     pub(super) session: Option<SessionHandle>,
     pub(super) claims: Ticket,
+    pub(super) from: IpAddr,
     /// When its ticket is to be renewed, Unix milliseconds; `None` while that is under way.
     pub(super) renew_at_ms: Option<u64>,
 }
@@ -45,7 +48,7 @@ pub(super) struct Client<S> {
 impl<S: Sealing> Client<S> {
     pub(super) fn new(
         sealing: S,
-        claims: Ticket,
+        (claims, from): (Ticket, IpAddr),
         (room, messages_per_s): (StreamRoom, u32),
         awake_ms: u64,
         now: LinkTime,
@@ -61,6 +64,7 @@ impl<S: Sealing> Client<S> {
             session: None,
             renew_at_ms: Some(renew_at_ms(&claims)),
             claims,
+            from,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Clients come, speak and go; and their bytes out. What a client says reaches its session once the record is authentic and
 //! within the rate; its Attach once somebody has verified the signature.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use net::link_core::Sealing;
 use protocol::Code;
@@ -9,6 +9,7 @@ use protocol::frame::Close;
 use protocol::message::client::TicketRenewal;
 use protocol::message::family::ClientToProxy;
 use protocol::ticket::{RawTicket, Ticket};
+use store::sanction::Ending;
 
 use super::attaching::Passage;
 use super::client::{Client, ClientEnd};
@@ -26,6 +27,8 @@ pub struct Arrival<S> {
     pub admission: Box<Admission>,
     /// What its ticket says.
     pub claims: Ticket,
+    /// Where it comes from.
+    pub from: IpAddr,
 }
 
 /// What the signature of an Attach is worth.
@@ -45,10 +48,11 @@ impl<S: Sealing> Shard<S> {
             sealing,
             admission,
             claims,
+            from,
         } = arrival;
         let awake_ms = self.awake.now_ms();
         let limits = (self.config.stream_room, self.config.messages_per_s);
-        let client = Client::new(sealing, claims, limits, awake_ms, now);
+        let client = Client::new(sealing, (claims, from), limits, awake_ms, now);
         self.clients.insert(id, client);
         // Everything before is carried out first: only this admission can be answered then.
         self.carry_out(now, sink);
@@ -217,7 +221,33 @@ impl<S: Sealing> Shard<S> {
     pub(super) fn close_client(&mut self, id: ClientId, code: Code) {
         if let Some(client) = self.clients.get_mut(&id) {
             client.session = None;
-            self.ending.push((id, code));
+            self.ending.push((id, code.into()));
+        }
+    }
+
+    /// Sessions that operators have ended: their players leave the world at once.
+    pub fn end_sessions(&mut self, whose: Ending, goodbye: &Close, now: Moment, sink: &mut dyn DatagramSink) {
+        let is_ending = |client: &Client<S>| {
+            let Ticket {
+                user,
+                session_generation,
+                ..
+            } = client.claims;
+            client.session.is_some() && whose.holds(user, session_generation, client.from)
+        };
+        let ending = self.clients.iter().filter(|(_, client)| is_ending(client));
+        let mut ids: Vec<ClientId> = ending.map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        for id in ids {
+            let client = self.clients.get_mut(&id);
+            let Some(session) = client.and_then(|client| client.session.take()) else {
+                continue;
+            };
+            self.by_session.remove(session.0);
+            self.edge
+                .handle(EdgeInput::Expelled(session), now.mono_us / 1000, sink);
+            self.count("session_ended");
+            self.ending.push((id, goodbye.clone()));
         }
     }
 
@@ -231,18 +261,17 @@ impl<S: Sealing> Shard<S> {
     }
 
     pub(super) fn see_off(&mut self, now: Moment) {
-        for (id, code) in std::mem::take(&mut self.ending) {
+        for (id, mut close) in std::mem::take(&mut self.ending) {
             // Whoever is told twice hears the first code.
             let Some(client) = self.clients.remove(&id) else {
                 continue;
             };
-            let mut close = Close::from(code);
-            if code == Code::Draining {
+            if close.code == Code::Draining {
                 close.proxies.clone_from(&self.other_proxies);
             }
             let last_words = client.into_last_words(&close, now);
             self.effects
-                .push(ShardEffect::ClientEnded(id, Some(code), last_words));
+                .push(ShardEffect::ClientEnded(id, Some(close.code), last_words));
         }
     }
 

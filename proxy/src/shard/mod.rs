@@ -31,6 +31,7 @@ use std::sync::Arc;
 use net::link::{LinkId, LinkSight};
 use net::link_core::{LinkTime, Sealing};
 use protocol::awake::AwakeClock;
+use protocol::frame::Close;
 use protocol::ids::{Lane, Lanes, NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::family::ProxyToClient;
 use protocol::{Code, Entropy};
@@ -91,7 +92,7 @@ pub struct Shard<S> {
     /// Whose streams have something to write.
     touched: Vec<ClientId>,
     /// Who is to be told goodbye.
-    ending: Vec<(ClientId, Code)>,
+    ending: Vec<(ClientId, Close)>,
     /// Where else clients may go.
     other_proxies: Vec<SocketAddr>,
     wishes: Wishes,

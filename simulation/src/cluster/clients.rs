@@ -211,6 +211,7 @@ impl Cluster {
             sealing: Clear::default(),
             admission: Box::new(admission),
             claims: ticket,
+            from: Ipv4Addr::LOCALHOST.into(),
         };
         self.with_shard(self.shard_of(number), |shard, now, datagrams| {
             shard.client_arrived(arrival, now, datagrams);

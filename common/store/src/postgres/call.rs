@@ -17,6 +17,8 @@ pub(super) enum Call {
     /// Each is a call of its own.
     ReadCreatures,
     WriteCreatures,
+    /// Likewise, and each has a statement of its own.
+    Account,
     /// Comes once a start.
     Note(TopologyVersion),
 }
@@ -25,6 +27,7 @@ impl Call {
     pub(super) fn of(request: &StoreRequest) -> Self {
         match request {
             StoreRequest::NoteTopology { version } => Self::Note(*version),
+            StoreRequest::Account(_) => Self::Account,
             StoreRequest::ReadCreatures { .. } => Self::ReadCreatures,
             StoreRequest::WriteCreatures { .. } => Self::WriteCreatures,
             StoreRequest::ReadHolder { .. } => Self::ReadHolders,
@@ -70,6 +73,8 @@ impl Call {
                 answer_columns!(),
                 " FROM regionmesh.write_creatures($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS a"
             ),
+            // `accounts` has them.
+            Self::Account => "",
             Self::Note(_) => concat!(
                 "SELECT ",
                 answer_columns!(),

@@ -20,6 +20,8 @@ const CALLABLE: &[(&str, &str)] = &[
     ("read_creatures", "regionmesh_gameserver"),
     ("write_creatures", "regionmesh_gameserver"),
     ("note_topology", "regionmesh_gameserver"),
+    ("read_sanctions", GROUPS),
+    ("add_sanction", "regionmesh_operator"),
     ("follow_timeline", GROUPS),
     ("node_is_held", GROUPS),
     ("claim", NODES),

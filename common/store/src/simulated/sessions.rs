@@ -11,7 +11,7 @@ impl Tables {
     pub(super) fn apply_to_sessions(&mut self, request: &StoreRequest) -> StoreResult {
         match request {
             StoreRequest::NextGuest => Ok(self.next_guest()),
-            StoreRequest::RaiseSession { user } => Ok(self.raise_session(*user)),
+            StoreRequest::RaiseSession { user } => Ok(StoreReply::Session(self.raise(*user))),
             StoreRequest::ReadSession { user } => Ok(self.read_session(*user)),
             StoreRequest::ReadChains { users } => Ok(self.chains(users)),
             // `apply` knows the others.
@@ -30,11 +30,11 @@ impl Tables {
         StoreReply::Guest(guest)
     }
 
-    fn raise_session(&mut self, user: UserId) -> StoreReply {
+    pub(super) fn raise(&mut self, user: UserId) -> SessionGeneration {
         let session = self.sessions.entry(user).or_default();
         session.generation = rules::session_after(session.generation, self.generation);
         session.raised_ms = self.now_ms;
-        StoreReply::Session(SessionGeneration(session.generation))
+        SessionGeneration(session.generation)
     }
 
     fn chains(&self, users: &[UserId]) -> StoreReply {

@@ -8,6 +8,7 @@ use protocol::ids::{
     TopologyVersion, UserId,
 };
 
+use super::account_rows::KeptSanction;
 use super::creatures::Creatures;
 use super::game_states::GameStates;
 use super::leases::Leases;
@@ -31,6 +32,7 @@ pub struct Tables {
     /// The newest start of the node that serves a region when its service began.
     pub(super) since: BTreeMap<RegionNumber, u64>,
     pub(super) sessions: BTreeMap<UserId, Session>,
+    pub(super) sanctions: Vec<KeptSanction>,
     pub(super) players: BTreeMap<UserId, Kept>,
     pub(super) valuables: Valuables,
     pub(super) creatures: Creatures,
@@ -78,6 +80,7 @@ impl Default for Tables {
             regions: BTreeMap::new(),
             since: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            sanctions: Vec::new(),
             players: BTreeMap::new(),
             valuables: Valuables::default(),
             creatures: Creatures::default(),
@@ -169,6 +172,7 @@ impl Tables {
             | StoreRequest::RaiseSession { .. }
             | StoreRequest::ReadSession { .. }
             | StoreRequest::ReadChains { .. } => self.apply_to_sessions(request),
+            StoreRequest::Account(request) => Ok(StoreReply::Account(self.apply_to_accounts(request))),
             StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
                 self.apply_to_creatures(request)
             }

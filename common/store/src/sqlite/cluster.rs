@@ -205,6 +205,21 @@ pub(super) fn raise_session(
     user: UserId,
     at: Moment,
 ) -> Result<StoreReply, Failure> {
+    Ok(StoreReply::Session(raise(connection, user, at)?))
+}
+
+pub(super) fn read_session(connection: &Connection, user: UserId) -> Result<StoreReply, Failure> {
+    Ok(StoreReply::Session(
+        session(connection, user)?.unwrap_or_default(),
+    ))
+}
+
+/// The user's next session generation.
+pub(super) fn raise(
+    connection: &Connection,
+    user: UserId,
+    at: Moment,
+) -> rusqlite::Result<SessionGeneration> {
     const RAISE: &str = "INSERT INTO session (user, generation, raised_ms) VALUES (?1, ?2, ?3)
         ON CONFLICT (user) DO UPDATE SET generation = max(session.generation + 1, excluded.generation),
         raised_ms = excluded.raised_ms RETURNING generation";
@@ -213,12 +228,12 @@ pub(super) fn raise_session(
         .number(rules::session_after(0, at.generation))
         .bind(at.now_ms)
         .one(|row| row.number())?;
-    Ok(StoreReply::Session(SessionGeneration(raised)))
+    Ok(SessionGeneration(raised))
 }
 
-pub(super) fn read_session(connection: &Connection, user: UserId) -> Result<StoreReply, Failure> {
-    let generation = query(connection, "SELECT generation FROM session WHERE user = ?1")
+/// The user's session generation; `None` if there never was a login.
+pub(super) fn session(connection: &Connection, user: UserId) -> rusqlite::Result<Option<SessionGeneration>> {
+    query(connection, "SELECT generation FROM session WHERE user = ?1")
         .number(user.0)
-        .row(|row| row.number())?;
-    Ok(StoreReply::Session(SessionGeneration(generation.unwrap_or(0))))
+        .row(|row| row.number().map(SessionGeneration))
 }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0011_valuables.sql"),
     include_str!("../../migrations/sqlite/0012_creatures.sql"),
     include_str!("../../migrations/sqlite/0013_game_state.sql"),
+    include_str!("../../migrations/sqlite/0014_sanction.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.

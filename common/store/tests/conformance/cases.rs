@@ -56,6 +56,12 @@ macro_rules! conformance {
                 sums_hold_under_random_commits,
                 of_two_who_burn_one_thing_exactly_one_does,
                 ground_that_is_written_while_the_region_is_taken_is_read_or_fenced;
+            sanctions:
+                a_kick_raises_the_session_in_the_same_step_and_is_read_in_order,
+                a_ban_lasts_until_it_is_over_or_lifted_and_its_shorter_successor_counts,
+                networks_are_banned_and_nobody_without_a_login_is,
+                sanctions_are_read_in_portions,
+                whoever_has_seen_a_number_has_seen_all_below_it;
             game_states:
                 what_a_game_keeps_goes_forward_and_only_by_who_serves,
                 a_state_beyond_its_limits_is_refused;

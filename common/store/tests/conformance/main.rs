@@ -15,6 +15,7 @@ mod lease_races;
 mod leases;
 mod ownership;
 mod races;
+mod sanctions;
 mod saves;
 mod scene;
 mod sqlite_scene;

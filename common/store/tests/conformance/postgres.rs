@@ -13,6 +13,7 @@ mod leases;
 mod ownership;
 mod postgres_scene;
 mod races;
+mod sanctions;
 mod saves;
 mod scene;
 mod trades;

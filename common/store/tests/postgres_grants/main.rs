@@ -58,6 +58,7 @@ const TABLES: &[&str] = &[
     "region",
     "region_candidate",
     "region_state",
+    "sanction",
     "session",
     "tally",
     "trade",
@@ -69,6 +70,7 @@ const NOBODY: &[Who] = &[];
 
 /// What may be called for one's own node, and for another.
 const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
+    ("add_sanction", &[Operator], &[Operator]),
     ("amend", NOBODY, NOBODY),
     ("begin_anew", &[Operator], &[Operator]),
     ("caller", NOBODY, NOBODY),
@@ -94,9 +96,11 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("note_topology", &[GameServer], &[GameServer]),
     ("now_ms", NOBODY, NOBODY),
     ("own_timeline", NOBODY, NOBODY),
+    ("raise_session", NOBODY, NOBODY),
     ("read_batch", KNOWN, KNOWN),
     ("read_creatures", &[GameServer], &[GameServer]),
     ("read_holders", KNOWN, KNOWN),
+    ("read_sanctions", KNOWN, KNOWN),
     ("report", &[Operator], &[Operator]),
     ("serves", NOBODY, NOBODY),
     ("speak_for", NOBODY, NOBODY),

@@ -7,14 +7,16 @@ mod ticket;
 use std::sync::Arc;
 
 use net::key_work::key_work;
+use node::sanction_board::goodbye;
 use node::topology_in_force::TopologyInForce;
 use protocol::Code;
 use protocol::client_handshake::{Credentials, LoginRequest};
+use protocol::frame::Close;
 use protocol::identity::NodeKey;
 use protocol::ids::{ClusterId, NodeUuid};
 use protocol::name::NameError;
 use protocol::ticket::{RawTicket, Ticket};
-use store::StoreHandle;
+use store::{Barred, StoreHandle};
 
 use super::settings::GuestPolicy;
 
@@ -63,6 +65,22 @@ impl From<NameError> for TurnedAway {
         Self {
             reason: error.to_string(),
             ..Code::NameIllegal.into()
+        }
+    }
+}
+
+impl From<Barred> for TurnedAway {
+    fn from(barred: Barred) -> Self {
+        let Close {
+            code,
+            retry_ms,
+            reason,
+            ..
+        } = goodbye(&barred);
+        Self {
+            code,
+            retry_ms,
+            reason,
         }
     }
 }

@@ -15,6 +15,7 @@ use net::panics::guest;
 use net::sealed_stream::RawStream;
 use net::stream_socket::StreamSocket;
 use net::websocket::Form;
+use protocol::network::Network;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -23,7 +24,6 @@ use tokio_util::task::TaskTracker;
 use super::client_context::ClientContext;
 use super::client_door;
 use super::handshake_permits::{HandshakePermit, HandshakePermits};
-use super::prefix::Network;
 
 /// Sessions at once.
 pub(super) const SESSIONS_MAX: u32 = 64;

@@ -4,6 +4,8 @@ use super::*;
 use protocol::identity::NodeKey;
 use protocol::ids::ClusterId;
 use protocol::message::client::{Logout, Ping};
+use protocol::network::Network;
+use store::sanction::Ending;
 
 fn ping(sent_at_us: u64) -> ClientToProxy {
     Ping {
@@ -277,6 +279,70 @@ fn a_ticket_is_renewed_once_in_the_middle_of_its_life() {
     );
     pass(&mut scene, 60_000);
     assert_eq!(renewals(&scene), 1, "the new one is young");
+}
+
+#[test]
+fn sessions_that_an_operator_has_ended_leave_the_world_at_once_and_are_told_why() {
+    let mut scene = Scene::served();
+    let (kicked, banned, stays) = (scene.playing(1), scene.playing(2), scene.playing(3));
+    let generation = claims(1, START_MS).session_generation;
+    let mut end = |whose: Ending, code: Code, reason: &str| {
+        let goodbye = Close {
+            reason: reason.to_owned(),
+            ..code.into()
+        };
+        scene
+            .shard
+            .end_sessions(whose, &goodbye, scene.now, &mut scene.datagrams);
+        scene.round();
+    };
+    let below = |user, below| Ending::User {
+        user: UserId(user),
+        below,
+    };
+    end(below(3, generation), Code::Kicked, "of an earlier login");
+    end(
+        below(1, SessionGeneration(generation.0 + 1)),
+        Code::Kicked,
+        "spam",
+    );
+    end(Ending::all_of(UserId(2)), Code::Banned, "");
+    let told = |id: &ClientId| {
+        scene.clients[id]
+            .closed
+            .clone()
+            .map(|close| (close.code, close.reason))
+    };
+    assert_eq!(
+        [kicked, banned, stays].each_ref().map(told),
+        [
+            Some((Code::Kicked, "spam".to_owned())),
+            Some((Code::Banned, String::new())),
+            None
+        ]
+    );
+    let left: Vec<_> = scene
+        .heard_by(A)
+        .iter()
+        .filter_map(|message| match message {
+            ProxyToServer::Leave(leave) => Some((leave.user, leave.reason())),
+            _ => None,
+        })
+        .collect();
+    let logout = player::LeaveReason::Logout;
+    assert_eq!(left, [(1, logout), (2, logout)]);
+    let network = |text| Ending::Network(Network::parse(text).unwrap());
+    for (whose, goes) in [
+        (network("203.0.114.0/24"), false),
+        (network("203.0.113.0/24"), true),
+    ] {
+        scene
+            .shard
+            .end_sessions(whose, &Code::Banned.into(), scene.now, &mut scene.datagrams);
+        scene.round();
+        assert_eq!(goodbye(&scene, stays).is_some(), goes);
+    }
+    assert_eq!(scene.shard.edge().sessions(), 0);
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(super) const REGION_EPOCH: u64 = 3;
 pub(super) const HOME: u32 = 9;
 /// Wall time at the start, Unix milliseconds.
 pub(super) const START_MS: u64 = 1_700_000_000_000;
+/// Where clients come from.
+pub(super) const FROM: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
 /// How long tickets of these tests live, milliseconds.
 pub(super) const TICKET_MS: u64 = 900_000;
 
@@ -288,6 +290,7 @@ impl Scene {
             sealing: Clear::default(),
             admission: Box::new(admission(user, attach_no)),
             claims: claims(user, self.now.wall_ms),
+            from: FROM,
         };
         self.shard.client_arrived(arrival, self.now, &mut self.datagrams);
         self.round();

@@ -1,17 +1,22 @@
-//! Networks of clients: what the limits per prefix count by, and which addresses they leave alone.
+//! Networks of clients: what the limits per prefix count by, which addresses they leave alone, and who is banned.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+
+/// What stands before an IPv4 address that is mapped into IPv6, bits.
+const V4_BITS: u32 = 96;
 
 /// A network, such as 10.0.0.0/8. IPv4 stands as mapped into IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Network {
+pub struct Network {
     address: u128,
     bits: u32,
 }
 
 impl Network {
     /// Reads `address/bits`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/')?;
         let (address, bits): (IpAddr, u32) = (address.parse().ok()?, bits.parse().ok()?);
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
@@ -19,7 +24,8 @@ impl Network {
     }
 
     /// What new logins are counted by: /24 of IPv4, /48 of IPv6.
-    pub(super) fn of_client(address: IpAddr) -> Self {
+    #[must_use]
+    pub fn of_client(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self::of(IpAddr::V4(v4), 24),
             IpAddr::V6(v6) => Self::of(IpAddr::V6(v6), 48),
@@ -27,15 +33,31 @@ impl Network {
     }
 
     /// Whether an address is in it.
-    pub(super) fn holds(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
         masked(mapped(address), self.bits) == self.address
     }
 
     fn of(address: IpAddr, bits: u32) -> Self {
-        let bits = if address.is_ipv4() { bits + 96 } else { bits };
+        let bits = if address.is_ipv4() {
+            bits.saturating_add(V4_BITS)
+        } else {
+            bits
+        };
         Self {
             address: masked(mapped(address), bits),
             bits,
+        }
+    }
+}
+
+/// As it is read; IPv4 as IPv4.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = Ipv6Addr::from(self.address);
+        match (address.to_ipv4_mapped(), self.bits.checked_sub(V4_BITS)) {
+            (Some(address), Some(bits)) => write!(f, "{address}/{bits}"),
+            _ => write!(f, "{address}/{}", self.bits),
         }
     }
 }
@@ -48,7 +70,10 @@ fn mapped(address: IpAddr) -> u128 {
 }
 
 fn masked(address: u128, bits: u32) -> u128 {
-    address & u128::MAX.checked_shl(128 - bits).unwrap_or(0)
+    address
+        & u128::MAX
+            .checked_shl(u128::BITS.saturating_sub(bits))
+            .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -69,6 +94,26 @@ mod tests {
         for wrong in ["127.0.0.1", "127.0.0.0/33", "::/129", "x/8", "1.2.3.4/-1"] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_network_is_written_as_it_is_read() {
+        for text in [
+            "127.0.0.0/8",
+            "0.0.0.0/0",
+            "10.1.2.3/32",
+            "::/0",
+            "2001:db8::/48",
+            "::ffff:0.0.0.0/64",
+        ] {
+            let network = Network::parse(text).unwrap();
+            assert_eq!(Network::parse(&network.to_string()), Some(network), "{text}");
+        }
+        assert_eq!(Network::parse("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(
+            Network::parse("2001:db8::9/32").unwrap().to_string(),
+            "2001:db8::/32"
+        );
     }
 
     #[test]

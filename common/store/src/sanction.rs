@@ -1,0 +1,496 @@
+//! What operators do to users and networks, as rows that are only ever added to. Whoever lets users in reads what is new of them,
+//! and keeps what counts: no node has to be told anything by another.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use protocol::Code;
+use protocol::ids::{SessionGeneration, UserId};
+use protocol::limits::TICKET_LIFETIME_MS_MAX;
+use protocol::network::Network;
+
+/// A sanction is read for as long as a ticket of before may live, and a little longer by the clocks of others, milliseconds.
+pub const SANCTION_READ_MS: u64 = TICKET_LIFETIME_MS_MAX + 300_000;
+
+/// Whom a sanction is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// One user.
+    User(UserId),
+    /// Everybody who comes from there.
+    Network(Network),
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SanctionKind {
+    /// The user's sessions end, and its tickets count no more.
+    Kick = 1,
+    /// The same, and nobody is let in until it is over.
+    Ban = 2,
+    /// A ban is over.
+    Unban = 3,
+}
+
+impl SanctionKind {
+    /// The kind of this number.
+    #[must_use]
+    pub fn of(number: i64) -> Option<Self> {
+        [Self::Kick, Self::Ban, Self::Unban]
+            .into_iter()
+            .find(|kind| i64::from(*kind as u8) == number)
+    }
+}
+
+/// What is asked of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSanction {
+    /// Whom.
+    pub subject: Subject,
+    /// What.
+    pub kind: SanctionKind,
+    /// How long a ban lasts, milliseconds; `None`: until it is lifted.
+    pub for_ms: Option<u64>,
+    /// For people, the user among them; at most [`SANCTION_REASON_BYTES_MAX`](crate::limits::SANCTION_REASON_BYTES_MAX).
+    pub reason: String,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sanction {
+    /// Its number; whoever sees a number has seen all below it.
+    pub seq: u64,
+    /// Whom.
+    pub subject: Subject,
+    /// What.
+    pub kind: SanctionKind,
+    /// The user's session generation since; those below it have ended. 0 where none has.
+    pub generation: SessionGeneration,
+    /// When, by the store's clock, Unix milliseconds.
+    pub at_ms: u64,
+    /// Until when a ban counts, likewise; of everything else, when it was.
+    pub until_ms: u64,
+    /// For people.
+    pub reason: String,
+}
+
+/// A portion of what counts, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SanctionPage {
+    /// The generation of the store: another one may have lost rows.
+    pub store_generation: u16,
+    /// The highest number that was ever given.
+    pub newest: u64,
+    /// At most [`SANCTIONS_READ_MAX`](crate::limits::SANCTIONS_READ_MAX); fewer: there are no more.
+    pub rows: Vec<Sanction>,
+}
+
+/// Why somebody is not let in, or has to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// Its session was ended by an operator.
+    Kicked {
+        /// For people.
+        reason: String,
+    },
+    /// It is banned.
+    Banned {
+        /// Unix milliseconds; [`FOREVER_MS`]: until it is lifted.
+        until_ms: u64,
+        /// For people.
+        reason: String,
+    },
+}
+
+impl Barred {
+    /// What a client is told.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Kicked { .. } => Code::Kicked,
+            Self::Banned { .. } => Code::Banned,
+        }
+    }
+}
+
+/// Whose sessions end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Those of a user below this generation.
+    User {
+        /// Whose.
+        user: UserId,
+        /// Later ones go on.
+        below: SessionGeneration,
+    },
+    /// Those that come from there.
+    Network(Network),
+}
+
+impl Ending {
+    /// Every session of a user.
+    #[must_use]
+    pub fn all_of(user: UserId) -> Self {
+        let below = SessionGeneration(u64::MAX);
+        Self::User { user, below }
+    }
+
+    /// Whether this session is among them.
+    #[must_use]
+    pub fn holds(&self, user: UserId, generation: SessionGeneration, from: IpAddr) -> bool {
+        match self {
+            Self::User { user: whose, below } => *whose == user && generation < *below,
+            Self::Network(network) => network.holds(from),
+        }
+    }
+}
+
+/// No end.
+pub const FOREVER_MS: u64 = i64::MAX as u64;
+
+/// What counts of all sanctions, as far as they were read.
+#[derive(Clone, Debug, Default)]
+pub struct Sanctions {
+    store_generation: u16,
+    read_to: u64,
+    users: BTreeMap<UserId, OfUser>,
+    // Few: each login goes through all of them.
+    networks: BTreeMap<Network, Ban>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct OfUser {
+    /// Sessions below it have ended, and why. It is kept until then.
+    least: SessionGeneration,
+    why: String,
+    keep_until_ms: u64,
+    ban: Option<Ban>,
+}
+
+#[derive(Clone, Debug)]
+struct Ban {
+    until_ms: u64,
+    reason: String,
+}
+
+/// What became of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Everything is read; these have changed since.
+    All(Vec<Subject>),
+    /// These have changed, and there is more.
+    More(Vec<Subject>),
+    /// The store is not the one that was read before: read it from the start, and throw away what was read.
+    Anew,
+}
+
+impl Sanctions {
+    /// The number after which to read on.
+    #[must_use]
+    pub fn read_to(&self) -> u64 {
+        self.read_to
+    }
+
+    /// Takes in what was read after [`read_to`](Self::read_to).
+    pub fn take(&mut self, page: SanctionPage, now_ms: u64) -> Taken {
+        let is_first = self.read_to == 0 && self.store_generation == 0;
+        let is_other = page.newest < self.read_to || page.store_generation != self.store_generation;
+        if is_other && !is_first {
+            return Taken::Anew;
+        }
+        self.store_generation = page.store_generation;
+        let is_all = page.rows.len() < crate::limits::SANCTIONS_READ_MAX;
+        let last = page.rows.last().map_or(0, |row| row.seq);
+        self.read_to = if is_all { page.newest.max(last) } else { last };
+        let changed = page.rows.into_iter().map(|row| self.count(row)).collect();
+        if is_all {
+            self.forget(now_ms);
+            Taken::All(changed)
+        } else {
+            Taken::More(changed)
+        }
+    }
+
+    fn count(&mut self, row: Sanction) -> Subject {
+        let ban = (row.kind == SanctionKind::Ban).then(|| Ban {
+            until_ms: row.until_ms,
+            reason: row.reason.clone(),
+        });
+        match row.subject {
+            Subject::Network(network) => match ban {
+                Some(ban) => drop(self.networks.insert(network, ban)),
+                None => drop(self.networks.remove(&network)),
+            },
+            Subject::User(user) => {
+                let of_user = self.users.entry(user).or_default();
+                of_user.keep_until_ms = of_user
+                    .keep_until_ms
+                    .max(row.at_ms.saturating_add(SANCTION_READ_MS));
+                if row.generation > of_user.least {
+                    of_user.least = row.generation;
+                    of_user.why = row.reason;
+                }
+                if row.kind != SanctionKind::Kick {
+                    of_user.ban = ban;
+                }
+            }
+        }
+        row.subject
+    }
+
+    /// Forgets what does not count any more.
+    fn forget(&mut self, now_ms: u64) {
+        self.networks.retain(|_, ban| ban.until_ms > now_ms);
+        self.users.retain(|_, of_user| {
+            of_user.ban = of_user.ban.take().filter(|ban| ban.until_ms > now_ms);
+            of_user.ban.is_some() || of_user.keep_until_ms > now_ms
+        });
+    }
+
+    /// Whether a login from there may be tried.
+    ///
+    /// # Errors
+    /// Its network is banned.
+    pub fn check_network(&self, from: IpAddr, now_ms: u64) -> Result<(), Barred> {
+        let mut bans = self.networks.iter().filter(|(network, _)| network.holds(from));
+        bans.try_for_each(|(_, ban)| ban.check(now_ms))
+    }
+
+    /// Whether this user may log in.
+    ///
+    /// # Errors
+    /// The user is banned.
+    pub fn check_user(&self, user: UserId, now_ms: u64) -> Result<(), Barred> {
+        let ban = self.users.get(&user).and_then(|of_user| of_user.ban.as_ref());
+        ban.map_or(Ok(()), |ban| ban.check(now_ms))
+    }
+
+    /// Whether a session goes on.
+    ///
+    /// # Errors
+    /// The user is banned, or the session has ended.
+    pub fn check_session(
+        &self,
+        user: UserId,
+        generation: SessionGeneration,
+        now_ms: u64,
+    ) -> Result<(), Barred> {
+        self.check_user(user, now_ms)?;
+        match self.users.get(&user) {
+            Some(of_user) if generation < of_user.least => Err(Barred::Kicked {
+                reason: of_user.why.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose sessions have to end because of what was done to this one, and why.
+    #[must_use]
+    pub fn ending(&self, subject: Subject, now_ms: u64) -> Option<(Ending, Barred)> {
+        match subject {
+            Subject::Network(network) => {
+                let barred = self.networks.get(&network)?.check(now_ms).err()?;
+                Some((Ending::Network(network), barred))
+            }
+            Subject::User(user) => {
+                let of_user = self.users.get(&user)?;
+                if let Err(banned) = self.check_user(user, now_ms) {
+                    return Some((Ending::all_of(user), banned));
+                }
+                let (below, reason) = (of_user.least, of_user.why.clone());
+                Some((Ending::User { user, below }, Barred::Kicked { reason }))
+            }
+        }
+    }
+
+    /// Users about whom something is known, and networks that are banned.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.users.len() + self.networks.len()
+    }
+
+    /// Whether nothing is known of anybody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Ban {
+    fn check(&self, now_ms: u64) -> Result<(), Barred> {
+        if self.until_ms <= now_ms {
+            return Ok(());
+        }
+        Err(Barred::Banned {
+            until_ms: self.until_ms,
+            reason: self.reason.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: UserId = UserId(11);
+    const NOW: u64 = 1_000_000_000;
+
+    fn row(seq: u64, kind: SanctionKind, generation: u64, until_ms: u64) -> Sanction {
+        Sanction {
+            seq,
+            subject: Subject::User(ANN),
+            kind,
+            generation: SessionGeneration(generation),
+            at_ms: NOW,
+            until_ms,
+            reason: format!("because of {seq}"),
+        }
+    }
+
+    fn page(rows: Vec<Sanction>) -> SanctionPage {
+        SanctionPage {
+            store_generation: 1,
+            newest: rows.last().map_or(0, |row| row.seq),
+            rows,
+        }
+    }
+
+    fn read(rows: Vec<Sanction>) -> Sanctions {
+        let mut sanctions = Sanctions::default();
+        let taken = sanctions.take(page(rows), NOW);
+        assert!(matches!(taken, Taken::All(_)), "{taken:?}");
+        sanctions
+    }
+
+    fn session(sanctions: &Sanctions, generation: u64, now_ms: u64) -> Result<(), Barred> {
+        sanctions.check_session(ANN, SessionGeneration(generation), now_ms)
+    }
+
+    fn kicked(seq: u64) -> Result<(), Barred> {
+        let reason = format!("because of {seq}");
+        Err(Barred::Kicked { reason })
+    }
+
+    #[test]
+    fn a_kick_ends_what_was_and_nothing_that_begins_after_it() {
+        let sanctions = read(vec![row(1, SanctionKind::Kick, 5, NOW)]);
+        assert_eq!(session(&sanctions, 4, NOW), kicked(1));
+        assert_eq!(session(&sanctions, 5, NOW), Ok(()), "a later login");
+        let (whose, _) = sanctions.ending(Subject::User(ANN), NOW).unwrap();
+        let from = IpAddr::from([127, 0, 0, 1]);
+        let ends = |user, generation| whose.holds(user, SessionGeneration(generation), from);
+        assert_eq!(
+            [ends(ANN, 4), ends(ANN, 5), ends(UserId(12), 4)],
+            [true, false, false]
+        );
+        assert_eq!(sanctions.check_user(ANN, NOW), Ok(()));
+        assert_eq!(
+            sanctions.check_session(UserId(12), SessionGeneration(1), NOW),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_ban_keeps_out_every_session_until_it_is_over_or_lifted() {
+        let until = NOW + 60_000;
+        let sanctions = read(vec![row(1, SanctionKind::Ban, 5, until)]);
+        let banned = Err(Barred::Banned {
+            until_ms: until,
+            reason: "because of 1".to_owned(),
+        });
+        for generation in [4, 9] {
+            assert_eq!(session(&sanctions, generation, until - 1), banned);
+        }
+        assert_eq!(sanctions.check_user(ANN, until - 1), banned);
+        assert_eq!(sanctions.check_user(ANN, until), Ok(()));
+        assert_eq!(session(&sanctions, 4, until), kicked(1), "its tickets stay dead");
+        let lifted = read(vec![
+            row(1, SanctionKind::Ban, 5, FOREVER_MS),
+            row(2, SanctionKind::Unban, 0, NOW),
+        ]);
+        assert_eq!(lifted.check_user(ANN, NOW), Ok(()));
+        assert_eq!(session(&lifted, 4, NOW), kicked(1));
+    }
+
+    #[test]
+    fn a_kick_does_not_lift_a_ban() {
+        let sanctions = read(vec![
+            row(1, SanctionKind::Ban, 5, FOREVER_MS),
+            row(2, SanctionKind::Kick, 6, NOW),
+        ]);
+        assert!(matches!(
+            sanctions.check_user(ANN, NOW),
+            Err(Barred::Banned { .. })
+        ));
+    }
+
+    #[test]
+    fn a_banned_network_keeps_out_its_addresses_alone() {
+        let network = Network::parse("203.0.113.0/24").unwrap();
+        let of_network = |seq, kind| Sanction {
+            subject: Subject::Network(network),
+            ..row(seq, kind, 0, FOREVER_MS)
+        };
+        let mut sanctions = read(vec![of_network(1, SanctionKind::Ban)]);
+        let from = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(sanctions.check_network(from("::ffff:203.0.113.9"), NOW).is_err());
+        let (whose, _) = sanctions.ending(Subject::Network(network), NOW).unwrap();
+        let ends = |text: &str| whose.holds(ANN, SessionGeneration(7), from(text));
+        assert_eq!([ends("203.0.113.9"), ends("203.0.114.9")], [true, false]);
+        assert_eq!(sanctions.check_network(from("203.0.114.9"), NOW), Ok(()));
+        sanctions.take(page(vec![of_network(2, SanctionKind::Unban)]), NOW);
+        assert_eq!(sanctions.check_network(from("203.0.113.9"), NOW), Ok(()));
+        assert_eq!(sanctions.ending(Subject::Network(network), NOW), None);
+    }
+
+    #[test]
+    fn what_no_ticket_can_need_any_more_is_forgotten() {
+        let mut sanctions = read(vec![row(1, SanctionKind::Kick, 5, NOW)]);
+        let later = |sanctions: &mut Sanctions, now_ms| {
+            let page = SanctionPage {
+                store_generation: 1,
+                newest: 1,
+                rows: Vec::new(),
+            };
+            assert_eq!(sanctions.take(page, now_ms), Taken::All(Vec::new()));
+        };
+        later(&mut sanctions, NOW + TICKET_LIFETIME_MS_MAX);
+        assert_eq!(sanctions.len(), 1);
+        later(&mut sanctions, NOW + SANCTION_READ_MS);
+        assert!(sanctions.is_empty());
+    }
+
+    #[test]
+    fn pages_follow_each_other_and_a_store_that_went_back_is_read_anew() {
+        let full: Vec<_> = (1..=crate::limits::SANCTIONS_READ_MAX as u64)
+            .map(|seq| row(seq, SanctionKind::Kick, seq, NOW))
+            .collect();
+        let last = full.len() as u64;
+        let first = SanctionPage {
+            newest: last + 7,
+            ..page(full)
+        };
+        let mut sanctions = Sanctions::default();
+        assert!(matches!(sanctions.take(first, NOW), Taken::More(_)));
+        assert_eq!(sanctions.read_to(), last);
+        let rest = page(vec![row(last + 7, SanctionKind::Kick, 900, NOW)]);
+        assert_eq!(
+            sanctions.take(rest.clone(), NOW),
+            Taken::All(vec![Subject::User(ANN)])
+        );
+        assert_eq!(sanctions.read_to(), last + 7);
+        let back = SanctionPage {
+            newest: last,
+            rows: Vec::new(),
+            ..rest.clone()
+        };
+        assert_eq!(sanctions.clone().take(back, NOW), Taken::Anew);
+        let restored = SanctionPage {
+            store_generation: 2,
+            ..rest
+        };
+        assert_eq!(sanctions.take(restored, NOW), Taken::Anew);
+    }
+}

@@ -1,0 +1,166 @@
+//! `regionmesh account`: what operators do to users and networks. It is a row in the store, which every node reads by itself.
+
+use crate::answers;
+use crate::command_line::{AccountCommand, BanArguments, KickArguments, ReasonArguments, UnbanArguments};
+use node::clock::utc;
+use node::life::Failure;
+use protocol::{Shown, ShownLines};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::limits::{SANCTION_REASON_BYTES_MAX, SANCTIONS_READ_MAX};
+use store::sanction::FOREVER_MS;
+use store::{
+    AccountReply, AccountRequest, NewSanction, NodeStore, Sanction, SanctionKind, Store as _, StoreReply,
+    StoreRequest, Subject, is_database,
+};
+
+pub(crate) fn run(command: &AccountCommand) -> ExitCode {
+    let said = match command {
+        AccountCommand::Kick(arguments) => kick(arguments),
+        AccountCommand::Ban(arguments) => ban(arguments),
+        AccountCommand::Unban(arguments) => unban(arguments),
+        AccountCommand::List(arguments) => list(&arguments.store.place),
+    };
+    match said {
+        Ok(text) => answers::printed(&text),
+        Err(failure) => answers::refused(&failure),
+    }
+}
+
+fn kick(arguments: &KickArguments) -> Result<String, Failure> {
+    let subject = Subject::User(arguments.user);
+    let done = sanction(subject, SanctionKind::Kick, None, &arguments.why)?;
+    Ok(format!(
+        "{} is kicked: its sessions end within a second\n",
+        name_of(done.subject)
+    ))
+}
+
+fn ban(arguments: &BanArguments) -> Result<String, Failure> {
+    let for_ms = arguments
+        .duration
+        .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let done = sanction(arguments.subject, SanctionKind::Ban, for_ms, &arguments.why)?;
+    Ok(format!("{}: sessions end within a second\n", described(&done)))
+}
+
+fn unban(arguments: &UnbanArguments) -> Result<String, Failure> {
+    let done = sanction(arguments.subject, SanctionKind::Unban, None, &arguments.why)?;
+    Ok(format!("{} is banned no more\n", name_of(done.subject)))
+}
+
+fn list(place: &Path) -> Result<String, Failure> {
+    let store = open(place)?;
+    let (mut bans, mut after) = (BTreeMap::new(), 0);
+    loop {
+        let page = match ask(&store, AccountRequest::ReadSanctions { after })? {
+            AccountReply::Sanctions(page) => page,
+            other => return Err(unexpected(&other)),
+        };
+        let is_last = page.rows.len() < SANCTIONS_READ_MAX;
+        for row in page.rows {
+            after = row.seq;
+            match row.kind {
+                SanctionKind::Kick => {}
+                SanctionKind::Ban => drop(bans.insert(row.subject, row)),
+                SanctionKind::Unban => drop(bans.remove(&row.subject)),
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    store.close();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for ban in bans.values().filter(|ban| ban.until_ms > now_ms) {
+        let _ = writeln!(text, "{}", described(ban));
+    }
+    match text.is_empty() {
+        true => Ok("nobody is banned\n".to_owned()),
+        false => Ok(text),
+    }
+}
+
+fn sanction(
+    subject: Subject,
+    kind: SanctionKind,
+    for_ms: Option<u64>,
+    why: &ReasonArguments,
+) -> Result<Sanction, Failure> {
+    let reason = why.reason.trim().to_owned();
+    if reason.len() > SANCTION_REASON_BYTES_MAX || reason.chars().any(char::is_control) {
+        let what = format!("--reason is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
+        return Err(Failure::bad_input(what));
+    }
+    let store = open(&why.store.place)?;
+    let new = NewSanction {
+        subject,
+        kind,
+        for_ms,
+        reason,
+    };
+    let reply = ask(&store, AccountRequest::Sanction(new))?;
+    store.close();
+    match reply {
+        AccountReply::Sanctioned(sanction) => Ok(sanction),
+        AccountReply::NoUser => Err(Failure::bad_input(format!(
+            "{} has never logged in to this world",
+            name_of(subject)
+        ))),
+        AccountReply::NoBan => Err(Failure::bad_input(format!(
+            "{} is not banned; `regionmesh account list` says who is",
+            name_of(subject)
+        ))),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn open(place: &Path) -> Result<NodeStore, Failure> {
+    // Opening would make one that is not there.
+    if !is_database(place) && !place.exists() {
+        let what = format!("{}: there is no store", Shown(place.display()));
+        return Err(Failure::bad_input(what));
+    }
+    NodeStore::open(place).map_err(|error| match error.may_pass() {
+        true => Failure::unreachable(error),
+        false => Failure::bad_input(error),
+    })
+}
+
+fn ask(store: &NodeStore, request: AccountRequest) -> Result<AccountReply, Failure> {
+    let answered = store.execute(&[StoreRequest::Account(request)]).pop();
+    match answered {
+        Some(Ok(StoreReply::Account(reply))) => Ok(reply),
+        Some(Ok(other)) => Err(unexpected(&other)),
+        Some(Err(error)) => Err(Failure::failed(error)),
+        None => Err(Failure::failed("the store does not answer")),
+    }
+}
+
+fn unexpected(reply: &impl std::fmt::Debug) -> Failure {
+    Failure::failed(format!("the store answered another question: {reply:?}"))
+}
+
+fn name_of(subject: Subject) -> String {
+    match subject {
+        Subject::User(user) => format!("user {}", user.0),
+        Subject::Network(network) => format!("network {network}"),
+    }
+}
+
+fn described(ban: &Sanction) -> String {
+    let until = match ban.until_ms {
+        FOREVER_MS => "until it is lifted".to_owned(),
+        until_ms => format!("until {}", utc(until_ms)),
+    };
+    let reason = match ban.reason.as_str() {
+        "" => String::new(),
+        reason => format!(" ({})", ShownLines(reason)),
+    };
+    format!("{} is banned {until}{reason}", name_of(ban.subject))
+}

@@ -1,0 +1,142 @@
+//! `regionmesh account`, as clap reads it and as `--help` shows it.
+
+use clap::{Args, Subcommand};
+use protocol::ids::UserId;
+use protocol::network::Network;
+use std::path::PathBuf;
+use std::time::Duration;
+use store::Subject;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Ends all sessions of a user, at every proxy, within a second
+    ///
+    /// The player leaves the world, and is told why. Its tickets count no more: an account logs in again, and a guest begins anew.
+    Kick(KickArguments),
+    /// Keeps a user or a network out, and ends the sessions that there are
+    ///
+    /// A guest who is banned may come back as another guest: ban the network it comes from.
+    Ban(BanArguments),
+    /// Lifts a ban before its time
+    Unban(UnbanArguments),
+    /// Lists who is banned, until when, and why
+    List(ListArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KickArguments {
+    /// The user, by number
+    #[arg(value_name = "USER", value_parser = parse_user)]
+    pub(crate) user: UserId,
+    #[command(flatten)]
+    pub(crate) why: ReasonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BanArguments {
+    /// The user, by number, or a network such as 203.0.113.0/24
+    #[arg(value_name = "USER|NETWORK", value_parser = parse_subject)]
+    pub(crate) subject: Subject,
+    /// How long, such as 30m, 12h or 7d [default: until it is lifted]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_ban)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) why: ReasonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnbanArguments {
+    /// The user, by number, or the network as it was banned
+    #[arg(value_name = "USER|NETWORK", value_parser = parse_subject)]
+    pub(crate) subject: Subject,
+    #[command(flatten)]
+    pub(crate) why: ReasonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) store: AccountStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReasonArguments {
+    /// What the player is told, at most 200 bytes
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) store: AccountStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountStore {
+    /// The store's file, or the address of a database, whose login is its owner's or an operator's; no password in it
+    #[arg(long = "store", value_name = "FILE|ADDRESS")]
+    pub(crate) place: PathBuf,
+}
+
+fn parse_user(text: &str) -> Result<UserId, String> {
+    let number = text
+        .parse()
+        .map_err(|_| format!("`{text}` is no number of a user"))?;
+    Ok(UserId(number))
+}
+
+fn parse_subject(text: &str) -> Result<Subject, String> {
+    if !text.contains('/') {
+        return parse_user(text).map(Subject::User);
+    }
+    let network = Network::parse(text);
+    network
+        .map(Subject::Network)
+        .ok_or_else(|| format!("`{text}` is no network: write one such as 203.0.113.0/24 or 2001:db8::/48"))
+}
+
+fn parse_ban(text: &str) -> Result<Duration, String> {
+    let why = || format!("`{text}` is no time: write something like 30m, 12h or 7d");
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let (number, unit) = text
+        .char_indices()
+        .last()
+        .and_then(|(at, letter)| Some((text.get(..at)?, letter)))
+        .ok_or_else(why)?;
+    let (_, seconds) = units
+        .into_iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or_else(why)?;
+    let number: u64 = number.parse().map_err(|_| why())?;
+    match number.checked_mul(seconds) {
+        Some(whole) if whole > 0 => Ok(Duration::from_secs(whole)),
+        _ => Err(why()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bans_last_from_seconds_to_years() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1_800),
+            ("12h", 43_200),
+            ("3650d", 315_360_000),
+        ] {
+            assert_eq!(parse_ban(text), Ok(Duration::from_secs(seconds)));
+        }
+        for wrong in ["", "7", "d", "0d", "-1h", "1.5h", "7w", "99999999999999999d"] {
+            assert!(parse_ban(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn users_are_numbers_and_networks_have_a_length() {
+        assert_eq!(parse_subject("77"), Ok(Subject::User(UserId(77))));
+        let network = Network::parse("203.0.113.0/24").unwrap();
+        assert_eq!(parse_subject("203.0.113.7/24"), Ok(Subject::Network(network)));
+        for wrong in ["ann", "203.0.113.0/33", "-7", ""] {
+            assert!(parse_subject(wrong).is_err(), "{wrong}");
+        }
+    }
+}

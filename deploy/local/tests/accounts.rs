@@ -1,0 +1,152 @@
+//! What operators do to users reaches every proxy: real processes, bots that play, and the command line.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use client::{Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile};
+use nix::sys::signal::Signal;
+use protocol::Code;
+use regionmesh::{Cluster, ClusterOptions};
+use support::{PATIENCE, eventually, finish, program, start};
+use tokio::time::timeout;
+
+/// A guest at one proxy, who knows of the others.
+async fn connect(cluster: &Cluster, proxy: SocketAddr) -> Result<Client, ConnectionError> {
+    let join = JoinFile::read(cluster.join_file()).unwrap();
+    let others = join.addresses().into_iter().filter(|other| *other != proxy);
+    let options = ConnectOptions {
+        proxies: std::iter::once(proxy).chain(others).collect(),
+        trust: join.trust().unwrap(),
+        credentials: Credentials::Guest {
+            name: "Ada".to_owned(),
+        },
+        datagrams: Datagrams::Allowed,
+    };
+    Client::connect(options).await
+}
+
+/// Plays until the client is out of the world.
+async fn end_of(client: &mut Client) -> ConnectionError {
+    let end = async {
+        loop {
+            if let Err(error) = client.next_event().await {
+                return error;
+            }
+        }
+    };
+    timeout(PATIENCE, end).await.expect("nobody ends the session")
+}
+
+async fn playing(client: &mut Client) {
+    let plays = async { while !matches!(client.next_event().await.unwrap(), ClientEvent::Snapshot(_)) {} };
+    timeout(PATIENCE, plays).await.expect("not in time");
+}
+
+/// `regionmesh account`; what it prints.
+fn account(store: &Path, arguments: &[&str]) -> String {
+    let store = store.to_str().unwrap();
+    let (code, out, error) = finish(&[&["account"], arguments, &["--store", store]].concat());
+    assert_eq!(code, 0, "{out}{error}");
+    out
+}
+
+fn proxies(cluster: &Cluster) -> Vec<(String, SocketAddr)> {
+    let nodes = cluster.addresses();
+    let all = nodes.filter_map(|node| Some((node.name.clone(), node.listener("tcp")?)));
+    all.filter(|(name, _)| name.starts_with("edge")).collect()
+}
+
+#[tokio::test]
+async fn who_is_kicked_or_banned_is_out_at_every_proxy_and_stays_out_while_it_lasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions::new(program(), folder.path().join("d")));
+    let store = cluster.data().join("world.db");
+    let proxies = proxies(&cluster);
+    let [(first, at_first), (_, at_second)] = &proxies[..] else {
+        panic!("two proxies");
+    };
+    let mut clients = Vec::new();
+    for proxy in [at_first, at_second, at_first] {
+        let mut client = connect(&cluster, *proxy).await.unwrap();
+        playing(&mut client).await;
+        clients.push(client);
+    }
+    let [kicked, banned, away] = &mut clients[..] else {
+        panic!("three clients");
+    };
+    let user = |client: &Client| client.user().0.to_string();
+
+    account(&store, &["kick", &user(kicked), "--reason", "no building here"]);
+    account(&store, &["ban", &user(banned), "--for", "1h", "--reason", "spam"]);
+    let error = end_of(kicked).await;
+    assert_eq!(error.code(), Some(Code::Kicked), "{error}");
+    assert!(error.to_string().contains("no building here"), "{error}");
+    let error = end_of(banned).await;
+    assert_eq!(error.code(), Some(Code::Banned), "{error}");
+    assert!(error.to_string().contains(" UTC: spam"), "{error}");
+
+    // Its proxy cannot tell it, and the other one does not let it come back.
+    cluster.signal(first, Signal::SIGSTOP).unwrap();
+    account(&store, &["ban", &user(away)]);
+    let error = end_of(away).await;
+    cluster.signal(first, Signal::SIGCONT).unwrap();
+    assert!(matches!(error, ConnectionError::Refused(_)), "{error}");
+    assert_eq!(error.code(), Some(Code::Banned), "{error}");
+
+    let listed = account(&store, &["list"]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(listed.contains(&format!("user {} is banned until it is lifted", user(away))));
+    account(&store, &["unban", &user(away)]);
+    account(&store, &["unban", &user(banned)]);
+    assert_eq!(account(&store, &["list"]), "nobody is banned\n");
+}
+
+#[tokio::test]
+async fn nobody_comes_from_a_network_that_is_banned_and_who_was_there_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(support::one(&folder.path().join("d")));
+    let store = cluster.data().join("world.db");
+    let (proxy, at) = proxies(&cluster).remove(0);
+    let mut client = connect(&cluster, at).await.unwrap();
+    playing(&mut client).await;
+    account(&store, &["ban", "127.0.0.0/8", "--reason", "a flood"]);
+    assert_eq!(end_of(&mut client).await.code(), Some(Code::Banned));
+    // What was done before a start is read before anybody is let in.
+    cluster.kill(&proxy).unwrap();
+    cluster.restart(&proxy).unwrap();
+    let at = proxies(&cluster).remove(0).1;
+    let error = connect(&cluster, at).await.err().unwrap();
+    assert_eq!(error.code(), Some(Code::Banned), "{error}");
+    account(&store, &["unban", "127.0.0.1/8"]);
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        eventually("somebody is let in again", PATIENCE, || {
+            runtime.block_on(connect(&cluster, at)).is_ok()
+        });
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn whom_the_store_does_not_know_cannot_be_kicked_and_no_store_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(support::one(&folder.path().join("d")));
+    let store = cluster.data().join("world.db");
+    let refused = |arguments: &[&str], store: &Path| {
+        let store = ["--store", store.to_str().unwrap()];
+        let (code, out, error) = finish(&[&["account"], arguments, &store].concat());
+        assert_eq!(code, 2, "{out}{error}");
+        error
+    };
+    assert!(refused(&["kick", "7"], &store).contains("user 7 has never logged in"));
+    assert!(refused(&["unban", "203.0.113.0/24"], &store).contains("is not banned"));
+    assert!(refused(&["ban", "7", "--reason", "a\nb"], &store).contains("one line"));
+    let missing = folder.path().join("missing.db");
+    refused(&["list"], &missing);
+    assert!(!missing.exists());
+}
