@@ -205,6 +205,7 @@ pub(crate) mod tests {
         WorldShape {
             grid,
             view_rings: 1,
+            far_rings: 0,
             tick_hz: 20,
             regions: regions.collect(),
         }

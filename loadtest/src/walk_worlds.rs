@@ -68,6 +68,7 @@ fn scenes() -> impl Strategy<Value = Scene> {
         let shape = WorldShape {
             grid,
             view_rings: 1,
+            far_rings: 0,
             tick_hz: HZ as u32,
             regions: (0..grid.len()).map(region).collect(),
         };

@@ -207,6 +207,7 @@ async fn a_browser_plays_over_its_socket_as_others_do_over_tcp() {
         input_ack: 1,
         home_cell: HOME.0,
         discontinuity: 0,
+        cells: Vec::new(),
         own: bytes::Bytes::from_static(b"here"),
     };
     server.say(101, output);

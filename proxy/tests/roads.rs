@@ -44,6 +44,7 @@ fn keyframe(grid: &CellGrid, cell: CellIndex) -> bytes::Bytes {
             speed: 0,
         },
         state: Default::default(),
+        jumped: false,
     };
     let mut encoder = CellEncoder::new(PositionForm::of(grid));
     encoder.put_add(0, &entity).unwrap();
@@ -87,6 +88,7 @@ fn output(user: u64, owner_epoch: u64, tick: u64) -> Output {
         home_cell: HOME.0,
         own: bytes::Bytes::from_static(b"own"),
         discontinuity: 0,
+        cells: Vec::new(),
     }
 }
 

@@ -73,6 +73,7 @@ fn of_output(user: u64, owner_epoch: u64, there: impl Fn(&'static str) -> &'stat
         home_cell: HOME.0,
         own: Bytes::from_static(b"lie"),
         discontinuity: 0,
+        cells: Vec::new(),
     };
     let ack = CommandAck {
         user,

@@ -12,6 +12,7 @@ use protocol::message::player::CommandClass;
 use protocol::ticket::Ticket;
 
 use crate::dice::Dice;
+use crate::sights;
 use crate::world::{MIDDLE, SIZE};
 
 /// Where a device stands with its connection.
@@ -41,6 +42,8 @@ pub(crate) enum News {
         epoch: OwnerEpoch,
     },
     Event(gems::Event),
+    /// It sees somebody who is to be hidden from it.
+    Unshown(EntityId),
     /// It was told the same news twice on one connection.
     Twice(Bytes),
 }
@@ -220,6 +223,7 @@ impl Bot {
                 }
                 ClientEvent::Snapshot(snapshot) => {
                     self.snapshot_at_ms = now_ms;
+                    news.extend(self.unshown());
                     if snapshot.own_is_new {
                         self.own_at_ms = now_ms;
                     }
@@ -244,6 +248,14 @@ impl Bot {
             }
         }
         news
+    }
+
+    fn unshown(&self) -> Option<News> {
+        let mut seen = self.core.world()?.entities();
+        let is_hidden = |entity: &&client::core::Entity| {
+            sights::KINDS.contains(&entity.kind) && !sights::may_see(self.user, entity.id)
+        };
+        seen.find(is_hidden).map(|entity| News::Unshown(entity.id))
     }
 
     fn take(&mut self, event: &gems::Event) {

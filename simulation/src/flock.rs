@@ -9,9 +9,10 @@ use gameserver::region::Answer;
 use protocol::geometry::Position;
 use protocol::ids::UserId;
 
+use crate::sights;
+
 /// In each region, when it is served.
 const SHEEP: u32 = 2;
-const KIND: u16 = 9;
 /// Units per second: a walk through a region takes ten of them.
 const PACE: f32 = 3.0;
 
@@ -43,16 +44,18 @@ impl Flock {
                 x: along(0, dice >> 8),
                 y: along(1, dice >> 16),
             };
-            if let Some(sheep) = ctx.spawn_roaming(KIND, at, &[]) {
+            if let Some(sheep) = ctx.spawn_roaming(sights::SHEEP, at, &[]) {
                 ctx.set_memory(sheep, &sheep.0.to_le_bytes());
                 self.here.insert(sheep);
                 turn(ctx, sheep);
+                sights::begin(ctx, sheep);
             }
         }
     }
 
     /// A sheep has come, with all that is its own.
     pub(crate) fn came(&mut self, ctx: &dyn Ctx, sheep: EntityId) {
+        sights::check(ctx, sheep);
         assert_eq!(
             ctx.memory(sheep),
             sheep.0.to_le_bytes(),

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use game::{Ctx, EntityId};
 use protocol::geometry::Position;
 
-const KIND: u16 = 10;
+use crate::sights;
+
 /// Units per second.
 const PACE: f32 = 3.0;
 /// As many are born in a run.
@@ -69,19 +70,21 @@ impl Herd {
             x: along(0, dice >> 8),
             y: along(1, dice >> 16),
         };
-        if let Some(cow) = ctx.spawn_persistent(KIND, at, &[]) {
+        if let Some(cow) = ctx.spawn_persistent(sights::COW, at, &[]) {
             ctx.set_memory(cow, &cow.0.to_le_bytes());
             self.here.insert(cow);
             turn(ctx, cow);
+            sights::begin(ctx, cow);
         }
     }
 
     /// Whether the creature is one of these; one that has come has all that is its own.
     pub(crate) fn came(&mut self, ctx: &dyn Ctx, cow: EntityId) -> bool {
-        if ctx.entity(cow).is_none_or(|cow| cow.kind != KIND) {
+        if ctx.entity(cow).is_none_or(|cow| cow.kind != sights::COW) {
             return false;
         }
         assert_eq!(ctx.memory(cow), cow.0.to_le_bytes(), "H4: the memory of a cow");
+        sights::check(ctx, cow);
         assert!(self.here.insert(cow), "H4: a cow that is here already");
         true
     }

@@ -20,6 +20,7 @@ mod pieces;
 mod progress;
 mod recorder;
 mod schedule;
+mod sights;
 mod sweep;
 mod trace;
 mod world;

@@ -33,7 +33,7 @@ pub(crate) fn topology(servers: u16, mix: u64, standbys: bool) -> Result<Arc<Top
 /// Which servers each quarter has: first who is to serve it, then who stands by for it.
 pub(crate) fn listed(servers: u16, candidates: &[Vec<u16>; 4]) -> Result<Arc<Topology>, String> {
     let mut text = String::from(
-        "[world]\nname = \"storm\"\nsize = [64, 64]\ncell_size = 8\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n",
+        "[world]\nname = \"storm\"\nsize = [64, 64]\ncell_size = 8\nview_rings = 1\nfar_rings = 2\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n",
     );
     for number in 1..=servers {
         let _ = write!(

@@ -16,6 +16,8 @@ pub const WORLD_EDGE_MAX: u32 = 1 << 18;
 pub const CELL_SIZE_MAX: u32 = 256;
 /// Rings a player sees: 15 × 15 cells are the most a snapshot may carry.
 pub const VIEW_RINGS_MAX: u32 = 7;
+/// Cells in view in both layers, near and far: as many as a snapshot may carry.
+pub const CELLS_IN_VIEW_MAX: u32 = 256;
 /// Width of a border strip, cells.
 pub const BORDER_CELLS_MAX: u32 = 8;
 /// Ticks per second.

@@ -32,6 +32,8 @@ pub struct WorldSpec {
     pub cell_size: u32,
     /// Rings of cells around the home cell that a player sees.
     pub view_rings: u32,
+    /// Rings around it in which a player sees what shows itself from afar, more than `view_rings`; 0: nothing does.
+    pub far_rings: u32,
     /// Width of the strip that neighbours subscribe to, cells.
     pub border_cells: u32,
     /// Ticks per second of every region.

@@ -73,6 +73,7 @@ fn world(raw: &RawTopology) -> Option<WorldSpec> {
         size: raw.size.as_ref()?.value,
         cell_size: raw.cell_size.as_ref()?.value,
         view_rings: raw.view_rings.as_ref()?.value,
+        far_rings: raw.far_rings.as_ref().map_or(0, |rings| rings.value),
         border_cells: raw.border_cells.as_ref()?.value,
         tick_hz: raw.tick_hz.as_ref()?.value,
         handover_margin: raw.handover_margin.as_ref()?.value as f32,

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use protocol::geometry::{Position, Rect};
+use protocol::geometry::{Layer, Position, Rect};
 use protocol::ids::NodeNumber;
 use topology::{Code, Topology, parse};
 
@@ -109,9 +109,12 @@ proptest! {
         prop_assert_eq!(topology.region_of_cell(grid.cell_at(at)), Some(owners[0].number));
         for cell in (0..grid.len()).map(protocol::geometry::CellIndex) {
             let region = topology.region_at(grid.origin(cell));
-            prop_assert_eq!(topology.region_of_cell(cell), Some(region.number));
+            for layer in Layer::ALL {
+                prop_assert_eq!(topology.region_of_cell(grid.on(cell, layer)), Some(region.number));
+            }
         }
-        prop_assert_eq!(topology.region_of_cell(protocol::geometry::CellIndex(grid.len())), None);
+        let beyond = protocol::geometry::CellIndex(grid.len() * 3);
+        prop_assert_eq!(topology.region_of_cell(beyond), None);
     }
 
     #[test]

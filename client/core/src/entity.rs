@@ -29,6 +29,8 @@ pub struct Entity {
     pub(super) leaves_at_ms: Option<u64>,
     /// Its next sighting has nothing to do with those before.
     jumps: bool,
+    /// The mark of its last jump, as far as it was seen.
+    jumped: bool,
     /// Where it was before, newest first.
     past: [Past; PAST],
 }
@@ -64,6 +66,7 @@ impl Entity {
             tick,
             leaves_at_ms: None,
             jumps: false,
+            jumped: seen.jumped,
             past: [first; PAST],
         }
     }
@@ -84,7 +87,7 @@ impl Entity {
 
     pub(super) fn update(&mut self, seen: &CellEntity, cell: CellIndex, at: Position, when: When) {
         self.keep_past(when);
-        let (past, jumps) = (self.past, self.jumps);
+        let (past, jumps) = (self.past, self.jumps || self.jumped != seen.jumped);
         *self = Self::new(seen, cell, at, when);
         if !jumps {
             self.past = past;
@@ -100,7 +103,8 @@ impl Entity {
         self.speed = speed::units(seen.motion.speed);
         self.tick = when.tick;
         self.leaves_at_ms = None;
-        if std::mem::take(&mut self.jumps) {
+        let has_jumped = std::mem::replace(&mut self.jumped, seen.jumped) != seen.jumped;
+        if std::mem::take(&mut self.jumps) || has_jumped {
             self.forget_past();
         }
     }

@@ -5,6 +5,7 @@ use protocol::Code;
 use protocol::cell::ParsedSnapshot;
 use protocol::geometry::{CellGrid, Rect};
 use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, RegionNumber};
+use protocol::limits::GAME_ID_BYTES_MAX;
 use protocol::message::client;
 use protocol::message::family::ProxyToClient;
 
@@ -17,7 +18,7 @@ impl Core {
     pub fn handle_message(&mut self, message: ProxyToClient, now_ms: u64) {
         self.silence.broken(self.awake.now_ms());
         match message {
-            ProxyToClient::World(world) => self.describe_world(&world),
+            ProxyToClient::World(world) => self.describe_world(world),
             ProxyToClient::Snapshot(snapshot) => self.snapshot_message(snapshot, now_ms),
             ProxyToClient::Playing(playing) => self.playing(&playing),
             ProxyToClient::CommandAck(ack) => {
@@ -64,11 +65,17 @@ impl Core {
     }
 
     /// The same world again keeps what is known of it.
-    fn describe_world(&mut self, world: &client::World) {
-        let Some(shape) = shape(world) else { return };
-        if self.world.as_ref().is_none_or(|known| *known.shape() != shape) {
+    fn describe_world(&mut self, described: client::World) {
+        let Some(shape) = shape(&described) else {
+            return;
+        };
+        let known = self.world.take_if(|known| *known.shape() == shape);
+        let world = self.world.insert(known.unwrap_or_else(|| {
             self.unread.clear();
-            self.world = Some(World::new(shape));
+            World::new(shape)
+        }));
+        if described.game.len() <= GAME_ID_BYTES_MAX {
+            world.set_game(described.game, described.game_version);
         }
     }
 }
@@ -96,6 +103,7 @@ fn shape(world: &client::World) -> Option<WorldShape> {
     Some(WorldShape {
         grid,
         view_rings: world.view_rings,
+        far_rings: world.far_rings,
         tick_hz: world.tick_hz,
         regions,
     })
@@ -160,6 +168,25 @@ mod tests {
         let mut core = Core::default();
         core.handle_message(broken.into(), 0);
         assert!(core.world().is_none());
+    }
+
+    #[test]
+    fn what_is_played_is_known_and_newer_rules_change_nothing_else() {
+        let mut core = Core::default();
+        core.handle_message(world().into(), 0);
+        assert_eq!(core.world().and_then(World::game), None);
+        let mut home = None;
+        for game_version in [3, 4] {
+            let played = client::World {
+                game: "tag".to_owned(),
+                game_version,
+                ..world()
+            };
+            core.handle_message(played.into(), 0);
+            let world = core.world().unwrap();
+            assert_eq!(world.game(), Some(("tag", game_version)));
+            assert_eq!(*home.get_or_insert(world.home()), world.home());
+        }
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! An entity may be seen twice for a moment, on both sides of a border. The sighting with the highest (owner epoch, tick)
 //! is true, in whatever order they came; a removal counts only for an entity that is still in the cell it is removed from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::FixedState;
 use protocol::cell::{
     Applied, CellEntity, CellState, Change, DecodedCell, Gap, ParsedSnapshot, RemoveReason,
 };
-use protocol::geometry::{CellGrid, CellIndex};
+use protocol::geometry::{CellGrid, CellIndex, Layer};
 use protocol::ids::EntityId;
 
 use super::entity::{Entity, When};
@@ -26,10 +26,24 @@ pub struct WorldShape {
     pub grid: CellGrid,
     /// Rings of cells around the home cell that are in view.
     pub view_rings: u32,
+    /// Rings in which those are seen that show themselves from afar; 0: there are none.
+    pub far_rings: u32,
     /// Ticks per second.
     pub tick_hz: u32,
     /// Region number of each cell, by index.
     pub regions: Vec<u32>,
+}
+
+impl WorldShape {
+    /// Whether a client whose home cell this is sees that one. What it alone sees is no question of rings.
+    fn sees(&self, home: CellIndex, cell: CellIndex) -> bool {
+        let rings = match self.grid.layer(cell) {
+            Some(Layer::Near) => self.view_rings,
+            Some(Layer::Far) if self.far_rings > 0 => self.far_rings,
+            Some(Layer::Far | Layer::Unseen) | None => return false,
+        };
+        self.grid.rings_between(cell, home) <= rings
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,12 +64,16 @@ type Entities = std::collections::HashMap<EntityId, Entity, FixedState>;
 #[derive(Clone, Debug)]
 pub struct World {
     shape: WorldShape,
+    /// What is played, and the version of its rules.
+    game: (String, u32),
     home: CellIndex,
     cells: BTreeMap<CellIndex, Cell>,
     entities: Entities,
     /// The player's own entity, and which of its jumps the view knows of.
     own: Option<EntityId>,
     discontinuity: Option<u64>,
+    /// Whom this client alone sees, as the newest snapshot says.
+    only: BTreeSet<EntityId>,
     /// When somebody may have to fade, milliseconds; most of the time nobody is about to.
     fades_at_ms: Option<u64>,
 }
@@ -66,11 +84,13 @@ impl World {
     pub fn new(shape: WorldShape) -> Self {
         Self {
             shape,
+            game: Default::default(),
             home: CellIndex::default(),
             cells: BTreeMap::new(),
             entities: Entities::default(),
             own: None,
             discontinuity: None,
+            only: BTreeSet::new(),
             fades_at_ms: None,
         }
     }
@@ -79,6 +99,17 @@ impl World {
     #[must_use]
     pub fn shape(&self) -> &WorldShape {
         &self.shape
+    }
+
+    /// The game that is played, and the version of its rules; `None` when the proxy had not heard of it yet.
+    #[must_use]
+    pub fn game(&self) -> Option<(&str, u32)> {
+        let (id, version) = &self.game;
+        (!id.is_empty()).then_some((id, *version))
+    }
+
+    pub(super) fn set_game(&mut self, id: String, version: u32) {
+        self.game = (id, version);
     }
 
     /// Everybody in view.
@@ -101,18 +132,20 @@ impl World {
     /// Takes a snapshot; the caller has checked that it is the newest.
     pub(super) fn take(&mut self, snapshot: &ParsedSnapshot, now_ms: u64) {
         self.look(CellIndex(snapshot.head.home_cell));
+        let grid = self.shape.grid;
         for updates in snapshot.cells.chunk_by(|one, next| one.cell == next.cell) {
             let Some(update) = updates.first() else { continue };
-            let region = self.shape.regions.get(update.cell.0 as usize);
+            let region = self.shape.regions.get(grid.ground(update.cell).0 as usize);
             let view = snapshot
                 .head
                 .regions
                 .iter()
                 .find(|view| Some(&view.region) == region);
-            if let Some(view) = view.filter(|_| self.sees(update.cell)) {
+            if let Some(view) = view.filter(|_| self.shape.sees(self.home, update.cell)) {
                 self.take_cell(update.cell, updates, (view.region_epoch, view.tick), now_ms);
             }
         }
+        self.take_only(&snapshot.cells, snapshot.head.tick, now_ms);
         self.notice_jump(snapshot.head.discontinuity, now_ms);
         self.fade(now_ms);
     }
@@ -131,8 +164,37 @@ impl World {
         }
     }
 
-    fn sees(&self, cell: CellIndex) -> bool {
-        self.shape.grid.rings_between(cell, self.home) <= self.shape.view_rings
+    /// Takes whom this client alone sees, in the first cells of a snapshot: all of them, or they are seen no more.
+    fn take_only(&mut self, cells: &[DecodedCell], tick: u64, now_ms: u64) {
+        let grid = self.shape.grid;
+        let is_unseen = |cell: CellIndex| grid.layer(cell) == Some(Layer::Unseen);
+        let before = std::mem::take(&mut self.only);
+        for cell in cells.iter().take_while(|cell| is_unseen(cell.cell)) {
+            let sighting = self.sighting(cell.cell, tick, now_ms);
+            for add in &cell.adds {
+                sighting.see(&mut self.entities, &add.entity, News::Whole);
+                self.only.insert(add.entity.id);
+            }
+        }
+        for id in before.difference(&self.only) {
+            // Others may see it now, and this client with them.
+            if self.entities.get(id).is_some_and(|entity| is_unseen(entity.cell)) {
+                self.entities.remove(id);
+            }
+        }
+    }
+
+    fn sighting(&self, cell: CellIndex, tick: u64, now_ms: u64) -> Sighting {
+        let tick_ms = 1_000 / u64::from(self.shape.tick_hz.max(1));
+        Sighting {
+            grid: self.shape.grid,
+            cell,
+            when: When {
+                tick,
+                tick_ms,
+                now_ms,
+            },
+        }
     }
 
     /// Drops what left the view, exactly when the proxy does.
@@ -141,10 +203,10 @@ impl World {
             return;
         }
         self.home = home;
-        let (grid, rings) = (self.shape.grid, self.shape.view_rings);
-        let sees = |cell: CellIndex| grid.rings_between(cell, home) <= rings;
-        self.cells.retain(|cell, _| sees(*cell));
-        self.entities.retain(|_, entity| sees(entity.cell));
+        let (shape, only) = (&self.shape, &self.only);
+        self.cells.retain(|cell, _| shape.sees(home, *cell));
+        let is_seen = |id: &EntityId, entity: &Entity| shape.sees(home, entity.cell) || only.contains(id);
+        self.entities.retain(|id, entity| is_seen(id, entity));
     }
 
     /// Takes what a snapshot says of one cell: one update, or several deltas that lead to now.
@@ -155,7 +217,8 @@ impl World {
         (region_epoch, tick): (u64, u64),
         now_ms: u64,
     ) {
-        let (grid, rings, home) = (self.shape.grid, self.shape.view_rings, self.home);
+        let sighting = self.sighting(index, tick, now_ms);
+        let (shape, home) = (&self.shape, self.home);
         let entities = &mut self.entities;
         let cell = self.cells.entry(index).or_default();
         if region_epoch < cell.region_epoch {
@@ -168,24 +231,13 @@ impl World {
             };
             entities.retain(|_, entity| entity.cell != index);
         }
-        let sighting = Sighting {
-            grid: &grid,
-            cell: index,
-            when: When {
-                tick,
-                tick_ms: 1_000 / u64::from(self.shape.tick_hz.max(1)),
-                now_ms,
-            },
-        };
         let fades_at_ms = &mut self.fades_at_ms;
         let mut tell = |change: Change<'_>| match change {
             Change::Added(seen) | Change::Changed(seen) => sighting.see(entities, seen, News::Whole),
             Change::Moved(seen) => sighting.see(entities, seen, News::Motion),
             Change::Removed { entity, reason } => {
                 let next = match reason {
-                    Some(RemoveReason::Moved { cell, .. }) if grid.rings_between(cell, home) <= rings => {
-                        Some(cell)
-                    }
+                    Some(RemoveReason::Moved { cell, .. }) if shape.sees(home, cell) => Some(cell),
                     _ => None,
                 };
                 if sighting.lose(entities, entity.id, next) {
@@ -291,15 +343,15 @@ enum News {
 }
 
 /// Where and when something is seen.
-struct Sighting<'a> {
-    grid: &'a CellGrid,
+struct Sighting {
+    grid: CellGrid,
     cell: CellIndex,
     when: When,
 }
 
-impl Sighting<'_> {
+impl Sighting {
     fn see(&self, entities: &mut Entities, seen: &CellEntity, news: News) {
-        let at = seen.motion.at.position(self.cell, self.grid);
+        let at = seen.motion.at.position(self.cell, &self.grid);
         match entities.get_mut(&seen.id) {
             Some(known) => {
                 // Ticks of two regions count from different beginnings, but then the epochs differ as well.

@@ -133,6 +133,7 @@ fn world() -> client::World {
         height: 64,
         cell_size: 32,
         view_rings: 1,
+        far_rings: 0,
         tick_hz: 20,
         regions: Vec::new(),
         game: "scripted".to_owned(),

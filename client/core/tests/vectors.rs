@@ -109,6 +109,7 @@ fn world() -> client::World {
         height: 64,
         cell_size: 32,
         view_rings: 1,
+        far_rings: 0,
         tick_hz: 20,
         regions: vec![region(1, 0, 64), region(2, 64, 128)],
         game: "scripted".to_owned(),
@@ -127,6 +128,7 @@ fn entity(id: u64, epoch: u64, x: i16, state: &[u8]) -> CellEntity {
             speed: 24,
         },
         state: StateBytes::try_from(state).unwrap(),
+        jumped: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, RegionNumber, Tick, UserId};
+use protocol::visibility::Visibility;
 
 use crate::{Thing, World};
 
@@ -30,6 +31,8 @@ pub struct EntityView<'a> {
     pub speed: f32,
     /// The game's own published bytes.
     pub state: &'a [u8],
+    /// Who sees it. A ghost whom one user alone sees is hidden here.
+    pub visibility: Visibility,
     /// Who simulates it.
     pub place: Place,
 }
@@ -175,10 +178,18 @@ pub trait Ctx {
     /// [`ENTITY_STATE_BYTES_MAX`](crate::limits::ENTITY_STATE_BYTES_MAX) are ignored. Sent only when they differ. They
     /// are not saved, but cross a border with a player.
     fn set_state(&mut self, id: EntityId, state: &[u8]);
+    /// Says which clients see an entity of this region, whatever it is: at first whoever is near. Rules see it in any case, here
+    /// and from next door. What is hidden, or shown to one user, is in nothing that other clients get; its own player included, so who is
+    /// to see itself alone is shown to [`Only`](Visibility::Only) itself. It goes with players and creatures over borders, and is saved
+    /// with them. Costs no bytes but where it changes; what one user alone sees is told to it whole in each tick, at most
+    /// [`OWNER_ONLY_MAX`](crate::limits::OWNER_ONLY_MAX) and [`OWNER_ONLY_BYTES_MAX`](crate::limits::OWNER_ONLY_BYTES_MAX),
+    /// while it is in the same region. `false`: it is not here, is on its way, or there is no room for it.
+    fn show(&mut self, id: EntityId, to: Visibility) -> bool;
     /// Puts an input for an entity of the game into the same inbox that players' inputs come through, for the next tick.
     fn input(&mut self, entity: EntityId, input: Bytes);
     /// At most once: has [`GameLogic::effect`](crate::GameLogic::effect) called with `body` by whoever simulates the
-    /// target: here within the tick, for a ghost over there. Lost when the link is down, and when the target has gone on.
+    /// target: here within the tick, for a ghost over there. Lost when the link is down, and when the target or the source has
+    /// gone on.
     /// More than [`EFFECT_BYTES_MAX`](crate::limits::EFFECT_BYTES_MAX) are ignored.
     fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes);
 

@@ -26,6 +26,7 @@ pub use holding::{Holding, Thing};
 pub use logic::{CommandKind, Entered, GameCommand, GameInput, GameLogic};
 pub use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 pub use protocol::ids::{CommandNumber, EntityId, InputNumber, RegionNumber, Tick, UserId};
+pub use protocol::visibility::Visibility;
 pub use protocol::wire;
 pub use settings::{Mistake, NoSettings, settings_table};
 pub use world::World;

@@ -138,7 +138,8 @@ pub trait GameLogic: Any + Send {
         let (_, _) = (ctx, command);
     }
 
-    /// What another entity, of this region or of a neighbour, does to one of this region. At most once.
+    /// What another entity, of this region or of a neighbour, does to one of this region. At most once. A source that is seen from
+    /// here is one that the region simulates which says so; of one that is not seen, nothing is known.
     fn effect(&mut self, ctx: &mut dyn Ctx, source: EntityId, target: EntityId, body: &[u8]) {
         let (_, _, _, _) = (ctx, source, target, body);
     }

@@ -43,7 +43,7 @@ pub struct Snapshot {
     pub echo_ms: u32,
     #[prost(uint32, tag = "8")]
     pub echo_held_ms: u32,
-    /// Centre of the view: the client drops what it knows of cells further than the view's rings from it.
+    /// Centre of the view: the client drops what it knows of cells further than the rings of their layer from it.
     #[prost(uint32, tag = "9")]
     pub home_cell: u32,
     /// Another one whenever the player was put somewhere else than it walked to: nothing is drawn between its two places.
@@ -67,6 +67,7 @@ pub struct RegionView {
 /// What one cell publishes in one tick. The columns are hand-laid bytes, one entry after the other (docs/protocol.md).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CellUpdate {
+    /// Its index; of the far layer plus the number of cells, of the unseen one plus twice that.
     #[prost(uint32, tag = "1")]
     pub cell: u32,
     /// Counts the updates of this cell since its region was served; a keyframe has the number of the state it shows.
@@ -148,6 +149,9 @@ pub struct World {
     pub game: ::prost::alloc::string::String,
     #[prost(uint32, tag = "8")]
     pub game_version: u32,
+    /// Rings of cells of the far layer that are in view; 0: there is none.
+    #[prost(uint32, tag = "9")]
+    pub far_rings: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Region {

@@ -78,6 +78,12 @@ pub struct Roam {
     pub memory: ::prost::bytes::Bytes,
     #[prost(message, repeated, tag = "17")]
     pub timers: ::prost::alloc::vec::Vec<RoamTimer>,
+    /// Who sees it: 0 whoever is near, 1 from afar as well, 2 one user alone, 3 nobody.
+    #[prost(uint32, tag = "18")]
+    pub visibility: u32,
+    /// The user who sees it alone.
+    #[prost(uint64, tag = "19")]
+    pub only_user: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoamTimer {
@@ -131,4 +137,10 @@ pub struct CreatureState {
     pub game_id: ::prost::alloc::string::String,
     #[prost(uint32, tag = "11")]
     pub game_version: u32,
+    /// Who sees it: 0 whoever is near, 1 from afar as well, 2 one user alone, 3 nobody.
+    #[prost(uint32, tag = "12")]
+    pub visibility: u32,
+    /// The user who sees it alone.
+    #[prost(uint64, tag = "13")]
+    pub only_user: u64,
 }

@@ -63,6 +63,12 @@ pub struct PlayerState {
     /// A command at which rules have hung: it is refused when it comes again. 0: none.
     #[prost(uint64, tag = "24")]
     pub refused_command: u64,
+    /// Who sees it: 0 whoever is near, 1 from afar as well, 2 one user alone, 3 nobody.
+    #[prost(uint32, tag = "25")]
+    pub visibility: u32,
+    /// The user who sees it alone.
+    #[prost(uint64, tag = "26")]
+    pub only_user: u64,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Destination {

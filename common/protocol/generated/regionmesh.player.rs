@@ -139,6 +139,9 @@ pub struct Output {
     /// Another one whenever the player was put somewhere else than it walked to.
     #[prost(uint64, tag = "7")]
     pub discontinuity: u64,
+    /// Those whom this player alone sees: keyframes of cells of the unseen layer. All of them, in each output.
+    #[prost(bytes = "bytes", repeated, tag = "8")]
+    pub cells: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Family 0x58, owner to proxy: a reliable, ordered event for the client.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

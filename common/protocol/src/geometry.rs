@@ -70,6 +70,23 @@ impl fmt::Display for CellIndex {
     }
 }
 
+/// The layers of the grid: each cell is there once in each of them, and holds who is shown so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Who is seen from near: the cells that have an index below the number of cells.
+    #[default]
+    Near,
+    /// Who is seen from afar as well.
+    Far,
+    /// Whom other servers see, and of clients one at most.
+    Unseen,
+}
+
+impl Layer {
+    /// All of them, in the order of their indices.
+    pub const ALL: [Self; 3] = [Self::Near, Self::Far, Self::Unseen];
+}
+
 /// The world cut into square cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellGrid {
@@ -97,7 +114,7 @@ impl CellGrid {
         })
     }
 
-    /// Number of cells.
+    /// Number of cells in one layer.
     #[must_use]
     pub fn len(&self) -> u32 {
         self.columns.saturating_mul(self.rows)
@@ -109,10 +126,33 @@ impl CellGrid {
         self.len() == 0
     }
 
-    /// Whether the cell is one of this grid.
+    /// Whether the cell is one of this grid, in its first layer.
     #[must_use]
     pub fn holds(&self, cell: CellIndex) -> bool {
         cell.0 < self.len()
+    }
+
+    /// The layer of a cell; `None` for one that is in none.
+    #[must_use]
+    pub fn layer(&self, cell: CellIndex) -> Option<Layer> {
+        let layer = cell.0.checked_div(self.len())?;
+        Layer::ALL.get(layer as usize).copied()
+    }
+
+    /// The same cell in the first layer.
+    #[must_use]
+    pub fn ground(&self, cell: CellIndex) -> CellIndex {
+        if self.holds(cell) {
+            return cell;
+        }
+        CellIndex(cell.0.checked_rem(self.len()).unwrap_or(0))
+    }
+
+    /// The same cell in another layer.
+    #[must_use]
+    pub fn on(&self, cell: CellIndex, layer: Layer) -> CellIndex {
+        let below = self.len().saturating_mul(layer as u32);
+        CellIndex(self.ground(cell).0.saturating_add(below))
     }
 
     /// The cell under a position; positions outside the world count to the nearest cell.
@@ -130,10 +170,10 @@ impl CellGrid {
         CellIndex(row.saturating_mul(self.columns).saturating_add(column))
     }
 
-    /// Column and row of a cell.
+    /// Column and row of a cell, of whichever layer.
     #[must_use]
     pub fn column_row(&self, cell: CellIndex) -> (u32, u32) {
-        let columns = self.columns.max(1);
+        let (cell, columns) = (self.ground(cell), self.columns.max(1));
         (
             cell.0.checked_rem(columns).unwrap_or(0),
             cell.0.checked_div(columns).unwrap_or(0),
@@ -229,6 +269,23 @@ mod tests {
         assert_eq!(grid().around(CellIndex(5), 1).count(), 9);
         assert_eq!(grid().around(CellIndex(5), 9).count(), 12);
         assert_eq!(grid().rings_between(CellIndex(0), CellIndex(11)), 3);
+    }
+
+    #[test]
+    fn each_cell_is_in_every_layer_at_the_same_place() {
+        let (grid, cell) = (grid(), CellIndex(7));
+        let layers = Layer::ALL.map(|layer| grid.on(cell, layer));
+        assert_eq!(layers, [7, 19, 31].map(CellIndex));
+        for (cell, layer) in layers.into_iter().zip(Layer::ALL) {
+            assert_eq!(grid.layer(cell), Some(layer));
+            assert_eq!((grid.ground(cell), grid.column_row(cell)), (CellIndex(7), (3, 1)));
+            assert_eq!(grid.on(cell, Layer::Far), CellIndex(19));
+            assert_eq!(grid.rings_between(cell, CellIndex(0)), 3);
+        }
+        assert_eq!(
+            (grid.layer(CellIndex(35)), grid.layer(CellIndex(36))),
+            (Some(Layer::Unseen), None)
+        );
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod network;
 pub mod node_handshake;
 pub mod shown;
 pub mod ticket;
+pub mod visibility;
 pub mod wire;
 
 pub use code::Code;

@@ -72,6 +72,10 @@ pub const EVENTS_PENDING_MAX: usize = 64;
 pub const EVENTS_PENDING_BYTES_MAX: usize = 16 * 1024;
 /// Own-state bytes of a player in one tick.
 pub const OWN_STATE_BYTES_MAX: usize = 256;
+/// Entities that one client alone is shown.
+pub const OWNER_ONLY_MAX: usize = 16;
+/// … and their bytes in one tick, as encoded cells.
+pub const OWNER_ONLY_BYTES_MAX: usize = 512;
 /// The game's soft state of a player, bytes.
 pub const GAME_STATE_BYTES_MAX: usize = 4 * 1024;
 /// Holdings remembered as told to a player's client.

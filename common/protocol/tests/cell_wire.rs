@@ -8,7 +8,7 @@ use protocol::cell::{
     CellEncoder, CellEntity, CellError, CellPoint, DecodedCell, Motion, PositionForm, RemoveReason,
     StateBytes, UpdateKind,
 };
-use protocol::geometry::{CellGrid, CellIndex};
+use protocol::geometry::{CellGrid, CellIndex, Layer};
 use protocol::ids::{EntityId, OwnerEpoch};
 use protocol::limits::{CELL_BYTES_MAX, CELL_ENTITIES_MAX, ENTITY_STATE_BYTES_MAX};
 use protocol::message::client::CellUpdate;
@@ -34,6 +34,7 @@ fn entity(id: u64) -> CellEntity {
         owner_epoch: OwnerEpoch::first(1),
         motion: motion(-64, 2047, 200, 24),
         state: StateBytes::try_from(b"hat".as_slice()).unwrap(),
+        jumped: false,
     }
 }
 
@@ -62,6 +63,7 @@ fn ce_14_the_longest_cell_keeps_the_stated_bytes() {
         owner_epoch: OwnerEpoch(u64::MAX),
         motion: motion(i16::MIN, i16::MAX, 255, 255),
         state: StateBytes::try_from([7; ENTITY_STATE_BYTES_MAX].as_slice()).unwrap(),
+        jumped: false,
     };
     let moved = RemoveReason::Moved {
         cell: CellIndex(u32::MAX),
@@ -85,6 +87,38 @@ fn ce_14_the_longest_cell_keeps_the_stated_bytes() {
     }
     let keyframe = encoder.finish_keyframe(CellIndex(u32::MAX), u32::MAX);
     assert!(keyframe.len() < delta.len());
+}
+
+#[test]
+fn ce_26_whoever_was_put_somewhere_has_the_highest_bit_of_the_length_set() {
+    let mut encoder = CellEncoder::new(PositionForm::Narrow);
+    let jumped = CellEntity {
+        jumped: true,
+        ..entity(7)
+    };
+    encoder.put_add(0, &jumped).unwrap();
+    let bytes = encoder.finish_keyframe(CELL, 1);
+    assert_eq!(bytes[bytes.len() - 4..], [0x83, b'h', b'a', b't']);
+    assert_eq!(
+        DecodedCell::parse(&bytes, &grid()).unwrap().adds[0].entity,
+        jumped
+    );
+}
+
+#[test]
+fn ce_27_cells_of_each_layer_have_these_numbers() {
+    let grid = grid();
+    for (layer, expected) in [(Layer::Near, 1023), (Layer::Far, 2047), (Layer::Unseen, 3071)] {
+        let cell = grid.on(CELL, layer);
+        assert_eq!(cell, CellIndex(expected));
+        let bytes = CellEncoder::new(PositionForm::Narrow).finish_keyframe(cell, 1);
+        assert_eq!(DecodedCell::parse(&bytes, &grid).unwrap().cell, cell);
+    }
+    let beyond = CellEncoder::new(PositionForm::Narrow).finish_keyframe(CellIndex(3072), 1);
+    assert_eq!(
+        DecodedCell::parse(&beyond, &grid),
+        Err(CellError::UnknownCell(3072))
+    );
 }
 
 #[test]
@@ -247,10 +281,10 @@ fn ce_5_sequences_that_lead_nowhere_are_refused() {
 #[test]
 fn ce_6_unknown_kinds_cells_and_columns_are_refused() {
     assert_eq!(refused(|u| u.kind = 3), CellError::UnknownKind(3));
-    assert_eq!(refused(|u| u.cell = 1024), CellError::UnknownCell(1024));
+    assert_eq!(refused(|u| u.cell = 3072), CellError::UnknownCell(3072));
     assert_eq!(
-        refused(|u| u.removes = vec![1, 0x80, 8, 0].into()),
-        CellError::UnknownCell(1024)
+        refused(|u| u.removes = vec![1, 0x80, 24, 0].into()),
+        CellError::UnknownCell(3072)
     );
     for kind in [UpdateKind::Keyframe, UpdateKind::Partial] {
         let refusal = refused(|u| (u.kind, u.base_seq) = (kind as i32, 0));

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test says so")]
 
 use bytes::Bytes;
-use protocol::geometry::CellGrid;
+use protocol::cell::{CellEncoder, CellEntity, PositionForm, UpdateKind};
+use protocol::geometry::{CellGrid, CellIndex, Layer};
 use protocol::ids::UserId;
 use protocol::limits::{
     COMMAND_BYTES_MAX, CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, EFFECT_BYTES_MAX,
     ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
     GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NEWS_BYTES_MAX, NUMBER_MAX,
-    OWN_STATE_BYTES_MAX, PLAYER_TIMERS_MAX, SUBSCRIPTION_CELLS_MAX,
+    OWN_STATE_BYTES_MAX, OWNER_ONLY_BYTES_MAX, OWNER_ONLY_MAX, PLAYER_TIMERS_MAX, SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
     CheckError, CheckedAttach, CheckedClaims, CheckedCommand, CheckedEffect, CheckedEvent, CheckedInput,
@@ -171,6 +172,47 @@ fn ms_6_outputs_hold_256_bytes_and_a_home_in_the_world() {
     assert_eq!(output(0, 1024), Err("home_cell"));
 }
 
+#[test]
+fn ms_15_whom_a_player_alone_sees_is_in_few_short_whole_cells_of_the_unseen_layer() {
+    let cell = |cell: CellIndex, entities: u16, kind: UpdateKind| {
+        let mut encoder = CellEncoder::new(PositionForm::of(&grid()));
+        for slot in 0..entities {
+            encoder.put_add(slot, &CellEntity::default()).unwrap();
+        }
+        match kind {
+            UpdateKind::Keyframe => encoder.finish_keyframe(cell, 1),
+            UpdateKind::Partial => encoder.finish_partial(cell, 1),
+            UpdateKind::Delta => encoder.finish_delta(cell, 1, 2),
+        }
+    };
+    let of = |layer| grid().on(CellIndex(3), layer);
+    let output = |cells: Vec<Bytes>| {
+        let message = player::Output {
+            cells,
+            ..player::Output::default()
+        };
+        let checked = CheckedOutput::check(message, &grid()).map_err(CheckError::field);
+        checked.map(|checked| checked.only.len())
+    };
+    let one = cell(of(Layer::Unseen), 1, UpdateKind::Keyframe);
+    assert_eq!(output(vec![one.clone(); OWNER_ONLY_MAX]), Ok(OWNER_ONLY_MAX));
+    assert_eq!(output(vec![one; OWNER_ONLY_MAX + 1]), Err("cells"));
+    let many = |entities| output(vec![cell(of(Layer::Unseen), entities, UpdateKind::Keyframe)]);
+    let fit = (1..100).find(|entities| many(*entities) != Ok(1)).unwrap() - 1;
+    let longest = cell(of(Layer::Unseen), fit, UpdateKind::Keyframe).len();
+    assert!((OWNER_ONLY_BYTES_MAX - 30..=OWNER_ONLY_BYTES_MAX).contains(&longest));
+    for layer in [Layer::Near, Layer::Far] {
+        assert_eq!(
+            output(vec![cell(of(layer), 1, UpdateKind::Keyframe)]),
+            Err("cells")
+        );
+    }
+    for kind in [UpdateKind::Partial, UpdateKind::Delta] {
+        assert_eq!(output(vec![cell(of(Layer::Unseen), 1, kind)]), Err("cells"));
+    }
+    assert_eq!(output(vec![Bytes::from_static(&[0xff])]), Err("cells"));
+}
+
 fn events(count: usize, length: usize) -> Vec<PendingEvent> {
     let numbers = 1..=count as u64;
     let event = |number| PendingEvent {
@@ -208,6 +250,8 @@ fn player_state() -> PlayerState {
         game_id: "g".repeat(64),
         game_version: 9,
         refused_command: 7,
+        visibility: 2,
+        only_user: 9,
         discontinuity: 7 << 8,
         timers: (1..=PLAYER_TIMERS_MAX as u64)
             .map(|ticks| Timer { ticks, token: 8 })

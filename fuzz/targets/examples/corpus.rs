@@ -68,6 +68,7 @@ fn entity(id: u64) -> CellEntity {
             speed: 24,
         },
         state: StateBytes::try_from(b"hat".as_slice()).unwrap(),
+        jumped: false,
     }
 }
 

@@ -8,6 +8,7 @@ use protocol::cell::{Motion, RemoveReason, StateBytes};
 use protocol::geometry::{Position, Rect};
 use protocol::ids::{EntityId, OwnerEpoch, RegionNumber, Tick, UserId};
 use protocol::limits::{EVENT_BYTES_MAX, GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, INPUT_BYTES_MAX};
+use protocol::visibility::Visibility;
 use store::{HoldingChange, TradeId};
 
 use super::entity::{Change, Entity};
@@ -23,6 +24,7 @@ pub(super) fn view(entity: &Entity) -> EntityView<'_> {
         heading: entity.heading,
         speed: entity.speed,
         state: &entity.state,
+        visibility: entity.visibility,
         place: Place::Here,
     }
 }
@@ -86,6 +88,8 @@ impl Ctx for RegionState {
             speed: 0.0,
             state,
             user: None,
+            visibility: Visibility::default(),
+            jumped: false,
             cell: 0,
             slot: 0,
             sent: Motion::default(),
@@ -203,6 +207,20 @@ impl Ctx for RegionState {
                 entity.change.state = true;
             }
         }
+    }
+
+    fn show(&mut self, id: EntityId, seen: Visibility) -> bool {
+        let Some(key) = self.entities.key(id) else {
+            return false;
+        };
+        let user = self.entities.get(key).and_then(|entity| entity.user);
+        if self.is_held(user) || self.is_leaving(id) {
+            return false;
+        }
+        if let Some(player) = user.and_then(|user| self.players.get_mut(&user)) {
+            player.writes.mark(self.now.mono_ms);
+        }
+        self.cells.show(key, seen, &mut self.entities)
     }
 
     fn nearby(&self, at: Position, radius: f32, found: &mut dyn FnMut(EntityView<'_>)) {

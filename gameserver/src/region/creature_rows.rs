@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::ids::{EntityId, OwnerEpoch, StateVersion};
 use store::{CreatureChange, CreatureRow};
 
+use super::creatures::PERSISTENT_MAX;
 use super::questions::AGAIN_MS;
 
 /// How often it is looked who has come and was not told of, milliseconds …
@@ -92,9 +93,11 @@ impl CreatureRows {
             return Ok(Vec::new());
         };
         all.extend(rows);
-        if !is_last {
+        if !is_last && all.len() < PERSISTENT_MAX {
             return Err(all.last().map(|row| row.creature));
         }
+        // For more there is no room, and their rows need none here.
+        self.has_left_out |= !is_last;
         let all = std::mem::take(all);
         self.load = Load::Done;
         (self.wanted_ms, self.looked_ms) = (None, now_ms);
@@ -236,6 +239,9 @@ impl CreatureRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use protocol::ids::RegionNumber;
+    use store::limits::CREATURES_READ_MAX;
 
     fn loaded(now_ms: u64) -> CreatureRows {
         let mut rows = CreatureRows::default();
@@ -261,6 +267,35 @@ mod tests {
             2_400,
             "what was said since the last one counts"
         );
+    }
+
+    #[test]
+    fn no_more_rows_are_kept_than_there_is_room_for_and_the_others_are_looked_for() {
+        let mut rows = CreatureRows::default();
+        rows.begin_load();
+        let mut ids = (1..).map(EntityId);
+        let mut page = || {
+            let rows = ids.by_ref().take(CREATURES_READ_MAX).map(|creature| CreatureRow {
+                creature,
+                region: RegionNumber(1),
+                epoch: OwnerEpoch(1),
+                is_arriving: false,
+                body: Bytes::new(),
+            });
+            rows.collect::<Vec<_>>()
+        };
+        let mut known = 0;
+        let loaded = loop {
+            known += CREATURES_READ_MAX;
+            match rows.told(page(), false, 1_000) {
+                Ok(loaded) => break loaded.len(),
+                Err(after) => assert_eq!(after, Some(EntityId(known as u64))),
+            }
+        };
+        assert!((PERSISTENT_MAX..PERSISTENT_MAX + CREATURES_READ_MAX).contains(&loaded));
+        assert!(rows.is_loaded());
+        let (everybody, after, _) = rows.begin_look(1_000 + LOOK_EVERY_MS).unwrap();
+        assert_eq!((everybody, after), (true, None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use game::FixedMap;
 use protocol::cell::{Motion, StateBytes};
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, OwnerEpoch, UserId};
+use protocol::visibility::Visibility;
 
 use super::waiting_inputs::WaitingInputs;
 
@@ -23,6 +24,9 @@ pub(super) struct Entity {
     pub(super) speed: f32,
     pub(super) state: StateBytes,
     pub(super) user: Option<UserId>,
+    pub(super) visibility: Visibility,
+    /// The other way round whenever it was put somewhere else than it walked to.
+    pub(super) jumped: bool,
     /// Index of its cell within the region, and its slot there.
     pub(super) cell: u32,
     pub(super) slot: u16,

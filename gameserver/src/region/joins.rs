@@ -328,6 +328,10 @@ impl RegionState {
             }
             player.bind(joining.lane, &joining.join);
             player.jumped();
+            // Nobody has been shown the entity yet.
+            if let Some(entity) = self.entities.get_mut(player.key) {
+                entity.jumped = player.jump_mark();
+            }
             player.writes.mark(self.now.mono_ms);
             player.wary = joining.wary;
             player.wary.begin(self.now.mono_ms);
@@ -362,6 +366,8 @@ impl RegionState {
             speed: state.speed,
             state: StateBytes::default(),
             user: Some(row.user),
+            visibility: state.visibility,
+            jumped: state.discontinuity & 1 == 1,
             cell: 0,
             slot: 0,
             sent: Motion::default(),

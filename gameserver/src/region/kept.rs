@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::cell::StateBytes;
 use protocol::geometry::Position;
 use protocol::message::effect::CreatureState;
+use protocol::visibility::Visibility;
 use store::Serving;
 
 /// Where a creature is on its way through the store.
@@ -26,6 +27,7 @@ pub(super) struct Seen {
     pub(super) state: StateBytes,
     pub(super) memory: Bytes,
     pub(super) timer_steps: u64,
+    pub(super) visibility: Visibility,
 }
 
 /// One row.

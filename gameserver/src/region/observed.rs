@@ -76,6 +76,11 @@ impl Observed {
         ))
     }
 
+    /// Whether there is something new.
+    pub(super) fn has_news(&self) -> bool {
+        self.counts.values().any(|count| *count > 0) || self.gauges.values().any(|(_, is_new)| *is_new)
+    }
+
     /// What is new since the last time.
     pub(super) fn take(&mut self) -> Vec<Observation> {
         let counts = self.counts.iter_mut();

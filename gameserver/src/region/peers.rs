@@ -74,6 +74,10 @@ impl RegionState {
             region: RegionNumber(message.region),
             region_epoch: RegionEpoch(message.region_epoch),
         };
+        if !message.game.is_empty() {
+            self.neighbourhood
+                .played(claim.region, node, message.game_version);
+        }
         self.neighbourhood.announced(claim, &mut self.out);
         // A region of this process is believed at once.
         self.end_who_was_made_before(claim.region);
@@ -119,6 +123,11 @@ impl RegionState {
             return self.count("effect_early");
         }
         let (source, target) = (effect.source, effect.target);
+        // Nobody speaks for whom it does not simulate. Of whom nothing is seen from here nothing is known.
+        let place = self.entity(source).map(|source| source.place);
+        if place.is_some_and(|place| place != Place::Ghost(effect.from)) {
+            return self.count("effect_foreign_source");
+        }
         if self.entities.key(target).is_some() {
             let body = effect.body;
             self.notices.push_back(Notice::Effect { source, target, body });

@@ -44,7 +44,7 @@ impl RegionState {
             let Some(entity) = self.entities.get(player.key) else {
                 continue;
             };
-            let home_cell = self.cells.index(entity.cell);
+            let home_cell = self.cells.home_cell(entity);
             asked.push((player.user, player.epoch));
             commits.push(player.begin_commit(entity, home_cell, writing));
         }
@@ -79,7 +79,7 @@ impl RegionState {
             };
             player.phase = Phase::Leaving;
             player.writes.begin_release();
-            let home_cell = self.cells.index(entity.cell);
+            let home_cell = self.cells.home_cell(entity);
             releases.push((player.epoch, player.capture(entity, home_cell, writing)));
         }
         let serving = self.config.serving();
@@ -144,7 +144,7 @@ impl RegionState {
                 continue;
             };
             player.writes.begin_save();
-            saves.push(player.capture(entity, self.cells.index(entity.cell), writing));
+            saves.push(player.capture(entity, self.cells.home_cell(entity), writing));
         }
         if !saves.is_empty() {
             let owner = self.config.node;

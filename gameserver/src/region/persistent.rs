@@ -90,6 +90,7 @@ impl RegionState {
         let entity = self.entities.get(self.entities.key(id)?)?;
         let creature = self.creatures.get(id)?;
         let timers = self.creatures.timers(id).into_iter();
+        let (visibility, only_user) = entity.visibility.numbers();
         Some(CreatureState {
             kind: entity.kind.into(),
             x: entity.at.x,
@@ -107,6 +108,8 @@ impl RegionState {
             saved_ms: self.clock_ms,
             game_id: self.config.edition.id.to_owned(),
             game_version: self.config.edition.version,
+            visibility,
+            only_user,
         })
     }
 
@@ -120,6 +123,7 @@ impl RegionState {
             state: entity.state,
             memory: creature.memory.clone(),
             timer_steps: creature.timer_steps(),
+            visibility: entity.visibility,
         })
     }
 
@@ -325,7 +329,8 @@ impl RegionState {
         let Some(entity) = self.entities.get(key) else {
             return;
         };
-        let (cell, epoch) = (self.cells.grid().cell_at(entity.at), entity.owner_epoch.next());
+        let cell = self.cells.showing(entity.at, entity.visibility);
+        let epoch = entity.owner_epoch.next();
         let reason = epoch.map_or(RemoveReason::Gone, |epoch| RemoveReason::Moved { cell, epoch });
         self.cells.leave(key, reason, &mut self.entities);
         self.counts.roamed_away += 1;

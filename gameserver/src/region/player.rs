@@ -186,7 +186,17 @@ impl Player {
     pub(super) fn jumped(&mut self) {
         const AT_AN_EPOCH: u32 = 8;
         let first = (self.epoch.0 & 0xffff_ffff_ffff) << AT_AN_EPOCH;
-        self.discontinuity = first.max(self.discontinuity.saturating_add(1));
+        let before = self.discontinuity;
+        self.discontinuity = first.max(before.saturating_add(1));
+        // Its lowest bit is the mark by which others see that it did not walk.
+        if (self.discontinuity ^ before) & 1 == 0 {
+            self.discontinuity = self.discontinuity.saturating_add(1);
+        }
+    }
+
+    /// The mark of its last jump.
+    pub(super) fn jump_mark(&self) -> bool {
+        self.discontinuity & 1 == 1
     }
 
     /// Takes over what a join says of the session, and nothing of who the player is: that is the row's to say. A new login
@@ -266,6 +276,7 @@ impl Player {
     }
 
     pub(super) fn state(&self, entity: &Entity, writing: Writing) -> PlayerState {
+        let (visibility, only_user) = entity.visibility.numbers();
         PlayerState {
             user: self.user.0,
             entity: self.entity.0,
@@ -295,6 +306,8 @@ impl Player {
                 true => self.refused_command,
                 false => 0,
             },
+            visibility,
+            only_user,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Who lives in a region, as the store has it: read before the rules hear of anything; and who has come over a border since, read when
 //! somebody says so and now and then.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use prost::Message as _;
 use protocol::cell::Motion;
 use protocol::ids::{EntityId, NodeNumber};
@@ -55,14 +57,24 @@ impl RegionState {
         match self.creature_rows.told(rows, is_last, self.now.mono_ms) {
             Err(after) => self.ask(Asked::Creatures(round), self.creatures_after(after)),
             Ok(rows) => {
-                let heard = self.notices.len();
+                let heard = std::mem::take(&mut self.notices);
                 for row in rows {
                     self.take_row_in(row, 0);
                 }
-                // Who is here is told before anything else.
-                self.notices.rotate_left(heard);
+                self.tell_first(heard);
             }
         }
+    }
+
+    /// Who is here is told before anything else that was to be heard, but for the end of the same creature.
+    fn tell_first(&mut self, mut heard: VecDeque<Notice>) {
+        let came: BTreeSet<EntityId> = self.notices.iter().filter_map(Notice::creature).collect();
+        let of_one = |notice: &Notice| notice.creature().is_some_and(|id| came.contains(&id));
+        let before = heard.iter().rposition(of_one).map_or(0, |last| last + 1);
+        let after = heard.split_off(before);
+        heard.append(&mut self.notices);
+        heard.extend(after);
+        self.notices = heard;
     }
 
     /// A neighbour says that creatures have come. What is true of it the store knows.
@@ -160,7 +172,7 @@ impl RegionState {
         // Somebody has made one of this number up.
         self.end_creature(id);
         let at = self.rect.clamp(state.at, INSIDE);
-        if !self.creatures.has_room_to_keep() || !self.cells.has_room(at, spare) {
+        if !self.creatures.has_room_to_keep() || !self.cells.has_room(at, state.visibility, spare) {
             return Came::NoRoom;
         }
         let entity = Entity {
@@ -172,6 +184,8 @@ impl RegionState {
             speed: state.speed,
             state: state.state,
             user: None,
+            visibility: state.visibility,
+            jumped: false,
             cell: 0,
             slot: 0,
             sent: Motion::default(),

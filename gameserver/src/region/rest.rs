@@ -53,6 +53,7 @@ impl RegionState {
             || self.has_unwritten_creatures()
             || self.keeping.unwritten(self.draining) > 0
             || !self.asks.is_empty()
+            || self.observed.has_news()
             || self.draining
             || self.publication.is_watched_by_proxies()
     }

@@ -93,7 +93,9 @@ impl RegionState {
                 .creatures
                 .get(id)
                 .is_some_and(|creature| creature.kept().is_some());
-            match self.neighbourhood.reachable(region) {
+            let neighbourhood = &self.neighbourhood;
+            let to = neighbourhood.reachable(region);
+            match to.filter(|to| neighbourhood.reads_what_is_written_here(*to)) {
                 Some(to) if !is_kept => self.send_off(id, key, to),
                 Some(to) if !self.draining => self.begin_crossing(id, to),
                 _ => self.hold_entity_inside(key),
@@ -116,9 +118,10 @@ impl RegionState {
         let Life::Ephemeral { birth, .. } = creature.life else {
             return;
         };
-        let at = self.entities.get(key).map(|entity| entity.at).unwrap_or_default();
+        let seen = self.entities.get(key);
+        let (at, seen) = seen.map_or_else(Default::default, |entity| (entity.at, entity.visibility));
         let reason = RemoveReason::Moved {
-            cell: self.cells.grid().cell_at(at),
+            cell: self.cells.showing(at, seen),
             epoch,
         };
         let Some(entity) = self.cells.leave(key, reason, &mut self.entities) else {
@@ -130,6 +133,7 @@ impl RegionState {
             ticks: due.saturating_sub(tick),
             token,
         });
+        let (visibility, only_user) = seen.numbers();
         let roam = Roam {
             from_region: self.config.number.0,
             from_region_epoch: self.config.epoch.0,
@@ -148,6 +152,8 @@ impl RegionState {
             state: Bytes::copy_from_slice(&entity.state),
             memory: creature.memory,
             timers: timers.collect(),
+            visibility,
+            only_user,
         };
         self.tell_server(to.node, roam);
         self.notices.push_back(Notice::Went(id));
@@ -225,8 +231,9 @@ impl RegionState {
     fn take_creature_in(&mut self, roam: CheckedRoam) -> bool {
         let (id, from) = (roam.entity, roam.from.0);
         let at = self.rect.clamp(roam.at, INSIDE);
-        let has_room =
-            self.creatures.has_room() && self.creatures.takes_from(from) && self.cells.has_room(at, SPARE);
+        let has_room = self.creatures.has_room()
+            && self.creatures.takes_from(from)
+            && self.cells.has_room(at, roam.visibility, SPARE);
         if !has_room {
             return false;
         }
@@ -239,6 +246,8 @@ impl RegionState {
             speed: roam.speed,
             state: roam.state,
             user: None,
+            visibility: roam.visibility,
+            jumped: false,
             cell: 0,
             slot: 0,
             sent: Motion::default(),

@@ -146,6 +146,14 @@ pub(super) enum Notice {
 }
 
 impl Notice {
+    /// Of which creature it tells that it is here, or is no more.
+    pub(super) fn creature(&self) -> Option<EntityId> {
+        match self {
+            Self::Came(creature) | Self::Went(creature) => Some(*creature),
+            _ => None,
+        }
+    }
+
     /// How rules hear of it.
     pub(super) fn callback(&self) -> Callback {
         match self {
@@ -247,7 +255,7 @@ impl RegionState {
             return None;
         }
         let (rect, world) = (region.rect, config.topology.world());
-        let cells = Cells::new(world.grid(), rect);
+        let cells = Cells::new(world.grid(), rect, world.far_rings);
         let cell_count = cells.len();
         let own_regions = config
             .topology

@@ -15,6 +15,8 @@ pub struct RegionStatus {
     pub tick: u64,
     /// Entities simulated, of every kind.
     pub population: usize,
+    /// Those of them that rules hide, or show to one user alone: maps count them not.
+    pub unseen: usize,
     /// Users simulated.
     pub players: usize,
     /// Entities that are neither players nor holdings, creatures that roam among them.
@@ -87,6 +89,7 @@ impl RegionState {
             region_epoch: self.config.epoch.0,
             tick: self.tick.0,
             population,
+            unseen: self.cells.unseen(),
             players,
             npcs: population.saturating_sub(players + self.ground.holdings().len()),
             roaming: self.creatures.len(),

@@ -80,6 +80,7 @@ const EXPECTED: &[&str] = &[
     "early_full",
     "early_refused",
     "effect_early",
+    "effect_foreign_source",
     "events_full",
     "ground_refused",
     "handover_doubt",

@@ -111,6 +111,7 @@ impl Vale {
         let shape = WorldShape {
             grid,
             view_rings: 1,
+            far_rings: 0,
             tick_hz: TICKS_PER_S as u32,
             regions: (0..grid.len()).map(quarter).collect(),
         };

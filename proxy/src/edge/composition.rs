@@ -11,7 +11,7 @@ use bytes::Bytes;
 use protocol::cell::{CellPoint, SnapshotHead, SnapshotWriter};
 use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
 use protocol::ids::RegionNumber;
-use protocol::limits::SNAPSHOT_REGIONS_MAX;
+use protocol::limits::{SNAPSHOT_CELLS_MAX, SNAPSHOT_REGIONS_MAX};
 use protocol::message::client::RegionView;
 
 use super::section::{REGION_BYTES_MAX, Sections};
@@ -63,7 +63,11 @@ impl Composer {
         now_ms: u64,
         out: &mut Vec<u8>,
     ) {
-        let own_bytes = session.own.bytes.len();
+        let only = session.own.only.iter();
+        let only_bytes = only
+            .map(|cell| SnapshotWriter::cell_cost(cell.len()))
+            .sum::<usize>();
+        let own_bytes = session.own.bytes.len() + only_bytes;
         let budget = bytes_max.min(session.sight.bytes.available(now_ms) as usize);
         let room = Room {
             left: budget.saturating_sub(HEAD_BYTES_MAX + own_bytes),
@@ -72,17 +76,17 @@ impl Composer {
         let number = session.sight.next_number();
         let start = out.len();
         let home = session.sight.centre.unwrap_or_default();
-        if let Some(section) = self.sections.of(home, &session.sight, views, room.left, now_ms) {
-            let mut writer =
-                SnapshotWriter::new(out, &head(session, number, &section.regions, now_ms), bytes_max);
+        let cells_max = SNAPSHOT_CELLS_MAX - session.own.only.len();
+        let section = self.sections.of(home, &session.sight, views, room.left, now_ms);
+        if let Some(section) = section.filter(|section| section.count <= cells_max) {
+            let mut writer = begin(session, number, &section.regions, bytes_max, now_ms, out);
             if writer.append_cells(&section.cells, section.count).is_ok() {
                 section.note(&mut session.sight, now_ms);
             }
         } else {
             let near = position(session, views, grid);
             self.plan(&mut session.sight, views, grid, near, room, now_ms);
-            let mut writer =
-                SnapshotWriter::new(out, &head(session, number, &self.regions, now_ms), bytes_max);
+            let mut writer = begin(session, number, &self.regions, bytes_max, now_ms, out);
             for (index, piece) in self.plan.drain(..) {
                 write(&mut writer, &mut session.sight, views, index, &piece, now_ms);
             }
@@ -208,6 +212,25 @@ impl Composer {
         }
         (self.regions.len() < SNAPSHOT_REGIONS_MAX).then_some(REGION_BYTES_MAX)
     }
+}
+
+/// Begins a snapshot with what is the player's own: the head, and whom it alone sees.
+fn begin<'a>(
+    session: &Session,
+    number: u32,
+    regions: &[RegionView],
+    bytes_max: usize,
+    now_ms: u64,
+    out: &'a mut Vec<u8>,
+) -> SnapshotWriter<'a> {
+    let mut writer = SnapshotWriter::new(out, &head(session, number, regions, now_ms), bytes_max);
+    if session.own.owner_epoch == session.route.trusted_epoch() {
+        for cell in &session.own.only {
+            // There is room: both are bounded, and go before all else.
+            let _ = writer.append_cell(cell);
+        }
+    }
+    writer
 }
 
 fn head<'a>(session: &'a Session, number: u32, regions: &'a [RegionView], now_ms: u64) -> SnapshotHead<'a> {

@@ -244,6 +244,7 @@ impl Edge {
             height: world.size[1],
             cell_size: self.grid.cell_size,
             view_rings: world.view_rings,
+            far_rings: world.far_rings,
             tick_hz: world.tick_hz,
             regions: regions.collect(),
             game: self.game.0.clone(),

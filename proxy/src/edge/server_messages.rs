@@ -14,6 +14,7 @@ use super::Edge;
 use super::effect::EdgeEffect;
 use super::input::{OwnerAnswer, SessionHandle};
 use super::route::{AnswerAge, LinkUp, Owner, Standing, Step};
+use super::sight::cells_in_view;
 use super::views::RegionCells;
 use super::words::OwnerWord;
 
@@ -73,6 +74,7 @@ impl Edge {
         session.own.input_ack = session.own.input_ack.max(output.input_ack.0);
         session.own.bytes = output.own;
         session.own.discontinuity = output.discontinuity;
+        session.own.only = output.only;
         self.set_home(handle, output.home_cell, now_ms);
     }
 
@@ -85,9 +87,7 @@ impl Edge {
         if session.sight.centre == Some(home) {
             return;
         }
-        self.visible.clear();
-        self.visible
-            .extend(self.grid.around(home, self.topology.world().view_rings));
+        cells_in_view(self.topology.world(), home, &mut self.visible);
         let (entered, left) = session.sight.look(home, &self.visible);
         for cell in entered {
             let Some(region) = self.topology.region_of_cell(cell) else {

@@ -43,6 +43,8 @@ pub(super) struct OwnState {
     pub(super) entity: EntityId,
     pub(super) home_cell: Option<CellIndex>,
     pub(super) discontinuity: u64,
+    /// Whom this player alone sees, as encoded cells: at most as many, and as long, as an output may have.
+    pub(super) only: Vec<Bytes>,
 }
 
 /// The newest inputs, kept to be repeated at a change of owner.

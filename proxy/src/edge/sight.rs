@@ -5,9 +5,10 @@
 
 use std::collections::VecDeque;
 
-use protocol::geometry::CellIndex;
+use protocol::geometry::{CellIndex, Layer};
 use protocol::ids::RegionEpoch;
 use protocol::message::checked::SnapshotAck;
+use topology::WorldSpec;
 
 use super::rate::Bucket;
 
@@ -19,6 +20,17 @@ pub(super) const SNAPSHOTS_IN_FLIGHT_MAX: u32 = 100;
 /// Each cell is shown whole about this often, milliseconds, at a phase of its own that all its viewers share: so they go on
 /// lacking the same.
 const REFRESH_MS: u64 = 2_000;
+
+/// Leaves in `visible` the cells that one sees whose home cell this is, ascending: those of the far layer in more rings.
+pub(super) fn cells_in_view(world: &WorldSpec, home: CellIndex, visible: &mut Vec<CellIndex>) {
+    let grid = world.grid();
+    visible.clear();
+    visible.extend(grid.around(home, world.view_rings));
+    if world.far_rings > 0 {
+        let far = grid.around(home, world.far_rings);
+        visible.extend(far.map(|cell| grid.on(cell, Layer::Far)));
+    }
+}
 
 /// The number of the cell's last refresh.
 pub(super) fn refresh_of(cell: CellIndex, now_ms: u64) -> u64 {

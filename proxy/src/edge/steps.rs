@@ -90,6 +90,7 @@ impl Edge {
             }
             Step::Suspended => {
                 session.own.bytes.clear();
+                session.own.only.clear();
                 if !session.recovering_told {
                     session.recovering_told = true;
                     self.notice(handle, Code::WorldRecovering);

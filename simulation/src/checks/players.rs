@@ -66,6 +66,7 @@ impl Checks {
                         ));
                     }
                 }
+                News::Unshown(id) => self.fail(format!("user {user} sees {id}, which is hidden from it")),
                 News::Twice(body) => self.fail(format!("user {user} was told {body:?} twice")),
                 News::Event(event) => self.told(user, generation, event),
             }

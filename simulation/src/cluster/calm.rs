@@ -1,5 +1,7 @@
 //! What must be well again a while after the last fault: H4, H5, H6 and H7.
 
+use client::core::World;
+use game::Visibility;
 use gems::KIND_PLAYER;
 use protocol::geometry::{CellIndex, Position};
 use protocol::ids::{EntityId, UserId};
@@ -7,7 +9,8 @@ use protocol::message::player::CommandClass;
 use store::{Holder, Holding, StoreReply, StoreRequest};
 
 use super::state::{Cluster, Phase, Proxy, Server};
-use crate::bot::Presence;
+use crate::bot::{Bot, Presence};
+use crate::sights;
 
 /// A calm so long that everything kept for a while must be forgotten, milliseconds.
 const LONG_CALM_MS: u64 = 13_000;
@@ -169,6 +172,7 @@ impl Cluster {
                 ));
             }
         }
+        self.creatures_seen(bot, world, own)?;
         let players = world
             .entities()
             .filter(|entity| entity.kind == u16::from(KIND_PLAYER));
@@ -178,6 +182,33 @@ impl Cluster {
                     "H6: user {} sees somebody who is not there: {entity:?}",
                     bot.user
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The device sees the creatures that are shown to it, as far as they walk nowhere near a border meanwhile.
+    fn creatures_seen(&self, bot: &Bot, world: &World, own: &Standing) -> Result<(), String> {
+        let grid = self.topology.world().grid();
+        for region in self.servers.values().flat_map(Server::regions) {
+            let Some(place) = self.topology.region(region.number()) else {
+                continue;
+            };
+            let well_inside = |at: Position| place.rect.clamp(at, 2.0) == at;
+            let mut creatures = region.entities().filter(|one| sights::KINDS.contains(&one.kind));
+            let unseen = creatures.find(|one| {
+                let rings = grid.rings_between(own.cell, grid.cell_at(one.at));
+                let is_shown = match one.visibility {
+                    Visibility::Near => rings < world.shape().view_rings,
+                    Visibility::Far => rings < world.shape().far_rings,
+                    Visibility::Only(user) => user == bot.user && place.rect.contains(own.at),
+                    Visibility::Hidden => false,
+                };
+                is_shown && well_inside(one.at) && well_inside(own.at) && world.entity(one.id).is_none()
+            });
+            if let Some(one) = unseen {
+                let (user, at) = (bot.user, own.at);
+                return Err(format!("H6: user {user} at {at:?} does not see {one:?}"));
             }
         }
         Ok(())

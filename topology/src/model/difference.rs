@@ -130,6 +130,7 @@ fn ground(before: &Topology, after: &Topology) -> Vec<String> {
             ("size", format!("{:?}", world.size)),
             ("cell_size", world.cell_size.to_string()),
             ("view_rings", world.view_rings.to_string()),
+            ("far_rings", world.far_rings.to_string()),
             ("border_cells", world.border_cells.to_string()),
             ("tick_hz", world.tick_hz.to_string()),
             ("handover_margin", format!("{:?}", world.handover_margin)),

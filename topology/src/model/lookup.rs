@@ -16,11 +16,13 @@ impl Topology {
         &self.regions[self.table.region_index(cell).unwrap_or(0)]
     }
 
-    /// The region that a cell belongs to; `None` for a cell outside the world. One look into a table.
+    /// The region that a cell of whichever layer belongs to; `None` for a cell outside the world. One look into a table.
     #[must_use]
     pub fn region_of_cell(&self, cell: CellIndex) -> Option<RegionNumber> {
+        let grid = self.table.grid();
+        grid.layer(cell)?;
         self.table
-            .region_index(cell)
+            .region_index(grid.ground(cell))
             .map(|index| self.regions[index].number)
     }
 

@@ -113,8 +113,12 @@ impl Topology {
 
     fn world_toml(&self) -> String {
         let world = &self.world;
+        let far_rings = match world.far_rings {
+            0 => String::new(),
+            rings => format!("far_rings = {rings}\n"),
+        };
         format!(
-            "[world]\nname = \"{}\"\nsize = {:?}\ncell_size = {}\nview_rings = {}\nborder_cells = {}\n\
+            "[world]\nname = \"{}\"\nsize = {:?}\ncell_size = {}\nview_rings = {}\n{far_rings}border_cells = {}\n\
              tick_hz = {}\nhandover_margin = {:?}\n",
             world.name,
             world.size,

@@ -60,7 +60,7 @@ pub const ALL: &[(&str, &[Key])] = &[
 ];
 
 /// Keys that may be left out.
-pub(crate) const OPTIONAL: &[&str] = &["shards", "standby", "url"];
+pub(crate) const OPTIONAL: &[&str] = &["far_rings", "shards", "standby", "url"];
 
 pub(crate) const FILE: &[Key] = &[
     key("world", "[world]", Table(WORLD), "the world as a whole"),
@@ -109,6 +109,12 @@ pub(super) const WORLD: &[Key] = &[
         "view_rings = 1",
         Number(1, limits::VIEW_RINGS_MAX),
         "rings of cells around their own that players see, 1 to 7; 1 is 3 × 3 cells",
+    ),
+    key(
+        "far_rings",
+        "far_rings = 4",
+        Number(2, limits::VIEW_RINGS_MAX),
+        "optional, 2 to 7 and more than `view_rings`, at most 256 cells with those: rings in which they see what rules show from afar; when left out that is seen as all else",
     ),
     key(
         "border_cells",

@@ -6,7 +6,8 @@ use super::values::{check_name, in_range};
 use crate::Code;
 use crate::diagnostic::{At, Diagnostic};
 use crate::limits::{
-    BORDER_CELLS_MAX, CELL_SIZE_MAX, CELLS_MAX, TICK_HZ_MAX, VIEW_RINGS_MAX, WORLD_EDGE_MAX,
+    BORDER_CELLS_MAX, CELL_SIZE_MAX, CELLS_IN_VIEW_MAX, CELLS_MAX, TICK_HZ_MAX, VIEW_RINGS_MAX,
+    WORLD_EDGE_MAX,
 };
 use crate::raw::RawWorld;
 
@@ -40,6 +41,7 @@ pub(super) fn check(world: &RawWorld, mistakes: &mut Vec<Diagnostic>) {
         Code::TickRate,
         mistakes,
     );
+    mistakes.extend(far_rings(world));
     mistakes.extend(size(world));
     mistakes.extend(margin(world));
 }
@@ -113,6 +115,37 @@ fn off_grid(size: &At<[u32; 2]>, cell_size: &At<u32>) -> Diagnostic {
             "write size = [{}, {}], or another cell size",
             whole[0], whole[1]
         ))
+}
+
+/// Whoever is seen from afar is seen further than all others, and a snapshot carries so many cells.
+fn far_rings(world: &RawWorld) -> Option<Diagnostic> {
+    let (near, far) = (world.view_rings.as_ref()?, world.far_rings.as_ref()?);
+    if !(1..=VIEW_RINGS_MAX).contains(&near.value) {
+        return None;
+    }
+    let cells = |rings: u32| (2 * rings + 1).pow(2);
+    let fits = |rings: &u32| cells(*rings) + cells(near.value) <= CELLS_IN_VIEW_MAX;
+    let rings = near.value + 1..=VIEW_RINGS_MAX;
+    if rings.contains(&far.value) && fits(&far.value) {
+        return None;
+    }
+    let help = match rings.rev().find(fits) {
+        Some(most) => format!(
+            "write a number from {} to {most}, or leave it out",
+            near.value + 1
+        ),
+        None => "leave it out: all that players see is seen from far".to_owned(),
+    };
+    let message = format!(
+        "with `view_rings = {}` there is no `far_rings = {}`",
+        near.value, far.value
+    );
+    let mistake = Diagnostic::new(Code::OutOfRange, message).at(&far.span, "out of range");
+    Some(
+        mistake
+            .at(&near.span, "the rings in which all else is seen")
+            .help(help),
+    )
 }
 
 fn margin(world: &RawWorld) -> Option<Diagnostic> {

@@ -13,6 +13,8 @@ struct Scene {
     world: World,
     encoder: CellEncoder,
     now_ms: u64,
+    /// Whoever is added has jumped.
+    jumped: bool,
 }
 
 impl Scene {
@@ -21,6 +23,7 @@ impl Scene {
         let shape = WorldShape {
             grid,
             view_rings: 1,
+            far_rings: 0,
             tick_hz: 20,
             regions: vec![1, 1, 2, 2],
         };
@@ -28,6 +31,7 @@ impl Scene {
             world: World::new(shape),
             encoder: CellEncoder::new(PositionForm::of(&grid)),
             now_ms: 0,
+            jumped: false,
         }
     }
 
@@ -43,6 +47,7 @@ impl Scene {
             id: EntityId(id),
             owner_epoch: OwnerEpoch(epoch),
             motion,
+            jumped: self.jumped,
             ..CellEntity::default()
         };
         self.encoder.put_add(slot, &entity).unwrap();
@@ -235,4 +240,117 @@ fn a_region_served_anew_replaces_what_was_seen_of_it() {
     let cells = vec![DecodedCell::parse(&after, &grid).unwrap()];
     scene.world.take(&ParsedSnapshot { head, cells }, 0);
     assert_eq!((scene.cell_of(7), scene.cell_of(9)), (None, Some(WEST.0)));
+}
+
+#[test]
+fn who_shows_itself_from_afar_is_seen_in_more_rings() {
+    let (home, afar) = (CellIndex(0), CellIndex(3));
+    let mut scene = Scene::new();
+    let grid = scene.world.shape.grid;
+    let far = grid.on(afar, Layer::Far);
+    scene.add(0, 7, 1, far, 100.0);
+    let shown = scene.encoder.finish_keyframe(far, 1);
+    scene.give(home, 1, &shown);
+    assert_eq!(scene.cell_of(7), None, "in a world without far sight");
+    scene.world.shape.far_rings = 3;
+    scene.give(home, 1, &shown);
+    assert_eq!(scene.cell_of(7), Some(far.0));
+    let at = scene.world.entity(EntityId(7)).unwrap().at;
+    assert_eq!(at, Position { x: 100.0, y: 1.0 });
+    // It shows itself from near from now on, which is too far away.
+    scene.encoder.clear();
+    let near = RemoveReason::Moved {
+        cell: afar,
+        epoch: OwnerEpoch(1),
+    };
+    scene.encoder.put_remove(0, near).unwrap();
+    let gone = scene.encoder.finish_delta(far, 1, 2);
+    scene.give(home, 2, &gone);
+    assert_eq!(scene.cell_of(7), None);
+}
+
+#[test]
+fn ce_28_whom_this_client_alone_sees_is_there_as_long_as_each_snapshot_says_so() {
+    let mut scene = Scene::new();
+    let unseen = scene.world.shape.grid.on(WEST, Layer::Unseen);
+    for (id, x) in [(7, 40.0), (8, 41.0)] {
+        scene.add(id as u16, id, 1, unseen, x);
+    }
+    let both = scene.encoder.finish_keyframe(unseen, 90);
+    scene.give(WEST, 1, &both);
+    assert_eq!(
+        (scene.cell_of(7), scene.cell_of(8)),
+        (Some(unseen.0), Some(unseen.0))
+    );
+    assert!(
+        scene.world.cells.is_empty(),
+        "they are no state that later ones build on"
+    );
+    scene.encoder.clear();
+    scene.add(3, 8, 1, unseen, 44.0);
+    let one = scene.encoder.finish_keyframe(unseen, 91);
+    // All see the other one now.
+    scene.encoder.clear();
+    scene.add(0, 7, 1, WEST, 40.0);
+    let west = scene.encoder.finish_keyframe(WEST, 1);
+    scene.now_ms += 50;
+    scene.give_all(WEST, 2, &[&one, &west]);
+    assert_eq!(
+        (scene.cell_of(7), scene.cell_of(8)),
+        (Some(WEST.0), Some(unseen.0))
+    );
+    assert_eq!(scene.world.entity(EntityId(8)).unwrap().at.x, 44.0);
+    scene.give(CellIndex(0), 3, &one);
+    assert_eq!(scene.cell_of(8), Some(unseen.0), "wherever the client looks from");
+    scene.give_all(WEST, 4, &[]);
+    assert_eq!((scene.cell_of(7), scene.cell_of(8)), (Some(WEST.0), None));
+}
+
+#[test]
+fn ce_26_others_who_were_put_somewhere_else_are_never_drawn_on_the_way() {
+    let cells = [(WEST, WEST), (WEST, EAST), (EAST, WEST)];
+    for (from, to) in cells {
+        for (whole, first) in [(true, from), (true, to), (false, from), (false, to)] {
+            let mut scene = Scene::new();
+            let x = |cell: CellIndex| if cell == EAST { 90.0 } else { 33.0 };
+            scene.add(0, 7, 1, from, x(from));
+            let shown = scene.encoder.finish_keyframe(from, 1);
+            scene.encoder.clear();
+            let nobody = scene.encoder.finish_keyframe(to, 1);
+            scene.give_all(WEST, 1, &[&shown, &nobody][..if from == to { 1 } else { 2 }]);
+            scene.now_ms += 50;
+            // It is put there, and what says so comes as a delta or as whole cells, in either order.
+            scene.encoder.clear();
+            if !whole {
+                scene.encoder.put_remove(0, RemoveReason::Gone).unwrap();
+            }
+            let mut updates = Vec::new();
+            if from != to {
+                updates.push((from, finish(&mut scene.encoder, from, whole)));
+                scene.encoder.clear();
+            }
+            scene.jumped = true;
+            scene.add(0, 7, 1, to, if from == to { 60.0 } else { x(to) });
+            updates.push((to, finish(&mut scene.encoder, to, whole)));
+            updates.sort_by_key(|(cell, _)| *cell != first);
+            let updates: Vec<&bytes::Bytes> = updates.iter().map(|(_, bytes)| bytes).collect();
+            scene.give_all(WEST, 2, &updates);
+            let there = scene.world.entity(EntityId(7)).unwrap();
+            for now_ms in 50..200 {
+                assert_eq!(
+                    there.position_at(now_ms, 100),
+                    there.at,
+                    "{from} to {to}, whole: {whole}"
+                );
+            }
+        }
+    }
+}
+
+fn finish(encoder: &mut CellEncoder, cell: CellIndex, whole: bool) -> bytes::Bytes {
+    if whole {
+        encoder.finish_keyframe(cell, 2)
+    } else {
+        encoder.finish_delta(cell, 1, 2)
+    }
 }

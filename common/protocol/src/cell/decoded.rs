@@ -18,7 +18,7 @@ pub enum CellError {
     /// A kind of update this version does not know.
     #[error("a cell update is of the unknown kind {0}")]
     UnknownKind(i32),
-    /// A cell outside the world.
+    /// A cell outside the world, or of no layer.
     #[error("cell {0} is outside the world")]
     UnknownCell(u64),
     /// `seq` is 0, or `base_seq` is missing, not below it, or set where it must not be.
@@ -101,7 +101,7 @@ pub struct Remove {
 /// A checked cell update. Slots ascend in every column; to be applied in the order removes, adds, moves, states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodedCell {
-    /// A cell of the grid.
+    /// A cell of the grid, in one of its layers.
     pub cell: CellIndex,
     /// What it is.
     pub kind: UpdateKind,
@@ -163,7 +163,7 @@ fn check_cell(cell: u64, grid: &CellGrid) -> Result<CellIndex, CellError> {
     let index = u32::try_from(cell).map(CellIndex);
     index
         .ok()
-        .filter(|index| grid.holds(*index))
+        .filter(|index| grid.layer(*index).is_some())
         .ok_or(CellError::UnknownCell(cell))
 }
 
@@ -203,12 +203,14 @@ fn parse_add(reader: &mut Reader<'_>, slots: &mut Slots, form: PositionForm) -> 
         heading: reader.u8()?,
         speed: reader.u8()?,
     };
+    let flagged_length = reader.u8()?;
     let entity = CellEntity {
         id,
         kind,
         owner_epoch,
         motion,
-        state: short_bytes(reader)?,
+        state: state_bytes(reader, flagged_length & 0x7f)?,
+        jumped: flagged_length & 0x80 != 0,
     };
     Ok(Add { slot, entity })
 }
@@ -225,7 +227,8 @@ fn parse_move(reader: &mut Reader<'_>, slots: &mut Slots, form: PositionForm) ->
 
 fn parse_state(reader: &mut Reader<'_>, slots: &mut Slots) -> Result<State, CellError> {
     let slot = slots.take(varint(reader)?)?;
-    let state = short_bytes(reader)?;
+    let length = reader.u8()?;
+    let state = state_bytes(reader, length)?;
     Ok(State { slot, state })
 }
 
@@ -253,7 +256,6 @@ fn varint(reader: &mut Reader<'_>) -> Result<u64, CellError> {
     reader.varint()?.ok_or(CellError::Number)
 }
 
-fn short_bytes(reader: &mut Reader<'_>) -> Result<StateBytes, CellError> {
-    let length = usize::from(reader.u8()?);
-    StateBytes::try_from(reader.bytes(length)?).map_err(CellError::State)
+fn state_bytes(reader: &mut Reader<'_>, length: u8) -> Result<StateBytes, CellError> {
+    StateBytes::try_from(reader.bytes(usize::from(length))?).map_err(CellError::State)
 }

@@ -92,7 +92,9 @@ impl CellEncoder {
         put_varint(out, epoch_to_varint(entity.owner_epoch));
         form.put(entity.motion.at, out);
         out.extend_from_slice(&[entity.motion.heading, entity.motion.speed]);
-        put_short_bytes(out, &entity.state);
+        // Lengths end at 64, so their highest bit is free.
+        out.push(entity.state.len() as u8 | u8::from(entity.jumped) << 7);
+        out.extend_from_slice(&entity.state);
         Ok(())
     }
 

@@ -272,12 +272,13 @@ fn put_change(
     }
 }
 
-fn published(entity: &Entity) -> CellEntity {
+pub(super) fn published(entity: &Entity) -> CellEntity {
     CellEntity {
         id: entity.id,
         kind: entity.kind,
         owner_epoch: entity.owner_epoch,
         motion: entity.sent,
         state: entity.state,
+        jumped: entity.jumped,
     }
 }

@@ -1,8 +1,9 @@
-//! The cells of a region: who stands in which slot, what changed since the last tick, and the bytes that say so,
-//! encoded once for all who subscribed.
+//! The cells of a region, in each layer: who stands in which slot, what changed since the last tick, and the bytes that
+//! say so, encoded once for all who subscribed.
 
 mod cell;
 mod removals;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -10,9 +11,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::cell::{CellEncoder, PositionForm, RemoveReason};
-use protocol::geometry::{CellGrid, CellIndex, Position, Rect};
-use protocol::ids::OwnerEpoch;
+use protocol::geometry::{CellGrid, CellIndex, Layer, Position, Rect};
+use protocol::ids::{OwnerEpoch, UserId};
 use protocol::limits::CELL_ENTITIES_MAX;
+use protocol::visibility::Visibility;
 
 use super::entity::{Change, Entities, Entity, EntityKey};
 pub(super) use cell::CaughtUp;
@@ -32,7 +34,7 @@ pub(super) struct Changed {
     pub(super) delta: Bytes,
 }
 
-/// All cells of a region, row by row.
+/// All cells of a region, layer by layer and row by row.
 #[derive(Debug)]
 pub(super) struct Cells {
     grid: CellGrid,
@@ -40,6 +42,14 @@ pub(super) struct Cells {
     columns: u32,
     origin: (u32, u32),
     cells: Vec<Cell>,
+    /// Cells of one layer.
+    in_layer: u32,
+    /// Whether clients look further for who is seen from afar; where they do not, such entities are near ones.
+    has_far: bool,
+    /// Entities in each layer.
+    population: [usize; Layer::ALL.len()],
+    /// Whom one user alone sees, in the order in which that was said.
+    only: BTreeMap<UserId, Vec<EntityKey>>,
     /// Cells where something happened since the last encoding.
     dirty: Vec<u32>,
     /// Cells that changed in the last encoding, with the bytes that say how.
@@ -52,14 +62,20 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    pub(super) fn new(grid: CellGrid, rect: Rect) -> Self {
+    /// `far_rings`: in how many rings of cells clients see who is seen from afar.
+    pub(super) fn new(grid: CellGrid, rect: Rect, far_rings: u32) -> Self {
         let size = grid.cell_size.max(1);
-        let cells = grid.within(rect).map(Cell::new).collect();
+        let layer = |layer| grid.within(rect).map(move |cell| Cell::new(grid.on(cell, layer)));
+        let cells: Vec<Cell> = Layer::ALL.into_iter().flat_map(layer).collect();
         Self {
             grid,
             rect,
             columns: (rect.max[0] - rect.min[0]) / size,
             origin: (rect.min[0] / size, rect.min[1] / size),
+            in_layer: (cells.len() / Layer::ALL.len()) as u32,
+            has_far: far_rings > 0,
+            population: [0; Layer::ALL.len()],
+            only: BTreeMap::new(),
             cells,
             dirty: Vec::new(),
             changed: Vec::new(),
@@ -77,7 +93,7 @@ impl Cells {
         self.cells.len()
     }
 
-    /// The region's cell that publishes what stands there: the nearest one for what overhangs the border.
+    /// The region's cell of the first layer that publishes what stands there: the nearest one for what overhangs the border.
     pub(super) fn home(&self, at: Position) -> u32 {
         let inside = self.rect.clamp(at, INSIDE);
         self.local(self.grid.cell_at(inside)).unwrap_or(0)
@@ -91,8 +107,8 @@ impl Cells {
             row.checked_sub(self.origin.1)?,
         );
         let local = row.checked_mul(self.columns)?.checked_add(column)?;
-        (column < self.columns && (local as usize) < self.cells.len() && self.grid.holds(cell))
-            .then_some(local)
+        let below = self.grid.layer(cell)? as u32 * self.in_layer;
+        (column < self.columns && local < self.in_layer).then_some(below + local)
     }
 
     pub(super) fn index(&self, local: u32) -> CellIndex {
@@ -101,22 +117,24 @@ impl Cells {
             .map_or(CellIndex(0), |cell| cell.index)
     }
 
-    /// Whether one more fits into the cell of a place, and so many after it.
-    pub(super) fn has_room(&self, at: Position, spare: usize) -> bool {
-        self.cells[self.home(at) as usize].count() + spare < CELL_ENTITIES_MAX
+    /// Whether one more that is seen so fits into the cell of a place, and so many after it.
+    pub(super) fn has_room(&self, at: Position, seen: Visibility, spare: usize) -> bool {
+        self.cells[self.place_of(at, seen) as usize].count() + spare < CELL_ENTITIES_MAX
     }
 
     /// Puts an entity into the cell under it; `None` when that cell is full, or there is one of its id.
     pub(super) fn enter(&mut self, entity: Entity, entities: &mut Entities) -> Option<EntityKey> {
-        let local = self.home(entity.at);
+        let local = self.place_of(entity.at, entity.visibility);
         if self.cells[local as usize].count() >= CELL_ENTITIES_MAX {
             return None;
         }
+        let visibility = entity.visibility;
         let key = entities.insert(Entity {
             cell: local,
             ..entity
         })?;
         self.place(key, local, entities);
+        self.note_only(key, visibility);
         Some(key)
     }
 
@@ -128,15 +146,17 @@ impl Cells {
         entities: &mut Entities,
     ) -> Option<Entity> {
         self.displace(key, reason, entities);
-        entities.remove(key)
+        let entity = entities.remove(key)?;
+        self.forget_only(key, entity.visibility);
+        Some(entity)
     }
 
     /// Moves an entity, into another cell if need be. An entity whose new cell is full stays published in its old one.
     pub(super) fn walk(&mut self, key: EntityKey, to: Position, entities: &mut Entities) {
-        let home = self.home(to);
         let Some(entity) = entities.get_mut(key) else {
             return;
         };
+        let home = self.place_of(to, entity.visibility);
         entity.at = to;
         let (cell, epoch) = (entity.cell, entity.owner_epoch);
         if cell == home || self.cells[home as usize].count() >= CELL_ENTITIES_MAX {
@@ -156,11 +176,13 @@ impl Cells {
         CELL_ENTITIES_MAX.saturating_sub(count)
     }
 
-    /// Puts an entity somewhere else, where there is room: viewers lose it and find it there, and draw nothing in between.
-    pub(super) fn jump(&mut self, key: EntityKey, to: Position, entities: &mut Entities) {
-        let home = self.home(to);
+    /// Puts an entity somewhere else, where there is room: viewers find it there anew, with the mark that says so, and draw
+    /// nothing in between.
+    pub(super) fn jump(&mut self, key: EntityKey, to: Position, jumped: bool, entities: &mut Entities) {
         if let Some(entity) = entities.get_mut(key) {
+            let home = self.place_of(to, entity.visibility);
             entity.at = to;
+            entity.jumped = jumped;
             self.displace(key, RemoveReason::Gone, entities);
             self.place(key, home, entities);
         }
@@ -201,10 +223,16 @@ impl Cells {
         };
         let (first, last) = (self.home(corner(-1.0)), self.home(corner(1.0)));
         let columns = self.columns.max(1);
-        for row in first / columns..=last / columns {
-            for column in first % columns..=last % columns {
-                let cell = &self.cells[(row * columns + column) as usize];
-                cell.keys().for_each(&mut found);
+        for layer in Layer::ALL
+            .into_iter()
+            .filter(|layer| self.population[*layer as usize] > 0)
+        {
+            let below = layer as u32 * self.in_layer;
+            for row in first / columns..=last / columns {
+                for column in first % columns..=last % columns {
+                    let cell = &self.cells[(below + row * columns + column) as usize];
+                    cell.keys().for_each(&mut found);
+                }
             }
         }
     }
@@ -258,6 +286,7 @@ impl Cells {
 
     fn place(&mut self, key: EntityKey, local: u32, entities: &mut Entities) {
         let slot = self.cells[local as usize].place(key);
+        self.population[self.layer_of(local)] += 1;
         if let Some(entity) = entities.get_mut(key) {
             entity.cell = local;
             entity.slot = slot;
@@ -273,7 +302,12 @@ impl Cells {
     fn displace(&mut self, key: EntityKey, reason: RemoveReason, entities: &Entities) {
         let Some(entity) = entities.get(key) else { return };
         self.cells[entity.cell as usize].displace(entity.slot, entity.change, reason);
+        self.population[self.layer_of(entity.cell)] -= 1;
         self.list(entity.cell);
+    }
+
+    fn layer_of(&self, local: u32) -> usize {
+        (local / self.in_layer.max(1)) as usize
     }
 
     fn list(&mut self, local: u32) {

@@ -79,7 +79,7 @@ impl Scene {
             max: [SIDE, SIDE],
         };
         Self {
-            cells: Cells::new(grid, rect),
+            cells: Cells::new(grid, rect, 0),
             entities: Entities::default(),
             here: Vec::new(),
             next: 1,
@@ -101,6 +101,8 @@ impl Scene {
             speed: 0.0,
             state: StateBytes::default(),
             user: None,
+            visibility: Visibility::Near,
+            jumped: false,
             cell: 0,
             slot: 0,
             sent: Motion::default(),

@@ -150,8 +150,10 @@ impl RegionState {
             player.teleport = None;
             player.jumped();
         }
-        let cell = self.cells.grid().cell_at(target.clamp(there.at, 1.0 / 128.0));
-        let save = player.capture(&there, cell, writing);
+        let inside = target.clamp(there.at, 1.0 / 128.0);
+        let home_cell = self.cells.grid().cell_at(inside);
+        let cell = self.cells.showing(inside, there.visibility);
+        let save = player.capture(&there, home_cell, writing);
         let passenger = Passenger {
             user: user.0,
             owner_epoch: next.0,
@@ -355,7 +357,7 @@ impl RegionState {
             owner_epoch: player.epoch.0,
             region,
             region_epoch,
-            home_cell: self.cells.index(entity.cell).0,
+            home_cell: self.cells.home_cell(entity).0,
             entity: player.entity.0,
             last_input: player.last_input,
             last_command: player.commands.ack(),

@@ -40,18 +40,23 @@ impl RegionState {
         let Some(key) = self.players.get(&user).map(|player| player.key) else {
             return;
         };
-        let home = self.cells.home(to);
-        let is_there = self.entities.get(key).is_some_and(|entity| entity.cell == home);
+        let Some(entity) = self.entities.get(key) else {
+            return;
+        };
+        let home = self.cells.place_of(to, entity.visibility);
+        let is_there = entity.cell == home;
         if !is_there && !self.has_room(home, &[user], 0) {
             return self.teleport_failed(user, TeleportFailed::Full);
         }
-        if let Some(player) = self.players.get_mut(&user) {
-            player.teleport = None;
-            player.jumped();
-            player.writes.mark(now_ms);
-        }
+        let Some(player) = self.players.get_mut(&user) else {
+            return;
+        };
+        player.teleport = None;
+        player.jumped();
+        player.writes.mark(now_ms);
+        let mark = player.jump_mark();
         self.destinations.forget(user);
-        self.cells.jump(key, to, &mut self.entities);
+        self.cells.jump(key, to, mark, &mut self.entities);
     }
 
     /// Into another region: saved with the player, and with the command that wants it.

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use game::FixedMap;
 use game::{EntityView, Place};
 use protocol::cell::{Add, Applied, CellState, Change, DecodedCell, Gap, speed};
-use protocol::geometry::{CellGrid, CellIndex, Position};
+use protocol::geometry::{CellGrid, CellIndex, Layer, Position};
 use protocol::ids::{EntityId, RegionEpoch, RegionNumber};
+use protocol::visibility::Visibility;
 
 /// What is seen of one neighbour.
 #[derive(Debug, Default)]
@@ -120,7 +121,7 @@ impl Ghosts {
     ) {
         let reach = radius + grid.cell_size as f32;
         for (&region, neighbour) in &self.neighbours {
-            for (&index, cell) in &neighbour.cells {
+            for (&index, cell) in neighbour.cells.iter().filter(|(_, cell)| !cell.is_empty()) {
                 let origin = grid.origin(index);
                 if (origin.x - at.x).abs() > reach + radius || (origin.y - at.y).abs() > reach + radius {
                     continue;
@@ -178,6 +179,12 @@ fn view<'a>(
         heading: entity.motion.heading,
         speed: speed::units(entity.motion.speed),
         state: &entity.state,
+        visibility: match grid.layer(cell) {
+            Some(Layer::Near) => Visibility::Near,
+            Some(Layer::Far) => Visibility::Far,
+            // Or one of their users alone, which is theirs to know.
+            Some(Layer::Unseen) | None => Visibility::Hidden,
+        },
         place: Place::Ghost(region),
     }
 }
@@ -198,6 +205,7 @@ mod tests {
             owner_epoch: Default::default(),
             motion: Default::default(),
             state: Default::default(),
+            jumped: false,
         };
         encoder.put_add(0, &entity).unwrap();
         DecodedCell::parse(&encoder.finish_keyframe(cell, 1), &grid).unwrap()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use game::Edition;
 use protocol::cell::DecodedCell;
+use protocol::geometry::Layer;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
 use protocol::message::checked::CheckedCellUpdates;
 use protocol::message::subscription::{Serving as Announcement, Subscribe};
@@ -38,6 +39,8 @@ pub(super) struct Neighbourhood {
     refused: BTreeMap<(RegionNumber, NodeNumber), RegionEpoch>,
     /// Who serves the other regions: what they announce, and what the store has confirmed.
     claims: ServiceClaims,
+    /// Of which regions listed nodes say that their rules are older than those here.
+    older: BTreeSet<(RegionNumber, NodeNumber)>,
     /// Nodes whose link is up.
     linked: BTreeSet<NodeNumber>,
     ghosts: Ghosts,
@@ -54,6 +57,7 @@ impl Neighbourhood {
             refused: BTreeMap::new(),
             topology,
             claims: ServiceClaims::default(),
+            older: BTreeSet::new(),
             linked: BTreeSet::new(),
             ghosts: Ghosts::default(),
             doubts_itself: false,
@@ -86,6 +90,20 @@ impl Neighbourhood {
     /// Whether a server hears what it is told now.
     pub(super) fn reaches(&self, node: NodeNumber) -> bool {
         node == self.own.node || self.linked.contains(&node)
+    }
+
+    /// Which version of the rules a listed node says that a region has.
+    pub(super) fn played(&mut self, region: RegionNumber, node: NodeNumber, version: u32) {
+        if version >= self.edition.version {
+            self.older.remove(&(region, node));
+        } else if self.listing.may_serve(node, region) {
+            self.older.insert((region, node));
+        }
+    }
+
+    /// Whether the rules there can read what those here write, as far as is known.
+    pub(super) fn reads_what_is_written_here(&self, there: Serving) -> bool {
+        !self.older.contains(&(there.region, there.node))
     }
 
     pub(super) fn ghosts(&self) -> &Ghosts {
@@ -268,6 +286,12 @@ impl Neighbourhood {
         if strip.is_empty() {
             return;
         }
+        let world = self.topology.world();
+        let layers = Layer::ALL.into_iter();
+        let layers = layers.filter(|layer| *layer != Layer::Far || world.far_rings > 0);
+        let grid = world.grid();
+        let of_layer = |layer| strip.iter().map(move |cell| grid.on(*cell, layer));
+        let strip: Vec<_> = layers.flat_map(of_layer).collect();
         self.ghosts.watch(serving.region, serving.region_epoch, &strip);
         let cells = strip.iter().map(|cell| cell.0).collect();
         out.tell_server(serving.node, subscribe(serving, cells));

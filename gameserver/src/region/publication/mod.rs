@@ -35,7 +35,11 @@ impl RegionState {
     pub(super) fn subscribe(&mut self, by: Subscriber, to: &CheckedSubscription) {
         if self.may_subscribe(to) {
             for &cell in &to.cells {
-                match self.cells.local(cell) {
+                let is_for = |local: &u32| match by {
+                    Subscriber::Lane(_) => self.cells.is_for_clients(*local),
+                    Subscriber::Server(_) => true,
+                };
+                match self.cells.local(cell).filter(is_for) {
                     Some(local) => self.publication.subscribe(by, local),
                     None => return self.count("subscribe_foreign_cell"),
                 }

@@ -16,6 +16,8 @@ use crate::region::state::RegionState;
 /// What an output takes beside the game's bytes, at most: family, length, six numbers of up to eleven bytes, tag and
 /// length of the bytes.
 const OUTPUT_HEAD_BYTES: usize = 75;
+/// What a cell that the player alone sees takes beside its own bytes, at most: tag and length.
+const CELL_HEAD_BYTES: usize = 3;
 
 impl RegionState {
     pub(in crate::region) fn own_states(&mut self, rules: &mut Rules, room: &mut dyn Room) {
@@ -43,7 +45,9 @@ impl RegionState {
                     continue;
                 }
                 own.truncate(OWN_STATE_BYTES_MAX);
-                if !lane.takes_own_state(player.user, own.len() + OUTPUT_HEAD_BYTES) {
+                let only = self.cells.only_for(player.user, self.tick.0, &self.entities);
+                let only_bytes: usize = only.iter().map(|cell| cell.len() + CELL_HEAD_BYTES).sum();
+                if !lane.takes_own_state(player.user, own.len() + only_bytes + OUTPUT_HEAD_BYTES) {
                     continue;
                 }
                 let output = Output {
@@ -51,9 +55,10 @@ impl RegionState {
                     owner_epoch: player.epoch.0,
                     tick: self.tick.0,
                     input_ack: player.last_input,
-                    home_cell: self.cells.index(entity.cell).0,
+                    home_cell: self.cells.home_cell(entity).0,
                     own: Bytes::copy_from_slice(&own),
                     discontinuity: player.discontinuity,
+                    cells: only,
                 };
                 out.push(RegionEffect::ToProxy(bound.at, output.into()));
             }

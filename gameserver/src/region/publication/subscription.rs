@@ -280,10 +280,10 @@ mod tests {
                 max: [128, 32],
             };
             let mut scene = Self {
-                cells: Cells::new(grid, rect),
+                cells: Cells::new(grid, rect, 0),
                 entities: Entities::default(),
                 here: Vec::new(),
-                subscription: Subscription::new(4, 0),
+                subscription: Subscription::new(12, 0),
                 tick: 0,
             };
             for cell in 0..4 {
@@ -308,6 +308,8 @@ mod tests {
                 speed: 0.0,
                 state: StateBytes::default(),
                 user: None,
+                visibility: protocol::visibility::Visibility::Near,
+                jumped: false,
                 cell: 0,
                 slot: 0,
                 sent: Motion::default(),

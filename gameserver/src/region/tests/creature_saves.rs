@@ -373,9 +373,25 @@ fn what_nobody_here_can_read_is_told_once() {
     let (mut scene, _) = four();
     scene.version = 2;
     restart(&mut scene, A);
+    restart(&mut scene, B);
     let it = cow(&mut scene);
     walk(&mut scene, A, it, 130.0);
+    scene.run(1_000);
+    is_only_in(&scene, it, B, 2);
+    scene.version = 1;
+    restart(&mut scene, B);
     scene.run(35_000);
     assert_eq!((places(&scene, it), rows(&scene)), (vec![], vec![(it, B, 2)]));
     assert_eq!(scene.counted.get("unreadable"), Some(&1), "not at each look");
+}
+
+#[test]
+fn where_everybody_is_read_again_rules_hear_that_a_creature_went_before_it_is_here_again() {
+    let (mut scene, heard) = four();
+    let it = cow(&mut scene);
+    take(&heard);
+    state(&mut scene, A).creatures_written(Err(StoreError::Invalid("of a test")));
+    scene.run(500);
+    assert_eq!(take(&heard), [(A, Said::Went(it)), (A, Said::Came(it))]);
+    is_only_in(&scene, it, A, 1);
 }

@@ -105,6 +105,21 @@ fn what_nobody_was_told_of_yet_wakes_a_region() {
 }
 
 #[test]
+fn what_rules_count_between_ticks_is_told_before_a_region_sleeps_on() {
+    let mut scene = Scene::four();
+    scene.run(1_000);
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    state.count_up("asked", 2);
+    state.gauge("open", 3.0);
+    assert!(!is_asleep(&mut scene));
+    scene.tick();
+    for told in [Observation::Count("asked", 2), Observation::Gauge("open", 3.0)] {
+        assert!(scene.observed.contains(&told), "{:?}", scene.observed);
+    }
+    assert!(is_asleep(&mut scene));
+}
+
+#[test]
 fn a_draining_region_does_not_sleep() {
     let mut scene = Scene::four();
     scene.run(1_000);

@@ -77,6 +77,41 @@ fn nobody_crosses_to_older_rules_and_everybody_to_newer_ones() {
 }
 
 #[test]
+fn creatures_stay_on_their_side_of_a_border_beyond_which_rules_are_older() {
+    use game::{Ctx as _, Position};
+    let mut scene = Scene::four();
+    upgrade(&mut scene, A, 2);
+    scene.run(200);
+    let here = &mut scene.regions.get_mut(&A).unwrap().state;
+    let at = Position { x: 126.0, y: 40.0 };
+    let sheep = here.spawn_roaming(9, at, &[]).unwrap();
+    let cow = here.spawn_persistent(9, at, &[]).unwrap();
+    let walk = |scene: &mut Scene| {
+        let here = &mut scene.regions.get_mut(&A).unwrap().state;
+        for creature in [sheep, cow] {
+            here.walk(creature, Position { x: 130.0, y: 40.0 }, 0, 1.0);
+        }
+        scene.run(500);
+        let has = |region: &RegionNumber| {
+            let creatures = &scene.regions[region].state.creatures;
+            [sheep, cow].map(|creature| creatures.has(creature))
+        };
+        [A, B].map(|region| has(&region))
+    };
+    scene.run(200);
+    assert_eq!(walk(&mut scene), [[true; 2], [false; 2]]);
+    let state = &scene.regions[&A].state;
+    let entity = state.entities.get(state.entities.key(sheep).unwrap()).unwrap();
+    assert!(
+        state.rect.distance(entity.at) <= state.margin,
+        "held back, as where nobody serves"
+    );
+    upgrade(&mut scene, B, 2);
+    scene.run(200);
+    assert_eq!(walk(&mut scene), [[false; 2], [true; 2]]);
+}
+
+#[test]
 fn a_region_of_another_game_is_nobody_to_talk_to() {
     let mut scene = Scene::four();
     let before = scene.regions[&A].state.neighbourhood.serving(B);

@@ -48,7 +48,9 @@ impl View {
     pub(super) fn is_whole(&self, scene: &mut Scene) -> bool {
         let grid = scene.topology.world().grid();
         let state = &mut scene.regions.get_mut(&A).unwrap().state;
-        (0..state.cells.len() as u32).all(|cell| {
+        let subscribed = |cell: &u32| grid.holds(state.cells.index(*cell));
+        let cells: Vec<u32> = (0..state.cells.len() as u32).filter(subscribed).collect();
+        cells.into_iter().all(|cell| {
             let bytes = state.cells.keyframe(cell, &state.entities);
             let mut newest = CellState::default();
             newest.apply(&DecodedCell::parse(&bytes, &grid).unwrap()).unwrap();

@@ -67,6 +67,7 @@ impl World {
                     owner_epoch: OwnerEpoch(1),
                     motion: Motion::default(),
                     state: Default::default(),
+                    jumped: false,
                 };
                 encoder.put_add(slot, &entity).unwrap();
             }

@@ -5,6 +5,7 @@ mod news;
 mod ownership;
 mod silence;
 mod views;
+mod visibility;
 
 use std::sync::Arc;
 
@@ -266,6 +267,7 @@ impl Table {
             owner_epoch: OwnerEpoch(1),
             motion,
             state: Default::default(),
+            jumped: false,
         }
     }
 }
@@ -301,6 +303,7 @@ pub(super) fn output(epoch: u64, home_cell: u32, own: &'static [u8]) -> player::
         home_cell,
         own: Bytes::from_static(own),
         discontinuity: 0,
+        cells: Vec::new(),
     }
 }
 

@@ -157,6 +157,7 @@ fn a_region_that_nobody_serves_yet_is_asked_for_when_somebody_does() {
         home_cell: 11,
         own: Bytes::new(),
         discontinuity: 0,
+        cells: Vec::new(),
     };
     scene.says(A, output);
     scene.link(B);

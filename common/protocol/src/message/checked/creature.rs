@@ -9,6 +9,7 @@ use crate::geometry::Position;
 use crate::ids::{RegionEpoch, RegionNumber};
 use crate::limits::{CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, ENTITY_STATE_BYTES_MAX};
 use crate::message::effect::{Arrivals, CreatureState, RoamTimer};
+use crate::visibility::Visibility;
 
 /// All that is a creature's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,8 @@ pub struct CheckedCreature {
     pub timers: Vec<(u64, u64)>,
     /// When that was, Unix milliseconds.
     pub saved_ms: u64,
+    /// Who sees it.
+    pub visibility: Visibility,
 }
 
 impl TryFrom<CreatureState> for CheckedCreature {
@@ -44,6 +47,7 @@ impl TryFrom<CreatureState> for CheckedCreature {
             memory: memory(&message.memory)?,
             timers: timers(&message.timers)?,
             saved_ms: message.saved_ms,
+            visibility: field::visibility(message.visibility, message.only_user)?,
         })
     }
 }

@@ -4,6 +4,7 @@ use super::error::CheckError;
 use crate::geometry::{CellGrid, CellIndex};
 use crate::ids::{NodeNumber, RegionNumber};
 use crate::limits::NUMBER_MAX;
+use crate::visibility::Visibility;
 
 /// The highest node number: ten bits of every entity id.
 const NODE_NUMBER_MAX: u16 = 1023;
@@ -48,6 +49,11 @@ pub(super) fn cell(field: &'static str, value: u32, grid: &CellGrid) -> Result<C
     grid.holds(cell)
         .then_some(cell)
         .ok_or(CheckError::OutOfRange(field))
+}
+
+/// Who sees an entity.
+pub(super) fn visibility(visibility: u32, only_user: u64) -> Result<Visibility, CheckError> {
+    Visibility::from_numbers(visibility, only_user).ok_or(CheckError::OutOfRange("visibility"))
 }
 
 /// At most `max` bytes.

@@ -13,6 +13,7 @@ use crate::limits::{
     NAME_BYTES_MAX, PLAYER_TIMERS_MAX,
 };
 use crate::message::handover::{self, PlayerState};
+use crate::visibility::Visibility;
 
 /// A player's state, within all limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,8 @@ pub struct CheckedPlayer {
     pub edition: (String, u32),
     /// A command at which rules have hung; 0: none.
     pub refused_command: CommandNumber,
+    /// Who sees it.
+    pub visibility: Visibility,
 }
 
 /// Something that is to happen to a player.
@@ -110,6 +113,7 @@ impl TryFrom<PlayerState> for CheckedPlayer {
             timers: timers.collect(),
             edition: (state.game_id, state.game_version),
             refused_command: CommandNumber(state.refused_command),
+            visibility: field::visibility(state.visibility, state.only_user)?,
         })
     }
 }
@@ -124,6 +128,7 @@ impl From<CheckedPlayer> for PlayerState {
             .timers
             .into_iter()
             .map(|PlayerTimer { ticks, token }| handover::Timer { ticks, token });
+        let (visibility, only_user) = player.visibility.numbers();
         Self {
             user: player.user.0,
             entity: player.entity.0,
@@ -151,6 +156,8 @@ impl From<CheckedPlayer> for PlayerState {
             game_id: player.edition.0,
             game_version: player.edition.1,
             refused_command: player.refused_command.0,
+            visibility,
+            only_user,
         }
     }
 }

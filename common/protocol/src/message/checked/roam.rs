@@ -8,6 +8,7 @@ use crate::cell::StateBytes;
 use crate::geometry::Position;
 use crate::ids::{EntityId, OwnerEpoch, RegionEpoch, RegionNumber};
 use crate::message::effect::Roam;
+use crate::visibility::Visibility;
 
 /// Who made a creature: it ends when that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,8 @@ pub struct CheckedRoam {
     pub memory: Bytes,
     /// Its timers: ticks until each is due, and its token.
     pub timers: Vec<(u64, u64)>,
+    /// Who sees it.
+    pub visibility: Visibility,
 }
 
 impl TryFrom<Roam> for CheckedRoam {
@@ -78,6 +81,7 @@ impl TryFrom<Roam> for CheckedRoam {
             state: creature::seen(&message.state)?,
             memory: creature::memory(&message.memory)?,
             timers: creature::timers(&message.timers)?,
+            visibility: field::visibility(message.visibility, message.only_user)?,
         })
     }
 }
