@@ -31,6 +31,10 @@ web:
 bench *arguments:
     cargo run --release -p bench -- {{arguments}}
 
+# libFuzzer on each target, a minute each: `just fuzz 600 snapshot`
+fuzz *arguments:
+    fuzz/run {{arguments}}
+
 # An hour of players who come and go while nodes are killed and frozen: nothing is lost, nothing grows
 soak *arguments:
     cargo build --release -p regionmesh

@@ -1,4 +1,4 @@
-//! Explores the target `batch`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer batch fuzz/corpus/batch`.
+//! Explores the target `batch`: `fuzz/run 60 batch`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Explores the target `cell`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer cell fuzz/corpus/cell`.
+//! Explores the target `cell`: `fuzz/run 60 cell`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

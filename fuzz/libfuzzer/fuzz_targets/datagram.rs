@@ -1,4 +1,4 @@
-//! Explores the target `datagram`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer datagram fuzz/corpus/datagram`.
+//! Explores the target `datagram`: `fuzz/run 60 datagram`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Explores the target `demo`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer demo fuzz/corpus/demo`.
+//! Explores the target `demo`: `fuzz/run 60 demo`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

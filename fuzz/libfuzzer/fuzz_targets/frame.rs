@@ -1,4 +1,4 @@
-//! Explores the target `frame`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer frame fuzz/corpus/frame`.
+//! Explores the target `frame`: `fuzz/run 60 frame`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Explores the target `identity`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer identity fuzz/corpus/identity`.
+//! Explores the target `identity`: `fuzz/run 60 identity`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Explores the target `snapshot`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer snapshot fuzz/corpus/snapshot`.
+//! Explores the target `snapshot`: `fuzz/run 60 snapshot`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]

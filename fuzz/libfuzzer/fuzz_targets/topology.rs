@@ -1,4 +1,4 @@
-//! Explores the target `topology`: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer topology fuzz/corpus/topology`.
+//! Explores the target `topology`: `fuzz/run 60 topology`.
 //! The body is in `fuzz/targets`, where the tests replay it.
 
 #![no_main]
