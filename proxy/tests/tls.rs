@@ -115,7 +115,7 @@ async fn who_comes_in_clear_is_told_where_to_go_and_served_nothing() {
     let answer = in_clear(at, &get("/assets/page.js?x=1", at)).await;
     let there = format!("location: https://{at}/assets/page.js?x=1\r\n");
     assert!(
-        answer.starts_with("HTTP/1.1 308 ") && answer.contains(&there),
+        answer.starts_with("HTTP/1.1 307 ") && answer.contains(&there),
         "{answer}"
     );
     for request in [
@@ -176,7 +176,7 @@ async fn tools_may_speak_over_tls_from_anywhere_also_through_a_balancer_that_pas
             .contains("swim")
     );
     let answer = answered(behind(0).await.into(), &get("/", at)).await;
-    assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 307 "), "{answer}");
     proxy.drain().await;
 }
 

@@ -128,6 +128,12 @@ impl StreamSocket {
     /// # Errors
     /// `io` when the connection is broken.
     pub fn finish(&mut self) -> Result<bool, &'static str> {
+        // Nothing but a complaint of TLS itself is of use then.
+        if self.line.tls.as_deref().is_some_and(Tls::is_over) {
+            self.line.write(&[])?;
+            let _ = self.line.tcp.shutdown(Shutdown::Write);
+            return Ok(true);
+        }
         if let Some(websocket) = &mut self.websocket {
             websocket.close();
         }

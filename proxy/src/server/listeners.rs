@@ -18,7 +18,7 @@ use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
 use super::ready;
 use super::settings::ProxySettings;
-use super::tls::Tls;
+use super::tls::{Tls, TlsDoor};
 use super::tools::Tools;
 use super::web::{Assets, Web, WebLimits, accept_browsers};
 
@@ -31,15 +31,15 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Takes everybody in that the limits let in. Whoever comes is one of the tasks that are returned, and for tools there is
-    /// a thread, which ends after them.
+    /// Takes everybody in that the limits let in. Whoever comes is one of the tasks that are returned, and for tools and TLS
+    /// there are threads, which end after them.
     pub(super) fn open(
         self,
         settings: &ProxySettings,
         room: ClientRoom,
         node: &Node,
         context: &Arc<ClientContext>,
-    ) -> Result<(TaskTracker, JoinHandle<()>), Failure> {
+    ) -> Result<(TaskTracker, Vec<JoinHandle<()>>), Failure> {
         let (peers, stop) = (TaskTracker::new(), &context.drain);
         let (owners, readiness, clock) = (&node.owners, &node.readiness, context.clock);
         let arrivals = |permits, too_fast| {
@@ -61,11 +61,13 @@ impl Listeners {
         let for_tools = (room.tools_max, settings.clients.exempt_networks());
         let started = Tools::start(Arc::clone(context), peers.clone(), for_tools);
         let (tools, thread) = started.map_err(Failure::failed)?;
+        let door_of_tls = self.tls.map(|tls| TlsDoor::start(tls, stop.clone()));
+        let (tls, of_tls) = door_of_tls.transpose().map_err(Failure::failed)?.unzip();
         let web = Web {
             context: Arc::clone(context),
             authorities: self.authorities,
             except: settings.http.exceptions(),
-            tls: self.tls,
+            tls,
             peers: peers.clone(),
             tools,
             assets: Assets::embedded(),
@@ -73,6 +75,6 @@ impl Listeners {
         };
         let browsers = accept_browsers(Arc::new(web), self.http, door, WebLimits::default(), errors);
         peers.spawn(owners.task_until("http listener", stop, browsers));
-        Ok((peers, thread))
+        Ok((peers, of_tls.into_iter().chain([thread]).collect()))
     }
 }

@@ -73,8 +73,8 @@ pub struct Proxy {
     addresses: Addresses,
     clients: Arc<ClientContext>,
     peers: TaskTracker,
-    /// `None` once it is waited for.
-    tools: Option<JoinHandle<()>>,
+    /// Of tools and of TLS; none once they are waited for.
+    helpers: Vec<JoinHandle<()>>,
     links: TaskTracker,
     stop_links: CancellationToken,
     shards: Shards,
@@ -154,8 +154,8 @@ impl Proxy {
         tell_all(&self.shards, || Order::SendAway(Code::Draining));
         let _ = tokio::time::timeout(GOODBYES, self.peers.wait()).await;
         self.until_empty(GOODBYES).await;
-        let tools = self.tools.take();
-        let ending = tokio::task::spawn_blocking(move || tools.map(JoinHandle::join));
+        let helpers = std::mem::take(&mut self.helpers);
+        let ending = tokio::task::spawn_blocking(move || helpers.into_iter().map(JoinHandle::join).count());
         if tokio::time::timeout(TOOLS_END, ending).await.is_err() {
             tracing::warn!("sessions of tools did not end in time");
         }
@@ -271,12 +271,12 @@ impl Starting {
             tls: self.built.tls,
             authorities: self.built.authorities,
         };
-        let (peers, tools) = listeners.open(settings, room, &self.node, &clients)?;
+        let (peers, helpers) = listeners.open(settings, room, &self.node, &clients)?;
         Ok(Proxy {
             addresses,
             clients,
             peers,
-            tools: Some(tools),
+            helpers,
             links,
             stop_links,
             shards,

@@ -1,5 +1,5 @@
 //! TLS at the `http` address: the certificate that is shown there, read anew when its files change, and the handshake of each
-//! connection.
+//! connection, whose work with keys has a thread of its own: whoever repeats one holds up nobody but those who shake hands.
 
 mod pair;
 mod renewal;
@@ -7,13 +7,17 @@ mod standing;
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use net::connection::Connection;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use pair::PairError;
 use pair::{Pair, PairFiles};
@@ -49,6 +53,31 @@ impl Tls {
             files,
         })))
     }
+}
+
+/// Where hands are shaken.
+pub(super) struct TlsDoor {
+    tls: Arc<Tls>,
+    thread: Handle,
+}
+
+impl TlsDoor {
+    /// Starts the thread; it ends with the drain.
+    ///
+    /// # Errors
+    /// No thread or run time can be had.
+    pub(super) fn start(tls: Arc<Tls>, drain: CancellationToken) -> io::Result<(Self, JoinHandle<()>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let door = Self {
+            tls,
+            thread: runtime.handle().clone(),
+        };
+        let builder = std::thread::Builder::new().name("tls".to_owned());
+        let thread = builder.spawn(move || runtime.block_on(drain.cancelled()))?;
+        Ok((door, thread))
+    }
 
     /// Shakes hands. Whoever comes in clear gets the connection back as it is.
     ///
@@ -70,8 +99,9 @@ impl Tls {
         if first != [HANDSHAKE] {
             return Ok(io.into());
         }
-        let config = Arc::clone(&self.pair.load().config);
-        let accepted = TlsAcceptor::from(config).accept(io).await?;
+        let config = Arc::clone(&self.tls.pair.load().config);
+        let accepting = TlsAcceptor::from(config).accept(io);
+        let accepted = AbortOnDropHandle::new(self.thread.spawn(accepting)).await??;
         Ok(TlsStream::Server(accepted).into())
     }
 }

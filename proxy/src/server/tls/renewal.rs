@@ -9,7 +9,7 @@ use node::admin::{Check, Readiness, span};
 use tokio_util::sync::CancellationToken;
 
 use super::Tls;
-use super::pair::PairError;
+use super::pair::{Pair, PairError};
 use super::standing::unix_ms;
 
 /// Between two looks at the files.
@@ -31,10 +31,21 @@ enum NotTaken {
 /// What the last look found.
 #[derive(Default)]
 struct Found {
-    digest: Option<[u8; 32]>,
+    /// Of the pair in use.
+    digest: [u8; 32],
+    /// Of the files as they were.
+    seen: Option<[u8; 32]>,
     /// What was not taken up; empty when nothing was wrong.
     why_not: String,
     is_told: bool,
+}
+
+/// What one look found: the digest in use then, that of the files, and what is in the way of what they hold; `None` while that
+/// is still being written.
+struct Look {
+    digest: [u8; 32],
+    seen: Option<[u8; 32]>,
+    taken: Option<Result<(), NotTaken>>,
 }
 
 impl Tls {
@@ -45,65 +56,62 @@ impl Tls {
         stop: CancellationToken,
     ) {
         let mut found = Found {
-            digest: Some(self.digest),
+            digest: self.digest,
             ..Found::default()
         };
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            let (this, before) = (Arc::clone(&self), found.digest);
-            let Ok(looked) = tokio::task::spawn_blocking(move || this.look(before)).await else {
-                continue;
-            };
-            found = self.tell(looked, &found, &readiness);
+            let (this, in_use, before) = (Arc::clone(&self), found.digest, found.seen);
+            let looking = tokio::task::spawn_blocking(move || this.look(in_use, before));
+            if let Some(Ok(look)) = stop.run_until_cancelled(looking).await {
+                found = self.tell(look, &found, &readiness);
+            }
         }
     }
 
-    /// Takes up what is new. The digest of what is in use then, and what is in its way.
-    fn look(&self, in_use: Option<[u8; 32]>) -> (Option<[u8; 32]>, Result<(), NotTaken>) {
+    /// Takes up what is new, once two looks in a row have seen the same: files are written piece by piece.
+    fn look(&self, in_use: [u8; 32], before: Option<[u8; 32]>) -> Look {
+        let look = |digest, seen, taken| Look { digest, seen, taken };
         let bytes = match self.files.read() {
             Ok(bytes) => bytes,
-            Err(error) => return (in_use, Err(error.into())),
+            Err(error) => return look(in_use, None, Some(Err(error.into()))),
         };
         let digest = bytes.digest();
-        if in_use == Some(digest) {
-            return (in_use, Ok(()));
+        if digest == in_use {
+            return look(in_use, Some(digest), Some(Ok(())));
         }
-        match self.files.parse(&bytes).map_err(NotTaken::from).and_then(|pair| {
-            let now_ms = unix_ms(wall_ms());
-            match (now_ms - pair.validity.until_ms, pair.validity.from_ms - now_ms) {
-                (past_ms, _) if past_ms >= 0 => Err(NotTaken::Expired(past_ms)),
-                (_, wait_ms) if wait_ms > 0 => Err(NotTaken::Early(wait_ms)),
-                _ => Ok(pair),
-            }
-        }) {
+        if before != Some(digest) {
+            return look(in_use, Some(digest), None);
+        }
+        match self.files.parse(&bytes).map_err(NotTaken::from).and_then(timely) {
             Ok(pair) => {
                 self.pair.store(Arc::new(pair));
-                (Some(digest), Ok(()))
+                look(digest, Some(digest), Some(Ok(())))
             }
-            Err(error) => (in_use, Err(error)),
+            Err(error) => look(in_use, Some(digest), Some(Err(error))),
         }
     }
 
-    /// Files are written one after the other: only what is still wrong at the second look is told.
-    fn tell(
-        &self,
-        (digest, looked): (Option<[u8; 32]>, Result<(), NotTaken>),
-        before: &Found,
-        readiness: &Readiness,
-    ) -> Found {
+    /// Files are written one after the other: only what is still wrong at the next look is told.
+    fn tell(&self, look: Look, before: &Found, readiness: &Readiness) -> Found {
         let mut found = Found {
-            digest,
+            digest: look.digest,
+            seen: look.seen,
             ..Found::default()
         };
-        match looked {
-            Ok(()) => {
-                if digest != before.digest {
+        match look.taken {
+            None => {
+                found.why_not.clone_from(&before.why_not);
+                found.is_told = before.is_told;
+            }
+            Some(Ok(())) => {
+                if found.digest != before.digest {
                     tracing::info!("a new certificate is in use at the http address: {}", self.left());
                 }
                 if before.is_told {
                     readiness.clear(CHECK);
                 }
             }
-            Err(why_not) => {
+            Some(Err(why_not)) => {
                 found.why_not = why_not.to_string();
                 found.is_told = before.is_told || !before.why_not.is_empty();
                 if found.is_told {
@@ -114,4 +122,17 @@ impl Tls {
         }
         found
     }
+}
+
+/// One that is good now.
+fn timely(pair: Pair) -> Result<Pair, NotTaken> {
+    let now_ms = unix_ms(wall_ms());
+    let (past_ms, wait_ms) = (now_ms - pair.validity.until_ms, pair.validity.from_ms - now_ms);
+    if past_ms >= 0 {
+        return Err(NotTaken::Expired(past_ms));
+    }
+    if wait_ms > 0 {
+        return Err(NotTaken::Early(wait_ms));
+    }
+    Ok(pair)
 }

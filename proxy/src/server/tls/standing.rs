@@ -44,22 +44,25 @@ pub(in crate::server) fn watch(
         let url = found_at(&topology);
         let is_of = |url: &Url| asked.pair.load().is_of(&url.address.host);
         let trouble = url.as_ref().and_then(|url| url_trouble(url, is_of(url)));
-        judged(asked.left_ms(), trouble)
+        judged(asked.times(), trouble)
     });
     let scraped = Arc::clone(tls);
     node.live
-        .ask(move |sheet| sheet.put(&LEFT, &[], scraped.left_ms() as f64 / 1e3));
+        .ask(move |sheet| sheet.put(&LEFT, &[], scraped.times().left_ms as f64 / 1e3));
 }
 
 impl Tls {
-    fn left_ms(&self) -> i64 {
-        let until_ms = self.pair.load().validity.until_ms;
-        until_ms.saturating_sub(unix_ms(wall_ms()))
+    fn times(&self) -> Times {
+        let (validity, now_ms) = (self.pair.load().validity, unix_ms(wall_ms()));
+        Times {
+            wait_ms: validity.from_ms.saturating_sub(now_ms),
+            left_ms: validity.until_ms.saturating_sub(now_ms),
+        }
     }
 
     /// How long it is good yet, in words.
     pub(super) fn left(&self) -> String {
-        judged(self.left_ms(), None).figure
+        judged(self.times(), None).figure
     }
 }
 
@@ -80,17 +83,26 @@ fn url_trouble(url: &Url, is_of_certificate: bool) -> Option<String> {
     }
 }
 
-fn judged(left_ms: i64, trouble: Option<String>) -> Check {
-    let left = match left_ms {
-        ..=0 => {
-            let ago = span(left_ms.saturating_neg());
-            format!(
-                "the certificate expired {ago} ago, and browsers turn away: write a new one over its files"
-            )
-        }
+/// Until a certificate begins and ends to be good, milliseconds.
+#[derive(Clone, Copy)]
+struct Times {
+    wait_ms: i64,
+    left_ms: i64,
+}
+
+fn judged(Times { wait_ms, left_ms }: Times, trouble: Option<String>) -> Check {
+    let left = match (wait_ms, left_ms) {
+        (1.., _) => format!(
+            "the certificate begins to be good in {}, and browsers turn away: set this host's clock, or write another one over its files",
+            span(wait_ms)
+        ),
+        (_, ..=0) => format!(
+            "the certificate expired {} ago, and browsers turn away: write a new one over its files",
+            span(left_ms.saturating_neg())
+        ),
         _ => format!("the certificate has {} left", span(left_ms)),
     };
-    match (left_ms < SOON_MS, trouble) {
+    match (wait_ms > 0 || left_ms < SOON_MS, trouble) {
         (false, None) => Check::well(left),
         (true, None) => Check::noted(left),
         (_, Some(trouble)) => Check::noted(format!("{left}; {trouble}")),
@@ -105,6 +117,7 @@ mod tests {
 
     #[test]
     fn a_certificate_that_ends_within_a_day_or_is_for_somebody_else_is_noted() {
+        let judged = |left_ms, trouble| judged(Times { wait_ms: -1, left_ms }, trouble);
         assert_eq!(
             judged(24 * HOUR_MS, None),
             Check::well("the certificate has 1 d left")
@@ -118,6 +131,18 @@ mod tests {
         assert!(
             expired.figure.starts_with("the certificate expired 2 h ago"),
             "{expired:?}"
+        );
+        let early = Times {
+            wait_ms: 3 * HOUR_MS,
+            left_ms: 90 * 24 * HOUR_MS,
+        };
+        let early = super::judged(early, None);
+        assert_eq!(early.verdict, node::admin::Verdict::Noted);
+        assert!(
+            early
+                .figure
+                .starts_with("the certificate begins to be good in 3 h"),
+            "{early:?}"
         );
         let url = |text: &str| text.parse::<Url>().unwrap();
         let https = url("https://edge-1.example");

@@ -193,7 +193,7 @@ impl Line {
             if let Some(message) = self.messages.next_message() {
                 return self.read(&message);
             }
-            if !self.messages.unsent().is_empty() {
+            if !self.messages.unsent().is_empty() || self.io.get_ref().has_unsent() {
                 self.push_out().await?;
             }
             if self.messages.is_over() {

@@ -25,7 +25,7 @@ pub(super) fn answer<B>(web: &Web, request: &Request<B>) -> Response {
     let location = there.and_then(|there| HeaderValue::try_from(there).ok());
     match location.filter(|_| may_go_on(request.method(), request.headers())) {
         Some(location) => (
-            StatusCode::PERMANENT_REDIRECT,
+            StatusCode::TEMPORARY_REDIRECT,
             [(header::LOCATION, location)],
             what,
         )

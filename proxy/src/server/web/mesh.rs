@@ -185,7 +185,7 @@ async fn let_in(
     caller: Caller,
     (permit, place): (HandshakePermit, Option<(Spelling, HandshakePermit)>),
 ) {
-    let context = &web.context;
+    let context = Arc::clone(&web.context);
     let Ok(Ok(upgraded)) = tokio::time::timeout(ANSWER_TIME_MAX, upgrade).await else {
         return context.refusals.count("http_upgrade_late");
     };
@@ -208,9 +208,11 @@ async fn let_in(
         }
         return;
     }
+    // Whoever says nothing from here on holds up nothing but itself.
+    drop(web);
     let stream = RawStream::new(io.into_inner(), context.clock);
     match stream.and_then(|stream| stream.dressed(WebSocket::new(End::Server), &read_buf)) {
-        Ok(stream) => client_door::let_in(context, stream, caller.from, permit).await,
+        Ok(stream) => client_door::let_in(&context, stream, caller.from, permit).await,
         Err(StreamError::WebSocket(over)) => context.refusals.count(over.label()),
         Err(_) => context.refusals.count("handshake_stream"),
     }

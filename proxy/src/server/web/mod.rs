@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 pub(super) use listener::{WebLimits, accept_browsers};
 
 use super::client_context::ClientContext;
-use super::tls::Tls;
+use super::tls::TlsDoor;
 use super::tools::Tools;
 pub(super) use assets::Assets;
 use gate::Exceptions;
@@ -30,7 +30,7 @@ pub(super) struct Web {
     pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
     pub(super) except: Exceptions,
     /// Without a certificate nothing is spoken but HTTP in clear.
-    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) tls: Option<TlsDoor>,
     /// Whoever is let in is a task of these.
     pub(super) peers: TaskTracker,
     pub(super) tools: Tools,
