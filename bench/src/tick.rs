@@ -2,8 +2,8 @@
 //! the bare arithmetic of the same walk in a flat array.
 
 use bytes::Bytes;
+use demo::OwnState;
 use gameserver::region::{PHASES, RegionInput};
-use gems::OwnState;
 use protocol::ids::UserId;
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::Inputs;

@@ -1,5 +1,5 @@
 """Joins a Regionmesh world by JSON over WebSocket, walks east and says hello. Usage: walk.py http://HOST:PORT [NAME]
-Needs Python 3 and nothing else. The words are told in docs/clients.md, the demo game's bytes in games/gems/README.md."""
+Needs Python 3 and nothing else. The words are told in docs/clients.md, the demo game's bytes in its README."""
 import base64, json, os, socket, struct, sys, time
 from urllib.parse import urlsplit
 

@@ -1,5 +1,5 @@
 //! A bot of the demo game that walks in circles: `cargo run -p client --example walker -- .regionmesh/join.json`. What it says and
-//! reads is as `games/gems/README.md` has it byte by byte; of the game it knows nothing else.
+//! reads is as the README of the demo game has it byte by byte; of the game it knows nothing else.
 
 use std::error::Error;
 use std::io::Write as _;

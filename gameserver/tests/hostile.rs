@@ -13,7 +13,7 @@ mod servers;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gems::Command as GemsCommand;
+use demo::Command as GemsCommand;
 use protocol::identity::Role;
 use protocol::ids::{NodeNumber, UserId};
 use protocol::message::family::ServerToProxy;

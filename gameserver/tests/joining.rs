@@ -5,10 +5,10 @@
 mod servers;
 
 use bytes::Bytes;
+use demo::DemoRules;
+use demo::{Input, KIND_GEM, OwnState};
 use game::GameLogic as _;
 use gameserver::game_world::game_world;
-use gems::Gems;
-use gems::{Input, KIND_GEM, OwnState};
 use node::data_dir::BUNDLE_FILE;
 use protocol::cell::{CellState, DecodedCell};
 use protocol::geometry::{CellIndex, Position};
@@ -68,7 +68,7 @@ async fn a_player_joins_walks_and_is_seen() {
     let user = user_at(&cluster.topology, |at| at.x < 32.0 && at.y > 16.0 && at.y < 48.0);
     let client = Client::new(user, &proxy.dir);
     let joined = client.enter(&mut proxy, A).await;
-    let start = Gems::default().spawn_point(&game_world(&cluster.topology), user);
+    let start = DemoRules::default().spawn_point(&game_world(&cluster.topology), user);
     let cell = CellIndex(joined.home_cell);
     assert_eq!(
         RegionNumber(joined.region),

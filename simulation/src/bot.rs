@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use client::core::{ClientEvent, Core};
-use gems::{self, Command, Input};
+use demo::{self, Command, Input};
 use protocol::geometry::Position;
 use protocol::identity::ClientKey;
 use protocol::ids::{EntityId, OwnerEpoch, UserId};
@@ -41,7 +41,7 @@ pub(crate) enum News {
         ack: u64,
         epoch: OwnerEpoch,
     },
-    Event(gems::Event),
+    Event(demo::Event),
     /// It sees somebody who is to be hidden from it.
     Unshown(EntityId),
     /// It was told the same news twice on one connection.
@@ -178,36 +178,36 @@ impl Bot {
         let at = self.at?;
         let world = self.core.world()?;
         let near = world.entities().filter(|entity| {
-            entity.kind == u16::from(gems::KIND_GEM)
-                && entity.at.distance_squared(at) < gems::REACH * gems::REACH
+            entity.kind == u16::from(demo::KIND_GEM)
+                && entity.at.distance_squared(at) < demo::REACH * demo::REACH
         });
         let near: Vec<u64> = near
-            .filter_map(|entity| gems::parse_gem(&entity.state).ok())
-            .filter(|gem| {
+            .filter_map(|entity| demo::parse_gem(&entity.state).ok())
+            .filter(|thing| {
                 self.asked
-                    .get(gem)
+                    .get(thing)
                     .is_none_or(|asked_ms| now_ms > asked_ms + 1_000)
             })
             .collect();
-        let gem = *near.get(self.dice.index(near.len()))?;
-        self.asked.insert(gem, now_ms);
-        Some(Command::Collect { gem })
+        let thing = *near.get(self.dice.index(near.len()))?;
+        self.asked.insert(thing, now_ms);
+        Some(Command::Collect { thing })
     }
 
     fn give(&mut self) -> Option<Command> {
         let at = self.at?;
-        let gem = *self.held.iter().nth(self.dice.index(self.held.len()))?;
+        let thing = *self.held.iter().nth(self.dice.index(self.held.len()))?;
         let world = self.core.world()?;
         let near = world.entities().filter(|entity| {
-            entity.kind == u16::from(gems::KIND_PLAYER)
-                && entity.at.distance_squared(at) < gems::REACH * gems::REACH
+            entity.kind == u16::from(demo::KIND_PLAYER)
+                && entity.at.distance_squared(at) < demo::REACH * demo::REACH
         });
         let others: Vec<UserId> = near
-            .filter_map(|entity| gems::parse_player(&entity.state).ok().map(|(user, _)| user))
+            .filter_map(|entity| demo::parse_player(&entity.state).ok().map(|(user, _)| user))
             .filter(|user| *user != self.user)
             .collect();
         let to = *others.get(self.dice.index(others.len()))?;
-        Some(Command::Give { gem, to })
+        Some(Command::Give { thing, to })
     }
 
     /// What the core has to tell.
@@ -227,9 +227,9 @@ impl Bot {
                     if snapshot.own_is_new {
                         self.own_at_ms = now_ms;
                     }
-                    if let Ok(own) = gems::OwnState::parse(&snapshot.own) {
+                    if let Ok(own) = demo::OwnState::parse(&snapshot.own) {
                         self.at = Some(own.at);
-                        self.held_shown = own.gems;
+                        self.held_shown = own.things;
                         let (ack, epoch) = (snapshot.input_ack, snapshot.owner_epoch);
                         news.push(News::InputAck { ack, epoch });
                     }
@@ -239,7 +239,7 @@ impl Bot {
                 }
                 ClientEvent::CommandAcked(number) => news.push(News::Acked(number.0)),
                 ClientEvent::Event(_, body) => {
-                    if let Ok(event) = gems::Event::parse(&body) {
+                    if let Ok(event) = demo::Event::parse(&body) {
                         self.take(&event);
                         news.push(News::Event(event));
                     }
@@ -258,15 +258,15 @@ impl Bot {
         seen.find(is_hidden).map(|entity| News::Unshown(entity.id))
     }
 
-    fn take(&mut self, event: &gems::Event) {
+    fn take(&mut self, event: &demo::Event) {
         match event {
-            gems::Event::Collected { gem } | gems::Event::Received { gem } => {
-                self.held.insert(*gem);
+            demo::Event::Collected { thing } | demo::Event::Received { thing } => {
+                self.held.insert(*thing);
             }
-            gems::Event::Given { gem, .. } => {
-                self.held.remove(gem);
+            demo::Event::Given { thing, .. } => {
+                self.held.remove(thing);
             }
-            gems::Event::Refused { .. } | gems::Event::Said { .. } | gems::Event::Emoted { .. } => {}
+            demo::Event::Refused { .. } | demo::Event::Said { .. } | demo::Event::Emoted { .. } => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use protocol::ids::{CommandNumber, RegionNumber, UserId};
 
 /// Something is done in each region once in so many ticks.
 const CRAFT_TICKS: u64 = 5;
-/// What is made, beside gems.
+/// What is made, beside what the demo game has.
 const MADE: u32 = 77;
 /// Offers that are remembered.
 const OFFERS_MAX: usize = 16;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use demo::DemoRules;
 use game::{AskFailed, Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, World};
-use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
 
@@ -86,7 +86,7 @@ impl Record {
 }
 
 pub(crate) struct Recorder {
-    game: Gems,
+    game: DemoRules,
     record: Record,
     crafts: Option<Crafts>,
     flock: Option<Flock>,
@@ -118,7 +118,7 @@ impl Given {
 }
 
 impl Recorder {
-    pub(crate) fn new(game: Gems, record: Record, options: &Options) -> Self {
+    pub(crate) fn new(game: DemoRules, record: Record, options: &Options) -> Self {
         Self {
             game,
             crafts: options.crafts.then(|| Crafts::new(record.market.clone())),

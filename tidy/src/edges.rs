@@ -9,7 +9,7 @@ const ALL: &[&str] = &[
     "program",
     "protocol",
     "game",
-    "gems",
+    "demo",
     "topology",
     "net",
     "node",
@@ -26,7 +26,7 @@ const BENCH: &[&str] = &[
     "client",
     "game",
     "gameserver",
-    "gems",
+    "demo",
     "net",
     "program",
     "protocol",
@@ -36,7 +36,7 @@ const BENCH: &[&str] = &[
     "topology",
 ];
 /// Games: what is not for one of them does without, but tests need a game to play.
-const GAMES: &[&str] = &["gems"];
+const GAMES: &[&str] = &["demo"];
 
 /// The table: a crate, and the crates of ours that it may depend on. A new crate enters here first.
 pub const EDGES: &[(&str, &[&str])] = &[
@@ -44,7 +44,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("settings", &[]),
     ("game", &["protocol", "settings"]),
-    ("gems", &["game"]),
+    ("demo", &["game"]),
     ("topology", &["protocol"]),
     ("net", &["protocol"]),
     ("store", &["protocol"]),
@@ -76,12 +76,12 @@ pub const EDGES: &[(&str, &[&str])] = &[
     // Measures whatever there is, from the inside and from outside; nothing depends on it.
     ("bench", BENCH),
     ("regionmesh", ALL),
-    ("fuzz-targets", &["protocol", "topology", "gems"]),
+    ("fuzz-targets", &["protocol", "topology", "demo"]),
     ("tidy", &[]),
 ];
 
 /// Crates that must not reach a run time or a socket through any dependency, nor name entropy themselves.
-pub const PURE_CRATES: &[&str] = &["protocol", "settings", "topology", "client-core", "game", "gems"];
+pub const PURE_CRATES: &[&str] = &["protocol", "settings", "topology", "client-core", "game", "demo"];
 
 /// What a pure crate must not reach, however deep.
 const IMPURE_PACKAGES: &[&str] = &[
@@ -230,14 +230,14 @@ mod tests {
     fn only_tests_play_a_game() {
         let sample = |kind: Value| {
             let packages = json!([
-                {"id": "proxy#1", "name": "proxy", "dependencies": [{"name": "gems", "kind": kind}]},
-                {"id": "gems#1", "name": "gems", "dependencies": []}]);
-            json!({"workspace_members": ["proxy#1", "gems#1"], "packages": packages})
+                {"id": "proxy#1", "name": "proxy", "dependencies": [{"name": "demo", "kind": kind}]},
+                {"id": "demo#1", "name": "demo", "dependencies": []}]);
+            json!({"workspace_members": ["proxy#1", "demo#1"], "packages": packages})
         };
         assert_eq!(edges(&sample(json!("dev"))), []);
         assert_eq!(
             edges(&sample(json!(null))),
-            [Complaint::new("proxy", "must not depend on gems")]
+            [Complaint::new("proxy", "must not depend on demo")]
         );
     }
 

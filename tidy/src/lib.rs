@@ -12,6 +12,7 @@ pub mod pages;
 pub mod shape;
 pub mod source;
 pub mod suites;
+pub mod words;
 
 pub use source::Source;
 

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tidy::{Complaint, Source, circles, edges, layers, licences, musts, pages, shape, source, suites};
+use tidy::{Complaint, Source, circles, edges, layers, licences, musts, pages, shape, source, suites, words};
 
 /// Asked when the test runs: work trees that share a build directory also share this binary.
 fn root() -> PathBuf {
@@ -63,6 +63,16 @@ fn pages_name_files_that_are_there() {
         .iter()
         .flat_map(|page| pages::dead_paths(&root(), &page.path, &page.text));
     clean(&dead.collect::<Vec<_>>());
+}
+
+#[test]
+fn words_of_the_demo_game_stay_in_it() {
+    let kinds = [
+        "rs", "toml", "lock", "proto", "sql", "ts", "js", "html", "py", "json",
+    ];
+    clean(&words::words_of_the_demo(
+        &source::read_all(&root(), &kinds).unwrap(),
+    ));
 }
 
 #[test]

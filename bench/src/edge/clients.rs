@@ -106,7 +106,7 @@ impl Clients {
     /// Every client sends its next input.
     pub(super) fn send_inputs(
         &mut self,
-        mut input_of: impl FnMut(usize) -> gems::Input,
+        mut input_of: impl FnMut(usize) -> demo::Input,
         now_ms: u64,
     ) -> anyhow::Result<()> {
         for (number, client) in self.clients.iter_mut().enumerate() {
@@ -157,7 +157,7 @@ impl Clients {
 }
 
 impl Client {
-    fn input(&mut self, input: gems::Input, now_ms: u64) -> anyhow::Result<()> {
+    fn input(&mut self, input: demo::Input, now_ms: u64) -> anyhow::Result<()> {
         self.number += 1;
         self.newest_first.rotate_right(1);
         self.newest_first[0] = Bytes::copy_from_slice(&input.encode());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
+use demo::OwnState;
 use gameserver::region::RegionInput;
-use gems::OwnState;
 use net::link_core::{Clear, Sealing as _};
 use net::udp::BatchSocket;
 use protocol::cell::DecodedCell;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use demo::DemoRules;
 use gameserver::join_check::VerifiedJoin;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{
     NoClock, NoLimit, Now, PhaseClock, Region, RegionConfig, RegionEffect, RegionInput,
 };
-use gems::Gems;
 use protocol::ids::{
     AttachNo, CommandNumber, EventNumber, Incarnation, Lanes, LiveLane, ProxyLane, SessionGeneration,
     SessionId, UserId,
@@ -59,7 +59,7 @@ impl RegionHost {
         let numbers = ProcessNumbers::new(SERVER, Incarnation(1));
         let config = RegionConfig::new(REGION, epoch, numbers, Arc::clone(topology));
         let mut host = Self {
-            region: Region::new(config, Arc::new(|| Box::new(Gems::default())))?,
+            region: Region::new(config, Arc::new(|| Box::new(DemoRules::default())))?,
             store,
             now: Now {
                 mono_ms: 1_000,

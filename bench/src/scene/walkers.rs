@@ -1,6 +1,6 @@
 //! Players who are always on their way: each walks to a place nearby and then to the next.
 
-use gems::Input;
+use demo::Input;
 use protocol::geometry::Position;
 
 /// How far the next place is at most, per axis, units.

@@ -193,6 +193,13 @@ pub trait Ctx {
     /// More than [`EFFECT_BYTES_MAX`](crate::limits::EFFECT_BYTES_MAX) are ignored.
     fn effect(&mut self, source: EntityId, target: EntityId, body: Bytes);
 
+    /// Says something to the rules of a region, near or far or this one, which hear of it by
+    /// [`GameLogic::told`](crate::GameLogic::told): at most once. It waits until that region is found and linked, for
+    /// [`LETTER_MS_MAX`](crate::limits::LETTER_MS_MAX) at most; what is longer than
+    /// [`EFFECT_BYTES_MAX`](crate::limits::EFFECT_BYTES_MAX), and what is said while
+    /// [`LETTERS_MAX`](crate::limits::LETTERS_MAX) wait, is ignored.
+    fn tell_region(&mut self, to: RegionNumber, body: Bytes);
+
     /// Has the game's [`answer`](crate::Game::answer) called with `request` beside the regions, where it may take its time, and
     /// [`GameLogic::answered`](crate::GameLogic::answered) in a later tick with what that gave, or why it gave nothing; the
     /// number of the ask. Soft: it ends with the process, and when `asker`, an entity of this region, is not here any more, nobody is
@@ -218,7 +225,7 @@ pub trait Ctx {
     /// when it wakes. It never goes back but where the writing server crashed before it was saved.
     fn world_state(&self) -> Option<&[u8]>;
     /// As [`set_region_state`](Self::set_region_state). Only by the world's
-    /// [first region](crate::World::first_region): `false` in others.
+    /// [first region](crate::World::first_region): `false` in others, which [ask it](Self::tell_region) to.
     fn set_world_state(&mut self, state: &[u8]) -> bool;
 
     // For operators

@@ -30,6 +30,10 @@ pub const HOLDING_CHANGES_MAX: usize = 64;
 pub const REGION_STATE_BYTES_MAX: usize = 64 * 1024;
 /// Rules that follow the world's state have it at most so late, milliseconds; and as much later as the store takes.
 pub const WORLD_STATE_MS_MAX: u64 = 5_000;
+/// What a region says to another one's rules may wait so long for that region, milliseconds …
+pub const LETTER_MS_MAX: u64 = 5_000;
+/// … and so many of a region may wait.
+pub const LETTERS_MAX: usize = 64;
 /// A request to the pool beside the regions, or its answer, bytes.
 pub const ASK_BYTES_MAX: usize = 64 * 1024;
 /// Requests of a region that have no answer yet.

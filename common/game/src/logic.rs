@@ -144,6 +144,12 @@ pub trait GameLogic: Any + Send {
         let (_, _, _, _) = (ctx, source, target, body);
     }
 
+    /// What the rules of a region have said to those of this one ([`Ctx::tell_region`]): at most once. They are on another server,
+    /// as a rule, so anything may be in it.
+    fn told(&mut self, ctx: &mut dyn Ctx, from: RegionNumber, body: &[u8]) {
+        let (_, _, _) = (ctx, from, body);
+    }
+
     /// Somebody else gave a player of this region a holding: durably, and told once. Over a restart it may be missed;
     /// [`Ctx::holdings`] knows it then.
     fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {

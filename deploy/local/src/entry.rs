@@ -19,8 +19,8 @@ use std::process::ExitCode;
 /// use std::process::ExitCode;
 ///
 /// fn main() -> ExitCode {
-///     regionmesh::Program::of::<gems::GemsGame>()
-///         .behaviour(gems::BOTS)
+///     regionmesh::Program::of::<demo::DemoGame>()
+///         .behaviour(demo::BOTS)
 ///         .main()
 /// }
 /// ```

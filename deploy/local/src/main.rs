@@ -8,7 +8,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    regionmesh::Program::of::<gems::GemsGame>()
-        .behaviour(gems::BOTS)
+    regionmesh::Program::of::<demo::DemoGame>()
+        .behaviour(demo::BOTS)
         .main()
 }

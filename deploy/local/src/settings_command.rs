@@ -77,7 +77,7 @@ fn proxy_flags() -> Vec<Flag> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gems::{GemsGame, GemsSettings};
+    use demo::{DemoGame, DemoSettings};
     use node::config::{Sources, load};
     use std::path::Path;
 
@@ -88,7 +88,7 @@ mod tests {
             file: Some(format!("{}/../three-hosts/{name}.toml", env!("CARGO_MANIFEST_DIR")).into()),
             ..Sources::default()
         };
-        let server = load::<GameServerSettings<GemsSettings>>(&example("gs-a")).unwrap();
+        let server = load::<GameServerSettings<DemoSettings>>(&example("gs-a")).unwrap();
         let proxy = load::<ProxySettings>(&example("edge-1")).unwrap();
         assert!(server.passed_over.is_empty() && proxy.passed_over.is_empty());
         let (server, proxy) = (server.settings, proxy.settings);
@@ -123,9 +123,9 @@ mod tests {
     fn the_page_has_every_setting() {
         let written = include_str!("../../../docs/settings.md");
         assert!(
-            page::<GemsGame>() == written,
+            page::<DemoGame>() == written,
             "run: cargo run -- settings > docs/settings.md\n{}",
-            page::<GemsGame>()
+            page::<DemoGame>()
         );
     }
 }

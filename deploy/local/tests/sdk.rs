@@ -13,7 +13,7 @@ use std::time::Duration;
 use client::{
     Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile, Transport,
 };
-use gems::{Input, OwnState};
+use demo::{Input, OwnState};
 use nix::sys::signal::Signal;
 use protocol::Code;
 use regionmesh::{Cluster, ClusterOptions};

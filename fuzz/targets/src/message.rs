@@ -99,9 +99,9 @@ fn check_from_client(message: ClientToProxy) {
 
 /// Bodies of inputs, commands, events and own state.
 pub(crate) fn demo(data: &[u8]) {
-    let _ = gems::Input::parse(data);
-    let _ = gems::Command::parse(data);
-    let _ = gems::Event::parse(data);
-    let _ = gems::OwnState::parse(data);
-    let _ = gems::parse_gem(data);
+    let _ = demo::Input::parse(data);
+    let _ = demo::Command::parse(data);
+    let _ = demo::Event::parse(data);
+    let _ = demo::OwnState::parse(data);
+    let _ = demo::parse_gem(data);
 }

@@ -70,9 +70,9 @@ impl Behaviour for Trader {
 
     fn event(&mut self, body: &[u8]) -> Option<HoldingNews> {
         match Event::parse(body).ok()? {
-            Event::Collected { gem } => Some(HoldingNews::Collected(gem)),
-            Event::Received { gem } => Some(HoldingNews::Received(gem)),
-            Event::Given { gem, .. } => Some(HoldingNews::Given(gem)),
+            Event::Collected { thing: gem } => Some(HoldingNews::Collected(gem)),
+            Event::Received { thing: gem } => Some(HoldingNews::Received(gem)),
+            Event::Given { thing: gem, .. } => Some(HoldingNews::Given(gem)),
             Event::Refused { command, .. } => Some(HoldingNews::Refused(CommandNumber(command))),
             Event::Said { .. } | Event::Emoted { .. } => None,
         }
@@ -140,7 +140,10 @@ impl Trader {
         let (holding, across) = (gem, to.across);
         Some(BotCommand {
             offer: Some(Offer { holding, across }),
-            ..order(&Command::Give { gem, to: to.user })
+            ..order(&Command::Give {
+                thing: gem,
+                to: to.user,
+            })
         })
     }
 
@@ -159,12 +162,12 @@ impl Trader {
                 self.errand = Some(errand);
                 return None;
             }
-            return Some(order(&Command::Collect { gem: nearest.gem }));
+            return Some(order(&Command::Collect { thing: nearest.gem }));
         }
         // Every other order is durable, be it in vain: refusals are chained and stored like everything else.
         if self.ordered % 2 == 1 {
             let gem = mixed(self.seed ^ self.ordered) % u64::from(u32::MAX);
-            return Some(order(&Command::Collect { gem }));
+            return Some(order(&Command::Collect { thing: gem }));
         }
         Some(self.talk())
     }

@@ -2,39 +2,39 @@
 
 use game::{Ctx, Game, Settings, settings_table};
 
-use crate::Gems;
+use crate::DemoRules;
 
 settings_table! {
     /// The table `[game]`.
-    pub struct GemsSettings {
+    pub struct DemoSettings {
         /// Wandering creatures in each region.
         pub creatures: u32 = 16,
     }
 }
 
-impl Settings for GemsSettings {}
+impl Settings for DemoSettings {}
 
 /// The demo game.
 #[derive(Debug)]
-pub struct GemsGame {
-    settings: GemsSettings,
+pub struct DemoGame {
+    settings: DemoSettings,
 }
 
-impl Game for GemsGame {
+impl Game for DemoGame {
     const ID: &'static str = "gems";
     const VERSION: u32 = 1;
-    type Settings = GemsSettings;
-    type Rules = Gems;
+    type Settings = DemoSettings;
+    type Rules = DemoRules;
 
-    fn new(settings: GemsSettings) -> Self {
+    fn new(settings: DemoSettings) -> Self {
         Self { settings }
     }
 
-    fn rules(&self) -> Gems {
-        Gems::with_creatures(self.settings.creatures)
+    fn rules(&self) -> DemoRules {
+        DemoRules::with_creatures(self.settings.creatures)
     }
 
-    fn reloaded(&self, rules: &mut Gems, ctx: &mut dyn Ctx) {
+    fn reloaded(&self, rules: &mut DemoRules, ctx: &mut dyn Ctx) {
         rules.have_creatures(ctx, self.settings.creatures);
     }
 }

@@ -1,7 +1,7 @@
 //! The demo game: walk, say, emote, collect gems and give them to somebody nearby, among wandering creatures. Small
 //! enough to be read as an example of [`GameLogic`](::game::GameLogic), complete enough to be measured with.
 //!
-//! [`GemsGame`] is what a program is given, [`Gems`] are the rules, [`BOTS`] is what bots do. All else is the bytes that clients
+//! [`DemoGame`] is what a program is given, [`DemoRules`] are the rules, [`BOTS`] is what bots do. All else is the bytes that clients
 //! and servers of the game exchange.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -13,9 +13,9 @@ mod ground;
 mod rules;
 mod wire;
 
-pub use crate::game::{GemsGame, GemsSettings};
+pub use crate::game::{DemoGame, DemoSettings};
 pub use bot::BOTS;
-pub use rules::Gems;
+pub use rules::DemoRules;
 pub use wire::{
     Command, Event, HEARING, Input, KIND_CREATURE, KIND_GEM, KIND_PLAYER, NotOfThisGame, OWN_STATE_BYTES,
     OwnState, REACH, Refusal, SAY_BYTES_MAX, SPEED_MAX, encode_gem, encode_player, parse_gem, parse_player,

@@ -24,13 +24,13 @@ struct Walker {
 
 /// The rules in one region.
 #[derive(Debug, Default)]
-pub struct Gems {
+pub struct DemoRules {
     walkers: Vec<Walker>,
     by_entity: FixedMap<EntityId, usize>,
     creatures: Creatures,
 }
 
-impl Gems {
+impl DemoRules {
     /// With so many wandering creatures in each region.
     #[must_use]
     pub fn with_creatures(count: u32) -> Self {
@@ -89,7 +89,7 @@ fn units_per_s(walk: Input) -> f32 {
     f32::from(walk.speed) * (SPEED_MAX / 255.0)
 }
 
-impl GameLogic for Gems {
+impl GameLogic for DemoRules {
     fn first_holdings(&self, world: &World, region: RegionNumber, seed: u64) -> Vec<Holding> {
         ground::of_region(world, region, seed)
     }
@@ -131,7 +131,7 @@ impl GameLogic for Gems {
     }
 
     fn received(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
-        let event = Event::Received { gem: holding };
+        let event = Event::Received { thing: holding };
         ctx.tell(user, event.encode(), Reliability::Durable);
     }
 
@@ -207,7 +207,7 @@ impl GameLogic for Gems {
             at,
             walk: self.walk_of(entity),
             region: ctx.region(),
-            gems: u16::try_from(ctx.holdings(user).len()).unwrap_or(u16::MAX),
+            things: u16::try_from(ctx.holdings(user).len()).unwrap_or(u16::MAX),
         };
         own.encode(out);
     }
@@ -234,15 +234,23 @@ fn obey(ctx: &mut dyn Ctx, by: &GameCommand<'_>, asked: Command) -> Result<(), R
             let entity = by.entity;
             be_heard(ctx, entity, at, &Event::Emoted { entity, emote });
         }
-        Command::Collect { gem } => {
+        Command::Collect { thing: gem } => {
             let lies_near = ground::near(ctx, at, gem)?;
             ctx.take(by.user, lies_near).map_err(refusal)?;
-            ctx.tell(by.user, Event::Collected { gem }.encode(), Reliability::Durable);
+            ctx.tell(
+                by.user,
+                Event::Collected { thing: gem }.encode(),
+                Reliability::Durable,
+            );
         }
-        Command::Give { gem, to } => {
+        Command::Give { thing: gem, to } => {
             let place = somebody_near(ctx, at, to).ok_or(Refusal::TooFar)?;
             ctx.give(by.user, gem, to, place).map_err(refusal)?;
-            ctx.tell(by.user, Event::Given { gem, to }.encode(), Reliability::Durable);
+            ctx.tell(
+                by.user,
+                Event::Given { thing: gem, to }.encode(),
+                Reliability::Durable,
+            );
         }
     }
     Ok(())

@@ -107,12 +107,12 @@ pub enum Command {
     /// Durable: pick a gem up.
     Collect {
         /// Holding id.
-        gem: u64,
+        thing: u64,
     },
     /// Durable: give a gem to somebody nearby.
     Give {
         /// Holding id.
-        gem: u64,
+        thing: u64,
         /// Who gets it.
         to: UserId,
     },
@@ -135,11 +135,11 @@ impl Command {
                 out.extend_from_slice(text.as_bytes());
             }
             Self::Emote(emote) => out.extend_from_slice(&[EMOTE, *emote]),
-            Self::Collect { gem } => {
+            Self::Collect { thing: gem } => {
                 out.push(COLLECT);
                 out.put_u64_le(*gem);
             }
-            Self::Give { gem, to } => {
+            Self::Give { thing: gem, to } => {
                 out.push(GIVE);
                 out.put_u64_le(*gem);
                 out.put_u64_le(to.0);
@@ -157,9 +157,9 @@ impl Command {
         let command = match reader.u8()? {
             SAY => return text(reader.rest()).map(Self::Say),
             EMOTE => Self::Emote(reader.u8()?),
-            COLLECT => Self::Collect { gem: reader.u64()? },
+            COLLECT => Self::Collect { thing: reader.u64()? },
             GIVE => Self::Give {
-                gem: reader.u64()?,
+                thing: reader.u64()?,
                 to: UserId(reader.u64()?),
             },
             kind => return Err(NotOfThisGame::UnknownKind(kind)),
@@ -218,19 +218,19 @@ pub enum Event {
     /// The gem is yours, durably.
     Collected {
         /// Holding id.
-        gem: u64,
+        thing: u64,
     },
     /// The gem is no longer yours.
     Given {
         /// Holding id.
-        gem: u64,
+        thing: u64,
         /// Who has it.
         to: UserId,
     },
     /// Somebody gave you a gem.
     Received {
         /// Holding id.
-        gem: u64,
+        thing: u64,
     },
     /// A durable command changed nothing.
     Refused {
@@ -257,9 +257,9 @@ impl Event {
                 out.put_u64_le(entity.0);
                 out.push(*emote);
             }
-            Self::Collected { gem } => put_gem(&mut out, COLLECTED, *gem, None),
-            Self::Given { gem, to } => put_gem(&mut out, GIVEN, *gem, Some(*to)),
-            Self::Received { gem } => put_gem(&mut out, RECEIVED, *gem, None),
+            Self::Collected { thing: gem } => put_gem(&mut out, COLLECTED, *gem, None),
+            Self::Given { thing: gem, to } => put_gem(&mut out, GIVEN, *gem, Some(*to)),
+            Self::Received { thing: gem } => put_gem(&mut out, RECEIVED, *gem, None),
             Self::Refused { command, reason } => {
                 out.push(REFUSED);
                 out.put_u64_le(*command);
@@ -284,12 +284,12 @@ impl Event {
                 entity: EntityId(reader.u64()?),
                 emote: reader.u8()?,
             },
-            COLLECTED => Self::Collected { gem: reader.u64()? },
+            COLLECTED => Self::Collected { thing: reader.u64()? },
             GIVEN => Self::Given {
-                gem: reader.u64()?,
+                thing: reader.u64()?,
                 to: UserId(reader.u64()?),
             },
-            RECEIVED => Self::Received { gem: reader.u64()? },
+            RECEIVED => Self::Received { thing: reader.u64()? },
             REFUSED => {
                 let command = reader.u64()?;
                 let reason = reader.u8()?;
@@ -339,7 +339,7 @@ pub struct OwnState {
     /// The region that simulates the player.
     pub region: RegionNumber,
     /// Gems held.
-    pub gems: u16,
+    pub things: u16,
 }
 
 impl OwnState {
@@ -350,7 +350,7 @@ impl OwnState {
         out.put_f32_le(self.at.y);
         out.extend_from_slice(&self.walk.encode());
         out.put_u32_le(self.region.0);
-        out.put_u16_le(self.gems);
+        out.put_u16_le(self.things);
     }
 
     /// Reads a state; later versions may append.
@@ -370,7 +370,7 @@ impl OwnState {
                 speed: reader.u8()?,
             },
             region: RegionNumber(reader.u32()?),
-            gems: reader.u16()?,
+            things: reader.u16()?,
         })
     }
 }

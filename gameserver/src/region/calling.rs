@@ -33,6 +33,7 @@ callbacks! {
     Input = "input",
     Command = "command",
     Effect = "effect",
+    Told = "told",
     Received = "received",
     Lost = "lost",
     Undone = "undone",

@@ -120,6 +120,10 @@ impl Ctx for RegionState {
         self.announce_to_all(&body);
     }
 
+    fn tell_region(&mut self, to: RegionNumber, body: Bytes) {
+        self.write_letter(to, body);
+    }
+
     fn ask(&mut self, asker: Option<EntityId>, request: Bytes) -> u64 {
         self.ask_pool(asker, request)
     }

@@ -30,6 +30,7 @@ mod joins;
 mod keeping;
 mod kept;
 mod leaving;
+mod letters;
 mod neighbourhood;
 mod news;
 mod observation;
@@ -278,6 +279,7 @@ impl Region {
                 state.notice_teleports();
                 state.notice_crossings();
                 state.notice_roaming();
+                state.send_letters();
                 self.tell_logic();
             }
             3 => {
@@ -351,6 +353,7 @@ impl Region {
             Notice::PlayerTimer(user, token) => logic.player_timer(state, user, token),
             Notice::TeleportFailed(user, reason) => logic.teleport_failed(state, user, reason),
             Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
+            Notice::Told(from, body) => logic.told(state, from, &body),
         });
     }
 

@@ -50,6 +50,7 @@ impl RegionState {
         self.creatures = Creatures::default();
         self.creature_rows.begin_anew();
         self.asks.forget();
+        self.letters.clear();
         for key in self.entities.of_the_game() {
             self.cells.leave(key, RemoveReason::Gone, &mut self.entities);
             self.counts.despawned += 1;

@@ -14,6 +14,7 @@ use protocol::message::subscription;
 use store::Serving;
 use topology::Listing;
 
+use super::letters::RULES;
 use super::publication::Subscriber::Server;
 use super::state::{Notice, RegionState};
 use super::words::PeerWord;
@@ -115,12 +116,17 @@ impl RegionState {
         if !self.neighbourhood.is_listed(node, effect.from, &mut self.out) {
             return;
         }
-        if effect.to_epoch != self.config.epoch {
+        // Rules are spoken to whichever service they are of; an entity is of one.
+        let is_letter = effect.target == RULES;
+        if effect.to_epoch != self.config.epoch && !is_letter {
             return self.count("effect_stale_epoch");
         }
         if !self.creature_rows.is_loaded() {
             // Nobody is told of anything yet, and what waits has to end somewhere.
             return self.count("effect_early");
+        }
+        if is_letter {
+            return self.notices.push_back(Notice::Told(effect.from, effect.body));
         }
         let (source, target) = (effect.source, effect.target);
         // Nobody speaks for whom it does not simulate. Of whom nothing is seen from here nothing is known.

@@ -54,6 +54,7 @@ impl RegionState {
             || self.keeping.unwritten(self.draining) > 0
             || !self.asks.is_empty()
             || self.observed.has_news()
+            || !self.letters.is_empty()
             || self.draining
             || self.publication.is_watched_by_proxies()
     }

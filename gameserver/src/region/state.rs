@@ -143,6 +143,8 @@ pub(super) enum Notice {
         target: EntityId,
         body: Bytes,
     },
+    /// Another region's rules, or these themselves, have said something.
+    Told(RegionNumber, Bytes),
 }
 
 impl Notice {
@@ -171,8 +173,18 @@ impl Notice {
             Self::PlayerTimer(..) => Callback::PlayerTimer,
             Self::TeleportFailed(..) => Callback::TeleportFailed,
             Self::Effect { .. } => Callback::Effect,
+            Self::Told(..) => Callback::Told,
         }
     }
+}
+
+/// Something that is to be said to the rules of a region.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) to: RegionNumber,
+    pub(super) body: Bytes,
+    /// Not after this, milliseconds.
+    pub(super) until_ms: u64,
 }
 
 /// Counts since the region was served.
@@ -218,6 +230,8 @@ pub(super) struct RegionState {
     pub(super) creature_rows: CreatureRows,
     pub(super) asks: Asks,
     pub(super) news: News,
+    /// What is to be said to regions that are not found or linked yet.
+    pub(super) letters: VecDeque<Letter>,
     pub(super) observed: Observed,
     /// Whose timers may be due, and in which tick.
     pub(super) player_timers: BTreeSet<(u64, UserId)>,
@@ -294,6 +308,7 @@ impl RegionState {
             creature_rows: CreatureRows::default(),
             asks: Asks::default(),
             news: News::default(),
+            letters: VecDeque::new(),
             observed: Observed::default(),
             player_timers: BTreeSet::new(),
             destinations: Destinations::default(),

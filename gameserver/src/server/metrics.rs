@@ -91,6 +91,7 @@ const EXPECTED: &[&str] = &[
     "join_refused",
     "lane_not_up",
     "leave_late",
+    "letter_lost",
     "login_over",
     "no_region_here",
     "player_fenced",

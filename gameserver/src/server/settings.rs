@@ -191,12 +191,12 @@ mod tests {
     use node::config::known::assert_known;
     use node::config::{Sources, assert_strict, load};
 
-    type OfGems = GameServerSettings<gems::GemsSettings>;
+    type OfDemo = GameServerSettings<demo::DemoSettings>;
 
     #[test]
     fn unknown_keys_are_refused_everywhere() {
         assert_strict::<GameServerSettings>();
-        assert_strict::<OfGems>();
+        assert_strict::<OfDemo>();
         assert_known::<GameServerSettings>(node::config::known::GAME_SERVER);
     }
 
@@ -219,14 +219,14 @@ mod tests {
             flags,
             ..Sources::default()
         };
-        let loaded = load::<OfGems>(&sources(flags.clone())).unwrap().settings;
+        let loaded = load::<OfDemo>(&sources(flags.clone())).unwrap().settings;
         let (loaded, game) = loaded.split();
         assert_eq!(game.creatures, 3);
         assert_eq!(loaded.accept(), Accept::Whatever);
         assert_eq!(GameServerSettings::default().accept(), Accept::Remembered);
         assert_eq!(loaded.store_path(), PathBuf::from("/somewhere/s.sqlite"));
         flags.push(given("limits.inbox_bytes_max", "5"));
-        let error = load::<OfGems>(&sources(flags)).unwrap_err().to_string();
+        let error = load::<OfDemo>(&sources(flags)).unwrap_err().to_string();
         assert!(error.contains("limits.inbox_bytes_max"), "{error}");
     }
 
@@ -248,7 +248,7 @@ mod tests {
             .flags(),
             ..Sources::default()
         };
-        let of_file = load::<OfGems>(&sources(Some(&file), &[]))
+        let of_file = load::<OfDemo>(&sources(Some(&file), &[]))
             .unwrap_err()
             .to_string();
         for words in [
@@ -260,7 +260,7 @@ mod tests {
         ] {
             assert!(of_file.contains(words), "{words}: {of_file}");
         }
-        let of_flag = load::<OfGems>(&sources(None, &[("speed", "3")]))
+        let of_flag = load::<OfDemo>(&sources(None, &[("speed", "3")]))
             .unwrap_err()
             .to_string();
         assert!(

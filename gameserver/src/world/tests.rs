@@ -8,8 +8,8 @@ mod rest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use demo::DemoRules;
 use game::GameLogic;
-use gems::Gems;
 use net::link::LinkId;
 use net::link_core::{Clear, DownReason, LinkCore, LinkLife, Received};
 use protocol::Code;
@@ -79,7 +79,7 @@ impl Scene {
     }
 
     fn of(topology: Arc<Topology>) -> Self {
-        Self::playing(topology, || Box::new(Gems::with_creatures(2)))
+        Self::playing(topology, || Box::new(DemoRules::with_creatures(2)))
     }
 
     fn playing(

@@ -4,9 +4,9 @@
 //! ```
 //! use game::{CommandKind, Game as _, Position};
 //! use game_testing::Playground;
-//! use gems::{Command, GemsGame, GemsSettings, Input};
+//! use demo::{Command, DemoGame, DemoSettings, Input};
 //!
-//! let mut ground = Playground::two(GemsGame::new(GemsSettings { creatures: 0 }));
+//! let mut ground = Playground::two(DemoGame::new(DemoSettings { creatures: 0 }));
 //! let ann = ground.join_at("ann", Position { x: 120.0, y: 60.0 });
 //! ground.input(ann, &Input { heading: 0, speed: 255 }.encode());
 //! ground.run_ms(3_000);

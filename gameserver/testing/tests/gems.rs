@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use demo::{Command, DemoGame, DemoSettings, Event, Input, KIND_CREATURE, KIND_GEM, OwnState, parse_gem};
 use game::{CommandKind, Game as _, Position, UserId};
 use game_testing::Playground;
-use gems::{Command, Event, GemsGame, GemsSettings, Input, KIND_CREATURE, KIND_GEM, OwnState, parse_gem};
 
 const EAST: Input = Input {
     heading: 0,
     speed: 255,
 };
 
-fn game(creatures: u32) -> GemsGame {
-    GemsGame::new(GemsSettings { creatures })
+fn game(creatures: u32) -> DemoGame {
+    DemoGame::new(DemoSettings { creatures })
 }
 
 fn at(x: f32, y: f32) -> Position {
@@ -26,7 +26,11 @@ fn with_a_gem(ground: &mut Playground) -> (UserId, u64) {
     let gem = gems.max_by(|a, b| a.at.x.total_cmp(&b.at.x)).unwrap();
     let id = parse_gem(&gem.state).unwrap();
     let ann = ground.join_at("ann", gem.at);
-    let number = ground.command(ann, CommandKind::Durable, &Command::Collect { gem: id }.encode());
+    let number = ground.command(
+        ann,
+        CommandKind::Durable,
+        &Command::Collect { thing: id }.encode(),
+    );
     assert!(ground.run_until(1_000, |ground| ground.is_applied(ann, number)));
     (ann, id)
 }
@@ -60,7 +64,7 @@ fn what_is_collected_is_held_and_outlasts_a_crash() {
     let mut ground = Playground::one(game(3));
     let before = ground.on_ground(Playground::LEFT).len();
     let (ann, gem) = with_a_gem(&mut ground);
-    assert_eq!(events(&mut ground, ann), [Event::Collected { gem }]);
+    assert_eq!(events(&mut ground, ann), [Event::Collected { thing: gem }]);
     assert_eq!(ground.holdings(ann), [gem]);
     ground.crash(Playground::LEFT);
     assert!(ground.run_until(5_000, |ground| ground.region_of(ann).is_some()));
@@ -73,7 +77,7 @@ fn what_is_collected_is_held_and_outlasts_a_crash() {
         .filter(|thing| thing.kind == u16::from(KIND_CREATURE));
     assert_eq!(creatures.count(), 3);
     let own = OwnState::parse(&ground.own_state(ann)).unwrap();
-    assert_eq!(own.gems, 1, "and the client is told so");
+    assert_eq!(own.things, 1, "and the client is told so");
 }
 
 #[test]
@@ -92,12 +96,12 @@ fn a_holding_is_given_across_the_border() {
     ground.command(
         ann,
         CommandKind::Durable,
-        &Command::Give { gem, to: bob }.encode(),
+        &Command::Give { thing: gem, to: bob }.encode(),
     );
     assert!(ground.run_until(2_000, |ground| ground.holdings(bob) == [gem]));
     ground.run_ms(500);
     assert!(ground.holdings(ann).is_empty());
-    assert_eq!(events(&mut ground, bob), [Event::Received { gem }]);
+    assert_eq!(events(&mut ground, bob), [Event::Received { thing: gem }]);
 }
 
 #[test]

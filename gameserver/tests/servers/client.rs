@@ -1,8 +1,8 @@
 //! What a client signs, and what a proxy says for it.
 
+use demo::DemoRules;
 use game::GameLogic as _;
 use gameserver::game_world::game_world;
-use gems::Gems;
 use node::OsEntropy;
 use node::clock::wall_ms;
 use node::data_dir::DataDir;
@@ -100,7 +100,7 @@ impl Client {
 
 /// A user whom the world puts at a place that fits.
 pub fn user_at(world: &Topology, fits: impl Fn(Position) -> bool) -> UserId {
-    let (game, world) = (Gems::default(), game_world(world));
+    let (game, world) = (DemoRules::default(), game_world(world));
     (1..100_000)
         .map(UserId)
         .find(|user| fits(game.spawn_point(&world, *user)))

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use demo::{DemoGame, DemoSettings};
 use gameserver::server::{GameServerSettings, Played, serve};
-use gems::{GemsGame, GemsSettings};
 use node::OsEntropy;
 use node::authority_dir::{AuthorityDir, IssuedNode};
 use node::clock::wall_ms;
@@ -221,7 +221,7 @@ impl Cluster {
         Server {
             task: runtime.spawn(serve(
                 settings,
-                Played::new::<GemsGame>(GemsSettings { creatures: 2 }),
+                Played::new::<DemoGame>(DemoSettings { creatures: 2 }),
                 node.clone(),
             )),
             runtime: Some(runtime),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use client::WorldShape;
+use demo::{Command, Event, Input, KIND_GEM, KIND_PLAYER, REACH, Refusal, encode_gem, encode_player};
 use game::bot::{Behaviour, BotCommand, Givers, Moment, Own, Plan, Purse, Seen, View, Walk, Wish};
-use gems::{Command, Event, Input, KIND_GEM, KIND_PLAYER, REACH, Refusal, encode_gem, encode_player};
 use protocol::geometry::{CellGrid, Position};
 use protocol::ids::{CommandNumber, EntityId, RegionNumber, UserId};
 use rand::rngs::StdRng;
@@ -129,7 +129,7 @@ impl Vale {
             Player {
                 at,
                 walker: Walker::new(Pattern::Border, at, &places, &mut own),
-                behaviour: gems::BOTS(&Plan {
+                behaviour: demo::BOTS(&Plan {
                     seed: seed << 32 | place,
                     command_every_us,
                 }),
@@ -192,7 +192,7 @@ impl Vale {
     }
 
     fn order(&mut self, place: usize, now_us: u64) {
-        let mut behaviour = std::mem::replace(&mut self.players[place].behaviour, gems::BOTS(&NOBODY));
+        let mut behaviour = std::mem::replace(&mut self.players[place].behaviour, demo::BOTS(&NOBODY));
         let player = &self.players[place];
         let own = Own {
             entity: EntityId(place as u64),
@@ -228,20 +228,20 @@ impl Vale {
         let at = self.players[place].at;
         let refused = |reason| Event::Refused { command, reason };
         match *order {
-            Command::Collect { gem } => {
+            Command::Collect { thing: gem } => {
                 let near = self
                     .gems
                     .get(&gem)
                     .is_some_and(|lies| distance(*lies, at) <= REACH);
                 let taken = near.then(|| self.gems.remove(&gem)).flatten();
-                let answer = taken.map_or(refused(Refusal::NoSuchGem), |_| Event::Collected { gem });
+                let answer = taken.map_or(refused(Refusal::NoSuchGem), |_| Event::Collected { thing: gem });
                 self.answer(place, answer);
             }
-            Command::Give { gem, to } => {
+            Command::Give { thing: gem, to } => {
                 let receiver = to.0 as usize;
                 if distance(self.players[receiver].at, at) <= REACH {
-                    self.answer(place, Event::Given { gem, to });
-                    self.answer(receiver, Event::Received { gem });
+                    self.answer(place, Event::Given { thing: gem, to });
+                    self.answer(receiver, Event::Received { thing: gem });
                 } else {
                     self.answer(place, refused(Refusal::TooFar));
                 }

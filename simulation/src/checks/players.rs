@@ -1,7 +1,7 @@
 //! Players: which commands were applied how often, what a device was told, and whether that is true.
 
 use bytes::Bytes;
-use gems::Event;
+use demo::Event;
 use protocol::ids::{SessionGeneration, UserId};
 use protocol::message::player::CommandClass;
 
@@ -96,16 +96,16 @@ impl Checks {
 
     fn told(&mut self, user: UserId, generation: SessionGeneration, event: &Event) {
         let login = self.logins.entry((user, generation)).or_default();
-        let (to, gem) = match event {
-            Event::Collected { gem } => {
+        let (to, thing) = match event {
+            Event::Collected { thing } => {
                 login.outcomes += 1;
-                (user, *gem)
+                (user, *thing)
             }
-            Event::Given { to, gem } => {
+            Event::Given { to, thing } => {
                 login.outcomes += 1;
-                (*to, *gem)
+                (*to, *thing)
             }
-            Event::Received { gem } => (user, *gem),
+            Event::Received { thing } => (user, *thing),
             Event::Refused { command, .. } => {
                 let issued = login.issued.get((*command as usize).wrapping_sub(1));
                 if issued.is_some_and(|issued| issued.class == CommandClass::Durable) {
@@ -115,9 +115,9 @@ impl Checks {
             }
             Event::Said { .. } | Event::Emoted { .. } => return,
         };
-        if !self.held.contains(&(to, gem)) {
+        if !self.held.contains(&(to, thing)) {
             self.fail(format!(
-                "H8: user {user} was told that {to} has holding {gem:x}, who never had it"
+                "H8: user {user} was told that {to} has holding {thing:x}, who never had it"
             ));
         }
     }

@@ -1,8 +1,8 @@
 //! What must be well again a while after the last fault: H4, H5, H6 and H7.
 
 use client::core::World;
+use demo::KIND_PLAYER;
 use game::Visibility;
-use gems::KIND_PLAYER;
 use protocol::geometry::{CellIndex, Position};
 use protocol::ids::{EntityId, UserId};
 use protocol::message::player::CommandClass;

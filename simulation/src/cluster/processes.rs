@@ -1,11 +1,11 @@
 //! Processes start, die at any moment, and come back with nothing but what the store knows.
 
+use demo::DemoRules;
 use game::GameLogic;
 use gameserver::process_numbers::ProcessNumbers;
 use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{Region, RegionConfig};
 use gameserver::world::{ArrivingPeer, Moment, Side, World};
-use gems::Gems;
 use net::link_core::{Clear, LinkCore, LinkLife};
 use protocol::frame::PeerClock;
 use protocol::ids::{Incarnation, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
@@ -216,7 +216,7 @@ impl Cluster {
         }
         let (record, options) = (self.record.clone(), self.options.clone());
         let make = move || -> Box<dyn GameLogic> {
-            let game = Gems::with_creatures(CREATURES);
+            let game = DemoRules::with_creatures(CREATURES);
             Box::new(Recorder::new(game, record.clone(), &options))
         };
         let region = Region::new(config, std::sync::Arc::new(make));

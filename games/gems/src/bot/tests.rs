@@ -34,7 +34,7 @@ fn at(x: f32) -> Position {
 fn gives(order: Option<&BotCommand>) -> Option<(u64, u64, bool)> {
     let order = order?;
     match Command::parse(&order.body) {
-        Ok(Command::Give { gem, to }) => Some((gem, to.0, order.offer?.across)),
+        Ok(Command::Give { thing: gem, to }) => Some((gem, to.0, order.offer?.across)),
         _ => None,
     }
 }
@@ -138,7 +138,7 @@ fn a_gem_in_sight_is_walked_to_and_collected() {
     assert_eq!(trader.wish(SECOND_US), Some(Wish::Fetch(at(20.0))));
     let collects = |order: Option<BotCommand>| {
         let order = order.unwrap();
-        assert_eq!(Command::parse(&order.body), Ok(Command::Collect { gem: 7 }));
+        assert_eq!(Command::parse(&order.body), Ok(Command::Collect { thing: 7 }));
     };
     let mut patient = trader.clone();
     seen.gems[0].distance = 5.0;

@@ -6,9 +6,9 @@ fn commands() -> [Command; 4] {
     [
         Command::Say("hé".into()),
         Command::Emote(3),
-        Command::Collect { gem: 5 },
+        Command::Collect { thing: 5 },
         Command::Give {
-            gem: 6,
+            thing: 6,
             to: UserId(7),
         },
     ]
@@ -22,12 +22,12 @@ fn events() -> [Event; 6] {
             text: "ho".into(),
         },
         Event::Emoted { entity, emote: 1 },
-        Event::Collected { gem: 1 },
+        Event::Collected { thing: 1 },
         Event::Given {
-            gem: 2,
+            thing: 2,
             to: UserId(3),
         },
-        Event::Received { gem: 4 },
+        Event::Received { thing: 4 },
         Event::Refused {
             command: 8,
             reason: Refusal::Taken,
@@ -66,7 +66,7 @@ fn layouts_stay_as_they_are() {
             speed: 255,
         },
         region: RegionNumber(4),
-        gems: 5,
+        things: 5,
     };
     let mut bytes = Vec::new();
     own.encode(&mut bytes);
@@ -132,7 +132,7 @@ fn the_page_shows_these_bytes() {
             speed: 255,
         },
         region: RegionNumber(4),
-        gems: 5,
+        things: 5,
     };
     let mut own_state = Vec::new();
     own.encode(&mut own_state);

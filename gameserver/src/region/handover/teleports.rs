@@ -119,7 +119,7 @@ impl RegionState {
     }
 
     /// Who serves a region, near or far, if it can be spoken to now; otherwise that is seen to.
-    fn reach(&mut self, region: RegionNumber) -> Option<Serving> {
+    pub(in crate::region) fn reach(&mut self, region: RegionNumber) -> Option<Serving> {
         if let Some(near) = self.neighbourhood.reachable(region) {
             return Some(near);
         }

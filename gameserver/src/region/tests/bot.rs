@@ -26,7 +26,7 @@ pub(super) struct Bot {
     pub(super) input_ack: u64,
     pub(super) unacked: VecDeque<(u64, CommandClass, Bytes)>,
     pub(super) chain: [u8; 32],
-    pub(super) events: Vec<gems::Event>,
+    pub(super) events: Vec<demo::Event>,
     /// Bodies by number: a number is never used twice.
     bodies: BTreeMap<u64, Bytes>,
     pub(super) heard_at_ms: u64,
@@ -74,12 +74,12 @@ impl Bot {
             user: self.user.0,
             owner_epoch: self.epoch.0,
             number: self.input,
-            inputs: vec![gems::Input { heading, speed }.encode().to_vec().into()],
+            inputs: vec![demo::Input { heading, speed }.encode().to_vec().into()],
         };
         scene.proxy_says(self.node, PROXY, inputs);
     }
 
-    pub(super) fn command(&mut self, scene: &mut Scene, command: &gems::Command) {
+    pub(super) fn command(&mut self, scene: &mut Scene, command: &demo::Command) {
         self.command += 1;
         let class = if command.is_durable() {
             CommandClass::Durable
@@ -156,7 +156,7 @@ impl Bot {
         match self.bodies.get(&number) {
             Some(before) => assert_eq!(*before, body, "event {number} was another one"),
             None => {
-                self.events.push(gems::Event::parse(&body).unwrap());
+                self.events.push(demo::Event::parse(&body).unwrap());
                 self.bodies.insert(number, body);
             }
         }

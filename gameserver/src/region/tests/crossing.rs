@@ -151,7 +151,7 @@ fn where_nobody_serves_the_other_side_players_are_held_and_their_commands_go_on(
     scene.stop(B);
     bot.walk(&mut scene, EAST, 255);
     bot.live(&mut scene, 1_500);
-    bot.command(&mut scene, &gems::Command::Collect { gem: 1 });
+    bot.command(&mut scene, &demo::Command::Collect { thing: 1 });
     bot.live(&mut scene, 100);
     let (region, _, at) = scene.active(bot.user)[0];
     assert!(region == A && at.x <= 129.0, "held: {at:?}");
@@ -169,7 +169,7 @@ fn commands_issued_all_the_way_are_applied_exactly_once_in_order() {
     for round in 0..80_u8 {
         let heading = if round / 20 % 2 == 0 { EAST } else { WEST };
         bot.walk(&mut scene, heading, 255);
-        bot.command(&mut scene, &gems::Command::Emote(round));
+        bot.command(&mut scene, &demo::Command::Emote(round));
         bot.live(&mut scene, 50);
     }
     bot.live(&mut scene, 500);

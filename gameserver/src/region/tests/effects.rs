@@ -30,6 +30,68 @@ impl GameLogic for Listener {
     }
 }
 
+/// What rules said to those of regions, and how often each region's heard of it.
+type Letters = Arc<Mutex<Vec<(RegionNumber, RegionNumber, Vec<u8>)>>>;
+
+struct Reader(Letters);
+
+impl GameLogic for Reader {
+    fn spawn_point(&self, _: &World, _: UserId) -> Position {
+        Position::default()
+    }
+    fn kind_of_player(&self) -> u16 {
+        1
+    }
+    fn told(&mut self, ctx: &mut dyn Ctx, from: RegionNumber, body: &[u8]) {
+        self.0.lock().unwrap().push((ctx.region(), from, body.to_vec()));
+        // The world's state is written by the first region, for whoever asks it to.
+        ctx.set_world_state(body);
+    }
+}
+
+#[test]
+fn any_region_asks_the_first_one_to_change_what_is_kept_of_the_world() {
+    let letters = Letters::default();
+    let reads = Arc::clone(&letters);
+    let rules = Arc::new(move || -> Box<dyn GameLogic> { Box::new(Reader(Arc::clone(&reads))) });
+    let mut scene = Scene::playing(world([1, 2, 3, 4]), rules);
+    scene.run(500);
+    let d = RegionNumber(4);
+    let say = |scene: &mut Scene, from: RegionNumber, to: RegionNumber, body: &'static [u8]| {
+        let state = &mut scene.regions.get_mut(&from).unwrap().state;
+        state.tell_region(to, Bytes::from_static(body));
+    };
+    let take = || std::mem::take(&mut *letters.lock().unwrap());
+    assert!(!scene.regions.get_mut(&d).unwrap().state.set_world_state(b"mine"));
+    say(&mut scene, d, A, b"winter");
+    scene.run(100);
+    assert_eq!(take(), [(A, d, b"winter".to_vec())]);
+    assert_eq!(scene.regions[&A].state.world_state(), Some(&b"winter"[..]));
+    say(&mut scene, A, A, b"spring");
+    scene.run(100);
+    assert_eq!(take(), [(A, A, b"spring".to_vec())]);
+    // Nobody serves it for a while, and for too long.
+    scene.stop(A);
+    say(&mut scene, d, A, b"late");
+    scene.run(1_000);
+    scene.start(A);
+    scene.link_all();
+    scene.settle();
+    scene.run(1_000);
+    assert_eq!(take(), [(A, d, b"late".to_vec())], "as soon as it is there");
+    scene.stop(A);
+    say(&mut scene, d, A, b"too late");
+    scene.run(game::limits::LETTER_MS_MAX + 100);
+    assert!(scene.regions[&d].state.letters.is_empty());
+    for _ in 0..=game::limits::LETTERS_MAX {
+        say(&mut scene, d, A, b"too many");
+    }
+    assert_eq!(scene.regions[&d].state.letters.len(), game::limits::LETTERS_MAX);
+    say(&mut scene, d, RegionNumber(99), b"nowhere");
+    scene.settle();
+    assert_eq!(scene.counted.get("letter_lost"), Some(&3));
+}
+
 #[test]
 fn nobody_speaks_for_an_entity_that_it_does_not_simulate() {
     let heard = Heard::default();

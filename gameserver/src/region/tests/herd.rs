@@ -35,7 +35,7 @@ impl Herder {
 
 impl GameLogic for Herder {
     fn spawn_point(&self, world: &World, user: UserId) -> Position {
-        gems::Gems::default().spawn_point(world, user)
+        demo::DemoRules::default().spawn_point(world, user)
     }
     fn kind_of_player(&self) -> u16 {
         1

@@ -1,7 +1,7 @@
 //! What rules make, destroy and lay down: durable once, counted, and undone where the store refuses.
 
+use demo::{Command, Event};
 use game::{Ctx as _, HoldingRefused, Offer, Place};
-use gems::{Command, Event};
 use protocol::geometry::Position;
 use protocol::ids::UserId;
 use store::reply::HoldingCount;
@@ -77,9 +77,9 @@ fn what_any_callback_makes_is_durable_with_the_tick_and_can_be_laid_down_taken_a
     scene.tick();
     assert!(rules(&mut scene, A).ground.has(sword));
     assert_eq!(count(&mut scene).on_ground, 1);
-    bot.command(&mut scene, &Command::Collect { gem: sword });
+    bot.command(&mut scene, &Command::Collect { thing: sword });
     bot.live(&mut scene, 100);
-    assert_eq!(bot.events.last(), Some(&Event::Collected { gem: sword }));
+    assert_eq!(bot.events.last(), Some(&Event::Collected { thing: sword }));
     let payload = rules(&mut scene, A)
         .holding(user, sword)
         .map(|thing| thing.payload.to_vec());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use demo::{Command, DemoRules, Event};
 use game::{Ctx, Entered, EntityId, GameCommand, GameInput, GameLogic, Holding, Position, World};
-use gems::{Command, Event, Gems};
 use protocol::ids::UserId;
 use store::simulated::Fault;
 use store::{StoreReply, StoreRequest};
@@ -21,7 +21,7 @@ const PREPARE: u8 = 0x60;
 
 /// The demo's rules, which panic after a fatal emote, after the collection of the cursed gem, and at a cursed tick.
 struct Fragile {
-    game: Gems,
+    game: DemoRules,
     curse: Arc<Curse>,
 }
 
@@ -63,12 +63,14 @@ impl GameLogic for Fragile {
     fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
         self.game.command(ctx, command);
         match Command::parse(command.body) {
-            Ok(Command::Collect { gem: LAYS }) => {
+            Ok(Command::Collect { thing: LAYS }) => {
                 let gem = ctx.holdings(command.user)[0];
                 ctx.drop(command.user, gem, Position { x: 8.0, y: 8.0 }).unwrap();
             }
             Ok(Command::Emote(FATAL)) => panic!("an emote"),
-            Ok(Command::Collect { gem }) if gem == self.curse.gem.load(Ordering::Relaxed) => panic!("a gem"),
+            Ok(Command::Collect { thing: gem }) if gem == self.curse.gem.load(Ordering::Relaxed) => {
+                panic!("a gem")
+            }
             _ => {}
         }
     }
@@ -94,7 +96,7 @@ fn fragile() -> (Scene, Arc<Curse>) {
     let all = Arc::clone(&curse);
     let make: MakeRules = Arc::new(move || {
         Box::new(Fragile {
-            game: Gems::default(),
+            game: DemoRules::default(),
             curse: Arc::clone(&all),
         })
     });
@@ -126,14 +128,14 @@ fn a_panic_costs_the_command_at_which_it_happened_and_nothing_that_is_durable() 
     let (first, x, y) = gem(&mut scene, 0);
     let mut bot = Bot::join(&mut scene, 5, x + 1.0, y);
     let mut next_door = Bot::join(&mut scene, 6, 200.0, 20.0);
-    bot.command(&mut scene, &Command::Collect { gem: first });
+    bot.command(&mut scene, &Command::Collect { thing: first });
     bot.live(&mut scene, 2_000);
     assert_eq!((bot.acked, held_by(&mut scene, bot.user)), (1, vec![first]));
     let (cursed, x, y) = gem(&mut scene, 0);
     scene.place(A, bot.user, x + 1.0, y);
     let before = scene.active(bot.user)[0].1;
     curse.gem.store(cursed, Ordering::Relaxed);
-    bot.command(&mut scene, &Command::Collect { gem: cursed });
+    bot.command(&mut scene, &Command::Collect { thing: cursed });
     bot.command(&mut scene, &Command::Emote(1));
     bot.live(&mut scene, 1_000);
     assert_eq!(scene.counted["panicked"], 1, "the command is not repeated");
@@ -144,7 +146,7 @@ fn a_panic_costs_the_command_at_which_it_happened_and_nothing_that_is_durable() 
         [first],
         "half of a command is none"
     );
-    assert!(!bot.events.contains(&Event::Collected { gem: cursed }));
+    assert!(!bot.events.contains(&Event::Collected { thing: cursed }));
     assert_eq!(scene.assert_owned_once(bot.user), A);
     assert!(scene.active(bot.user)[0].1 > before, "it came back from its row");
     let row = scene.row(bot.user);
@@ -155,7 +157,7 @@ fn a_panic_costs_the_command_at_which_it_happened_and_nothing_that_is_durable() 
     // All goes on, and next door nothing has happened.
     curse.gem.store(0, Ordering::Relaxed);
     scene.place(A, bot.user, x + 1.0, y);
-    bot.command(&mut scene, &Command::Collect { gem: cursed });
+    bot.command(&mut scene, &Command::Collect { thing: cursed });
     bot.live(&mut scene, 1_000);
     assert_eq!(held_by(&mut scene, bot.user).len(), 2);
     next_door.command(&mut scene, &Command::Emote(1));
@@ -246,14 +248,14 @@ fn what_a_commit_lays_down_after_the_new_rules_have_read_the_ground_is_shown() {
     let (mut scene, curse) = fragile();
     let (first, x, y) = gem(&mut scene, 0);
     let mut bot = Bot::join(&mut scene, 5, x + 1.0, y);
-    bot.command(&mut scene, &Command::Collect { gem: first });
+    bot.command(&mut scene, &Command::Collect { thing: first });
     bot.live(&mut scene, 500);
     assert_eq!(held_by(&mut scene, bot.user), [first]);
     scene.fault = Some((
         |request| matches!(request, StoreRequest::CommitDurable { .. }),
         Fault::Slow(300),
     ));
-    bot.command(&mut scene, &Command::Collect { gem: LAYS });
+    bot.command(&mut scene, &Command::Collect { thing: LAYS });
     bot.live(&mut scene, 50);
     scene.fault = Some((
         |request| matches!(request, StoreRequest::Activate { .. }),

@@ -38,7 +38,7 @@ impl Shepherd {
 
 impl GameLogic for Shepherd {
     fn spawn_point(&self, world: &World, user: UserId) -> Position {
-        gems::Gems::default().spawn_point(world, user)
+        demo::DemoRules::default().spawn_point(world, user)
     }
     fn kind_of_player(&self) -> u16 {
         1

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use demo::DemoRules;
 use game::{Edition, GameLogic as _};
-use gems::Gems;
 use protocol::geometry::Position;
 use protocol::ids::*;
 use protocol::message::family::{BatchMessage as _, ProxyToServer, ServerToProxy, ServerToServer};
@@ -125,7 +125,7 @@ impl Scene {
 
     /// All regions of a world.
     pub(super) fn of(topology: Arc<Topology>) -> Self {
-        Self::playing(topology, Arc::new(|| Box::new(Gems::default())))
+        Self::playing(topology, Arc::new(|| Box::new(DemoRules::default())))
     }
 
     /// All regions of a world, with other rules.
@@ -175,7 +175,7 @@ impl Scene {
 
     /// Where the game has a new user start.
     pub(super) fn spawn_point(&self, user: UserId) -> Position {
-        Gems::default().spawn_point(&game_world(&self.topology), user)
+        DemoRules::default().spawn_point(&game_world(&self.topology), user)
     }
 
     fn node(&self, region: RegionNumber) -> NodeNumber {
@@ -485,9 +485,9 @@ pub(super) fn output(message: &ServerToProxy) -> Option<Output> {
     }
 }
 
-pub(super) fn event(message: &ServerToProxy) -> Option<(u64, gems::Event)> {
+pub(super) fn event(message: &ServerToProxy) -> Option<(u64, demo::Event)> {
     match message {
-        ServerToProxy::Event(event) => Some((event.number, gems::Event::parse(&event.body).unwrap())),
+        ServerToProxy::Event(event) => Some((event.number, demo::Event::parse(&event.body).unwrap())),
         _ => None,
     }
 }

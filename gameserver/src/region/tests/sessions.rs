@@ -49,7 +49,7 @@ fn numbers_survive_a_resume_and_start_again_with_a_login() {
     let mut scene = Scene::four();
     let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
     bot.walk(&mut scene, 0, 0);
-    bot.command(&mut scene, &gems::Command::Emote(1));
+    bot.command(&mut scene, &demo::Command::Emote(1));
     bot.live(&mut scene, 100);
     scene.heard.clear();
     scene.input(A, RegionInput::Join(OTHER_PROXY, join(5, 1, 2)));
@@ -183,11 +183,11 @@ fn a_join_is_passed_on_between_regions_of_one_server() {
 fn a_restarted_region_takes_its_players_back_where_the_row_has_them() {
     let mut scene = Scene::four();
     let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
-    bot.command(&mut scene, &gems::Command::Emote(1));
+    bot.command(&mut scene, &demo::Command::Emote(1));
     bot.walk(&mut scene, 0, 255);
     bot.live(&mut scene, 1_500);
     let before = scene.player(A, bot.user).epoch;
-    bot.command(&mut scene, &gems::Command::Emote(2));
+    bot.command(&mut scene, &demo::Command::Emote(2));
     bot.live(&mut scene, 50);
     scene.stop(A);
     scene.start(A);
@@ -288,7 +288,7 @@ fn an_input_of_a_former_session_does_not_hold_up_the_next_one() {
 fn a_command_or_an_acknowledgement_of_a_former_login_is_none_of_the_next_one_s() {
     let mut scene = Scene::four();
     let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
-    bot.command(&mut scene, &gems::Command::Emote(1));
+    bot.command(&mut scene, &demo::Command::Emote(1));
     bot.live(&mut scene, 100);
     scene.input(A, RegionInput::Join(PROXY, join(5, 2, 1)));
     scene.settle();
@@ -301,7 +301,7 @@ fn a_command_or_an_acknowledgement_of_a_former_login_is_none_of_the_next_one_s()
     bot.login = 2;
     (bot.command, bot.acked, bot.chain) = (0, 0, [0; 32]);
     bot.unacked.clear();
-    bot.command(&mut scene, &gems::Command::Emote(2));
+    bot.command(&mut scene, &demo::Command::Emote(2));
     scene.run(100);
     assert_eq!(scene.player(A, bot.user).commands.ack(), 1);
     assert_eq!(scene.counted["login_over"], before, "its own are heard");

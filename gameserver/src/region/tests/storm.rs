@@ -1,7 +1,7 @@
 //! Everything at once: players wander over all borders and trade, while messages are lost and doubled and the store is
 //! slow, away and silent. Nobody may be in two places; when it is over, all is as it should be.
 
-use gems::{Command, Event};
+use demo::{Command, Event};
 use protocol::ids::RegionNumber;
 use store::limits::GUEST_USER_FIRST;
 use store::simulated::{FaultPlan, FaultRates};
@@ -89,7 +89,7 @@ fn pick_up(scene: &mut Scene, bot: &mut Bot) {
         panic!()
     };
     scene.place(region, bot.user, x, y);
-    bot.command(scene, &Command::Collect { gem });
+    bot.command(scene, &Command::Collect { thing: gem });
     bot.live(scene, 100);
     scene.place(region, bot.user, at.x, at.y);
 }
@@ -100,7 +100,7 @@ fn act(scene: &mut Scene, bots: &mut [Bot], step: u64) {
         let to = bots[(index + 1) % bots.len()].user;
         let bot = &mut bots[index];
         if dice < 150 {
-            let aim = gems::Input::towards(
+            let aim = demo::Input::towards(
                 scene
                     .active(bot.user)
                     .first()
@@ -114,8 +114,8 @@ fn act(scene: &mut Scene, bots: &mut [Bot], step: u64) {
         }
         if bot.unacked.len() < 20 && dice.is_multiple_of(10) {
             let command = match dice % 3 {
-                0 => nearest_gem(scene, bot).map(|gem| Command::Collect { gem }),
-                1 => held(scene, bot).map(|gem| Command::Give { gem, to }),
+                0 => nearest_gem(scene, bot).map(|gem| Command::Collect { thing: gem }),
+                1 => held(scene, bot).map(|gem| Command::Give { thing: gem, to }),
                 _ => None,
             };
             bot.command(scene, &command.unwrap_or(Command::Emote(step as u8)));
@@ -212,8 +212,8 @@ fn told(bot: &Bot) -> Vec<u64> {
     let mut held = std::collections::BTreeSet::new();
     for event in &bot.events {
         match event {
-            Event::Collected { gem } | Event::Received { gem } => drop(held.insert(*gem)),
-            Event::Given { gem, .. } => drop(held.remove(gem)),
+            Event::Collected { thing: gem } | Event::Received { thing: gem } => drop(held.insert(*gem)),
+            Event::Given { thing: gem, .. } => drop(held.remove(gem)),
             _ => {}
         }
     }

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use demo::{Command, DemoRules};
 use game::{Ctx, GameCommand, GameLogic, HoldingRefused, Offer, Place, World};
-use gems::{Command, Gems};
 use protocol::geometry::Position;
 use protocol::ids::UserId;
 use store::StoreRequest;
@@ -219,11 +219,11 @@ struct Stubborn(Arc<Mutex<Vec<Result<(), HoldingRefused>>>>);
 
 impl GameLogic for Stubborn {
     fn spawn_point(&self, world: &World, user: UserId) -> Position {
-        Gems::default().spawn_point(world, user)
+        DemoRules::default().spawn_point(world, user)
     }
 
     fn kind_of_player(&self) -> u16 {
-        Gems::default().kind_of_player()
+        DemoRules::default().kind_of_player()
     }
 
     fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
@@ -241,7 +241,7 @@ fn a_command_that_the_store_has_refused_is_not_tried_again_though_the_store_is_s
     let mut scene = Scene::playing(world([1, 2, 3, 4]), make);
     let mut bot = Bot::join(&mut scene, 5, 60.0, 40.0);
     let gem = 1;
-    bot.command(&mut scene, &Command::Collect { gem });
+    bot.command(&mut scene, &Command::Collect { thing: gem });
     for _ in 0..3 {
         let is_activation: Kind = |request| matches!(request, StoreRequest::Activate { .. });
         scene.fault = Some((is_activation, Fault::Slow(1_500)));
@@ -251,7 +251,7 @@ fn a_command_that_the_store_has_refused_is_not_tried_again_though_the_store_is_s
     assert_eq!(*said.lock().unwrap(), [Ok(()), Err(HoldingRefused::NotNow)]);
     assert_eq!(bot.acked, 1, "it is over, and told");
     // The next command is another one.
-    bot.command(&mut scene, &Command::Collect { gem });
+    bot.command(&mut scene, &Command::Collect { thing: gem });
     scene.fault = None;
     bot.live(&mut scene, 500);
     assert_eq!(said.lock().unwrap()[2..], [Ok(()), Err(HoldingRefused::NotNow)]);

@@ -1,8 +1,8 @@
 //! Gems: collected and given exactly once, over crashes, doubts and borders.
 
 use bytes::Bytes;
+use demo::{Command, Event, Refusal};
 use game::Reliability;
-use gems::{Command, Event, Refusal};
 use protocol::ids::{EventNumber, UserId};
 use protocol::message::family::ServerToProxy;
 use protocol::message::player::EventAck;
@@ -60,7 +60,7 @@ fn a_gem_is_collected_and_told_only_after_the_commit() {
     let mut scene = Scene::four();
     let (mut bot, gem) = beside_a_gem(&mut scene);
     scene.fault = Some((is_commit, Fault::Slow(300)));
-    bot.command(&mut scene, &Command::Collect { gem });
+    bot.command(&mut scene, &Command::Collect { thing: gem });
     bot.command(&mut scene, &Command::Emote(1));
     bot.live(&mut scene, 200);
     assert_eq!(
@@ -70,9 +70,9 @@ fn a_gem_is_collected_and_told_only_after_the_commit() {
     );
     bot.live(&mut scene, 300);
     assert_eq!(bot.acked, 2);
-    assert_eq!(bot.events[0], Event::Collected { gem });
+    assert_eq!(bot.events[0], Event::Collected { thing: gem });
     assert_eq!(held_by(&mut scene, bot.user), [gem]);
-    bot.command(&mut scene, &Command::Collect { gem });
+    bot.command(&mut scene, &Command::Collect { thing: gem });
     bot.live(&mut scene, 100);
     assert!(matches!(
         bot.events.last(),
@@ -95,13 +95,13 @@ fn a_commit_without_an_answer_is_settled_by_asking_the_same_again() {
         let mut scene = Scene::four();
         let (mut bot, gem) = beside_a_gem(&mut scene);
         scene.fault = Some((is_commit, fault));
-        bot.command(&mut scene, &Command::Collect { gem });
+        bot.command(&mut scene, &Command::Collect { thing: gem });
         bot.live(&mut scene, 150);
         assert_eq!(bot.acked, 0, "{fault:?}");
         bot.live(&mut scene, 1_000);
         assert_eq!(
             (bot.acked, bot.events.as_slice()),
-            (1, [Event::Collected { gem }].as_slice()),
+            (1, [Event::Collected { thing: gem }].as_slice()),
             "{fault:?}"
         );
         assert_eq!(scene.player(A, bot.user).commands.chain_hash(), bot.chain);
@@ -113,7 +113,7 @@ fn a_commit_without_an_answer_is_settled_by_asking_the_same_again() {
 fn what_was_told_as_durable_survives_a_crash_and_is_told_again_until_acknowledged() {
     let mut scene = Scene::four();
     let (mut bot, gem) = beside_a_gem(&mut scene);
-    bot.command(&mut scene, &Command::Collect { gem });
+    bot.command(&mut scene, &Command::Collect { thing: gem });
     bot.live(&mut scene, 100);
     scene.stop(A);
     scene.start(A);
@@ -135,7 +135,7 @@ fn what_was_told_as_durable_survives_a_crash_and_is_told_again_until_acknowledge
     };
     scene.input(A, RegionInput::FromProxy(PROXY, ack.into()));
     scene.settle();
-    assert_eq!(scene.take_heard(event), [(1, Event::Collected { gem })]);
+    assert_eq!(scene.take_heard(event), [(1, Event::Collected { thing: gem })]);
     assert_eq!(scene.player(A, bot.user).holdings, [gem]);
     assert_conserved(&mut scene);
 }
@@ -145,7 +145,7 @@ fn a_gem_is_given_to_somebody_beyond_the_border() {
     for lost in [0, 1] {
         let mut scene = Scene::four();
         let (mut giver, gem) = beside_a_gem(&mut scene);
-        giver.command(&mut scene, &Command::Collect { gem });
+        giver.command(&mut scene, &Command::Collect { thing: gem });
         giver.live(&mut scene, 100);
         scene.place(A, giver.user, 126.5, 40.0);
         let mut receiver = Bot::join(&mut scene, 6, 130.0, 40.0);
@@ -155,7 +155,7 @@ fn a_gem_is_given_to_somebody_beyond_the_border() {
         giver.command(
             &mut scene,
             &Command::Give {
-                gem,
+                thing: gem,
                 to: receiver.user,
             },
         );
@@ -174,11 +174,11 @@ fn a_gem_is_given_to_somebody_beyond_the_border() {
         assert_eq!(
             giver.events.last(),
             Some(&Event::Given {
-                gem,
+                thing: gem,
                 to: receiver.user
             })
         );
-        assert_eq!(receiver.events, [Event::Received { gem }], "{lost} lost");
+        assert_eq!(receiver.events, [Event::Received { thing: gem }], "{lost} lost");
         assert_eq!(held_by(&mut scene, receiver.user), [gem]);
         assert_conserved(&mut scene);
     }
@@ -188,7 +188,7 @@ fn a_gem_is_given_to_somebody_beyond_the_border() {
 fn a_gem_given_while_the_receiver_crosses_arrives_too() {
     let mut scene = Scene::four();
     let (mut giver, gem) = beside_a_gem(&mut scene);
-    giver.command(&mut scene, &Command::Collect { gem });
+    giver.command(&mut scene, &Command::Collect { thing: gem });
     giver.live(&mut scene, 100);
     scene.place(A, giver.user, 126.0, 40.0);
     let mut receiver = Bot::join(&mut scene, 6, 127.0, 40.0);
@@ -203,7 +203,7 @@ fn a_gem_given_while_the_receiver_crosses_arrives_too() {
     giver.command(
         &mut scene,
         &Command::Give {
-            gem,
+            thing: gem,
             to: receiver.user,
         },
     );
@@ -212,7 +212,7 @@ fn a_gem_given_while_the_receiver_crosses_arrives_too() {
     receiver.acknowledge(&mut scene);
     receiver.listen(&mut scene);
     assert_eq!(scene.assert_owned_once(receiver.user), B);
-    assert_eq!(receiver.events, [Event::Received { gem }]);
+    assert_eq!(receiver.events, [Event::Received { thing: gem }]);
     assert_eq!(held_by(&mut scene, receiver.user), [gem]);
     assert_conserved(&mut scene);
 }

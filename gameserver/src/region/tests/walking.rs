@@ -70,7 +70,7 @@ fn the_newest_input_has_the_last_word_and_its_number_never_goes_back() {
     send(&mut scene, 2, &[99]);
     scene.tick();
     let outputs = scene.take_heard(output);
-    let own = gems::OwnState::parse(&outputs.last().unwrap().own).unwrap();
+    let own = demo::OwnState::parse(&outputs.last().unwrap().own).unwrap();
     assert_eq!((outputs.last().unwrap().input_ack, own.walk.speed), (3, 30));
     send(&mut scene, 1, &[99]);
     scene.tick();
@@ -82,7 +82,7 @@ fn soft_commands_are_applied_once_in_order_and_a_gap_is_never_skipped() {
     let mut scene = Scene::four();
     let mut bot = Bot::join(&mut scene, 5, 20.0, 20.0);
     for emote in 1..=3 {
-        bot.command(&mut scene, &gems::Command::Emote(emote));
+        bot.command(&mut scene, &demo::Command::Emote(emote));
     }
     bot.live(&mut scene, 50);
     assert_eq!(bot.acked, 3);
@@ -94,7 +94,7 @@ fn soft_commands_are_applied_once_in_order_and_a_gap_is_never_skipped() {
             owner_epoch: bot.epoch.0,
             number,
             class: 0,
-            body: gems::Command::Emote(9).encode(),
+            body: demo::Command::Emote(9).encode(),
             session_generation: bot.login,
         };
         scene.heard.clear();
@@ -149,7 +149,7 @@ fn a_census_finds_those_it_asks_for_and_tells_whether_something_of_them_is_under
     assert_eq!(found(&scene), [(5, A, true)]);
     // The first is written at once; the second waits for the next round.
     for emote in [1, 2] {
-        bot.command(&mut scene, &gems::Command::Emote(emote));
+        bot.command(&mut scene, &demo::Command::Emote(emote));
         bot.live(&mut scene, 50);
     }
     assert_eq!(found(&scene), [(5, A, false)], "the store has not got it yet");

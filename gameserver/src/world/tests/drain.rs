@@ -1,6 +1,6 @@
 //! A drain: nobody new is taken, and it is over when the store has everything of every region.
 
-use gems::Input;
+use demo::Input;
 use prost::Message as _;
 use protocol::ids::{AttachNo, CommandNumber, EventNumber, SessionGeneration, SessionId, UserId};
 use protocol::message::handover::PlayerState;
