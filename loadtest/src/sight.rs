@@ -9,9 +9,10 @@ pub(crate) struct Sight<'a>(pub(crate) &'a World);
 
 impl View for Sight<'_> {
     fn each(&self, show: &mut dyn FnMut(&Seen<'_>)) {
-        let regions = &self.0.shape().regions;
+        let shape = self.0.shape();
         for entity in self.0.entities() {
-            let region = regions.get(entity.cell.0 as usize).copied();
+            let cell = shape.grid.ground(entity.cell);
+            let region = shape.regions.get(cell.0 as usize).copied();
             show(&Seen {
                 id: entity.id,
                 kind: entity.kind,

@@ -38,7 +38,7 @@ impl RegionState {
     }
 
     /// Whether the entity belongs to a player who may not move now.
-    fn is_held(&self, user: Option<UserId>) -> bool {
+    pub(super) fn is_held(&self, user: Option<UserId>) -> bool {
         let player = user.and_then(|user| self.players.get(&user));
         player.is_some_and(|player| player.phase != Phase::Active)
     }
@@ -217,14 +217,27 @@ impl Ctx for RegionState {
         let Some(key) = self.entities.key(id) else {
             return false;
         };
-        let user = self.entities.get(key).and_then(|entity| entity.user);
-        if self.is_held(user) || self.is_leaving(id) {
+        let Some(entity) = self.entities.get(key) else {
+            return false;
+        };
+        let (user, before) = (entity.user, entity.visibility);
+        if before == seen {
+            return true;
+        }
+        let next = self.cells.place_if(entity, seen);
+        let has_room = next == entity.cell || self.has_room(next, &[], 1);
+        if !has_room || self.is_held(user) || self.is_leaving(id) {
+            return false;
+        }
+        if !self.cells.show(key, seen, &mut self.entities) {
             return false;
         }
         if let Some(player) = user.and_then(|user| self.players.get_mut(&user)) {
             player.writes.mark(self.now.mono_ms);
         }
-        self.cells.show(key, seen, &mut self.entities)
+        // Who stands still is not looked at for long.
+        self.creatures.change_kept(id, |kept| kept.is_owed = true);
+        true
     }
 
     fn nearby(&self, at: Position, radius: f32, found: &mut dyn FnMut(EntityView<'_>)) {

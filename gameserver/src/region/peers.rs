@@ -130,13 +130,26 @@ impl RegionState {
         }
         let (source, target) = (effect.source, effect.target);
         // Nobody speaks for whom it does not simulate. Of whom nothing is seen from here nothing is known.
-        let place = self.entity(source).map(|source| source.place);
-        if place.is_some_and(|place| place != Place::Ghost(effect.from)) {
+        if self.is_of_another(source, effect.from) {
             return self.count("effect_foreign_source");
         }
         if self.entities.key(target).is_some() {
             let body = effect.body;
             self.notices.push_back(Notice::Effect { source, target, body });
+        }
+    }
+
+    /// Whether an entity is one that the region does not simulate, as far as is known here. Who is about to leave this one may be there
+    /// already.
+    fn is_of_another(&self, entity: EntityId, region: RegionNumber) -> bool {
+        match self.entity(entity).map(|entity| entity.place) {
+            Some(Place::Ghost(of)) => of != region,
+            Some(Place::Here) => {
+                let key = self.entities.key(entity);
+                let user = key.and_then(|key| self.entities.get(key)?.user);
+                !self.is_leaving(entity) && !self.is_held(user)
+            }
+            None => false,
         }
     }
 

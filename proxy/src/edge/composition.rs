@@ -63,15 +63,15 @@ impl Composer {
         now_ms: u64,
         out: &mut Vec<u8>,
     ) {
-        let only = session.own.only.iter();
-        let only_bytes = only
-            .map(|cell| SnapshotWriter::cell_cost(cell.len()))
-            .sum::<usize>();
-        let own_bytes = session.own.bytes.len() + only_bytes;
-        let budget = bytes_max.min(session.sight.bytes.available(now_ms) as usize);
+        // Whom the player alone sees takes of the datagram, and not of the bytes that cells have over time.
+        let only = only(session).iter();
+        let only_bytes: usize = only.map(|cell| SnapshotWriter::cell_cost(cell.len())).sum();
+        let own_bytes = session.own.bytes.len();
+        let rest = bytes_max.saturating_sub(only_bytes);
+        let budget = rest.min(session.sight.bytes.available(now_ms) as usize);
         let room = Room {
             left: budget.saturating_sub(HEAD_BYTES_MAX + own_bytes),
-            whole: bytes_max.saturating_sub(HEAD_BYTES_MAX + own_bytes + REGION_BYTES_MAX),
+            whole: rest.saturating_sub(HEAD_BYTES_MAX + own_bytes + REGION_BYTES_MAX),
         };
         let number = session.sight.next_number();
         let start = out.len();
@@ -91,7 +91,7 @@ impl Composer {
                 write(&mut writer, &mut session.sight, views, index, &piece, now_ms);
             }
         }
-        let written = out.len() - start;
+        let written = (out.len() - start).saturating_sub(only_bytes);
         session.sight.bytes.spend(written as u32, now_ms);
         session.composed_at_ms = now_ms;
     }
@@ -224,13 +224,20 @@ fn begin<'a>(
     out: &'a mut Vec<u8>,
 ) -> SnapshotWriter<'a> {
     let mut writer = SnapshotWriter::new(out, &head(session, number, regions, now_ms), bytes_max);
-    if session.own.owner_epoch == session.route.trusted_epoch() {
-        for cell in &session.own.only {
-            // There is room: both are bounded, and go before all else.
-            let _ = writer.append_cell(cell);
-        }
+    for cell in only(session) {
+        // There is room: both are bounded, and go before all else.
+        let _ = writer.append_cell(cell);
     }
     writer
+}
+
+/// Whom the player alone sees, as its owner says.
+fn only(session: &Session) -> &[Bytes] {
+    if session.own.owner_epoch == session.route.trusted_epoch() {
+        &session.own.only
+    } else {
+        &[]
+    }
 }
 
 fn head<'a>(session: &'a Session, number: u32, regions: &'a [RegionView], now_ms: u64) -> SnapshotHead<'a> {

@@ -78,7 +78,8 @@ pub struct CellEntity {
     pub motion: Motion,
     /// The game's own bytes.
     pub state: StateBytes,
-    /// The other way round whenever it was put somewhere else than it walked to: nothing is drawn between the two places.
+    /// The other way round whenever it was put somewhere else than it walked to: nothing is drawn between the two places. An even number
+    /// of times between two sightings is not noticed.
     pub jumped: bool,
 }
 

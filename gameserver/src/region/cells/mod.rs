@@ -65,15 +65,18 @@ impl Cells {
     /// `far_rings`: in how many rings of cells clients see who is seen from afar.
     pub(super) fn new(grid: CellGrid, rect: Rect, far_rings: u32) -> Self {
         let size = grid.cell_size.max(1);
-        let layer = |layer| grid.within(rect).map(move |cell| Cell::new(grid.on(cell, layer)));
-        let cells: Vec<Cell> = Layer::ALL.into_iter().flat_map(layer).collect();
+        let has_far = far_rings > 0;
+        let layers = Layer::ALL.into_iter();
+        let layers = layers.filter(|layer| has_far || *layer != Layer::Far);
+        let of_layer = |layer| grid.within(rect).map(move |cell| Cell::new(grid.on(cell, layer)));
+        let cells: Vec<Cell> = layers.flat_map(of_layer).collect();
         Self {
             grid,
             rect,
             columns: (rect.max[0] - rect.min[0]) / size,
             origin: (rect.min[0] / size, rect.min[1] / size),
-            in_layer: (cells.len() / Layer::ALL.len()) as u32,
-            has_far: far_rings > 0,
+            in_layer: grid.within(rect).count() as u32,
+            has_far,
             population: [0; Layer::ALL.len()],
             only: BTreeMap::new(),
             cells,
@@ -107,8 +110,10 @@ impl Cells {
             row.checked_sub(self.origin.1)?,
         );
         let local = row.checked_mul(self.columns)?.checked_add(column)?;
-        let below = self.grid.layer(cell)? as u32 * self.in_layer;
-        (column < self.columns && local < self.in_layer).then_some(below + local)
+        let layer = self.grid.layer(cell)?;
+        let is_here = column < self.columns && local < self.in_layer;
+        let has_layer = self.has_far || layer != Layer::Far;
+        (is_here && has_layer).then(|| self.below(layer) + local)
     }
 
     pub(super) fn index(&self, local: u32) -> CellIndex {
@@ -223,11 +228,11 @@ impl Cells {
         };
         let (first, last) = (self.home(corner(-1.0)), self.home(corner(1.0)));
         let columns = self.columns.max(1);
-        for layer in Layer::ALL
-            .into_iter()
-            .filter(|layer| self.population[*layer as usize] > 0)
-        {
-            let below = layer as u32 * self.in_layer;
+        let layers = (0..)
+            .zip(self.population)
+            .filter(|(_, population)| *population > 0);
+        for (layer, _) in layers {
+            let below = layer * self.in_layer;
             for row in first / columns..=last / columns {
                 for column in first % columns..=last % columns {
                     let cell = &self.cells[(below + row * columns + column) as usize];

@@ -28,7 +28,25 @@ impl Cells {
 
     /// The region's cell that publishes what stands there and is seen so.
     pub(in crate::region) fn place_of(&self, at: Position, seen: Visibility) -> u32 {
-        self.layer(seen) as u32 * self.in_layer + self.home(at)
+        self.below(self.layer(seen)) + self.home(at)
+    }
+
+    /// The cell that an entity is in when it is seen so.
+    pub(in crate::region) fn place_if(&self, entity: &Entity, seen: Visibility) -> u32 {
+        match self.layer(entity.visibility) == self.layer(seen) {
+            true => entity.cell,
+            false => self.place_of(entity.at, seen),
+        }
+    }
+
+    /// Cells of the region before those of a layer. The far one is not there where nobody looks that far.
+    pub(super) fn below(&self, layer: Layer) -> u32 {
+        let layers = match layer {
+            Layer::Near => 0,
+            Layer::Far => 1,
+            Layer::Unseen => 1 + u32::from(self.has_far),
+        };
+        layers * self.in_layer
     }
 
     fn layer(&self, seen: Visibility) -> Layer {
@@ -40,7 +58,7 @@ impl Cells {
 
     /// Entities that clients are not shown, but for one each.
     pub(in crate::region) fn unseen(&self) -> usize {
-        self.population[Layer::Unseen as usize]
+        self.population[self.layer_of(self.below(Layer::Unseen))]
     }
 
     /// Whether clients may be told of a cell.
@@ -59,10 +77,7 @@ impl Cells {
             return false;
         };
         let (before, cell, epoch) = (entity.visibility, entity.cell, entity.owner_epoch);
-        let next = match self.layer(before) == self.layer(seen) {
-            true => cell,
-            false => self.place_of(entity.at, seen),
-        };
+        let next = self.place_if(entity, seen);
         if before == seen {
             return true;
         }

@@ -12,6 +12,7 @@ use game::Edition;
 use protocol::cell::DecodedCell;
 use protocol::geometry::Layer;
 use protocol::ids::{NodeNumber, RegionEpoch, RegionNumber};
+use protocol::limits::SUBSCRIPTION_CELLS_MAX;
 use protocol::message::checked::CheckedCellUpdates;
 use protocol::message::subscription::{Serving as Announcement, Subscribe};
 use store::{Announced, ServiceClaims, Serving, StoreReply, StoreRequest, StoreResult};
@@ -293,8 +294,10 @@ impl Neighbourhood {
         let of_layer = |layer| strip.iter().map(move |cell| grid.on(*cell, layer));
         let strip: Vec<_> = layers.flat_map(of_layer).collect();
         self.ghosts.watch(serving.region, serving.region_epoch, &strip);
-        let cells = strip.iter().map(|cell| cell.0).collect();
-        out.tell_server(serving.node, subscribe(serving, cells));
+        for part in strip.chunks(SUBSCRIPTION_CELLS_MAX) {
+            let cells = part.iter().map(|cell| cell.0).collect();
+            out.tell_server(serving.node, subscribe(serving, cells));
+        }
     }
 }
 

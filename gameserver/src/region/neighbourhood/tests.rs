@@ -218,3 +218,36 @@ fn a_region_that_another_process_serves_gives_up_and_asks_once_at_a_time() {
     let gives_up = [Word::Counts("region_superseded"), Word::GivesUp];
     assert_eq!(scene.answered(OWN.region, Some(successor)), gives_up);
 }
+
+#[test]
+fn a_strip_of_many_cells_in_all_layers_is_asked_for_in_messages_that_a_peer_takes() {
+    let wide = world([1, 2, 3, 4])
+        .to_toml()
+        .replace("size = [256, 256]", "size = [32, 2048]")
+        .replace("cell_size = 32", "cell_size = 1")
+        .replace("view_rings = 1", "view_rings = 1\nfar_rings = 2")
+        .replace("border_cells = 1", "border_cells = 8")
+        .replace("handover_margin = 1.0", "handover_margin = 0.25");
+    let topology =
+        Arc::new(topology::parse("wide.toml", &wide).unwrap_or_else(|mistakes| panic!("{mistakes:?}")));
+    let strip = topology.border_strip(OWN.region, EAST.region);
+    let mut scene = Scene {
+        neighbourhood: Neighbourhood::new(OWN, EDITION, topology),
+        out: Outgoing::default(),
+    };
+    scene.neighbourhood.watch(EAST, &mut scene.out);
+    let mut asked = BTreeSet::new();
+    for effect in scene.out.take() {
+        let RegionEffect::ToServer(_, ServerToServer::Subscribe(wanted)) = effect else {
+            panic!("{effect:?}")
+        };
+        assert!(
+            wanted.cells.len() <= SUBSCRIPTION_CELLS_MAX,
+            "{}",
+            wanted.cells.len()
+        );
+        asked.extend(wanted.cells);
+    }
+    assert!(asked.len() > SUBSCRIPTION_CELLS_MAX);
+    assert_eq!(asked.len(), 3 * strip.len(), "near, far and unseen");
+}

@@ -212,6 +212,53 @@ fn what_one_user_alone_sees_is_in_its_output_and_in_nothing_else() {
     assert_eq!(heard(&mut scene, last), (BTreeSet::new(), BTreeSet::new()));
 }
 
+#[test]
+fn a_creature_that_stands_still_is_hidden_after_a_crash_as_well() {
+    let mut scene = far_seeing();
+    scene.run(200);
+    let wolf = state(&mut scene, A)
+        .spawn_persistent(WOLF, at(60.0, 40.0), b"")
+        .unwrap();
+    scene.run(6_000);
+    assert!(state(&mut scene, A).show(wolf, Visibility::Hidden));
+    scene.run(200);
+    scene.stop(A);
+    scene.start(A);
+    scene.link_all();
+    scene.run(200);
+    let seen = state(&mut scene, A).entity(wolf).unwrap().visibility;
+    assert_eq!(seen, Visibility::Hidden);
+}
+
+#[test]
+fn whoever_is_hidden_is_removed_from_what_proxies_have() {
+    use protocol::cell::RemoveReason;
+    let mut scene = far_seeing();
+    let wolf = spawn(&mut scene, 60.0, 40.0);
+    ask_for_everything(&mut scene, A);
+    scene.tick();
+    assert_eq!(heard(&mut scene, wolf).0, BTreeSet::from([Layer::Near]));
+    let (grid, slot) = (scene.topology.world().grid(), {
+        let entities = &scene.regions[&A].state.entities;
+        entities.get(entities.key(wolf).unwrap()).unwrap().slot
+    });
+    assert!(state(&mut scene, A).show(wolf, Visibility::Hidden));
+    scene.tick();
+    let updates = scene.take_heard(|message| match message {
+        ServerToProxy::CellUpdates(updates) => Some(updates.cells.clone()),
+        _ => None,
+    });
+    let cells = updates
+        .iter()
+        .flatten()
+        .map(|cell| DecodedCell::parse(cell, &grid).unwrap());
+    let removed: Vec<_> = cells.flat_map(|cell| cell.removes).collect();
+    let gone = removed
+        .iter()
+        .any(|one| one.slot == slot && one.reason == RemoveReason::Gone);
+    assert!(gone, "{removed:?}");
+}
+
 /// Of these users none is shown by any region, however often one looks.
 fn assert_unseen(scene: &mut Scene, id: EntityId, told: &[u64]) {
     let told: BTreeSet<u64> = told.iter().copied().collect();

@@ -137,3 +137,51 @@ fn an_output_shows_nothing_but_whole_cells_of_the_unseen_layer() {
         assert_eq!(refused, Some("output_malformed"));
     }
 }
+
+#[test]
+fn whom_a_player_alone_sees_leaves_room_for_what_all_see() {
+    let mut table = far_seeing();
+    let handle = table.playing(7, HOME.0);
+    let grid = table.topology.world().grid();
+    let near: Vec<CellIndex> = grid.around(HOME, 1).collect();
+    // As much as an output holds, in every tick.
+    let unseen = grid.on(HOME, Layer::Unseen);
+    let mut encoder = table.encoder();
+    for slot in 0..16 {
+        let entity = table.entity(WOLF + u64::from(slot), unseen, grid.origin(unseen));
+        encoder.put_add(slot, &entity).unwrap();
+    }
+    let only = encoder.finish_keyframe(unseen, 5);
+    let mut ticks_since = vec![0_u32; near.len()];
+    for tick in 1..=200_u32 {
+        let said = player::Output {
+            cells: vec![only.clone()],
+            ..output(7, HOME.0, b"own")
+        };
+        table.server(A, said);
+        let cells = near
+            .iter()
+            .map(|of| cell(&table, *of, Layer::Near, tick, Some(u64::from(of.0))));
+        let cells = cells.collect();
+        table.cells(A, WEST, u64::from(tick), cells);
+        table.now_ms += 50;
+        table.tick_end(A, WEST, u64::from(tick));
+        let snapshot = parsed(&table);
+        let ack = client::Input {
+            snapshot_ack: snapshot.head.number,
+            snapshot_mask: u32::MAX,
+            ..input(u64::from(tick))
+        };
+        table.client(handle, ack);
+        table.effects.clear();
+        assert_eq!(snapshot.cells[0].adds.len(), 16, "in tick {tick}");
+        for (of, since) in near.iter().zip(&mut ticks_since) {
+            let shown = snapshot.cells.iter().any(|shown| shown.cell == *of);
+            *since = if shown { 0 } else { *since + 1 };
+            assert!(
+                *since <= 3,
+                "cell {of} was not shown for {since} ticks, in tick {tick}"
+            );
+        }
+    }
+}
