@@ -192,6 +192,11 @@ async fn a_renewed_certificate_is_shown_to_the_next_and_a_bad_one_to_nobody() {
     eventually("distrust is counted", || proxy.refused("tls_handshake") > 0).await;
     let io = secure(at, "one").await.unwrap();
     let mut early = Client::browser_on(io, world.trust(), at, "Ada").await;
+    early.attach().await;
+    let ping = |sent_at_us| Ping {
+        sent_at_us,
+        echo_us: 0,
+    };
     let told = |part: &str| node.readiness.report().verbose().contains(part);
     // One without its key, an expired one, and one that others may read.
     world.write_certificate("other");
@@ -200,24 +205,20 @@ async fn a_renewed_certificate_is_shown_to_the_next_and_a_bad_one_to_nobody() {
     })
     .await;
     assert!(is_shown("one").await);
+    early.say(ping(1)).await;
     world.write_certificate("expired");
     world.write_key("expired");
     eventually("expiry is told of", || told("the new certificate expired")).await;
     assert!(is_shown("one").await && told("the one before stays in use"));
+    early.say(ping(2)).await;
     world.write_certificate("other");
     world.write_key("other");
     eventually("the good one is taken", || !told("new certificate")).await;
     assert!(is_shown("other").await && !is_shown("one").await);
     // Who was here before stays.
-    early.attach().await;
-    early
-        .say(Ping {
-            sent_at_us: 7,
-            echo_us: 0,
-        })
-        .await;
+    early.say(ping(7)).await;
     let echo = early.heard("an echo", |message| match message {
-        ProxyToClient::Ping(ping) => Some(ping.echo_us),
+        ProxyToClient::Ping(ping) if ping.echo_us == 7 => Some(ping.echo_us),
         _ => None,
     });
     assert_eq!(echo.await, 7);
