@@ -281,7 +281,7 @@ async fn a_player_whose_region_is_no_more_enters_the_one_that_has_its_place() {
     let (a, b) = (cluster.start("gs-a").await, cluster.start("gs-b").await);
     let user = user_at(&cluster.topology, |at| at.x > 96.0);
     let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
-    let mut client = Client::new(user, &proxy.dir);
+    let mut client = Client::of_login(user, cluster.log_in(user), &proxy.dir);
     let before = client.enter(&mut proxy, B).await;
     // Killed with the player in it.
     a.kill();

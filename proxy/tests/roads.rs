@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::mark::StoreMark;
 use store::sqlite::SqliteStore;
-use store::{Store, StoreIdentity, StoreRequest, StoreResult};
+use store::{Store, StoreIdentity, StoreReply, StoreRequest, StoreResult};
 use world::client::{Client, is_notice};
 use world::server::{GameServer, joined};
 use world::{A, ENTITY, HOME, WEST, World, eventually};
@@ -153,8 +153,19 @@ async fn a_guest_logs_in_joins_says_where_it_goes_and_sees_the_world() {
     assert_eq!((&seen.head.own[..], seen.head.input_ack), (b"own".as_slice(), 3));
     assert_eq!((seen.cells[0].cell, seen.cells[0].seq), (HOME, 2));
 
+    let (store, login) = (world.store(), *client.welcome.ticket.claims());
+    let extend = || {
+        let (user, generation) = (login.user, login.session_generation);
+        let reply = store.execute(&[StoreRequest::ExtendSession { user, generation }]);
+        reply.into_iter().next().unwrap().unwrap()
+    };
+    assert_eq!(extend(), StoreReply::SessionExtended);
     client.say(Logout {}).await;
     assert_eq!(client.closed().await.code, Code::Ok);
+    eventually("no ticket of the login brings its player back", || {
+        extend() == StoreReply::SessionOver
+    })
+    .await;
     let left = server.heard(|_, message| match message {
         ProxyToServer::Leave(leave) => Some(leave.reason),
         _ => None,

@@ -32,6 +32,9 @@ pub const STORE_GENERATION_MAX: u16 = 0x7fff;
 pub const GUEST_USER_FIRST: u64 = 1 << 40;
 /// A guest may come back as long as its last ticket lives, and a little longer by the clocks of others.
 pub const GUEST_IDLE_MS_MIN: u64 = protocol::limits::TICKET_LIFETIME_MS_MAX + 300_000;
+/// How long a session lasts after a login or the renewal of a ticket, milliseconds: two tickets, so that a store that is away when one
+/// is renewed ends nobody's.
+pub const SESSION_MS: u64 = 2 * protocol::limits::TICKET_LIFETIME_MS_MAX;
 /// Rows that one look for stale guests reads at most, stale or not.
 pub const GUESTS_LOOKED_AT_MAX: usize = 4096;
 /// Holdings that go back to the ground in one transaction; a single guest may hold more.

@@ -79,12 +79,18 @@ pub enum StoreReply {
     GameStateSaved(SaveOutcome),
     /// To `CancelOverdue`: how many trades there were.
     TradesCancelled(usize),
+    /// To `OverdueOffers`, ascending; at most [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX).
+    Offerers(Vec<UserId>),
     /// To `NextGuest`.
     Guest(UserId),
     /// To `RaiseSession` and `ReadSession`.
     Session(SessionGeneration),
     /// To `Account`.
     Account(AccountReply),
+    /// To `ExtendSession`.
+    SessionExtended,
+    /// To `ExtendSession` and `EndSession`, and to an `Activate` of a player whom nobody owns.
+    SessionOver,
     /// To `SeedHoldings`: the seed that the region was made with, by this request or an earlier one.
     Seeded(u64),
     /// To the reads of holdings that lie somewhere, and of all, ascending by id.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use protocol::ids::{
-    AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, TopologyVersion,
-    UserId,
+    AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, SessionGeneration, StateVersion,
+    TopologyVersion, UserId,
 };
 
 use crate::account::AccountRequest;
@@ -115,9 +115,10 @@ pub enum StoreRequest {
         row: PlayerRow,
     },
     /// A server takes a player for itself: login, restart, takeover. Applies if `serving` is current, the row is at
-    /// `expected`, stands in that region or is owned by nobody, and is not bound to a newer session. The epoch grows;
-    /// a higher session generation starts input and command numbers at 0. Answer:
-    /// [`Activated`](crate::StoreReply::Activated) or [`Refused`](crate::StoreReply::Refused).
+    /// `expected`, stands in that region or is owned by nobody, and is not bound to a newer session. Whom nobody owns is taken
+    /// for the session of its newest login only, and while that lasts. The epoch grows; a higher session generation starts
+    /// input and command numbers at 0. Answer: [`Activated`](crate::StoreReply::Activated),
+    /// [`Refused`](crate::StoreReply::Refused) or [`SessionOver`](crate::StoreReply::SessionOver), and nothing was changed.
     Activate {
         /// Whose row.
         user: UserId,
@@ -230,6 +231,12 @@ pub enum StoreRequest {
         /// Whose offers.
         user: UserId,
     },
+    /// A portion of the users with offers that were overdue so long ago, by the store's clock, that whoever has such a user should have
+    /// looked after them: mostly users whom nobody has. Answer: [`Offerers`](crate::StoreReply::Offerers).
+    OverdueOffers {
+        /// Milliseconds.
+        since_ms: u64,
+    },
     /// Logout: the last save, and the owner becomes nobody. Answer: [`Released`](crate::StoreReply::Released) or
     /// [`Refused`](crate::StoreReply::Refused) (with nobody as owner at the same epoch: it had been released).
     Release {
@@ -248,11 +255,28 @@ pub enum StoreRequest {
     },
     /// A user id for a guest, never given before. Answer: [`Guest`](crate::StoreReply::Guest).
     NextGuest,
-    /// A login: the user's session generation grows. The auth role alone asks this. Answer:
-    /// [`Session`](crate::StoreReply::Session).
+    /// A login: the user's session generation grows, and lasts [`SESSION_MS`](crate::limits::SESSION_MS). The auth role alone asks
+    /// this. Answer: [`Session`](crate::StoreReply::Session).
     RaiseSession {
         /// Who logs in.
         user: UserId,
+    },
+    /// A ticket is renewed: the session lasts [`SESSION_MS`](crate::limits::SESSION_MS) from now on, also when that of before is
+    /// over. One that a logout or a newer login has ended stays so. Answer:
+    /// [`SessionExtended`](crate::StoreReply::SessionExtended) or [`SessionOver`](crate::StoreReply::SessionOver).
+    ExtendSession {
+        /// Whose.
+        user: UserId,
+        /// Which login.
+        generation: SessionGeneration,
+    },
+    /// A logout: the session is over, whatever its ticket says. Answer: [`SessionOver`](crate::StoreReply::SessionOver), also
+    /// when a newer login had ended it, which goes on.
+    EndSession {
+        /// Whose.
+        user: UserId,
+        /// Which login.
+        generation: SessionGeneration,
     },
     /// Answer: [`Session`](crate::StoreReply::Session), 0 if there never was a login.
     ReadSession {
@@ -380,6 +404,7 @@ impl StoreRequest {
             | Self::ReadHolder { .. }
             | Self::RegionsInUse
             | Self::StaleGuests { .. }
+            | Self::OverdueOffers { .. }
             | Self::LoadPlayer { .. }
             | Self::ReadOwner { .. }
             | Self::ReadSession { .. }
@@ -392,9 +417,11 @@ impl StoreRequest {
             | Self::ReadChains { .. } => RequestClass::Read,
             Self::Account(request) if request.is_read() => RequestClass::Read,
             Self::SoftTurn => RequestClass::Turn,
-            Self::SavePlayers { .. } | Self::ForgetGuests { .. } | Self::ForgetSessions { .. } => {
-                RequestClass::Soft
-            }
+            Self::SavePlayers { .. }
+            | Self::ForgetGuests { .. }
+            | Self::ForgetSessions { .. }
+            | Self::ExtendSession { .. }
+            | Self::EndSession { .. } => RequestClass::Soft,
             Self::WriteCreatures { changes, .. } if changes.iter().all(CreatureChange::is_soft) => {
                 RequestClass::Soft
             }

@@ -126,6 +126,10 @@ fn check_owners(request: &StoreRequest) -> Result<(), StoreError> {
             number(binding.session_generation.0, "session generation")?;
             number(expected.0, "owner epoch")
         }
+        StoreRequest::ExtendSession { user, generation } | StoreRequest::EndSession { user, generation } => {
+            number(user.0, "user")?;
+            number(generation.0, "session generation")
+        }
         StoreRequest::Reclaim {
             user,
             serving,

@@ -63,9 +63,9 @@ impl SimulatedStore {
         self.faults = faults;
     }
 
-    /// Has the statements lack a condition from now on.
-    pub fn leave_out(&mut self, condition: Condition) {
-        self.tables.leave_out(condition);
+    /// Has the statements lack a condition from now on, or none.
+    pub fn leave_out(&mut self, condition: impl Into<Option<Condition>>) {
+        self.tables.leave_out(condition.into());
     }
 
     /// Carries out a request at once and without faults: to prepare a scene, or to look at one.

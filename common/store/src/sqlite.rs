@@ -387,24 +387,18 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         StoreRequest::RebindSession { serving, save } => players::rebind(connection, *serving, save, at),
         StoreRequest::NextGuest => cluster::next_guest(connection),
         StoreRequest::RaiseSession { user } => cluster::raise_session(connection, *user, at),
+        StoreRequest::ExtendSession { user, generation } => {
+            cluster::extend_session(connection, *user, *generation, at)
+        }
+        StoreRequest::EndSession { user, generation } => cluster::end_session(connection, *user, *generation),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
         StoreRequest::Account(request) => accounts::carry_out(connection, request, at),
         StoreRequest::ReadChains { users } => players::chains(connection, users),
         StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
             creatures::carry_out(connection, request)
         }
-        StoreRequest::SeedHoldings { .. }
-        | StoreRequest::HoldingsOnGround { .. }
-        | StoreRequest::HoldingsOf { .. }
-        | StoreRequest::AllHoldings { .. }
-        | StoreRequest::CountHoldings
-        | StoreRequest::CommitGround { .. }
-        | StoreRequest::ReadGameState { .. }
-        | StoreRequest::SaveGameState { .. }
-        | StoreRequest::CancelOverdue { .. }
-        | StoreRequest::StaleGuests { .. }
-        | StoreRequest::ForgetGuests { .. }
-        | StoreRequest::ForgetSessions { .. } => carry_out_of_holdings(connection, request, at),
+        // All others are about holdings, guests and what games keep.
+        _ => carry_out_of_holdings(connection, request, at),
     }
 }
 
@@ -439,6 +433,7 @@ fn carry_out_of_holdings(
             let cancelled = trades::cancel_overdue(connection, *user, at)?;
             Ok(StoreReply::TradesCancelled(cancelled))
         }
+        StoreRequest::OverdueOffers { since_ms } => trades::overdue(connection, *since_ms, at),
         StoreRequest::StaleGuests { idle_ms, after } => guests::stale(connection, *idle_ms, *after, at),
         StoreRequest::ForgetGuests {
             serving,

@@ -27,7 +27,7 @@ impl Pair {
         let primary = TrialServer::start(LINES).unwrap();
         primary.create("world").unwrap();
         let standby = primary.standby("heir", LINES).unwrap();
-        confirms(&primary, "heir");
+        primary.waits_for("heir").unwrap();
         Self { primary, standby }
     }
 
@@ -35,20 +35,6 @@ impl Pair {
         let (first, second) = (self.primary.port(), self.standby.port());
         let url = format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/world{query}");
         PostgresAddress::parse(&url).unwrap()
-    }
-}
-
-/// From now on nothing is confirmed that this standby has not got.
-fn confirms(primary: &TrialServer, standby: &str) {
-    // Each alone: neither goes into a transaction.
-    let names = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
-    primary.say("postgres", &names).unwrap();
-    primary.control("reload").unwrap();
-    let began = Instant::now();
-    let is_sync = "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'";
-    while primary.say("postgres", is_sync).unwrap() != ["t"] {
-        assert!(began.elapsed() < PATIENCE, "{standby} does not confirm");
-        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -155,7 +141,7 @@ fn a_primary_that_is_killed_loses_nothing_that_was_confirmed_and_its_heir_begins
         "{fresh}"
     );
     let _next = pair.standby.standby("next", LINES).unwrap();
-    confirms(&pair.standby, "next");
+    pair.standby.waits_for("next").unwrap();
     assert_eq!(
         ask(&store, &StoreRequest::StoreGeneration),
         StoreReply::StoreGeneration(2)

@@ -1,6 +1,8 @@
 //! A backup of a world that goes on, restored into it, into it again, and where nothing is left that knows how far it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod making;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +16,8 @@ use store::postgres::trial::TrialServer;
 use store::postgres::{PostgresAddress, PostgresStore};
 use store::*;
 use tempfile::TempDir;
+
+use making::{COPIES, ask, copied_meanwhile, serve};
 
 const CLUSTER: ClusterId = ClusterId([7; 16]);
 const A: NodeNumber = NodeNumber(1);
@@ -70,29 +74,14 @@ impl Scene {
     }
 }
 
-fn ask(store: &PostgresStore, request: StoreRequest) -> StoreReply {
-    store.execute(&[request]).remove(0).unwrap()
-}
-
 /// A node starts, takes a region, a guest logs in, and somebody is activated and activated again.
 fn live(store: &PostgresStore, given: &mut Given) {
     let StoreReply::Started(start) = ask(store, StoreRequest::StartNode { node: A }) else {
         panic!("no start");
     };
     assert!(given.starts.insert(start), "{start:?} came twice");
-    let service = ask(store, StoreRequest::ReadService { region: WEST });
-    let StoreReply::Service(service) = service else {
-        panic!("{service:?}");
-    };
-    let after = service.map(|serving| serving.region_epoch);
-    let serve = StoreRequest::ServeRegion {
-        region: WEST,
-        node: A,
-        after,
-    };
-    let StoreReply::Serving(region_epoch) = ask(store, serve) else {
-        panic!("not served");
-    };
+    let serving = serve(store, A, WEST);
+    let region_epoch = serving.region_epoch;
     assert!(given.regions.insert(region_epoch), "{region_epoch:?} came twice");
     let StoreReply::Guest(guest) = ask(store, StoreRequest::NextGuest) else {
         panic!("no guest");
@@ -102,11 +91,6 @@ fn live(store: &PostgresStore, given: &mut Given) {
         panic!("no session");
     };
     assert!(given.sessions.insert(session.0), "{session:?} came twice");
-    let serving = Serving {
-        node: A,
-        region: WEST,
-        region_epoch,
-    };
     let row = PlayerRow {
         user: ANN,
         owner: Some(A),
@@ -132,7 +116,10 @@ fn live(store: &PostgresStore, given: &mut Given) {
             user: ANN,
             serving,
             expected: epoch,
-            binding: Binding::default(),
+            binding: Binding {
+                session_generation: session,
+                ..Binding::default()
+            },
         };
         let StoreReply::Activated(row) = ask(store, reclaim) else {
             panic!("not activated");
@@ -314,29 +301,6 @@ fn what_is_damaged_or_of_another_world_leaves_the_store_as_it_was() {
     );
 }
 
-/// A thing is made and another destroyed, in one step.
-fn make_and_destroy(serving: Serving, version: u64) -> StoreRequest {
-    let id = |counter| holding::minted_id(A, Incarnation(1), counter as u32).unwrap();
-    let mint = |counter| GroundChange::Mint {
-        holding: id(counter),
-        kind: 4,
-        payload: Bytes::from(vec![7; 200]),
-        x: 0.5,
-        y: 0.5,
-    };
-    let mut changes = vec![mint(2 * version), mint(2 * version + 1)];
-    if version > 1 {
-        changes.push(GroundChange::Burn {
-            holding: id(2 * version - 1),
-        });
-    }
-    StoreRequest::CommitGround {
-        serving,
-        version: StateVersion(version),
-        changes,
-    }
-}
-
 #[test]
 fn a_backup_taken_while_things_are_made_and_destroyed_adds_up_with_its_trades() {
     let scene = Scene::new();
@@ -372,24 +336,11 @@ fn a_backup_taken_while_things_are_made_and_destroyed_adds_up_with_its_trades() 
     };
     let offered = ask(&store, StoreRequest::CommitDurable { serving, commits });
     assert_eq!(offered, StoreReply::Committed(vec![CommitOutcome::Applied]));
-    let copies = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0..5 {
-                scene.backup(&format!("copy{number}"));
-                copies.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            }
-        });
-        for version in 1.. {
-            let made = ask(&store, make_and_destroy(serving, version));
-            assert_eq!(made, StoreReply::GroundCommitted(CommitOutcome::Applied));
-            if copies.load(std::sync::atomic::Ordering::Relaxed) == 5 {
-                break;
-            }
-        }
+    copied_meanwhile(&store, serving, |number| {
+        scene.backup(&format!("copy{number}"));
     });
     store.close();
-    for number in 0..5 {
+    for number in 0..COPIES {
         let copy = scene.folder.path().join(format!("copy{number}"));
         let (report, kept) = backup::restore(&scene.address, &copy, &Reached::default()).unwrap();
         let gone = format!("DROP SCHEMA {} CASCADE", kept.unwrap());

@@ -344,9 +344,8 @@ fn with_a_damaged_row(dir: &Path) -> (SqliteStore, [UserId; 3]) {
     let store = SqliteStore::open(&path).unwrap();
     let inserted = store.execute(&new_players(&store, NodeNumber(1), 1..=3));
     assert!(inserted.iter().all(Result::is_ok), "{inserted:?}");
-    raw(&path)
-        .execute_batch("UPDATE player SET owner = 70000 WHERE user = 2")
-        .unwrap();
+    let damage = "INSERT INTO session SELECT user, 0, 0, 1 << 62 FROM player; UPDATE player SET owner = 70000 WHERE user = 2";
+    raw(&path).execute_batch(damage).unwrap();
     (store, [UserId(1), UserId(2), UserId(3)])
 }
 

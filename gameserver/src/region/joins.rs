@@ -171,6 +171,11 @@ impl RegionState {
                 self.doubt_itself();
                 self.end_join(user, Code::WorldRecovering);
             }
+            // A ticket outlives a logout and a newer login.
+            Ok(StoreReply::SessionOver) => {
+                self.count("session_over");
+                self.end_join(user, Code::TicketExpired);
+            }
             // Somebody else moved first, or nobody knows: the row says how it stands.
             Ok(_) | Err(_) => {
                 if matches!(answer, Ok(StoreReply::Refused(_))) {

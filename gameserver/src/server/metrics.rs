@@ -107,6 +107,7 @@ const EXPECTED: &[&str] = &[
     "roam_not_serving",
     "row_unreadable",
     "server_not_linked",
+    "session_over",
     "teleport_failed",
     "user_not_here",
 ];

@@ -13,6 +13,7 @@ mod homeless;
 mod lease_task;
 mod live_metrics;
 mod metrics;
+mod offer_task;
 mod open_store;
 mod operate;
 mod peer_dialer;

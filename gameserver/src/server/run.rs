@@ -38,6 +38,7 @@ use super::guest_task::GuestTask;
 use super::hang_watch::HangWatch;
 use super::lease_task::{LeaseTask, LeaseWord};
 use super::live_metrics;
+use super::offer_task::OfferTask;
 use super::open_store::OpenStore;
 use super::operate;
 use super::peer_dialer::{servers, target};
@@ -103,8 +104,7 @@ struct Running {
 
 impl Running {
     fn start(mut built: Built, settings: &GameServerSettings, node: &Node) -> Result<Self, Failure> {
-        let addresses = addresses(&built)?;
-        let poller = Poller::new().map_err(Failure::failed)?;
+        let (addresses, poller) = (addresses(&built)?, Poller::new().map_err(Failure::failed)?);
         let (mailbox, waker) = (Mailbox::new(poller.waker()), poller.waker());
         let (news, heard) = mpsc::channel(NEWS_MAX);
         let (gossip, reports) = (gossip(&built, settings), WorldReports::default());
@@ -145,6 +145,7 @@ impl Running {
         meeting.spawn("census", census.run(stop.clone()));
         meeting.spawn("pushes", pushes.run(stop.clone()));
         meeting.spawn("guests", guests.run(stop.clone()));
+        meeting.spawn("offers", OfferTask::of(&built.store.handle).run(stop.clone()));
         meeting.spawn("papers", papers.run(stop.clone()));
         meeting.spawn("sanctions", keep_sanctions(&built, stop.clone()));
         let lease = lease.map(|(task, telling)| {

@@ -19,7 +19,7 @@ use protocol::message::family::{BatchMessage, ProxyToServer, ServerToProxy, Serv
 use protocol::message::player::Join;
 use protocol::message::subscription::{Subscribe, Unsubscribe};
 use protocol::node_handshake::LinkTerms;
-use store::simulated::SimulatedStore;
+use store::simulated::{Condition, SimulatedStore};
 use store::{StoreReply, StoreRequest};
 use topology::Topology;
 
@@ -88,6 +88,7 @@ impl Scene {
     ) -> Self {
         let game: MakeRules = Arc::new(game);
         let mut store = SimulatedStore::default();
+        store.leave_out(Condition::Session);
         let mut epochs = BTreeMap::new();
         let numbers = ProcessNumbers::new(OWN, Incarnation(1));
         let regions = topology.regions_of(OWN).map(|region| {

@@ -17,7 +17,7 @@ use protocol::ids::{AttemptId, Incarnation, Lanes, NodeNumber, OwnerEpoch, Regio
 use protocol::message::family::{ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
-use store::simulated::{FaultPlan, SimulatedStore};
+use store::simulated::{Condition, FaultPlan, SimulatedStore};
 use store::{Holding, PlayerBody, PlayerRow, StoreReply, StoreRequest};
 use topology::Topology;
 
@@ -72,12 +72,15 @@ impl Playground {
 
     fn of<G: Game>(regions: u16, game: G) -> Self {
         let game = Arc::new(game);
+        let mut store = SimulatedStore::new(FaultPlan::default());
+        // Whoever comes has logged in.
+        store.leave_out(Condition::Session);
         let mut ground = Self {
             topology: plan(regions),
             rules: Reload::of(Arc::clone(&game)).make_rules(),
             asks: Asks::new(move |request| game.answer(request)),
             regions: BTreeMap::new(),
-            store: SimulatedStore::new(FaultPlan::default()),
+            store,
             asked: BTreeMap::new(),
             requests: 0,
             now: Now {

@@ -28,15 +28,20 @@ pub struct Client {
 }
 
 impl Client {
-    /// Logged in at a node, which should be one that may log users in.
+    /// Logged in at a node, which should be one that may log users in; the store knows nothing of it.
     pub fn new(user: UserId, issuer: &DataDir) -> Self {
+        Self::of_login(user, SessionGeneration(1), issuer)
+    }
+
+    /// The same, for a login that the store has.
+    pub fn of_login(user: UserId, session_generation: SessionGeneration, issuer: &DataDir) -> Self {
         let key = ClientKey::generate(&mut OsEntropy);
         let now_ms = wall_ms() as i64;
         let ticket = Ticket {
             issuer: issuer.uuid(),
             user,
             session: SessionId([7; 16]),
-            session_generation: SessionGeneration(1),
+            session_generation,
             holder: key.public(),
             validity: Validity {
                 from_ms: now_ms,

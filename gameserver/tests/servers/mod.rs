@@ -28,7 +28,7 @@ use node::data_dir::DataDir;
 use node::life::{Failure, Node};
 use node::ports::{PortFinder, is_free};
 use protocol::identity::Role;
-use protocol::ids::RegionNumber;
+use protocol::ids::{RegionNumber, SessionGeneration, UserId};
 use serde_json::Value;
 use store::sqlite::SqliteStore;
 use store::{Holding, Store as _, StoreReply, StoreRequest};
@@ -151,6 +151,14 @@ impl Cluster {
     pub fn holdings_on_ground(&self, region: RegionNumber) -> Vec<Holding> {
         match self.ask_store(StoreRequest::HoldingsOnGround { region }) {
             StoreReply::Holdings(lying) => lying,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The user logs in.
+    pub fn log_in(&self, user: UserId) -> SessionGeneration {
+        match self.ask_store(StoreRequest::RaiseSession { user }) {
+            StoreReply::Session(generation) => generation,
             other => panic!("{other:?}"),
         }
     }

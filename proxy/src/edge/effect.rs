@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use protocol::Code;
 use protocol::geometry::CellIndex;
-use protocol::ids::{NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, SessionGeneration, UserId};
 use protocol::message::family::{ProxyToClient, ProxyToServer};
 
 use super::SessionHandle;
@@ -20,6 +20,8 @@ pub enum EdgeEffect {
     ToClient(SessionHandle, ProxyToClient),
     /// Say why and close a client's connection; the session is gone already.
     CloseClient(SessionHandle, UserId, Code),
+    /// The player has logged out: this login is over.
+    LoggedOut(UserId, SessionGeneration),
     /// This shard needs the cell from now on (again: with a keyframe).
     Watch(CellIndex),
     /// This shard no longer needs the cell.

@@ -124,10 +124,12 @@ impl Edge {
 
     fn leave_for_good(&mut self, handle: SessionHandle, now_ms: u64) {
         self.leave(handle, player::LeaveReason::Logout);
-        if let Some(session) = self.sessions.get(handle.0)
-            && self.logouts.len() < LOGOUTS_MAX
-        {
-            self.logouts.insert(session.user, (session.identity(), now_ms));
+        if let Some(session) = self.sessions.get(handle.0) {
+            let over = EdgeEffect::LoggedOut(session.user, session.generation);
+            self.effects.push(over);
+            if self.logouts.len() < LOGOUTS_MAX {
+                self.logouts.insert(session.user, (session.identity(), now_ms));
+            }
         }
     }
 

@@ -55,6 +55,11 @@ impl ControlTask {
                 let renewing = renew(Arc::clone(&self.context), shard, client, *claims, region);
                 tokio::spawn(guest("renewal", renewing));
             }
+            Question::Logout(user, generation) => {
+                let auth = Arc::clone(&self.context.auth);
+                let ending = async move { auth.end_session(user, generation).await };
+                tokio::spawn(guest("logout", ending));
+            }
         }
     }
 
@@ -123,6 +128,11 @@ async fn renew(
         return context.bar(claims.user, &barred);
     }
     let auth = Arc::clone(&context.auth);
+    if !auth.extend_session(&claims).await {
+        // The session plays on until it ends here, and comes back by no ticket.
+        tracing::debug!(user = %claims.user, "the ticket of a login that is over is not renewed");
+        return;
+    }
     let renewed = key_work(move || auth.renew(claims, region, net::clock::wall_ms())).await;
     // Lost when there is no thread for it: then the next rejoin is refused, and the client logs in again.
     if let Ok((_, ticket)) = renewed {

@@ -27,7 +27,9 @@ pub fn run(args: &ProxyArgs) -> Exit {
 /// # Errors
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
-    net::panics::expect_guests(&["attach", "browser", "client", "tool", "renewal", "topology"]);
+    net::panics::expect_guests(&[
+        "attach", "browser", "client", "tool", "renewal", "logout", "topology",
+    ]);
     node.readiness.starting("opening the store");
     let proxy = tokio::select! {
         started = Proxy::start(&settings, &node) => started?,

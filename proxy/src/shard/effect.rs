@@ -4,7 +4,7 @@
 use net::link::LinkId;
 use net::link_core::DownReason;
 use protocol::Code;
-use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, UserId};
 use protocol::message::client::Attach;
 use protocol::message::node::Heartbeat;
 use protocol::message::subscription::{GetTopology, Topology};
@@ -25,8 +25,10 @@ pub enum Question {
     /// [`Shard::attach_verified`](super::Shard::attach_verified); the client says nothing more until then.
     Attach(ClientId, Box<(Ticket, Attach)>),
     /// Another ticket for the client, whose player is in this region:
-    /// [`Shard::ticket_renewed`](super::Shard::ticket_renewed), exactly once.
+    /// [`Shard::ticket_renewed`](super::Shard::ticket_renewed), once at most: none for a login that is over.
     Renewal(ClientId, Box<Ticket>, Option<RegionNumber>),
+    /// This login is over, whatever its ticket says; nothing is answered.
+    Logout(UserId, SessionGeneration),
 }
 
 /// What links and control say to each other about topologies.

@@ -237,6 +237,7 @@ impl<S: Sealing> Shard<S> {
                     self.close_client(id, code);
                 }
             }
+            EdgeEffect::LoggedOut(user, generation) => self.ask(Question::Logout(user, generation)),
             EdgeEffect::Watch(cell) => self.wishes.watch(cell),
             EdgeEffect::Unwatch(cell) => self.wishes.unwatch(cell),
             EdgeEffect::ReadOwner(user, trusted) => {

@@ -7,20 +7,16 @@ use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, UserId};
 use store::holding::minted_by;
 use store::reply::HoldingCount;
 use store::request::DurableCommit;
+use store::simulated::Tables;
 use store::{CommitOutcome, Holder, Holding, HoldingChange, PlayerRow, Serving, StoreRequest};
 
 use super::chain::{Missing, follows};
 use super::{Checks, Issued};
 
 impl Checks {
-    /// `serves`: the current service of a region.
-    pub(crate) fn rows<'a>(
-        &mut self,
-        rows: impl Iterator<Item = &'a PlayerRow>,
-        request: &StoreRequest,
-        serves: impl Fn(RegionNumber) -> Option<Serving>,
-    ) {
-        for row in rows {
+    /// The rows are `tables`' own, after this request.
+    pub(crate) fn rows(&mut self, tables: &Tables, request: &StoreRequest) {
+        for row in tables.players() {
             let Some(before) = self.rows.get(&row.user) else {
                 self.rows.insert(row.user, row.clone());
                 continue;
@@ -28,7 +24,7 @@ impl Checks {
             if before == row {
                 continue;
             }
-            if let Some(what) = self.row_is_wrong(before, row, request, &serves) {
+            if let Some(what) = self.row_is_wrong(before, row, request, tables) {
                 let text = format!("{what}\n  before: {before:?}\n  after:  {row:?}\n  by: {request:?}");
                 self.fail(text);
             }
@@ -41,7 +37,7 @@ impl Checks {
         before: &PlayerRow,
         after: &PlayerRow,
         request: &StoreRequest,
-        serves: &impl Fn(RegionNumber) -> Option<Serving>,
+        tables: &Tables,
     ) -> Option<&'static str> {
         let user = after.user;
         if after.owner_epoch < before.owner_epoch {
@@ -62,7 +58,11 @@ impl Checks {
         if writer(request, user).is_some_and(|writer| !is_owners(writer)) {
             return Some("H1: somebody who is not the owner has written");
         }
-        let now = serves(before.region);
+        let comes_back = before.owner.is_none() && after.owner.is_some();
+        if comes_back && tables.session(user) != Some(after.body.binding.session_generation) {
+            return Some("H1: a login that is over has brought a player back");
+        }
+        let now = tables.service(before.region);
         if writer(request, user).is_some_and(|(writer, _)| now.map(|now| now.node) != Some(writer)) {
             return Some("H4: a server that was taken over has written after the next one had read");
         }

@@ -205,6 +205,9 @@ impl Cluster {
             Question::Renewal(..) => self
                 .checks
                 .fail(format!("proxy {at} renews a ticket that outlives the run")),
+            Question::Logout(user, generation) => {
+                self.ask(Asker::Nobody, StoreRequest::EndSession { user, generation });
+            }
         }
     }
 

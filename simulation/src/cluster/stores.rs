@@ -115,8 +115,7 @@ impl Cluster {
         }
         let tables = self.store.tables();
         self.checks.kept(tables.game_states());
-        let serves = |region| tables.service(region);
-        self.checks.rows(tables.players(), request, serves);
+        self.checks.rows(tables, request);
         if matches!(request, StoreRequest::WriteCreatures { .. }) {
             self.look_at_creatures();
         }

@@ -147,6 +147,10 @@ fn read(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
                 .filter_map(|(user, said)| Some(chain(*user, said.first()?)));
             StoreReply::Chains(chains.collect::<Result<_, _>>()?)
         }
+        StoreRequest::OverdueOffers { .. } => {
+            let users = all().map(|answer| answer.number(0).map(UserId));
+            StoreReply::Offerers(users.collect::<Result<_, _>>()?)
+        }
         StoreRequest::StaleGuests { .. } => {
             let guests = all().filter(|answer| answer.outcome == Outcome::Applied);
             let end = some(all().find(|answer| answer.outcome == Outcome::End))?;
@@ -178,6 +182,14 @@ fn written(request: &StoreRequest, answers: &[Vec<Answer>]) -> StoreResult {
         StoreRequest::Activate { .. } | StoreRequest::Reclaim { .. } if applied => {
             StoreReply::Activated(some(first.player()?)?)
         }
+        StoreRequest::Activate { .. }
+        | StoreRequest::ExtendSession { .. }
+        | StoreRequest::EndSession { .. }
+            if first.outcome == Outcome::SessionOver =>
+        {
+            StoreReply::SessionOver
+        }
+        StoreRequest::ExtendSession { .. } => StoreReply::SessionExtended,
         StoreRequest::PassPlayers { .. } if applied => StoreReply::Passed,
         StoreRequest::Release { .. } if applied => StoreReply::Released,
         StoreRequest::RebindSession { .. } if applied => StoreReply::Rebound,

@@ -1,7 +1,8 @@
 //! One element of every array that a function of the database takes.
 
-use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, UserId};
+use protocol::ids::{EntityId, NodeNumber, OwnerEpoch, SessionGeneration, UserId};
 
+use super::parameter::limited;
 use crate::row::{Binding, PlayerBody, PlayerRow, PlayerSave, Serving};
 
 /// One element of every array.
@@ -32,6 +33,14 @@ impl<'a> Op<'a> {
         Self {
             user: Some(user),
             ..Self::default()
+        }
+    }
+
+    /// The generation goes where no other field of this op is.
+    pub(super) fn session(user: UserId, generation: SessionGeneration) -> Self {
+        Self {
+            number: Some(limited(generation.0)),
+            ..Self::of(user)
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Generation = 12,
     RegionsInUse = 13,
     Counts = 14,
+    OverdueOffers = 17,
     GameState = 18,
     Probe = 21,
     RaiseGeneration = 22,
@@ -50,6 +51,8 @@ pub(super) enum Kind {
     Ground = 41,
     CancelOverdue = 42,
     SaveGameState = 50,
+    ExtendSession = 61,
+    EndSession = 62,
 }
 
 /// Which ops, counted from 0, a request has become.
@@ -84,6 +87,9 @@ impl ReadBatch {
                 for user in users {
                     self.ask(Kind::Chain, Some(*user), None, None);
                 }
+            }
+            StoreRequest::OverdueOffers { since_ms } => {
+                self.ask(Kind::OverdueOffers, None, None, Some(limited(*since_ms)));
             }
             StoreRequest::StaleGuests { idle_ms, after } => {
                 self.ask(Kind::StaleGuests, *after, None, Some(limited(*idle_ms)));
@@ -165,6 +171,12 @@ impl<'a> WriteBatch<'a> {
             StoreRequest::RaiseStoreGeneration => self.op(Kind::RaiseGeneration, &Op::default()),
             StoreRequest::NextGuest => self.op(Kind::NextGuest, &Op::default()),
             StoreRequest::RaiseSession { user } => self.op(Kind::RaiseSession, &Op::of(*user)),
+            StoreRequest::ExtendSession { user, generation } => {
+                self.op(Kind::ExtendSession, &Op::session(*user, *generation));
+            }
+            StoreRequest::EndSession { user, generation } => {
+                self.op(Kind::EndSession, &Op::session(*user, *generation));
+            }
             StoreRequest::ServeRegion { region, node, after } => self.op(
                 Kind::Serve,
                 &Op {

@@ -16,12 +16,13 @@ pub(super) enum Outcome {
     LeaseEnded,
     TradeClosed,
     NotCandidate,
+    SessionOver,
 }
 
 impl Outcome {
     /// `None` for a number that no function answers with.
     pub(super) fn of(number: i16) -> Option<Self> {
-        const ALL: [Outcome; 13] = [
+        const ALL: [Outcome; 14] = [
             Outcome::End,
             Outcome::Applied,
             Outcome::Refused,
@@ -35,6 +36,7 @@ impl Outcome {
             Outcome::LeaseEnded,
             Outcome::TradeClosed,
             Outcome::NotCandidate,
+            Outcome::SessionOver,
         ];
         let outcome = usize::try_from(number).ok().and_then(|at| ALL.get(at));
         outcome.copied()

@@ -29,7 +29,7 @@ const DEBIAN_FAKETIME: &str = "faketime/libfaketime.so.1";
 
 /// Where Debian has PgBouncer.
 const DEBIAN_POOLER: &str = "/usr/sbin/pgbouncer";
-/// How often it is looked whether it is there, every 10 ms.
+/// How often it is looked whether what was started is there.
 const PATIENCE_LOOKS: usize = 1_000;
 
 /// So many lines at the end of a server's log say why it did not start.
@@ -253,6 +253,27 @@ impl TrialServer {
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    }
+
+    /// Whatever is confirmed from now on this standby has got as well; waits until that is so.
+    ///
+    /// # Errors
+    /// The server refuses, or its standby does not come.
+    pub fn waits_for(&self, standby: &str) -> io::Result<()> {
+        // Each alone: neither goes into a transaction.
+        self.say(
+            "postgres",
+            &format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'"),
+        )?;
+        self.control("reload")?;
+        let is_sync = "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'";
+        for _ in 0..PATIENCE_LOOKS {
+            if self.say("postgres", is_sync)? == ["t"] {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err(io::Error::other(format!("{standby} does not confirm")))
     }
 
     /// Ends the server as a power failure would.

@@ -54,6 +54,8 @@ pub enum Condition {
     Reown,
     /// Writes of creatures need not be newer than those before.
     CreatureVersion,
+    /// Whom nobody owns is activated for whatever session: also for tests of what comes after a login, which have none.
+    Session,
 }
 
 #[derive(Clone, Debug)]
@@ -62,11 +64,12 @@ pub(super) struct Kept {
     pub(super) written_ms: u64,
 }
 
-/// A user's session, and when it was raised last.
+/// A user's session, when it was raised last, and when it ends; never once it was ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Session {
     pub(super) generation: u64,
     pub(super) raised_ms: u64,
+    pub(super) until_ms: Option<u64>,
 }
 
 impl Default for Tables {
@@ -97,8 +100,8 @@ impl Tables {
         self.now_ms = now_ms;
     }
 
-    pub(super) fn leave_out(&mut self, condition: Condition) {
-        self.left_out = Some(condition);
+    pub(super) fn leave_out(&mut self, condition: Option<Condition>) {
+        self.left_out = condition;
     }
 
     /// All players by user id, for checks.
@@ -170,24 +173,16 @@ impl Tables {
             StoreRequest::RebindSession { serving, save } => Ok(self.rebind(*serving, save)),
             StoreRequest::NextGuest
             | StoreRequest::RaiseSession { .. }
+            | StoreRequest::ExtendSession { .. }
+            | StoreRequest::EndSession { .. }
             | StoreRequest::ReadSession { .. }
             | StoreRequest::ReadChains { .. } => self.apply_to_sessions(request),
             StoreRequest::Account(request) => Ok(StoreReply::Account(self.apply_to_accounts(request))),
             StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
                 self.apply_to_creatures(request)
             }
-            StoreRequest::SeedHoldings { .. }
-            | StoreRequest::HoldingsOnGround { .. }
-            | StoreRequest::HoldingsOf { .. }
-            | StoreRequest::AllHoldings { .. }
-            | StoreRequest::CountHoldings
-            | StoreRequest::CommitGround { .. }
-            | StoreRequest::ReadGameState { .. }
-            | StoreRequest::SaveGameState { .. }
-            | StoreRequest::CancelOverdue { .. }
-            | StoreRequest::StaleGuests { .. }
-            | StoreRequest::ForgetGuests { .. }
-            | StoreRequest::ForgetSessions { .. } => self.apply_to_holdings(request),
+            // All others are about holdings, guests and what games keep.
+            _ => self.apply_to_holdings(request),
         }
     }
 
@@ -226,6 +221,10 @@ impl Tables {
             StoreRequest::CancelOverdue { user } => {
                 let cancelled = self.valuables.cancel_overdue(*user, self.now_ms);
                 Ok(StoreReply::TradesCancelled(cancelled))
+            }
+            StoreRequest::OverdueOffers { since_ms } => {
+                let by_ms = self.now_ms.checked_sub(*since_ms);
+                Ok(StoreReply::Offerers(self.valuables.overdue(by_ms)))
             }
             StoreRequest::StaleGuests { idle_ms, after } => Ok(self.stale_guests(*idle_ms, *after)),
             StoreRequest::ForgetGuests {
@@ -293,6 +292,12 @@ impl Tables {
                 && (row.region == serving.region || row.owner.is_none())
                 && row.body.binding.order() <= binding.order()
         };
+        let is_free = |row: &PlayerRow| applies(row) && row.owner.is_none();
+        let is_known = self.left_out == Some(Condition::Session)
+            || self.session(user) == Some(binding.session_generation);
+        if self.row(user).is_some_and(is_free) && !is_known {
+            return Ok(StoreReply::SessionOver);
+        }
         let reply = self.take(user, serving, epoch, applies, |row| {
             if row.body.binding.session_generation < binding.session_generation {
                 row.body.last_input = InputNumber(0);

@@ -1,11 +1,13 @@
 //! Trades in memory: open until they are accepted, cancelled or found to be overdue.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::BTreeSet;
+
 use protocol::ids::UserId;
 
 use super::valuables::{By, Trade, Valuables};
 use crate::holding::{Holder, Holding, Offer, TradeId};
-use crate::limits::TRADES_OPEN_MAX;
+use crate::limits::{BATCH_ROWS_MAX, TRADES_OPEN_MAX};
 use crate::reply::CommitOutcome;
 
 impl Valuables {
@@ -74,6 +76,21 @@ impl Valuables {
     /// How many of a user's offers were overdue.
     pub(super) fn cancel_overdue(&mut self, user: UserId, now_ms: u64) -> usize {
         self.cancel_where(|trade| trade.from == user && trade.until_ms <= now_ms)
+    }
+
+    /// Who has offers that ended by then, of as many trades as a batch has rows.
+    pub(super) fn overdue(&self, by_ms: Option<u64>) -> Vec<UserId> {
+        let Some(by_ms) = by_ms else { return Vec::new() };
+        let mut overdue: Vec<(u64, TradeId, UserId)> = self
+            .trades()
+            .iter()
+            .filter(|(_, trade)| trade.until_ms <= by_ms)
+            .map(|(id, trade)| (trade.until_ms, *id, trade.from))
+            .collect();
+        overdue.sort_unstable();
+        overdue.truncate(BATCH_ROWS_MAX);
+        let users: BTreeSet<UserId> = overdue.into_iter().map(|(.., user)| user).collect();
+        users.into_iter().collect()
     }
 
     /// All of a user's offers.

@@ -9,7 +9,7 @@ use super::fault::Failure;
 use super::moment::Moment;
 use super::open;
 use super::statement::query;
-use crate::limits::STORE_GENERATION_MAX;
+use crate::limits::{SESSION_MS, STORE_GENERATION_MAX};
 use crate::{LiveLease, RegionHolder, Serving, StoreError, StoreReply, rules};
 
 pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u16> {
@@ -108,6 +108,10 @@ pub(super) fn serve_region(
         .number(epoch.0)
         .run()?;
     Ok(StoreReply::Serving(epoch))
+}
+
+pub(super) fn is_serving(connection: &Connection, serving: Serving) -> rusqlite::Result<bool> {
+    Ok(service(connection, serving.region)? == Some(serving))
 }
 
 pub(super) fn region_epoch(
@@ -220,13 +224,14 @@ pub(super) fn raise(
     user: UserId,
     at: Moment,
 ) -> rusqlite::Result<SessionGeneration> {
-    const RAISE: &str = "INSERT INTO session (user, generation, raised_ms) VALUES (?1, ?2, ?3)
+    const RAISE: &str = "INSERT INTO session (user, generation, raised_ms, until_ms) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (user) DO UPDATE SET generation = max(session.generation + 1, excluded.generation),
-        raised_ms = excluded.raised_ms RETURNING generation";
+        raised_ms = excluded.raised_ms, until_ms = excluded.until_ms RETURNING generation";
     let raised = query(connection, RAISE)
         .number(user.0)
         .number(rules::session_after(0, at.generation))
         .bind(at.now_ms)
+        .bind(session_ends_ms(at))
         .one(|row| row.number())?;
     Ok(SessionGeneration(raised))
 }
@@ -236,4 +241,37 @@ pub(super) fn session(connection: &Connection, user: UserId) -> rusqlite::Result
     query(connection, "SELECT generation FROM session WHERE user = ?1")
         .number(user.0)
         .row(|row| row.number().map(SessionGeneration))
+}
+
+pub(super) fn extend_session(
+    connection: &Connection,
+    user: UserId,
+    generation: SessionGeneration,
+    at: Moment,
+) -> Result<StoreReply, Failure> {
+    const EXTEND: &str = "UPDATE session SET until_ms = max(until_ms, ?3)
+        WHERE user = ?1 AND generation = ?2 AND until_ms IS NOT NULL";
+    let extended = query(connection, EXTEND)
+        .number(user.0)
+        .number(generation.0)
+        .bind(session_ends_ms(at))
+        .run()?;
+    Ok(match extended {
+        0 => StoreReply::SessionOver,
+        _ => StoreReply::SessionExtended,
+    })
+}
+
+pub(super) fn end_session(
+    connection: &Connection,
+    user: UserId,
+    generation: SessionGeneration,
+) -> Result<StoreReply, Failure> {
+    const END: &str = "UPDATE session SET until_ms = NULL WHERE user = ?1 AND generation = ?2";
+    query(connection, END).number(user.0).number(generation.0).run()?;
+    Ok(StoreReply::SessionOver)
+}
+
+fn session_ends_ms(at: Moment) -> i64 {
+    at.now_ms.saturating_add_unsigned(SESSION_MS)
 }

@@ -92,13 +92,7 @@ pub(super) fn forget(
     guests: &[ForgottenGuest],
     at: Moment,
 ) -> Result<StoreReply, Failure> {
-    const SERVES: &str = "SELECT 1 FROM region WHERE region = ?1 AND node = ?2 AND epoch = ?3";
-    let serves = query(connection, SERVES)
-        .bind(serving.region.0)
-        .bind(serving.node.0)
-        .number(serving.region_epoch.0)
-        .row(|_| Ok(()))?;
-    if serves.is_none() {
+    if !super::cluster::is_serving(connection, serving)? {
         let current = super::cluster::region_epoch(connection, serving.region)?;
         return Ok(StoreReply::NotServing(current));
     }

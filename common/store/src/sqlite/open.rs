@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0012_creatures.sql"),
     include_str!("../../migrations/sqlite/0013_game_state.sql"),
     include_str!("../../migrations/sqlite/0014_sanction.sql"),
+    include_str!("../../migrations/sqlite/0015_ends.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.

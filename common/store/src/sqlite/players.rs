@@ -140,6 +140,8 @@ pub(super) fn activate(
         session_generation = ?8, attach_no = ?9, proxy = ?10
         WHERE user = ?6 AND owner_epoch = ?7 AND (region = ?2 OR owner IS NULL)
         AND (session_generation, attach_no) <= (?8, ?9)
+        AND (owner IS NOT NULL OR EXISTS (SELECT 1 FROM session s
+            WHERE s.user = ?6 AND s.generation = ?8 AND s.until_ms > ?5))
         AND EXISTS (SELECT 1 FROM region WHERE region = ?2 AND node = ?1 AND epoch = ?3)
         RETURNING ",
         player_columns!()
@@ -157,8 +159,20 @@ pub(super) fn activate(
     .bind(binding.attach_no.0)
     .bind(node(binding.proxy));
     let reply = activated_or_refused(connection, statement, user)?;
-    if matches!(reply, StoreReply::Activated(_)) {
-        trades::cancel_overdue(connection, user, at)?;
+    match &reply {
+        StoreReply::Activated(_) => drop(trades::cancel_overdue(connection, user, at)?),
+        StoreReply::Refused(rows) => {
+            let is_free = |row: &PlayerRow| {
+                row.owner.is_none()
+                    && row.owner_epoch == expected
+                    && row.body.binding.order() <= binding.order()
+            };
+            // All else being as it should, it was for the session.
+            if rows.iter().any(is_free) && cluster::is_serving(connection, serving)? {
+                return Ok(StoreReply::SessionOver);
+            }
+        }
+        _ => {}
     }
     Ok(reply)
 }

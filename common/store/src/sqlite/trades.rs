@@ -7,8 +7,9 @@ use super::fault::{Failure, damaged};
 use super::moment::Moment;
 use super::moves::{By, Refusal, give, moved};
 use super::statement::query;
+use crate::StoreReply;
 use crate::holding::{Offer, TradeId};
-use crate::limits::TRADES_OPEN_MAX;
+use crate::limits::{BATCH_ROWS_MAX, TRADES_OPEN_MAX};
 use crate::reply::CommitOutcome;
 
 pub(super) fn offer(connection: &Connection, by: By, offer: &Offer) -> Result<Refusal, Failure> {
@@ -110,6 +111,17 @@ pub(super) fn offer_ends_ms(
 /// What a user has offered in overdue trades is the user's again; how many there were.
 pub(super) fn cancel_overdue(connection: &Connection, user: UserId, at: Moment) -> rusqlite::Result<usize> {
     cancel_until(connection, user, at.now_ms)
+}
+
+/// Who has offers that ended so long ago, of as many trades as a batch has rows.
+pub(super) fn overdue(connection: &Connection, since_ms: u64, at: Moment) -> Result<StoreReply, Failure> {
+    const OVERDUE: &str = "SELECT DISTINCT offerer FROM
+        (SELECT offerer FROM trade WHERE until_ms <= ?1 ORDER BY until_ms, id LIMIT ?2) ORDER BY offerer";
+    let users = query(connection, OVERDUE)
+        .bind(at.now_ms.saturating_sub_unsigned(since_ms))
+        .bind(BATCH_ROWS_MAX as i64)
+        .rows(|row| row.number().map(UserId))?;
+    Ok(StoreReply::Offerers(users))
 }
 
 /// Of all trades of a user.

@@ -87,7 +87,19 @@ impl Draw {
             _ if self.version == 0 => StoreRequest::ReadService {
                 region: self.region(),
             },
+            _ if self.version == 1 => self.session(step),
             _ => StoreRequest::LoadPlayer { user },
+        }
+    }
+
+    /// Of sessions, and who has overdue offers.
+    fn session(self, step: u64) -> StoreRequest {
+        let (user, generation) = (self.user(), self.save(step).body.binding.session_generation);
+        match self.epoch {
+            0 => StoreRequest::RaiseSession { user },
+            1 => StoreRequest::EndSession { user, generation },
+            2 => StoreRequest::ExtendSession { user, generation },
+            _ => StoreRequest::OverdueOffers { since_ms: 0 },
         }
     }
 
@@ -221,7 +233,7 @@ impl Draw {
 
     fn save(self, step: u64) -> PlayerSave {
         let mut body = body(u64::from(self.version));
-        body.binding.session_generation = SessionGeneration(2 + u64::from(self.session));
+        body.binding.session_generation = SessionGeneration(1 << 48 | u64::from(1 + self.session / 2));
         PlayerSave {
             user: self.user(),
             owner_epoch: OwnerEpoch(1 << 48 | u64::from(self.epoch + 1)),
@@ -380,6 +392,9 @@ pub(crate) fn answer_every_sequence_alike(real: fn() -> Scene, cases: u32) {
             for (node, region) in [(A, WEST), (B, EAST)] {
                 scene.start(node);
                 scene.serve(node, region);
+            }
+            for user in 0..3 {
+                scene.log_in(UserId((1 << 40) + user));
             }
             scene.seed(4);
         }

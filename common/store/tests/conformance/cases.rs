@@ -31,6 +31,11 @@ macro_rules! conformance {
                 a_region_that_is_no_more_has_no_players_and_nothing_lies_there,
                 a_released_player_belongs_to_nobody_until_activated,
                 a_rebind_never_goes_back_to_an_older_session;
+            sessions:
+                whom_nobody_owns_is_activated_for_the_newest_login_alone,
+                a_session_that_was_ended_brings_nobody_back,
+                a_session_lasts_until_its_end_and_can_be_extended,
+                whoever_is_owned_is_activated_though_the_session_is_over;
             saves:
                 who_does_not_own_cannot_save,
                 saves_that_overtake_each_other_never_roll_back,
@@ -72,6 +77,7 @@ macro_rules! conformance {
                 a_trade_is_cancelled_by_either_side_and_by_nobody_else,
                 overdue_trades_cannot_be_accepted_and_end_with_the_next_activation,
                 who_has_offered_learns_when_the_first_of_it_ends,
+                offers_of_who_is_not_there_are_found_when_they_are_overdue,
                 a_forgotten_guest_gets_its_offers_back_first,
                 who_offers_may_be_owned_by_anybody_meanwhile,
                 a_trade_is_accepted_or_cancelled,

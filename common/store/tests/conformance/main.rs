@@ -18,6 +18,7 @@ mod races;
 mod sanctions;
 mod saves;
 mod scene;
+mod sessions;
 mod sqlite_scene;
 mod trades;
 mod valuables;

@@ -111,7 +111,7 @@ pub(crate) fn a_new_session_starts_its_numbers_again(scene: &Scene) {
     );
     let mut login = after.clone();
     login.body.binding = Binding {
-        session_generation: SessionGeneration(4),
+        session_generation: SessionGeneration(row.body.binding.session_generation.0 + 1),
         attach_no: AttachNo(0),
         proxy: None,
     };

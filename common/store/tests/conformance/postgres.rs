@@ -16,6 +16,7 @@ mod races;
 mod sanctions;
 mod saves;
 mod scene;
+mod sessions;
 mod trades;
 mod valuables;
 

@@ -32,5 +32,9 @@ pub(crate) fn postgres() -> Scene {
         server.copy("model", &name).unwrap()
     };
     let open = || PostgresStore::open(&address).unwrap();
-    Scene::of(Arc::new(open()), Arc::new(open()))
+    let lapse = move || {
+        let over = "UPDATE regionmesh.session SET until_ms = 1";
+        server.say(&name, over).map(drop).unwrap();
+    };
+    Scene::of(Arc::new(open()), Arc::new(open()), lapse)
 }

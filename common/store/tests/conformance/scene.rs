@@ -17,10 +17,15 @@ pub(crate) const EAST: RegionNumber = RegionNumber(2);
 pub(crate) const ANN: UserId = UserId(11);
 pub(crate) const BOB: UserId = UserId(12);
 
+/// Of every user.
+pub(crate) const FIRST_LOGIN: SessionGeneration = SessionGeneration(1 << 48 | 1);
+
 pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
     /// The same data, as another process sees them.
     pub(crate) other: Arc<dyn Store>,
+    /// Lets all sessions be over by the store's clock.
+    pub(crate) lapse: Box<dyn Fn() + Send + Sync>,
     /// What the store stands in, where that goes with the scene.
     pub(crate) _folder: Option<TempDir>,
 }
@@ -40,7 +45,9 @@ pub(crate) fn both<T, U: Send>(one: impl FnOnce() -> T, other: impl FnOnce() -> 
 
 pub(crate) fn simulated() -> Scene {
     let store = SharedSimulatedStore::default();
-    Scene::of(Arc::new(store.clone()), Arc::new(store))
+    let later = store.clone();
+    let lapse = move || later.set_now_ms(limits::SESSION_MS);
+    Scene::of(Arc::new(store.clone()), Arc::new(store), lapse)
 }
 
 pub(crate) fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
@@ -48,10 +55,15 @@ pub(crate) fn ask(store: &Arc<dyn Store>, request: StoreRequest) -> StoreReply {
 }
 
 impl Scene {
-    pub(crate) fn of(store: Arc<dyn Store>, other: Arc<dyn Store>) -> Self {
+    pub(crate) fn of(
+        store: Arc<dyn Store>,
+        other: Arc<dyn Store>,
+        lapse: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         Self {
             store,
             other,
+            lapse: Box::new(lapse),
             _folder: None,
         }
     }
@@ -92,11 +104,19 @@ impl Scene {
         }
     }
 
-    /// A player that `serving` has spawned, at version 1.
+    /// The user logs in.
+    pub(crate) fn log_in(&self, user: UserId) -> SessionGeneration {
+        match self.ask(StoreRequest::RaiseSession { user }) {
+            StoreReply::Session(generation) => generation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A player who has logged in and whom `serving` has spawned, at version 1.
     pub(crate) fn spawn(&self, user: UserId, serving: Serving) -> PlayerRow {
-        match self.ask(StoreRequest::InsertPlayer {
-            row: row(user, serving),
-        }) {
+        let mut row = row(user, serving);
+        row.body.binding.session_generation = self.log_in(user);
+        match self.ask(StoreRequest::InsertPlayer { row }) {
             StoreReply::Inserted(row) => row,
             other => panic!("{other:?}"),
         }
@@ -192,7 +212,7 @@ pub(crate) fn body(version: u64) -> PlayerBody {
     PlayerBody {
         home_cell: CellIndex(version as u32),
         binding: Binding {
-            session_generation: SessionGeneration(3),
+            session_generation: FIRST_LOGIN,
             attach_no: AttachNo(1),
             proxy: Some(NodeNumber(101)),
         },

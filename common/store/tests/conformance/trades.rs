@@ -232,6 +232,36 @@ pub(crate) fn who_has_offered_learns_when_the_first_of_it_ends(scene: &Scene) {
     assert_eq!((accepted, ends_ms()), (CommitOutcome::Applied, None));
 }
 
+pub(crate) fn offers_of_who_is_not_there_are_found_when_they_are_overdue(scene: &Scene) {
+    let (ann, bob) = two(scene);
+    let found = |since_ms| scene.ask(StoreRequest::OverdueOffers { since_ms });
+    let offers = [overdue(0, BOB, &[id(A, 0)]), offer(1, BOB, &[id(A, 1)], &[])];
+    scene.commit(A, save(&ann, 3), &offers);
+    let of_bob = HoldingChange::Offer(Offer {
+        trade: TradeId(id(B, 1_000)),
+        to: ANN,
+        gives: vec![id(B, 2)],
+        wants: Vec::new(),
+        lasts_ms: HOUR_MS,
+    });
+    let offered = scene.commit(B, save(&bob, 3), &[of_bob]);
+    assert_eq!(offered, CommitOutcome::Applied);
+    scene.ask(StoreRequest::Release {
+        serving: under(A, &ann),
+        save: save(&ann, 4),
+    });
+    assert_eq!(
+        found(HOUR_MS),
+        StoreReply::Offerers(Vec::new()),
+        "not for so long"
+    );
+    assert_eq!(found(0), StoreReply::Offerers(vec![ANN]), "once, and nobody else");
+    let cancel = StoreRequest::CancelOverdue { user: ANN };
+    assert_eq!(scene.ask(cancel), StoreReply::TradesCancelled(1));
+    assert_eq!(held(scene, ANN), [id(A, 0)], "what is not overdue stays");
+    assert_eq!(found(0), StoreReply::Offerers(Vec::new()));
+}
+
 fn guest(number: u64) -> UserId {
     UserId((1 << 40) + number)
 }

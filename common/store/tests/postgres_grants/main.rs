@@ -103,6 +103,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("read_sanctions", KNOWN, KNOWN),
     ("report", &[Operator], &[Operator]),
     ("serves", NOBODY, NOBODY),
+    ("session_lasts", NOBODY, NOBODY),
     ("speak_for", NOBODY, NOBODY),
     ("stands_in", NOBODY, NOBODY),
     ("tell_holder", NOBODY, NOBODY),
@@ -133,6 +134,8 @@ const REQUESTS: &[(i32, &[Who], &[Who])] = &[
     (41, &[GameServer], NOBODY),
     (42, &[GameServer], &[GameServer]),
     (50, &[GameServer], NOBODY),
+    (61, &[Proxy, Auth], &[Proxy, Auth]),
+    (62, &[Proxy, Auth], &[Proxy, Auth]),
 ];
 
 /// Requests about leases, likewise. Of a takeover the taker is one's own node, or not.

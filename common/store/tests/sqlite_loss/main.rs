@@ -2,6 +2,8 @@
 //! stays as it was found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../making/mod.rs"]
+mod making;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use store::mark::{MARK_FILE, StoreMark};
 use store::sqlite::{Accept, Membership, SqliteStore, backup};
 use store::*;
 use tempfile::TempDir;
+
+use making::ask;
 
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 const A: NodeNumber = NodeNumber(1);
@@ -101,14 +105,14 @@ impl Machine {
 }
 
 fn guest(store: &SqliteStore) -> u64 {
-    match store.execute(&[StoreRequest::NextGuest]).remove(0) {
-        Ok(StoreReply::Guest(user)) => user.0,
+    match ask(store, StoreRequest::NextGuest) {
+        StoreReply::Guest(user) => user.0,
         other => panic!("{other:?}"),
     }
 }
 
 fn generation(store: &SqliteStore) -> StoreReply {
-    store.execute(&[StoreRequest::StoreGeneration]).remove(0).unwrap()
+    ask(store, StoreRequest::StoreGeneration)
 }
 
 #[test]
@@ -260,7 +264,7 @@ fn nodes_go_on_with_a_store_that_did_not_know_yet_what_each_of_them_remembers() 
     older
         .execute_batch(
             "DROP TABLE node_lease; DROP TABLE node_mark; ALTER TABLE cluster DROP COLUMN marks_since;
-             DROP TABLE sanction; DROP TABLE game_state; DROP TABLE creature; DROP TABLE creature_write; DROP TABLE tally; DROP TABLE trade; DROP TABLE region_state; ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
+             ALTER TABLE session DROP COLUMN until_ms; DROP TABLE sanction; DROP TABLE game_state; DROP TABLE creature; DROP TABLE creature_write; DROP TABLE tally; DROP TABLE trade; DROP TABLE region_state; ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
         )
         .unwrap();
     older.close().unwrap();

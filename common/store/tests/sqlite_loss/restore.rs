@@ -1,5 +1,6 @@
 //! Backups that are put back: no number comes twice, and what is no good replaces nothing.
 
+use super::making::{copied_meanwhile, serve};
 use super::*;
 
 fn above(generation: u16) -> Reached {
@@ -14,12 +15,7 @@ fn a_restored_backup_counts_on_above_everything_and_every_node_takes_it() {
     let machine = Machine::new();
     let store = machine.start(A);
     let other = machine.start(B);
-    let serve = StoreRequest::ServeRegion {
-        region: RegionNumber(1),
-        node: A,
-        after: None,
-    };
-    assert!(store.execute(&[serve]).remove(0).is_ok());
+    serve(&store, A, RegionNumber(1));
     let to = machine.0.path().join("backup");
     backup::backup(&machine.store(), &to).unwrap();
     let later = guest(&store);
@@ -121,63 +117,15 @@ fn a_damaged_backup_is_not_put_in_place() {
     assert!(other.contains("the store holds world"), "{other}");
 }
 
-/// A thing is made and another destroyed, in one step.
-fn make_and_destroy(serving: Serving, version: u64) -> StoreRequest {
-    let id = |counter| holding::minted_id(A, Incarnation(1), counter as u32).unwrap();
-    let mint = |counter| GroundChange::Mint {
-        holding: id(counter),
-        kind: 4,
-        payload: Bytes::from(vec![7; 200]),
-        x: 0.5,
-        y: 0.5,
-    };
-    let mut changes = vec![mint(2 * version), mint(2 * version + 1)];
-    if version > 1 {
-        changes.push(GroundChange::Burn {
-            holding: id(2 * version - 1),
-        });
-    }
-    StoreRequest::CommitGround {
-        serving,
-        version: StateVersion(version),
-        changes,
-    }
-}
-
 #[test]
 fn a_backup_taken_while_things_are_made_and_destroyed_adds_up_and_one_that_does_not_is_told() {
     let machine = Machine::new();
     let store = machine.start(A);
-    let serve = StoreRequest::ServeRegion {
-        region: RegionNumber(1),
-        node: A,
-        after: None,
-    };
-    let Ok(StoreReply::Serving(region_epoch)) = store.execute(&[serve]).remove(0) else {
-        panic!("not served");
-    };
-    let serving = Serving {
-        node: A,
-        region: RegionNumber(1),
-        region_epoch,
-    };
-    let copies = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0..5 {
-                let to = machine.0.path().join(format!("copy{number}"));
-                let report = backup::backup(&machine.store(), &to).unwrap();
-                assert_eq!(report.complaints, Vec::<String>::new());
-                copies.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            }
-        });
-        for version in 1.. {
-            let made = store.execute(&[make_and_destroy(serving, version)]).remove(0);
-            assert_eq!(made, Ok(StoreReply::GroundCommitted(CommitOutcome::Applied)));
-            if copies.load(std::sync::atomic::Ordering::Relaxed) == 5 {
-                break;
-            }
-        }
+    let serving = serve(&store, A, RegionNumber(1));
+    copied_meanwhile(&store, serving, |number| {
+        let to = machine.0.path().join(format!("copy{number}"));
+        let report = backup::backup(&machine.store(), &to).unwrap();
+        assert_eq!(report.complaints, Vec::<String>::new());
     });
     store.close();
     let report = backup::check(&machine.store()).unwrap();

@@ -33,6 +33,11 @@ impl Scene {
     pub(crate) fn on(database: TrialServer) -> Self {
         database.say("postgres", "CREATE DATABASE world").unwrap();
         let address = database.address("world");
+        Self::at(database, address)
+    }
+
+    /// The same at an address of that database.
+    pub(crate) fn at(database: TrialServer, address: String) -> Self {
         let (code, _, said) = finish(&["store", "migrate", "--store", &address]);
         assert_eq!(code, 0, "{said}");
         let folder = tempfile::tempdir().unwrap();
@@ -54,11 +59,15 @@ impl Scene {
 
     /// Everybody is in the world, and what happens from now on counts.
     pub(crate) fn swarm(&mut self, arguments: &[&str]) {
+        self.swarm_of(PLAYERS, arguments);
+    }
+
+    pub(crate) fn swarm_of(&mut self, players: u64, arguments: &[&str]) {
         let swarm = Command::new(program())
             .arg("loadtest")
             .arg("--join")
             .arg(self.cluster.join_file())
-            .args(["--players", &PLAYERS.to_string()])
+            .args(["--players", &players.to_string()])
             .args(["--warm-up", "1s", "--command-every", "1"])
             .args(arguments)
             .arg("--json")
@@ -67,7 +76,7 @@ impl Scene {
             .stderr(Stdio::null())
             .spawn();
         self.swarm = Some(swarm.unwrap());
-        eventually("all bots play", PATIENCE, || self.playing() == PLAYERS);
+        eventually("all bots play", PATIENCE, || self.playing() == players);
         // What happens in the swarm's warm-up does not count.
         std::thread::sleep(Duration::from_secs(3));
     }

@@ -9,7 +9,7 @@ use protocol::geometry::Position;
 use protocol::ids::*;
 use protocol::message::family::{BatchMessage as _, ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::player::{Joined, Output};
-use store::simulated::{Fault, FaultPlan, SimulatedStore};
+use store::simulated::{Condition, Fault, FaultPlan, SimulatedStore};
 use store::{PlayerRow, StoreReply, StoreRequest};
 use topology::Topology;
 
@@ -131,11 +131,13 @@ impl Scene {
     /// All regions of a world, with other rules.
     pub(super) fn playing(topology: Arc<Topology>, rules: MakeRules) -> Self {
         let numbers: Vec<_> = topology.regions().iter().map(|region| region.number).collect();
+        let mut store = SimulatedStore::new(FaultPlan::default());
+        store.leave_out(Condition::Session);
         let mut scene = Self {
             topology,
             regions: BTreeMap::new(),
             directories: BTreeMap::new(),
-            store: SimulatedStore::new(FaultPlan::default()),
+            store,
             asked: BTreeMap::new(),
             requests: 0,
             loads: 0,

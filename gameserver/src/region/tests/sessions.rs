@@ -8,7 +8,7 @@ use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, StateVersion, UserI
 use protocol::message::family::ServerToProxy;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
-use store::{Holder, Holding, PlayerBody, PlayerSave, Serving, StoreRequest};
+use store::{Holder, Holding, PlayerBody, PlayerSave, Serving, StoreReply, StoreRequest};
 
 use super::super::*;
 use super::bot::Bot;
@@ -412,5 +412,51 @@ fn a_join_that_another_region_of_the_server_is_to_serve_has_its_row_read_once() 
     scene.input(asked, next);
     scene.run(500);
     assert_eq!((scene.loads, scene.take_heard(joined).len()), (1, 1));
+    scene.assert_owned_once(user);
+}
+
+#[test]
+fn tk_7_a_ticket_of_a_login_that_is_over_brings_nobody_back() {
+    let mut scene = Scene::four();
+    scene.store.leave_out(None);
+    let user = UserId(5);
+    let home = scene.topology.region_at(scene.spawn_point(user)).number;
+    let node = scene.topology.region(home).unwrap().server;
+    let log_in = |scene: &mut Scene| match scene.store.apply(&StoreRequest::RaiseSession { user }) {
+        Ok(StoreReply::Session(generation)) => generation,
+        other => panic!("{other:?}"),
+    };
+    let first = log_in(&mut scene);
+    let come = |scene: &mut Scene, generation: u64, attach_no| {
+        scene.heard.clear();
+        scene.input(home, RegionInput::Join(PROXY, join(5, generation, attach_no)));
+        scene.settle();
+    };
+    come(&mut scene, first.0, 1);
+    assert_eq!(scene.take_heard(joined).len(), 1);
+    let leave = Leave {
+        user: 5,
+        session: Some(scene.player(home, user).session_key()),
+        reason: LeaveReason::Logout as i32,
+    };
+    scene.proxy_says(node, PROXY, leave);
+    scene.run(100);
+    let free = scene.row(user);
+    assert_eq!(free.owner, None);
+    let end = StoreRequest::EndSession {
+        user,
+        generation: first,
+    };
+    scene.store.apply(&end).unwrap();
+    come(&mut scene, first.0, 2);
+    assert_eq!(scene.take_heard(refused), [Code::TicketExpired.number()]);
+    assert_eq!((scene.row(user), scene.counted["session_over"]), (free, 1));
+    assert!(
+        !scene.counted.contains_key("superseded"),
+        "the region is as good as before"
+    );
+    let second = log_in(&mut scene);
+    come(&mut scene, second.0, 1);
+    assert_eq!(scene.take_heard(joined).len(), 1);
     scene.assert_owned_once(user);
 }

@@ -436,6 +436,8 @@ fn a_logout_that_a_handover_passed_by_is_said_again_to_the_new_owner() {
     let mut table = Table::new();
     let handle = table.playing(7, 9);
     table.client(handle, client::Logout {});
+    let logged_out = |effect: &&EdgeEffect| matches!(effect, EdgeEffect::LoggedOut(USER, _));
+    assert_eq!(table.effects.iter().filter(logged_out).count(), 1);
     let sent = table.sent_to_servers();
     let logout = i32::from(player::LeaveReason::Logout);
     assert!(matches!(&sent[..], [(A, ProxyToServer::Leave(leave))] if leave.reason == logout));

@@ -2,11 +2,13 @@
 //! the tickets that any proxy verifies offline. A proxy that is taken over can issue tickets; a separate auth role cannot be.
 
 mod guest;
+mod session;
 mod ticket;
 
 use std::sync::Arc;
 
 use net::key_work::key_work;
+use net::panics::guest;
 use node::sanction_board::goodbye;
 use node::topology_in_force::TopologyInForce;
 use protocol::Code;
@@ -97,9 +99,18 @@ impl AuthRole {
             Credentials::Password { .. } => Err(Code::AuthFailed.into()),
             Credentials::Ticket { ticket, name } => {
                 let (auth, request) = (Arc::clone(self), request.clone());
-                let (ticket, name) = (ticket.clone(), name.clone());
-                let resumed = key_work(move || auth.resume(&ticket, &name, &request, wall_ms));
-                resumed.await.unwrap_or_else(|_| Err(Code::Busy.into()))
+                let (shown, name) = (ticket.clone(), name.clone());
+                let resumed = key_work(move || auth.resume(&shown, &name, &request, wall_ms));
+                let granted = resumed.await.unwrap_or_else(|_| Err(Code::Busy.into()))?;
+                if granted.ticket.encode()[..] != ticket[..] {
+                    // A resume does not wait for the store.
+                    let (auth, claims) = (Arc::clone(self), granted.claims);
+                    let extending = async move {
+                        auth.extend_session(&claims).await;
+                    };
+                    tokio::spawn(guest("renewal", extending));
+                }
+                Ok(granted)
             }
         }
     }
