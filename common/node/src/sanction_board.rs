@@ -51,13 +51,8 @@ impl SanctionBoard {
     ) {
         let mut is_away = false;
         while stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_some() {
-            match self.look(&store).await {
-                Ok(subjects) => {
-                    if !subjects.is_empty() {
-                        changed(&subjects);
-                    }
-                    is_away = false;
-                }
+            match self.look(&store, &mut changed).await {
+                Ok(()) => is_away = false,
                 Err(error) => {
                     if !std::mem::replace(&mut is_away, true) {
                         tracing::warn!(%error, "what operators do to users is not read: what was read last counts");
@@ -67,25 +62,30 @@ impl SanctionBoard {
         }
     }
 
-    /// Reads what is behind what is known; a store that has lost something is read anew as a whole first.
-    async fn look(&self, store: &StoreHandle) -> Result<Vec<Subject>, StoreError> {
+    /// Reads what is behind what is known, and tells of each portion at once: the next one may fail. A store that has lost something is
+    /// read anew as a whole first.
+    async fn look(
+        &self,
+        store: &StoreHandle,
+        changed: &mut impl FnMut(&[Subject]),
+    ) -> Result<(), StoreError> {
         let read_at = Instant::now();
-        let mut changed = Vec::new();
         loop {
             let after = self.lock().sanctions.read_to();
             let page = page(store, after).await?;
             let taken = self.lock().sanctions.take(page, wall_ms());
             match taken {
-                Taken::More(subjects) => changed.extend(subjects),
+                Taken::More(subjects) => changed(&subjects),
                 Taken::All(subjects) => {
-                    changed.extend(subjects);
                     self.lock().read_at = read_at;
-                    return Ok(changed);
+                    changed(&subjects);
+                    return Ok(());
                 }
                 Taken::Anew => {
                     let (sanctions, subjects) = read_all(store).await?;
                     *self.lock() = Board { sanctions, read_at };
-                    return Ok(subjects);
+                    changed(&subjects);
+                    return Ok(());
                 }
             }
         }
@@ -128,11 +128,12 @@ impl SanctionBoard {
         self.lock().read_at.elapsed() < UNREAD_MAX
     }
 
-    /// Waits until [`is_read`](Self::is_read).
-    pub async fn until_read(&self) {
-        while !self.is_read() {
-            sleep(LOOK_EVERY).await;
-        }
+    /// Whether a session was not ended, whether or not its user is banned by now: for whoever has no own word to say of bans.
+    ///
+    /// # Errors
+    /// The session was ended.
+    pub fn check_generation(&self, user: UserId, generation: SessionGeneration) -> Result<(), Barred> {
+        self.lock().sanctions.check_generation(user, generation)
     }
 
     /// Whatever panicked with it has left it whole.
@@ -239,7 +240,11 @@ mod tests {
         let (stop, (heard, mut hears)) = (CancellationToken::new(), tokio::sync::mpsc::unbounded_channel());
         let (keeper, until) = (Arc::clone(&board), stop.clone());
         let keeping = tokio::spawn(async move {
-            let told = move |subjects: &[Subject]| drop(heard.send(subjects.to_vec()));
+            let told = move |subjects: &[Subject]| {
+                if !subjects.is_empty() {
+                    let _ = heard.send(subjects.to_vec());
+                }
+            };
             keeper.keep(handle, until, told).await;
         });
         kick(&store);

@@ -2,6 +2,9 @@
 //! and keeps what counts: no node has to be told anything by another.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -10,8 +13,9 @@ use protocol::ids::{SessionGeneration, UserId};
 use protocol::limits::TICKET_LIFETIME_MS_MAX;
 use protocol::network::Network;
 
-/// A sanction is read for as long as a ticket of before may live, and a little longer by the clocks of others, milliseconds.
-pub const SANCTION_READ_MS: u64 = TICKET_LIFETIME_MS_MAX + 300_000;
+/// A sanction counts for as long as a ticket of before may live: renewed unchecked while the store was away, for a lifetime at most, and
+/// then for its own, and a little longer by the clocks of others. Milliseconds.
+pub const SANCTION_READ_MS: u64 = 2 * TICKET_LIFETIME_MS_MAX + 300_000;
 
 /// Whom a sanction is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,8 +87,10 @@ pub struct SanctionPage {
     pub store_generation: u16,
     /// The highest number that was ever given.
     pub newest: u64,
-    /// At most [`SANCTIONS_READ_MAX`](crate::limits::SANCTIONS_READ_MAX); fewer: there are no more.
+    /// At most [`SANCTIONS_READ_MAX`](crate::limits::SANCTIONS_READ_MAX), without those that this program does not understand.
     pub rows: Vec<Sanction>,
+    /// After which number to read on; `None`: there is nothing more.
+    pub next: Option<u64>,
 }
 
 /// Why somebody is not let in, or has to go.
@@ -201,19 +207,19 @@ impl Sanctions {
             return Taken::Anew;
         }
         self.store_generation = page.store_generation;
-        let is_all = page.rows.len() < crate::limits::SANCTIONS_READ_MAX;
-        let last = page.rows.last().map_or(0, |row| row.seq);
-        self.read_to = if is_all { page.newest.max(last) } else { last };
-        let changed = page.rows.into_iter().map(|row| self.count(row)).collect();
-        if is_all {
-            self.forget(now_ms);
-            Taken::All(changed)
-        } else {
-            Taken::More(changed)
+        self.read_to = page.next.unwrap_or(page.newest);
+        let changed = page.rows.into_iter().map(|row| self.count(row, now_ms));
+        let changed = changed.collect();
+        match page.next {
+            Some(_) => Taken::More(changed),
+            None => {
+                self.forget(now_ms);
+                Taken::All(changed)
+            }
         }
     }
 
-    fn count(&mut self, row: Sanction) -> Subject {
+    fn count(&mut self, row: Sanction, now_ms: u64) -> Subject {
         let ban = (row.kind == SanctionKind::Ban).then(|| Ban {
             until_ms: row.until_ms,
             reason: row.reason.clone(),
@@ -225,9 +231,10 @@ impl Sanctions {
             },
             Subject::User(user) => {
                 let of_user = self.users.entry(user).or_default();
-                of_user.keep_until_ms = of_user
-                    .keep_until_ms
-                    .max(row.at_ms.saturating_add(SANCTION_READ_MS));
+                // However late it is read, it ends what there is.
+                let since_ms = row.at_ms.max(now_ms);
+                let keep_until_ms = since_ms.saturating_add(SANCTION_READ_MS);
+                of_user.keep_until_ms = of_user.keep_until_ms.max(keep_until_ms);
                 if row.generation > of_user.least {
                     of_user.least = row.generation;
                     of_user.why = row.reason;
@@ -278,6 +285,14 @@ impl Sanctions {
         now_ms: u64,
     ) -> Result<(), Barred> {
         self.check_user(user, now_ms)?;
+        self.check_generation(user, generation)
+    }
+
+    /// Whether a session was not ended, whether or not its user is banned: a ban ends those that there are.
+    ///
+    /// # Errors
+    /// The session was ended.
+    pub fn check_generation(&self, user: UserId, generation: SessionGeneration) -> Result<(), Barred> {
         match self.users.get(&user) {
             Some(of_user) if generation < of_user.least => Err(Barred::Kicked {
                 reason: of_user.why.clone(),
@@ -327,170 +342,5 @@ impl Ban {
             until_ms: self.until_ms,
             reason: self.reason.clone(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANN: UserId = UserId(11);
-    const NOW: u64 = 1_000_000_000;
-
-    fn row(seq: u64, kind: SanctionKind, generation: u64, until_ms: u64) -> Sanction {
-        Sanction {
-            seq,
-            subject: Subject::User(ANN),
-            kind,
-            generation: SessionGeneration(generation),
-            at_ms: NOW,
-            until_ms,
-            reason: format!("because of {seq}"),
-        }
-    }
-
-    fn page(rows: Vec<Sanction>) -> SanctionPage {
-        SanctionPage {
-            store_generation: 1,
-            newest: rows.last().map_or(0, |row| row.seq),
-            rows,
-        }
-    }
-
-    fn read(rows: Vec<Sanction>) -> Sanctions {
-        let mut sanctions = Sanctions::default();
-        let taken = sanctions.take(page(rows), NOW);
-        assert!(matches!(taken, Taken::All(_)), "{taken:?}");
-        sanctions
-    }
-
-    fn session(sanctions: &Sanctions, generation: u64, now_ms: u64) -> Result<(), Barred> {
-        sanctions.check_session(ANN, SessionGeneration(generation), now_ms)
-    }
-
-    fn kicked(seq: u64) -> Result<(), Barred> {
-        let reason = format!("because of {seq}");
-        Err(Barred::Kicked { reason })
-    }
-
-    #[test]
-    fn a_kick_ends_what_was_and_nothing_that_begins_after_it() {
-        let sanctions = read(vec![row(1, SanctionKind::Kick, 5, NOW)]);
-        assert_eq!(session(&sanctions, 4, NOW), kicked(1));
-        assert_eq!(session(&sanctions, 5, NOW), Ok(()), "a later login");
-        let (whose, _) = sanctions.ending(Subject::User(ANN), NOW).unwrap();
-        let from = IpAddr::from([127, 0, 0, 1]);
-        let ends = |user, generation| whose.holds(user, SessionGeneration(generation), from);
-        assert_eq!(
-            [ends(ANN, 4), ends(ANN, 5), ends(UserId(12), 4)],
-            [true, false, false]
-        );
-        assert_eq!(sanctions.check_user(ANN, NOW), Ok(()));
-        assert_eq!(
-            sanctions.check_session(UserId(12), SessionGeneration(1), NOW),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn a_ban_keeps_out_every_session_until_it_is_over_or_lifted() {
-        let until = NOW + 60_000;
-        let sanctions = read(vec![row(1, SanctionKind::Ban, 5, until)]);
-        let banned = Err(Barred::Banned {
-            until_ms: until,
-            reason: "because of 1".to_owned(),
-        });
-        for generation in [4, 9] {
-            assert_eq!(session(&sanctions, generation, until - 1), banned);
-        }
-        assert_eq!(sanctions.check_user(ANN, until - 1), banned);
-        assert_eq!(sanctions.check_user(ANN, until), Ok(()));
-        assert_eq!(session(&sanctions, 4, until), kicked(1), "its tickets stay dead");
-        let lifted = read(vec![
-            row(1, SanctionKind::Ban, 5, FOREVER_MS),
-            row(2, SanctionKind::Unban, 0, NOW),
-        ]);
-        assert_eq!(lifted.check_user(ANN, NOW), Ok(()));
-        assert_eq!(session(&lifted, 4, NOW), kicked(1));
-    }
-
-    #[test]
-    fn a_kick_does_not_lift_a_ban() {
-        let sanctions = read(vec![
-            row(1, SanctionKind::Ban, 5, FOREVER_MS),
-            row(2, SanctionKind::Kick, 6, NOW),
-        ]);
-        assert!(matches!(
-            sanctions.check_user(ANN, NOW),
-            Err(Barred::Banned { .. })
-        ));
-    }
-
-    #[test]
-    fn a_banned_network_keeps_out_its_addresses_alone() {
-        let network = Network::parse("203.0.113.0/24").unwrap();
-        let of_network = |seq, kind| Sanction {
-            subject: Subject::Network(network),
-            ..row(seq, kind, 0, FOREVER_MS)
-        };
-        let mut sanctions = read(vec![of_network(1, SanctionKind::Ban)]);
-        let from = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert!(sanctions.check_network(from("::ffff:203.0.113.9"), NOW).is_err());
-        let (whose, _) = sanctions.ending(Subject::Network(network), NOW).unwrap();
-        let ends = |text: &str| whose.holds(ANN, SessionGeneration(7), from(text));
-        assert_eq!([ends("203.0.113.9"), ends("203.0.114.9")], [true, false]);
-        assert_eq!(sanctions.check_network(from("203.0.114.9"), NOW), Ok(()));
-        sanctions.take(page(vec![of_network(2, SanctionKind::Unban)]), NOW);
-        assert_eq!(sanctions.check_network(from("203.0.113.9"), NOW), Ok(()));
-        assert_eq!(sanctions.ending(Subject::Network(network), NOW), None);
-    }
-
-    #[test]
-    fn what_no_ticket_can_need_any_more_is_forgotten() {
-        let mut sanctions = read(vec![row(1, SanctionKind::Kick, 5, NOW)]);
-        let later = |sanctions: &mut Sanctions, now_ms| {
-            let page = SanctionPage {
-                store_generation: 1,
-                newest: 1,
-                rows: Vec::new(),
-            };
-            assert_eq!(sanctions.take(page, now_ms), Taken::All(Vec::new()));
-        };
-        later(&mut sanctions, NOW + TICKET_LIFETIME_MS_MAX);
-        assert_eq!(sanctions.len(), 1);
-        later(&mut sanctions, NOW + SANCTION_READ_MS);
-        assert!(sanctions.is_empty());
-    }
-
-    #[test]
-    fn pages_follow_each_other_and_a_store_that_went_back_is_read_anew() {
-        let full: Vec<_> = (1..=crate::limits::SANCTIONS_READ_MAX as u64)
-            .map(|seq| row(seq, SanctionKind::Kick, seq, NOW))
-            .collect();
-        let last = full.len() as u64;
-        let first = SanctionPage {
-            newest: last + 7,
-            ..page(full)
-        };
-        let mut sanctions = Sanctions::default();
-        assert!(matches!(sanctions.take(first, NOW), Taken::More(_)));
-        assert_eq!(sanctions.read_to(), last);
-        let rest = page(vec![row(last + 7, SanctionKind::Kick, 900, NOW)]);
-        assert_eq!(
-            sanctions.take(rest.clone(), NOW),
-            Taken::All(vec![Subject::User(ANN)])
-        );
-        assert_eq!(sanctions.read_to(), last + 7);
-        let back = SanctionPage {
-            newest: last,
-            rows: Vec::new(),
-            ..rest.clone()
-        };
-        assert_eq!(sanctions.clone().take(back, NOW), Taken::Anew);
-        let restored = SanctionPage {
-            store_generation: 2,
-            ..rest
-        };
-        assert_eq!(sanctions.take(restored, NOW), Taken::Anew);
     }
 }

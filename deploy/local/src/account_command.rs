@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::limits::{SANCTION_REASON_BYTES_MAX, SANCTIONS_READ_MAX};
+use store::limits::SANCTION_REASON_BYTES_MAX;
 use store::sanction::FOREVER_MS;
 use store::{
     AccountReply, AccountRequest, NewSanction, NodeStore, Sanction, SanctionKind, Store as _, StoreReply,
@@ -60,17 +60,16 @@ fn list(place: &Path) -> Result<String, Failure> {
             AccountReply::Sanctions(page) => page,
             other => return Err(unexpected(&other)),
         };
-        let is_last = page.rows.len() < SANCTIONS_READ_MAX;
         for row in page.rows {
-            after = row.seq;
             match row.kind {
                 SanctionKind::Kick => {}
                 SanctionKind::Ban => drop(bans.insert(row.subject, row)),
                 SanctionKind::Unban => drop(bans.remove(&row.subject)),
             }
         }
-        if is_last {
-            break;
+        match page.next {
+            Some(next) => after = next,
+            None => break,
         }
     }
     store.close();

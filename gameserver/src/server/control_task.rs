@@ -80,7 +80,7 @@ impl ControlTask {
                 let said = verify(&join, proxy, view.cluster_id(), issuer_key, clock);
                 // A proxy that was taken over may not care.
                 let said = said.and_then(|(join, hint)| {
-                    let goes_on = sanctions.check_session(join.user, join.session_generation);
+                    let goes_on = sanctions.check_generation(join.user, join.session_generation);
                     goes_on.map_err(|barred| JoinError::Ended(barred.code()))?;
                     Ok((join, hint))
                 });

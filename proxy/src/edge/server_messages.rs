@@ -175,7 +175,13 @@ impl Edge {
             return self.effects.push(EdgeEffect::Refused("join_refused_not_asked"));
         }
         match refused.code {
-            Code::Busy | Code::WorldRecovering | Code::StaleEpoch | Code::Generic => {
+            // Whether a session is over, this proxy reads itself, a moment later or sooner: then it says so, and why.
+            Code::Kicked
+            | Code::Banned
+            | Code::Busy
+            | Code::WorldRecovering
+            | Code::StaleEpoch
+            | Code::Generic => {
                 let step = session.route.suspend(now_ms);
                 self.take_step(handle, step, now_ms);
             }

@@ -11,7 +11,7 @@ use node::sanction_board::{SanctionBoard, goodbye};
 use node::topology_in_force::TopologyInForce;
 use protocol::client_handshake::ProxyIdentity;
 use protocol::frame::HandshakeKey;
-use protocol::ids::{ClusterId, Lanes, NodeNumber, NodeUuid, UserId};
+use protocol::ids::{ClusterId, Lanes, NodeNumber, NodeUuid, SessionGeneration, UserId};
 use protocol::ticket::Ticket;
 use store::sanction::{Barred, Ending};
 use tokio::sync::oneshot;
@@ -115,9 +115,17 @@ impl ClientContext {
             .check_session(claims.user, claims.session_generation)
     }
 
-    /// Ends what operators have ended of a user's sessions.
-    pub(super) fn bar(&self, user: UserId, barred: &Barred) {
-        let order = Order::EndSessions(Ending::all_of(user), Box::new(goodbye(barred)));
+    /// Ends this session, and those of its user that came before it; of who is banned, all.
+    pub(super) fn bar(&self, claims: &Ticket, barred: &Barred) {
+        let user = claims.user;
+        let whose = match barred {
+            Barred::Banned { .. } => Ending::all_of(user),
+            Barred::Kicked { .. } => Ending::User {
+                user,
+                below: SessionGeneration(claims.session_generation.0.saturating_add(1)),
+            },
+        };
+        let order = Order::EndSessions(whose, Box::new(goodbye(barred)));
         self.tell(shard_of(user, self.lanes), order);
     }
 

@@ -101,6 +101,6 @@ fn hand_over(context: &ClientContext, logged_in: LoggedIn, from: IpAddr, permit:
     context.tell(shard, Order::Client(Box::new(client)));
     // What was read since it was let in was told to the shard before it came there.
     if let Err(barred) = context.check_sanctions(&claims, from) {
-        context.bar(claims.user, &barred);
+        context.bar(&claims, &barred);
     }
 }

@@ -24,6 +24,9 @@ use super::directory::{ShardIndex, shard_of};
 /// When a client that came too often may come again, milliseconds.
 const RATE_RETRY_MS: u32 = 1_000;
 
+/// When a ticket may be looked at again, which nobody can say whether it still counts, milliseconds.
+const UNREAD_RETRY_MS: u32 = 5_000;
+
 /// Why a connection did not become a session.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoginError {
@@ -195,6 +198,14 @@ async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) ->
     }
     context.sanctions.check_network(from)?;
     let is_new = !matches!(request.credentials, Credentials::Ticket { .. });
+    if !is_new && !context.sanctions.is_read() {
+        // It would be renewed unchecked, over and over.
+        return Err(TurnedAway {
+            retry_ms: UNREAD_RETRY_MS,
+            reason: "the store does not answer".to_owned(),
+            ..Code::Busy.into()
+        });
+    }
     if is_new && context.is_full() {
         return Err(Code::Full.into());
     }

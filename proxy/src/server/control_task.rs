@@ -1,6 +1,7 @@
 //! What shards ask of control: services are confirmed, signatures verified, tickets renewed and topologies judged, and each
 //! answer goes back to the shard that asked. Work with keys is done on threads of its own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use net::key_work::key_work;
@@ -51,8 +52,8 @@ impl ControlTask {
                 let verifying = verify(Arc::clone(&self.context), shard, client, claims, attach);
                 tokio::spawn(guest("attach", verifying));
             }
-            Question::Renewal(client, claims, region) => {
-                let renewing = renew(Arc::clone(&self.context), shard, client, *claims, region);
+            Question::Renewal(client, claims, region, from) => {
+                let renewing = renew(Arc::clone(&self.context), (shard, client), *claims, region, from);
                 tokio::spawn(guest("renewal", renewing));
             }
             Question::Logout(user, generation) => {
@@ -114,18 +115,17 @@ fn verdict(own: OwnNode, claims: &Ticket, attach: &client::Attach) -> AttachVerd
 
 async fn renew(
     context: Arc<ClientContext>,
-    shard: ShardIndex,
-    client: ClientId,
+    (shard, client): (ShardIndex, ClientId),
     claims: Ticket,
     region: Option<RegionNumber>,
+    from: IpAddr,
 ) {
     // While the store is away for longer than a ticket lives, none is renewed; it is once the store is back.
-    context.sanctions.until_read().await;
-    if let Err(barred) = context
-        .sanctions
-        .check_session(claims.user, claims.session_generation)
-    {
-        return context.bar(claims.user, &barred);
+    if !context.sanctions.is_read() {
+        return context.tell(shard, Order::RenewLater(client));
+    }
+    if let Err(barred) = context.check_sanctions(&claims, from) {
+        return context.bar(&claims, &barred);
     }
     let auth = Arc::clone(&context.auth);
     if !auth.extend_session(&claims).await {

@@ -42,6 +42,8 @@ pub(super) enum Order {
     Attach(ClientId, AttachVerdict),
     /// A ticket was renewed; where else the client may go.
     Ticket(ClientId, Box<RawTicket>, Vec<SocketAddr>),
+    /// Nobody can say just now whether the ticket may be renewed: it is asked again.
+    RenewLater(ClientId),
     /// The topology in force has changed: every peer is looked at again, and this says who may serve what.
     Recheck(Arc<Listing>),
     /// Tell clients where else to go.

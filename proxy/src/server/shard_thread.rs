@@ -234,6 +234,7 @@ impl Running {
                 }
             }
             Order::Drain(others) => shard.drain(others, now, sink),
+            Order::RenewLater(client) => shard.renew_later(client, now),
             Order::EndSessions(whose, goodbye) => shard.end_sessions(whose, &goodbye, now, sink),
             Order::SendAway(code) => shard.close_clients(code, now, sink),
             Order::Stop => self.stop(now),

@@ -1,6 +1,8 @@
 //! Everything that a shard wants done by the process around it. Datagrams leave through
 //! [`DatagramSink`](crate::edge::DatagramSink), bytes of streams by [`Shard::unsent`](super::Shard::unsent).
 
+use std::net::IpAddr;
+
 use net::link::LinkId;
 use net::link_core::DownReason;
 use protocol::Code;
@@ -24,9 +26,10 @@ pub enum Question {
     /// Did the holder of this ticket sign that it attaches? Exactly one
     /// [`Shard::attach_verified`](super::Shard::attach_verified); the client says nothing more until then.
     Attach(ClientId, Box<(Ticket, Attach)>),
-    /// Another ticket for the client, whose player is in this region:
-    /// [`Shard::ticket_renewed`](super::Shard::ticket_renewed), once at most: none for a login that is over.
-    Renewal(ClientId, Box<Ticket>, Option<RegionNumber>),
+    /// Another ticket for the client, whose player is in this region and who comes from there:
+    /// [`Shard::ticket_renewed`](super::Shard::ticket_renewed) or [`Shard::renew_later`](super::Shard::renew_later), once at most: none
+    /// for a login that is over.
+    Renewal(ClientId, Box<Ticket>, Option<RegionNumber>, IpAddr),
     /// This login is over, whatever its ticket says; nothing is answered.
     Logout(UserId, SessionGeneration),
 }

@@ -17,6 +17,9 @@ use super::effect::{ClientId, Question, ShardEffect};
 use super::{Moment, Shard};
 use crate::edge::{Admission, DatagramSink, EdgeInput, SessionHandle};
 
+/// When a renewal that nobody could answer is asked for again, milliseconds.
+const RENEW_AGAIN_MS: u64 = 5_000;
+
 /// A client that was let in: its keys, and what its session begins with.
 pub struct Arrival<S> {
     /// Its stream.
@@ -183,6 +186,13 @@ impl<S: Sealing> Shard<S> {
         }
     }
 
+    /// Nobody can say just now whether a client's ticket may be renewed.
+    pub fn renew_later(&mut self, id: ClientId, now: Moment) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.renew_at_ms = Some(now.wall_ms.saturating_add(RENEW_AGAIN_MS));
+        }
+    }
+
     /// A client's stream broke, or the client closed it.
     pub fn client_broke(&mut self, id: ClientId, now: Moment, sink: &mut dyn DatagramSink) {
         self.end_client(id, ClientEnd::Gone, now, sink);
@@ -292,8 +302,9 @@ impl<S: Sealing> Shard<S> {
                 self.end_client(id, late, now, sink);
             } else if client.renew_at_ms.is_some_and(|at_ms| now.wall_ms >= at_ms) {
                 client.renew_at_ms = None;
-                let (claims, region) = (client.claims, self.edge.region_of(session));
-                self.ask(Question::Renewal(id, Box::new(claims), region));
+                let (claims, from) = (client.claims, client.from);
+                let region = self.edge.region_of(session);
+                self.ask(Question::Renewal(id, Box::new(claims), region, from));
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use protocol::ids::{SessionGeneration, UserId};
 use protocol::network::Network;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::fault::Failure;
@@ -101,25 +100,27 @@ fn read_sanctions(link: &mut Link, after: u64) -> Result<AccountReply, StoreErro
         store_generation: 0,
         newest: 0,
         rows: Vec::with_capacity(rows.len()),
+        next: None,
     };
     some(rows.first())?;
+    let mut last = None;
     for found in &rows {
-        page.rows
-            .extend(of_page(found, &mut page.store_generation, &mut page.newest)?);
+        let mut fields = Fields { row: found, next: 0 };
+        let generation: i32 = fields.take()?;
+        page.store_generation = u16::try_from(generation).map_err(|_| damaged("store generation"))?;
+        page.newest = fields.number()?;
+        last = fields.take::<Option<i64>>()?.map(i64::cast_unsigned);
+        fields.next -= 1;
+        match row(&mut fields) {
+            Ok(sanction) => page.rows.extend(sanction),
+            // One that is not understood hides no other.
+            Err(error) => {
+                tracing::warn!(seq = last, %error, "what was done to a user is not understood: start a newer version");
+            }
+        }
     }
+    page.next = last.filter(|_| rows.len() == SANCTIONS_READ_MAX);
     Ok(AccountReply::Sanctions(page))
-}
-
-fn of_page(
-    found: &Row,
-    store_generation: &mut u16,
-    newest: &mut u64,
-) -> Result<Option<Sanction>, StoreError> {
-    let mut fields = Fields { row: found, next: 0 };
-    let generation: i32 = fields.take()?;
-    *store_generation = u16::try_from(generation).map_err(|_| damaged("store generation"))?;
-    *newest = fields.number()?;
-    row(&mut fields)
 }
 
 fn row(fields: &mut Fields<'_>) -> Result<Option<Sanction>, StoreError> {

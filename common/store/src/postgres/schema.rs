@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0015_game_state.sql"),
     include_str!("../../migrations/postgres/0016_sanction.sql"),
     include_str!("../../migrations/postgres/0017_ends.sql"),
+    include_str!("../../migrations/postgres/0018_sanction_reads.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

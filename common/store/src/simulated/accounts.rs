@@ -20,8 +20,12 @@ impl Tables {
 
     fn sanction(&mut self, new: &NewSanction) -> AccountReply {
         let generation = match (new.subject, new.kind) {
-            (Subject::User(user), _) if !self.sessions.contains_key(&user) => return AccountReply::NoUser,
-            (Subject::User(user), SanctionKind::Kick | SanctionKind::Ban) => self.raise(user),
+            (Subject::User(user), SanctionKind::Kick | SanctionKind::Ban) => {
+                if !self.sessions.contains_key(&user) {
+                    return AccountReply::NoUser;
+                }
+                self.raise(user)
+            }
             _ => SessionGeneration(0),
         };
         if new.kind == SanctionKind::Unban && !self.is_banned(new.subject) {
@@ -60,12 +64,16 @@ impl Tables {
     }
 
     fn read_sanctions(&self, after: u64) -> SanctionPage {
-        let counts = |kept: &&KeptSanction| kept.row.seq > after && kept.read_until_ms > self.now_ms;
+        // Whoever reads on gets all of it, however late.
+        let counts =
+            |kept: &&KeptSanction| kept.row.seq > after && (after > 0 || kept.read_until_ms > self.now_ms);
         let rows = self.sanctions.iter().filter(counts).take(SANCTIONS_READ_MAX);
+        let rows: Vec<Sanction> = rows.map(|kept| kept.row.clone()).collect();
         SanctionPage {
             store_generation: self.generation,
             newest: self.newest_sanction(),
-            rows: rows.map(|kept| kept.row.clone()).collect(),
+            next: (rows.len() == SANCTIONS_READ_MAX).then(|| rows[SANCTIONS_READ_MAX - 1].seq),
+            rows,
         }
     }
 }

@@ -43,10 +43,10 @@ fn sanction(connection: &Connection, new: &NewSanction, at: Moment) -> Result<Ac
         sanction_columns!()
     );
     let generation = match (new.subject, new.kind) {
-        (Subject::User(user), _) if cluster::session(connection, user)?.is_none() => {
-            return Ok(AccountReply::NoUser);
-        }
         (Subject::User(user), SanctionKind::Kick | SanctionKind::Ban) => {
+            if cluster::session(connection, user)?.is_none() {
+                return Ok(AccountReply::NoUser);
+            }
             cluster::raise(connection, user, at)?
         }
         _ => SessionGeneration(0),
@@ -76,18 +76,29 @@ fn read_sanctions(connection: &Connection, after: u64, at: Moment) -> rusqlite::
     const READ: &str = concat!(
         "SELECT ",
         sanction_columns!(),
-        " FROM sanction WHERE seq > ?1 AND read_until_ms > ?2 ORDER BY seq LIMIT ?3"
+        " FROM sanction WHERE seq > ?1 AND (?1 > 0 OR read_until_ms > ?2) ORDER BY seq LIMIT ?3"
     );
     let newest = query(connection, "SELECT coalesce(max(seq), 0) FROM sanction").one(|row| row.number())?;
     let rows = query(connection, READ)
         .number(after)
         .bind(at.now_ms)
         .bind(SANCTIONS_READ_MAX as i64)
-        .rows(row)?;
+        .rows(|fields| {
+            let seq = fields.number()?;
+            // One that is not understood hides no other.
+            let sanction = row_of(seq, fields);
+            if let Err(error) = &sanction {
+                tracing::warn!(seq, %error, "what was done to a user is not understood: start a newer version");
+            }
+            Ok((seq, sanction.ok()))
+        })?;
+    let last = rows.last().map(|(seq, _)| *seq);
+    let next = last.filter(|_| rows.len() == SANCTIONS_READ_MAX);
     Ok(SanctionPage {
         store_generation: at.generation,
         newest,
-        rows,
+        rows: rows.into_iter().filter_map(|(_, sanction)| sanction).collect(),
+        next,
     })
 }
 
@@ -101,6 +112,10 @@ fn of_subject(statement: Statement<'_>, subject: Subject) -> Statement<'_> {
 
 fn row(row: &mut Fields<'_, '_>) -> rusqlite::Result<Sanction> {
     let seq = row.number()?;
+    row_of(seq, row)
+}
+
+fn row_of(seq: u64, row: &mut Fields<'_, '_>) -> rusqlite::Result<Sanction> {
     let (user, network) = (row.take::<Option<i64>>()?, row.take::<Option<String>>()?);
     let subject = match (user, network.as_deref().and_then(Network::parse)) {
         (Some(user), None) => Subject::User(UserId(user.cast_unsigned())),
