@@ -15,6 +15,9 @@ const WAITING_BYTES_MAX = 256 * 1024;
 const tell = (message: FromWorker, transfer: Transferable[] = []) => self.postMessage(message, { transfer });
 const codeOf = (code: number) => (code < 0 ? undefined : code);
 
+/** Codes of a session that an operator has ended: whoever is told so is not let in as somebody else by its own page. */
+const SENT_AWAY = [5 /* BANNED */, 10 /* KICKED */];
+
 /** What the engine calls. None of it may call the engine back. */
 class Host {
   engine: Engine | undefined;
@@ -98,7 +101,7 @@ class Host {
 
   over(code: number, text: string): void {
     this.isAttached = false;
-    if (this.goesOn) {
+    if (this.goesOn && !SENT_AWAY.includes(code)) {
       // The ticket has run out, or is of another world.
       this.goesOn = false;
       queueMicrotask(this.beginAnew);
