@@ -30,6 +30,8 @@ use crate::words::{Look, Word};
 
 /// How long the swarm's players may take to come to rest once all bots stand.
 const QUIET: Duration = Duration::from_secs(30);
+/// The same after an interrupt: somebody waits, and where the store takes nothing no command is ever confirmed.
+const QUIET_IN_HASTE: Duration = Duration::from_secs(10);
 /// Between two looks at the nodes' processes.
 const NODES_EVERY_S: u64 = 5;
 /// After an interrupt, a cluster that cannot be counted so often is ending too.
@@ -341,7 +343,11 @@ impl Run<'_> {
         };
         let regions: BTreeSet<u32> = before.regions.iter().map(|region| region.region).collect();
         let mut count = Count::new(before);
-        while began.elapsed() < QUIET {
+        let patience = || match self.interrupt.is_cancelled() {
+            true => QUIET_IN_HASTE,
+            false => QUIET,
+        };
+        while began.elapsed() < patience() {
             tokio::time::sleep(SECOND).await;
             let records = self.swarm.report().await;
             let users: Vec<UserId> = records.iter().map(|record| record.user).collect();
@@ -365,7 +371,7 @@ impl Run<'_> {
             self.say(format_args!("{seconds:4} s counting: {why}"));
         }
         let records = self.swarm.report().await;
-        let seconds = QUIET.as_secs();
+        let seconds = patience().as_secs();
         (
             records,
             Err(format!(
