@@ -119,7 +119,7 @@ fn are_lost(goodbye: bool) -> bool {
 #[test]
 fn players_who_say_goodbye_on_a_full_disk_are_told_of_as_lost_as_those_who_do_not() {
     for goodbye in [true, false] {
-        let lost = (0..5).any(|_| are_lost(goodbye));
+        let lost = (0..10).any(|_| are_lost(goodbye));
         assert!(lost, "goodbye: {goodbye}");
     }
 }
