@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::carrier::{Carrier, ended};
-use crate::connection::{Connection, Dialed, Incoming, greet, log_in, return_by};
+use crate::connection::{Connection, Dialed, Incoming, greet, log_in, log_in_with, return_by};
 
 /// A session on its way back, kept from one wait to the next.
 type ComingBack = Pin<Box<dyn Future<Output = Result<Dialed, ConnectionError>> + Send>>;
@@ -51,6 +51,18 @@ impl Client {
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectionError> {
         let clock = Monotonic::default();
         let (session, dialed) = log_in(options, Reading::AtOnce, (&Carrier::Tcp, clock)).await?;
+        Self::begun(session, dialed, clock, false).await
+    }
+
+    /// Logs in with a key that was kept: with [`Credentials::Device`](crate::Credentials::Device) as the user that it is a device of, or
+    /// with a ticket that was granted to it. Whoever has the key is that user.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(key: ClientKey, options: ConnectOptions) -> Result<Self, ConnectionError> {
+        let clock = Monotonic::default();
+        let over = (&Carrier::Tcp, clock);
+        let (session, dialed) = log_in_with(key, options, Reading::AtOnce, over).await?;
         Self::begun(session, dialed, clock, false).await
     }
 

@@ -19,13 +19,22 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::carrier::{Carrier, ended};
 
-/// Logs in at the first proxy that answers.
+/// Logs in at the first proxy that answers, with a key of its own.
 pub(crate) async fn log_in(
+    options: ConnectOptions,
+    reading: Reading,
+    over: (&Carrier, Monotonic),
+) -> Result<(Session, Dialed), ConnectionError> {
+    log_in_with(ClientKey::generate(&mut OsEntropy), options, reading, over).await
+}
+
+/// The same with this key.
+pub(crate) async fn log_in_with(
+    key: ClientKey,
     options: ConnectOptions,
     reading: Reading,
     (carrier, clock): (&Carrier, Monotonic),
 ) -> Result<(Session, Dialed), ConnectionError> {
-    let key = ClientKey::generate(&mut OsEntropy);
     let logins = options.logins(&key);
     let mut failed = None;
     for login in logins {

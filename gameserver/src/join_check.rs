@@ -13,7 +13,7 @@ use protocol::ids::{
 use protocol::limits::{NAME_BYTES_MAX, NUMBER_MAX};
 use protocol::message::checked::SessionIdentity;
 use protocol::message::player::Join;
-use protocol::ticket::{RawTicket, TicketError};
+use protocol::ticket::{AccountKind, RawTicket, TicketError};
 
 /// A join that has been checked against ticket, attach and topology.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,10 @@ pub struct VerifiedJoin {
     pub acked_command: CommandNumber,
     /// Last event that the client says it has.
     pub acked_event: EventNumber,
-    /// What a player without a row is called. One that has a row is called what that says.
+    /// What a player without a row is called; may be empty. One that has a row is called what that says.
     pub name: String,
+    /// Whether it is the name of an account: then it is the player's, whatever the row says.
+    pub account: AccountKind,
 }
 
 impl VerifiedJoin {
@@ -50,6 +52,21 @@ impl VerifiedJoin {
             self.acked_command = self.acked_command.max(other.acked_command);
             self.acked_event = self.acked_event.max(other.acked_event);
         }
+    }
+
+    /// What a player without a row is called.
+    pub(crate) fn first_name(&self) -> String {
+        match self.name.is_empty() {
+            // Nobody could say it in time.
+            true => format!("player {}", self.user.0),
+            false => self.name.clone(),
+        }
+    }
+
+    /// What the player is called from now on; `None`: what its row says.
+    pub(crate) fn name_of_account(&self) -> Option<&str> {
+        let is_known = self.account == AccountKind::Registered && !self.name.is_empty();
+        is_known.then_some(self.name.as_str())
     }
 
     /// The session that joins.
@@ -161,6 +178,7 @@ pub fn verify(
         acked_command: CommandNumber(message.acked_command),
         acked_event: EventNumber(message.acked_event),
         name: message.name.clone(),
+        account: ticket.account,
     };
     Ok((join, ticket.region_hint))
 }
@@ -169,7 +187,7 @@ pub fn verify(
 mod tests {
     use super::*;
     use protocol::identity::{ClientKey, NodeKey, Validity};
-    use protocol::ticket::{AccountKind, Ticket};
+    use protocol::ticket::Ticket;
 
     const CLUSTER: ClusterId = ClusterId([1; 16]);
     const ISSUER: NodeUuid = NodeUuid([2; 16]);

@@ -7,6 +7,7 @@
     reason = "helpers of tests may"
 )]
 
+mod accounts;
 mod tool;
 mod world;
 
@@ -28,6 +29,17 @@ use tool::Tool;
 use world::client::{Client, upgraded};
 use world::server::joined;
 use world::{A, HOME, WEST, World, eventually};
+
+/// Waits until something that takes its time holds.
+async fn eventually_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..200 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
 
 /// Sends bytes as they are; everything that is answered until the proxy closes.
 async fn answered(at: SocketAddr, request: &str) -> String {

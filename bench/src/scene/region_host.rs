@@ -106,6 +106,7 @@ impl RegionHost {
             acked_command: CommandNumber(0),
             acked_event: EventNumber(0),
             name: format!("player-{}", user.0),
+            account: protocol::ticket::AccountKind::Guest,
         };
         self.give(RegionInput::Join(proxy, join));
     }

@@ -17,6 +17,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod account;
 mod clock;
 mod comeback;
 mod commands;
@@ -55,6 +56,7 @@ use protocol::message::client;
 use protocol::message::family::ClientToProxy;
 use protocol::message::player::CommandClass;
 
+pub use account::AccountClient;
 pub use comeback::Comeback;
 pub use commands::CommandError;
 pub use entity::Entity;

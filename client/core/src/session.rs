@@ -227,6 +227,7 @@ fn name_of(credentials: Credentials) -> String {
     match credentials {
         Credentials::Guest { name }
         | Credentials::Password { name, .. }
-        | Credentials::Ticket { name, .. } => name,
+        | Credentials::Ticket { name, .. }
+        | Credentials::Device { name } => name,
     }
 }

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::vec;
 
 use bytes::Bytes;
+use protocol::client_handshake::Credentials;
 use protocol::frame::{FrameDecoder, FrameOpener, FrameSealer, FrameType};
 use protocol::identity::ClientKey;
 use protocol::ids::CommandNumber;
@@ -27,7 +28,7 @@ use crate::error::ConnectionError;
 use crate::event::ClientEvent;
 use crate::frames::batches;
 use crate::handshake::{AwaitingAnswer, AwaitingWelcome, Dial, Established};
-use crate::kept::NotKept;
+use crate::kept::{Kept, NotKept};
 use crate::session::{ConnectOptions, Session};
 use crate::{ClientEffect, Core, Reading};
 
@@ -126,6 +127,24 @@ impl StreamedClient {
     #[must_use]
     pub fn new(options: ConnectOptions, entropy: &mut dyn Entropy, now: Now) -> Self {
         let key = ClientKey::generate(entropy);
+        Self::with_key(options, key, now)
+    }
+
+    /// Begins anew with the key of a session that was [kept](Session::keep), as the user that it is a device of.
+    ///
+    /// # Errors
+    /// `NotKept`: the bytes are no session.
+    pub fn of_device(options: ConnectOptions, kept: &[u8], now: Now) -> Result<Self, NotKept> {
+        let Kept { key, name, .. } = Kept::parse(kept)?;
+        let credentials = Credentials::Device { name };
+        let options = ConnectOptions {
+            credentials,
+            ..options
+        };
+        Ok(Self::with_key(options, key, now))
+    }
+
+    fn with_key(options: ConnectOptions, key: ClientKey, now: Now) -> Self {
         let untried = options.logins(&key).into_iter();
         let mut client = Self {
             session: None,

@@ -35,6 +35,7 @@ pub struct Engine {
 #[wasm_bindgen]
 impl Engine {
     /// Goes on with the session that was `kept`, or begins to log in as a guest where that is empty or unreadable. `cluster_id`, `key`, `next_key` and the addresses `tcp` are what `join.json` says;
+    /// `is_device`: what was kept is too old to go on with, and its key may be known as a device of its user.
     /// `place_at` is where in the game's own state the player's place is (two f32, x first), −1: nothing is foretold then.
     ///
     /// # Errors
@@ -49,6 +50,7 @@ impl Engine {
         tcp: Vec<String>,
         name: String,
         kept: &[u8],
+        is_device: bool,
         place_at: i32,
         now_ms: f64,
         wall_ms: f64,
@@ -62,8 +64,11 @@ impl Engine {
             datagrams: Datagrams::Off,
         };
         let now = now(now_ms, wall_ms);
-        let client = StreamedClient::going_on(&options, kept, now)
-            .unwrap_or_else(|_| StreamedClient::new(options, &mut Crypto, now));
+        let going_on = match is_device {
+            true => StreamedClient::of_device(options.clone(), kept, now),
+            false => StreamedClient::going_on(&options, kept, now),
+        };
+        let client = going_on.unwrap_or_else(|_| StreamedClient::new(options, &mut Crypto, now));
         let mut engine = Self {
             client,
             host,

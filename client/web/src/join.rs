@@ -19,10 +19,14 @@ pub(crate) fn trust(cluster_id: &str, key: &str, next_key: &str) -> Result<Clien
     }
     Ok(ClientTrust {
         authorities,
-        cluster_id: hex(cluster_id)
-            .map(ClusterId)
-            .ok_or("join.json: `cluster_id` is not 32 hexadecimal digits")?,
+        cluster_id: self::cluster_id(cluster_id)?,
     })
+}
+
+/// The cluster.
+pub(crate) fn cluster_id(text: &str) -> Result<ClusterId, String> {
+    let bytes = hex(text).ok_or("join.json: `cluster_id` is not 32 hexadecimal digits")?;
+    Ok(ClusterId(bytes))
 }
 
 /// Browsers find proxies by origin; the core tells them apart by address. A proxy whose address is a name has one of
@@ -33,7 +37,7 @@ pub(crate) fn address(tcp: &str, place: usize) -> SocketAddr {
         .unwrap_or_else(|_| SocketAddr::new(nobodys, place as u16))
 }
 
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * N {
         return None;

@@ -3,11 +3,13 @@
 
 #![cfg(target_arch = "wasm32")]
 
+mod account;
 mod engine;
 mod frame;
 mod host;
 mod join;
 
+pub use account::Account;
 pub use engine::{Engine, check};
 pub use frame::Frame;
 pub use host::Host;

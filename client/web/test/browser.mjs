@@ -275,6 +275,46 @@ assert.equal((await own(bob)).entity, before_reload.entity);
 result.hidden = { hidden, seen };
 say(`hidden for 4 s: ${hidden} states of its own, seen again: ${seen}`);
 
+// A guest makes an account, and is the same player under a name of its own.
+const cleo = await join(second.url, { viewport: { width: 1280, height: 800 } });
+const user = (who) => who.page.evaluate(() => String(mesh.user));
+const account = async (who, way, name, password) => {
+  await who.page.click("#rename");
+  if (await who.page.evaluate(() => document.getElementById("rename-dialog").open)) await who.page.click("#account-open");
+  await who.page.selectOption("#account-way", way);
+  await who.page.fill("#account-name", name);
+  await who.page.fill("#account-proof", password);
+};
+const guest = [await user(cleo), (await own(cleo)).entity];
+await account(cleo, "register", "Cleo", "password1");
+await cleo.page.click("#account-go");
+await until(cleo, () => document.getElementById("account-trouble").textContent.includes("This password is too weak."));
+await accessible(cleo, "the account dialog");
+await cleo.page.fill("#account-proof", "correct horse battery staple");
+await cleo.page.click("#account-go");
+await until(cleo, () => document.getElementById("name").textContent === "Cleo");
+await until(cleo, () => page.view.own !== undefined);
+assert.deepEqual([await user(cleo), (await own(cleo)).entity], guest, "the same player with an account");
+// A day later by the same browser: nobody is asked for anything.
+await cleo.page.waitForTimeout(500);
+await cleo.page.close();
+cleo.page = await cleo.page.context().newPage();
+await cleo.page.goto(second.url);
+await until(cleo, () => globalThis.page?.view.own !== undefined && document.getElementById("name").textContent === "Cleo");
+assert.equal(await user(cleo), guest[0], "the same player by its device");
+// From another machine, by the password.
+const dora = await join(second.url, { viewport: { width: 1280, height: 800 } });
+await account(dora, "login", "cleo", "not the password");
+await dora.page.click("#account-go");
+await until(dora, () => document.getElementById("account-trouble").textContent.includes("The name or the password is wrong."));
+await dora.page.fill("#account-proof", "correct horse battery staple");
+await dora.page.click("#account-go");
+await until(dora, () => document.getElementById("name").textContent === "Cleo");
+assert.equal(await user(dora), guest[0], "the same player from elsewhere");
+await cleo.page.context().close();
+await dora.page.context().close();
+say("a guest has made an account, and came back as itself by its device and by its password");
+
 // A machine that sleeps: all of the browser stands still for longer than a proxy waits for a silent client.
 const asleep = await own(bob);
 await sleep(14_000);

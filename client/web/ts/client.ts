@@ -1,6 +1,19 @@
 // The client as a page uses it. All work is done by its worker.
 
-import type { Entity, Events, FromWorker, Join, Picture, Status, ToWorker, Weather, World } from "./messages.js";
+import * as device from "./device.js";
+import type {
+  AccountDeed,
+  Entity,
+  Events,
+  FromWorker,
+  Join,
+  Picture,
+  Refused,
+  Status,
+  ToWorker,
+  Weather,
+  World,
+} from "./messages.js";
 
 export interface Options {
   /** Where to find `join.json`: the origin of any proxy; the page's own if it is left out. */
@@ -13,7 +26,8 @@ export interface Options {
   placeAt?: number;
   /**
    * The name in `sessionStorage` under which the session outlives a reload of its tab: the same player comes back. Each tab
-   * has a session of its own. Without it a reload begins anew.
+   * has a session of its own. Without it a reload begins anew. Of all tabs one has a key in `IndexedDB` under the same name as
+   * well, by which the player comes back within 90 days, where the page came over `https:` or from this machine.
    */
   keepAs?: string;
   /** The worker's script; beside this one if it is left out. */
@@ -28,6 +42,18 @@ export interface Sent {
   applied: Promise<void>;
 }
 
+/** Nothing was done about an account, and this is why; `message` is for people. */
+export class AccountError extends Error {
+  readonly code: number | undefined;
+  readonly retryMs: number;
+
+  constructor({ code, text, retryMs }: Refused) {
+    super(text);
+    this.code = code;
+    this.retryMs = retryMs;
+  }
+}
+
 type Listener<Name extends keyof Events> = (what: Events[Name]) => void;
 
 const NOTHING: Picture = { ids: new BigUint64Array(), numbers: new Float32Array(), own: undefined };
@@ -40,7 +66,9 @@ export async function connect(options: Options = {}): Promise<MeshClient> {
   const proxies = join.proxies.map((proxy) => ({ url: join.proxies.length === 1 ? url : undefined, ...proxy }));
   // The one that answered goes first.
   proxies.sort((a, b) => Number(b.url === url) - Number(a.url === url));
-  return new MeshClient({ ...join, proxies }, options);
+  const isDevice = options.keepAs !== undefined && (await device.claim(options.keepAs));
+  const known = isDevice && options.keepAs !== undefined ? await device.read(options.keepAs) : new Uint8Array();
+  return new MeshClient({ ...join, proxies }, options, isDevice ? known : undefined);
 }
 
 async function fetchJoin(url: string): Promise<Join> {
@@ -66,17 +94,21 @@ export class MeshClient {
   #isPictureAsked = false;
   #sent = new Map<number, { resolve: (sent: Sent) => void; reject: (error: Error) => void }>();
   #applied: { number: number; resolve: () => void }[] = [];
+  #asked = new Map<number, (answer: { name: string; user: bigint } | Refused) => void>();
   #nextId = 0;
   #kept: Uint8Array = new Uint8Array();
   #keepAs: string | undefined;
+  #deviceAs: string | undefined;
 
-  constructor(join: Join, { name = "", placeAt = -1, worker, keepAs }: Options) {
+  /** `known`: what there is of a device; undefined: this tab is none. */
+  constructor(join: Join, { name = "", placeAt = -1, worker, keepAs }: Options, known?: Uint8Array) {
     this.#keepAs = keepAs;
+    this.#deviceAs = known && keepAs;
     this.#worker = new Worker(worker ?? new URL("regionmesh-worker.js", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
     this.#worker.onerror = (error) =>
       this.#tell("over", { code: undefined, text: `the worker failed: ${error.message || "it could not be loaded"}` });
-    this.#say({ is: "start", join, name: name || guestName(), placeAt, kept: this.#takeKept() });
+    this.#say({ is: "start", join, name: name || guestName(), placeAt, kept: this.#takeKept(), device: known ?? new Uint8Array(), remember: known !== undefined });
     addEventListener("pagehide", () => this.#putKept());
     document.addEventListener("visibilitychange", () => this.#noteVisibility());
     this.#noteVisibility();
@@ -101,6 +133,19 @@ export class MeshClient {
     return new Promise((resolve, reject) => this.#sent.set(id, { resolve, reject }));
   }
 
+  /**
+   * Makes an account of the guest who plays, logs in to one, or sets another password: then this client is at it, under the name that
+   * is returned. Rejected with an {@link AccountError}, and everything is as before. Passwords are taken over TLS, or on the machine of
+   * the proxy.
+   */
+  async account(deed: AccountDeed): Promise<{ name: string; user: bigint }> {
+    const id = this.#nextId++;
+    this.#say({ is: "account", id, deed });
+    const answer = await new Promise<{ name: string; user: bigint } | Refused>((resolve) => this.#asked.set(id, resolve));
+    if ("text" in answer) throw new AccountError(answer);
+    return answer;
+  }
+
   /** The newest picture; asks for the next one. To be called once for each one that is drawn. */
   picture(): Picture {
     if (!this.#isPictureAsked) {
@@ -116,9 +161,12 @@ export class MeshClient {
   }
 
   /** Leaves the world for good; nothing is kept of the session. */
-  leave(): void {
+  async leave(): Promise<void> {
     this.#keepAs = undefined;
+    const as = this.#deviceAs;
+    this.#deviceAs = undefined;
     this.#say({ is: "leave" });
+    if (as !== undefined) await device.write(as, new Uint8Array());
   }
 
   /** Ends the client, whatever it is at. */
@@ -139,8 +187,18 @@ export class MeshClient {
       case "kept":
         this.#kept = message.kept;
         return;
+      case "device":
+        if (this.#deviceAs !== undefined) void device.write(this.#deviceAs, message.kept);
+        return;
       case "sent":
         this.#noteSent(message.id, message.number, message.refused);
+        return;
+      case "anew":
+        for (const id of [...this.entities.keys()]) this.#take({ is: "gone", what: id });
+        return;
+      case "account":
+        this.#asked.get(message.id)?.(message.answer);
+        this.#asked.delete(message.id);
         return;
       case "attached":
         this.user = message.what.user;

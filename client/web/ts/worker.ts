@@ -1,7 +1,8 @@
 // Runs the core beside the page, so that neither a busy nor a hidden page lets a connection die.
 
 import init, { Engine } from "../.made/engine.js";
-import type { FromWorker, Join, Told, ToWorker, Weather } from "./messages.js";
+import { ask, remember } from "./account.js";
+import type { AccountDeed, FromWorker, Join, Told, ToWorker, Weather } from "./messages.js";
 import { Lane } from "./weather.js";
 
 /** The servers tick as often; the walk in force is said once a tick. */
@@ -18,10 +19,17 @@ const codeOf = (code: number) => (code < 0 ? undefined : code);
 /** Codes of a session that an operator has ended: whoever is told so is not let in as somebody else by its own page. */
 const SENT_AWAY = [5 /* BANNED */, 10 /* KICKED */];
 
+/** The code of a session that was away for longer than its ticket lives. */
+const TICKET_EXPIRED = 7;
+
 /** What the engine calls. None of it may call the engine back. */
 class Host {
   engine: Engine | undefined;
   isAttached = false;
+  /** Whether the key of the session is to bring its player back later, and no proxy knows that yet. */
+  isToBeRemembered = false;
+  /** Whether an account is asked for something that may end this session. */
+  isChanging = false;
   /** Whether the session is one that was kept, and no proxy has let it in yet. */
   goesOn: boolean;
   #socket: WebSocket | undefined;
@@ -33,10 +41,20 @@ class Host {
 
   constructor(
     readonly join: Join,
-    readonly beginAnew: () => void,
-    kept: Uint8Array,
+    readonly placeAt: number,
+    /** By this device, or as somebody new where it is empty. */
+    readonly beginAnew: (device: Uint8Array) => void,
+    /** What is tried when the session cannot go on. */
+    public device: Uint8Array,
   ) {
-    this.goesOn = kept.length > 0;
+    this.goesOn = device.length > 0;
+  }
+
+  /** Begins by the device where there is one, or as somebody new. */
+  comeBack(): void {
+    const { device } = this;
+    this.device = new Uint8Array();
+    this.beginAnew(device);
   }
 
   set weather(weather: Weather) {
@@ -91,6 +109,7 @@ class Host {
   attached(place: number, user: bigint): void {
     this.isAttached = true;
     this.goesOn = false;
+    if (this.isToBeRemembered) queueMicrotask(() => void tellDevice(this));
     tell({ is: "attached", what: { proxy: this.join.proxies[place]?.name ?? "", user } });
   }
 
@@ -101,10 +120,13 @@ class Host {
 
   over(code: number, text: string): void {
     this.isAttached = false;
-    if (this.goesOn && !SENT_AWAY.includes(code)) {
+    // Another password ends the session that sets it as well: what is granted for it is on its way.
+    if (this.isChanging && SENT_AWAY.includes(code)) return;
+    const isExpired = code === TICKET_EXPIRED && this.device.length > 0;
+    if ((this.goesOn && !SENT_AWAY.includes(code)) || isExpired) {
       // The ticket has run out, or is of another world.
-      this.goesOn = false;
-      queueMicrotask(this.beginAnew);
+      this.goesOn = this.device.length > 0;
+      queueMicrotask(() => this.comeBack());
       return;
     }
     tell({ is: "kept", kept: new Uint8Array() });
@@ -166,12 +188,17 @@ class Host {
 
 let walk: { input: Uint8Array; velocity: [number, number] } | undefined;
 
-async function start(join: Join, name: string, placeAt: number, kept: Uint8Array): Promise<void> {
+type Start = Extract<ToWorker, { is: "start" }>;
+
+async function start({ join, name, placeAt, kept, device, remember: isDevice }: Start): Promise<void> {
   await init({ module_or_path: new URL("regionmesh.wasm", import.meta.url) });
-  const host = new Host(join, () => begin(host, name, placeAt, new Uint8Array()), kept);
+  const host = new Host(join, placeAt, (device) => begin(host, name, placeAt, device, true), kept.length > 0 ? kept : device);
+  host.isToBeRemembered = isDevice;
+  remembers = isDevice;
   host.weather = weather;
   hosted = host;
-  begin(host, name, placeAt, kept);
+  if (kept.length > 0) begin(host, name, placeAt, kept);
+  else host.comeBack();
   self.setInterval(() => {
     if (host.isStuck) engine?.stuck(performance.now(), Date.now());
     engine?.tick(performance.now(), Date.now());
@@ -183,8 +210,8 @@ async function start(join: Join, name: string, placeAt: number, kept: Uint8Array
   }, STATUS_MS);
 }
 
-/** Goes on with what was kept, or begins as somebody new. */
-function begin(host: Host, name: string, placeAt: number, kept: Uint8Array): void {
+/** Goes on with what was kept, or by its key alone where it is a device; as somebody new where it is empty. */
+function begin(host: Host, name: string, placeAt: number, kept: Uint8Array, isDevice = false): void {
   const { join } = host;
   engine?.free();
   const tcp = join.proxies.map((proxy) => proxy.tcp);
@@ -198,6 +225,7 @@ function begin(host: Host, name: string, placeAt: number, kept: Uint8Array): voi
     tcp,
     name,
     kept,
+    isDevice,
     placeAt,
     performance.now(),
     Date.now(),
@@ -205,6 +233,46 @@ function begin(host: Host, name: string, placeAt: number, kept: Uint8Array): voi
   host.engine = made;
   engine = made;
   pace();
+}
+
+/** Has a proxy know the session's key, and the page keep it. */
+async function tellDevice(host: Host): Promise<void> {
+  const kept = engine?.keep();
+  if (!kept || !host.isToBeRemembered) return;
+  host.isToBeRemembered = false;
+  if (!(await remember(host.join, kept))) return;
+  host.device = kept;
+  tell({ is: "device", kept });
+}
+
+/** Asks a proxy, and goes on with what it grants. */
+async function account(id: number, deed: AccountDeed): Promise<void> {
+  const host = hosted;
+  if (!host || !engine) {
+    tell({ is: "account", id, answer: { code: undefined, text: "There is no session yet; try again.", retryMs: 0 } });
+    return;
+  }
+  host.isChanging = true;
+  try {
+    const answer = await ask(host.join, deed, engine.keep());
+    if ("text" in answer) {
+      tell({ is: "account", id, answer });
+      return;
+    }
+    // Whoever was a guest before leaves the world; who was this user is taken over.
+    if (deed.what === "login") engine?.leave(performance.now(), Date.now());
+    tell({ is: "anew" });
+    host.goesOn = true;
+    host.device = answer.kept;
+    host.isToBeRemembered = remembers;
+    begin(host, answer.name, host.placeAt, answer.kept);
+    tell({ is: "kept", kept: answer.kept });
+    tell({ is: "account", id, answer: { name: answer.name, user: answer.user } });
+  } catch (error) {
+    tell({ is: "account", id, answer: { code: undefined, text: String(error), retryMs: 0 } });
+  } finally {
+    host.isChanging = false;
+  }
 }
 
 /** The page may be gone at any moment: it has what brings another one back. */
@@ -267,12 +335,14 @@ function tellPicture(): void {
 let engine: Engine | undefined;
 let hosted: Host | undefined;
 let isHidden = false;
+/** Whether keys of this tab's sessions bring their players back later. */
+let remembers = false;
 let weather: Weather = { delayMs: 0, jitterMs: 0, lossPercent: 0 };
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   switch (data.is) {
     case "start":
-      start(data.join, data.name, data.placeAt, data.kept).catch((error) =>
+      start(data).catch((error) =>
         tell({ is: "over", what: { code: undefined, text: String(error) } }),
       );
       break;
@@ -293,6 +363,9 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "hidden":
       ({ isHidden } = data);
       pace();
+      break;
+    case "account":
+      void account(data.id, data.deed);
       break;
     case "leave":
       engine?.leave(performance.now(), Date.now());

@@ -118,6 +118,11 @@ pub trait GameLogic: Any + Send {
         let (_, _) = (ctx, player);
     }
 
+    /// A player who is simulated here is called so from now on: a guest has made an account.
+    fn renamed(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId, name: &str) {
+        let (_, _, _, _) = (ctx, user, entity, name);
+    }
+
     /// A player is not simulated here any more: it has logged out, its time without a connection is over, or it has
     /// crossed a border. The entity is gone already.
     fn left(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId) {

@@ -122,3 +122,5 @@ pub const CLIENT_CLOCK_LEEWAY_MS: u64 = 86_400_000;
 pub const TICKET_LIFETIME_MS_MAX: u64 = 900_000;
 /// Password of a user, bytes of UTF-8.
 pub const PASSWORD_BYTES_MAX: usize = 128;
+/// How long a device comes back without a password, milliseconds: 90 days.
+pub const DEVICE_LASTS_MS: u64 = 90 * 24 * 3_600_000;

@@ -10,6 +10,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible, is_combining_mark};
 use unicode_security::GeneralSecurityProfile as _;
 use unicode_security::general_security_profile::IdentifierType;
+use unicode_security::skeleton;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::limits::NAME_BYTES_MAX;
@@ -94,6 +95,20 @@ impl PlayerName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name as an account is looked for by it: in small letters, in compatible forms.
+    #[must_use]
+    pub fn fold(&self) -> String {
+        // Small letters of some forms are of other forms.
+        let once: String = self.0.nfkc().flat_map(char::to_lowercase).collect();
+        once.nfkc().collect()
+    }
+
+    /// What the name looks like, by the table of Unicode TS 39: names of one look are taken for one another.
+    #[must_use]
+    pub fn look(&self) -> String {
+        skeleton(&self.0).flat_map(char::to_lowercase).collect()
     }
 }
 
@@ -300,6 +315,42 @@ mod tests {
             PlayerName::parse("🏴\u{e0061}\u{e007f}").is_err(),
             "tags that hide a word"
         );
+    }
+
+    // NA-5
+    #[test]
+    fn na_5_names_that_people_take_for_one_another_have_one_look_or_one_fold() {
+        let name = |text: &str| PlayerName::parse(text).unwrap();
+        let alike = |one: &str, other: &str| {
+            let (one, other) = (name(one), name(other));
+            one.fold() == other.fold() || one.look() == other.look()
+        };
+        for (one, other) in [
+            ("Ada", "ada"),
+            ("Ada", "ADA"),
+            ("Ada", "Аda"),
+            ("Ian", "lan"),
+            ("Bob", "B0b"),
+            ("modern", "rnodern"),
+            ("é", "e\u{301}"),
+            ("ﬁne", "fine"),
+            ("Ⅸ", "ix"),
+            ("می\u{200c}خواهم", "میخواهم"),
+            ("Straße", "STRAßE"),
+        ] {
+            assert!(alike(one, other), "{one} and {other}");
+        }
+        for (one, other) in [
+            ("Ada", "Ida"),
+            ("علی", "رضا"),
+            ("राम", "श्याम"),
+            ("🦊", "🐺"),
+            ("Ann", "Anne"),
+        ] {
+            assert!(!alike(one, other), "{one} and {other}");
+        }
+        let longest = name(&"m".repeat(NAME_BYTES_MAX));
+        assert!(longest.look().len() <= 1_024 && longest.fold().len() <= 1_024);
     }
 
     // NA-1

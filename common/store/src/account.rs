@@ -1,5 +1,9 @@
 //! What can be asked of a store about users as such: who may come in, and who not. None of it is about a region.
 
+use std::fmt;
+
+use protocol::ids::UserId;
+
 use crate::sanction::{NewSanction, Sanction, SanctionPage};
 
 /// One request.
@@ -14,12 +18,109 @@ pub enum AccountRequest {
         /// The highest number that was read; 0 from the start.
         after: u64,
     },
+    /// A user is a guest no more: it is kept for good, under a name of its own. Answer: [`Created`](AccountReply::Created),
+    /// [`NameTaken`](AccountReply::NameTaken) or [`HasAccount`](AccountReply::HasAccount).
+    Create(Box<NewAccount>),
+    /// Answer: [`Account`](AccountReply::Account).
+    Read(AccountKey),
+    /// Another password: all sessions of the user end in the same step, and its device keys count no more. Answer: [`Sanctioned`](AccountReply::Sanctioned),
+    /// [`NoAccount`](AccountReply::NoAccount) or [`OtherPassword`](AccountReply::OtherPassword).
+    SetPassword {
+        /// Whose.
+        user: UserId,
+        /// What the account had when it was read.
+        was: Verifier,
+        /// What it is to have. A code for a forgotten password counts no more.
+        verifier: Verifier,
+    },
+    /// Whoever knows a code may set the password, once, until its time is over. Answer:
+    /// [`ResetUntil`](AccountReply::ResetUntil) or [`NoAccount`](AccountReply::NoAccount).
+    AllowReset {
+        /// Whose.
+        user: UserId,
+        /// SHA-256 of the code.
+        code_hash: [u8; 32],
+        /// Milliseconds.
+        for_ms: u64,
+    },
+    /// Whoever holds this key comes back as the user, guest or not, until its time is over; what it was before it is no more. Answer:
+    /// [`DeviceKept`](AccountReply::DeviceKept).
+    KeepDevice {
+        /// Whose.
+        user: UserId,
+        /// The public half.
+        key: [u8; 32],
+        /// Milliseconds.
+        for_ms: u64,
+    },
+    /// Answer: [`Device`](AccountReply::Device).
+    ReadDevice {
+        /// The public half.
+        key: [u8; 32],
+    },
+    /// The account is no more, its name is free, and its sessions end in the same step. The user is a guest again, whose player and
+    /// goods stay until they are pruned. Answer: [`Sanctioned`](AccountReply::Sanctioned) or [`NoAccount`](AccountReply::NoAccount).
+    Delete {
+        /// Whose.
+        user: UserId,
+        /// For people; at most [`SANCTION_REASON_BYTES_MAX`](crate::limits::SANCTION_REASON_BYTES_MAX).
+        reason: String,
+    },
+}
+
+/// What a password is checked against. Not shown to anybody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Verifier(pub String);
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier(…)")
+    }
+}
+
+/// An account to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Whose. Every user has at most one.
+    pub user: UserId,
+    /// As it is shown.
+    pub name: String,
+    /// As it is looked for; no two accounts have the same.
+    pub fold: String,
+    /// As it looks; no two accounts have the same.
+    pub look: String,
+    /// What its password is checked against.
+    pub verifier: Verifier,
+}
+
+/// How an account is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountKey {
+    /// By its user.
+    User(UserId),
+    /// By its name as it is looked for.
+    Fold(String),
+}
+
+/// A user who is kept for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who.
+    pub user: UserId,
+    /// As it is shown.
+    pub name: String,
+    /// What its password is checked against.
+    pub verifier: Verifier,
+    /// When it was made, by the store's clock, Unix milliseconds.
+    pub made_ms: u64,
+    /// SHA-256 of the code by which the password may be set, while one counts.
+    pub reset_hash: Option<[u8; 32]>,
 }
 
 /// The answer to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountReply {
-    /// To `Sanction`.
+    /// To `Sanction`, `SetPassword` and `Delete`.
     Sanctioned(Sanction),
     /// To `Sanction`: nobody of that number ever logged in. Nothing was changed.
     NoUser,
@@ -27,16 +128,34 @@ pub enum AccountReply {
     NoBan,
     /// To `ReadSanctions`.
     Sanctions(SanctionPage),
+    /// To `Create`.
+    Created,
+    /// To `Create`: another account is called so, or looks like that. Nothing was changed.
+    NameTaken,
+    /// To `Create`: the user has one. Nothing was changed.
+    HasAccount,
+    /// To `Read`.
+    Account(Option<Box<Account>>),
+    /// To `SetPassword`, `AllowReset` and `Delete`: there is none. Nothing was changed.
+    NoAccount,
+    /// To `SetPassword`: somebody else has set it meanwhile. Nothing was changed.
+    OtherPassword,
+    /// To `AllowReset`: by the store's clock, Unix milliseconds.
+    ResetUntil(u64),
+    /// To `KeepDevice`.
+    DeviceKept,
+    /// To `ReadDevice`: whose it is, if it counts.
+    Device(Option<UserId>),
 }
 
 impl AccountRequest {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        match self {
-            Self::ReadSanctions { .. } => true,
-            Self::Sanction(_) => false,
-        }
+        matches!(
+            self,
+            Self::ReadSanctions { .. } | Self::Read(_) | Self::ReadDevice { .. }
+        )
     }
 
     /// Memory that it takes beside its own size while it waits, about, bytes.
@@ -44,7 +163,23 @@ impl AccountRequest {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Sanction(new) => new.reason.len(),
-            Self::ReadSanctions { .. } => 0,
+            Self::ReadSanctions { .. }
+            | Self::AllowReset { .. }
+            | Self::KeepDevice { .. }
+            | Self::ReadDevice { .. } => 0,
+            Self::Create(new) => {
+                size_of::<NewAccount>()
+                    + new.name.len()
+                    + new.fold.len()
+                    + new.look.len()
+                    + new.verifier.0.len()
+            }
+            Self::Read(key) => match key {
+                AccountKey::User(_) => 0,
+                AccountKey::Fold(fold) => fold.len(),
+            },
+            Self::SetPassword { was, verifier, .. } => was.0.len() + verifier.0.len(),
+            Self::Delete { reason, .. } => reason.len(),
         }
     }
 }

@@ -32,7 +32,7 @@ pub mod simulated;
 pub mod sqlite;
 mod threads;
 
-pub use account::{AccountReply, AccountRequest};
+pub use account::{Account, AccountKey, AccountReply, AccountRequest, NewAccount, Verifier};
 pub use answer::StoreAnswer;
 pub use claims::{Announced, ServiceClaims, Verdict};
 pub use creature::{CreatureChange, CreatureOutcome, CreatureRow, CreaturesWanted};

@@ -28,7 +28,7 @@ pub const CREATURES_READ_MAX: usize = 512;
 pub const CENSUS_ROWS_MAX: usize = 4096;
 /// Highest store generation: the top bit stays clear, so that databases with signed numbers compare epochs rightly.
 pub const STORE_GENERATION_MAX: u16 = 0x7fff;
-/// Users from here on are guests, whose rows may be deleted.
+/// Users from here on are guests until they have an account; rows of guests may be deleted.
 pub const GUEST_USER_FIRST: u64 = 1 << 40;
 /// A guest may come back as long as its last ticket lives, and a little longer by the clocks of others.
 pub const GUEST_IDLE_MS_MIN: u64 = protocol::limits::TICKET_LIFETIME_MS_MAX + 300_000;
@@ -43,6 +43,12 @@ pub const FORGOTTEN_HOLDINGS_MAX: usize = 256;
 pub const GAME_STATE_BYTES_MAX: usize = 64 * 1024;
 /// What people are told of a sanction, bytes.
 pub const SANCTION_REASON_BYTES_MAX: usize = 200;
+/// The name of an account in any of its forms, bytes: what it looks like may be several times as long as what it is.
+pub const ACCOUNT_NAME_BYTES_MAX: usize = 1_024;
+/// Device keys of one user: of more, those that end first are no more.
+pub const DEVICES_MAX: usize = 16;
+/// What a password is checked against, bytes.
+pub const VERIFIER_BYTES_MAX: usize = 256;
 /// Sanctions in one reply.
 pub const SANCTIONS_READ_MAX: usize = 512;
 /// Requests waiting at one process, bytes.

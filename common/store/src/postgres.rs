@@ -12,6 +12,7 @@ pub mod candidates;
 mod changes;
 mod copy_file;
 mod creatures;
+mod credentials;
 mod fault;
 mod fields;
 mod grants;
@@ -255,7 +256,7 @@ impl PostgresStore {
             } else {
                 &self.writer
             };
-            accounts::carry_out(&mut lock(link), asked)
+            credentials::carry_out(&mut lock(link), asked)
         });
         alone.collect()
     }

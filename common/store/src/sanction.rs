@@ -36,15 +36,36 @@ pub enum SanctionKind {
     Ban = 2,
     /// A ban is over.
     Unban = 3,
+    /// The user has another password: sessions of before it end.
+    Password = 4,
+    /// The user's account is no more.
+    Deleted = 5,
 }
 
 impl SanctionKind {
     /// The kind of this number.
     #[must_use]
     pub fn of(number: i64) -> Option<Self> {
-        [Self::Kick, Self::Ban, Self::Unban]
-            .into_iter()
-            .find(|kind| i64::from(*kind as u8) == number)
+        const ALL: [SanctionKind; 5] = [
+            SanctionKind::Kick,
+            SanctionKind::Ban,
+            SanctionKind::Unban,
+            SanctionKind::Password,
+            SanctionKind::Deleted,
+        ];
+        ALL.into_iter().find(|kind| i64::from(*kind as u8) == number)
+    }
+
+    /// Whether it ends the sessions that a user has.
+    #[must_use]
+    pub fn ends_sessions(self) -> bool {
+        self != Self::Unban
+    }
+
+    /// Whether it says until when a subject is banned, or that it is not.
+    #[must_use]
+    pub fn is_about_a_ban(self) -> bool {
+        matches!(self, Self::Ban | Self::Unban)
     }
 }
 
@@ -239,7 +260,7 @@ impl Sanctions {
                     of_user.least = row.generation;
                     of_user.why = row.reason;
                 }
-                if row.kind != SanctionKind::Kick {
+                if row.kind.is_about_a_ban() {
                     of_user.ban = ban;
                 }
             }

@@ -8,6 +8,8 @@ pub mod backup;
 mod cluster;
 mod columns;
 mod creatures;
+mod credentials;
+mod devices;
 mod durable;
 mod fault;
 mod game_states;
@@ -392,7 +394,7 @@ fn carry_out(connection: &Connection, request: &StoreRequest, at: Moment) -> Res
         }
         StoreRequest::EndSession { user, generation } => cluster::end_session(connection, *user, *generation),
         StoreRequest::ReadSession { user } => cluster::read_session(connection, *user),
-        StoreRequest::Account(request) => accounts::carry_out(connection, request, at),
+        StoreRequest::Account(request) => credentials::carry_out(connection, request, at),
         StoreRequest::ReadChains { users } => players::chains(connection, users),
         StoreRequest::WriteCreatures { .. } | StoreRequest::ReadCreatures { .. } => {
             creatures::carry_out(connection, request)

@@ -1,10 +1,18 @@
 //! `regionmesh account`: what operators do to users and networks. It is a row in the store, which every node reads by itself.
 
 use crate::answers;
-use crate::command_line::{AccountCommand, BanArguments, KickArguments, ReasonArguments, UnbanArguments};
+use crate::command_line::{
+    AccountCommand, BanArguments, DeleteArguments, KickArguments, ReasonArguments, ResetArguments,
+    UnbanArguments,
+};
+use node::OsEntropy;
 use node::clock::utc;
 use node::life::Failure;
+use protocol::entropy::array;
+use protocol::ids::UserId;
+use protocol::name::PlayerName;
 use protocol::{Shown, ShownLines};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,8 +21,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use store::limits::SANCTION_REASON_BYTES_MAX;
 use store::sanction::FOREVER_MS;
 use store::{
-    AccountReply, AccountRequest, NewSanction, NodeStore, Sanction, SanctionKind, Store as _, StoreReply,
-    StoreRequest, Subject, is_database,
+    Account, AccountKey, AccountReply, AccountRequest, NewSanction, NodeStore, Sanction, SanctionKind,
+    Store as _, StoreReply, StoreRequest, Subject, is_database,
 };
 
 pub(crate) fn run(command: &AccountCommand) -> ExitCode {
@@ -22,6 +30,8 @@ pub(crate) fn run(command: &AccountCommand) -> ExitCode {
         AccountCommand::Kick(arguments) => kick(arguments),
         AccountCommand::Ban(arguments) => ban(arguments),
         AccountCommand::Unban(arguments) => unban(arguments),
+        AccountCommand::Reset(arguments) => reset(arguments),
+        AccountCommand::Delete(arguments) => delete(arguments),
         AccountCommand::List(arguments) => list(&arguments.store.place),
     };
     match said {
@@ -52,6 +62,78 @@ fn unban(arguments: &UnbanArguments) -> Result<String, Failure> {
     Ok(format!("{} is banned no more\n", name_of(done.subject)))
 }
 
+/// The code is told once, and the store keeps no more of it than what it is known again by.
+fn reset(arguments: &ResetArguments) -> Result<String, Failure> {
+    let store = open(&arguments.store.place)?;
+    let account = account_of(&store, &arguments.account)?;
+    let code = code(&array(&mut OsEntropy));
+    let allow = AccountRequest::AllowReset {
+        user: account.user,
+        code_hash: Sha256::digest(&code).into(),
+        for_ms: u64::try_from(arguments.duration.as_millis()).unwrap_or(u64::MAX),
+    };
+    let reply = ask(&store, allow)?;
+    store.close();
+    match reply {
+        AccountReply::ResetUntil(until_ms) => Ok(format!(
+            "{} sets a new password with this code, once, until {}:\n{code}\n",
+            called(&account),
+            utc(until_ms)
+        )),
+        AccountReply::NoAccount => Err(no_account(&arguments.account)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn delete(arguments: &DeleteArguments) -> Result<String, Failure> {
+    let reason = reason(&arguments.why)?;
+    let store = open(&arguments.why.store.place)?;
+    let account = account_of(&store, &arguments.account)?;
+    let user = account.user;
+    let reply = ask(&store, AccountRequest::Delete { user, reason })?;
+    store.close();
+    match reply {
+        AccountReply::Sanctioned(_) => Ok(format!(
+            "the account of {} is no more: its sessions end within a second\n",
+            called(&account)
+        )),
+        AccountReply::NoAccount => Err(no_account(&arguments.account)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// By the number of a user, or by a name as its owner writes it.
+fn account_of(store: &NodeStore, wanted: &str) -> Result<Account, Failure> {
+    let key = match wanted.parse() {
+        Ok(number) => AccountKey::User(UserId(number)),
+        Err(_) => {
+            let name = PlayerName::parse(wanted).map_err(Failure::bad_input)?;
+            AccountKey::Fold(name.fold())
+        }
+    };
+    match ask(store, AccountRequest::Read(key))? {
+        AccountReply::Account(Some(account)) => Ok(*account),
+        AccountReply::Account(None) => Err(no_account(wanted)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn no_account(wanted: &str) -> Failure {
+    Failure::bad_input(format!("there is no account {}", ShownLines(wanted)))
+}
+
+fn called(account: &Account) -> String {
+    format!("{} (user {})", ShownLines(&account.name), account.user.0)
+}
+
+/// 100 bits in letters and digits that are not taken for one another, in groups that can be told by telephone.
+fn code(bytes: &[u8; 20]) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let digits = bytes.map(|byte| char::from(DIGITS[usize::from(byte % 32)]));
+    let groups = digits.chunks(5).map(|group| group.iter().collect::<String>());
+    groups.collect::<Vec<_>>().join("-")
+}
+
 fn list(place: &Path) -> Result<String, Failure> {
     let store = open(place)?;
     let (mut bans, mut after) = (BTreeMap::new(), 0);
@@ -62,7 +144,7 @@ fn list(place: &Path) -> Result<String, Failure> {
         };
         for row in page.rows {
             match row.kind {
-                SanctionKind::Kick => {}
+                SanctionKind::Kick | SanctionKind::Password | SanctionKind::Deleted => {}
                 SanctionKind::Ban => drop(bans.insert(row.subject, row)),
                 SanctionKind::Unban => drop(bans.remove(&row.subject)),
             }
@@ -91,11 +173,7 @@ fn sanction(
     for_ms: Option<u64>,
     why: &ReasonArguments,
 ) -> Result<Sanction, Failure> {
-    let reason = why.reason.trim().to_owned();
-    if reason.len() > SANCTION_REASON_BYTES_MAX || reason.chars().any(char::is_control) {
-        let what = format!("--reason is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
-        return Err(Failure::bad_input(what));
-    }
+    let reason = reason(why)?;
     let store = open(&why.store.place)?;
     let new = NewSanction {
         subject,
@@ -117,6 +195,15 @@ fn sanction(
         ))),
         other => Err(unexpected(&other)),
     }
+}
+
+fn reason(why: &ReasonArguments) -> Result<String, Failure> {
+    let reason = why.reason.trim().to_owned();
+    if reason.len() > SANCTION_REASON_BYTES_MAX || reason.chars().any(char::is_control) {
+        let what = format!("--reason is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
+        return Err(Failure::bad_input(what));
+    }
+    Ok(reason)
 }
 
 fn open(place: &Path) -> Result<NodeStore, Failure> {

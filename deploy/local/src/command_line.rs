@@ -16,7 +16,10 @@ use std::time::Duration;
 use store::postgres::PostgresAddress;
 use topology::Gathering;
 
-pub(crate) use accounts::{AccountCommand, BanArguments, KickArguments, ReasonArguments, UnbanArguments};
+pub(crate) use accounts::{
+    AccountCommand, BanArguments, DeleteArguments, KickArguments, ReasonArguments, ResetArguments,
+    UnbanArguments,
+};
 pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,
     RenewArguments, RevokeArguments, SignArguments,

@@ -10,7 +10,13 @@ use std::path::Path;
 use client::{Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile};
 use nix::sys::signal::Signal;
 use protocol::Code;
+use protocol::ids::UserId;
 use regionmesh::{Cluster, ClusterOptions};
+use sha2::{Digest as _, Sha256};
+use store::{
+    AccountKey, AccountReply, AccountRequest, NewAccount, NodeStore, Store as _, StoreReply, StoreRequest,
+    Verifier,
+};
 use support::{PATIENCE, eventually, finish, program, start};
 use tokio::time::timeout;
 
@@ -146,7 +152,47 @@ fn whom_the_store_does_not_know_cannot_be_kicked_and_no_store_is_made() {
     assert!(refused(&["kick", "7"], &store).contains("user 7 has never logged in"));
     assert!(refused(&["unban", "203.0.113.0/24"], &store).contains("is not banned"));
     assert!(refused(&["ban", "7", "--reason", "a\nb"], &store).contains("one line"));
+    assert!(refused(&["reset", "Ada"], &store).contains("there is no account Ada"));
+    assert!(refused(&["delete", "7"], &store).contains("there is no account 7"));
+    assert!(refused(&["reset", "A\u{200b}da"], &store).contains("U+200B"));
     let missing = folder.path().join("missing.db");
     refused(&["list"], &missing);
     assert!(!missing.exists());
+}
+
+#[test]
+fn an_account_gets_a_code_for_a_forgotten_password_and_can_be_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(support::one(&folder.path().join("d")));
+    let place = cluster.data().join("world.db");
+    let store = NodeStore::open(&place).unwrap();
+    let ask = |request| match store.execute(&[StoreRequest::Account(request)]).remove(0) {
+        Ok(StoreReply::Account(reply)) => reply,
+        other => panic!("{other:?}"),
+    };
+    let found = || match ask(AccountRequest::Read(AccountKey::User(UserId(7)))) {
+        AccountReply::Account(found) => found,
+        other => panic!("{other:?}"),
+    };
+    let new = NewAccount {
+        user: UserId(7),
+        name: "Ada".to_owned(),
+        fold: "ada".to_owned(),
+        look: "ada".to_owned(),
+        verifier: Verifier("$argon2id$".to_owned()),
+    };
+    assert_eq!(ask(AccountRequest::Create(Box::new(new))), AccountReply::Created);
+    let said = account(&place, &["reset", "ADA"]);
+    let code = said.lines().nth(1).unwrap();
+    assert!(
+        said.starts_with("Ada (user 7) sets a new password") && code.len() == 23,
+        "{said}"
+    );
+    let hash: [u8; 32] = Sha256::digest(code).into();
+    assert_eq!(found().unwrap().reset_hash, Some(hash));
+    assert_ne!(account(&place, &["reset", "7"]), said, "each code is another one");
+    let said = account(&place, &["delete", "Ada", "--reason", "as asked"]);
+    assert!(said.contains("the account of Ada (user 7) is no more"), "{said}");
+    assert!(found().is_none());
+    store.close();
 }

@@ -126,6 +126,10 @@ impl GameLogic for DemoRules {
         self.add_walker(player.entity, walk, ctx.tick_hz());
     }
 
+    fn renamed(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId, name: &str) {
+        ctx.set_state(entity, &encode_player(user, name));
+    }
+
     fn left(&mut self, _ctx: &mut dyn Ctx, _user: UserId, entity: EntityId) {
         self.remove_walker(entity);
     }

@@ -202,10 +202,16 @@ export class Hud {
     get("again", HTMLButtonElement).addEventListener("click", again);
   }
 
-  onRename(rename: (name: string) => void): void {
+  /** `account`: opens the dialog about accounts where it is that which names the player, or where it is asked for. */
+  onRename(rename: (name: string) => void, account: (isAsked: boolean) => boolean): void {
     const dialog = get("rename-dialog", HTMLDialogElement);
     const input = get("new-name", HTMLInputElement);
+    get("account-open", HTMLButtonElement).addEventListener("click", () => {
+      dialog.close();
+      account(true);
+    });
     get("rename", HTMLButtonElement).addEventListener("click", () => {
+      if (account(false)) return;
       input.value = get("name", HTMLElement).textContent ?? "";
       dialog.showModal();
       input.select();

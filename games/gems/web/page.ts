@@ -1,6 +1,7 @@
 // The page of the demo game: joins at once as a guest, and brings view, controls and what is told together.
 
 import { connect, type MeshClient } from "regionmesh";
+import { AccountDialog } from "./account.js";
 import { Controls, isForText } from "./controls.js";
 import { type GameEvent, Kind, parseEvent, parseGem, parseOwn, parsePlayer, PLACE_AT, REACH, refusal } from "./gems.js";
 import * as gems from "./gems.js";
@@ -10,6 +11,8 @@ import { EMOTES, type Spot, View } from "./view.js";
 
 /** Where the name is kept that somebody chose. */
 const NAME_KEY = "regionmesh.name";
+/** … and the name of the account that plays in this tab. */
+const ACCOUNT_KEY = "regionmesh.account";
 /** Where the session is kept while its tab is loaded anew … */
 const SESSION_KEY = "regionmesh.session";
 /** … and which gems the player knows by number. */
@@ -22,6 +25,7 @@ class Page {
   /** Gems that the player holds and knows by number. */
   #gems: bigint[] = [];
   #region: number | undefined;
+  #user: bigint | undefined;
   #crossings = 0;
   #wasLost = false;
   #slowAtMs = 0;
@@ -51,6 +55,9 @@ class Page {
     const { client, hud } = this;
     client.on("attached", ({ proxy, user }) => {
       hud.attached(proxy);
+      // What somebody else holds, who played here before a login, is not this player's.
+      if (this.#user !== user) this.#gems = [];
+      this.#user = user;
       this.#remember(user);
       if (this.#wasLost) hud.banner(`Back where you were, now by way of ${proxy}.`, "good");
       this.#wasLost = false;
@@ -238,10 +245,29 @@ async function begin(): Promise<void> {
     const page = new Page(client, hud);
     // For whoever opens the console.
     Object.assign(globalThis, { mesh: client, page });
-    hud.onRename((name) => {
-      sessionStorage.setItem(NAME_KEY, name);
-      client.leave();
-      location.reload();
+    const leave = (name: string | undefined) => {
+      if (name === undefined) sessionStorage.removeItem(NAME_KEY);
+      else sessionStorage.setItem(NAME_KEY, name);
+      sessionStorage.removeItem(ACCOUNT_KEY);
+      void client.leave().then(() => location.reload());
+    };
+    const [whose, ...was] = (sessionStorage.getItem(ACCOUNT_KEY) ?? "").split(" ");
+    const told = (name: string, user: bigint) => {
+      sessionStorage.setItem(ACCOUNT_KEY, `${user} ${name}`);
+      hud.banner(`You are ${name}, and come back as such from any machine.`, "good");
+    };
+    const accounts = new AccountDialog(client, was.join(" ") || undefined, told, () => leave(undefined));
+    client.on("attached", ({ user }) => {
+      const known = sessionStorage.getItem(ACCOUNT_KEY)?.split(" ")[0] ?? whose;
+      if (accounts.account === undefined || known === String(user)) return;
+      sessionStorage.removeItem(ACCOUNT_KEY);
+      accounts.isOver();
+      hud.banner("Your login has run out: you are a guest until you log in again.", "bad");
+    });
+    hud.onRename(leave, (isAsked) => {
+      if (!isAsked && accounts.account === undefined) return false;
+      accounts.open();
+      return true;
     });
   } catch (error) {
     hud.over(error instanceof Error ? error.message : String(error));

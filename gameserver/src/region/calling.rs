@@ -29,6 +29,7 @@ callbacks! {
     Recalled = "recalled",
     LiesHere = "lies_here",
     Entered = "entered",
+    Renamed = "renamed",
     Left = "left",
     Input = "input",
     Command = "command",

@@ -81,7 +81,9 @@ impl RegionState {
             // Numbers start again: an input of the earlier login would make all new ones look old.
             entity.inputs.clear();
         }
-        player.bind(lane, &join);
+        if player.bind(lane, &join) {
+            self.notices.push_back(Notice::Renamed(join.user));
+        }
         player.logout = false;
         player.writes.mark(self.now.mono_ms);
         if let (Some(old), session) = before
@@ -282,7 +284,7 @@ impl RegionState {
             user: user.0,
             entity: entity.0,
             kind: u32::from(joining.spawn.kind),
-            name: join.name.clone(),
+            name: join.first_name(),
             x: joining.spawn.at.x,
             y: joining.spawn.at.y,
             session: Some(join.identity().into()),
@@ -425,6 +427,7 @@ impl RegionState {
             acked_command: protocol::ids::CommandNumber(player.commands.told()),
             acked_event: protocol::ids::EventNumber(0),
             name: player.name,
+            account: protocol::ticket::AccountKind::Guest,
         };
         // A join that waited for this is the newer one.
         let waiting = player.waiting_join.take().map(|(lane, mut join)| {

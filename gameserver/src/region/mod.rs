@@ -344,6 +344,7 @@ impl Region {
             Notice::Recalled => logic.recalled(state),
             Notice::Reloaded(reload) => reload.apply(logic, state),
             Notice::Entered(user) => enter(state, logic, user),
+            Notice::Renamed(user) => rename(state, logic, user),
             Notice::Left(user, entity) => logic.left(state, user, entity),
             Notice::Received(user, holding) => logic.received(state, user, holding),
             Notice::Lost(user, holding) => logic.lost(state, user, holding),
@@ -437,6 +438,13 @@ fn enter(state: &mut RegionState, logic: &mut dyn game::GameLogic, user: protoco
         game: &game,
     };
     logic.entered(state, entered);
+}
+
+fn rename(state: &mut RegionState, logic: &mut dyn game::GameLogic, user: protocol::ids::UserId) {
+    if let Some(player) = state.players.get(&user) {
+        let (entity, name) = (player.entity, player.name.clone());
+        logic.renamed(state, user, entity, &name);
+    }
 }
 
 impl RegionState {

@@ -199,9 +199,9 @@ impl Player {
         self.discontinuity & 1 == 1
     }
 
-    /// Takes over what a join says of the session, and nothing of who the player is: that is the row's to say. A new login
-    /// starts all numbers again.
-    pub(super) fn bind(&mut self, lane: LiveLane, join: &VerifiedJoin) {
+    /// Takes over what a join says of the session, and nothing of who the player is: that is the row's to say, but for the name of an
+    /// account; says whether that is another one. A new login starts all numbers again.
+    pub(super) fn bind(&mut self, lane: LiveLane, join: &VerifiedJoin) -> bool {
         if join.session_generation > self.bound.session_generation {
             self.last_input = 0;
             self.commands.start_again();
@@ -221,6 +221,11 @@ impl Player {
         self.commands.seen(join.acked_command.0);
         self.events.acknowledge(join.acked_event.0);
         self.events.repeat();
+        let name = join.name_of_account().filter(|name| *name != self.name);
+        if let Some(name) = name {
+            self.name = name.to_owned();
+        }
+        name.is_some()
     }
 
     /// The first of its open offers ends after so long, as the store has said now.

@@ -127,6 +127,8 @@ pub(super) enum Notice {
     Reloaded(Reload),
     LiesHere(game::Holding),
     Entered(UserId),
+    /// The player has another name.
+    Renamed(UserId),
     Left(UserId, EntityId),
     Received(UserId, u64),
     Lost(UserId, u64),
@@ -164,6 +166,7 @@ impl Notice {
             Self::Reloaded(_) => Callback::Reloaded,
             Self::LiesHere(_) => Callback::LiesHere,
             Self::Entered(_) => Callback::Entered,
+            Self::Renamed(_) => Callback::Renamed,
             Self::Left(..) => Callback::Left,
             Self::Received(..) => Callback::Received,
             Self::Lost(..) => Callback::Lost,

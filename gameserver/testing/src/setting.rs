@@ -41,6 +41,7 @@ pub(crate) fn join(user: UserId, acked_command: u64, acked_event: u64) -> Verifi
         acked_command: CommandNumber(acked_command),
         acked_event: EventNumber(acked_event),
         name: String::new(),
+        account: protocol::ticket::AccountKind::Guest,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The doors of a proxy, open from its start until its drain: sealed frames over TCP, and HTTP.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -16,6 +16,7 @@ use super::client_listener::accept_clients;
 use super::descriptors::ClientRoom;
 use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
+use super::rate_limits::RateLimits;
 use super::ready;
 use super::settings::ProxySettings;
 use super::tls::{Tls, TlsDoor};
@@ -28,6 +29,16 @@ pub(super) struct Listeners {
     pub(super) http: TcpListener,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
+}
+
+/// How often the API of accounts may be asked, in all as often as there may be logins.
+fn of_api(settings: &ProxySettings, now_ms: u64) -> RateLimits {
+    RateLimits::new(
+        settings.clients.logins_per_s,
+        settings.auth.requests_per_prefix_per_s,
+        settings.clients.exempt_networks(),
+        now_ms,
+    )
 }
 
 impl Listeners {
@@ -71,6 +82,7 @@ impl Listeners {
             peers: peers.clone(),
             tools,
             assets: Assets::embedded(),
+            requests: Mutex::new(of_api(settings, clock.now_ms())),
             told: ArcSwapOption::empty(),
         };
         let browsers = accept_browsers(Arc::new(web), self.http, door, WebLimits::default(), errors);

@@ -26,6 +26,11 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Time of one round of a shard, from what is read to what is written.",
     },
     Metric {
+        name: "regionmesh_proxy_passwords_total",
+        kind: Kind::Counter,
+        help: "Passwords that were checked or set, each at the cost of argon2id.",
+    },
+    Metric {
         name: "regionmesh_proxy_client_dropped_total",
         kind: Kind::Counter,
         help: "Soft updates dropped because a client takes its stream too slowly.",

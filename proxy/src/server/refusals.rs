@@ -15,6 +15,7 @@ const REASONS: Reasons = Reasons {
 
 /// Crossings, closed connections, full houses.
 const EXPECTED: &[&str] = &[
+    "api_clear",
     "attach_late",
     "balancer_gone",
     "balancer_late",
@@ -66,6 +67,7 @@ const HOSTILE: &[&str] = &[
     "accept_rate",
     "ack_malformed",
     "ack_other_login",
+    "api_rate",
     "attach_signature",
     "attach_twice",
     "balancer_header",

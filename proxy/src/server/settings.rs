@@ -14,6 +14,12 @@ use super::web::gate::Exceptions;
 
 /// File name of the store beside the data directories of one machine.
 const STORE_FILE: &str = "store.sqlite";
+/// Memory that argon2id needs at least.
+pub(super) const PASSWORD_MEMORY_KIB_MIN: u32 = 8;
+/// Whatever stands in a store: nobody makes a proxy take more than this for one password.
+pub(super) const PASSWORD_MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// Likewise.
+pub(super) const PASSWORD_ROUNDS_MAX: u32 = 16;
 
 node::settings! {
     /// Everything that can be set.
@@ -198,6 +204,61 @@ node::settings_table! {
     pub struct AuthTable {
         /// `allowed`: anybody with a proper name may play; `refused`: nobody without credentials.
         pub guests: GuestPolicy = GuestPolicy::Allowed,
+        /// What checking one password takes, KiB of memory: 8 to 262,144.
+        pub password_memory_kib: u32 = 19_456,
+        /// How often that memory is gone through: 1 to 16.
+        pub password_rounds: u32 = 2,
+        /// Passwords that are checked at once, each on a thread of its own.
+        pub passwords_at_once: u32 = 2,
+        /// Passwords that wait for that; one more is told BUSY.
+        pub passwords_waiting: u32 = 64,
+        /// How long one waits, milliseconds, until it is told BUSY: at most 3000, less than a handshake may take.
+        pub password_wait_ms: u64 = 2_000,
+        /// Tries for one name that may come at once; after those it is one a second.
+        pub password_tries: u32 = 5,
+        /// Requests of the accounts' API per second from one /24 (IPv4) or /48 (IPv6); `clients.exempt` is exempt.
+        pub requests_per_prefix_per_s: u32 = 10,
+    }
+}
+
+impl AuthTable {
+    fn check(&self, mistakes: &mut Vec<Mistake>) {
+        let ranges = [
+            (
+                "auth.password_memory_kib",
+                u64::from(self.password_memory_kib),
+                u64::from(PASSWORD_MEMORY_KIB_MIN)..=u64::from(PASSWORD_MEMORY_KIB_MAX),
+            ),
+            (
+                "auth.password_rounds",
+                u64::from(self.password_rounds),
+                1..=u64::from(PASSWORD_ROUNDS_MAX),
+            ),
+            (
+                "auth.passwords_at_once",
+                u64::from(self.passwords_at_once),
+                1..=64,
+            ),
+            (
+                "auth.passwords_waiting",
+                u64::from(self.passwords_waiting),
+                1..=4_096,
+            ),
+            ("auth.password_wait_ms", self.password_wait_ms, 1..=3_000),
+            ("auth.password_tries", u64::from(self.password_tries), 1..=1_000),
+            (
+                "auth.requests_per_prefix_per_s",
+                u64::from(self.requests_per_prefix_per_s),
+                1..=100_000,
+            ),
+        ];
+        for (key, value, range) in ranges {
+            if !range.contains(&value) {
+                let (from, to) = (range.start(), range.end());
+                let what = format!("is {value}, and has to be {from} to {to}");
+                mistakes.push(Mistake::new(key, what, "write a number in between"));
+            }
+        }
     }
 }
 
@@ -286,6 +347,7 @@ impl Settings for ProxySettings {
         }
         self.http.check(&mut mistakes);
         self.tls.check(&mut mistakes);
+        self.auth.check(&mut mistakes);
         let lists = [
             ("clients.exempt", &self.clients.exempt),
             ("clients.balancers", &self.clients.balancers),
@@ -320,6 +382,7 @@ mod tests {
         settings.http.origins.push("play.example.net".to_owned());
         settings.http.hosts.push("play.example.net/".to_owned());
         settings.tls.certificate = PathBuf::from("edge.pem");
+        settings.auth.password_wait_ms = 3_001;
         settings.edge.advertise = Some(IpAddr::from([255, 255, 255, 255]));
         let keys: Vec<String> = settings.check().into_iter().map(|mistake| mistake.key).collect();
         for key in [
@@ -331,6 +394,7 @@ mod tests {
             "http.origins",
             "http.hosts",
             "tls.key",
+            "auth.password_wait_ms",
             "edge.advertise",
         ] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");

@@ -24,8 +24,9 @@ use protocol::ids::{
     AttemptId, EntityId, NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, StateVersion, UserId,
 };
 use proxy::server::{Proxy, ProxySettings};
+use sha2::{Digest as _, Sha256};
 use store::sqlite::SqliteStore;
-use store::{PlayerBody, PlayerRow, Store, StoreReply, StoreRequest};
+use store::{AccountReply, AccountRequest, PlayerBody, PlayerRow, Store, StoreReply, StoreRequest};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -130,6 +131,20 @@ impl World {
             StoreReply::Inserted(row) => row.owner_epoch.0,
             other => panic!("{other:?} instead of a row"),
         }
+    }
+
+    /// Whoever knows this code may set the user's password.
+    pub async fn allow_reset(&self, user: UserId, code: &str) {
+        let allow = AccountRequest::AllowReset {
+            user,
+            code_hash: Sha256::digest(code).into(),
+            for_ms: 60_000,
+        };
+        let reply = self.ask(StoreRequest::Account(allow)).await;
+        assert!(
+            matches!(reply, StoreReply::Account(AccountReply::ResetUntil(_))),
+            "{reply:?}"
+        );
     }
 
     fn data(&self, name: &str) -> PathBuf {

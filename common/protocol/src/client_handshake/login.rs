@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! C3 512  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | again | zeros to 496 }
-//! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes
-//! again: 2 ticket: the name of the login that the ticket is from (u8 length ‖ UTF-8); otherwise nothing
+//! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes; 3 device: nothing
+//! again: 2 ticket, 3 device: the name of the login that it is from (u8 length ‖ UTF-8); otherwise nothing
 //!              a name is whatever fits its length byte: a login that is refused for its name is answered, not cut off
 //! sig_c = Ed25519(client key, "RMC/1 client\0" ‖ h3)
 //! ```
@@ -30,6 +30,7 @@ const NAME_AGAIN_BYTES_MAX: usize = 3 * NAME_BYTES_MAX;
 const MODE_GUEST: u8 = 0;
 const MODE_PASSWORD: u8 = 1;
 const MODE_TICKET: u8 = 2;
+const MODE_DEVICE: u8 = 3;
 
 /// What a client shows to be let in.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +55,11 @@ pub enum Credentials {
         /// The name of that login, at most 96 bytes; nobody may have made a player of it yet. Nobody vouches for it.
         name: String,
     },
+    /// The key that signs the handshake, which the auth role knows of: see `POST /api/device`.
+    Device {
+        /// As that of a ticket.
+        name: String,
+    },
 }
 
 impl fmt::Debug for Credentials {
@@ -62,6 +68,7 @@ impl fmt::Debug for Credentials {
             Self::Guest { name } => write!(f, "Guest({name:?})"),
             Self::Password { name, .. } => write!(f, "Password({name:?}, …)"),
             Self::Ticket { name, .. } => write!(f, "Ticket({name:?}, …)"),
+            Self::Device { name } => write!(f, "Device({name:?})"),
         }
     }
 }
@@ -105,6 +112,7 @@ impl LoginRequest {
             Credentials::Guest { .. } => MODE_GUEST,
             Credentials::Password { .. } => MODE_PASSWORD,
             Credentials::Ticket { .. } => MODE_TICKET,
+            Credentials::Device { .. } => MODE_DEVICE,
         });
         plain.extend_from_slice(&self.client.to_bytes());
         match &self.credentials {
@@ -114,10 +122,11 @@ impl LoginRequest {
                 put_string(&mut plain, password, PASSWORD_BYTES_MAX)?;
             }
             Credentials::Ticket { ticket, .. } => plain.extend_from_slice(ticket.as_slice()),
+            Credentials::Device { .. } => {}
         }
         plain.extend_from_slice(&self.attach_no.0.to_le_bytes());
         plain.extend_from_slice(signature);
-        if let Credentials::Ticket { name, .. } = &self.credentials {
+        if let Credentials::Ticket { name, .. } | Credentials::Device { name } = &self.credentials {
             put_string(&mut plain, name, NAME_AGAIN_BYTES_MAX)?;
         }
         plain.resize(PLAIN_BYTES, 0);
@@ -142,11 +151,12 @@ impl LoginRequest {
                 ticket: Box::new(reader.array()?),
                 name: String::new(),
             },
+            MODE_DEVICE => Credentials::Device { name: String::new() },
             _ => return Err(malformed),
         };
         let attach_no = AttachNo(reader.u32()?);
         let signature = reader.array()?;
-        if let Credentials::Ticket { name, .. } = &mut credentials {
+        if let Credentials::Ticket { name, .. } | Credentials::Device { name } = &mut credentials {
             *name = string(&mut reader, NAME_AGAIN_BYTES_MAX)?;
         }
         if plain.len() != PLAIN_BYTES || reader.rest().iter().any(|&byte| byte != 0) {
@@ -202,7 +212,7 @@ mod tests {
             LoginRequest::parse(&plain).unwrap_err()
         };
         let malformed = ClientHandshakeError::Malformed("C3");
-        assert_eq!(refused(guest(), &|plain| plain[0] = 3), malformed);
+        assert_eq!(refused(guest(), &|plain| plain[0] = 4), malformed);
         assert_eq!(refused(guest(), &|plain| plain[1..33].fill(0)), malformed);
         assert_eq!(refused(guest(), &|plain| plain[34] = 0xff), malformed);
         assert_eq!(
@@ -243,9 +253,14 @@ mod tests {
             ticket: Box::new([9; TICKET_BYTES]),
             name: name.to_owned(),
         };
+        let device = |name: &str| Credentials::Device {
+            name: name.to_owned(),
+        };
         for name in ["", "ada", &"n".repeat(NAME_AGAIN_BYTES_MAX)] {
-            let (login, signature) = LoginRequest::parse(&plain(again(name))).unwrap();
-            assert_eq!((login.credentials, signature), (again(name), [7; 64]));
+            for sent in [again(name), device(name)] {
+                let (login, signature) = LoginRequest::parse(&plain(sent.clone())).unwrap();
+                assert_eq!((login.credentials, signature), (sent, [7; 64]));
+            }
         }
         let mut longer = plain(again(&"n".repeat(NAME_AGAIN_BYTES_MAX)));
         let length = 1 + 32 + TICKET_BYTES + 4 + 64;

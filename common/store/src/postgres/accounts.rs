@@ -2,6 +2,7 @@
 
 use protocol::ids::{SessionGeneration, UserId};
 use protocol::network::Network;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::fault::Failure;
@@ -37,12 +38,15 @@ macro_rules! sanction_columns {
         )
     };
 }
+pub(super) use sanction_columns;
 
 /// Carries one out over a connection of its kind.
 pub(super) fn carry_out(link: &mut Link, request: &AccountRequest) -> StoreResult {
     let reply = match request {
         AccountRequest::Sanction(new) => sanction(link, new),
         AccountRequest::ReadSanctions { after } => read_sanctions(link, *after),
+        // `credentials` knows the others.
+        _ => Err(StoreError::Invalid("a request of another kind")),
     };
     reply.map(StoreReply::Account)
 }
@@ -70,14 +74,23 @@ fn sanction(link: &mut Link, new: &NewSanction) -> Result<AccountReply, StoreErr
         ],
     );
     let rows = called.map_err(Failure::of_write)?;
+    added(&rows, AccountReply::NoBan, AccountReply::NoUser)
+}
+
+/// What was added, or why nothing was: `refused`, or that the `missing` one is not there.
+pub(super) fn added(
+    rows: &[Row],
+    refused: AccountReply,
+    missing: AccountReply,
+) -> Result<AccountReply, StoreError> {
     let mut fields = Fields {
         row: some(rows.first())?,
         next: 0,
     };
     match Outcome::of(fields.take()?) {
         Some(Outcome::Applied) => Ok(AccountReply::Sanctioned(some(row(&mut fields)?)?)),
-        Some(Outcome::NoReceiver) => Ok(AccountReply::NoUser),
-        Some(Outcome::Refused) => Ok(AccountReply::NoBan),
+        Some(Outcome::NoReceiver) => Ok(missing),
+        Some(Outcome::Refused) => Ok(refused),
         _ => Err(damaged("an outcome")),
     }
 }

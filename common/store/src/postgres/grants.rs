@@ -22,6 +22,16 @@ const CALLABLE: &[(&str, &str)] = &[
     ("note_topology", "regionmesh_gameserver"),
     ("read_sanctions", GROUPS),
     ("add_sanction", "regionmesh_operator"),
+    ("create_account", ACCOUNTS),
+    (
+        "read_account",
+        "regionmesh_proxy, regionmesh_auth, regionmesh_operator",
+    ),
+    ("set_password", ACCOUNTS),
+    ("keep_device", ACCOUNTS),
+    ("read_device", ACCOUNTS),
+    ("allow_reset", "regionmesh_operator"),
+    ("delete_account", "regionmesh_operator"),
     ("follow_timeline", GROUPS),
     ("node_is_held", GROUPS),
     ("claim", NODES),
@@ -33,6 +43,8 @@ const CALLABLE: &[(&str, &str)] = &[
     ("begin_anew", "regionmesh_operator"),
 ];
 const NODES: &str = "regionmesh_gameserver, regionmesh_proxy, regionmesh_auth";
+/// Who checks passwords.
+const ACCOUNTS: &str = "regionmesh_proxy, regionmesh_auth";
 
 /// Lets each group call what it may, and nobody anything else.
 pub(super) async fn apply(client: &Client) -> Result<(), StoreError> {

@@ -28,6 +28,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0016_sanction.sql"),
     include_str!("../../migrations/postgres/0017_ends.sql"),
     include_str!("../../migrations/postgres/0018_sanction_reads.sql"),
+    include_str!("../../migrations/postgres/0019_account.sql"),
+    include_str!("../../migrations/postgres/0020_device.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

@@ -1,27 +1,78 @@
 //! Limits of requests about users as such.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use protocol::ids::UserId;
+
 use super::{holds, number};
 use crate::StoreError;
-use crate::account::AccountRequest;
-use crate::limits::SANCTION_REASON_BYTES_MAX;
+use crate::account::{AccountKey, AccountRequest, NewAccount, Verifier};
+use crate::limits::{ACCOUNT_NAME_BYTES_MAX, SANCTION_REASON_BYTES_MAX, VERIFIER_BYTES_MAX};
 use crate::sanction::{FOREVER_MS, NewSanction, SANCTION_READ_MS, Sanction, SanctionKind, Subject};
 
 pub(super) fn check(request: &AccountRequest) -> Result<(), StoreError> {
     match request {
         AccountRequest::Sanction(new) => sanction(new),
         AccountRequest::ReadSanctions { after } => number(*after, "number of a sanction"),
+        AccountRequest::Create(new) => create(new),
+        AccountRequest::Read(AccountKey::User(user)) => number(user.0, "user"),
+        AccountRequest::Read(AccountKey::Fold(fold)) => name(fold),
+        AccountRequest::SetPassword { user, was, verifier } => {
+            number(user.0, "user")?;
+            self::verifier(was)?;
+            self::verifier(verifier)
+        }
+        AccountRequest::AllowReset { user, .. } | AccountRequest::KeepDevice { user, .. } => {
+            number(user.0, "user")
+        }
+        AccountRequest::ReadDevice { .. } => Ok(()),
+        AccountRequest::Delete { user, reason } => {
+            number(user.0, "user")?;
+            self::reason(reason)
+        }
     }
 }
 
-fn sanction(new: &NewSanction) -> Result<(), StoreError> {
+fn create(new: &NewAccount) -> Result<(), StoreError> {
+    number(new.user.0, "user")?;
+    name(&new.name)?;
+    name(&new.fold)?;
+    name(&new.look)?;
+    verifier(&new.verifier)
+}
+
+fn name(name: &str) -> Result<(), StoreError> {
     holds(
-        new.reason.len() <= SANCTION_REASON_BYTES_MAX,
+        (1..=ACCOUNT_NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0'),
+        "a name of an account is empty, longer than 1024 bytes, or has a null in it",
+    )
+}
+
+fn verifier(verifier: &Verifier) -> Result<(), StoreError> {
+    holds(
+        (1..=VERIFIER_BYTES_MAX).contains(&verifier.0.len()) && verifier.0.is_ascii(),
+        "what a password is checked against is not 1 to 256 bytes of ASCII",
+    )
+}
+
+fn reason(reason: &str) -> Result<(), StoreError> {
+    holds(
+        reason.len() <= SANCTION_REASON_BYTES_MAX,
         "a reason is longer than 200 bytes",
     )?;
     holds(
-        !new.reason.chars().any(char::is_control),
+        !reason.chars().any(char::is_control),
         "a reason with control characters",
+    )
+}
+
+fn sanction(new: &NewSanction) -> Result<(), StoreError> {
+    reason(&new.reason)?;
+    holds(
+        matches!(
+            new.kind,
+            SanctionKind::Kick | SanctionKind::Ban | SanctionKind::Unban
+        ),
+        "what belongs to an account is done with the account",
     )?;
     match new.subject {
         Subject::User(user) => number(user.0, "user"),
@@ -32,11 +83,24 @@ fn sanction(new: &NewSanction) -> Result<(), StoreError> {
 /// Until when a sanction of this moment counts.
 pub(crate) fn until_ms(new: &NewSanction, now_ms: u64) -> u64 {
     match new.kind {
-        SanctionKind::Kick | SanctionKind::Unban => now_ms,
+        SanctionKind::Kick | SanctionKind::Unban | SanctionKind::Password | SanctionKind::Deleted => now_ms,
         SanctionKind::Ban => {
             let for_ms = new.for_ms.unwrap_or(FOREVER_MS);
             now_ms.saturating_add(for_ms).min(FOREVER_MS)
         }
+    }
+}
+
+/// What users are told whose password is another one.
+pub(crate) const PASSWORD_CHANGED: &str = "the password was changed";
+
+/// What is done to a user together with its account.
+pub(crate) fn with_account(user: UserId, kind: SanctionKind, reason: &str) -> NewSanction {
+    NewSanction {
+        subject: Subject::User(user),
+        kind,
+        for_ms: None,
+        reason: reason.to_owned(),
     }
 }
 

@@ -35,7 +35,9 @@ impl Tables {
     fn is_stale(&self, kept: &Kept, idle_ms: u64) -> bool {
         let served = self.service(kept.row.region).map(|service| service.region_epoch);
         let is_owned = kept.row.owner.is_some() && served.is_some_and(|epoch| epoch <= kept.row.region_epoch);
-        !is_owned && kept.written_ms.saturating_add(idle_ms) <= self.now_ms
+        !is_owned
+            && !self.accounts.is_kept(kept.row.user, self.now_ms)
+            && kept.written_ms.saturating_add(idle_ms) <= self.now_ms
     }
 
     pub(super) fn forget_guests(
@@ -68,6 +70,7 @@ impl Tables {
             if !self.valuables.holds_any(guest.user) {
                 self.players.remove(&guest.user);
                 self.sessions.remove(&guest.user);
+                self.accounts.forget_devices(guest.user);
                 gone += 1;
             }
         }
@@ -89,7 +92,7 @@ impl Tables {
         let mut sessions = 0;
         for (user, raised_ms) in looked_at {
             let is_old = raised_ms.saturating_add(idle_ms) <= self.now_ms;
-            if is_old && !self.players.contains_key(&user) {
+            if is_old && !self.players.contains_key(&user) && !self.accounts.has(user) {
                 self.sessions.remove(&user);
                 sessions += 1;
             }

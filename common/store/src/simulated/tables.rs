@@ -8,7 +8,7 @@ use protocol::ids::{
     TopologyVersion, UserId,
 };
 
-use super::account_rows::KeptSanction;
+use super::account_rows::Accounts;
 use super::creatures::Creatures;
 use super::game_states::GameStates;
 use super::leases::Leases;
@@ -32,7 +32,7 @@ pub struct Tables {
     /// The newest start of the node that serves a region when its service began.
     pub(super) since: BTreeMap<RegionNumber, u64>,
     pub(super) sessions: BTreeMap<UserId, Session>,
-    pub(super) sanctions: Vec<KeptSanction>,
+    pub(super) accounts: Accounts,
     pub(super) players: BTreeMap<UserId, Kept>,
     pub(super) valuables: Valuables,
     pub(super) creatures: Creatures,
@@ -83,7 +83,7 @@ impl Default for Tables {
             regions: BTreeMap::new(),
             since: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            sanctions: Vec::new(),
+            accounts: Accounts::default(),
             players: BTreeMap::new(),
             valuables: Valuables::default(),
             creatures: Creatures::default(),

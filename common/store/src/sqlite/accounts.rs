@@ -8,11 +8,11 @@ use super::cluster;
 use super::fault::{Failure, damaged};
 use super::moment::Moment;
 use super::statement::{Fields, Statement, query};
-use crate::StoreReply;
 use crate::account::{AccountReply, AccountRequest};
 use crate::limits::SANCTIONS_READ_MAX;
 use crate::rules::accounts::until_ms;
 use crate::sanction::{NewSanction, SANCTION_READ_MS, Sanction, SanctionKind, SanctionPage, Subject};
+use crate::{StoreError, StoreReply};
 
 macro_rules! sanction_columns {
     () => {
@@ -30,10 +30,25 @@ pub(super) fn carry_out(
         AccountRequest::ReadSanctions { after } => {
             AccountReply::Sanctions(read_sanctions(connection, *after, at)?)
         }
+        // `credentials` knows the others.
+        _ => return Err(Failure::Request(StoreError::Invalid("a request of another kind"))),
     }))
 }
 
 fn sanction(connection: &Connection, new: &NewSanction, at: Moment) -> Result<AccountReply, Failure> {
+    if let Subject::User(user) = new.subject
+        && new.kind.ends_sessions()
+        && cluster::session(connection, user)?.is_none()
+    {
+        return Ok(AccountReply::NoUser);
+    }
+    if new.kind == SanctionKind::Unban && !is_banned(connection, new.subject, at)? {
+        return Ok(AccountReply::NoBan);
+    }
+    do_to(connection, new, at)
+}
+
+pub(super) fn do_to(connection: &Connection, new: &NewSanction, at: Moment) -> Result<AccountReply, Failure> {
     // Numbers follow each other in the order of commits: nobody else writes meanwhile.
     const ADD: &str = concat!(
         "INSERT INTO sanction (user, network, kind, generation, at_ms, until_ms, reason, read_until_ms)
@@ -42,18 +57,10 @@ fn sanction(connection: &Connection, new: &NewSanction, at: Moment) -> Result<Ac
         RETURNING ",
         sanction_columns!()
     );
-    let generation = match (new.subject, new.kind) {
-        (Subject::User(user), SanctionKind::Kick | SanctionKind::Ban) => {
-            if cluster::session(connection, user)?.is_none() {
-                return Ok(AccountReply::NoUser);
-            }
-            cluster::raise(connection, user, at)?
-        }
+    let generation = match new.subject {
+        Subject::User(user) if new.kind.ends_sessions() => cluster::raise(connection, user, at)?,
         _ => SessionGeneration(0),
     };
-    if new.kind == SanctionKind::Unban && !is_banned(connection, new.subject, at)? {
-        return Ok(AccountReply::NoBan);
-    }
     let added = of_subject(query(connection, ADD), new.subject)
         .bind(new.kind as u8)
         .number(generation.0)
@@ -67,7 +74,7 @@ fn sanction(connection: &Connection, new: &NewSanction, at: Moment) -> Result<Ac
 
 fn is_banned(connection: &Connection, subject: Subject, at: Moment) -> rusqlite::Result<bool> {
     const NEWEST: &str = "SELECT kind = 2 AND until_ms > ?3 FROM sanction
-        WHERE user IS ?1 AND network IS ?2 AND kind <> 1 ORDER BY seq DESC LIMIT 1";
+        WHERE user IS ?1 AND network IS ?2 AND kind IN (2, 3) ORDER BY seq DESC LIMIT 1";
     let newest = of_subject(query(connection, NEWEST), subject).bind(at.now_ms);
     Ok(newest.row(|row| row.take())?.unwrap_or(false))
 }

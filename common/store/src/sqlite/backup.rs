@@ -115,7 +115,8 @@ pub fn check(path: &Path) -> Result<StoreReport, OpenError> {
         let (generation, progress, progress_ms) = before_commit(cluster::progress(&connection))?;
         let one = |sql| before_commit(query(&connection, sql).one(|row| row.number()));
         let guests =
-            query(&connection, "SELECT count(*) FROM player WHERE user >= ?1").number(GUEST_USER_FIRST);
+            query(&connection, "SELECT count(*) FROM player p WHERE p.user >= ?1 AND NOT EXISTS (SELECT 1 FROM account a WHERE a.user = p.user)")
+                .number(GUEST_USER_FIRST);
         let cluster =
             query(&connection, "SELECT cluster_id FROM cluster").one(|row| row.take::<Option<Vec<u8>>>());
         Ok(StoreReport {

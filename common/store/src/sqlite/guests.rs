@@ -16,13 +16,16 @@ use crate::limits::{BATCH_ROWS_MAX, FORGOTTEN_HOLDINGS_MAX, GUEST_USER_FIRST, GU
 use crate::request::ForgottenGuest;
 use crate::row::{Serving, StaleGuest};
 
-/// Of a row `p`: nobody owns it, or its owner's service has ended; and it was last written long ago.
+/// Of a row `p`: it is a guest's, nobody owns it, or its owner's service has ended; and it was last written long ago.
 macro_rules! is_stale {
-    ($before:literal) => {
+    ($before:literal, $now:literal) => {
         concat!(
             "p.written_ms <= ",
             $before,
-            " AND (p.owner IS NULL
+            " AND NOT EXISTS (SELECT 1 FROM account a WHERE a.user = p.user)
+            AND NOT EXISTS (SELECT 1 FROM device d WHERE d.user = p.user AND d.until_ms > ",
+            $now,
+            ") AND (p.owner IS NULL
             OR NOT EXISTS (SELECT 1 FROM region r WHERE r.region = p.region AND r.epoch <= p.region_epoch))"
         )
     };
@@ -37,7 +40,7 @@ pub(super) fn stale(
     const STALE: &str = concat!(
         "SELECT p.user, p.region, p.home_cell, p.owner_epoch FROM player p
         WHERE p.user > ?1 AND p.user <= ?2 AND ",
-        is_stale!("?3"),
+        is_stale!("?3", "?5"),
         " ORDER BY p.user LIMIT ?4"
     );
     let after = start(after);
@@ -47,6 +50,7 @@ pub(super) fn stale(
         .number(last.unwrap_or(i64::MAX as u64))
         .bind(before_ms(idle_ms, at))
         .bind(BATCH_ROWS_MAX as i64)
+        .bind(at.now_ms)
         .rows(guest)?;
     let last_named = guests.last().map(|guest| guest.user);
     let next = match guests.len() < BATCH_ROWS_MAX {
@@ -126,7 +130,7 @@ fn forget_one(
 ) -> Result<bool, Failure> {
     const IS_STALE: &str = concat!(
         "SELECT 1 FROM player p WHERE p.user = ?1 AND p.user >= ?4 AND p.owner_epoch = ?2 AND ",
-        is_stale!("?3")
+        is_stale!("?3", "?5")
     );
     const DROP: &str = concat!(
         "UPDATE holding SET user = NULL, region = ?2, x = ?3, y = ?4 WHERE id IN (
@@ -139,6 +143,7 @@ fn forget_one(
         .number(guest.owner_epoch.0)
         .bind(before_ms(idle_ms, at))
         .number(GUEST_USER_FIRST)
+        .bind(at.now_ms)
         .row(|_| Ok(()))?;
     if is_stale.is_none() {
         return Ok(false);
@@ -157,7 +162,7 @@ fn forget_one(
     if holds.is_some() {
         return Ok(false);
     }
-    for table in ["player", "session"] {
+    for table in ["player", "session", "device"] {
         query(connection, &format!("DELETE FROM {table} WHERE user = ?1"))
             .number(guest.user.0)
             .run()?;
@@ -173,7 +178,8 @@ pub(super) fn forget_sessions(
     at: Moment,
 ) -> Result<StoreReply, Failure> {
     const DELETE: &str = "DELETE FROM session WHERE user > ?1 AND user <= ?2 AND raised_ms <= ?3
-        AND NOT EXISTS (SELECT 1 FROM player p WHERE p.user = session.user)";
+        AND NOT EXISTS (SELECT 1 FROM player p WHERE p.user = session.user)
+        AND NOT EXISTS (SELECT 1 FROM account a WHERE a.user = session.user)";
     let after = start(after);
     let last = last_looked_at(connection, "session", after)?;
     let done = query(connection, DELETE)

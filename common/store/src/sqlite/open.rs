@@ -33,6 +33,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_game_state.sql"),
     include_str!("../../migrations/sqlite/0014_sanction.sql"),
     include_str!("../../migrations/sqlite/0015_ends.sql"),
+    include_str!("../../migrations/sqlite/0016_account.sql"),
+    include_str!("../../migrations/sqlite/0017_device.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.
@@ -42,7 +44,7 @@ const OPENING_WITHIN: Duration = Duration::from_secs(60);
 /// How long a statement outside of a batch waits for somebody else's lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all that there are.
-const STATEMENTS_KEPT: usize = 96;
+const STATEMENTS_KEPT: usize = 112;
 /// A merged log is cut to so many bytes when it is begun anew. Its length tells keepers when it is long.
 const LOG_BYTES_KEPT: i64 = 1 << 20;
 /// A log of so many pages is merged by whoever commits; before that a keeper does, beside everybody's work.

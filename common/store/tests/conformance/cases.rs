@@ -67,6 +67,15 @@ macro_rules! conformance {
                 networks_are_banned_and_nobody_without_a_login_is,
                 sanctions_are_read_in_portions,
                 whoever_has_seen_a_number_has_seen_all_below_it;
+            accounts:
+                an_account_is_made_once_under_a_name_that_is_nobody_elses,
+                another_password_ends_all_sessions_and_of_two_who_set_it_one_does,
+                a_code_lets_a_password_be_set_until_it_was_or_its_time_is_over,
+                a_deleted_account_is_a_guests_again_and_its_name_is_free,
+                whoever_has_an_account_is_never_pruned,
+                of_two_who_want_one_name_exactly_one_gets_it,
+                a_device_comes_back_as_its_user_until_its_time_is_over_or_another_password_is_set,
+                a_guest_is_kept_while_a_device_may_bring_it_back;
             game_states:
                 what_a_game_keeps_goes_forward_and_only_by_who_serves,
                 a_state_beyond_its_limits_is_refused;

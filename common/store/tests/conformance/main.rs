@@ -4,6 +4,7 @@
 //! service is a target of its own, as `postgres.rs` is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod alike;
 mod cases;
 mod cluster;

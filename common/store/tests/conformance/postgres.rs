@@ -1,6 +1,7 @@
 //! The suite of every store, on real PostgreSQL servers that the tests start.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 mod alike;
 mod cases;
 mod cluster;

@@ -44,10 +44,12 @@ const ALL: &[(Who, &str, u16)] = &[
 const OTHER: u16 = 2;
 
 const TABLES: &[&str] = &[
+    "account",
     "cluster",
     "counter",
     "creature",
     "creature_write",
+    "device",
     "game_state",
     "holding",
     "login",
@@ -67,10 +69,13 @@ const TABLES: &[&str] = &[
 const NODES: &[Who] = &[GameServer, Proxy, Auth];
 const KNOWN: &[Who] = &[GameServer, Proxy, Auth, Operator];
 const NOBODY: &[Who] = &[];
+/// Who checks passwords.
+const ACCOUNTS: &[Who] = &[Proxy, Auth];
 
 /// What may be called for one's own node, and for another.
 const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("add_sanction", &[Operator], &[Operator]),
+    ("allow_reset", &[Operator], &[Operator]),
     ("amend", NOBODY, NOBODY),
     ("begin_anew", &[Operator], &[Operator]),
     ("caller", NOBODY, NOBODY),
@@ -78,6 +83,8 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("change_holdings", NOBODY, NOBODY),
     ("claim", NODES, NODES),
     ("count_holdings", NOBODY, NOBODY),
+    ("create_account", ACCOUNTS, ACCOUNTS),
+    ("delete_account", &[Operator], &[Operator]),
     ("epoch_after", NOBODY, NOBODY),
     ("follow_timeline", KNOWN, KNOWN),
     ("guests_after", NOBODY, NOBODY),
@@ -86,6 +93,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("is_candidate", NOBODY, NOBODY),
     ("is_owner", NOBODY, NOBODY),
     ("keep", NODES, NOBODY),
+    ("keep_device", ACCOUNTS, ACCOUNTS),
     ("lease_batch", NODES, NODES),
     ("lock_rows", NOBODY, NOBODY),
     ("look", NODES, NOBODY),
@@ -97,13 +105,16 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("now_ms", NOBODY, NOBODY),
     ("own_timeline", NOBODY, NOBODY),
     ("raise_session", NOBODY, NOBODY),
+    ("read_account", &[Proxy, Auth, Operator], &[Proxy, Auth, Operator]),
     ("read_batch", KNOWN, KNOWN),
     ("read_creatures", &[GameServer], &[GameServer]),
+    ("read_device", ACCOUNTS, ACCOUNTS),
     ("read_holders", KNOWN, KNOWN),
     ("read_sanctions", KNOWN, KNOWN),
     ("report", &[Operator], &[Operator]),
     ("serves", NOBODY, NOBODY),
     ("session_lasts", NOBODY, NOBODY),
+    ("set_password", ACCOUNTS, ACCOUNTS),
     ("speak_for", NOBODY, NOBODY),
     ("stands_in", NOBODY, NOBODY),
     ("tell_holder", NOBODY, NOBODY),

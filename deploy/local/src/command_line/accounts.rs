@@ -19,6 +19,15 @@ pub(crate) enum AccountCommand {
     Ban(BanArguments),
     /// Lifts a ban before its time
     Unban(UnbanArguments),
+    /// Gives a code by which a forgotten password may be set, once and for an hour
+    ///
+    /// Tell the code to whoever the account is of, and to nobody else: it is as good as the password. The page asks for it where a
+    /// password was forgotten. A newer code, and a password that is set, make it void.
+    Reset(ResetArguments),
+    /// Takes an account away for good: its name is free, and its sessions end
+    ///
+    /// The user is a guest again: what the player holds falls to the ground when guests are pruned.
+    Delete(DeleteArguments),
     /// Lists who is banned, until when, and why
     List(ListArguments),
 }
@@ -49,6 +58,27 @@ pub(crate) struct UnbanArguments {
     /// The user, by number, or the network as it was banned
     #[arg(value_name = "USER|NETWORK", value_parser = parse_subject)]
     pub(crate) subject: Subject,
+    #[command(flatten)]
+    pub(crate) why: ReasonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetArguments {
+    /// The account, by its name or the number of its user
+    #[arg(value_name = "NAME|USER")]
+    pub(crate) account: String,
+    /// How long the code counts, such as 30m, 12h or 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_ban, default_value = "1h")]
+    pub(crate) duration: Duration,
+    #[command(flatten)]
+    pub(crate) store: AccountStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArguments {
+    /// The account, by its name or the number of its user
+    #[arg(value_name = "NAME|USER")]
+    pub(crate) account: String,
     #[command(flatten)]
     pub(crate) why: ReasonArguments,
 }

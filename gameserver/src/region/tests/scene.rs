@@ -463,6 +463,7 @@ pub(in super::super) fn join(user: u64, generation: u64, attach_no: u32) -> Veri
         acked_command: CommandNumber(0),
         acked_event: EventNumber(0),
         name: "ann".into(),
+        account: protocol::ticket::AccountKind::Guest,
     }
 }
 

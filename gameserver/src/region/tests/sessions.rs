@@ -8,6 +8,7 @@ use protocol::ids::{CommandNumber, NodeNumber, RegionNumber, StateVersion, UserI
 use protocol::message::family::ServerToProxy;
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
+use protocol::ticket::AccountKind;
 use store::{Holder, Holding, PlayerBody, PlayerSave, Serving, StoreReply, StoreRequest};
 
 use super::super::*;
@@ -255,6 +256,36 @@ fn a_player_keeps_the_name_of_its_row_whatever_a_later_join_says() {
     scene.input(A, RegionInput::Join(PROXY, renamed(2, 1)));
     scene.run(1_500);
     assert_eq!(called(&scene), ann());
+}
+
+#[test]
+fn a_player_whose_guest_has_made_an_account_is_called_as_that_says_at_once_and_for_good() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let registered = |name: &str, attach_no| VerifiedJoin {
+        name: name.into(),
+        account: AccountKind::Registered,
+        ..join(5, 1, attach_no)
+    };
+    let called = |scene: &mut Scene| {
+        scene.run(1_500);
+        let row = PlayerState::decode(scene.row(bot.user).body.state).unwrap();
+        let player = scene.player(A, bot.user);
+        let (name, key) = (player.name.clone(), player.key);
+        let shown = scene.regions[&A].state.entities.get(key).unwrap().state;
+        let (_, shown) = demo::parse_player(shown.as_ref()).unwrap();
+        [name, row.name, shown.to_owned()]
+    };
+    scene.input(A, RegionInput::Join(OTHER_PROXY, registered("Ada", 2)));
+    assert_eq!(called(&mut scene), ["Ada"; 3]);
+    // Who cannot say the name renames nobody.
+    scene.input(A, RegionInput::Join(OTHER_PROXY, registered("", 3)));
+    assert_eq!(called(&mut scene), ["Ada"; 3]);
+    // As it comes back after the grace.
+    scene.input(A, RegionInput::ProxyDown(OTHER_PROXY));
+    scene.run(31_000);
+    scene.input(A, RegionInput::Join(PROXY, registered("Eve", 4)));
+    assert_eq!(called(&mut scene), ["Eve"; 3]);
 }
 
 #[test]

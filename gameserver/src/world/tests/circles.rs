@@ -87,6 +87,7 @@ fn a_join_that_regions_send_to_and_fro_is_dropped_and_counted() {
         acked_command: CommandNumber(0),
         acked_event: EventNumber(0),
         name: "ann".into(),
+        account: protocol::ticket::AccountKind::Guest,
     };
     let verdict = Ok((verified, RegionNumber(1)));
     scene

@@ -50,6 +50,7 @@ fn join(scene: &mut Scene, user: u64) {
         acked_command: CommandNumber(0),
         acked_event: EventNumber(0),
         name: "ann".into(),
+        account: protocol::ticket::AccountKind::Guest,
     };
     let verdict = Ok((verified, RegionNumber(1)));
     let now = scene.now;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::Code;
 use protocol::client_handshake::LoginRequest;
 use protocol::entropy::array;
-use protocol::identity::Validity;
+use protocol::identity::{ClientPublic, Validity};
 use protocol::ids::{RegionNumber, SessionGeneration, SessionId, UserId};
 use protocol::name::PlayerName;
 use protocol::ticket::{AccountKind, Ticket};
@@ -16,7 +16,7 @@ use super::{AuthRole, Granted, GuestPolicy, TurnedAway};
 /// When to try again while the store does not answer, milliseconds.
 const STORE_RETRY_MS: u32 = 1_000;
 /// How long a login waits for the store: less than a handshake may take, so that the client hears why it is not let in.
-const STORE_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl AuthRole {
     pub(super) async fn guest(
@@ -30,28 +30,40 @@ impl AuthRole {
         }
         let name = PlayerName::parse(name)?;
         let (user, generation) = self.begin_session().await?;
-        let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
-        let claims = Ticket {
-            issuer: self.issuer,
-            user,
-            session: SessionId(array(&mut node::OsEntropy)),
-            session_generation: generation,
-            holder: request.client,
-            validity: Validity {
-                from_ms: now_ms,
-                until_ms: now_ms,
-            },
-            auth_time_ms: now_ms,
-            // A new player has not been anywhere yet.
-            region_hint: RegionNumber(0),
-            account: AccountKind::Guest,
-        };
+        let claims = self.first_claims(user, generation, request.client, AccountKind::Guest, wall_ms);
         let (claims, ticket) = self.renew(claims, None, wall_ms);
         Ok(Granted {
             name: name.into(),
             claims,
             ticket,
         })
+    }
+
+    /// What is said of a login that has just begun.
+    pub(super) fn first_claims(
+        &self,
+        user: UserId,
+        generation: SessionGeneration,
+        holder: ClientPublic,
+        account: AccountKind,
+        wall_ms: u64,
+    ) -> Ticket {
+        let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
+        Ticket {
+            issuer: self.issuer,
+            user,
+            session: SessionId(array(&mut node::OsEntropy)),
+            session_generation: generation,
+            holder,
+            validity: Validity {
+                from_ms: now_ms,
+                until_ms: now_ms,
+            },
+            auth_time_ms: now_ms,
+            // Nobody knows where it is.
+            region_hint: RegionNumber(0),
+            account,
+        }
     }
 
     async fn begin_session(&self) -> Result<(UserId, SessionGeneration), TurnedAway> {
@@ -65,14 +77,14 @@ impl AuthRole {
         }
     }
 
-    async fn next_guest(&self) -> Result<UserId, TurnedAway> {
+    pub(super) async fn next_guest(&self) -> Result<UserId, TurnedAway> {
         match self.store.ask(StoreRequest::NextGuest).await {
             Ok(StoreReply::Guest(user)) => Ok(user),
             other => Err(store_failed(other.err().as_ref())),
         }
     }
 
-    async fn raise_session(&self, user: UserId) -> Result<SessionGeneration, TurnedAway> {
+    pub(super) async fn raise_session(&self, user: UserId) -> Result<SessionGeneration, TurnedAway> {
         match self.store.ask(StoreRequest::RaiseSession { user }).await {
             Ok(StoreReply::Session(generation)) => Ok(generation),
             other => Err(store_failed(other.err().as_ref())),
@@ -81,7 +93,7 @@ impl AuthRole {
 }
 
 /// What a player is told has no path in it and no address; the log has.
-fn store_failed(error: Option<&StoreError>) -> TurnedAway {
+pub(super) fn store_failed(error: Option<&StoreError>) -> TurnedAway {
     tracing::warn!(?error, "a login failed: the store does not answer, or cannot");
     let reason = match error {
         Some(StoreError::Full(_)) => "the store has no space left",

@@ -1,12 +1,18 @@
 //! The auth role of a small cluster, co-located with the proxy: it lets guests in, counts logins in the store, and signs
 //! the tickets that any proxy verifies offline. A proxy that is taken over can issue tickets; a separate auth role cannot be.
 
+mod accounts;
+mod attempts;
+mod devices;
 mod guest;
+mod password_rules;
+mod passwords;
 mod session;
 mod ticket;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use net::clock::Monotonic;
 use net::key_work::key_work;
 use net::panics::guest;
 use node::sanction_board::goodbye;
@@ -17,19 +23,27 @@ use protocol::frame::Close;
 use protocol::identity::NodeKey;
 use protocol::ids::{ClusterId, NodeUuid};
 use protocol::name::NameError;
-use protocol::ticket::{RawTicket, Ticket};
+use protocol::ticket::{AccountKind, RawTicket, Ticket};
 use store::{Barred, StoreHandle};
 
-use super::settings::GuestPolicy;
+pub(super) use accounts::Proof;
+
+use super::settings::{AuthTable, GuestPolicy};
+use attempts::Attempts;
+use passwords::Passwords;
 
 /// What logs users in.
 pub(super) struct AuthRole {
-    pub(super) store: StoreHandle,
-    pub(super) topology: Arc<TopologyInForce>,
-    pub(super) cluster_id: ClusterId,
-    pub(super) issuer: NodeUuid,
-    pub(super) key: NodeKey,
-    pub(super) guests: GuestPolicy,
+    store: StoreHandle,
+    topology: Arc<TopologyInForce>,
+    cluster_id: ClusterId,
+    issuer: NodeUuid,
+    key: NodeKey,
+    guests: GuestPolicy,
+    passwords: Passwords,
+    /// Of passwords, by name.
+    attempts: Mutex<Attempts>,
+    clock: Monotonic,
 }
 
 /// A user who is let in.
@@ -88,6 +102,27 @@ impl From<Barred> for TurnedAway {
 }
 
 impl AuthRole {
+    /// Of the node `issuer`, whose key this is.
+    pub(super) fn new(
+        store: StoreHandle,
+        topology: Arc<TopologyInForce>,
+        (cluster_id, issuer): (ClusterId, NodeUuid),
+        key: NodeKey,
+        (settings, clock): (&AuthTable, Monotonic),
+    ) -> Self {
+        Self {
+            store,
+            topology,
+            cluster_id,
+            issuer,
+            key,
+            guests: settings.guests,
+            passwords: Passwords::new(settings),
+            attempts: Mutex::new(Attempts::new(settings.password_tries)),
+            clock,
+        }
+    }
+
     /// Lets a user in or says why not. Waits for the store, for new logins only.
     pub(super) async fn login(
         self: &Arc<Self>,
@@ -96,12 +131,18 @@ impl AuthRole {
     ) -> Result<Granted, TurnedAway> {
         match &request.credentials {
             Credentials::Guest { name } => self.guest(name, request, wall_ms).await,
-            Credentials::Password { .. } => Err(Code::AuthFailed.into()),
+            Credentials::Password { name, password } => {
+                self.password(name, password, request.client, wall_ms).await
+            }
+            Credentials::Device { name } => self.device(name, request.client, wall_ms).await,
             Credentials::Ticket { ticket, name } => {
                 let (auth, request) = (Arc::clone(self), request.clone());
                 let (shown, name) = (ticket.clone(), name.clone());
                 let resumed = key_work(move || auth.resume(&shown, &name, &request, wall_ms));
-                let granted = resumed.await.unwrap_or_else(|_| Err(Code::Busy.into()))?;
+                let mut granted = resumed.await.unwrap_or_else(|_| Err(Code::Busy.into()))?;
+                if granted.claims.account == AccountKind::Registered {
+                    granted.name = self.name_of(granted.claims.user).await?;
+                }
                 if granted.ticket.encode()[..] != ticket[..] {
                     // A resume does not wait for the store.
                     let (auth, claims) = (Arc::clone(self), granted.claims);

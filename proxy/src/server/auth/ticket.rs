@@ -56,7 +56,7 @@ impl AuthRole {
     }
 
     /// Nodes of the auth role sign tickets, as long as the topology lists them and does not revoke them.
-    fn issuer_key(&self, uuid: NodeUuid) -> Option<NodePublic> {
+    pub(super) fn issuer_key(&self, uuid: NodeUuid) -> Option<NodePublic> {
         let view = self.topology.view();
         view.has_role(uuid, Role::Auth)
             .then(|| view.public_key_of(uuid))?

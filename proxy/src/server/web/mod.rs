@@ -1,6 +1,7 @@
 //! The proxy's HTTP door: the page, `join.json`, and the upgrade to WebSocket, behind which a client is as any other. It runs
 //! on control; nothing of a game passes through here.
 
+mod api;
 mod assets;
 mod clear;
 pub(super) mod gate;
@@ -9,7 +10,7 @@ mod mesh;
 mod routes;
 mod told;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use protocol::identity::AuthorityKeys;
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 pub(super) use listener::{WebLimits, accept_browsers};
 
 use super::client_context::ClientContext;
+use super::rate_limits::RateLimits;
 use super::tls::TlsDoor;
 use super::tools::Tools;
 pub(super) use assets::Assets;
@@ -35,6 +37,8 @@ pub(super) struct Web {
     pub(super) peers: TaskTracker,
     pub(super) tools: Tools,
     pub(super) assets: Assets,
+    /// Of the API.
+    pub(super) requests: Mutex<RateLimits>,
     /// What is told under the topology of the moment.
     pub(super) told: ArcSwapOption<Told>,
 }

@@ -13,7 +13,7 @@ use axum::{Extension, Router};
 use topology::Topology;
 
 use super::gate::Gate;
-use super::{Web, mesh};
+use super::{Web, api, mesh};
 use crate::server::arrivals::Caller;
 
 /// For every answer.
@@ -35,6 +35,7 @@ pub(super) fn router(web: &Arc<Web>) -> Router {
     Router::new()
         .route("/join.json", get(join))
         .route("/mesh", get(mesh::upgrade))
+        .merge(api::router(web))
         .fallback(page)
         .layer(from_fn_with_state(Arc::clone(web), guarded))
         .with_state(Arc::clone(web))

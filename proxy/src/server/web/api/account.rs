@@ -1,0 +1,182 @@
+//! What can be asked about accounts.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use protocol::Code;
+use protocol::limits::DEVICE_LASTS_MS;
+use protocol::ticket::AccountKind;
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::answer::{away, granted, refused};
+use crate::server::arrivals::Caller;
+use crate::server::auth::{Granted, Proof, TurnedAway};
+use crate::server::web::Web;
+
+/// A name and its password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    name: String,
+    password: Secret,
+}
+
+/// A new password, and what shows that one may set it: the old one, or a code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    name: String,
+    password: Option<Secret>,
+    code: Option<Secret>,
+    new_password: Secret,
+}
+
+/// What nobody else is to read: wiped when it is dropped.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Secret(Zeroizing<String>);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+pub(super) async fn register(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    answered(do_register(&web, &caller, request).await)
+}
+
+pub(super) async fn login(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    answered(do_login(&web, &caller, request).await)
+}
+
+pub(super) async fn password(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    answered(do_change(&web, &caller, request).await)
+}
+
+/// Has the key that asks bring its user back from now on. No secret is told, so that it may be asked in clear.
+pub(super) async fn device(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let kept = async {
+        let asked = web.asked(request).await?;
+        let session = web.session(&asked.proof, caller.from.ip())?;
+        let claims = session.ok_or_else(|| away(Code::TicketInvalid, "there is no ticket in the request"))?;
+        web.context.auth.keep_device(&claims).await
+    };
+    match kept.await {
+        Ok(()) => Json(json!({"lasts_ms": DEVICE_LASTS_MS})).into_response(),
+        Err(away) => refused(&away),
+    }
+}
+
+/// Who asks, by its ticket.
+pub(super) async fn me(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let told = async {
+        let asked = web.asked(request).await?;
+        let session = web.session(&asked.proof, caller.from.ip())?;
+        let claims = session.ok_or_else(|| away(Code::TicketInvalid, "there is no ticket in the request"))?;
+        let account = web.context.auth.account(claims.user).await?;
+        Ok::<_, TurnedAway>(json!({
+            "user": claims.user.0.to_string(),
+            "guest": account.is_none(),
+            "name": account.map(|account| account.name),
+        }))
+    };
+    match told.await {
+        Ok(told) => Json(told).into_response(),
+        Err(away) => refused(&away),
+    }
+}
+
+/// What anybody may know of an account.
+pub(super) async fn player(State(web): State<Arc<Web>>, Path(name): Path<String>) -> Response {
+    match web.context.auth.account_of(&name).await {
+        Ok(Some(account)) => Json(json!({
+            "user": account.user.0.to_string(),
+            "name": account.name,
+            "since_ms": account.made_ms,
+        }))
+        .into_response(),
+        Ok(None) => {
+            let nobody = refused(&away(Code::Generic, "nobody has an account of this name"));
+            (axum::http::StatusCode::NOT_FOUND, nobody.into_body()).into_response()
+        }
+        Err(away) => refused(&away),
+    }
+}
+
+async fn do_register(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {
+    let from = caller.from.ip();
+    web.may_say_a_password(caller, request.headers())?;
+    let asked = web.asked(request).await?;
+    let Login { name, password } = asked.document()?;
+    let guest = web.session(&asked.proof, from)?;
+    if guest.is_some_and(|claims| claims.account == AccountKind::Registered) {
+        return Err(away(Code::Generic, "you have an account already"));
+    }
+    web.may_log_in(from)?;
+    let (auth, client) = (&web.context.auth, asked.proof.client);
+    let wall_ms = net::clock::wall_ms();
+    auth.register(&name, &password.0, (guest, client), wall_ms).await
+}
+
+async fn do_login(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {
+    web.may_say_a_password(caller, request.headers())?;
+    let asked = web.asked(request).await?;
+    let Login { name, password } = asked.document()?;
+    web.may_log_in(caller.from.ip())?;
+    let (auth, client) = (&web.context.auth, asked.proof.client);
+    let granted = auth
+        .password(&name, &password.0, client, net::clock::wall_ms())
+        .await?;
+    web.context.check_sanctions(&granted.claims, caller.from.ip())?;
+    Ok(granted)
+}
+
+async fn do_change(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {
+    web.may_say_a_password(caller, request.headers())?;
+    let asked = web.asked(request).await?;
+    let change: Change = asked.document()?;
+    let proof = match (change.password, change.code) {
+        (Some(password), None) => Proof::Password(password.0),
+        (None, Some(code)) => Proof::Code(code.0),
+        _ => return Err(away(Code::Protocol, "say `password` or `code`, and not both")),
+    };
+    web.may_log_in(caller.from.ip())?;
+    let (auth, client) = (&web.context.auth, asked.proof.client);
+    let which = (change.name.as_str(), proof);
+    let granted = auth.change_password(which, &change.new_password.0, client, net::clock::wall_ms());
+    let granted = granted.await?;
+    web.context.check_sanctions(&granted.claims, caller.from.ip())?;
+    Ok(granted)
+}
+
+fn answered(done: Result<Granted, TurnedAway>) -> Response {
+    match done {
+        Ok(login) => granted(&login),
+        Err(away) => refused(&away),
+    }
+}
