@@ -12,8 +12,16 @@ use protocol::message::player::CommandClass;
 use protocol::ticket::Ticket;
 
 use crate::dice::Dice;
+use crate::scenario::Scenario;
 use crate::sights;
 use crate::world::{MIDDLE, SIZE};
+
+/// How far from the corner of all regions one goes who gives, units: all are within reach of each other.
+const BANK: f32 = 2.4;
+/// Who has less picks up what lies there.
+const FUNDS: usize = 10;
+/// How far from the corner one circles it, units: beyond the margin of a handover.
+const ORBIT: f32 = 2.2;
 
 /// Where a device stands with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +34,27 @@ pub(crate) enum Presence {
     Retired,
 }
 
+/// What somebody does all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Habit {
+pub(crate) enum Habit {
     Wander,
     PingPong,
     Corner,
+    /// Around the corner of all regions, on and on.
+    Orbit,
+    /// Close to that corner and to all others, giving whatever there is.
+    Bank,
+}
+
+impl Habit {
+    /// What everybody does in a scenario; `None`: to each what its dice say.
+    pub(crate) fn of(scenario: Scenario) -> Option<Self> {
+        match scenario {
+            Scenario::Bank => Some(Self::Bank),
+            Scenario::CornerOrbit => Some(Self::Orbit),
+            _ => None,
+        }
+    }
 }
 
 /// What a device learnt that the checks want to know.
@@ -56,6 +80,8 @@ pub(crate) struct Bot {
     pub(crate) attach_no: u32,
     pub(crate) conn: Option<usize>,
     pub(crate) presence: Presence,
+    /// It does not come back before.
+    pub(crate) stays_away_until_us: u64,
     /// Which proxy it tries next.
     pub(crate) proxy: usize,
     pub(crate) uses_datagrams: bool,
@@ -73,11 +99,13 @@ pub(crate) struct Bot {
     target: Position,
     /// Holdings asked for, so that one is not asked for again and again.
     asked: BTreeMap<u64, u64>,
+    /// What it has given away without having heard what came of it.
+    given: BTreeSet<u64>,
     dice: Dice,
 }
 
 impl Bot {
-    pub(crate) fn new(user: UserId, mut dice: Dice) -> Self {
+    pub(crate) fn new(user: UserId, habit: Option<Habit>, mut dice: Dice) -> Self {
         let mut seed = [0; 32];
         protocol::Entropy::fill(&mut dice, &mut seed);
         Self {
@@ -97,7 +125,9 @@ impl Bot {
             held: BTreeSet::new(),
             told: BTreeSet::new(),
             held_shown: 0,
-            habit: [Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)],
+            habit: habit.unwrap_or([Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)]),
+            stays_away_until_us: 0,
+            given: BTreeSet::new(),
             at: None,
             target: Position { x: MIDDLE, y: MIDDLE },
             asked: BTreeMap::new(),
@@ -113,6 +143,7 @@ impl Bot {
     pub(crate) fn begin_session(&mut self) {
         self.core = Core::default();
         self.asked.clear();
+        self.given.clear();
         self.at = None;
     }
 
@@ -138,6 +169,9 @@ impl Bot {
         let near =
             |dice: &mut Dice, from: f32, reach: f32| (from + dice.unit(-reach, reach)).clamp(1.0, SIZE - 1.0);
         let at = self.at.unwrap_or(self.target);
+        let wanted = (self.held.len() < FUNDS)
+            .then(|| self.nearest_thing(at))
+            .flatten();
         let dice = &mut self.dice;
         self.target = match self.habit {
             Habit::Wander => Position {
@@ -152,15 +186,25 @@ impl Bot {
                 x: near(dice, MIDDLE, 4.0),
                 y: near(dice, MIDDLE, 4.0),
             },
+            Habit::Orbit => next_quarter(at),
+            Habit::Bank => wanted.unwrap_or(Position {
+                x: near(dice, MIDDLE, BANK),
+                y: near(dice, MIDDLE, BANK),
+            }),
         };
     }
 
     /// Perhaps a command: what it is and how it goes out.
     pub(crate) fn wish(&mut self, now_ms: u64) -> Option<(CommandClass, Bytes)> {
-        if self.core.open_commands() >= 12 || !self.dice.permille(90) {
+        let is_due = self.gives_all() || self.dice.permille(90);
+        if self.core.open_commands() >= 12 || !is_due {
             return None;
         }
         let wish = match self.dice.below(5) {
+            1.. if self.gives_all() => match self.give() {
+                Some(give) => give,
+                None => self.collect(now_ms)?,
+            },
             0 => Command::Say(format!("{}", self.dice.below(1 << 32))),
             1 => Command::Emote(self.dice.below(256) as u8),
             2 => self.give()?,
@@ -172,6 +216,22 @@ impl Bot {
             CommandClass::Soft
         };
         Some((class, wish.encode()))
+    }
+
+    /// Whether it gives away all that it has, all the time.
+    pub(crate) fn gives_all(&self) -> bool {
+        self.habit == Habit::Bank
+    }
+
+    /// Something that lies there, in view.
+    fn nearest_thing(&self, at: Position) -> Option<Position> {
+        let lying = self.core.world()?.entities();
+        let lying = lying.filter(|entity| entity.kind == u16::from(demo::KIND_GEM));
+        let nearest = lying.min_by(|a, b| {
+            let far = |entity: &client::core::Entity| (entity.at.distance_squared(at), entity.id);
+            far(a).partial_cmp(&far(b)).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        nearest.map(|entity| entity.at)
     }
 
     fn collect(&mut self, now_ms: u64) -> Option<Command> {
@@ -196,7 +256,8 @@ impl Bot {
 
     fn give(&mut self) -> Option<Command> {
         let at = self.at?;
-        let thing = *self.held.iter().nth(self.dice.index(self.held.len()))?;
+        let free: Vec<u64> = self.held.difference(&self.given).copied().collect();
+        let thing = *free.get(self.dice.index(free.len()))?;
         let world = self.core.world()?;
         let near = world.entities().filter(|entity| {
             entity.kind == u16::from(demo::KIND_PLAYER)
@@ -207,6 +268,9 @@ impl Bot {
             .filter(|user| *user != self.user)
             .collect();
         let to = *others.get(self.dice.index(others.len()))?;
+        if self.gives_all() {
+            self.given.insert(thing);
+        }
         Some(Command::Give { thing, to })
     }
 
@@ -265,9 +329,26 @@ impl Bot {
             }
             demo::Event::Given { thing, .. } => {
                 self.held.remove(thing);
+                self.given.remove(thing);
             }
-            demo::Event::Refused { .. } | demo::Event::Said { .. } | demo::Event::Emoted { .. } => {}
+            // Whose thing it was is not said: all are tried again.
+            demo::Event::Refused { .. } => self.given.clear(),
+            demo::Event::Said { .. } | demo::Event::Emoted { .. } => {}
         }
+    }
+}
+
+/// The middle of the quarter after the one that this is in, around the corner of all regions.
+fn next_quarter(at: Position) -> Position {
+    let (x, y) = match (at.x < MIDDLE, at.y < MIDDLE) {
+        (true, true) => (ORBIT, -ORBIT),
+        (false, true) => (ORBIT, ORBIT),
+        (false, false) => (-ORBIT, ORBIT),
+        (true, false) => (-ORBIT, -ORBIT),
+    };
+    Position {
+        x: MIDDLE + x,
+        y: MIDDLE + y,
     }
 }
 

@@ -41,40 +41,71 @@ impl Rule {
     }
 }
 
-/// A rule of the rows of creatures that outlive servers.
+/// A rule that the model knows nothing of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CreatureRule {
-    /// What the store has not said of a crossing is asked again. Without: the creature goes on where it was.
-    Doubt,
-    /// A write counts only when it is newer than those before. Without: what comes late is written as well.
-    Version,
+pub enum OtherRule {
+    /// What the store has not said of a crossing of a creature is asked again. Without: the creature goes on where it was.
+    CreatureDoubt,
+    /// A write of creatures counts only when it is newer than those before. Without: what comes late is written as well.
+    CreatureVersion,
+    /// A player is somewhere at the epoch of its row. Without: who has come by a handover is at the one after.
+    Epoch,
+    /// A durable command is confirmed once it is stored. Without: once it is applied.
+    Told,
+    /// Who has left the world comes back by the newest login alone. Without: by any.
+    Session,
+    /// Who is hidden is in no cell that clients see. Without: it stays where it was.
+    Hidden,
 }
 
-impl CreatureRule {
+impl OtherRule {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::CreatureDoubt,
+        Self::CreatureVersion,
+        Self::Epoch,
+        Self::Told,
+        Self::Session,
+        Self::Hidden,
+    ];
+
     pub(crate) fn in_regions(self) -> Option<HandoverRule> {
-        (self == Self::Doubt).then_some(HandoverRule::CreatureIsInDoubt)
+        match self {
+            Self::CreatureDoubt => Some(HandoverRule::CreatureIsInDoubt),
+            Self::CreatureVersion | Self::Session => None,
+            Self::Epoch => Some(HandoverRule::EpochIsTheRows),
+            Self::Told => Some(HandoverRule::ToldOnceStored),
+            Self::Hidden => Some(HandoverRule::HiddenIsNotShown),
+        }
     }
 
     pub(crate) fn in_store(self) -> Option<Condition> {
-        (self == Self::Version).then_some(Condition::CreatureVersion)
+        match self {
+            Self::CreatureVersion => Some(Condition::CreatureVersion),
+            Self::Session => Some(Condition::Session),
+            _ => None,
+        }
     }
 }
 
-impl fmt::Display for CreatureRule {
+impl fmt::Display for OtherRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Doubt => "doubt",
-            Self::Version => "version",
+            Self::CreatureDoubt => "doubt",
+            Self::CreatureVersion => "version",
+            Self::Epoch => "epoch",
+            Self::Told => "told",
+            Self::Session => "session",
+            Self::Hidden => "hidden",
         })
     }
 }
 
-impl FromStr for CreatureRule {
+impl FromStr for OtherRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Doubt, Self::Version];
-        let named = all.into_iter().find(|rule| rule.to_string() == text);
-        named.ok_or_else(|| format!("`{text}` is neither doubt nor version"))
+        let named = Self::ALL.into_iter().find(|rule| rule.to_string() == text);
+        named.ok_or_else(|| format!("`{text}` is none of doubt, version, epoch, told, session and hidden"))
     }
 }

@@ -8,6 +8,8 @@ use game::{Ctx, Holding, Offer, Place};
 use protocol::geometry::Position;
 use protocol::ids::{CommandNumber, RegionNumber, UserId};
 
+use crate::scenario::Scenario;
+
 /// Something is done in each region once in so many ticks.
 const CRAFT_TICKS: u64 = 5;
 /// What is made, beside what the demo game has.
@@ -69,14 +71,19 @@ pub(crate) struct Crafts {
     here: BTreeSet<UserId>,
     lying: BTreeSet<u64>,
     market: Market,
+    /// Whether players are put anywhere.
+    teleports: bool,
 }
 
 impl Crafts {
-    pub(crate) fn new(market: Market) -> Self {
+    /// Whose players stay where they are, or do not.
+    pub(crate) fn new(market: Market, scenario: Scenario) -> Self {
         Self {
             here: BTreeSet::new(),
             lying: BTreeSet::new(),
             market,
+            // Who gives to others stays near them.
+            teleports: scenario != Scenario::Bank,
         }
     }
 
@@ -118,7 +125,7 @@ impl Crafts {
         let Some(user) = self.here.iter().nth(who).copied() else {
             return;
         };
-        if part(48, 4) == 0 {
+        if part(48, 4) == 0 && self.teleports {
             let [width, height] = ctx.world().size();
             let x = part(4, u64::from(width)) as f32;
             let y = part(12, u64::from(height)) as f32;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use node::life::{Shutdown, drain_on_signals};
 use program::Force;
-use simulation::{Options, Progress, Sweep, Swept, run, run_with_lines};
+use simulation::{Options, Progress, Scenarios, Sweep, Swept, run, run_with_lines};
 use tokio::runtime::Runtime;
 
 /// Events that a failure shows.
@@ -39,6 +39,16 @@ enum What {
         #[command(flatten)]
         run: RunArguments,
     },
+    /// Leaves out of a run that breaks something the faults, players and servers that it does not take, and prints the one line that
+    /// replays the smallest run found.
+    Minimise {
+        /// Runs that are tried at most.
+        #[arg(long, default_value_t = 600)]
+        runs: u32,
+        /// The run.
+        #[command(flatten)]
+        run: RunArguments,
+    },
     /// Many seeds; stops at the first that breaks something. Progress goes to the standard error stream; Ctrl-C ends it
     /// and tells what was swept so far, a second one at once.
     Sweep {
@@ -48,6 +58,9 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 1000)]
         seeds: u64,
+        /// What they are about: storm, churn, rolling-restart, bank, corner-orbit, failover; or all, where each seed draws its own
+        #[arg(long, default_value = "storm", value_name = "NAME")]
+        scenario: Scenarios,
         /// How many at a time [default: one for each core].
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
         jobs: Option<u16>,
@@ -59,11 +72,20 @@ enum What {
 
 #[derive(clap::Args)]
 struct RunArguments {
-    /// `--seed N`, and what replaces the rest: --servers, --standbys on|off, --lanes, --players, --storm-ms, --calm-ms, --faults, --jitter-ms,
-    /// --store-jitter-ms, --store-permille, --room ample|narrow, --ambush STEP:FAULT:PASSING (or `none`). What is not given
-    /// follows from the seed. With the feature `broken-rules` also --without R1 … R9
+    /// `--seed N`, and what replaces the rest: --scenario storm|churn|rolling-restart|bank|corner-orbit|failover, --servers,
+    /// --standbys on|off, --lanes, --players, --storm-ms, --calm-ms, --faults, --jitter-ms, --store-jitter-ms, --store-permille,
+    /// --room ample|narrow, --crafts on|off, --sheep on|off, --veils on|off, --ambush STEP:FAULT:PASSING (or `none`),
+    /// --skip-faults 3,7 (or `none`), and in the scenario bank --gives N: as many storms as it takes. What is not given follows from
+    /// the seed. Without `--seed` it is 1. With the feature `broken-rules` also --without R1 … R9 and
+    /// --careless doubt|version|epoch|told|session|hidden
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<String>,
+}
+
+impl RunArguments {
+    fn read(&self) -> Result<Options, String> {
+        self.options.join(" ").parse()
+    }
 }
 
 /// Tells what was found. Who cannot read it learns it from the exit code.
@@ -72,7 +94,7 @@ fn show(what: impl Display) {
 }
 
 fn one(given: &RunArguments, trace: Option<usize>) -> Result<ExitCode, String> {
-    let options: Options = given.options.join(" ").parse()?;
+    let options = given.read()?;
     let outcome = run(&options)?;
     if outcome.broken.is_some() || trace.is_some() {
         show(run_with_lines(&options, trace.unwrap_or(LINES))?);
@@ -84,6 +106,27 @@ fn one(given: &RunArguments, trace: Option<usize>) -> Result<ExitCode, String> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Goes on as long as a smaller run breaks the same.
+fn minimise(given: &RunArguments, runs_max: u32) -> Result<ExitCode, String> {
+    let options = given.read()?;
+    // Runs that panic do so hundreds of times.
+    std::panic::set_hook(Box::new(|_| {}));
+    let smallest = simulation::minimise(&options, runs_max, &mut |smaller| {
+        program::note(format_args!("still broken: {smaller}"));
+    });
+    drop(std::panic::take_hook());
+    let smallest = smallest?;
+    show(format_args!(
+        "{} runs, {} faults left",
+        smallest.runs,
+        smallest.faults.len()
+    ));
+    smallest.faults.iter().for_each(show);
+    show(format_args!("BROKEN: {}", smallest.what));
+    show(smallest.options.command());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Sweeps until all is done, something breaks, or somebody asks to stop; tells what was swept in any case.
@@ -122,7 +165,7 @@ fn sweep(sweep: &Sweep) -> Result<ExitCode, String> {
     tell(sweep, &swept, began.elapsed());
     if let Some(broken) = swept.broken_seeds.first() {
         if !sweep.keep_going {
-            show(story(broken.seed)?);
+            show(story(&Options::drawn(sweep.scenarios, broken.seed))?);
         }
         return Ok(ExitCode::FAILURE);
     }
@@ -133,11 +176,9 @@ fn sweep(sweep: &Sweep) -> Result<ExitCode, String> {
     })
 }
 
-/// The last events of a seed. One that fails an assertion has told its story itself.
-fn story(seed: u64) -> Result<String, String> {
-    let options = Options::of_seed(seed);
-    let ran = std::panic::catch_unwind(|| run_with_lines(&options, LINES));
-    ran.map_or_else(|_| Ok(String::new()), |outcome| outcome.map(|it| it.to_string()))
+/// The last events of a run.
+fn story(options: &Options) -> Result<String, String> {
+    run_with_lines(options, LINES).map(|outcome| outcome.to_string())
 }
 
 /// What was swept, also of a sweep that was stopped.
@@ -156,17 +197,34 @@ fn tell(sweep: &Sweep, swept: &Swept, elapsed: Duration) {
         swept.done as f64 / elapsed.as_secs_f64(),
         swept.coverage.missing()
     ));
+    let scenarios = swept.scenarios.iter();
+    let scenarios: Vec<String> = scenarios.map(|(name, count)| format!("{name} {count}")).collect();
+    show(format_args!(
+        "scenarios: {}; {} gives, {} regions moved, {} creatures over borders, {} times hidden or shown",
+        scenarios.join(", "),
+        swept.gives,
+        swept.moves,
+        swept.roamed,
+        swept.veiled
+    ));
+    if faultpoint::IS_COUNTED {
+        show(format_args!(
+            "fault points never come by: {:?}",
+            swept.hits.missing()
+        ));
+    }
     if swept.done < sweep.seeds {
         show(format_args!(
             "stopped before seed {}",
             sweep.from + swept.done + swept.running.len() as u64
         ));
     }
-    for (seed, since) in &swept.running {
+    for running in &swept.running {
         show(format_args!(
-            "seed {seed} did not end within {} s\n{}",
-            since.as_secs(),
-            Options::of_seed(*seed).command()
+            "seed {} did not end within {} s\n{}",
+            running.seed,
+            running.since.as_secs(),
+            running.command
         ));
     }
 }
@@ -191,14 +249,17 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         What::Run(given) => one(&given, None),
         What::Trace { lines, run } => one(&run, Some(lines)),
+        What::Minimise { runs, run } => minimise(&run, runs),
         What::Sweep {
             from,
             seeds,
+            scenario,
             jobs,
             keep_going,
         } => sweep(&Sweep {
             from,
             seeds,
+            scenarios: scenario,
             jobs: jobs.map_or_else(cores, usize::from),
             keep_going,
         }),

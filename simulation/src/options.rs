@@ -1,5 +1,6 @@
 //! What one run is made of. Everything follows from the seed; what is given by hand replaces that part only.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use net::link_core::LinkRoom;
@@ -7,11 +8,12 @@ use protocol::ids::Lanes;
 use proxy::shard::StreamRoom;
 
 #[cfg(feature = "broken-rules")]
-use crate::broken_rules::CreatureRule;
+use crate::broken_rules::OtherRule;
 use crate::dice::Dice;
 use crate::matrix::{Ambush, Fault, Step, cells};
 #[cfg(feature = "broken-rules")]
 use crate::model::Rule;
+use crate::scenario::{DEAD_MS, KILL_EVERY_MS, RESTART_EVERY_MS, Scenario, Scenarios};
 
 /// Lanes of most runs: enough for one to be lost while the other goes on.
 const TWO_LANES: Lanes = match Lanes::new(2) {
@@ -103,18 +105,57 @@ pub struct Options {
     pub crafts: bool,
     /// Whether the rules have creatures that roam.
     pub sheep: bool,
+    /// Whether the rules hide players and show them again.
+    pub veils: bool,
     /// Faults that wait for their message.
     pub ambushes: Vec<Ambush>,
+    /// What players do, and which faults are drawn beside the others.
+    pub scenario: Scenario,
+    /// Storm and calm follow each other until so many things were given; 0 for one storm.
+    pub gives: u64,
+    /// Faults that do not happen, though all others stay as they are: by their place in the list of what was planned.
+    pub skipped: BTreeSet<u32>,
     /// The rule of the handover that the cores or the store leave out.
     #[cfg(feature = "broken-rules")]
     pub without: Option<Rule>,
-    /// The rule of creatures' rows that they leave out.
+    /// A rule that they leave out of which the model knows nothing.
     #[cfg(feature = "broken-rules")]
-    pub careless: Option<CreatureRule>,
+    pub careless: Option<OtherRule>,
 }
 
 impl Options {
-    /// What a seed stands for.
+    /// What a seed of a sweep stands for.
+    #[must_use]
+    pub fn drawn(scenarios: Scenarios, seed: u64) -> Self {
+        Self::of(scenarios.of(seed), seed)
+    }
+
+    /// What a seed stands for in a scenario.
+    #[must_use]
+    pub fn of(scenario: Scenario, seed: u64) -> Self {
+        let mut options = Self::of_seed(seed);
+        options.scenario = scenario;
+        match scenario {
+            Scenario::Storm => {}
+            Scenario::Churn => options.players += 1,
+            Scenario::RollingRestart => {
+                let nodes = u64::from(options.servers) + 2;
+                options.storm_ms = options.storm_ms.max(1_500 + nodes * RESTART_EVERY_MS);
+            }
+            Scenario::Bank => {
+                options.players += 2;
+                options.crafts = true;
+            }
+            Scenario::CornerOrbit => options.servers = if seed % 5 == 0 { 2 } else { 4 },
+            Scenario::Failover => {
+                options.standbys = true;
+                options.storm_ms = options.storm_ms.max(1_500 + 3 * KILL_EVERY_MS + DEAD_MS.1);
+            }
+        }
+        options
+    }
+
+    /// What a seed stands for in a storm.
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ 0x0f71_0a5e);
@@ -134,7 +175,11 @@ impl Options {
             room: Room::Ample,
             crafts: seed / 4 % 3 == 1,
             sheep: seed / 4 % 3 != 2,
+            veils: seed / 12 % 2 == 1,
             ambushes: Vec::new(),
+            scenario: Scenario::Storm,
+            gives: 0,
+            skipped: BTreeSet::new(),
             #[cfg(feature = "broken-rules")]
             without: None,
             #[cfg(feature = "broken-rules")]
@@ -160,6 +205,25 @@ impl Options {
         options
     }
 
+    /// # Errors
+    /// What makes no run.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let storm_ms_min = match self.scenario {
+            _ if self.standbys => 6_000,
+            Scenario::RollingRestart | Scenario::Failover => 4_000,
+            _ => 2_500,
+        };
+        if !matches!(self.servers, 2 | 4) || self.players == 0 || self.storm_ms < storm_ms_min {
+            return Err(format!(
+                "2 or 4 servers, at least one player and a storm of {storm_ms_min} ms"
+            ));
+        }
+        if self.gives > 0 && self.scenario != Scenario::Bank {
+            return Err("only in the scenario bank are gives counted".to_owned());
+        }
+        Ok(())
+    }
+
     /// The command line that repeats the run.
     #[must_use]
     pub fn command(&self) -> String {
@@ -183,17 +247,23 @@ impl std::str::FromStr for Options {
             .filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)))
             .collect();
         let number = |text: &str| text.parse::<u64>().map_err(|error| format!("`{text}`: {error}"));
-        let seed = pairs
-            .iter()
-            .find(|(key, _)| *key == "--seed")
-            .ok_or("no --seed")?;
-        let mut options = Self::of_seed(number(seed.1)?);
+        if words.len() % 2 == 1 {
+            return Err(format!("{} has no value", words[words.len() - 1]));
+        }
+        let named = |name: &str| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| *value)
+        };
+        let scenario = named("--scenario").map_or(Ok(Scenario::Storm), str::parse)?;
+        let mut options = Self::of(scenario, named("--seed").map_or(Ok(1), number)?);
         if pairs.iter().any(|(key, _)| *key == "--ambush") {
             options.ambushes.clear();
         }
         for (key, value) in pairs {
             match key {
-                "--seed" => {}
+                "--seed" | "--scenario" => {}
                 "--servers" => options.servers = number(value)? as u16,
                 "--lanes" => options.lanes = lanes(number(value)?)?,
                 "--standbys" => options.standbys = on_off(value)?,
@@ -207,6 +277,10 @@ impl std::str::FromStr for Options {
                 "--room" => options.room = value.parse()?,
                 "--crafts" => options.crafts = on_off(value)?,
                 "--sheep" => options.sheep = on_off(value)?,
+                "--veils" => options.veils = on_off(value)?,
+                "--gives" => options.gives = number(value)?,
+                "--skip-faults" if value == "none" => {}
+                "--skip-faults" => options.skipped = skipped(value)?,
                 "--ambush" if value == "none" => {}
                 "--ambush" => options.ambushes.push(value.parse()?),
                 #[cfg(feature = "broken-rules")]
@@ -216,10 +290,7 @@ impl std::str::FromStr for Options {
                 other => return Err(format!("unknown option {other}")),
             }
         }
-        if !matches!(options.servers, 2 | 4) || options.players == 0 || options.storm_ms < 1_500 {
-            return Err("2 or 4 servers, at least one player and a storm of 1500 ms".to_owned());
-        }
-        Ok(options)
+        options.check().map(|()| options)
     }
 }
 
@@ -230,6 +301,19 @@ fn rule(text: &str) -> Result<Rule, String> {
         return Err(format!("only the model can leave out {rule}"));
     }
     Ok(rule)
+}
+
+/// Places in the list of faults, with commas between.
+fn skipped(text: &str) -> Result<BTreeSet<u32>, String> {
+    let places = text.split(',').map(|place| {
+        let place = place.parse::<u32>();
+        place.map_err(|error| format!("`{text}` is not a list as 3,7: {error}"))
+    });
+    places.collect()
+}
+
+fn shown(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 fn on_off(text: &str) -> Result<bool, String> {
@@ -267,11 +351,12 @@ impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "--seed {} --servers {} --standbys {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
-             --store-jitter-ms {} --store-permille {} --room {} --crafts {} --sheep {}",
+            "--seed {} --scenario {} --servers {} --standbys {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
+             --store-jitter-ms {} --store-permille {} --room {} --crafts {} --sheep {} --veils {}",
             self.seed,
+            self.scenario,
             self.servers,
-            if self.standbys { "on" } else { "off" },
+            shown(self.standbys),
             self.lanes,
             self.players,
             self.storm_ms,
@@ -281,8 +366,9 @@ impl fmt::Display for Options {
             self.store_jitter_ms,
             self.store_permille,
             self.room,
-            if self.crafts { "on" } else { "off" },
-            if self.sheep { "on" } else { "off" }
+            shown(self.crafts),
+            shown(self.sheep),
+            shown(self.veils)
         )?;
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.without {
@@ -291,6 +377,13 @@ impl fmt::Display for Options {
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.careless {
             write!(f, " --careless {rule}")?;
+        }
+        if self.gives > 0 {
+            write!(f, " --gives {}", self.gives)?;
+        }
+        if !self.skipped.is_empty() {
+            let places: Vec<String> = self.skipped.iter().map(u32::to_string).collect();
+            write!(f, " --skip-faults {}", places.join(","))?;
         }
         if self.ambushes.is_empty() {
             return write!(f, " --ambush none");

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use crate::options::Options;
 use crate::sweep::Swept;
 
 /// A first line comes after so long.
@@ -69,14 +68,12 @@ impl Progress {
     }
 
     fn long(&mut self, swept: &Swept) -> Vec<String> {
-        let long = swept.running.iter().filter(|(_, since)| *since >= LONG);
-        let news = long.filter(|(seed, _)| self.named.insert(*seed));
-        news.map(|(seed, since)| {
-            let command = Options::of_seed(*seed).command();
-            format!(
-                "seed {seed} has been running for {} s: {command}",
-                since.as_secs()
-            )
+        let long = swept.running.iter().filter(|running| running.since >= LONG);
+        let news = long.filter(|running| self.named.insert(running.seed));
+        news.map(|running| {
+            let seconds = running.since.as_secs();
+            let (seed, command) = (running.seed, &running.command);
+            format!("seed {seed} has been running for {seconds} s: {command}")
         })
         .collect()
     }
@@ -117,6 +114,8 @@ fn time(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Options;
+    use crate::sweep::RunningSeed;
 
     fn swept(done: u64) -> Swept {
         Swept {
@@ -140,11 +139,19 @@ mod tests {
         );
     }
 
+    fn running(seed: u64, seconds: u64) -> RunningSeed {
+        RunningSeed {
+            seed,
+            since: Duration::from_secs(seconds),
+            command: Options::of_seed(seed).command(),
+        }
+    }
+
     #[test]
     fn a_seed_that_does_not_end_is_named_once_with_what_repeats_it() {
         let mut progress = Progress::new(10);
         let with = |seconds| Swept {
-            running: vec![(7, Duration::from_secs(seconds)), (8, Duration::ZERO)],
+            running: vec![running(7, seconds), running(8, 0)],
             ..Swept::default()
         };
         assert_eq!(progress.long(&with(29)), [""; 0]);

@@ -1,6 +1,6 @@
 //! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
 //! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, keep sheep (`flock`) and cows
-//! (`herd`), and count what they keep (`chronicle`).
+//! (`herd`), hide players (`veils`), and count what they keep (`chronicle`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use crate::crafts::{Crafts, Market};
 use crate::flock::Flock;
 use crate::herd::{Ended, Herd};
 use crate::options::Options;
+use crate::veils::{Changes, Veils};
 
 /// A command that a region applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +33,12 @@ pub(crate) struct Applied {
 pub(crate) struct Record {
     applied: Arc<Mutex<Vec<Applied>>>,
     is_calm: Arc<AtomicBool>,
+    is_still: Arc<AtomicBool>,
     market: Market,
     ended: Ended,
     roamed: Arc<AtomicU64>,
     panics: Arc<AtomicU64>,
+    changes: Changes,
 }
 
 /// What rules say that panic because a run is to have that.
@@ -53,6 +56,22 @@ impl Record {
     /// Nothing is made any more: what is there and what is shown are to become the same.
     pub(crate) fn calm(&self) {
         self.is_calm.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody is hidden or shown any more.
+    pub(crate) fn still(&self) {
+        self.is_still.store(true, Ordering::Relaxed);
+    }
+
+    /// All of that goes on.
+    pub(crate) fn storm(&self) {
+        self.is_calm.store(false, Ordering::Relaxed);
+        self.is_still.store(false, Ordering::Relaxed);
+    }
+
+    /// How often somebody was hidden, or shown again.
+    pub(crate) fn veiled(&self) -> u64 {
+        self.changes.count()
     }
 
     /// How often a creature has come over a border.
@@ -92,6 +111,7 @@ pub(crate) struct Recorder {
     flock: Option<Flock>,
     herd: Option<Herd>,
     chronicle: Option<Chronicle>,
+    veils: Option<Veils>,
     inputs: Given,
 }
 
@@ -121,8 +141,11 @@ impl Recorder {
     pub(crate) fn new(game: DemoRules, record: Record, options: &Options) -> Self {
         Self {
             game,
-            crafts: options.crafts.then(|| Crafts::new(record.market.clone())),
+            crafts: options
+                .crafts
+                .then(|| Crafts::new(record.market.clone(), options.scenario)),
             herd: options.sheep.then(|| Herd::new(record.ended())),
+            veils: options.veils.then(|| Veils::new(record.changes.clone())),
             record,
             flock: options.sheep.then(Flock::default),
             chronicle: options.crafts.then(Chronicle::default),
@@ -210,12 +233,18 @@ impl GameLogic for Recorder {
         if let Some(crafts) = &mut self.crafts {
             crafts.entered(player.user);
         }
+        if let Some(veils) = &mut self.veils {
+            veils.entered(player.user, player.entity);
+        }
         self.game.entered(ctx, player);
     }
 
     fn left(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId) {
         if let Some(crafts) = &mut self.crafts {
             crafts.left(user);
+        }
+        if let Some(veils) = &mut self.veils {
+            veils.left(user);
         }
         self.inputs.0.remove(&entity);
         self.game.left(ctx, user, entity);
@@ -260,6 +289,11 @@ impl GameLogic for Recorder {
         let is_calm = self.record.is_calm.load(Ordering::Relaxed);
         if let Some(herd) = &mut self.herd {
             herd.tick(ctx, is_calm);
+        }
+        if let Some(veils) = &self.veils
+            && !self.record.is_still.load(Ordering::Relaxed)
+        {
+            veils.tick(ctx);
         }
         if let Some(crafts) = self.crafts.as_mut().filter(|_| !is_calm) {
             crafts.tick(ctx);

@@ -1,11 +1,16 @@
 //! What is to happen, by made-up time: at equal times, in the order in which it was planned.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Events to come. Time never runs backwards.
 #[derive(Debug)]
 pub(crate) struct Schedule<E> {
-    events: BTreeMap<(u64, u64), E>,
+    /// Time, order and place of each: small, for they are moved about a lot.
+    due: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<E>>,
+    /// Places without an event.
+    free: Vec<usize>,
     planned: u64,
     now_us: u64,
 }
@@ -13,7 +18,9 @@ pub(crate) struct Schedule<E> {
 impl<E> Schedule<E> {
     pub(crate) fn new() -> Self {
         Self {
-            events: BTreeMap::new(),
+            due: BinaryHeap::new(),
+            events: Vec::new(),
+            free: Vec::new(),
             planned: 0,
             now_us: 0,
         }
@@ -30,7 +37,7 @@ impl<E> Schedule<E> {
     /// Plans an event; one in the past happens now.
     pub(crate) fn at(&mut self, at_us: u64, event: E) {
         self.planned += 1;
-        self.events.insert((at_us.max(self.now_us), self.planned), event);
+        self.put_off(at_us, self.planned, event);
     }
 
     pub(crate) fn after(&mut self, delay_us: u64, event: E) {
@@ -39,18 +46,23 @@ impl<E> Schedule<E> {
 
     /// Takes the next event and moves time to it, if it is due by `until_us`.
     pub(crate) fn next(&mut self, until_us: u64) -> Option<(u64, E)> {
-        let entry = self
-            .events
-            .first_entry()
-            .filter(|entry| entry.key().0 <= until_us)?;
-        let ((at_us, order), event) = entry.remove_entry();
+        let Reverse((at_us, order, place)) = *self.due.peek().filter(|next| next.0.0 <= until_us)?;
+        self.due.pop();
+        self.free.push(place);
         self.now_us = at_us;
-        Some((order, event))
+        let event = self.events.get_mut(place).and_then(Option::take);
+        event.map(|event| (order, event))
     }
 
     /// Puts an event off, keeping its order among those put off with it.
     pub(crate) fn put_off(&mut self, at_us: u64, order: u64, event: E) {
-        self.events.insert((at_us.max(self.now_us), order), event);
+        let place = self.free.pop().unwrap_or(self.events.len());
+        match self.events.get_mut(place) {
+            Some(free) => *free = Some(event),
+            None => self.events.push(Some(event)),
+        }
+        let at_us = at_us.max(self.now_us);
+        self.due.push(Reverse((at_us, order, place)));
     }
 }
 

@@ -2,15 +2,17 @@
 //! range without gaps, whatever the threads did and whenever the sweep was stopped.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use faultpoint::Hits;
 
 use crate::cluster::{Outcome, run};
 use crate::matrix::Coverage;
 use crate::options::Options;
 use crate::overflow::Overflow;
+use crate::scenario::{Scenario, Scenarios};
 
 /// Seeds that broke something and are named; beyond that they are only counted.
 const NAMED_MAX: usize = 1_000;
@@ -22,6 +24,8 @@ pub struct Sweep {
     pub from: u64,
     /// How many.
     pub seeds: u64,
+    /// What they are about.
+    pub scenarios: Scenarios,
     /// How many at a time.
     pub jobs: usize,
     /// Whether to go on after a seed that breaks something.
@@ -35,6 +39,17 @@ pub struct BrokenSeed {
     pub seed: u64,
     /// What, in one line.
     pub what: String,
+    /// The command line that repeats it.
+    pub command: String,
+}
+
+/// A seed under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningSeed {
+    /// Which.
+    pub seed: u64,
+    /// For how long.
+    pub since: Duration,
     /// The command line that repeats it.
     pub command: String,
 }
@@ -56,19 +71,37 @@ pub struct Swept {
     pub events: u64,
     /// Completed handovers of all runs.
     pub crossings: u64,
-    /// Seeds under way, and for how long.
-    pub running: Vec<(u64, Duration)>,
+    /// Regions that a topology, which was pushed, gave to other servers.
+    pub moves: u64,
+    /// Creatures that came over a border.
+    pub roamed: u64,
+    /// How often somebody was hidden, or shown again.
+    pub veiled: u64,
+    /// How often somebody heard that something was given.
+    pub gives: u64,
+    /// Which faults the cores had to deal with; counted in debug builds.
+    pub hits: Hits,
+    /// How many seeds were about what.
+    pub scenarios: BTreeMap<Scenario, u64>,
+    /// Seeds under way.
+    pub running: Vec<RunningSeed>,
 }
 
 impl Swept {
-    fn add(&mut self, seed: u64, outcome: Result<Outcome, String>) {
+    fn add(&mut self, options: &Options, outcome: Result<Outcome, String>) {
         self.done += 1;
+        *self.scenarios.entry(options.scenario).or_default() += 1;
         let broken = match outcome {
             Ok(outcome) => {
                 self.coverage.add(&outcome.coverage);
                 self.overflow += outcome.overflow;
                 self.events += outcome.events;
                 self.crossings += outcome.crossings;
+                self.moves += outcome.moves;
+                self.roamed += outcome.roamed;
+                self.veiled += outcome.veiled;
+                self.gives += outcome.gives;
+                self.hits += outcome.hits;
                 outcome.broken
             }
             Err(error) => Some(error),
@@ -77,9 +110,9 @@ impl Swept {
         self.broken += 1;
         if self.broken_seeds.len() < NAMED_MAX {
             self.broken_seeds.push(BrokenSeed {
-                seed,
+                seed: options.seed,
                 what: what.lines().next().unwrap_or_default().to_owned(),
-                command: Options::of_seed(seed).command(),
+                command: options.command(),
             });
         }
     }
@@ -97,6 +130,7 @@ struct State {
 
 #[derive(Debug)]
 struct Shared {
+    scenarios: Scenarios,
     state: Mutex<State>,
     /// A thread has ended.
     ended: Condvar,
@@ -118,10 +152,10 @@ impl Shared {
         Some(seed)
     }
 
-    fn finish(&self, seed: u64, outcome: Result<Outcome, String>) {
+    fn finish(&self, options: &Options, outcome: Result<Outcome, String>) {
         let mut state = self.state();
-        state.running.remove(&seed);
-        state.swept.add(seed, outcome);
+        state.running.remove(&options.seed);
+        state.swept.add(options, outcome);
         if state.swept.broken > 0 && !state.keep_going {
             state.end = state.next;
         }
@@ -129,21 +163,12 @@ impl Shared {
 
     fn work(&self) {
         while let Some(seed) = self.begin() {
-            self.finish(seed, run_guarded(seed));
+            let options = Options::drawn(self.scenarios, seed);
+            self.finish(&options, run(&options));
         }
         self.state().threads -= 1;
         self.ended.notify_all();
     }
-}
-
-/// A run that fails an assertion of what it runs is a run that broke something.
-fn run_guarded(seed: u64) -> Result<Outcome, String> {
-    let ran = catch_unwind(AssertUnwindSafe(|| run(&Options::of_seed(seed))));
-    ran.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("panic: {}", text.unwrap_or("of an unknown kind")))
-    })
 }
 
 /// A sweep under way. Its threads go on when this is dropped, until the process ends.
@@ -168,6 +193,7 @@ impl Sweep {
             swept: Swept::default(),
         };
         let shared = Arc::new(Shared {
+            scenarios: self.scenarios,
             state: Mutex::new(state),
             ended: Condvar::new(),
         });
@@ -206,9 +232,13 @@ impl RunningSweep {
     #[must_use]
     pub fn so_far(&self) -> Swept {
         let state = self.0.state();
-        let running = state.running.iter();
+        let running = state.running.iter().map(|(seed, since)| RunningSeed {
+            seed: *seed,
+            since: since.elapsed(),
+            command: Options::drawn(self.0.scenarios, *seed).command(),
+        });
         Swept {
-            running: running.map(|(seed, since)| (*seed, since.elapsed())).collect(),
+            running: running.collect(),
             ..state.swept.clone()
         }
     }
@@ -230,6 +260,7 @@ mod tests {
             swept(Sweep {
                 from: 40,
                 seeds: 9,
+                scenarios: Scenarios::Drawn,
                 jobs,
                 keep_going: true,
             })
@@ -247,6 +278,7 @@ mod tests {
         let running = Sweep {
             from: 0,
             seeds: u64::MAX,
+            scenarios: Scenarios::Only(Scenario::Storm),
             jobs: 2,
             keep_going: true,
         };
@@ -262,13 +294,20 @@ mod tests {
     #[test]
     fn broken_seeds_are_named_with_what_repeats_them_and_end_the_sweep() {
         let mut total = Swept::default();
-        total.add(7, Err("first line\nsecond".to_owned()));
-        total.add(8, Err("other".to_owned()));
+        let churn = Options::of(Scenario::Churn, 7);
+        total.add(&churn, Err("first line\nsecond".to_owned()));
+        total.add(&Options::of_seed(8), Err("other".to_owned()));
+        assert_eq!(
+            total.scenarios,
+            BTreeMap::from([(Scenario::Churn, 1), (Scenario::Storm, 1)])
+        );
         assert_eq!((total.done, total.broken), (2, 2));
         let first = &total.broken_seeds[0];
         assert_eq!((first.seed, first.what.as_str()), (7, "first line"));
-        assert!(first.command.contains("run --seed 7 "), "{}", first.command);
+        let replay = "run --seed 7 --scenario churn ";
+        assert!(first.command.contains(replay), "{}", first.command);
         let shared = Shared {
+            scenarios: Scenarios::Drawn,
             state: Mutex::new(State {
                 next: 3,
                 end: 10,
@@ -280,7 +319,7 @@ mod tests {
             ended: Condvar::new(),
         };
         assert_eq!(shared.begin(), Some(3));
-        shared.finish(3, Err("broken".to_owned()));
+        shared.finish(&Options::of_seed(3), Err("broken".to_owned()));
         assert_eq!(shared.begin(), None);
     }
 
@@ -289,6 +328,7 @@ mod tests {
         let sweep = Sweep {
             from: u64::MAX,
             seeds: 2,
+            scenarios: Scenarios::Drawn,
             jobs: 1,
             keep_going: false,
         };

@@ -20,6 +20,7 @@ pub(crate) struct Trace {
     lines: VecDeque<String>,
     lines_max: usize,
     buffer: Vec<u8>,
+    text: String,
 }
 
 impl Trace {
@@ -32,6 +33,7 @@ impl Trace {
                 Lines::Dropped => 0,
             },
             buffer: Vec::new(),
+            text: String::new(),
         }
     }
 
@@ -44,9 +46,13 @@ impl Trace {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.number(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+            word[..rest.len()].copy_from_slice(rest);
             self.number(u64::from_le_bytes(word));
         }
         self.number(bytes.len() as u64);
@@ -63,8 +69,12 @@ impl Trace {
 
     /// Hashes a value by what its `Debug` writes.
     pub(crate) fn value(&mut self, value: &dyn fmt::Debug) {
-        // Writing into a hash cannot fail.
-        let _ = write!(Hashing(self), "{value:?}");
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{value:?}");
+        self.bytes(text.as_bytes());
+        self.text = text;
     }
 
     /// Keeps a line, if lines are kept.
@@ -90,14 +100,5 @@ impl Trace {
 
     pub(crate) fn lines(self) -> Vec<String> {
         self.lines.into()
-    }
-}
-
-struct Hashing<'a>(&'a mut Trace);
-
-impl Write for Hashing<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.bytes(text.as_bytes());
-        Ok(())
     }
 }

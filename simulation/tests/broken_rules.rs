@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use simulation::model::Rule;
-use simulation::{CreatureRule, Options, run, run_with_lines};
+use simulation::{Options, OtherRule, minimise, run, run_with_lines};
 
 /// Runs that a script may take until one shows that the rule is missing; most need fewer than twenty.
 const SEEDS: u64 = 600;
@@ -20,8 +20,8 @@ fn is_noticed(rule: Rule, script: &str, properties: &[&str]) {
     is_noticed_in(lame, rule.name(), script, properties);
 }
 
-/// As [`is_noticed`], of a rule of the rows of creatures.
-fn is_noticed_of_creatures(rule: CreatureRule, script: &str, properties: &[&str]) {
+/// As [`is_noticed`], of a rule that the model knows nothing of.
+fn is_noticed_of(rule: OtherRule, script: &str, properties: &[&str]) {
     let lame = |whole: &Options| Options {
         careless: Some(rule),
         ..whole.clone()
@@ -133,11 +133,59 @@ fn a_takeover_that_leaves_players_to_their_former_server_lets_it_write() {
 fn a_creature_that_goes_on_without_an_answer_is_in_two_regions() {
     let unknown = "--sheep on --ambush store-creatures:unknown-applied:4 --ambush store-creatures:unknown-applied:9 \
                    --store-permille 150";
-    is_noticed_of_creatures(CreatureRule::Doubt, unknown, &["H4: creature"]);
+    is_noticed_of(OtherRule::CreatureDoubt, unknown, &["H4: creature"]);
 }
 
 #[test]
 fn a_write_of_creatures_without_a_version_brings_back_who_has_ended() {
     let late = "--sheep on --store-permille 200";
-    is_noticed_of_creatures(CreatureRule::Version, late, &["H4: creature"]);
+    is_noticed_of(OtherRule::CreatureVersion, late, &["H4: creature"]);
+}
+
+#[test]
+fn an_epoch_off_by_one_is_ahead_of_the_row() {
+    is_noticed_of(OtherRule::Epoch, "--faults 0", &["H1", "H9"]);
+}
+
+#[test]
+fn a_command_that_is_confirmed_before_it_is_stored_is_found_out() {
+    is_noticed_of(OtherRule::Told, "--store-jitter-ms 250", &["H8"]);
+}
+
+#[test]
+fn a_login_that_is_over_and_still_counts_brings_back_who_has_left() {
+    let script = "--scenario churn --faults 6 --store-jitter-ms 250";
+    is_noticed_of(OtherRule::Session, script, &["H1: a login that is over"]);
+}
+
+#[test]
+fn who_hides_and_stays_in_its_cell_is_seen() {
+    is_noticed_of(OtherRule::Hidden, "--veils on --faults 0", &["H6"]);
+}
+
+#[test]
+fn a_failing_run_is_minimised_to_what_it_takes_and_its_line_replays_it() {
+    let late = "--faults 8 --ambush store-save:unknown-late:0 --ambush store-save:unknown-late:2 \
+                --ambush store-save:unknown-late:4 --ambush store-save:asker-dies-after:6 --without R8";
+    let failing = (0..SEEDS).find_map(|seed| {
+        let options: Options = format!("--seed {seed} --room narrow {late}").parse().unwrap();
+        let broken = run(&options).unwrap().broken;
+        broken.map(|what| (options, what))
+    });
+    let (options, what) = failing.unwrap();
+    let mut steps = 0;
+    let smallest = minimise(&options, 150, &mut |_| steps += 1).unwrap();
+    println!("{} runs, {steps} steps: {}", smallest.runs, smallest.options);
+    smallest.faults.iter().for_each(|fault| println!("{fault}"));
+    let planned = simulation::faults_of(&options).unwrap().len();
+    assert!(
+        smallest.faults.len() < planned && smallest.faults.len() < 4,
+        "{smallest:?}"
+    );
+    assert!(smallest.options.ambushes.len() < 4 && steps > 3, "{smallest:?}");
+    assert_eq!(smallest.what.split(':').next(), what.split(':').next());
+    let command = smallest.options.command();
+    let (_, line) = command.split_once("-- run ").unwrap();
+    let again = run(&line.parse().unwrap()).unwrap();
+    assert_eq!(again.broken, Some(smallest.what));
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 /// Everything of ours that may sit below the binaries.
 const ALL: &[&str] = &[
+    "faultpoint",
     "program",
     "protocol",
     "game",
@@ -40,6 +41,7 @@ const GAMES: &[&str] = &["demo"];
 
 /// The table: a crate, and the crates of ours that it may depend on. A new crate enters here first.
 pub const EDGES: &[(&str, &[&str])] = &[
+    ("faultpoint", &[]),
     ("program", &[]),
     ("protocol", &[]),
     ("settings", &[]),
@@ -54,7 +56,16 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "gameserver",
-        &["program", "protocol", "topology", "net", "node", "store", "game"],
+        &[
+            "program",
+            "protocol",
+            "topology",
+            "net",
+            "node",
+            "store",
+            "game",
+            "faultpoint",
+        ],
     ),
     // What the tests of games run in: the regions that ship.
     (
@@ -65,7 +76,14 @@ pub const EDGES: &[(&str, &[&str])] = &[
     (
         "proxy",
         &[
-            "program", "protocol", "topology", "net", "node", "store", "client",
+            "program",
+            "protocol",
+            "topology",
+            "net",
+            "node",
+            "store",
+            "client",
+            "faultpoint",
         ],
     ),
     ("client-core", &["protocol"]),
@@ -81,7 +99,15 @@ pub const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must not reach a run time or a socket through any dependency, nor name entropy themselves.
-pub const PURE_CRATES: &[&str] = &["protocol", "settings", "topology", "client-core", "game", "demo"];
+pub const PURE_CRATES: &[&str] = &[
+    "protocol",
+    "settings",
+    "topology",
+    "client-core",
+    "game",
+    "demo",
+    "faultpoint",
+];
 
 /// What a pure crate must not reach, however deep.
 const IMPURE_PACKAGES: &[&str] = &[

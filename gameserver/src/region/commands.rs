@@ -278,6 +278,10 @@ impl RegionState {
             return;
         };
         player.commands.apply(command);
+        #[cfg(feature = "broken-rules")]
+        if self.config.without == Some(super::HandoverRule::ToldOnceStored) {
+            player.commands.hold_nothing();
+        }
         player.writes.mark(now_ms);
         if command.kind == CommandKind::Durable {
             player.writes.owe_commit();

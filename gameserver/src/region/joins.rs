@@ -1,6 +1,7 @@
 //! Joins: a user comes to this region by login, resume or restart. Decides from the row whose player it is, and makes
 //! it active by a CAS on that row only.
 
+use faultpoint::faultpoint;
 use game::{Ctx as _, Unreadable};
 use prost::Message as _;
 use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
@@ -156,6 +157,7 @@ impl RegionState {
         };
         if self.players.contains_key(&user) && !activating {
             // By a handover, while the row was read: what is here may be newer than any row.
+            faultpoint!(JoinMeetsArrival);
             let joining = self.joins.take(user);
             if let Some(joining) = joining.filter(|joining| !joining.left) {
                 self.rebind(joining.lane, joining.join);
@@ -170,16 +172,19 @@ impl RegionState {
                 self.ask(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
             }
             Ok(StoreReply::NotServing(_)) => {
+                faultpoint!(JoinNotServing);
                 self.doubt_itself();
                 self.end_join(user, Code::WorldRecovering);
             }
             // A ticket outlives a logout and a newer login.
             Ok(StoreReply::SessionOver) => {
+                faultpoint!(JoinOfEndedSession);
                 self.count("session_over");
                 self.end_join(user, Code::TicketExpired);
             }
             // Somebody else moved first, or nobody knows: the row says how it stands.
             Ok(_) | Err(_) => {
+                faultpoint!(JoinAskedAgain);
                 if matches!(answer, Ok(StoreReply::Refused(_))) {
                     self.doubt_itself();
                 }
@@ -202,6 +207,7 @@ impl RegionState {
         }
         let bound = row.body.binding.order();
         if joining.order() < bound {
+            faultpoint!(JoinSuperseded);
             return self.end_join(user, Code::Superseded);
         }
         let region = self.region_for(row, joining.spawn);
@@ -418,6 +424,7 @@ impl RegionState {
         let Some(mut player) = self.drop_player(user, RemoveReason::Gone) else {
             return;
         };
+        faultpoint!(PlayerBeginsAgain);
         let again = VerifiedJoin {
             user,
             session: player.session,

@@ -1,5 +1,6 @@
 //! How players leave a region's memory: by logout, without a word, or because somebody else owns them.
 
+use faultpoint::faultpoint;
 use protocol::Code;
 use protocol::cell::RemoveReason;
 use protocol::ids::{LiveLane, UserId};
@@ -36,6 +37,7 @@ impl RegionState {
 
     /// Somebody else owns the player: what is here is a copy that counts for nothing.
     pub(super) fn fence(&mut self, user: UserId) {
+        faultpoint!(PlayerFenced);
         self.count("player_fenced");
         self.doubt_itself();
         if let Some(player) = self.drop_player(user, RemoveReason::Gone)

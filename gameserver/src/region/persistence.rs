@@ -1,6 +1,7 @@
 //! The store's side of a player: soft saves, durable commits, logouts; one write of a player at a time, each with a
 //! higher version, so that no order of arrival can turn time back.
 
+use faultpoint::faultpoint;
 use protocol::cell::RemoveReason;
 use protocol::ids::{OwnerEpoch, UserId};
 use store::limits::BATCH_ROWS_MAX;
@@ -167,6 +168,7 @@ impl RegionState {
         let outcomes = match answer {
             Ok(StoreReply::Saved(outcomes)) => outcomes,
             _ => {
+                faultpoint!(SaveUnanswered);
                 self.round.fail(self.now.mono_ms + AGAIN_MS);
                 Vec::new()
             }
@@ -179,9 +181,15 @@ impl RegionState {
             player.writes.end();
             match outcomes.get(index) {
                 Some(SaveOutcome::Applied) => {}
-                Some(SaveOutcome::Fenced) => self.fence(user),
+                Some(SaveOutcome::Fenced) => {
+                    faultpoint!(SaveFenced);
+                    self.fence(user);
+                }
                 // The next save has a higher version whatever became of this one.
                 Some(SaveOutcome::Older) | None => {
+                    if outcomes.get(index).is_some() {
+                        faultpoint!(SaveOlder);
+                    }
                     player.writes.mark(now_ms);
                 }
             }
@@ -211,6 +219,7 @@ impl RegionState {
             match outcomes.get(index) {
                 Some(CommitOutcome::Applied) => self.committed(user),
                 Some(CommitOutcome::FencedByEpoch) => {
+                    faultpoint!(CommitFenced);
                     self.look_again(user);
                     self.fence(user);
                 }
@@ -219,8 +228,14 @@ impl RegionState {
                     | CommitOutcome::NoReceiver(_)
                     | CommitOutcome::TradeClosed(_)
                     | CommitOutcome::Older),
-                ) => self.commit_refused(user, *refused),
-                None => self.commit_unanswered(user, phase),
+                ) => {
+                    faultpoint!(CommitRefused);
+                    self.commit_refused(user, *refused);
+                }
+                None => {
+                    faultpoint!(CommitUnanswered);
+                    self.commit_unanswered(user, phase);
+                }
             }
         }
     }
@@ -284,11 +299,13 @@ impl RegionState {
                 .is_some_and(|row| row.owner == Some(self.config.node) && row.owner_epoch == epoch),
             // It may be written yet, so nobody may be welcomed on what is here: only asking again tells.
             _ => {
+                faultpoint!(ReleaseUnanswered);
                 player.writes.try_again_at(now_ms + AGAIN_MS);
                 return;
             }
         };
         if is_mine {
+            faultpoint!(ReleaseRefused);
             // What was captured for it is not in the row.
             player.phase = Phase::Active;
             player.writes.mark(now_ms);

@@ -1,6 +1,7 @@
 //! Sessions come and go: admission after the handshake, the client's Attach, a user who logs in twice, and the end.
 
 use bytes::Bytes;
+use faultpoint::faultpoint;
 use protocol::Code;
 use protocol::ids::{AttachNo, NodeNumber, SessionGeneration, UserId};
 use protocol::limits::CLIENT_SILENCE_MS_MAX;
@@ -165,6 +166,7 @@ impl Edge {
 
     /// Tells all clients where else to go; they leave by themselves, and those that do not are closed with the process.
     pub(super) fn drain(&mut self) {
+        faultpoint!(ProxyDrains);
         self.draining = true;
         let handles: Vec<SessionHandle> = self.sessions.keys().map(SessionHandle).collect();
         for handle in handles {

@@ -4,6 +4,7 @@
 //! from the store. Never from outputs, and never because a server says so: that is how no hostile server can claim a player by
 //! a large epoch. And what the store has never issued is given up as soon as the store says so.
 
+use faultpoint::faultpoint;
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber};
 
 use super::input::OwnerAnswer;
@@ -137,6 +138,7 @@ impl Route {
         match self.standing {
             // A lower epoch may be old news, or the one that is trusted was never issued.
             Standing::Joining { asked, .. } if asked == claim.node => {
+                faultpoint!(RouteConfirms);
                 self.standing = Standing::Confirming {
                     claim,
                     since_ms: now_ms,
@@ -153,6 +155,10 @@ impl Route {
 
     /// Asks the store about a claim while the owner is still believed.
     fn doubt(&mut self, doubt: Doubt, now_ms: u64) -> Step {
+        match doubt {
+            Doubt::Claimed => faultpoint!(RouteClaimed),
+            Doubt::Denied => faultpoint!(RouteDenied),
+        }
         self.doubt = Some((doubt, now_ms));
         Step::ReadOwner
     }
@@ -170,6 +176,7 @@ impl Route {
     pub(super) fn elsewhere(&mut self, from: NodeNumber, target: Option<NodeNumber>, now_ms: u64) -> Step {
         match (self.standing, target) {
             (Standing::Joining { asked, hops, .. }, Some(next)) if asked == from && hops < HOPS_MAX => {
+                faultpoint!(RouteSentOn);
                 self.standing = Standing::Joining {
                     asked: next,
                     hops: hops + 1,
@@ -272,14 +279,20 @@ impl Route {
             OwnerAnswer::NoRow | OwnerAnswer::Unavailable => (None, None),
         };
         match age {
-            AnswerAge::Old => return Step::Stay,
+            AnswerAge::Old => {
+                faultpoint!(RouteOldAnswer);
+                return Step::Stay;
+            }
             AnswerAge::Overrides => self.owner = None,
             AnswerAge::Current => {}
         }
         let doubt = self.doubt.take().map(|(doubt, _)| doubt);
         match self.standing {
             Standing::Confirming { claim, .. } if row == Some(claim) => self.adopt(claim, up, now_ms),
-            Standing::Confirming { .. } => self.join(row_node.or(serving), now_ms),
+            Standing::Confirming { .. } => {
+                faultpoint!(RouteNotConfirmed);
+                self.join(row_node.or(serving), now_ms)
+            }
             Standing::Playing => match (row, self.owner) {
                 (Some(row), Some(owner)) if row.epoch > owner.epoch => self.adopt(row, up, now_ms),
                 (None, _) => self.join(serving, now_ms),
@@ -307,7 +320,10 @@ impl Route {
     pub(super) fn served_by(&mut self, region: RegionNumber, node: NodeNumber, now_ms: u64) -> Step {
         let is_former = |owner: Owner| owner.region == region && owner.node != node;
         match self.standing {
-            Standing::Playing if self.owner.is_some_and(is_former) => self.join(Some(node), now_ms),
+            Standing::Playing if self.owner.is_some_and(is_former) => {
+                faultpoint!(RouteServedByOther);
+                self.join(Some(node), now_ms)
+            }
             Standing::Confirming { claim, .. } if is_former(claim) => self.join(Some(node), now_ms),
             _ => Step::Stay,
         }
@@ -330,6 +346,7 @@ impl Route {
 
     /// Waits until somebody serves the player again.
     pub(super) fn suspend(&mut self, now_ms: u64) -> Step {
+        faultpoint!(RouteSuspended);
         self.standing = Standing::Suspended {
             since_ms: now_ms,
             asked_ms: now_ms,
@@ -346,6 +363,7 @@ impl Route {
                 _ => Step::Stay,
             },
             Standing::Joining { asked, since_ms, .. } if due(*since_ms) => {
+                faultpoint!(RouteAsksAgain);
                 *since_ms = now_ms;
                 Step::Join(*asked)
             }

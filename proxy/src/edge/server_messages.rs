@@ -1,5 +1,6 @@
 //! What game servers say: per-user messages, cells, who serves what. Nothing is believed but from the trusted owner.
 
+use faultpoint::faultpoint;
 use protocol::Code;
 use protocol::geometry::CellIndex;
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionEpoch, RegionNumber, UserId};
@@ -57,6 +58,11 @@ impl Edge {
             None => "output_early",
             Some(_) => "output_not_owner",
         };
+        match reason {
+            "output_late" => faultpoint!(OutputLate),
+            "output_early" => faultpoint!(OutputEarly),
+            _ => {}
+        }
         self.effects.push(EdgeEffect::Refused(reason));
         None
     }
@@ -255,6 +261,7 @@ impl Edge {
             .get(handle.0)
             .is_some_and(|session| session.route.heeds(node));
         if heeded {
+            faultpoint!(SessionSuperseded);
             self.end(handle, Code::Superseded, now_ms);
         } else {
             self.effects.push(EdgeEffect::Refused("superseded_not_owner"));

@@ -53,6 +53,8 @@ pub(crate) struct Checks {
     kept: BTreeMap<u32, (u64, u64)>,
     refusal_due: Option<String>,
     seen_creatures: creatures::SeenCreatures,
+    /// Things that devices heard they had given.
+    gives: u64,
 }
 
 impl Checks {
@@ -63,6 +65,11 @@ impl Checks {
 
     pub(crate) fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
+    }
+
+    /// How often somebody heard that something was given.
+    pub(crate) fn gives(&self) -> u64 {
+        self.gives
     }
 
     pub(crate) fn row(&self, user: UserId) -> Option<&PlayerRow> {

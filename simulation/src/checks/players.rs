@@ -103,6 +103,7 @@ impl Checks {
             }
             Event::Given { to, thing } => {
                 login.outcomes += 1;
+                self.gives += 1;
                 (*to, *thing)
             }
             Event::Received { thing } => (user, *thing),

@@ -22,6 +22,7 @@ struct Standing {
     user: UserId,
     entity: EntityId,
     at: Position,
+    visibility: Visibility,
     /// Where it is published: who overhangs the border, in the nearest cell of its own region.
     cell: CellIndex,
 }
@@ -73,7 +74,9 @@ impl Cluster {
                 if !player.is_active {
                     return Err(format!("H5: not active: {player:?}"));
                 }
+                let entity = region.entities().find(|entity| entity.id == player.entity);
                 standing.push(Standing {
+                    visibility: entity.map_or(Visibility::Near, |entity| entity.visibility),
                     user: player.user,
                     entity: player.entity,
                     at: player.at,
@@ -161,7 +164,15 @@ impl Cluster {
             let rings = grid.rings_between(own.cell, other.cell);
             let shown = world.entity(other.entity);
             let near = shown.is_some_and(|shown| shown.at.distance_squared(other.at) < 0.05);
-            if rings <= world.shape().view_rings && !near {
+            let is_for_all = matches!(other.visibility, Visibility::Near | Visibility::Far);
+            let is_for_me = other.visibility == Visibility::Only(bot.user);
+            if shown.is_some() && !is_for_all && !is_for_me {
+                return Err(format!(
+                    "H6: user {} sees user {}, who is shown to {:?}",
+                    bot.user, other.user, other.visibility
+                ));
+            }
+            if rings <= world.shape().view_rings && !near && is_for_all {
                 return Err(format!(
                     "H6: user {} at {:?} sees user {} at {:?}, who stands at {:?}",
                     bot.user,
@@ -294,6 +305,9 @@ impl Cluster {
                     return Err(format!("H4: the store says {holds:x?} of {player:?}"));
                 }
             }
+        }
+        if let Ok(StoreReply::HoldingCounts(counts)) = self.store.apply(&StoreRequest::CountHoldings) {
+            self.checks.sums(&counts);
         }
         for bot in self.bots.iter().filter(|bot| bot.presence != Presence::Retired) {
             let holds = of_user(bot.user).len();

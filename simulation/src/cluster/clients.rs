@@ -29,6 +29,8 @@ const BOT_US: u64 = 50_000;
 /// After the storm, commands are issued for so long, and players walk for so long, microseconds.
 const TALK_US: u64 = 2_500_000;
 const WALK_US: u64 = 3_000_000;
+/// Commands of one look around.
+const WISHES_MAX: usize = 4;
 
 fn cid_of(conn: usize) -> [u8; 8] {
     (conn as u64 + 1).to_be_bytes()
@@ -75,10 +77,8 @@ impl Cluster {
                     Goes::On
                 };
                 bot.walk(goes, now_ms);
-                if after_storm_us < TALK_US
-                    && let Some((class, body)) = bot.wish(now_ms)
-                {
-                    self.issue(index, class, body);
+                if after_storm_us < TALK_US {
+                    self.talk(index);
                 }
                 self.bots[index].core.tick(now_ms);
                 self.after_bot(index);
@@ -90,6 +90,22 @@ impl Cluster {
             }
         }
         self.schedule.after(BOT_US, Event::Bot(index));
+    }
+
+    /// Perhaps a command; where things are given all the time, as many as there are to give.
+    fn talk(&mut self, index: usize) {
+        let now_ms = self.now_ms();
+        for _ in 0..WISHES_MAX {
+            let bot = &mut self.bots[index];
+            let Some((class, body)) = bot.wish(now_ms) else {
+                return;
+            };
+            let more = bot.gives_all();
+            self.issue(index, class, body);
+            if !more {
+                return;
+            }
+        }
     }
 
     fn issue(&mut self, index: usize, class: protocol::message::player::CommandClass, body: Bytes) {
@@ -135,7 +151,7 @@ impl Cluster {
         let lives = self
             .proxies
             .get(&proxy)
-            .is_some_and(|proxy| proxy.life == conn.life);
+            .is_some_and(|proxy| proxy.life == conn.life && !proxy.is_draining);
         if !lives || self.phase_of(proxy) != Phase::Up || self.is_stalled(proxy) {
             return self.break_conn(number);
         }
@@ -320,7 +336,7 @@ impl Cluster {
         let pause_us = bot.dice().between(20_000, 400_000);
         bot.core.detached();
         bot.conn = None;
-        bot.presence = Presence::Away(now_us + pause_us);
+        bot.presence = Presence::Away((now_us + pause_us).max(bot.stays_away_until_us));
     }
 
     /// Sends what a device's core wants sent, and lets the checks hear what it has learnt.

@@ -135,6 +135,8 @@ pub(crate) enum Trouble {
     Stall(NodeNumber, u64),
     Crash(NodeNumber, u64),
     Drain(NodeNumber, u64),
+    /// The end of a proxy's drain.
+    SendAway(NodeNumber),
     CutClient(usize),
     BlockDatagrams(usize, u64),
     StopReading(usize, u64),
@@ -147,6 +149,27 @@ pub(crate) enum Trouble {
     Push(u64),
     SecondLogin(usize),
     Logout(usize),
+    /// A device logs out, and comes back after so many milliseconds.
+    LeaveFor(usize, u64),
+    /// A device is gone without a word for so long.
+    VanishFor(usize, u64),
+    /// Whoever serves the region is dead for so long.
+    KillOwner(RegionNumber, Death, u64),
+}
+
+/// A fault that was planned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    pub(crate) at_us: u64,
+    pub(crate) trouble: Trouble,
+}
+
+/// How a server is dead in the eyes of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    Ends,
+    Freezes,
+    LosesTheStore,
 }
 
 impl Event {

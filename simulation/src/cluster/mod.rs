@@ -5,6 +5,7 @@ mod clients;
 mod event;
 mod leases;
 mod patience;
+mod plan;
 mod processes;
 mod run;
 mod servers;
@@ -18,4 +19,4 @@ mod troubles;
 mod wires;
 
 pub use patience::Patience;
-pub use run::{Outcome, run, run_with_lines, run_within};
+pub use run::{Outcome, faults_of, run, run_with_lines, run_within};

@@ -7,6 +7,7 @@ use gameserver::proxy_lanes::ArrivingLane;
 use gameserver::region::{Region, RegionConfig};
 use gameserver::world::{ArrivingPeer, Moment, Side, World};
 use net::link_core::{Clear, LinkCore, LinkLife};
+use protocol::Code;
 use protocol::frame::PeerClock;
 use protocol::ids::{Incarnation, LiveLane, NodeNumber, ProxyLane, RegionEpoch, RegionNumber};
 use protocol::message::family::BatchMessage;
@@ -15,7 +16,7 @@ use proxy::edge::EdgeConfig;
 use proxy::shard::{Shard, ShardConfig};
 use store::{ServiceClaims, StoreReply, StoreRequest, StoreResult};
 
-use super::event::{Asker, Event};
+use super::event::{Asker, Event, Trouble};
 use super::state::{Cluster, Phase, Proxy};
 use crate::links::{End, LinkNumber};
 use crate::recorder::Recorder;
@@ -23,6 +24,8 @@ use crate::world::PROXIES;
 
 /// How long a player without a connection stays, milliseconds: short, so that runs see it.
 const LINKDEAD_MS: u64 = 2_000;
+/// Between the goodbyes of a proxy and its end, microseconds.
+const GOODBYES_US: u64 = 60_000;
 /// Creatures per region.
 const CREATURES: u32 = 1;
 
@@ -33,6 +36,7 @@ impl Cluster {
             phase: Phase::Down,
             shards: self.fresh_shards(),
             services: ServiceClaims::default(),
+            is_draining: false,
             stalled_until_us: 0,
         }
     }
@@ -210,7 +214,7 @@ impl Cluster {
         config.linkdead_grace_ms = LINKDEAD_MS;
         #[cfg(feature = "broken-rules")]
         {
-            let of_creatures = self.options.careless.and_then(crate::CreatureRule::in_regions);
+            let of_creatures = self.options.careless.and_then(crate::OtherRule::in_regions);
             let of_players = self.options.without.and_then(crate::model::Rule::in_regions);
             config.without = of_players.or(of_creatures);
         }
@@ -263,6 +267,7 @@ impl Cluster {
                 proxy.life += 1;
                 proxy.phase = Phase::Down;
                 proxy.stalled_until_us = 0;
+                proxy.is_draining = false;
                 proxy.shards = shards;
                 proxy.life
             }
@@ -283,6 +288,9 @@ impl Cluster {
 
     /// A planned restart: nobody new is taken, then the process ends.
     pub(super) fn drain(&mut self, node: NodeNumber, ms: u64) {
+        if self.proxies.contains_key(&node) {
+            self.drain_proxy(node, ms.max(300));
+        }
         self.with_world(node, |world, now| world.drain(now));
         if let Some(server) = self.servers.get_mut(&node)
             && let Some(keeper) = &mut server.keeper
@@ -291,12 +299,40 @@ impl Cluster {
         }
         let ms = ms.max(300);
         self.schedule
-            .after(ms * 1000, Event::Trouble(super::event::Trouble::Crash(node, 100)));
+            .after(ms * 1000, Event::Trouble(Trouble::Crash(node, 100)));
         // Whoever drains restarts, storm or not.
         let end_us = self.storm_end_us().saturating_sub(1_000);
         if self.now_us() + ms * 1000 >= self.storm_end_us() {
             self.schedule
-                .at(end_us, Event::Trouble(super::event::Trouble::Crash(node, 100)));
+                .at(end_us, Event::Trouble(Trouble::Crash(node, 100)));
+        }
+    }
+
+    /// A proxy lets nobody in, tells its devices, and sends away who is still there at the end.
+    fn drain_proxy(&mut self, node: NodeNumber, ms: u64) {
+        if let Some(proxy) = self.proxies.get_mut(&node) {
+            proxy.is_draining = true;
+        }
+        for lane in self.lanes() {
+            let at = ProxyLane { node, lane };
+            self.with_shard(at, |shard, now, datagrams| {
+                shard.drain(Vec::new(), now, datagrams);
+            });
+        }
+        let away_us = ms * 1000 - GOODBYES_US;
+        self.schedule
+            .after(away_us, Event::Trouble(Trouble::SendAway(node)));
+    }
+
+    pub(super) fn send_away(&mut self, node: NodeNumber) {
+        if self.proxies.get(&node).is_none_or(|proxy| !proxy.is_draining) {
+            return;
+        }
+        for lane in self.lanes() {
+            let at = ProxyLane { node, lane };
+            self.with_shard(at, |shard, now, datagrams| {
+                shard.close_clients(Code::Draining, now, datagrams);
+            });
         }
     }
 

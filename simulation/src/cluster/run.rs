@@ -1,6 +1,10 @@
 //! A run from beginning to end: one event after the other, and after each the checks.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use faultpoint::Hits;
 
 use super::event::Event;
 use super::patience::{Events, Patience};
@@ -29,6 +33,14 @@ pub struct Outcome {
     pub roamed: u64,
     /// Regions that a topology, which was pushed, gave to other servers.
     pub moves: u64,
+    /// How often somebody was hidden, or shown again.
+    pub veiled: u64,
+    /// How often somebody heard that something was given.
+    pub gives: u64,
+    /// Storms that were followed by a calm in which all was well.
+    pub storms: u64,
+    /// Which faults the cores had to deal with; counted in debug builds.
+    pub hits: Hits,
     /// What did not hold, if anything.
     pub broken: Option<String>,
     /// The last events, if they were kept.
@@ -45,6 +57,13 @@ impl fmt::Display for Outcome {
             "seed {}, {} events, {} crossings, hash {:016x}",
             self.options.seed, self.events, self.crossings, self.hash
         )?;
+        if self.options.gives > 0 {
+            writeln!(
+                f,
+                "{} gives, all sums right after every commit and in each of {} calms",
+                self.gives, self.storms
+            )?;
+        }
         if let Some(broken) = &self.broken {
             writeln!(f, "BROKEN: {broken}")?;
         }
@@ -76,14 +95,28 @@ pub fn run_with_lines(options: &Options, lines_max: usize) -> Result<Outcome, St
     run_lines(options, Lines::Kept(lines_max), Patience::of(options))
 }
 
+/// The faults that a run plans, as text, in the order of their places.
+///
+/// # Errors
+/// As [`run`].
+pub fn faults_of(options: &Options) -> Result<Vec<String>, String> {
+    let cluster = Cluster::new(options, Lines::Dropped)?;
+    let planned = cluster.planned.iter();
+    let told = planned.map(|it| format!("at {:.3} ms: {:?}", it.at_us as f64 / 1000.0, it.trouble));
+    Ok(told.collect())
+}
+
 fn run_lines(options: &Options, lines: Lines, patience: Patience) -> Result<Outcome, String> {
-    let mut cluster = Cluster::new(options, lines)?;
-    let end_us = (options.storm_ms + options.calm_ms) * 1000;
-    cluster.patience = Events::new(patience);
-    cluster.run_until(end_us);
-    if cluster.checks.broken().is_none() {
-        cluster.look_when_calm();
-    }
+    faultpoint::clear();
+    let replay = |error| format!("{error}\n{}", options.command());
+    options.check().map_err(replay)?;
+    let mut cluster = Cluster::new(options, lines).map_err(replay)?;
+    // What fails an assertion has broken something too, and what led to it is to be told.
+    let ran = catch_unwind(AssertUnwindSafe(|| cluster.run_storms(patience)));
+    let storms = ran.unwrap_or_else(|panic| {
+        cluster.checks.fail(format!("panic: {}", said(&*panic)));
+        0
+    });
     Ok(Outcome {
         options: options.clone(),
         hash: cluster.trace.hash(),
@@ -91,6 +124,10 @@ fn run_lines(options: &Options, lines: Lines, patience: Patience) -> Result<Outc
         crossings: cluster.crossings,
         roamed: cluster.record.roamed(),
         moves: cluster.moves,
+        veiled: cluster.record.veiled(),
+        gives: cluster.checks.gives(),
+        storms,
+        hits: faultpoint::hits(),
         overflow: cluster.overflow(),
         coverage: cluster.coverage,
         broken: cluster.checks.broken().map(str::to_owned),
@@ -98,7 +135,35 @@ fn run_lines(options: &Options, lines: Lines, patience: Patience) -> Result<Outc
     })
 }
 
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("of an unknown kind")
+}
+
 impl Cluster {
+    /// Storms, each with its calm, until one breaks something or enough was given. How many ended well.
+    fn run_storms(&mut self, patience: Patience) -> u64 {
+        let mut ended_well = 0;
+        loop {
+            self.patience = Events::new(patience);
+            self.run_until(self.calm_end_us());
+            if self.checks.broken().is_none() {
+                self.look_when_calm();
+            }
+            if self.checks.broken().is_some() {
+                return ended_well;
+            }
+            ended_well += 1;
+            if self.checks.gives() >= self.options.gives {
+                return ended_well;
+            }
+            self.began_us = self.calm_end_us();
+            self.record.storm();
+            self.plan_troubles();
+        }
+    }
+
     /// Goes on until then, microseconds, or until something is broken.
     pub(super) fn run_until(&mut self, end_us: u64) {
         while self.checks.broken().is_none()

@@ -6,7 +6,7 @@ use gameserver::region::{Answer, CREDIT_BYTES, NoClock, Region};
 use gameserver::world::{Moment, QuestionId, WorkId, World, WorldEffect};
 use net::link_core::Clear;
 use protocol::identity::Clock;
-use protocol::ids::NodeNumber;
+use protocol::ids::{EntityId, NodeNumber};
 use protocol::message::player::Join;
 use store::StoreResult;
 
@@ -20,6 +20,8 @@ use crate::world::{CLUSTER, uuid_of};
 const STUCK_BYTES: [usize; 4] = [0, 200, 600, 2_000];
 /// Ticks of one portion at most; less than this when the thread runs out of time.
 const PORTION_MAX: usize = 4;
+/// After the storm, players are hidden and shown for so long, microseconds: who hides last is not seen for long.
+const VEILS_US: u64 = 3_500_000;
 
 impl Cluster {
     pub(super) fn moment(&self) -> Moment {
@@ -113,6 +115,9 @@ impl Cluster {
     fn note_applied(&mut self, node: NodeNumber) {
         if !self.is_storm() {
             self.record.calm();
+        }
+        if self.now_us() > self.storm_end_us() + VEILS_US {
+            self.record.still();
         }
         for applied in self.record.take() {
             let player = self
@@ -275,27 +280,38 @@ impl Cluster {
         let others = self.servers.iter();
         let others = others.flat_map(|(its, server)| server.regions().map(move |other| (*its, other)));
         let others = others.filter(|(_, other)| !std::ptr::eq(*other, region));
+        let (born_here, simulated_here) = (born(region), simulated(region));
         let is_current = self.is_current(node, region);
         for (its, other) in others {
-            let made_twice = region.births().find(|(creature, ..)| {
-                let mut there = other.births();
-                there.any(|(there, ..)| there == *creature)
-            });
-            let made_twice = made_twice.map(|(creature, ..)| creature);
-            let are_current = is_current && self.is_current(its, other);
-            let mut kept = region
-                .persistent()
-                .filter(|(.., is_active)| *is_active && are_current);
-            let simulated_twice = kept.find(|(creature, ..)| {
-                let mut there = other.persistent();
-                there.any(|(there, _, is_active)| is_active && there == *creature)
-            });
-            let simulated_twice = simulated_twice.map(|(creature, ..)| creature);
-            if let Some(twice) = made_twice.or(simulated_twice) {
+            let simulated_twice = || {
+                let are_current = is_current && self.is_current(its, other);
+                let twice = are_current.then(|| in_both(&simulated_here, &simulated(other)));
+                twice.flatten()
+            };
+            let made_twice = in_both(&born_here, &born(other));
+            if let Some(twice) = made_twice.or_else(simulated_twice) {
                 let (here, there) = (region.number(), other.number());
                 return Some(format!("H4: creature {twice} is in regions {here} and {there}"));
             }
         }
         None
     }
+}
+
+/// Creatures of the region that end with their service.
+fn born(region: &Region) -> Vec<EntityId> {
+    region.births().map(|(creature, ..)| creature).collect()
+}
+
+/// Creatures that it simulates and that have a row.
+fn simulated(region: &Region) -> Vec<EntityId> {
+    let active = region.persistent().filter(|(.., is_active)| *is_active);
+    active.map(|(creature, ..)| creature).collect()
+}
+
+/// Somebody who is in both, each of which ascends.
+fn in_both(one: &[EntityId], other: &[EntityId]) -> Option<EntityId> {
+    one.iter()
+        .copied()
+        .find(|creature| other.binary_search(creature).is_ok())
 }

@@ -1,8 +1,9 @@
 //! The process of a proxy as far as the simulation needs one: it passes bytes and time to its shard, and carries out what
-//! the shard wants. Between any two messages that a shard hears its routes are looked at.
+//! the shard wants. Between any two messages about somebody that a shard hears its routes are looked at.
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use net::link::LinkId;
 use net::link_core::{Clear, DownReason, Sealing as _};
 use protocol::Code;
@@ -21,6 +22,9 @@ use crate::links::{End, LinkNumber};
 
 /// Between looks at a shard of which nothing is heard, microseconds.
 const SHARD_TICK_US: u64 = 20_000;
+
+/// Families of what a game server says that names no player: heartbeats, cells, and the end of a tick.
+const WITHOUT_ROUTES: [u8; 3] = [0x21, 0x43, 0x44];
 
 /// Where a shard's datagrams go.
 pub(super) type Datagrams = Vec<(SocketAddr, Vec<u8>)>;
@@ -99,8 +103,9 @@ impl Cluster {
     /// What a shard has said to game servers, link by link.
     fn lane_out(&mut self, at: ProxyLane, now: Moment) -> Vec<(LinkNumber, Vec<u8>)> {
         let mut streams = Vec::new();
-        for number in self.link_numbers() {
-            if self.lane_at(number).at != at {
+        let links = self.links_of.get(&at.node).cloned().unwrap_or_default();
+        for (number, _) in links.iter().copied() {
+            if self.links[number.0].lane != at.lane {
                 continue;
             }
             let id = self.links[number.0].id();
@@ -252,30 +257,45 @@ impl Cluster {
                 });
                 continue;
             }
-            let whole = frame.payload.clone();
-            let mut reader = BatchReader::new(frame.payload);
-            let mut start = 0;
-            while let Ok(Some((family, body))) = reader.next_body() {
-                let end = whole.len() - reader.rest_bytes();
-                let proxy = self.proxies.get(&at.node);
-                let shard = proxy.and_then(|proxy| proxy.shards.get(usize::from(at.lane.number())));
-                self.overflow.fragments += u64::from(family == FRAGMENT_FAMILY);
-                let whole_message = self.pieces.take(id, family, body);
-                let message =
-                    whole_message.and_then(|(family, body)| ServerToProxy::parse(family, body).ok());
-                if let (Some(message), Some(shard)) = (message, shard) {
-                    self.checks.expect(&message, shard.edge().session_views());
-                }
-                let one = sealed(FrameType::Batch, &whole[start..end], now);
-                self.with_shard(at, |shard, now, datagrams| {
-                    shard.from_server(id, &one, now, datagrams);
-                });
-                start = end;
-            }
+            self.batch_received(at, id, &frame.payload);
         }
         if passed_on == 0 {
             self.checks
                 .fail(format!("proxy {at} hears less than a frame of a server"));
+        }
+    }
+
+    /// Between any two messages about somebody the shard's routes are looked at; what has nothing to say of routes travels with them.
+    fn batch_received(&mut self, at: ProxyLane, id: LinkId, whole: &Bytes) {
+        let mut reader = BatchReader::new(whole.clone());
+        let (mut start, mut before, mut has_word) = (0, 0, false);
+        while let Ok(Some((family, body))) = reader.next_body() {
+            let end = whole.len() - reader.rest_bytes();
+            self.overflow.fragments += u64::from(family == FRAGMENT_FAMILY);
+            let word = self.pieces.take(id, family, body);
+            if let Some((family, body)) = word.filter(|(family, _)| !WITHOUT_ROUTES.contains(family)) {
+                if has_word {
+                    self.messages_received(at, id, &whole[start..before]);
+                    start = before;
+                }
+                has_word = true;
+                let proxy = self.proxies.get(&at.node);
+                let shard = proxy.and_then(|proxy| proxy.shards.get(usize::from(at.lane.number())));
+                if let (Ok(message), Some(shard)) = (ServerToProxy::parse(family, body), shard) {
+                    self.checks.expect(&message, shard.edge().session_views());
+                }
+            }
+            before = end;
+        }
+        self.messages_received(at, id, &whole[start..before]);
+    }
+
+    fn messages_received(&mut self, at: ProxyLane, id: LinkId, messages: &[u8]) {
+        if !messages.is_empty() {
+            let bytes = sealed(FrameType::Batch, messages, self.moment());
+            self.with_shard(at, |shard, now, datagrams| {
+                shard.from_server(id, &bytes, now, datagrams);
+            });
         }
     }
 
@@ -364,4 +384,22 @@ fn heard_by_client(bytes: &[u8]) -> Vec<ToClient> {
         }
     }
     heard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::message::{node, player, subscription};
+
+    #[test]
+    fn only_what_names_no_player_travels_with_what_does() {
+        let without: [ServerToProxy; 3] = [
+            node::Heartbeat::default().into(),
+            subscription::CellUpdates::default().into(),
+            subscription::TickEnd::default().into(),
+        ];
+        assert_eq!(without.map(|message| message.family()), WITHOUT_ROUTES);
+        let output = ServerToProxy::from(player::Output::default());
+        assert!(!WITHOUT_ROUTES.contains(&output.family()));
+    }
 }

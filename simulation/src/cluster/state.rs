@@ -18,14 +18,14 @@ use store::ServiceClaims;
 use store::simulated::SimulatedStore;
 use topology::{Listing, Topology};
 
-use super::event::{Event, Trouble};
+use super::event::{Event, Planned};
 use super::patience::{Events, Patience};
-use crate::bot::Bot;
+use crate::bot::{Bot, Habit};
 use crate::checks::Checks;
 use crate::dice::Dice;
-use crate::links::{Link, LinkNumber};
-use crate::matrix::{Coverage, Step};
-use crate::options::{Options, Room};
+use crate::links::{End, Link, LinkNumber};
+use crate::matrix::Coverage;
+use crate::options::Options;
 use crate::overflow::Overflow;
 use crate::pieces::Pieces;
 use crate::recorder::Record;
@@ -33,14 +33,6 @@ use crate::schedule::Schedule;
 use crate::trace::{Lines, Trace};
 use crate::world::{self, Keys, PROXIES};
 
-/// How many links and devices are slow where room is narrow.
-const SLOW_ONES: usize = 4;
-/// How many servers are dead for longer than others wait, where servers stand by.
-const DEATHS: usize = 2;
-/// How often a region is given to another server there.
-const GIFTS_OF_REGIONS: usize = 3;
-/// How often an operator tries to push another topology there.
-const PUSHES: usize = 3;
 /// Wall clock at the beginning of a run, Unix milliseconds.
 pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 
@@ -103,6 +95,8 @@ pub(super) struct Proxy {
     /// By lane.
     pub(super) shards: Vec<Shard<Clear>>,
     pub(super) services: ServiceClaims,
+    /// It lets nobody in any more.
+    pub(super) is_draining: bool,
     pub(super) stalled_until_us: u64,
 }
 
@@ -143,6 +137,8 @@ pub(crate) struct Cluster {
     pub(super) servers: BTreeMap<NodeNumber, Server>,
     pub(super) proxies: BTreeMap<NodeNumber, Proxy>,
     pub(super) links: Vec<Link>,
+    /// Those of each node, and at which end it is.
+    pub(super) links_of: BTreeMap<NodeNumber, Arc<[(LinkNumber, End)]>>,
     pub(super) store: SimulatedStore,
     pub(super) store_away_until_us: u64,
     pub(super) conns: Vec<Conn>,
@@ -151,6 +147,10 @@ pub(crate) struct Cluster {
     pub(super) checks: Checks,
     pub(super) trace: Trace,
     pub(super) coverage: Coverage,
+    /// When this storm began, microseconds.
+    pub(super) began_us: u64,
+    /// What was planned of faults, whether it is to happen or not.
+    pub(super) planned: Vec<Planned>,
     /// How many messages of each ambush may pass.
     pub(super) passing: Vec<Option<u32>>,
     pub(super) events: u64,
@@ -182,6 +182,7 @@ impl Cluster {
             servers: BTreeMap::new(),
             proxies: BTreeMap::new(),
             links: Vec::new(),
+            links_of: BTreeMap::new(),
             store: SimulatedStore::default(),
             store_away_until_us: 0,
             conns: Vec::new(),
@@ -190,11 +191,9 @@ impl Cluster {
             checks: Checks::default(),
             trace: Trace::new(lines),
             coverage: Coverage::default(),
-            passing: options
-                .ambushes
-                .iter()
-                .map(|ambush| Some(ambush.passing))
-                .collect(),
+            began_us: 0,
+            planned: Vec::new(),
+            passing: Vec::new(),
             events: 0,
             crossings: 0,
             moves: 0,
@@ -207,7 +206,7 @@ impl Cluster {
         };
         #[cfg(feature = "broken-rules")]
         {
-            let of_creatures = options.careless.and_then(crate::CreatureRule::in_store);
+            let of_creatures = options.careless.and_then(crate::OtherRule::in_store);
             let of_players = options.without.and_then(crate::model::Rule::in_store);
             if let Some(condition) = of_players.or(of_creatures) {
                 cluster.store.leave_out(condition);
@@ -258,12 +257,19 @@ impl Cluster {
                 self.links.extend(links);
             }
         }
+        for node in servers.iter().copied().chain(PROXIES) {
+            let ends = self.link_numbers();
+            let ends = ends.filter_map(|number| Some((number, self.links[number.0].end_of(node)?)));
+            let ends = ends.collect();
+            self.links_of.insert(node, ends);
+        }
         for node in servers.into_iter().chain(PROXIES) {
             let at_us = self.dice.below(200_000);
             self.schedule.at(at_us, Event::Start(node, 0));
         }
         for index in 0..self.options.players {
-            let bot = Bot::new(UserId(1 + u64::from(index)), self.dice.fork());
+            let habit = Habit::of(self.options.scenario);
+            let bot = Bot::new(UserId(1 + u64::from(index)), habit, self.dice.fork());
             self.bots.push(bot);
             let at_us = self.dice.below(50_000);
             self.schedule.at(at_us, Event::Bot(usize::from(index)));
@@ -295,7 +301,12 @@ impl Cluster {
     }
 
     pub(super) fn storm_end_us(&self) -> u64 {
-        self.options.storm_ms * 1000
+        self.began_us + self.options.storm_ms * 1000
+    }
+
+    /// When everything has to be well again.
+    pub(super) fn calm_end_us(&self) -> u64 {
+        self.storm_end_us() + self.options.calm_ms * 1000
     }
 
     pub(super) fn is_storm(&self) -> bool {
@@ -304,117 +315,5 @@ impl Cluster {
 
     pub(super) fn link_numbers(&self) -> impl Iterator<Item = LinkNumber> + use<> {
         (0..self.links.len()).map(LinkNumber)
-    }
-
-    /// Faults out of the blue, all over by the end of the storm.
-    fn plan_troubles(&mut self) {
-        for _ in 0..self.options.faults {
-            let at_us = self.dice.between(700_000, self.storm_end_us() - 100_000);
-            let trouble = self.trouble();
-            self.schedule.at(at_us, Event::Trouble(trouble));
-        }
-        if self.options.room == Room::Narrow {
-            self.plan_slowness();
-        }
-        if self.options.standbys && !self.options.ambushes.is_empty() {
-            self.plan_deaths();
-        }
-        let steps: Vec<Step> = self.options.ambushes.iter().map(|ambush| ambush.step).collect();
-        steps.into_iter().for_each(|step| self.bring_about(step));
-    }
-
-    /// Who takes little, so that room runs out.
-    fn plan_slowness(&mut self) {
-        for _ in 0..SLOW_ONES {
-            let dice = &mut self.dice;
-            let at_us = dice.between(1_000_000, self.options.storm_ms * 1000 - 1_000_000);
-            let link = LinkNumber(dice.index(self.links.len()));
-            let bot = dice.index(usize::from(self.options.players));
-            let ms = dice.between(300, 2_500);
-            let troubles = [Trouble::Shut(link, ms), Trouble::StopReading(bot, ms)];
-            for trouble in troubles {
-                self.schedule.at(at_us, Event::Trouble(trouble));
-            }
-        }
-    }
-
-    /// Messages that are rare by themselves get a reason to be sent.
-    fn bring_about(&mut self, step: Step) {
-        let servers: Vec<NodeNumber> = self.servers.keys().copied().collect();
-        let times: Vec<u64> = (0..6)
-            .map(|_| self.dice.between(1_200_000, self.storm_end_us() - 500_000))
-            .collect();
-        for (index, at_us) in times.into_iter().enumerate() {
-            let bot = index % usize::from(self.options.players);
-            let trouble = match step {
-                // Only a server that drains refuses.
-                Step::Refuse if index < servers.len() => Trouble::Drain(servers[index], 2_500),
-                Step::Leave => Trouble::CutClient(bot),
-                Step::Release | Step::Activate => Trouble::Logout(bot),
-                _ => continue,
-            };
-            let at_us = if step == Step::Refuse {
-                at_us.min(2_500_000)
-            } else {
-                at_us
-            };
-            self.schedule.at(at_us, Event::Trouble(trouble));
-        }
-    }
-
-    fn trouble(&mut self) -> Trouble {
-        use crate::links::End;
-        let servers: Vec<NodeNumber> = self.servers.keys().copied().collect();
-        let dice = &mut self.dice;
-        let server = servers[dice.index(servers.len())];
-        let proxy = PROXIES[dice.index(PROXIES.len())];
-        let link = LinkNumber(dice.index(self.links.len()));
-        let bot = dice.index(usize::from(self.options.players));
-        let end = [End::Dialer, End::Listener][dice.index(2)];
-        let ms = [50, 300, 1_000, 2_500][dice.index(4)];
-        match dice.below(14) {
-            0 | 1 => Trouble::Cut(link, ms),
-            2 => Trouble::Hold(link, end, ms),
-            3 => Trouble::Throttle(link, ms),
-            4 => Trouble::Stall(if dice.permille(700) { server } else { proxy }, ms),
-            5 | 6 => Trouble::Crash(server, ms),
-            7 => Trouble::Crash(proxy, ms),
-            8 => Trouble::CutClient(bot),
-            9 => Trouble::BlockDatagrams(bot, ms * 2),
-            10 => Trouble::StoreAway(ms),
-            11 => Trouble::SecondLogin(bot),
-            12 => Trouble::Logout(bot),
-            _ => Trouble::Drain(server, ms),
-        }
-    }
-
-    /// What makes a server dead in the eyes of the others, so that they take over.
-    fn plan_deaths(&mut self) {
-        let servers: Vec<NodeNumber> = self.servers.keys().copied().collect();
-        let storm_ms = self.options.storm_ms;
-        for _ in 0..DEATHS {
-            let server = servers[self.dice.index(servers.len())];
-            let at_us = self.dice.between(1_000_000, (storm_ms - 4_500) * 1000);
-            let ms = self.dice.between(3_200, 6_000);
-            let trouble = match self.dice.below(4) {
-                0 | 1 => Trouble::Crash(server, ms),
-                2 => Trouble::Stall(server, ms),
-                _ => Trouble::CutFromStore(server, ms),
-            };
-            self.schedule.at(at_us, Event::Trouble(trouble));
-        }
-        for _ in 0..GIFTS_OF_REGIONS {
-            let regions = self.topology.regions();
-            let region = &regions[self.dice.index(regions.len())];
-            let candidates: Vec<NodeNumber> = region.candidates().collect();
-            let give = Trouble::Give(region.number, candidates[self.dice.index(candidates.len())]);
-            let at_us = self.dice.between(1_000_000, (storm_ms - 500) * 1000);
-            self.schedule.at(at_us, Event::Trouble(give));
-        }
-        for _ in 0..PUSHES {
-            let at_us = self.dice.between(800_000, (storm_ms - 3_000) * 1000);
-            let push = Trouble::Push(self.dice.throw());
-            self.schedule.at(at_us, Event::Trouble(push));
-        }
     }
 }

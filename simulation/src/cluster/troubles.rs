@@ -1,12 +1,13 @@
 //! Faults out of the blue, and connections of devices that break.
 
-use protocol::ids::{NodeNumber, UserId};
+use protocol::ids::{NodeNumber, RegionNumber, UserId};
 
 use super::clients::client_id;
-use super::event::{Event, Trouble};
+use super::event::{Death, Event, Trouble};
 use super::state::{Cluster, Phase};
-use crate::bot::{Bot, Presence};
+use crate::bot::{Bot, Habit, Presence};
 use crate::links::{LinkNumber, Throttle};
+use crate::scenario::Scenario;
 
 /// Credits of each tick while a link is thin, bytes: less than any cell; a cell or an own state; a few of them.
 const THIN_BYTES: [usize; 3] = [16, 80, 240];
@@ -31,6 +32,7 @@ impl Cluster {
             Trouble::Stall(node, ms) => self.stall(node, until_us(self.stall_ms(ms), now_us)),
             Trouble::Crash(node, ms) => self.crash(node, ms),
             Trouble::Drain(node, ms) => self.drain(node, ms),
+            Trouble::SendAway(proxy) => self.send_away(proxy),
             Trouble::CutClient(bot) => {
                 if let Some(conn) = self.bots[bot].conn {
                     self.break_conn(conn);
@@ -46,8 +48,21 @@ impl Cluster {
             Trouble::Push(seed) => self.push(seed),
             Trouble::CutFromStore(node, ms) => self.cut_from_store(node, until_us(ms, now_us)),
             Trouble::StoreAway(ms) => self.store_away_until_us = until_us(ms, now_us),
-            Trouble::SecondLogin(bot) => self.second_login(bot),
+            Trouble::SecondLogin(bot) => self.second_login(self.device_in_use(bot)),
             Trouble::Logout(bot) => self.logout(bot),
+            Trouble::LeaveFor(bot, ms) => {
+                let bot = self.device_in_use(bot);
+                self.bots[bot].stays_away_until_us = until_us(ms, now_us);
+                self.logout(bot);
+            }
+            Trouble::VanishFor(bot, ms) => {
+                let bot = self.device_in_use(bot);
+                self.bots[bot].stays_away_until_us = until_us(ms, now_us);
+                if let Some(conn) = self.bots[bot].conn {
+                    self.break_conn(conn);
+                }
+            }
+            Trouble::KillOwner(region, death, ms) => self.kill_owner(region, death, ms),
         }
     }
 
@@ -91,16 +106,44 @@ impl Cluster {
         }
     }
 
+    /// Where players change their devices, the one that the player has in its hands now.
+    fn device_in_use(&self, index: usize) -> usize {
+        let user = self.bots[index].user;
+        let in_use = |bot: &Bot| bot.user == user && bot.presence == Presence::Online;
+        let is_churn = self.options.scenario == Scenario::Churn;
+        let found = is_churn.then(|| self.bots.iter().position(in_use));
+        found.flatten().unwrap_or(index)
+    }
+
+    /// Whoever serves the region now, says the store.
+    fn kill_owner(&mut self, region: RegionNumber, death: Death, ms: u64) {
+        let Some(owner) = self.store.tables().service(region).map(|service| service.node) else {
+            return;
+        };
+        let until_us = (self.now_us() + ms * 1000).min(self.storm_end_us());
+        match death {
+            Death::Ends => self.crash(owner, ms),
+            Death::Freezes => self.stall(owner, until_us),
+            Death::LosesTheStore => self.cut_from_store(owner, until_us),
+        }
+    }
+
     /// The same user with another device; the first one goes on as if nothing had been.
     fn second_login(&mut self, index: usize) {
         let user = self.bots[index].user;
-        let again = self.bots.iter().filter(|bot| bot.user == user).count() > 2;
+        let is_churn = self.options.scenario == Scenario::Churn;
+        let counts = |bot: &&Bot| bot.user == user && !(is_churn && bot.presence == Presence::Retired);
+        let again = self.bots.iter().filter(counts).count() > 2;
         if again || self.bots[index].presence != Presence::Online {
             return;
         }
         let dice = self.dice.fork();
-        let mut bot = Bot::new(user, dice);
+        let mut bot = Bot::new(user, Habit::of(self.options.scenario), dice);
         bot.presence = Presence::Away(0);
+        if is_churn {
+            // The other proxy's turn.
+            bot.proxy = self.bots[index].proxy;
+        }
         self.bots.push(bot);
         self.schedule.after(1_000, Event::Bot(self.bots.len() - 1));
     }

@@ -4,11 +4,22 @@
 use protocol::ids::AttemptId;
 
 use super::super::state::RegionState;
+use super::arrivals::Arrived;
 use super::rule::HandoverRule;
 
 impl RegionState {
     pub(in super::super) fn breaks(&self, rule: HandoverRule) -> bool {
         self.config.without == Some(rule)
+    }
+
+    /// A player who has come by a handover is here at an epoch that nobody has issued.
+    pub(super) fn one_on(&self, mut arrived: Arrived) -> Arrived {
+        if self.breaks(HandoverRule::EpochIsTheRows)
+            && let Ok(next) = arrived.row.owner_epoch.next()
+        {
+            arrived.row.owner_epoch = next;
+        }
+        arrived
     }
 
     /// R2: handovers whose CAS has no answer are called off as if it had not been sent.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use faultpoint::faultpoint;
 use protocol::geometry::CellIndex;
 use protocol::ids::{AttemptId, NodeNumber, OwnerEpoch, UserId};
 use protocol::message::checked::{CheckedClaim, CheckedClaims};
@@ -199,6 +200,7 @@ impl Departures {
             }
             let stays = now_ms.saturating_sub(departure.since_ms) < GONE_MS;
             if stays {
+                faultpoint!(CommitRepeated);
                 departure.again_ms = now_ms + REPEAT_MS;
                 commit(own, *attempt, departure, out);
             }
@@ -209,6 +211,7 @@ impl Departures {
     /// The target has the players.
     pub(in crate::region) fn done(&mut self, node: NodeNumber, done: &CheckedClaims, out: &mut Outgoing) {
         let Some(departure) = self.attempts.get(&done.attempt) else {
+            faultpoint!(DoneLate);
             return out.count("done_late");
         };
         if departure.step != Step::Gone || departure.to.node != node {

@@ -1,6 +1,7 @@
 //! Doubt: the CAS of a handover got no answer, or "no", which may be the answer to the repetition of a success. Only the
 //! row, or a second CAS that burns the epoch, says what became of it.
 
+use faultpoint::faultpoint;
 use protocol::ids::{AttemptId, UserId};
 use protocol::message::player::Moved;
 use store::{PlayerRow, StoreError, StoreReply, StoreRequest};
@@ -24,6 +25,7 @@ impl RegionState {
             Ok(StoreReply::Player(row)) => row,
             Ok(StoreReply::Refused(rows)) => rows.into_iter().find(|row| row.user == user),
             Ok(_) | Err(_) => {
+                faultpoint!(DoubtUnanswered);
                 return self.ask_later(Asked::Doubt(attempt, user), StoreRequest::LoadPlayer { user });
             }
         };
@@ -36,6 +38,7 @@ impl RegionState {
             && Some(row.owner_epoch) == next
             && row.attempt == attempt
         {
+            faultpoint!(DoubtPassed);
             return self.gone(attempt);
         }
         let mine = row.owner == Some(self.config.node) && row.region == self.config.number;
@@ -45,6 +48,7 @@ impl RegionState {
                 self.departures.forget(attempt, user);
                 return self.resume(user, attempt);
             }
+            faultpoint!(DoubtReclaims);
             let (serving, expected) = (self.config.serving(), epoch);
             let reclaim = StoreRequest::Reclaim {
                 user,
@@ -64,6 +68,7 @@ impl RegionState {
 
     /// The epoch that the lost CAS could still have given away is burnt: the player goes on here.
     fn reclaimed(&mut self, attempt: AttemptId, user: UserId, row: &PlayerRow) {
+        faultpoint!(DoubtReclaimed);
         self.departures.forget(attempt, user);
         let (node, region) = (self.config.node, self.config.number);
         let Some(player) = self.players.get_mut(&user) else {
@@ -94,6 +99,7 @@ impl RegionState {
 
     /// Somebody else's by now: nothing here counts any more.
     fn lost(&mut self, attempt: AttemptId, user: UserId) {
+        faultpoint!(DoubtLost);
         self.departures.forget(attempt, user);
         self.fence(user);
     }

@@ -18,6 +18,12 @@ pub enum HandoverRule {
     AttemptIsNamed,
     /// What the store has not said of the crossing of a creature is asked again. Without: it goes on here.
     CreatureIsInDoubt,
+    /// A player is here at the epoch of its row. Without: at the one after.
+    EpochIsTheRows,
+    /// A durable command is acknowledged once it is stored. Without: once it is applied.
+    ToldOnceStored,
+    /// Who is hidden is in no cell that clients see. Without: it stays where it was.
+    HiddenIsNotShown,
     /// R7: activation obeys the row that was read. Without: `Commit` activates, whatever the row says.
     ReadBeforeActive,
 }

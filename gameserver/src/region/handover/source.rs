@@ -1,5 +1,6 @@
 //! The source's side of a handover (A): freeze, prepare, commit by CAS, and what to do when no answer comes.
 
+use faultpoint::faultpoint;
 use protocol::Code;
 use protocol::cell::RemoveReason;
 use protocol::geometry::Position;
@@ -52,7 +53,10 @@ impl RegionState {
             let region = self.next_region(at);
             match self.neighbourhood.reachable(region) {
                 Some(to) => self.depart(user, to, None),
-                None => self.hold_inside(user),
+                None => {
+                    faultpoint!(CrossingHeld);
+                    self.hold_inside(user);
+                }
             }
         }
     }
@@ -95,6 +99,7 @@ impl RegionState {
             player.is_some_and(|player| player.phase == Phase::Active && player.writes.is_settled())
         };
         if !group.iter().all(ready) {
+            faultpoint!(CrossingWaits);
             return;
         }
         let attempt = self.config.numbers.attempt();
@@ -181,7 +186,10 @@ impl RegionState {
         }
         let pass = match self.departures.prepared(node, prepared) {
             Ok(pass) => pass,
-            Err(label) => return self.count(label),
+            Err(label) => {
+                faultpoint!(PreparedLate);
+                return self.count(label);
+            }
         };
         #[cfg(feature = "broken-rules")]
         if self.breaks(HandoverRule::OwnershipByRow) {
@@ -192,8 +200,10 @@ impl RegionState {
 
     pub(in super::super) fn refused(&mut self, node: NodeNumber, attempt: AttemptId, code: Code) {
         if !self.departures.may_refuse(node, attempt) {
+            faultpoint!(RefuseLate);
             return self.count("refuse_late");
         }
+        faultpoint!(HandoverRefused);
         self.count("handover_refused");
         for user in self.abort(attempt) {
             self.teleport_refused(user, code);
@@ -264,11 +274,13 @@ impl RegionState {
                 self.abort(attempt);
             }
             Err(error) if error.is_surely_not_applied() => {
+                faultpoint!(PassNotApplied);
                 self.count("handover_store");
                 self.abort(attempt);
             }
             // A refusal may be the answer to the repetition of a success, and silence may be anything.
             Ok(_) | Err(_) => {
+                faultpoint!(PassDoubt);
                 self.count("handover_doubt");
                 for user in self.departures.doubt(attempt) {
                     self.ask(Asked::Doubt(attempt, user), StoreRequest::LoadPlayer { user });
@@ -333,6 +345,7 @@ impl RegionState {
         #[cfg(feature = "broken-rules")]
         let late = self.late_or_given_up();
         for attempt in late {
+            faultpoint!(HandoverTimeout);
             self.count("handover_timeout");
             self.abort(attempt);
         }

@@ -1,6 +1,7 @@
 //! The target's side of a handover (B): what a source announces is looked up in the row, and whom the row names becomes a
 //! player of this region.
 
+use faultpoint::faultpoint;
 use protocol::Code;
 use protocol::cell::RemoveReason;
 use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, UserId};
@@ -50,6 +51,7 @@ impl RegionState {
                     .is_news(claim.user, claim.owner_epoch, sender(claim))
         };
         if !claims.iter().all(is_news) {
+            faultpoint!(PrepareStale);
             return self.count("prepare_stale");
         }
         for (claim, cell) in claims.iter().zip(&prepare.home_cells) {
@@ -73,8 +75,10 @@ impl RegionState {
 
     fn refuses(&self, prepare: &CheckedPrepare) -> Option<Code> {
         if prepare.to_epoch != self.config.epoch {
+            faultpoint!(PrepareToFormerService);
             Some(Code::StaleEpoch)
         } else if self.draining || self.arrivals.is_full() {
+            faultpoint!(PrepareWhileDraining);
             Some(Code::Busy)
         } else if self
             .config
@@ -117,6 +121,7 @@ impl RegionState {
             let here = self.players.get(&user).map(|player| player.epoch);
             let passed_on = self.forwardings.get(user).map(|to| to.owner_epoch);
             if here.max(passed_on).is_some_and(|known| known >= epoch) {
+                faultpoint!(CommitOfKnown);
                 self.say_done(user, epoch, sender);
             } else if self.arrivals.commit(user, epoch, sender, self.now.mono_ms) {
                 self.out.push(RegionEffect::PlayerExpected(user));
@@ -146,9 +151,13 @@ impl RegionState {
             .row_read(user, row.as_ref(), self.now.mono_ms, &mut self.out)
         {
             RowSays::Nothing => {}
-            RowSays::ReadAgain => self.read_row(user),
+            RowSays::ReadAgain => {
+                faultpoint!(ArrivalReadAgain);
+                self.read_row(user);
+            }
             RowSays::Here => self.arrive(user),
             RowSays::Elsewhere => {
+                faultpoint!(ArrivalElsewhere);
                 if let Some(row) = row {
                     self.turn_away(user, &row);
                 }
@@ -181,6 +190,7 @@ impl RegionState {
         // A join of the same player reads the row as well, and must find nobody active: it binds the proxy. One whose CAS
         // is on its way will make this epoch an old one.
         if self.joins.is_activating(user) || (self.joins.has(user) && !is_here) {
+            faultpoint!(ArrivalMeetsJoin);
             if let Some(sender) = arrived.sender {
                 self.say_done(user, epoch, sender);
             }
@@ -190,6 +200,8 @@ impl RegionState {
     }
 
     fn take_in(&mut self, user: UserId, arrived: Arrived) {
+        #[cfg(feature = "broken-rules")]
+        let arrived = self.one_on(arrived);
         self.drop_player(user, RemoveReason::Gone);
         if !self.activate(&arrived.row, &arrived.has) {
             return self.count("activation_failed");
@@ -207,6 +219,7 @@ impl RegionState {
             self.refresh(user);
         }
         for (lane, word) in arrived.early {
+            faultpoint!(ArrivalHadEarlyWords);
             self.user_says(lane, word);
         }
     }

@@ -120,6 +120,12 @@ impl Commands {
         self.held.release();
     }
 
+    /// What waits for a commit may be told before it.
+    #[cfg(feature = "broken-rules")]
+    pub(in crate::region) fn hold_nothing(&mut self) {
+        self.held = Held::default();
+    }
+
     /// The last one applied.
     pub(in crate::region) fn last(&self) -> u64 {
         self.last
