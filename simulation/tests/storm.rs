@@ -25,12 +25,7 @@ fn run_well(options: &Options) -> Outcome {
 }
 
 /// Places that take more luck than so few seeds have; longer sweeps come by them.
-const RARE: [Point; 4] = [
-    Point::DoubtLost,
-    Point::ReleaseRefused,
-    Point::JoinNotServing,
-    Point::JoinMeetsArrival,
-];
+const RARE: [Point; 2] = [Point::DoubtLost, Point::ReleaseRefused];
 
 /// A seed takes a fraction of a second: one that takes as long as this hangs.
 const HANGS: Duration = Duration::from_secs(120);

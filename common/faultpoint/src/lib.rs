@@ -65,9 +65,7 @@ points! {
     ReleaseRefused = "release-refused",
     PlayerFenced = "player-fenced",
     // Joins.
-    JoinNotServing = "join-not-serving",
     JoinOfEndedSession = "join-of-ended-session",
-    JoinMeetsArrival = "join-meets-arrival",
     JoinSuperseded = "join-superseded",
     JoinAskedAgain = "join-asked-again",
     PlayerBeginsAgain = "player-begins-again",

@@ -1,7 +1,6 @@
 //! Joins: a user comes to this region by login, resume or restart. Decides from the row whose player it is, and makes
 //! it active by a CAS on that row only.
 
-use faultpoint::faultpoint;
 use game::{Ctx as _, Unreadable};
 use prost::Message as _;
 use protocol::ids::{LiveLane, NodeNumber, OwnerEpoch, RegionNumber, UserId};
@@ -157,7 +156,6 @@ impl RegionState {
         };
         if self.players.contains_key(&user) && !activating {
             // By a handover, while the row was read: what is here may be newer than any row.
-            faultpoint!(JoinMeetsArrival);
             let joining = self.joins.take(user);
             if let Some(joining) = joining.filter(|joining| !joining.left) {
                 self.rebind(joining.lane, joining.join);
@@ -172,19 +170,18 @@ impl RegionState {
                 self.ask(Asked::JoinHoldings(user), StoreRequest::HoldingsOf { user });
             }
             Ok(StoreReply::NotServing(_)) => {
-                faultpoint!(JoinNotServing);
                 self.doubt_itself();
                 self.end_join(user, Code::WorldRecovering);
             }
             // A ticket outlives a logout and a newer login.
             Ok(StoreReply::SessionOver) => {
-                faultpoint!(JoinOfEndedSession);
+                faultpoint::faultpoint!(JoinOfEndedSession);
                 self.count("session_over");
                 self.end_join(user, Code::TicketExpired);
             }
             // Somebody else moved first, or nobody knows: the row says how it stands.
             Ok(_) | Err(_) => {
-                faultpoint!(JoinAskedAgain);
+                faultpoint::faultpoint!(JoinAskedAgain);
                 if matches!(answer, Ok(StoreReply::Refused(_))) {
                     self.doubt_itself();
                 }
@@ -207,7 +204,7 @@ impl RegionState {
         }
         let bound = row.body.binding.order();
         if joining.order() < bound {
-            faultpoint!(JoinSuperseded);
+            faultpoint::faultpoint!(JoinSuperseded);
             return self.end_join(user, Code::Superseded);
         }
         let region = self.region_for(row, joining.spawn);
@@ -424,7 +421,7 @@ impl RegionState {
         let Some(mut player) = self.drop_player(user, RemoveReason::Gone) else {
             return;
         };
-        faultpoint!(PlayerBeginsAgain);
+        faultpoint::faultpoint!(PlayerBeginsAgain);
         let again = VerifiedJoin {
             user,
             session: player.session,
