@@ -1,4 +1,4 @@
-import type { Entity, Events, Join, Picture, Status, Weather, World } from "./messages.js";
+import type { AccountDeed, Entity, Events, Join, Picture, Refused, Status, Weather, World } from "./messages.js";
 export interface Options {
     /** Where to find `join.json`: the origin of any proxy; the page's own if it is left out. */
     url?: string;
@@ -10,7 +10,8 @@ export interface Options {
     placeAt?: number;
     /**
      * The name in `sessionStorage` under which the session outlives a reload of its tab: the same player comes back. Each tab
-     * has a session of its own. Without it a reload begins anew.
+     * has a session of its own. Without it a reload begins anew. Of all tabs one has a key in `IndexedDB` under the same name as
+     * well, by which the player comes back within 90 days, where the page came over `https:` or from this machine.
      */
     keepAs?: string;
     /** The worker's script; beside this one if it is left out. */
@@ -22,6 +23,12 @@ export interface Sent {
     number: number;
     /** Fulfilled when it is applied; a durable one is stored by then. */
     applied: Promise<void>;
+}
+/** Nothing was done about an account, and this is why; `message` is for people. */
+export declare class AccountError extends Error {
+    readonly code: number | undefined;
+    readonly retryMs: number;
+    constructor({ code, text, retryMs }: Refused);
 }
 type Listener<Name extends keyof Events> = (what: Events[Name]) => void;
 /** Fetches `join.json` and begins to log in as a guest. */
@@ -36,19 +43,29 @@ export declare class MeshClient {
     entity: bigint | undefined;
     user: bigint | undefined;
     status: Status | undefined;
-    constructor(join: Join, { name, placeAt, worker, keepAs }: Options);
+    /** `known`: what there is of a device; undefined: this tab is none. */
+    constructor(join: Join, { name, placeAt, worker, keepAs }: Options, known?: Uint8Array);
     /** Listens; the function that it returns ends that. */
     on<Name extends keyof Events>(name: Name, listener: Listener<Name>): () => void;
     /** The input in force until the next one; with it the player walks so many units a second to the east and to the south. */
     walk(input: Uint8Array, velocity?: [number, number]): void;
     /** Sends a command; it is applied exactly once, in order. Rejected when too many await acknowledgement. */
     command(body: Uint8Array, kind?: "soft" | "durable"): Promise<Sent>;
+    /**
+     * Makes an account of the guest who plays, logs in to one, or sets another password: then this client is at it, under the name that
+     * is returned. Rejected with an {@link AccountError}, and everything is as before. Passwords are taken over TLS, or on the machine of
+     * the proxy.
+     */
+    account(deed: AccountDeed): Promise<{
+        name: string;
+        user: bigint;
+    }>;
     /** The newest picture; asks for the next one. To be called once for each one that is drawn. */
     picture(): Picture;
     /** Bad weather for this client's own traffic. */
     set weather(weather: Weather);
     /** Leaves the world for good; nothing is kept of the session. */
-    leave(): void;
+    leave(): Promise<void>;
     /** Ends the client, whatever it is at. */
     close(): void;
 }

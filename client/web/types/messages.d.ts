@@ -64,6 +64,35 @@ export interface Entity {
     /** The game's own bytes. */
     state: Uint8Array;
 }
+/** What can be done about an account. */
+export type AccountDeed = 
+/** Makes one, of the guest who plays; of nobody else is it ever asked. */
+{
+    what: "register";
+    name: string;
+    password: string;
+} | {
+    what: "login";
+    name: string;
+    password: string;
+}
+/** Sets another password, by the one that it has or by an operator's code. All other sessions of the account end. */
+ | {
+    what: "password";
+    name: string;
+    by: "password" | "code";
+    proof: string;
+    newPassword: string;
+};
+/** Why not. */
+export interface Refused {
+    /** As the manual of the protocol numbers them; undefined: no proxy has said anything. */
+    code: number | undefined;
+    /** For people. */
+    text: string;
+    /** When it is worth another try, milliseconds; 0: it is not. */
+    retryMs: number;
+}
 /** Everything that a client is told, by name. */
 export interface Events {
     /** The player is let in, or in again, by this proxy. */
@@ -127,12 +156,16 @@ export type Told = {
         what: Events[Name];
     };
 }[keyof Events];
-export type ToWorker = {
+export type ToWorker = 
+/** `kept` goes on with a session; `device` comes back by its key where there is none. Whether the key is to bring it back later. */
+{
     is: "start";
     join: Join;
     name: string;
     placeAt: number;
     kept: Uint8Array;
+    device: Uint8Array;
+    remember: boolean;
 } | {
     is: "walk";
     input: Uint8Array;
@@ -151,6 +184,10 @@ export type ToWorker = {
     is: "hidden";
     isHidden: boolean;
 } | {
+    is: "account";
+    id: number;
+    deed: AccountDeed;
+} | {
     is: "leave";
 };
 export type FromWorker = Told | {
@@ -159,6 +196,22 @@ export type FromWorker = Told | {
 } | {
     is: "kept";
     kept: Uint8Array;
+}
+/** A proxy knows this session's key as a device of its user. */
+ | {
+    is: "device";
+    kept: Uint8Array;
+}
+/** The session of before is over here, and another one begins. */
+ | {
+    is: "anew";
+} | {
+    is: "account";
+    id: number;
+    answer: {
+        name: string;
+        user: bigint;
+    } | Refused;
 } | {
     is: "sent";
     id: number;

@@ -1,2 +1,2 @@
-export { connect, MeshClient, type Options, type Sent } from "./client.js";
-export type { Entity, Events, Join, Picture, Status, Weather, World } from "./messages.js";
+export { AccountError, connect, MeshClient, type Options, type Sent } from "./client.js";
+export type { AccountDeed, Entity, Events, Join, Picture, Refused, Status, Weather, World } from "./messages.js";

@@ -51,6 +51,13 @@ pub const PROXY: &[&str] = &[
     "edge.sweep_us",
     "edge.advertise",
     "auth.guests",
+    "auth.password_memory_kib",
+    "auth.password_rounds",
+    "auth.passwords_at_once",
+    "auth.passwords_waiting",
+    "auth.password_wait_ms",
+    "auth.password_tries",
+    "auth.requests_per_prefix_per_s",
 ];
 
 /// The table of a game server that each game fills with keys of its own.
