@@ -52,9 +52,8 @@ fn feature_suites(script: &str) -> Vec<&str> {
 }
 
 fn runs(line: &str, crate_name: &str, test: &str) -> bool {
-    let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || c == '"').collect();
-    let pair = |flag: &str, value: &str| words.windows(2).any(|two| two == [flag, value]);
-    pair("-p", crate_name) && pair("--test", test)
+    let words: Vec<&str> = line.trim_matches('"').split_whitespace().collect();
+    matches!(words[..], [package, _, target] if package == crate_name && target == test)
 }
 
 #[cfg(test)]
@@ -68,9 +67,9 @@ mod tests {
             {"name": "store", "kind": ["lib"]},
             {"name": "postgres", "kind": ["test"], "required-features": ["postgres-tests"]},
             {"name": "plain", "kind": ["test"]}]}]});
-        let with = "x\nfeature_suites=(\n  \"-p store --features postgres-tests --test postgres\"\n)\n";
+        let with = "x\nfeature_suites=(\n  \"store postgres-tests postgres\"\n)\n";
         assert_eq!(unnamed_suites(&metadata, with), []);
-        let other = "feature_suites=(\n  # -p store --test postgres\n  \"-p store --test postgres2\"\n)\n-p store --test postgres";
+        let other = "feature_suites=(\n  # store postgres-tests postgres\n  \"store postgres-tests postgres2\"\n)\nstore postgres-tests postgres";
         assert_eq!(unnamed_suites(&metadata, other).len(), 1);
     }
 }

@@ -16,8 +16,8 @@ use super::entity::{Entity, When};
 
 /// How long an entity that moved out of a cell is kept until it appears in the next one, milliseconds.
 const MOVED_GRACE_MS: u64 = 500;
-/// How long an entity of a crowd, of which only the nearest are repeated, is kept unseen, milliseconds.
-const CROWD_FADE_MS: u64 = 2_000;
+/// How long a cell counts as a crowd, of which only the nearest are shown, after they were, milliseconds.
+const CROWD_LASTS_MS: u64 = 2_000;
 
 /// The fixed shape of a world, as the proxy describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +50,11 @@ impl WorldShape {
 struct Cell {
     region_epoch: u64,
     state: CellState,
-    /// When the whole state last moved on, and when a crowd's nearest last came, milliseconds.
+    /// When the whole state last moved on, milliseconds.
     whole_at_ms: u64,
+    /// When a crowd's nearest last came, and when the time before, milliseconds.
     partial_at_ms: Option<u64>,
+    partial_before_ms: Option<u64>,
 }
 
 /// Looked into once for everybody who moves. Its order depends on nothing but what was put in: equal seeds stay equal. Ids
@@ -248,7 +250,7 @@ impl World {
         // A gap changes nothing: the proxy sees from the acknowledgements what is missing and repeats it.
         let note = |cell: &mut Cell, applied: Result<Applied, Gap>| match applied {
             Ok(Applied::Advanced) => cell.whole_at_ms = now_ms,
-            Ok(Applied::Partially) => cell.partial_at_ms = Some(now_ms),
+            Ok(Applied::Partially) => cell.partial_before_ms = cell.partial_at_ms.replace(now_ms),
             Ok(Applied::Stale) | Err(_) => {}
         };
         if let [update] = updates {
@@ -277,19 +279,19 @@ impl World {
         }
         let crowds = |cell: &Cell| {
             let partial_ms = cell.partial_at_ms.map(|at| now_ms.saturating_sub(at));
-            partial_ms.is_some_and(|ms| ms < CROWD_FADE_MS)
+            partial_ms.is_some_and(|ms| ms < CROWD_LASTS_MS)
         };
         let crowded = self.cells.values().any(crowds);
         let mut next_ms = crowded.then_some(now_ms);
         let cells = &self.cells;
         self.entities.retain(|_, entity| {
             let left = entity.leaves_at_ms.is_some_and(|at| now_ms >= at);
-            let unseen_ms = now_ms.saturating_sub(entity.seen_at_ms);
-            let in_crowd = || {
-                let cell = cells.get(&entity.cell).filter(|cell| crowds(cell));
-                cell.is_some_and(|cell| now_ms.saturating_sub(cell.whole_at_ms) >= CROWD_FADE_MS)
+            // Whoever is not among the nearest of two pictures in a row is not near any more, wherever it was seen last.
+            let is_unshown = |cell: &Cell| {
+                let before_ms = cell.partial_before_ms.filter(|_| crowds(cell));
+                before_ms.is_some_and(|before_ms| entity.seen_at_ms.max(cell.whole_at_ms) < before_ms)
             };
-            let fades = left || crowded && unseen_ms >= CROWD_FADE_MS && in_crowd();
+            let fades = left || crowded && cells.get(&entity.cell).is_some_and(is_unshown);
             if let Some(at_ms) = entity.leaves_at_ms.filter(|_| !fades) {
                 next_ms = Some(next_ms.map_or(at_ms, |next_ms| next_ms.min(at_ms)));
             }

@@ -8,7 +8,6 @@ mod decoded;
 mod encoder;
 mod entity;
 mod motion;
-mod partial;
 mod snapshot;
 mod state;
 

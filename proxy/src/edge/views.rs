@@ -175,12 +175,10 @@ impl CellViews {
         Some(view.keyframe(cell, seq, encoder))
     }
 
-    /// The entities of a crowded cell nearest to a point, or almost, as many as fit.
+    /// The entities of a crowded cell that are nearest to a point, as many as fit.
     pub(super) fn partial(&mut self, cell: CellIndex, near: CellPoint, bytes_max: usize) -> Option<Bytes> {
         let (CellView { state, crowd, .. }, encoder) = self.open(cell)?;
-        crowd.nearest(state.seq(), near, bytes_max, |near, bytes_max| {
-            state.encode_partial(cell, near, bytes_max, encoder)
-        })
+        crowd.encode_partial(state, cell, near, bytes_max, encoder)
     }
 
     /// What a snapshot says of a region.

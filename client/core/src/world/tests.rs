@@ -243,6 +243,50 @@ fn a_region_served_anew_replaces_what_was_seen_of_it() {
 }
 
 #[test]
+fn whom_two_pictures_of_a_crowd_do_not_show_is_elsewhere() {
+    let mut scene = Scene::new();
+    let shown = |scene: &Scene| [scene.cell_of(7).is_some(), scene.cell_of(8).is_some()];
+    let nearest = |scene: &mut Scene, seq: u32| {
+        scene.encoder.clear();
+        scene.add(0, 7, 1, WEST, 40.0);
+        let picture = scene.encoder.finish_partial(WEST, seq);
+        scene.now_ms += 50;
+        scene.give(WEST, u64::from(seq), &picture);
+    };
+    scene.add(0, 7, 1, WEST, 40.0);
+    scene.add(1, 8, 1, WEST, 41.0);
+    let whole = scene.encoder.finish_keyframe(WEST, 1);
+    scene.give(WEST, 1, &whole);
+    nearest(&mut scene, 2);
+    assert_eq!(
+        shown(&scene),
+        [true, true],
+        "one picture may have been short of room"
+    );
+    // What is known of the whole cell begins the count anew, and so does being named.
+    let again = scene.encoder.finish_delta(WEST, 1, 3);
+    scene.now_ms += 50;
+    scene.give(WEST, 3, &again);
+    nearest(&mut scene, 4);
+    assert_eq!(shown(&scene), [true, true]);
+    nearest(&mut scene, 5);
+    assert_eq!(shown(&scene), [true, false]);
+    scene.now_ms += 5_000;
+    let news = scene.encoder.finish_delta(WEST, 3, 6);
+    scene.give(WEST, 6, &news);
+    assert_eq!(
+        shown(&scene),
+        [true, false],
+        "nothing more is forgotten once the crowd is over"
+    );
+    scene.encoder.clear();
+    scene.encoder.put_move(1, CellPoint { x: 640, y: 64 }, 0).unwrap();
+    let moved = scene.encoder.finish_delta(WEST, 6, 7);
+    scene.give(WEST, 7, &moved);
+    assert_eq!(shown(&scene), [true, true], "the cell's state kept it");
+}
+
+#[test]
 fn who_shows_itself_from_afar_is_seen_in_more_rings() {
     let (home, afar) = (CellIndex(0), CellIndex(3));
     let mut scene = Scene::new();

@@ -41,8 +41,6 @@ pub struct CellEncoder {
     moves: Column,
     states: Column,
     removes: Column,
-    /// Distances of a crowd, for partial updates.
-    pub(super) nearest: Vec<(u64, u16)>,
 }
 
 impl CellEncoder {
@@ -55,7 +53,6 @@ impl CellEncoder {
             moves: Column::default(),
             states: Column::default(),
             removes: Column::default(),
-            nearest: Vec::new(),
         }
     }
 
@@ -87,14 +84,23 @@ impl CellEncoder {
         let form = self.form;
         let (difference, out) = self.adds.start(slot)?;
         put_varint(out, difference);
-        out.extend_from_slice(&entity.id.0.to_le_bytes());
-        put_varint(out, u64::from(entity.kind));
-        put_varint(out, epoch_to_varint(entity.owner_epoch));
-        form.put(entity.motion.at, out);
-        out.extend_from_slice(&[entity.motion.heading, entity.motion.speed]);
-        // Lengths end at 64, so their highest bit is free.
-        out.push(entity.state.len() as u8 | u8::from(entity.jumped) << 7);
-        out.extend_from_slice(&entity.state);
+        put_entry(form, entity, out);
+        Ok(())
+    }
+
+    /// Appends all that [`put_add`](Self::put_add) writes but the slot: for an entity that is sent to many, to each in another update.
+    pub fn encode_add(&self, entity: &CellEntity, out: &mut Vec<u8>) {
+        put_entry(self.form, entity, out);
+    }
+
+    /// As [`put_add`](Self::put_add), of what [`encode_add`](Self::encode_add) wrote.
+    ///
+    /// # Errors
+    /// As [`put_add`](Self::put_add).
+    pub fn put_encoded_add(&mut self, slot: u16, entry: &[u8]) -> Result<(), CellEncodeError> {
+        let (difference, out) = self.adds.start(slot)?;
+        put_varint(out, difference);
+        out.extend_from_slice(entry);
         Ok(())
     }
 
@@ -213,14 +219,15 @@ impl CellEncoder {
     }
 }
 
-/// Bytes that [`CellEncoder::put_add`] writes at most for this entity.
-pub(super) fn add_bytes_max(form: PositionForm, entity: &CellEntity) -> usize {
-    // Slot difference 2, id 8, heading 1, speed 1, length of state 1.
-    let fixed = 13_usize.saturating_add(form.bytes());
-    fixed
-        .saturating_add(varint_len(u64::from(entity.kind)))
-        .saturating_add(varint_len(epoch_to_varint(entity.owner_epoch)))
-        .saturating_add(entity.state.len())
+fn put_entry(form: PositionForm, entity: &CellEntity, out: &mut Vec<u8>) {
+    out.extend_from_slice(&entity.id.0.to_le_bytes());
+    put_varint(out, u64::from(entity.kind));
+    put_varint(out, epoch_to_varint(entity.owner_epoch));
+    form.put(entity.motion.at, out);
+    out.extend_from_slice(&[entity.motion.heading, entity.motion.speed]);
+    // Lengths end at 64, so their highest bit is free.
+    out.push(entity.state.len() as u8 | u8::from(entity.jumped) << 7);
+    out.extend_from_slice(&entity.state);
 }
 
 fn put_short_bytes(out: &mut Vec<u8>, bytes: &StateBytes) {
