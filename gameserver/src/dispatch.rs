@@ -127,7 +127,8 @@ impl Directory {
             ProxyToServer::Join(_)
             | ProxyToServer::Heartbeat(_)
             | ProxyToServer::GetTopology(_)
-            | ProxyToServer::Topology(_) => Addressee::World,
+            | ProxyToServer::Topology(_)
+            | ProxyToServer::WatchMap(_) => Addressee::World,
         }
     }
 

@@ -7,6 +7,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod briefs;
 mod carry;
 mod credits;
 mod effect;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use net::link::LinkId;
 use net::link_core::{LinkTime, Sealing};
 use protocol::Code;
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::node::Heartbeat;
 use store::{Holding, StoreResult};
 use topology::{Listing, Topology};
@@ -36,6 +37,7 @@ use crate::dispatch::Directory;
 use crate::proxy_lanes::ArrivingLane;
 use crate::region::{Answer, Now, PhaseClock, Region, RegionInput, Reload, StoreTicket, Subscriber};
 
+use briefs::Briefs;
 use carry::Local;
 use credits::Credits;
 pub use effect::{NotGiven, QuestionId, TopologyWord, WorkId, WorldEffect};
@@ -74,6 +76,7 @@ pub struct World<S> {
     questions: BTreeMap<QuestionId, Question>,
     next_question: u64,
     givings: Givings,
+    briefs: Briefs,
     draining: bool,
     /// What regions that come later may have been made without.
     reload: Option<Reload>,
@@ -96,6 +99,7 @@ impl<S: Sealing> World<S> {
             questions: BTreeMap::new(),
             next_question: 0,
             givings: Givings::default(),
+            briefs: Briefs::default(),
             draining: false,
             reload: None,
             effects: Vec::new(),
@@ -209,7 +213,7 @@ impl<S: Sealing> World<S> {
                     if let Some(link) = link {
                         self.end_link(link, Code::DuplicateLink, now);
                     }
-                    self.credits.forget(Subscriber::Lane(lane.at));
+                    self.forget_lane(lane);
                     self.tell_all(&RegionInput::ProxyDown(lane), now);
                 }
                 self.tell_all(&RegionInput::ProxyUp(arriving), now);
@@ -343,6 +347,7 @@ impl<S: Sealing> World<S> {
             .extend(beats.map(|(id, beat)| WorldEffect::Beat(id, beat)));
         self.go_on_giving(now);
         self.settle(now);
+        self.tell_briefs(now);
     }
 
     /// Sends a heartbeat that was due and has been filled in.
@@ -377,10 +382,9 @@ impl<S: Sealing> World<S> {
     /// When something is due next, a tick or a heartbeat, microseconds.
     #[must_use]
     pub fn due_us(&self, now: Moment) -> Option<u64> {
-        [self.slots.due_us(), self.links.due_us(now), self.givings.due_us()]
-            .into_iter()
-            .flatten()
-            .min()
+        let of_links = [self.links.due_us(now), self.briefs.due_us()];
+        let of_regions = [self.slots.due_us(), self.givings.due_us()];
+        of_links.into_iter().chain(of_regions).flatten().min()
     }
 
     /// Seals what waits on a link, as much as is about to be written.
@@ -404,6 +408,11 @@ impl<S: Sealing> World<S> {
         std::mem::swap(&mut self.effects, into);
     }
 
+    fn forget_lane(&mut self, lane: LiveLane) {
+        self.credits.forget(Subscriber::Lane(lane.at));
+        self.briefs.forget(lane.at);
+    }
+
     fn end_link(&mut self, id: LinkId, code: Code, now: Moment) {
         self.links.close(id, code, now);
         self.drop_link(id, now);
@@ -417,7 +426,7 @@ impl<S: Sealing> World<S> {
         if is_gone {
             let news = match link.peer() {
                 LinkPeer::Proxy(lane) => {
-                    self.credits.forget(Subscriber::Lane(lane.at));
+                    self.forget_lane(lane);
                     RegionInput::ProxyDown(lane)
                 }
                 LinkPeer::Server(_, node) => {

@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod looks;
 mod tool;
 mod world;
 
@@ -129,7 +130,7 @@ async fn a_socket_that_is_not_to_be_had_is_refused_with_the_reason() {
         (
             format!("{KEY}Sec-WebSocket-Protocol: chat, regionmesh.v9\r\n"),
             "400",
-            "spoken here: regionmesh.v1, regionmesh.v1.json, regionmesh.v1.msgpack",
+            "spoken here: regionmesh.v1, regionmesh.map.v1, regionmesh.v1.json, regionmesh.v1.msgpack",
             "http_upgrade",
         ),
         (

@@ -16,7 +16,7 @@ use protocol::message::player::{
     Announce, CommandAck, CommandClass, Elsewhere, Event, Here, Join, JoinRefused, Joined, Moved, Notify,
     Output, Superseded,
 };
-use protocol::message::subscription::{CellUpdates, GetTopology, Serving, TickEnd, Topology};
+use protocol::message::subscription::{CellUpdates, GetTopology, RegionBrief, Serving, TickEnd, Topology};
 use proxy::server::Proxy;
 use world::client::Client;
 use world::server::{GameServer, joined};
@@ -172,6 +172,15 @@ fn of_ends(true_words: &Joined, there: impl Fn(&'static str) -> &'static str) ->
     ]
 }
 
+fn brief(region: u32, region_epoch: u64) -> Lie {
+    let brief = RegionBrief {
+        region,
+        region_epoch,
+        ..RegionBrief::default()
+    };
+    (brief.into(), "brief_not_serving")
+}
+
 /// What is said to all: of the victim's region at its true epoch, of the thief's at one that no store has given out, of nobody's.
 fn lies_of_regions(region_epoch: u64) -> Vec<Lie> {
     let mut lies = vec![
@@ -225,6 +234,7 @@ fn lies_of_regions(region_epoch: u64) -> Vec<Lie> {
                 .into(),
                 "tick_end_not_serving",
             ),
+            brief(region, region_epoch),
             (notify(NOBODY).into(), "news_not_serving"),
             (
                 Announce {

@@ -11,6 +11,9 @@ pub struct Serving {
     pub game: ::prost::alloc::string::String,
     #[prost(uint32, tag = "4")]
     pub game_version: u32,
+    /// The server tells briefs of its regions to whoever asks by WatchMap.
+    #[prost(bool, tag = "5")]
+    pub briefs: bool,
 }
 /// Family 0x41, subscriber to game server: adds cells of one region. A cell newly subscribed starts with a keyframe;
 /// a cell subscribed already gets a fresh keyframe.
@@ -79,4 +82,46 @@ pub struct GetTopology {
 pub struct Topology {
     #[prost(bytes = "bytes", tag = "1")]
     pub bundle: ::prost::bytes::Bytes,
+}
+/// Family 0x47, proxy to game server: from now on somebody looks at the map there, or nobody does any more. Said only to
+/// servers that have said `briefs`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchMap {
+    #[prost(bool, tag = "1")]
+    pub on: bool,
+    /// Between two briefs of a region, milliseconds.
+    #[prost(uint32, tag = "2")]
+    pub period_ms: u32,
+}
+/// Family 0x48, game server to proxy: a region at a glance, while somebody looks at the map. A later one stands in the place
+/// of an earlier one, and any may be left out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegionBrief {
+    #[prost(uint32, tag = "1")]
+    pub region: u32,
+    #[prost(uint64, tag = "2")]
+    pub region_epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub tick: u64,
+    /// Lengths of the last ticks, microseconds.
+    #[prost(uint32, tag = "4")]
+    pub tick_p50_us: u32,
+    #[prost(uint32, tag = "5")]
+    pub tick_p99_us: u32,
+    /// Players whom others may see.
+    #[prost(uint32, tag = "6")]
+    pub population: u32,
+    /// Cells in which such players are, ascending, and how many are in each.
+    #[prost(uint32, repeated, tag = "7")]
+    pub cells: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint32, repeated, tag = "8")]
+    pub counts: ::prost::alloc::vec::Vec<u32>,
+    /// Regions that such players have walked into, ascending, and how many into each since the service began.
+    #[prost(uint32, repeated, tag = "9")]
+    pub crossed_to: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint64, repeated, tag = "10")]
+    pub crossed: ::prost::alloc::vec::Vec<u64>,
+    /// Nothing happens there: it does not tick.
+    #[prost(bool, tag = "11")]
+    pub asleep: bool,
 }

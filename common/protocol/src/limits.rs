@@ -102,6 +102,14 @@ pub const SNAPSHOT_REGIONS_MAX: usize = 16;
 /// The slowest that a client may ask its snapshots to come, milliseconds: it hears of everybody yet before it takes the proxy
 /// for silent.
 pub const SNAPSHOT_PACE_MS_MAX: u32 = 2_000;
+/// Cells with players in them that one brief of a region names: where there are more, the fullest of them.
+pub const BRIEF_CELLS_MAX: usize = 4 * 1024;
+/// Regions that one brief says players have walked into: all that border it, unless a topology is very odd.
+pub const BRIEF_CROSSINGS_MAX: usize = 256;
+/// The quickest that briefs of a region may be asked to follow each other, milliseconds …
+pub const BRIEF_PERIOD_MS_MIN: u32 = 100;
+/// … and the slowest.
+pub const BRIEF_PERIOD_MS_MAX: u32 = 1_000;
 /// Players that cross together in one handover.
 pub const HANDOVER_GROUP_MAX: usize = 16;
 /// Messages in one batch frame.

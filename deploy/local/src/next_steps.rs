@@ -8,6 +8,9 @@ use protocol::Shown;
 use protocol::identity::Role;
 use std::path::{Path, PathBuf};
 
+/// Where a proxy finds who may look at the map.
+pub(crate) const MAP: &str = "REGIONMESH_HTTP__MAP";
+
 /// What there is to know of a cluster, also when it has ended.
 pub(crate) struct NextSteps {
     program: String,
@@ -17,6 +20,8 @@ pub(crate) struct NextSteps {
     proxies: Vec<String>,
     /// Where each has its page.
     pages: Vec<String>,
+    /// Where each has the map of the world, if there is one.
+    maps: Vec<String>,
     /// Name and admin endpoint of each node.
     admins: Vec<String>,
     /// The flags with which the same cluster is started again.
@@ -32,6 +37,9 @@ impl NextSteps {
         let pages = cluster
             .addresses()
             .filter_map(|node| Some(format!("{}/", node.url.as_ref()?)));
+        let pages: Vec<String> = pages.collect();
+        let maps = pages.iter().map(|page| format!("{page}map"));
+        let has_map = !std::env::var(MAP).is_ok_and(|audience| audience.trim() == "off");
         let mut again = format!("--data {}", word(cluster.data()));
         if let Some(topology) = &arguments.topology {
             again = format!("{again} --topology {}", word(topology));
@@ -46,7 +54,8 @@ impl NextSteps {
             proxies: proxies
                 .filter_map(|node| Some(format!("{} {}", node.name, node.listener("tcp")?)))
                 .collect(),
-            pages: pages.collect(),
+            maps: maps.filter(|_| has_map).collect(),
+            pages,
             admins: cluster
                 .addresses()
                 .map(|node| format!("{} http://{}", node.name, node.admin))
@@ -62,8 +71,12 @@ impl NextSteps {
     /// Scripts wait for the first of these lines, and read the join file's name from its end.
     pub(crate) fn say_ready(&self) {
         let (program, join) = (&self.program, word(&self.join));
+        let map = match self.maps.is_empty() {
+            true => String::new(),
+            false => format!(" map: {};", self.maps.join(" ")),
+        };
         say(format_args!(
-            "ready: {} nodes; proxies: {}; page: {}; join file: {}",
+            "ready: {} nodes; proxies: {}; page: {};{map} join file: {}",
             self.admins.len(),
             self.proxies.join(", "),
             self.pages.join(" "),

@@ -1,7 +1,7 @@
 //! `regionmesh up`: a cluster in the foreground, from the topology file to the last child's end.
 
 use crate::command_line::UpArguments;
-use crate::next_steps::NextSteps;
+use crate::next_steps::{MAP, NextSteps};
 use crate::{Child, ChildSpec, Cluster, ClusterError, ClusterOptions, Ended, Output, Start};
 use anyhow::anyhow;
 use nix::sys::signal::Signal;
@@ -75,6 +75,10 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
         let accept = ("REGIONMESH_STORE__ACCEPT".to_owned(), "true".to_owned());
         options.environment.push(accept);
     }
+    if std::env::var_os(MAP).is_none() {
+        let audience = map_audience(&options).to_owned();
+        options.environment.push((MAP.to_owned(), audience));
+    }
     options.output = Output::Terminal;
     options.shutdown = shutdown.clone();
     // More than the nodes' own limit, so that a slow one can say so itself.
@@ -82,6 +86,20 @@ fn options(arguments: &UpArguments, shutdown: &Shutdown) -> anyhow::Result<Clust
         options.grace = options.grace.max(limit + Duration::from_secs(2));
     }
     Ok(options)
+}
+
+/// Anybody may look at the map of a cluster that is found on its own machine alone.
+fn map_audience(options: &ClusterOptions) -> &'static str {
+    let topology = topology::parse(&options.topology_name, &options.topology);
+    let is_at_home = |topology: topology::Topology| {
+        let mut proxies = topology.proxies().iter();
+        proxies.all(|proxy| proxy.found_at().is_loopback())
+    };
+    match topology.map(is_at_home) {
+        Ok(true) => "public",
+        // Mistakes are told by whoever starts it.
+        Ok(false) | Err(_) => "operators",
+    }
 }
 
 /// The limit that the nodes find in the environment for their drain.

@@ -9,6 +9,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use node::ports::PortFinder;
 use regionmesh::{Cluster, ClusterOptions};
@@ -92,12 +93,17 @@ fn proxies(cluster: &mut Cluster) -> Vec<Value> {
 }
 
 fn play(script: &str, folder: &Path, scene: &Value) -> Output {
+    player(script, folder, scene).output().unwrap()
+}
+
+fn player(script: &str, folder: &Path, scene: &Value) -> Command {
     let path = folder.join("scene.json");
     std::fs::write(&path, scene.to_string()).unwrap();
     let script = Path::new("test").join(script);
     let mut command = Command::new("node");
     command.arg(script).arg(&path).current_dir(client_web());
-    command.stdin(Stdio::null()).output().unwrap()
+    command.stdin(Stdio::null());
+    command
 }
 
 #[test]
@@ -161,4 +167,54 @@ fn the_page_is_played_over_tls() {
     let (out, error) = (said(&played.stdout), said(&played.stderr));
     let has_walked = played.status.success() && out.ends_with("walked over TLS\n");
     assert!(has_walked, "{out}\n{error}\n{}", logs(cluster.data()));
+}
+
+#[test]
+fn the_live_map_shows_a_cluster_under_bots_and_a_server_that_dies_and_comes_back() {
+    const BOTS: u64 = 60;
+    const VICTIM: &str = "gs-b";
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions {
+        environment: vec![("REGIONMESH_HTTP__MAP".to_owned(), "public".to_owned())],
+        ..ClusterOptions::new(program(), folder.path().join("d"))
+    });
+    let mut swarm = Command::new(program());
+    swarm.arg("loadtest").arg("--join").arg(cluster.join_file());
+    swarm.args(["--players", &BOTS.to_string(), "--for", "10m"]);
+    let mut swarm = swarm.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let url = proxies(&mut cluster)[0]["url"].as_str().unwrap().to_owned();
+    let [kill, restart] = ["kill", "restart"].map(|word| folder.path().join(word));
+    let scene = json!({
+        "chromium": "/usr/bin/chromium",
+        "url": format!("{url}/map"),
+        "players": BOTS,
+        "servers": 4,
+        "victim": VICTIM,
+        "kill": kill,
+        "restart": restart,
+        "pictures": pictures(),
+    });
+    let mut player = player("map.mjs", folder.path(), &scene);
+    let mut looking = player
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What the script asks for is done here, for the cluster starts nodes again.
+    while looking.try_wait().unwrap().is_none() {
+        if std::fs::remove_file(&kill).is_ok() {
+            cluster.kill(VICTIM).unwrap();
+        }
+        if std::fs::remove_file(&restart).is_ok() {
+            cluster.restart(VICTIM).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let looked = looking.wait_with_output().unwrap();
+    let _ = swarm.kill();
+    let _ = swarm.wait();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, error) = (said(&looked.stdout), said(&looked.stderr));
+    let has_seen_all = looked.status.success() && out.ends_with("all seen\n");
+    assert!(has_seen_all, "{out}\n{error}\n{}", logs(cluster.data()));
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+mod viewer;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,8 +13,11 @@ use std::time::{Duration, Instant};
 use regionmesh::{Cluster, ClusterOptions};
 use serde_json::Value;
 use support::{eventually, logs, program, start};
+use viewer::{Viewer, players, server};
 
 const PLAYERS: u64 = 16;
+/// The number of the game server that is killed.
+const GS_B: u64 = 2;
 /// What coming back may take at most; the goal is three seconds.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
 
@@ -28,7 +32,10 @@ impl Scene {
     /// Everybody is in the world.
     fn new(faults: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cluster = start(ClusterOptions::new(program(), folder.path().join("d")));
+        let cluster = start(ClusterOptions {
+            environment: vec![("REGIONMESH_HTTP__MAP".to_owned(), "operators".to_owned())],
+            ..ClusterOptions::new(program(), folder.path().join("d"))
+        });
         let swarm = Command::new(program())
             .arg("loadtest")
             .arg("--join")
@@ -113,14 +120,24 @@ fn assert_nothing_lost(result: &Value, classes: &[&str]) {
 #[test]
 fn players_of_a_killed_game_server_keep_their_connection_and_play_on_when_it_is_back() {
     let mut scene = Scene::new("servers");
+    let viewer = Viewer::of(&scene.cluster, "edge-1");
+    eventually("the map shows all bots", RECOVERY_MAX, || {
+        viewer.sees(|now| players(now) == PLAYERS && server(now, GS_B).0)
+    });
     scene.cluster.kill("gs-b").unwrap();
     let killed = Instant::now();
     eventually("its players are suspended", RECOVERY_MAX, || {
         scene.sum("playing") < PLAYERS && scene.sum("sessions") == PLAYERS
     });
+    eventually("the map shows what nobody serves", RECOVERY_MAX, || {
+        viewer.sees(|now| players(now) < PLAYERS && server(now, GS_B) == (false, vec!["away"]))
+    });
     scene.cluster.restart("gs-b").unwrap();
     eventually("everybody plays again", RECOVERY_MAX, || {
         scene.sum("playing") == PLAYERS
+    });
+    eventually("the map shows it back, and all bots", RECOVERY_MAX, || {
+        viewer.sees(|now| players(now) == PLAYERS && server(now, GS_B) == (true, vec!["awake"]))
     });
     println!(
         "a killed game server's players played again after {} ms",

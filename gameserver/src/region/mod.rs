@@ -21,6 +21,7 @@ mod forwardings;
 mod ground;
 mod ground_writes;
 mod handover;
+mod heat;
 mod history;
 mod holdings;
 mod input;
@@ -82,6 +83,7 @@ pub use effect::{RegionEffect, StoreTicket};
 pub use faults::Fault;
 #[cfg(feature = "broken-rules")]
 pub use handover::rule::HandoverRule;
+pub use heat::Heat;
 pub use input::{Answer, Now, RegionInput};
 pub use inspect::{PlayerView, Whereabouts};
 use joining::Spawn;

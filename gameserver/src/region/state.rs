@@ -258,6 +258,8 @@ pub(super) struct RegionState {
     pub(super) notices: VecDeque<Notice>,
     pub(super) out: Outgoing,
     pub(super) counts: Counts,
+    /// Players who have walked into other regions, and whom others may see.
+    pub(super) crossed: BTreeMap<RegionNumber, u64>,
     pub(super) draining: bool,
     pub(super) own: Vec<u8>,
     #[cfg(feature = "fault-injection")]
@@ -326,6 +328,7 @@ impl RegionState {
             notices: VecDeque::new(),
             out: Outgoing::default(),
             counts: Counts::default(),
+            crossed: BTreeMap::new(),
             draining: false,
             own: Vec::new(),
             #[cfg(feature = "fault-injection")]

@@ -8,6 +8,7 @@ mod crossing;
 mod doubt;
 mod effects;
 mod gifts;
+mod heat;
 mod herd;
 mod hostile;
 mod inputs;

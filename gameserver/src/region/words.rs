@@ -32,9 +32,10 @@ impl ProxyWord {
                 check(&message, "unsubscribe_malformed").map(Self::Unsubscribe)
             }
             ProxyToServer::Join(_) => Err("join_unverified"),
-            ProxyToServer::Heartbeat(_) | ProxyToServer::GetTopology(_) | ProxyToServer::Topology(_) => {
-                Err("not_for_a_region")
-            }
+            ProxyToServer::Heartbeat(_)
+            | ProxyToServer::GetTopology(_)
+            | ProxyToServer::Topology(_)
+            | ProxyToServer::WatchMap(_) => Err("not_for_a_region"),
         }
     }
 

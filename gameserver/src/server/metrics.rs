@@ -70,6 +70,7 @@ const EXPECTED: &[&str] = &[
     "activation_failed",
     "arrivals_late",
     "border_not_here",
+    "brief_no_room",
     "commit_refused",
     "control_full",
     "creature_damaged",

@@ -40,6 +40,7 @@ impl<S: Sealing> World<S> {
             ProxyToServer::Join(join) => self.effects.push(WorldEffect::Verify(id, join)),
             ProxyToServer::GetTopology(asked) => self.speaks_of_topology(id, TopologyWord::Question(asked)),
             ProxyToServer::Topology(offered) => self.speaks_of_topology(id, TopologyWord::Bundle(offered)),
+            ProxyToServer::WatchMap(wish) => self.watch_map(lane.at, &wish, now),
             message => match addressee {
                 Addressee::Region(region) => self.tell(region, RegionInput::FromProxy(lane, message), now),
                 Addressee::Bordering(_) | Addressee::World | Addressee::Nobody => {

@@ -1,5 +1,6 @@
 //! A world, a store, and proxies and peers at the other end of its links, under a made-up clock.
 
+mod briefs;
 mod circles;
 mod drain;
 mod peers;

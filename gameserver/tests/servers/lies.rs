@@ -5,7 +5,7 @@ use protocol::message::effect::{Effect, Refresh, Roam};
 use protocol::message::family::{ProxyToServer, ServerToServer};
 use protocol::message::handover::{Claim, Commit, Done, Passenger, PlayerState, Prepare, Prepared, Refuse};
 use protocol::message::player::{Command, EventAck, Inputs, Joined, Leave, SessionKey};
-use protocol::message::subscription::{CellUpdates, Serving, Subscribe, Topology, Unsubscribe};
+use protocol::message::subscription::{CellUpdates, Serving, Subscribe, Topology, Unsubscribe, WatchMap};
 
 /// The region that the attacked server serves, one that the thief may serve, and one that nobody has.
 const VICTIMS: u32 = 1;
@@ -333,5 +333,14 @@ fn of_cells(victim: &Joined) -> Vec<Lie<ProxyToServer>> {
             },
             "topology",
         ),
+        // Any proxy may look at the map: nobody is named there.
+        lie(
+            WatchMap {
+                on: true,
+                period_ms: 0,
+            },
+            LAWFUL,
+        ),
+        lie(WatchMap::default(), LAWFUL),
     ]
 }

@@ -72,7 +72,8 @@ impl OwnerWord {
             | ServerToProxy::CellUpdates(_)
             | ServerToProxy::TickEnd(_)
             | ServerToProxy::GetTopology(_)
-            | ServerToProxy::Topology(_) => Err("not_for_a_user"),
+            | ServerToProxy::Topology(_)
+            | ServerToProxy::RegionBrief(_) => Err("not_for_a_user"),
         }
     }
 }

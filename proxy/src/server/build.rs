@@ -25,7 +25,7 @@ use store::{
 use tokio::net::TcpListener;
 
 use super::client_context::{Door, Doors, OwnNode};
-use super::settings::ProxySettings;
+use super::settings::{MapAudience, ProxySettings};
 use super::tls::Tls;
 
 /// Everything that runs, before it runs.
@@ -106,6 +106,7 @@ async fn build_of(
 ) -> Result<Built, Failure> {
     let entry = data.view.topology().proxy(data.number).cloned();
     let entry = entry.ok_or_else(|| Failure::bad_input("the topology does not list this proxy"))?;
+    check_map(settings, &entry)?;
     let streams = Listener {
         key: "listen.tcp",
         said: settings.listen.tcp,
@@ -158,6 +159,17 @@ async fn build_of(
         udp,
         lanes,
     })
+}
+
+/// Who plays on one machine may all look at the map; a world that others come to keeps it for its operators.
+fn check_map(settings: &ProxySettings, entry: &topology::Proxy) -> Result<(), Failure> {
+    let url = entry.found_at();
+    if settings.http.map == MapAudience::Public && !url.is_loopback() {
+        return Err(Failure::bad_input(format!(
+            "http.map is `public`, which is for a cluster on one machine, and this proxy is found at {url}; write `operators`"
+        )));
+    }
+    Ok(())
 }
 
 /// Every shard has a lane of its own to every game server.

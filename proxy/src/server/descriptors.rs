@@ -4,12 +4,13 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::settings::{ClientTable, HttpTable};
-use super::tools;
+use super::{map, tools};
 
 /// Sessions that nobody has asked for more than.
 const SESSIONS_MAX: u32 = 20_000;
-/// Descriptors for everything that is not counted here: files that are written anew, admin connections, name lookups.
-const SPARE: u64 = 96;
+/// Descriptors for everything that is not counted here: files that are written anew, admin connections, name lookups, and who
+/// looks at the map.
+const SPARE: u64 = 96 + map::VIEWERS_MAX as u64;
 /// Of what is left for clients, one part in so many at most is for handshakes.
 const HANDSHAKE_SHARE: u64 = 4;
 /// And one in so many for HTTP connections.
@@ -125,7 +126,7 @@ mod tests {
             ..asked.clone()
         };
         assert_eq!(ClientRoom::within(1 << 20, (&few, &http), 30).sessions_max, 50);
-        assert_eq!((room(1_024).sessions_max, room(1_024).browsers_max), (508, 112));
+        assert_eq!((room(1_024).sessions_max, room(1_024).browsers_max), (488, 108));
         // Too little for anything: somebody may still come in, and the listener tells when it cannot.
         let least = room(10);
         assert_eq!(

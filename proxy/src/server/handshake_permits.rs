@@ -55,6 +55,11 @@ impl HandshakePermits {
         Self::new(all_max, exempt, ["tool_sessions", "tool_sessions_of_network"])
     }
 
+    /// Of those who look at the map, likewise.
+    pub(super) fn of_map(all_max: usize, exempt: Vec<Network>) -> Self {
+        Self::new(all_max, exempt, ["map_viewers", "map_viewers_of_network"])
+    }
+
     fn new(all_max: usize, exempt: Vec<Network>, labels: [&'static str; 2]) -> Self {
         let networks = Networks {
             pending: Mutex::default(),

@@ -16,6 +16,7 @@ use super::client_listener::accept_clients;
 use super::descriptors::ClientRoom;
 use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
+use super::map::{Map, MapBoard};
 use super::rate_limits::RateLimits;
 use super::ready;
 use super::settings::ProxySettings;
@@ -29,6 +30,8 @@ pub(super) struct Listeners {
     pub(super) http: TcpListener,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
+    /// What game servers tell for the map.
+    pub(super) board: Arc<MapBoard>,
 }
 
 /// How often the API of accounts may be asked, in all as often as there may be logins.
@@ -72,6 +75,8 @@ impl Listeners {
         let for_tools = (room.tools_max, settings.clients.exempt_networks());
         let started = Tools::start(Arc::clone(context), peers.clone(), for_tools);
         let (tools, thread) = started.map_err(Failure::failed)?;
+        let for_map = (settings.http.map, settings.clients.exempt_networks());
+        let (map, of_map) = Map::start(context, self.board, for_map).map_err(Failure::failed)?;
         let door_of_tls = self.tls.map(|tls| TlsDoor::start(tls, stop.clone()));
         let (tls, of_tls) = door_of_tls.transpose().map_err(Failure::failed)?.unzip();
         let web = Web {
@@ -81,12 +86,14 @@ impl Listeners {
             tls,
             peers: peers.clone(),
             tools,
+            map,
             assets: Assets::embedded(),
             requests: Mutex::new(of_api(settings, clock.now_ms())),
             told: ArcSwapOption::empty(),
         };
         let browsers = accept_browsers(Arc::new(web), self.http, door, WebLimits::default(), errors);
         peers.spawn(owners.task_until("http listener", stop, browsers));
-        Ok((peers, of_tls.into_iter().chain([thread]).collect()))
+        let others = of_tls.into_iter().chain(of_map);
+        Ok((peers, others.chain([thread]).collect()))
     }
 }

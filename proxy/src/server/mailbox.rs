@@ -44,6 +44,8 @@ pub(super) enum Order {
     Ticket(ClientId, Box<RawTicket>, Vec<SocketAddr>),
     /// Nobody can say just now whether the ticket may be renewed: it is asked again.
     RenewLater(ClientId),
+    /// Somebody looks at the map, to be told so often, milliseconds, or nobody does any more.
+    WatchMap(Option<u32>),
     /// The topology in force has changed: every peer is looked at again, and this says who may serve what.
     Recheck(Arc<Listing>),
     /// Tell clients where else to go.

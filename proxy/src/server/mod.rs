@@ -20,6 +20,8 @@ mod lane_peers;
 mod listeners;
 mod live_metrics;
 mod mailbox;
+mod map;
+mod message_line;
 mod metrics;
 mod other_proxies;
 mod owner_reads;
@@ -47,6 +49,7 @@ mod web;
 pub use proxy_task::{Addresses, Proxy};
 pub use run::{run, serve};
 pub use settings::{
-    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, ProxyArgs, ProxySettings, StoreTable, TlsTable,
+    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, MapAudience, ProxyArgs, ProxySettings,
+    StoreTable, TlsTable,
 };
 pub use shard_handle::SessionCounts;

@@ -1,5 +1,7 @@
 //! A running proxy: starts the shards, the links and the listener, and ends them in the order that loses nothing.
 
+mod renewals;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -10,11 +12,8 @@ use node::admin::{probe_store, world_check};
 use node::data_dir::HeldDir;
 use node::dial_plan::{Dialed, follow};
 use node::life::{Ended, Failure, Node, OwnerThread, Patience};
-use node::paper_task::PaperTask;
 use protocol::Code;
-use protocol::identity::Role;
 use protocol::ids::Lane;
-use protocol::message::subscription::Topology;
 use serde_json::json;
 use store::{Store, StoreThreads};
 use tokio::sync::mpsc;
@@ -22,16 +21,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::AuthRole;
-use super::build::{Built, build, build_with, doors};
+use super::build::{Built, build, build_with};
 use super::client_context::{ClientContext, ClientIds};
 use super::control_task::ControlTask;
 use super::descriptors::ClientRoom;
 use super::directory::ShardIndex;
 use super::handshake_permits::HandshakePermits;
-use super::known_names::KnownNames;
 use super::listeners::Listeners;
 use super::live_metrics;
 use super::mailbox::{Mailbox, News, Order};
+use super::map::MapBoard;
 use super::rate_limits::RateLimits;
 use super::ready::{self, ShardChecks};
 use super::refusals::Refusals;
@@ -43,7 +42,6 @@ use super::shard_desk::ShardDesk;
 use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts, tell_all};
 use super::shard_thread::ShardThread;
 use super::status_task::StatusTask;
-use super::tls;
 use super::topology_news::TopologyNews;
 use crate::edge::EdgeConfig;
 use crate::shard::{Shard, ShardConfig, StreamRoom};
@@ -207,6 +205,7 @@ struct Starting {
     shards: Shards,
     sockets: Vec<ShardSockets>,
     refusals: Arc<Refusals>,
+    board: Arc<MapBoard>,
     links: TaskTracker,
     stop_links: CancellationToken,
 }
@@ -235,6 +234,7 @@ impl Starting {
             shards: shards.into(),
             sockets,
             refusals: Arc::new(Refusals::default()),
+            board: Arc::default(),
             topology,
             news: Arc::new(news),
             built,
@@ -270,6 +270,7 @@ impl Starting {
             http: self.built.http,
             tls: self.built.tls,
             authorities: self.built.authorities,
+            board: self.board,
         };
         let (peers, helpers) = listeners.open(settings, room, &self.node, &clients)?;
         Ok(Proxy {
@@ -316,7 +317,7 @@ impl Starting {
                     Arc::clone(&self.built.links),
                     Arc::clone(&self.news),
                     control.clone(),
-                    Arc::clone(&self.refusals),
+                    (Arc::clone(&self.refusals), Arc::clone(&self.board)),
                     self.built.store.port(move || waker.wake()),
                 ),
                 gauges: Arc::clone(&shard.gauges),
@@ -380,52 +381,6 @@ impl Starting {
             ids: ClientIds::default(),
             drain: CancellationToken::new(),
         })
-    }
-
-    /// What is put into the data directory is taken up; a topology as if a game server had offered it.
-    fn watch_papers(&self, control: mpsc::WeakUnboundedSender<News>) {
-        let (built, number) = (&self.built, self.built.own.number);
-        let (shown, trusted) = (Arc::clone(&built.doors), Arc::clone(&built.authorities));
-        let task = PaperTask {
-            data: built.data.path().to_owned(),
-            role: Role::Proxy,
-            papers: built.papers.clone(),
-            links: Arc::clone(&built.links),
-            in_force: Arc::clone(&built.topology),
-            readiness: self.node.readiness.clone(),
-            renewed: Box::new(move |own| {
-                let doors = doors(&own.cluster, &own.certificate, own.voucher)?;
-                shown.store(Arc::new(doors));
-                trusted.store(Arc::new(own.cluster.authorities));
-                Ok(())
-            }),
-            offered: Box::new(move |sealed| {
-                let bundle = sealed.into();
-                if let Some(control) = control.upgrade() {
-                    let _ = control.send(News::Topology(number, Topology { bundle }));
-                }
-            }),
-        };
-        self.spawn("papers", task.run(self.stop_links.clone()));
-    }
-
-    /// The certificate of the `http` address is renewed by writing its files anew.
-    fn watch_certificate(&self, settings: &ProxySettings) {
-        let (built, stop) = (&self.built, &self.stop_links);
-        let place = (built.own.number, !settings.clients.balancers.is_empty());
-        tls::watch(built.tls.as_ref(), &self.node, &built.topology, place);
-        if let Some(tls) = built.tls.clone() {
-            let keeping = tls.keep_fresh(self.node.readiness.clone(), stop.clone());
-            self.spawn("certificate", keeping);
-        }
-    }
-
-    fn keep_names(&self) -> KnownNames {
-        let (names, stop) = (KnownNames::default(), &self.stop_links);
-        let (in_force, readiness) = (Arc::clone(&self.built.topology), self.node.readiness.clone());
-        let keeping = names.clone().keep(in_force, readiness, stop.clone());
-        self.spawn("names", keeping);
-        names
     }
 
     fn start_control(&self, context: Arc<ClientContext>, news: mpsc::UnboundedReceiver<News>) {

@@ -105,6 +105,19 @@ fn networks(texts: &[String]) -> Vec<Network> {
     texts.iter().filter_map(|text| Network::parse(text)).collect()
 }
 
+/// Who may look at the live map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MapAudience {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Who comes from this machine itself.
+    Operators,
+    /// Anybody, at a proxy that is found on its own machine only.
+    Public,
+}
+
 node::settings_table! {
     /// The table `[http]`.
     pub struct HttpTable {
@@ -114,6 +127,8 @@ node::settings_table! {
         pub origins: Vec<String> = Vec::new(),
         /// Names that requests may call this proxy by, beside those that the topology has for it.
         pub hosts: Vec<String> = Vec::new(),
+        /// Who may look at the live map, at `/map`: `off`, nobody; `operators`, who comes from this machine itself, by a tunnel for instance; `public`, anybody, only where the proxy's url is one of its own machine (`regionmesh up`).
+        pub map: MapAudience = MapAudience::Off,
     }
 }
 

@@ -10,6 +10,7 @@ use store::StorePort;
 
 use super::directory::ShardIndex;
 use super::mailbox::{News, NewsSender};
+use super::map::MapBoard;
 use super::owner_reads::OwnerReads;
 use super::refusals::{LocalRefusals, Refusals};
 use super::topology_news::TopologyNews;
@@ -23,6 +24,8 @@ pub(super) struct ShardDesk {
     pub(super) news: Arc<TopologyNews>,
     control: NewsSender,
     refusals: Arc<Refusals>,
+    /// Where briefs for the map go.
+    pub(super) map: Arc<MapBoard>,
     refused: LocalRefusals,
     questions: Vec<Question>,
     owners: OwnerReads,
@@ -34,7 +37,7 @@ impl ShardDesk {
         context: Arc<LinkContext>,
         news: Arc<TopologyNews>,
         control: NewsSender,
-        refusals: Arc<Refusals>,
+        (refusals, map): (Arc<Refusals>, Arc<MapBoard>),
         store: StorePort,
     ) -> Self {
         Self {
@@ -43,6 +46,7 @@ impl ShardDesk {
             news,
             control,
             refusals,
+            map,
             refused: LocalRefusals::default(),
             questions: Vec::new(),
             owners: OwnerReads::new(store),

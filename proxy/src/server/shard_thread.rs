@@ -5,6 +5,8 @@
 //! each packet costs more than handling it. A loop that is late does not sleep; one with nothing to do sleeps until
 //! something comes.
 
+mod noting;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use super::datagrams::{Budget, Datagrams};
 use super::lane_peers::LanePeers;
 use super::mailbox::{HandedClient, Mailbox, Order};
 use super::shard_desk::ShardDesk;
-use super::shard_handle::{LaneReport, ShardGauges};
+use super::shard_handle::ShardGauges;
 use super::shard_meters::ShardMeters;
 use super::streams::Streams;
 use crate::edge::Waiting;
@@ -33,8 +35,6 @@ const READ_BYTES: usize = 64 * 1024;
 const LANE_READS_MAX: usize = 16;
 /// Reads of one client in one round.
 const CLIENT_READS_MAX: usize = 2;
-/// Between two looks at the gauges, microseconds.
-const GAUGES_US: u64 = 250_000;
 /// The longest sleep, microseconds.
 const SLEEP_US_MAX: u64 = 1_000_000;
 /// How long last words may take, microseconds …
@@ -233,6 +233,7 @@ impl Running {
                     shard.close_link(id, code, now);
                 }
             }
+            Order::WatchMap(period_ms) => shard.watch_map(period_ms),
             Order::Drain(others) => shard.drain(others, now, sink),
             Order::RenewLater(client) => shard.renew_later(client, now),
             Order::EndSessions(whose, goodbye) => shard.end_sessions(whose, &goodbye, now, sink),
@@ -363,6 +364,7 @@ impl Running {
                         self.shard.say(id, answer);
                     }
                 }
+                ShardEffect::Brief(node, brief) => self.desk.map.hear(node, *brief, now.mono_us / 1000),
                 ShardEffect::SoftDropped(count) => self.meters.client_dropped(count),
                 ShardEffect::Count(label) => self.desk.count(label),
                 ShardEffect::LinkEnded(..) | ShardEffect::ClientEnded(..) => {}
@@ -465,33 +467,6 @@ impl Running {
             self.mode = mode;
         }
         Ok(())
-    }
-
-    fn tell_lanes(&self) {
-        self.gauges.set_lanes(
-            self.shard
-                .link_sights()
-                .map(|(_, node, sight)| LaneReport { node, sight }),
-        );
-    }
-
-    fn note(&mut self, now: Moment) {
-        let spent_us = self.clock.now_us().saturating_sub(now.mono_us);
-        self.meters.round(spent_us);
-        self.gauges.set_sessions(self.shard.edge().sessions());
-        // These look at every session.
-        if now.mono_us >= self.gauged_us + GAUGES_US {
-            self.gauged_us = now.mono_us;
-            let edge = self.shard.edge();
-            self.gauges
-                .set_standing(edge.playing(), edge.suspended(), edge.watched());
-            self.gauges.set_regions_served(edge.regions_served());
-            self.gauges.set_waiting(edge.waiting(now.mono_us / 1000));
-            self.tell_lanes();
-            for (id, _, sight) in self.shard.link_sights() {
-                self.peers.note(id, &sight.counts);
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use net::link::LinkId;
 use net::link_core::DownReason;
 use protocol::Code;
 use protocol::ids::{NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, UserId};
+use protocol::message::checked::CheckedBrief;
 use protocol::message::client::Attach;
 use protocol::message::node::Heartbeat;
 use protocol::message::subscription::{GetTopology, Topology};
@@ -57,6 +58,8 @@ pub enum ShardEffect {
     Beat(LinkId, Heartbeat),
     /// A game server speaks of topologies; an answer goes by [`Shard::say`](super::Shard::say).
     Topology(LinkId, TopologyWord),
+    /// A game server tells of a region of its own at a glance, for the map.
+    Brief(NodeNumber, Box<CheckedBrief>),
     /// The link is over: these bytes are to be written if the peer still takes them, and the stream closed.
     LinkEnded(LinkId, NodeNumber, DownReason, Vec<u8>),
     /// The client's stream is over, likewise; what it is told, if it hears it.

@@ -78,6 +78,7 @@ impl<S: Sealing> Shard<S> {
             | ServerToProxy::Serving(_)
             | ServerToProxy::GetTopology(_)
             | ServerToProxy::Topology(_)
+            | ServerToProxy::RegionBrief(_)
             | ServerToProxy::Heartbeat(_) => {
                 return self.server_says_to_all(id, node, message, now, sink);
             }
@@ -110,10 +111,15 @@ impl<S: Sealing> Shard<S> {
                     region_epoch,
                     game,
                     game_version,
+                    briefs,
                 } = serving;
                 self.edge.plays(game, game_version);
+                if briefs {
+                    self.tells_briefs(id);
+                }
                 self.serving(node, RegionNumber(region), RegionEpoch(region_epoch));
             }
+            ServerToProxy::RegionBrief(brief) => self.brief(node, &brief),
             ServerToProxy::GetTopology(asked) => {
                 let word = TopologyWord::Question(asked);
                 self.effects.push(ShardEffect::Topology(id, word));

@@ -18,6 +18,7 @@ mod client_queue;
 mod effect;
 mod from_clients;
 mod from_servers;
+mod map_watch;
 mod server_links;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use client::renew_at_ms;
 use client::{Client, ClientEnd};
 use client_queue::Pushed;
 pub use client_queue::StreamRoom;
+use map_watch::MapWatch;
 use server_links::ServerLinks;
 use wishes::Wishes;
 
@@ -96,6 +98,7 @@ pub struct Shard<S> {
     /// Where else clients may go.
     other_proxies: Vec<SocketAddr>,
     wishes: Wishes,
+    map: MapWatch,
     ticked_ms: u64,
     slow_ticked_ms: u64,
     /// What the silence before an Attach is measured by.
@@ -122,6 +125,7 @@ impl<S: Sealing> Shard<S> {
             ending: Vec::new(),
             other_proxies: Vec::new(),
             wishes: Wishes::default(),
+            map: MapWatch::default(),
             ticked_ms: 0,
             slow_ticked_ms: 0,
             awake: AwakeClock::default(),
@@ -198,6 +202,7 @@ impl<S: Sealing> Shard<S> {
     }
 
     fn end_link(&mut self, id: LinkId, now: Moment, sink: &mut dyn DatagramSink) {
+        self.map.forget(id);
         let Some(ended) = self.links.remove(id, now) else {
             return;
         };

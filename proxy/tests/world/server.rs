@@ -98,6 +98,7 @@ impl GameServer {
         let serving = Serving {
             region: WEST.0,
             region_epoch,
+            briefs: true,
             ..Serving::default()
         };
         self.say(proxy, serving);

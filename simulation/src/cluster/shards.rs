@@ -196,7 +196,8 @@ impl Cluster {
             ShardEffect::Count(label) => self.shard_counts(node, label),
             ShardEffect::Topology(..) => self.checks.fail("nobody has another topology".to_owned()),
             ShardEffect::SoftDropped(count) => self.overflow.soft_dropped += count,
-            ShardEffect::Beat(..) | ShardEffect::Heard(..) => {}
+            // Nobody looks at the map here.
+            ShardEffect::Beat(..) | ShardEffect::Heard(..) | ShardEffect::Brief(..) => {}
         }
     }
 

@@ -45,6 +45,7 @@ pub const PROXY: &[&str] = &[
     "http.connections_max",
     "http.origins",
     "http.hosts",
+    "http.map",
     "tls.certificate",
     "tls.key",
     "edge.snapshot_bytes_per_s",

@@ -133,6 +133,7 @@ messages! {
         Unsubscribe = 0x42, Control, subscription::Unsubscribe;
         GetTopology = 0x45, Control, subscription::GetTopology;
         Topology = 0x46, Control, subscription::Topology;
+        WatchMap = 0x47, Control, subscription::WatchMap;
         Join = 0x50, PerUser, player::Join;
         Leave = 0x53, PerUser, player::Leave;
         Inputs = 0x54, PerUser, player::Inputs;
@@ -151,6 +152,7 @@ messages! {
         TickEnd = 0x44, Tick, subscription::TickEnd;
         GetTopology = 0x45, Control, subscription::GetTopology;
         Topology = 0x46, Control, subscription::Topology;
+        RegionBrief = 0x48, Tick, subscription::RegionBrief;
         Joined = 0x51, PerUser, player::Joined;
         JoinRefused = 0x52, PerUser, player::JoinRefused;
         CommandAck = 0x56, PerUser, player::CommandAck;

@@ -312,6 +312,9 @@ impl RegionState {
             owner_epoch,
         };
         self.forwardings.put(user, at, self.now.mono_ms);
+        if !leaver.jumps {
+            self.note_crossing(user, to.region);
+        }
         let walks = RemoveReason::Moved {
             cell: leaver.cell,
             epoch: owner_epoch,

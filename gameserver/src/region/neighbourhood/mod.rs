@@ -278,6 +278,8 @@ impl Neighbourhood {
             region_epoch: self.own.region_epoch.0,
             game: self.edition.id.to_owned(),
             game_version: self.edition.version,
+            // Of those only proxies are told.
+            briefs: false,
         };
         out.tell_server(node, announcement);
     }

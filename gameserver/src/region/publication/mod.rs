@@ -28,6 +28,7 @@ impl RegionState {
             region_epoch: self.config.epoch.0,
             game: self.config.edition.id.to_owned(),
             game_version: self.config.edition.version,
+            briefs: true,
         };
         self.out.push(say(subscriber, serving));
     }

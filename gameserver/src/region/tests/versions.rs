@@ -120,6 +120,7 @@ fn a_region_of_another_game_is_nobody_to_talk_to() {
         region_epoch: scene.regions[&B].epoch().0,
         game: "chess".to_owned(),
         game_version: 1,
+        briefs: false,
     };
     scene.input(
         A,

@@ -40,7 +40,7 @@ fn crowded() -> Scene {
     scene
 }
 
-fn join(scene: &mut Scene, user: u64) {
+pub(super) fn join(scene: &mut Scene, user: u64) {
     let verified = VerifiedJoin {
         user: UserId(user),
         session: SessionId([1; 16]),

@@ -16,6 +16,7 @@ use net::sealed_stream::RawStream;
 use net::stream_socket::StreamSocket;
 use net::websocket::Form;
 use protocol::network::Network;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -41,6 +42,13 @@ impl Spelling {
         (Self::Json, "regionmesh.v1.json"),
         (Self::MessagePack, "regionmesh.v1.msgpack"),
     ];
+
+    fn spell(self, word: &Value) -> Vec<u8> {
+        match self {
+            Self::Json => word.to_string().into_bytes(),
+            Self::MessagePack => messagepack::encode(word),
+        }
+    }
 
     fn form(self) -> Form {
         match self {

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use net::connection::Connection;
 use net::panics::guest;
 use net::sealed_stream::{RawStream, StreamError};
+use net::stream_socket::StreamSocket;
 use net::websocket::upgrade::accept_of;
 use net::websocket::{End, SEALED, WebSocket};
 
@@ -19,7 +20,8 @@ use super::Web;
 use crate::server::arrivals::Caller;
 use crate::server::client_door;
 use crate::server::handshake_permits::HandshakePermit;
-use crate::server::tools::{Arrived, Spelling};
+use crate::server::tools::Spelling;
+use crate::server::{map, tools};
 
 /// What is spoken behind an upgrade.
 #[derive(Clone, Copy)]
@@ -28,19 +30,28 @@ enum Speech {
     Sealed,
     /// Words of tools.
     Tool(Spelling),
+    /// Pictures of the map.
+    Map,
+}
+
+/// The right to something else than a client's session.
+enum Place {
+    Tool(Spelling, HandshakePermit),
+    Map(HandshakePermit),
 }
 
 /// Each with its subprotocol; of several that a client offers, the first of these.
 fn speeches() -> impl Iterator<Item = (Speech, &'static str)> {
     let tools = Spelling::ALL.map(|(spelling, name)| (Speech::Tool(spelling), name));
-    std::iter::once((Speech::Sealed, SEALED)).chain(tools)
+    let ends = [(Speech::Sealed, SEALED), (Speech::Map, map::SUBPROTOCOL)];
+    ends.into_iter().chain(tools)
 }
 
 /// How long the answer to the request may take to leave.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Why a request stays one.
-struct Refused {
+pub(super) struct Refused {
     status: StatusCode,
     label: &'static str,
     what: String,
@@ -60,8 +71,7 @@ pub(super) async fn upgrade(
     mut request: Request,
 ) -> Response {
     let checked = check(&web, request.headers()).and_then(|accepted| {
-        let is_private = caller.is_private && !caller.is_relayed(request.headers());
-        let place = place_for(&web, (caller, is_private), accepted.speech)?;
+        let place = place_for(&web, (caller, request.headers()), accepted.speech)?;
         let permit = web.context.handshakes.take(caller.from.ip());
         Ok((accepted, place, permit.map_err(Refused::full)?))
     });
@@ -92,7 +102,7 @@ impl Refused {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, label, what)
     }
 
-    fn answer(self, web: &Web) -> Response {
+    pub(super) fn answer(self, web: &Web) -> Response {
         web.context.refusals.count(self.label);
         let mut response = (self.status, self.what + "\n").into_response();
         let headers = response.headers_mut();
@@ -161,29 +171,81 @@ fn check(web: &Web, headers: &HeaderMap) -> Result<Accepted, Refused> {
     })
 }
 
-/// Words of tools are not sealed: they travel where nobody listens, and there is room for a few.
+/// Of what is not sealed there is room for a few.
 fn place_for(
     web: &Web,
-    (caller, is_private): (Caller, bool),
+    (caller, headers): (Caller, &HeaderMap),
     speech: Speech,
-) -> Result<Option<(Spelling, HandshakePermit)>, Refused> {
-    let Speech::Tool(spelling) = speech else {
-        return Ok(None);
-    };
-    if !is_private {
+) -> Result<Option<Place>, Refused> {
+    match speech {
+        Speech::Sealed => Ok(None),
+        Speech::Tool(spelling) => place_for_tool(web, (caller, headers), spelling).map(Some),
+        Speech::Map => {
+            web.check_map(caller, headers)?;
+            let place = web.map.take_place(caller.from.ip()).map_err(Refused::full)?;
+            Ok(Some(Place::Map(place)))
+        }
+    }
+}
+
+impl Web {
+    /// Whether whoever asks may look at the map.
+    pub(super) fn check_map(&self, caller: Caller, headers: &HeaderMap) -> Result<(), Refused> {
+        if self.map.is_open_to(caller.from.ip(), caller.is_relayed(headers)) {
+            return Ok(());
+        }
+        if !self.map.is_on() {
+            let what = "there is no map here; http.map of the proxy's configuration says who may look at one";
+            return Err(Refused::new(StatusCode::NOT_FOUND, "http_map", what));
+        }
+        let what =
+            "the map is for operators, who come from the proxy's own machine: by a tunnel such as ssh -L";
+        Err(Refused::new(StatusCode::FORBIDDEN, "http_map", what))
+    }
+}
+
+/// Words of tools travel where nobody listens.
+fn place_for_tool(
+    web: &Web,
+    (caller, headers): (Caller, &HeaderMap),
+    spelling: Spelling,
+) -> Result<Place, Refused> {
+    if !caller.is_private || caller.is_relayed(headers) {
         let what = "this subprotocol is spoken over TLS or on this machine alone, for nothing else hides it; a balancer \
                     says so by PROXY headers, and stands in clients.balancers";
         return Err(Refused::new(StatusCode::FORBIDDEN, "http_private", what));
     }
     let place = web.tools.take_place(caller.from.ip()).map_err(Refused::full)?;
-    Ok(Some((spelling, place)))
+    Ok(Place::Tool(spelling, place))
+}
+
+impl Web {
+    /// To the thread that has time for it.
+    fn bring(
+        &self,
+        (io, came): (StreamSocket, Vec<u8>),
+        caller: Caller,
+        (permit, place): (HandshakePermit, Place),
+    ) {
+        match place {
+            Place::Tool(spelling, place) => self.tools.bring(tools::Arrived {
+                io,
+                came,
+                from: caller.from,
+                spelling,
+                permit,
+                place,
+            }),
+            Place::Map(place) => self.map.bring(map::Arrived { io, came, place }),
+        }
+    }
 }
 
 async fn let_in(
     web: Arc<Web>,
     upgrade: OnUpgrade,
     caller: Caller,
-    (permit, place): (HandshakePermit, Option<(Spelling, HandshakePermit)>),
+    (permit, place): (HandshakePermit, Option<Place>),
 ) {
     let context = Arc::clone(&web.context);
     let Ok(Ok(upgraded)) = tokio::time::timeout(ANSWER_TIME_MAX, upgrade).await else {
@@ -194,17 +256,10 @@ async fn let_in(
         return;
     };
     let Parts { io, read_buf, .. } = parts;
-    if let Some((spelling, place)) = place {
+    if let Some(place) = place {
         // One that is gone already needs nothing.
         if let Ok(io) = io.into_inner().into_socket() {
-            web.tools.bring(Arrived {
-                io,
-                came: read_buf.to_vec(),
-                from: caller.from,
-                spelling,
-                permit,
-                place,
-            });
+            web.bring((io, read_buf.to_vec()), caller, (permit, place));
         }
         return;
     }

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 pub(super) use listener::{WebLimits, accept_browsers};
 
 use super::client_context::ClientContext;
+use super::map::Map;
 use super::rate_limits::RateLimits;
 use super::tls::TlsDoor;
 use super::tools::Tools;
@@ -36,6 +37,7 @@ pub(super) struct Web {
     /// Whoever is let in is a task of these.
     pub(super) peers: TaskTracker,
     pub(super) tools: Tools,
+    pub(super) map: Map,
     pub(super) assets: Assets,
     /// Of the API.
     pub(super) requests: Mutex<RateLimits>,

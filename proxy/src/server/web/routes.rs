@@ -16,6 +16,8 @@ use super::gate::Gate;
 use super::{Web, api, mesh};
 use crate::server::arrivals::Caller;
 
+/// The page of the live map, among the files.
+const MAP: &str = "/map.html";
 /// For every answer.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (
@@ -34,6 +36,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 pub(super) fn router(web: &Arc<Web>) -> Router {
     Router::new()
         .route("/join.json", get(join))
+        .route("/map", get(map))
         .route("/mesh", get(mesh::upgrade))
         .merge(api::router(web))
         .fallback(page)
@@ -99,15 +102,34 @@ async fn join(State(web): State<Arc<Web>>) -> Response {
     (headers, web.told().join.clone()).into_response()
 }
 
+/// The page of the live map, for whoever may look at it.
+async fn map(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Response {
+    match web.check_map(caller, &headers) {
+        Ok(()) => file(&web, MAP, &headers),
+        Err(refused) => refused.answer(&web),
+    }
+}
+
 async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
-    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
-    let Some(asset) = web.assets.at(request.uri().path()) else {
+    let path = request.uri().path();
+    if path == MAP || web.assets.at(path).is_none() {
         return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response();
-    };
-    if !is_get {
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allow = [(header::ALLOW, "GET, HEAD")];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
+    file(&web, path, request.headers())
+}
+
+fn file(web: &Web, path: &str, asked: &HeaderMap) -> Response {
+    let Some(asset) = web.assets.at(path) else {
+        return (StatusCode::NOT_FOUND, "there is nothing here\n").into_response();
+    };
     let headers = [
         (header::CONTENT_TYPE, asset.content_type),
         (header::ETAG, asset.etag),
@@ -115,7 +137,7 @@ async fn page(State(web): State<Arc<Web>>, request: Request) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
     ];
     let policy = [(header::CONTENT_SECURITY_POLICY, web.told().policy.clone())];
-    if is_known(request.headers(), asset.etag) {
+    if is_known(asked, asset.etag) {
         return (StatusCode::NOT_MODIFIED, headers, policy).into_response();
     }
     (headers, policy, Body::from(asset.bytes)).into_response()

@@ -2,6 +2,7 @@
 
 mod clients;
 mod lanes;
+mod maps;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -85,6 +86,8 @@ pub(super) struct Scene {
     pub(super) counted: Vec<&'static str>,
     pub(super) soft_dropped: u64,
     pub(super) links_ended: Vec<(NodeNumber, DownReason)>,
+    /// Who told of which region how many players.
+    pub(super) briefs: Vec<(NodeNumber, RegionNumber, u32)>,
     next_id: u64,
 }
 
@@ -119,6 +122,7 @@ impl Scene {
             counted: Vec::new(),
             soft_dropped: 0,
             links_ended: Vec::new(),
+            briefs: Vec::new(),
             next_id: 0,
         }
     }
@@ -237,6 +241,7 @@ impl Scene {
             ShardEffect::Ask(question) => self.questions.push(question),
             ShardEffect::Beat(id, heartbeat) => self.shard.beat(id, heartbeat),
             ShardEffect::ReadOwner(..) | ShardEffect::Heard(..) | ShardEffect::Topology(..) => {}
+            ShardEffect::Brief(node, brief) => self.briefs.push((node, brief.region, brief.population)),
             ShardEffect::LinkEnded(_, node, reason, _) => self.links_ended.push((node, reason)),
             ShardEffect::ClientEnded(id, _, bytes) => {
                 self.client_hears(id, &bytes);
