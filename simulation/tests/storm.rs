@@ -10,7 +10,7 @@ use faultpoint::Point;
 use simulation::{Options, Outcome, Scenario, Scenarios, Sweep, Swept, run, run_with_lines};
 
 /// Storms.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_500;
 /// Seeds that draw what they are about, storms among them.
 const OTHERS: u64 = 400;
 /// Events that a failure shows.
