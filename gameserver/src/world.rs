@@ -18,6 +18,7 @@ mod links;
 mod recent_times;
 mod report;
 mod slots;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod tick_schedule;
@@ -35,7 +36,7 @@ use topology::{Listing, Topology};
 
 use crate::dispatch::Directory;
 use crate::proxy_lanes::ArrivingLane;
-use crate::region::{Answer, Now, PhaseClock, Region, RegionInput, Reload, StoreTicket, Subscriber};
+use crate::region::{Answer, Now, PhaseClock, Region, RegionInput, StoreTicket, Subscriber};
 
 use briefs::Briefs;
 use carry::Local;
@@ -48,6 +49,7 @@ use links::{Links, last_words};
 pub use recent_times::TimesSummary;
 pub use report::RegionReport;
 use slots::Slots;
+use standing::Standing;
 use tick_schedule::TickSchedule;
 
 /// The time of a call, on both clocks of the process.
@@ -78,8 +80,7 @@ pub struct World<S> {
     givings: Givings,
     briefs: Briefs,
     draining: bool,
-    /// What regions that come later may have been made without.
-    reload: Option<Reload>,
+    standing: Standing,
     effects: Vec<WorldEffect>,
 }
 
@@ -101,7 +102,7 @@ impl<S: Sealing> World<S> {
             givings: Givings::default(),
             briefs: Briefs::default(),
             draining: false,
-            reload: None,
+            standing: Standing::default(),
             effects: Vec::new(),
             listing: Arc::new(Listing::new(Arc::clone(&topology))),
             topology,
@@ -130,21 +131,11 @@ impl<S: Sealing> World<S> {
             self.tell(number, RegionInput::PeerUp(peer), now);
         }
         self.tell_all(&RegionInput::PeerUp(self.node), now);
-        if let Some(reload) = self.reload.clone() {
-            self.tell(number, RegionInput::Reloaded(reload), now);
-        }
+        self.tell_standing(number, now);
         if self.draining {
             self.tell(number, RegionInput::Drain, now);
         }
         self.settle(now);
-    }
-
-    /// The settings of the game were read anew: all regions play by them from now on. How many there are.
-    pub fn reload(&mut self, reload: Reload, now: Moment) -> usize {
-        self.tell_all(&RegionInput::Reloaded(reload.clone()), now);
-        self.reload = Some(reload);
-        self.settle(now);
-        self.slots.numbers().len()
     }
 
     /// A newer topology of the same ground is in force.

@@ -333,7 +333,7 @@ impl Bot {
             }
             // Whose thing it was is not said: all are tried again.
             demo::Event::Refused { .. } => self.given.clear(),
-            demo::Event::Said { .. } | demo::Event::Emoted { .. } => {}
+            demo::Event::Said { .. } | demo::Event::Emoted { .. } | demo::Event::Reported { .. } => {}
         }
     }
 }

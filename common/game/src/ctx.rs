@@ -114,6 +114,17 @@ pub enum TeleportFailed {
     NotNow,
 }
 
+/// Why a report is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReportRefused {
+    /// The reporter has made as many as it may within an hour, or operators have left too many lying.
+    #[error("too many reports")]
+    TooMany,
+    /// The store could not be asked.
+    #[error("the store does not answer")]
+    Failed,
+}
+
 /// Several things for several of somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer<'a> {
@@ -312,6 +323,16 @@ pub trait Ctx {
     /// rider takes its mount along. At most [`HANDOVER_GROUP_MAX`](crate::limits::HANDOVER_GROUP_MAX)` - 1`; who is not
     /// there any more is left out. Forgotten on arrival: the game says it again once they have entered.
     fn travel_with(&mut self, user: UserId, companions: &[UserId]);
+
+    /// Until when an operator has forbidden a user to say anything to others, by [`clock_ms`](Self::clock_ms); `None`: it may. Heard
+    /// of within a second, on every server. What is said is for the rules to tell: they refuse it and say why.
+    fn muted_until_ms(&self, user: UserId) -> Option<u64>;
+
+    /// A user of this region reports another one to the operators: why, in one line of at most
+    /// [`REPORT_WHY_BYTES_MAX`](crate::limits::REPORT_WHY_BYTES_MAX), and what it has heard lately, as the rules write it down, line by
+    /// line, at most [`REPORT_LINES_BYTES_MAX`](crate::limits::REPORT_LINES_BYTES_MAX) of the end. What came of it is told by
+    /// [`GameLogic::reported`](crate::GameLogic::reported): five an hour of each user are kept.
+    fn report(&mut self, by: UserId, about: UserId, why: &str, lines: &str);
 
     // Holdings
     //

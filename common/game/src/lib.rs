@@ -18,7 +18,8 @@ mod world;
 
 pub use bytes;
 pub use ctx::{
-    AskFailed, Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability, TeleportFailed,
+    AskFailed, Ctx, EntityView, HoldingRefused, LogLevel, Offer, Place, Reliability, ReportRefused,
+    TeleportFailed,
 };
 pub use fixed_map::FixedMap;
 pub use game::{Edition, Game, Settings, Unreadable};

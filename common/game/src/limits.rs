@@ -40,6 +40,10 @@ pub const ASK_BYTES_MAX: usize = 64 * 1024;
 pub const ASKS_MAX: usize = 64;
 /// After so long a request has failed, milliseconds.
 pub const ASK_LASTS_MS: u64 = 10_000;
+/// What a reporter says, bytes; the lines behind it.
+pub const REPORT_WHY_BYTES_MAX: usize = 200;
+/// What a reporter has heard last, bytes; of more, the last ones.
+pub const REPORT_LINES_BYTES_MAX: usize = 4_096;
 /// Counters and gauges of a game.
 pub const METRICS_MAX: usize = 64;
 /// The name of one, bytes.

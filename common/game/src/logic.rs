@@ -5,7 +5,7 @@ use std::any::Any;
 use protocol::geometry::Position;
 use protocol::ids::{CommandNumber, EntityId, InputNumber, RegionNumber, UserId};
 
-use crate::{AskFailed, Ctx, Holding, TeleportFailed, World};
+use crate::{AskFailed, Ctx, Holding, ReportRefused, TeleportFailed, World};
 
 /// How a command is made safe. The client chooses when it issues it; the rules refuse what should have been the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +209,11 @@ pub trait GameLogic: Any + Send {
     /// A player is not put where [`Ctx::teleport`] was to put it, and stays here: told once, unless the server dies first.
     fn teleport_failed(&mut self, ctx: &mut dyn Ctx, user: UserId, reason: TeleportFailed) {
         let (_, _, _) = (ctx, user, reason);
+    }
+
+    /// What came of a [report](Ctx::report) of a player of this region: told once, unless the server dies first.
+    fn reported(&mut self, ctx: &mut dyn Ctx, by: UserId, about: UserId, outcome: Result<(), ReportRefused>) {
+        let (_, _, _, _) = (ctx, by, about, outcome);
     }
 
     /// Once per tick, after all inputs, commands and timers.

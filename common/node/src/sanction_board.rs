@@ -10,7 +10,7 @@ use protocol::frame::Close;
 use protocol::ids::{SessionGeneration, UserId};
 use protocol::limits::TICKET_LIFETIME_MS_MAX;
 use store::sanction::{Barred, Ending, FOREVER_MS, SanctionPage, Sanctions, Subject, Taken};
-use store::{AccountReply, AccountRequest, StoreError, StoreHandle, StoreReply, StoreRequest};
+use store::{AccountReply, AccountRequest, Mutes, StoreError, StoreHandle, StoreReply, StoreRequest};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -120,6 +120,12 @@ impl SanctionBoard {
     /// The user is banned, or the session was ended.
     pub fn check_session(&self, user: UserId, generation: SessionGeneration) -> Result<(), Barred> {
         self.lock().sanctions.check_session(user, generation, wall_ms())
+    }
+
+    /// Who may say nothing to others, and until when.
+    #[must_use]
+    pub fn mutes(&self) -> Mutes {
+        self.lock().sanctions.mutes(wall_ms())
     }
 
     /// Whether it was read lately enough for tickets to be renewed.

@@ -4,13 +4,14 @@ use std::fmt;
 
 use protocol::ids::UserId;
 
+use crate::report::{NewReport, ReportPage};
 use crate::sanction::{NewSanction, Sanction, SanctionPage};
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountRequest {
     /// An operator does something to a user or a network. The user's sessions end in the same step where it is a kick or a ban.
-    /// Answer: [`Sanctioned`](AccountReply::Sanctioned), [`NoUser`](AccountReply::NoUser) or [`NoBan`](AccountReply::NoBan).
+    /// Answer: [`Sanctioned`](AccountReply::Sanctioned), [`NoUser`](AccountReply::NoUser) or [`NoneToLift`](AccountReply::NoneToLift).
     Sanction(NewSanction),
     /// What counts of the sanctions with higher numbers: those that are not over, and those so young that a ticket of before them may
     /// live. Answer: [`Sanctions`](AccountReply::Sanctions).
@@ -19,7 +20,8 @@ pub enum AccountRequest {
         after: u64,
     },
     /// A user is a guest no more: it is kept for good, under a name of its own. Answer: [`Created`](AccountReply::Created),
-    /// [`NameTaken`](AccountReply::NameTaken) or [`HasAccount`](AccountReply::HasAccount).
+    /// [`NameTaken`](AccountReply::NameTaken), [`HasAccount`](AccountReply::HasAccount) or
+    /// [`KnownIdentity`](AccountReply::KnownIdentity).
     Create(Box<NewAccount>),
     /// Answer: [`Account`](AccountReply::Account).
     Read(AccountKey),
@@ -59,13 +61,42 @@ pub enum AccountRequest {
         key: [u8; 32],
     },
     /// The account is no more, its name is free, and its sessions end in the same step. The user is a guest again, whose player and
-    /// goods stay until they are pruned. Answer: [`Sanctioned`](AccountReply::Sanctioned) or [`NoAccount`](AccountReply::NoAccount).
+    /// goods stay until they are pruned. Answer: [`Sanctioned`](AccountReply::Sanctioned), [`NoAccount`](AccountReply::NoAccount) or
+    /// [`OtherPassword`](AccountReply::OtherPassword).
     Delete {
         /// Whose.
         user: UserId,
+        /// What the account had when it was read, where its owner wants it; an operator does not ask.
+        was: Option<Verifier>,
         /// For people; at most [`SANCTION_REASON_BYTES_MAX`](crate::limits::SANCTION_REASON_BYTES_MAX).
         reason: String,
     },
+    /// A player reports another one. Answer: [`Reported`](AccountReply::Reported) or [`TooManyReports`](AccountReply::TooManyReports).
+    Report(Box<NewReport>),
+    /// Answer: [`Reports`](AccountReply::Reports).
+    ReadReports {
+        /// The highest number that was read; 0 from the start.
+        after: u64,
+        /// Also those that an operator was done with.
+        with_closed: bool,
+    },
+    /// An operator is done with a report. Answer: [`ReportClosed`](AccountReply::ReportClosed) or
+    /// [`NoReport`](AccountReply::NoReport).
+    CloseReport {
+        /// Its number.
+        id: u64,
+        /// For operators; at most [`REPORT_WHY_BYTES_MAX`](crate::report::REPORT_WHY_BYTES_MAX).
+        note: String,
+    },
+}
+
+/// Who somebody is to somebody else who vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// Who vouches; at most [`IDENTITY_BYTES_MAX`](crate::limits::IDENTITY_BYTES_MAX).
+    pub issuer: String,
+    /// Whom it names; as many.
+    pub subject: String,
 }
 
 /// What a password is checked against. Not shown to anybody.
@@ -91,6 +122,8 @@ pub struct NewAccount {
     pub look: String,
     /// What its password is checked against.
     pub verifier: Verifier,
+    /// Whose tokens bring its user back; no two accounts have the same.
+    pub identity: Option<Identity>,
 }
 
 /// How an account is found.
@@ -100,6 +133,8 @@ pub enum AccountKey {
     User(UserId),
     /// By its name as it is looked for.
     Fold(String),
+    /// By who vouches for it.
+    Identity(Identity),
 }
 
 /// A user who is kept for good.
@@ -124,8 +159,8 @@ pub enum AccountReply {
     Sanctioned(Sanction),
     /// To `Sanction`: nobody of that number ever logged in. Nothing was changed.
     NoUser,
-    /// To `Sanction`: there is no ban to be lifted. Nothing was changed.
-    NoBan,
+    /// To `Sanction`: there is no ban, or no mute, to be lifted. Nothing was changed.
+    NoneToLift,
     /// To `ReadSanctions`.
     Sanctions(SanctionPage),
     /// To `Create`.
@@ -138,7 +173,9 @@ pub enum AccountReply {
     Account(Option<Box<Account>>),
     /// To `SetPassword`, `AllowReset` and `Delete`: there is none. Nothing was changed.
     NoAccount,
-    /// To `SetPassword`: somebody else has set it meanwhile. Nothing was changed.
+    /// To `Create`: another account has this identity. Nothing was changed.
+    KnownIdentity,
+    /// To `SetPassword` and `Delete`: somebody else has set it meanwhile. Nothing was changed.
     OtherPassword,
     /// To `AllowReset`: by the store's clock, Unix milliseconds.
     ResetUntil(u64),
@@ -146,6 +183,16 @@ pub enum AccountReply {
     DeviceKept,
     /// To `ReadDevice`: whose it is, if it counts.
     Device(Option<UserId>),
+    /// To `Report`: its number.
+    Reported(u64),
+    /// To `Report`: too many of this user lately, or of all that nobody has closed. Nothing was changed.
+    TooManyReports,
+    /// To `ReadReports`.
+    Reports(ReportPage),
+    /// To `CloseReport`.
+    ReportClosed,
+    /// To `CloseReport`: none of this number is open. Nothing was changed.
+    NoReport,
 }
 
 impl AccountRequest {
@@ -154,7 +201,7 @@ impl AccountRequest {
     pub fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::ReadSanctions { .. } | Self::Read(_) | Self::ReadDevice { .. }
+            Self::ReadSanctions { .. } | Self::Read(_) | Self::ReadDevice { .. } | Self::ReadReports { .. }
         )
     }
 
@@ -166,6 +213,7 @@ impl AccountRequest {
             Self::ReadSanctions { .. }
             | Self::AllowReset { .. }
             | Self::KeepDevice { .. }
+            | Self::ReadReports { .. }
             | Self::ReadDevice { .. } => 0,
             Self::Create(new) => {
                 size_of::<NewAccount>()
@@ -173,13 +221,23 @@ impl AccountRequest {
                     + new.fold.len()
                     + new.look.len()
                     + new.verifier.0.len()
+                    + new.identity.as_ref().map_or(0, Identity::bytes)
             }
             Self::Read(key) => match key {
                 AccountKey::User(_) => 0,
                 AccountKey::Fold(fold) => fold.len(),
+                AccountKey::Identity(identity) => identity.bytes(),
             },
             Self::SetPassword { was, verifier, .. } => was.0.len() + verifier.0.len(),
-            Self::Delete { reason, .. } => reason.len(),
+            Self::Delete { was, reason, .. } => reason.len() + was.as_ref().map_or(0, |was| was.0.len()),
+            Self::Report(new) => size_of::<NewReport>() + new.why.len() + new.lines.len(),
+            Self::CloseReport { note, .. } => note.len(),
         }
+    }
+}
+
+impl Identity {
+    fn bytes(&self) -> usize {
+        self.issuer.len() + self.subject.len()
     }
 }

@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod probe;
 mod reached;
 pub mod reply;
+pub mod report;
 pub mod request;
 pub mod row;
 mod rules;
@@ -32,7 +33,7 @@ pub mod simulated;
 pub mod sqlite;
 mod threads;
 
-pub use account::{Account, AccountKey, AccountReply, AccountRequest, NewAccount, Verifier};
+pub use account::{Account, AccountKey, AccountReply, AccountRequest, Identity, NewAccount, Verifier};
 pub use answer::StoreAnswer;
 pub use claims::{Announced, ServiceClaims, Verdict};
 pub use creature::{CreatureChange, CreatureOutcome, CreatureRow, CreaturesWanted};
@@ -44,12 +45,13 @@ pub use lease_store::LeaseStore;
 pub use node_store::{NodeStore, NodeStoreError, is_database};
 pub use reached::{Reached, ReachedError};
 pub use reply::{CommitOutcome, SaveOutcome, StoreReply};
+pub use report::{NewReport, Report};
 pub use request::StoreRequest;
 pub use row::{
     Binding, GameState, Lease, LiveLease, OwnerRecord, PlayerBody, PlayerRow, PlayerSave, RegionHolder,
     Serving, StaleGuest, StateOf,
 };
-pub use sanction::{Barred, NewSanction, Sanction, SanctionKind, Sanctions, Subject};
+pub use sanction::{Barred, Mutes, NewSanction, Sanction, SanctionKind, Sanctions, Subject};
 pub use sqlite::{Accept, Membership};
 pub use threads::StoreThreads;
 

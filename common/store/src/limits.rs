@@ -49,6 +49,8 @@ pub const ACCOUNT_NAME_BYTES_MAX: usize = 1_024;
 pub const DEVICES_MAX: usize = 16;
 /// What a password is checked against, bytes.
 pub const VERIFIER_BYTES_MAX: usize = 256;
+/// Each part of an identity that somebody else vouches for, bytes.
+pub const IDENTITY_BYTES_MAX: usize = 256;
 /// Sanctions in one reply.
 pub const SANCTIONS_READ_MAX: usize = 512;
 /// Requests waiting at one process, bytes.

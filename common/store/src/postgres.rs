@@ -29,6 +29,7 @@ mod password;
 mod pooler;
 mod refusal;
 mod report;
+mod reports;
 mod schema;
 mod statements;
 mod tls;

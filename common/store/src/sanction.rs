@@ -40,18 +40,24 @@ pub enum SanctionKind {
     Password = 4,
     /// The user's account is no more.
     Deleted = 5,
+    /// The user says nothing to others until it is over; it plays on.
+    Mute = 6,
+    /// A mute is over.
+    Unmute = 7,
 }
 
 impl SanctionKind {
     /// The kind of this number.
     #[must_use]
     pub fn of(number: i64) -> Option<Self> {
-        const ALL: [SanctionKind; 5] = [
+        const ALL: [SanctionKind; 7] = [
             SanctionKind::Kick,
             SanctionKind::Ban,
             SanctionKind::Unban,
             SanctionKind::Password,
             SanctionKind::Deleted,
+            SanctionKind::Mute,
+            SanctionKind::Unmute,
         ];
         ALL.into_iter().find(|kind| i64::from(*kind as u8) == number)
     }
@@ -59,7 +65,23 @@ impl SanctionKind {
     /// Whether it ends the sessions that a user has.
     #[must_use]
     pub fn ends_sessions(self) -> bool {
-        self != Self::Unban
+        !matches!(self, Self::Unban | Self::Mute | Self::Unmute)
+    }
+
+    /// Whether it lasts for a time of its own.
+    #[must_use]
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::Ban | Self::Mute)
+    }
+
+    /// What it takes back before its time.
+    #[must_use]
+    pub fn lifts(self) -> Option<Self> {
+        match self {
+            Self::Unban => Some(Self::Ban),
+            Self::Unmute => Some(Self::Mute),
+            _ => None,
+        }
     }
 
     /// Whether it says until when a subject is banned, or that it is not.
@@ -76,7 +98,7 @@ pub struct NewSanction {
     pub subject: Subject,
     /// What.
     pub kind: SanctionKind,
-    /// How long a ban lasts, milliseconds; `None`: until it is lifted.
+    /// How long a ban or a mute lasts, milliseconds; `None`: until it is lifted.
     pub for_ms: Option<u64>,
     /// For people, the user among them; at most [`SANCTION_REASON_BYTES_MAX`](crate::limits::SANCTION_REASON_BYTES_MAX).
     pub reason: String,
@@ -95,7 +117,7 @@ pub struct Sanction {
     pub generation: SessionGeneration,
     /// When, by the store's clock, Unix milliseconds.
     pub at_ms: u64,
-    /// Until when a ban counts, likewise; of everything else, when it was.
+    /// Until when a ban or a mute counts, likewise; of everything else, when it was.
     pub until_ms: u64,
     /// For people.
     pub reason: String,
@@ -174,6 +196,9 @@ impl Ending {
     }
 }
 
+/// Who may say nothing to others, and until when: Unix milliseconds, or [`FOREVER_MS`].
+pub type Mutes = BTreeMap<UserId, u64>;
+
 /// No end.
 pub const FOREVER_MS: u64 = i64::MAX as u64;
 
@@ -194,6 +219,7 @@ struct OfUser {
     why: String,
     keep_until_ms: u64,
     ban: Option<Ban>,
+    muted_until_ms: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -263,6 +289,11 @@ impl Sanctions {
                 if row.kind.is_about_a_ban() {
                     of_user.ban = ban;
                 }
+                match row.kind {
+                    SanctionKind::Mute => of_user.muted_until_ms = row.until_ms,
+                    SanctionKind::Unmute => of_user.muted_until_ms = 0,
+                    _ => {}
+                }
             }
         }
         row.subject
@@ -273,7 +304,7 @@ impl Sanctions {
         self.networks.retain(|_, ban| ban.until_ms > now_ms);
         self.users.retain(|_, of_user| {
             of_user.ban = of_user.ban.take().filter(|ban| ban.until_ms > now_ms);
-            of_user.ban.is_some() || of_user.keep_until_ms > now_ms
+            of_user.ban.is_some() || of_user.keep_until_ms.max(of_user.muted_until_ms) > now_ms
         });
     }
 
@@ -320,6 +351,16 @@ impl Sanctions {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Who may say nothing to others, and until when.
+    #[must_use]
+    pub fn mutes(&self, now_ms: u64) -> Mutes {
+        let muted = self
+            .users
+            .iter()
+            .map(|(user, of_user)| (*user, of_user.muted_until_ms));
+        muted.filter(|(_, until_ms)| *until_ms > now_ms).collect()
     }
 
     /// Whose sessions have to end because of what was done to this one, and why.

@@ -12,6 +12,7 @@ mod game_states;
 mod guests;
 mod leases;
 mod regions;
+mod reports;
 mod sessions;
 mod tables;
 mod trades;

@@ -2,8 +2,8 @@
 
 use crate::answers;
 use crate::command_line::{
-    AccountCommand, BanArguments, DeleteArguments, KickArguments, ReasonArguments, ResetArguments,
-    UnbanArguments,
+    AccountCommand, AccountStore, BanArguments, DeleteArguments, KickArguments, MuteArguments,
+    ResetArguments, UnbanArguments, UnmuteArguments,
 };
 use node::OsEntropy;
 use node::clock::utc;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::limits::SANCTION_REASON_BYTES_MAX;
 use store::sanction::FOREVER_MS;
 use store::{
@@ -32,7 +32,10 @@ pub(crate) fn run(command: &AccountCommand) -> ExitCode {
         AccountCommand::Unban(arguments) => unban(arguments),
         AccountCommand::Reset(arguments) => reset(arguments),
         AccountCommand::Delete(arguments) => delete(arguments),
-        AccountCommand::List(arguments) => list(&arguments.store.place),
+        AccountCommand::Mute(arguments) => mute(arguments),
+        AccountCommand::Unmute(arguments) => unmute(arguments),
+        AccountCommand::Reports(arguments) => crate::reports_command::run(arguments),
+        AccountCommand::List(arguments) => list(&arguments.store.place, arguments.all),
     };
     match said {
         Ok(text) => answers::printed(&text),
@@ -41,8 +44,9 @@ pub(crate) fn run(command: &AccountCommand) -> ExitCode {
 }
 
 fn kick(arguments: &KickArguments) -> Result<String, Failure> {
+    let why = &arguments.why;
     let subject = Subject::User(arguments.user);
-    let done = sanction(subject, SanctionKind::Kick, None, &arguments.why)?;
+    let done = sanction(subject, SanctionKind::Kick, None, (&why.reason, &why.store))?;
     Ok(format!(
         "{} is kicked: its sessions end within a second\n",
         name_of(done.subject)
@@ -50,16 +54,54 @@ fn kick(arguments: &KickArguments) -> Result<String, Failure> {
 }
 
 fn ban(arguments: &BanArguments) -> Result<String, Failure> {
-    let for_ms = arguments
-        .duration
-        .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-    let done = sanction(arguments.subject, SanctionKind::Ban, for_ms, &arguments.why)?;
+    let (for_ms, why) = (arguments.duration.map(milliseconds), &arguments.why);
+    let done = sanction(
+        arguments.subject,
+        SanctionKind::Ban,
+        for_ms,
+        (&why.reason, &why.store),
+    )?;
     Ok(format!("{}: sessions end within a second\n", described(&done)))
 }
 
 fn unban(arguments: &UnbanArguments) -> Result<String, Failure> {
-    let done = sanction(arguments.subject, SanctionKind::Unban, None, &arguments.why)?;
+    let why = &arguments.why;
+    let done = sanction(
+        arguments.subject,
+        SanctionKind::Unban,
+        None,
+        (&why.reason, &why.store),
+    )?;
     Ok(format!("{} is banned no more\n", name_of(done.subject)))
+}
+
+fn mute(arguments: &MuteArguments) -> Result<String, Failure> {
+    let (for_ms, why) = (arguments.duration.map(milliseconds), &arguments.why);
+    let subject = user_of(&arguments.user, &why.store)?;
+    let done = sanction(subject, SanctionKind::Mute, for_ms, (&why.reason, &why.store))?;
+    Ok(format!("{}: nobody hears it within a second\n", described(&done)))
+}
+
+fn unmute(arguments: &UnmuteArguments) -> Result<String, Failure> {
+    let why = &arguments.why;
+    let subject = user_of(&arguments.user, &why.store)?;
+    let done = sanction(subject, SanctionKind::Unmute, None, (&why.reason, &why.store))?;
+    Ok(format!("{} is muted no more\n", name_of(done.subject)))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// By the number of a user, guest or not, or by the name of an account.
+fn user_of(wanted: &str, at: &AccountStore) -> Result<Subject, Failure> {
+    if let Ok(number) = wanted.parse() {
+        return Ok(Subject::User(UserId(number)));
+    }
+    let store = open(&at.place)?;
+    let account = account_of(&store, wanted)?;
+    store.close();
+    Ok(Subject::User(account.user))
 }
 
 /// The code is told once, and the store keeps no more of it than what it is known again by.
@@ -70,7 +112,7 @@ fn reset(arguments: &ResetArguments) -> Result<String, Failure> {
     let allow = AccountRequest::AllowReset {
         user: account.user,
         code_hash: Sha256::digest(&code).into(),
-        for_ms: u64::try_from(arguments.duration.as_millis()).unwrap_or(u64::MAX),
+        for_ms: milliseconds(arguments.duration),
     };
     let reply = ask(&store, allow)?;
     store.close();
@@ -86,11 +128,12 @@ fn reset(arguments: &ResetArguments) -> Result<String, Failure> {
 }
 
 fn delete(arguments: &DeleteArguments) -> Result<String, Failure> {
-    let reason = reason(&arguments.why)?;
+    let reason = reason(&arguments.why.reason)?;
     let store = open(&arguments.why.store.place)?;
     let account = account_of(&store, &arguments.account)?;
     let user = account.user;
-    let reply = ask(&store, AccountRequest::Delete { user, reason })?;
+    let was = None;
+    let reply = ask(&store, AccountRequest::Delete { user, was, reason })?;
     store.close();
     match reply {
         AccountReply::Sanctioned(_) => Ok(format!(
@@ -134,47 +177,61 @@ fn code(bytes: &[u8; 20]) -> String {
     groups.collect::<Vec<_>>().join("-")
 }
 
-fn list(place: &Path) -> Result<String, Failure> {
+fn list(place: &Path, all: bool) -> Result<String, Failure> {
+    let rows = read_sanctions(place)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = milliseconds(now);
+    let mut text = String::new();
+    if all {
+        for row in &rows {
+            let _ = writeln!(text, "{} {}", utc(row.at_ms), described(row));
+        }
+        return Ok(text);
+    }
+    let mut in_force = BTreeMap::new();
+    for row in &rows {
+        match row.kind.lifts() {
+            Some(kind) => drop(in_force.remove(&(kind as u8, row.subject))),
+            None if row.kind.lasts() => drop(in_force.insert((row.kind as u8, row.subject), row)),
+            None => {}
+        }
+    }
+    for row in in_force.values().filter(|row| row.until_ms > now_ms) {
+        let _ = writeln!(text, "{}", described(row));
+    }
+    match text.is_empty() {
+        true => Ok("nobody is banned or muted\n".to_owned()),
+        false => Ok(text),
+    }
+}
+
+/// All that counts, in the order in which it was done.
+fn read_sanctions(place: &Path) -> Result<Vec<Sanction>, Failure> {
     let store = open(place)?;
-    let (mut bans, mut after) = (BTreeMap::new(), 0);
+    let (mut rows, mut after) = (Vec::new(), 0);
     loop {
         let page = match ask(&store, AccountRequest::ReadSanctions { after })? {
             AccountReply::Sanctions(page) => page,
             other => return Err(unexpected(&other)),
         };
-        for row in page.rows {
-            match row.kind {
-                SanctionKind::Kick | SanctionKind::Password | SanctionKind::Deleted => {}
-                SanctionKind::Ban => drop(bans.insert(row.subject, row)),
-                SanctionKind::Unban => drop(bans.remove(&row.subject)),
-            }
-        }
+        rows.extend(page.rows);
         match page.next {
             Some(next) => after = next,
             None => break,
         }
     }
     store.close();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    for ban in bans.values().filter(|ban| ban.until_ms > now_ms) {
-        let _ = writeln!(text, "{}", described(ban));
-    }
-    match text.is_empty() {
-        true => Ok("nobody is banned\n".to_owned()),
-        false => Ok(text),
-    }
+    Ok(rows)
 }
 
 fn sanction(
     subject: Subject,
     kind: SanctionKind,
     for_ms: Option<u64>,
-    why: &ReasonArguments,
+    (reason, at): (&str, &AccountStore),
 ) -> Result<Sanction, Failure> {
-    let reason = reason(why)?;
-    let store = open(&why.store.place)?;
+    let reason = self::reason(reason)?;
+    let store = open(&at.place)?;
     let new = NewSanction {
         subject,
         kind,
@@ -189,16 +246,21 @@ fn sanction(
             "{} has never logged in to this world",
             name_of(subject)
         ))),
-        AccountReply::NoBan => Err(Failure::bad_input(format!(
-            "{} is not banned; `regionmesh account list` says who is",
-            name_of(subject)
+        AccountReply::NoneToLift => Err(Failure::bad_input(format!(
+            "{} is not {}; `regionmesh account list` says who is",
+            name_of(subject),
+            if kind == SanctionKind::Unmute {
+                "muted"
+            } else {
+                "banned"
+            },
         ))),
         other => Err(unexpected(&other)),
     }
 }
 
-fn reason(why: &ReasonArguments) -> Result<String, Failure> {
-    let reason = why.reason.trim().to_owned();
+pub(crate) fn reason(reason: &str) -> Result<String, Failure> {
+    let reason = reason.trim().to_owned();
     if reason.len() > SANCTION_REASON_BYTES_MAX || reason.chars().any(char::is_control) {
         let what = format!("--reason is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
         return Err(Failure::bad_input(what));
@@ -206,7 +268,7 @@ fn reason(why: &ReasonArguments) -> Result<String, Failure> {
     Ok(reason)
 }
 
-fn open(place: &Path) -> Result<NodeStore, Failure> {
+pub(crate) fn open(place: &Path) -> Result<NodeStore, Failure> {
     // Opening would make one that is not there.
     if !is_database(place) && !place.exists() {
         let what = format!("{}: there is no store", Shown(place.display()));
@@ -218,7 +280,7 @@ fn open(place: &Path) -> Result<NodeStore, Failure> {
     })
 }
 
-fn ask(store: &NodeStore, request: AccountRequest) -> Result<AccountReply, Failure> {
+pub(crate) fn ask(store: &NodeStore, request: AccountRequest) -> Result<AccountReply, Failure> {
     let answered = store.execute(&[StoreRequest::Account(request)]).pop();
     match answered {
         Some(Ok(StoreReply::Account(reply))) => Ok(reply),
@@ -228,7 +290,7 @@ fn ask(store: &NodeStore, request: AccountRequest) -> Result<AccountReply, Failu
     }
 }
 
-fn unexpected(reply: &impl std::fmt::Debug) -> Failure {
+pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Failure {
     Failure::failed(format!("the store answered another question: {reply:?}"))
 }
 
@@ -239,14 +301,26 @@ fn name_of(subject: Subject) -> String {
     }
 }
 
-fn described(ban: &Sanction) -> String {
-    let until = match ban.until_ms {
-        FOREVER_MS => "until it is lifted".to_owned(),
-        until_ms => format!("until {}", utc(until_ms)),
+fn described(row: &Sanction) -> String {
+    let what = match row.kind {
+        SanctionKind::Kick => "was kicked",
+        SanctionKind::Ban => "is banned",
+        SanctionKind::Unban => "is banned no more",
+        SanctionKind::Password => "has another password",
+        SanctionKind::Deleted => "has an account no more",
+        SanctionKind::Mute => "is muted",
+        SanctionKind::Unmute => "is muted no more",
     };
-    let reason = match ban.reason.as_str() {
+    let until = match row.until_ms {
+        _ if !row.kind.lasts() => String::new(),
+        FOREVER_MS => " until it is lifted".to_owned(),
+        until_ms => format!(" until {}", utc(until_ms)),
+    };
+    let reason = match row.reason.as_str() {
+        // Said already.
+        _ if row.kind == SanctionKind::Password => String::new(),
         "" => String::new(),
         reason => format!(" ({})", ShownLines(reason)),
     };
-    format!("{} is banned {until}{reason}", name_of(ban.subject))
+    format!("{} {what}{until}{reason}", name_of(row.subject))
 }

@@ -17,8 +17,8 @@ use store::postgres::PostgresAddress;
 use topology::Gathering;
 
 pub(crate) use accounts::{
-    AccountCommand, BanArguments, DeleteArguments, KickArguments, ReasonArguments, ResetArguments,
-    UnbanArguments,
+    AccountCommand, AccountStore, BanArguments, DeleteArguments, KickArguments, MuteArguments,
+    ReportsArguments, ResetArguments, UnbanArguments, UnmuteArguments,
 };
 pub(crate) use papers::{
     AuthorityCommand, AuthorityPath, InspectArguments, IssueArguments, NodeCommand, NodeRole, PushArguments,

@@ -25,6 +25,7 @@ mod output;
 mod ports;
 mod prune_command;
 mod region_command;
+mod reports_command;
 mod settings_command;
 mod store_command;
 mod topology_command;

@@ -6,8 +6,12 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use client::{Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile};
+use client::{
+    Client, ClientEvent, CommandClass, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile,
+};
+use demo::{Event, Refusal};
 use nix::sys::signal::Signal;
 use protocol::Code;
 use protocol::ids::UserId;
@@ -108,7 +112,89 @@ async fn who_is_kicked_or_banned_is_out_at_every_proxy_and_stays_out_while_it_la
     assert!(listed.contains(&format!("user {} is banned until it is lifted", user(away))));
     account(&store, &["unban", &user(away)]);
     account(&store, &["unban", &user(banned)]);
-    assert_eq!(account(&store, &["list"]), "nobody is banned\n");
+    assert_eq!(account(&store, &["list"]), "nobody is banned or muted\n");
+    let all = account(&store, &["list", "--all"]);
+    assert_eq!(all.lines().count(), 5, "{all}");
+    assert!(all.contains("was kicked (no building here)"), "{all}");
+}
+
+/// Says it, again and again, until it is heard by everybody near or refused: the event, and how long that took.
+async fn says(client: &mut Client, words: &str, wanted: fn(&Event) -> bool) -> (Event, Duration) {
+    let began = Instant::now();
+    let mut said = began - Duration::from_millis(100);
+    let heard = async {
+        loop {
+            if said.elapsed() >= Duration::from_millis(100) {
+                said = Instant::now();
+                let body = demo::Command::Say(words.to_owned()).encode();
+                client.send_command(CommandClass::Soft, body).unwrap();
+            }
+            let next = timeout(Duration::from_millis(50), client.next_event()).await;
+            if let Ok(ClientEvent::Event(_, body)) = next.map(|event| event.unwrap()) {
+                let event = Event::parse(&body).unwrap();
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        }
+    };
+    let event = timeout(PATIENCE, heard).await.expect("not in time");
+    (event, began.elapsed())
+}
+
+#[tokio::test]
+async fn who_is_muted_plays_on_and_says_nothing_until_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(support::one(&folder.path().join("d")));
+    let store = cluster.data().join("world.db");
+    let (_, at) = proxies(&cluster).remove(0);
+    let mut client = connect(&cluster, at).await.unwrap();
+    playing(&mut client).await;
+    let is_said: fn(&Event) -> bool = |event| matches!(event, Event::Said { .. });
+    let is_refused: fn(&Event) -> bool = |event| matches!(event, Event::Refused { .. });
+    says(&mut client, "hello", is_said).await;
+    let user = client.user().0.to_string();
+    let muted = account(&store, &["mute", &user, "--for", "1h", "--reason", "spam"]);
+    assert!(muted.contains(&format!("user {user} is muted until ")), "{muted}");
+    let (refused, after) = says(&mut client, "spam", is_refused).await;
+    let Event::Refused {
+        reason: Refusal::Muted { until_ms },
+        ..
+    } = refused
+    else {
+        panic!("{refused:?}");
+    };
+    assert!(after < Duration::from_secs(1), "{after:?}");
+    let hour = until_ms.abs_diff(node::clock::wall_ms() + 3_600_000);
+    assert!(hour < 60_000, "{hour}");
+    assert!(account(&store, &["list"]).contains("(spam)"));
+    account(&store, &["unmute", &user]);
+    let (_, after) = says(&mut client, "sorry", is_said).await;
+    assert!(after < Duration::from_secs(1), "{after:?}");
+    assert_eq!(account(&store, &["list"]), "nobody is banned or muted\n");
+
+    // Whom one has heard one may report, oneself as well, with what was heard.
+    let report = demo::Command::Report {
+        user: client.user(),
+        why: "it says nothing".to_owned(),
+    };
+    client.send_command(CommandClass::Soft, report.encode()).unwrap();
+    let is_reported: fn(&Event) -> bool = |event| matches!(event, Event::Reported { .. });
+    says(&mut client, "hm", is_reported).await;
+    let listed = account(&store, &["reports"]);
+    assert!(
+        listed.contains(&format!(
+            "user {user}, a guest, reports user {user}, a guest,: it says nothing"
+        )),
+        "{listed}"
+    );
+    assert!(listed.contains("): sorry\n"), "{listed}");
+    let json: serde_json::Value = serde_json::from_str(&account(&store, &["reports", "--json"])).unwrap();
+    assert_eq!(json[0]["why"], "it says nothing");
+    let number = json[0]["report"].to_string();
+    account(&store, &["reports", "--close", &number, "--note", "nonsense"]);
+    assert!(account(&store, &["reports"]).starts_with("nobody has reported"));
+    assert!(account(&store, &["reports", "--all"]).contains(": nonsense"));
 }
 
 #[tokio::test]
@@ -151,6 +237,9 @@ fn whom_the_store_does_not_know_cannot_be_kicked_and_no_store_is_made() {
     };
     assert!(refused(&["kick", "7"], &store).contains("user 7 has never logged in"));
     assert!(refused(&["unban", "203.0.113.0/24"], &store).contains("is not banned"));
+    assert!(refused(&["mute", "7"], &store).contains("user 7 has never logged in"));
+    assert!(refused(&["mute", "Ada"], &store).contains("there is no account Ada"));
+    assert!(refused(&["unmute", "7"], &store).contains("user 7 is not muted"));
     assert!(refused(&["ban", "7", "--reason", "a\nb"], &store).contains("one line"));
     assert!(refused(&["reset", "Ada"], &store).contains("there is no account Ada"));
     assert!(refused(&["delete", "7"], &store).contains("there is no account 7"));
@@ -180,6 +269,7 @@ fn an_account_gets_a_code_for_a_forgotten_password_and_can_be_deleted() {
         fold: "ada".to_owned(),
         look: "ada".to_owned(),
         verifier: Verifier("$argon2id$".to_owned()),
+        identity: None,
     };
     assert_eq!(ask(AccountRequest::Create(Box::new(new))), AccountReply::Created);
     let said = account(&place, &["reset", "ADA"]);

@@ -74,7 +74,7 @@ impl Behaviour for Trader {
             Event::Received { thing: gem } => Some(HoldingNews::Received(gem)),
             Event::Given { thing: gem, .. } => Some(HoldingNews::Given(gem)),
             Event::Refused { command, .. } => Some(HoldingNews::Refused(CommandNumber(command))),
-            Event::Said { .. } | Event::Emoted { .. } => None,
+            Event::Said { .. } | Event::Emoted { .. } | Event::Reported { .. } => None,
         }
     }
 

@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod bot;
+mod chat;
 mod creatures;
 mod game;
 mod ground;
@@ -18,5 +19,6 @@ pub use bot::BOTS;
 pub use rules::DemoRules;
 pub use wire::{
     Command, Event, HEARING, Input, KIND_CREATURE, KIND_GEM, KIND_PLAYER, NotOfThisGame, OWN_STATE_BYTES,
-    OwnState, REACH, Refusal, SAY_BYTES_MAX, SPEED_MAX, encode_gem, encode_player, parse_gem, parse_player,
+    OwnState, REACH, Refusal, ReportOutcome, SAY_BYTES_MAX, SPEED_MAX, encode_gem, encode_player, parse_gem,
+    parse_player,
 };

@@ -1,16 +1,16 @@
 //! The rules of the game in one region.
 
-use bytes::Bytes;
 use game::{
-    CommandKind, Ctx, Entered, EntityId, EntityView, FixedMap, GameCommand, GameInput, GameLogic, Holding,
-    HoldingRefused, Place, Position, RegionNumber, Reliability, UserId, World,
+    CommandKind, Ctx, Entered, EntityId, FixedMap, GameCommand, GameInput, GameLogic, Holding,
+    HoldingRefused, Place, Position, RegionNumber, Reliability, ReportRefused, UserId, World,
 };
 
+use crate::chat::{Chat, player};
 use crate::creatures::Creatures;
 use crate::ground;
 use crate::wire::{
-    Command, Event, HEARING, Input, KIND_PLAYER, OwnState, REACH, Refusal, SPEED_MAX, encode_player,
-    parse_player,
+    Command, Event, HEARING, Input, KIND_PLAYER, OwnState, REACH, Refusal, ReportOutcome, SPEED_MAX,
+    encode_player,
 };
 
 /// Something that walks.
@@ -28,6 +28,7 @@ pub struct DemoRules {
     walkers: Vec<Walker>,
     by_entity: FixedMap<EntityId, usize>,
     creatures: Creatures,
+    chat: Chat,
 }
 
 impl DemoRules {
@@ -130,7 +131,8 @@ impl GameLogic for DemoRules {
         ctx.set_state(entity, &encode_player(user, name));
     }
 
-    fn left(&mut self, _ctx: &mut dyn Ctx, _user: UserId, entity: EntityId) {
+    fn left(&mut self, _ctx: &mut dyn Ctx, user: UserId, entity: EntityId) {
+        self.chat.forget(user);
         self.remove_walker(entity);
     }
 
@@ -160,7 +162,7 @@ impl GameLogic for DemoRules {
     fn command(&mut self, ctx: &mut dyn Ctx, command: GameCommand<'_>) {
         let refused = match Command::parse(command.body) {
             Ok(asked) if asked.is_durable() == (command.kind == CommandKind::Durable) => {
-                obey(ctx, &command, asked)
+                obey(&mut self.chat, ctx, &command, asked)
             }
             _ => Err(Refusal::Malformed),
         };
@@ -180,9 +182,21 @@ impl GameLogic for DemoRules {
     fn effect(&mut self, ctx: &mut dyn Ctx, _source: EntityId, target: EntityId, body: &[u8]) {
         // The only effect of this game on somebody else is to be heard.
         let user = ctx.entity(target).and_then(|entity| player(&entity));
-        if let (Some(user), Ok(Event::Said { .. } | Event::Emoted { .. })) = (user, Event::parse(body)) {
-            ctx.tell(user, Bytes::copy_from_slice(body), Reliability::Soft);
+        if let (Some(user), Ok(event @ (Event::Said { .. } | Event::Emoted { .. }))) =
+            (user, Event::parse(body))
+        {
+            self.chat.hear(ctx, user, &event, body);
         }
+    }
+
+    fn reported(&mut self, ctx: &mut dyn Ctx, by: UserId, about: UserId, outcome: Result<(), ReportRefused>) {
+        let outcome = match outcome {
+            Ok(()) => ReportOutcome::Kept,
+            Err(ReportRefused::TooMany) => ReportOutcome::TooMany,
+            Err(ReportRefused::Failed) => ReportOutcome::Failed,
+        };
+        let event = Event::Reported { user: about, outcome };
+        ctx.tell(by, event.encode(), Reliability::Soft);
     }
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
@@ -217,26 +231,28 @@ impl GameLogic for DemoRules {
     }
 }
 
-/// The user behind an entity.
-fn player(entity: &EntityView<'_>) -> Option<UserId> {
-    let is_player = entity.kind == u16::from(KIND_PLAYER);
-    let user = is_player.then(|| parse_player(entity.state).ok())?;
-    user.map(|(user, _)| user)
-}
-
-fn obey(ctx: &mut dyn Ctx, by: &GameCommand<'_>, asked: Command) -> Result<(), Refusal> {
+fn obey(chat: &mut Chat, ctx: &mut dyn Ctx, by: &GameCommand<'_>, asked: Command) -> Result<(), Refusal> {
     let at = ctx
         .entity(by.entity)
         .map(|entity| entity.at)
         .ok_or(Refusal::Unavailable)?;
+    if let (Command::Say(_) | Command::Emote(_), Some(until_ms)) = (&asked, ctx.muted_until_ms(by.user)) {
+        return Err(Refusal::Muted { until_ms });
+    }
     match asked {
         Command::Say(text) => {
             let entity = by.entity;
-            be_heard(ctx, entity, at, &Event::Said { entity, text });
+            chat.say(ctx, entity, at, &Event::Said { entity, text });
         }
         Command::Emote(emote) => {
             let entity = by.entity;
-            be_heard(ctx, entity, at, &Event::Emoted { entity, emote });
+            chat.say(ctx, entity, at, &Event::Emoted { entity, emote });
+        }
+        Command::Report { user, why } => {
+            if !chat.has_heard(by.user, user) && !is_in_hearing(ctx, at, user) {
+                return Err(Refusal::TooFar);
+            }
+            ctx.report(by.user, user, &why, &chat.lines_of(by.user));
         }
         Command::Collect { thing: gem } => {
             let lies_near = ground::near(ctx, at, gem)?;
@@ -267,20 +283,12 @@ fn refusal(refused: HoldingRefused) -> Refusal {
     }
 }
 
-fn be_heard(ctx: &mut dyn Ctx, speaker: EntityId, at: Position, event: &Event) {
-    let body = event.encode();
-    let mut near = Vec::new();
+fn is_in_hearing(ctx: &dyn Ctx, at: Position, user: UserId) -> bool {
+    let mut is_near = false;
     ctx.nearby(at, HEARING, &mut |entity| {
-        if let Some(user) = player(&entity) {
-            near.push((user, entity.id, entity.place));
-        }
+        is_near |= player(&entity) == Some(user);
     });
-    for (user, entity, place) in near {
-        match place {
-            Place::Here => ctx.tell(user, body.clone(), Reliability::Soft),
-            Place::Ghost(_) => ctx.effect(speaker, entity, body.clone()),
-        }
-    }
+    is_near
 }
 
 /// Where somebody within reach is simulated: here rather than next door, if both can be seen for a moment.

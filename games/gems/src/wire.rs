@@ -7,7 +7,7 @@ use game::{EntityId, Position, RegionNumber, UserId};
 
 /// Speed at full tilt, units per second.
 pub const SPEED_MAX: f32 = 6.0;
-/// What one says, bytes of UTF-8.
+/// What one says, and why one reports somebody, bytes of UTF-8.
 pub const SAY_BYTES_MAX: usize = 200;
 /// How near a gem must lie to be collected, and somebody must stand to be given one, units.
 pub const REACH: f32 = 8.0;
@@ -24,10 +24,12 @@ pub const OWN_STATE_BYTES: usize = 24;
 
 const SAY: u8 = 0x01;
 const EMOTE: u8 = 0x02;
+const REPORT: u8 = 0x03;
 const COLLECT: u8 = 0x11;
 const GIVE: u8 = 0x12;
 const SAID: u8 = 0x01;
 const EMOTED: u8 = 0x02;
+const REPORTED: u8 = 0x03;
 const COLLECTED: u8 = 0x11;
 const GIVEN: u8 = 0x12;
 const RECEIVED: u8 = 0x13;
@@ -104,6 +106,13 @@ pub enum Command {
     Say(String),
     /// Soft: show an emotion.
     Emote(u8),
+    /// Soft: report somebody, who is near or was heard lately, to those who run the world.
+    Report {
+        /// Whom.
+        user: UserId,
+        /// In the reporter's words.
+        why: String,
+    },
     /// Durable: pick a gem up.
     Collect {
         /// Holding id.
@@ -135,6 +144,11 @@ impl Command {
                 out.extend_from_slice(text.as_bytes());
             }
             Self::Emote(emote) => out.extend_from_slice(&[EMOTE, *emote]),
+            Self::Report { user, why } => {
+                out.push(REPORT);
+                out.put_u64_le(user.0);
+                out.extend_from_slice(why.as_bytes());
+            }
             Self::Collect { thing: gem } => {
                 out.push(COLLECT);
                 out.put_u64_le(*gem);
@@ -157,6 +171,10 @@ impl Command {
         let command = match reader.u8()? {
             SAY => return text(reader.rest()).map(Self::Say),
             EMOTE => Self::Emote(reader.u8()?),
+            REPORT => {
+                let user = UserId(reader.u64()?);
+                return text(reader.rest()).map(|why| Self::Report { user, why });
+            }
             COLLECT => Self::Collect { thing: reader.u64()? },
             GIVE => Self::Give {
                 thing: reader.u64()?,
@@ -170,31 +188,71 @@ impl Command {
 
 /// Why a command changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Refusal {
     /// The bytes are no command.
-    Malformed = 1,
+    Malformed,
     /// No such gem here, or not the player's.
-    NoSuchGem = 2,
+    NoSuchGem,
     /// Gem or receiver is out of reach.
-    TooFar = 3,
+    TooFar,
     /// Somebody else was faster.
-    Taken = 4,
+    Taken,
     /// The store could not be asked.
-    Unavailable = 5,
+    Unavailable,
+    /// An operator has forbidden the player to say anything.
+    Muted {
+        /// Unix milliseconds; 2⁶³ − 1: until it is lifted.
+        until_ms: u64,
+    },
 }
 
 impl Refusal {
-    fn from_number(number: u8) -> Option<Self> {
-        [
-            Self::Malformed,
-            Self::NoSuchGem,
-            Self::TooFar,
-            Self::Taken,
-            Self::Unavailable,
-        ]
-        .into_iter()
-        .find(|refusal| *refusal as u8 == number)
+    fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Malformed => out.push(1),
+            Self::NoSuchGem => out.push(2),
+            Self::TooFar => out.push(3),
+            Self::Taken => out.push(4),
+            Self::Unavailable => out.push(5),
+            Self::Muted { until_ms } => {
+                out.push(6);
+                out.put_u64_le(until_ms);
+            }
+        }
+    }
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, NotOfThisGame> {
+        Ok(match reader.u8()? {
+            1 => Self::Malformed,
+            2 => Self::NoSuchGem,
+            3 => Self::TooFar,
+            4 => Self::Taken,
+            5 => Self::Unavailable,
+            6 => Self::Muted {
+                until_ms: reader.u64()?,
+            },
+            number => return Err(NotOfThisGame::UnknownKind(number)),
+        })
+    }
+}
+
+/// What came of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReportOutcome {
+    /// Those who run the world read it.
+    Kept = 0,
+    /// Of this player, or of all, there are too many.
+    TooMany = 1,
+    /// The store could not be asked.
+    Failed = 2,
+}
+
+impl ReportOutcome {
+    fn parse(number: u8) -> Result<Self, NotOfThisGame> {
+        let all = [Self::Kept, Self::TooMany, Self::Failed];
+        let found = all.into_iter().find(|outcome| *outcome as u8 == number);
+        found.ok_or(NotOfThisGame::UnknownKind(number))
     }
 }
 
@@ -215,6 +273,13 @@ pub enum Event {
         /// Which.
         emote: u8,
     },
+    /// What came of a report.
+    Reported {
+        /// Of whom.
+        user: UserId,
+        /// Whether it was kept, or why not.
+        outcome: ReportOutcome,
+    },
     /// The gem is yours, durably.
     Collected {
         /// Holding id.
@@ -232,7 +297,7 @@ pub enum Event {
         /// Holding id.
         thing: u64,
     },
-    /// A durable command changed nothing.
+    /// A command changed nothing.
     Refused {
         /// The command's number.
         command: u64,
@@ -257,13 +322,18 @@ impl Event {
                 out.put_u64_le(entity.0);
                 out.push(*emote);
             }
+            Self::Reported { user, outcome } => {
+                out.push(REPORTED);
+                out.put_u64_le(user.0);
+                out.push(*outcome as u8);
+            }
             Self::Collected { thing: gem } => put_gem(&mut out, COLLECTED, *gem, None),
             Self::Given { thing: gem, to } => put_gem(&mut out, GIVEN, *gem, Some(*to)),
             Self::Received { thing: gem } => put_gem(&mut out, RECEIVED, *gem, None),
             Self::Refused { command, reason } => {
                 out.push(REFUSED);
                 out.put_u64_le(*command);
-                out.push(*reason as u8);
+                reason.encode(&mut out);
             }
         }
         out.into()
@@ -284,6 +354,10 @@ impl Event {
                 entity: EntityId(reader.u64()?),
                 emote: reader.u8()?,
             },
+            REPORTED => Self::Reported {
+                user: UserId(reader.u64()?),
+                outcome: ReportOutcome::parse(reader.u8()?)?,
+            },
             COLLECTED => Self::Collected { thing: reader.u64()? },
             GIVEN => Self::Given {
                 thing: reader.u64()?,
@@ -292,8 +366,7 @@ impl Event {
             RECEIVED => Self::Received { thing: reader.u64()? },
             REFUSED => {
                 let command = reader.u64()?;
-                let reason = reader.u8()?;
-                let reason = Refusal::from_number(reason).ok_or(NotOfThisGame::UnknownKind(reason))?;
+                let reason = Refusal::parse(&mut reader)?;
                 Self::Refused { command, reason }
             }
             kind => return Err(NotOfThisGame::UnknownKind(kind)),

@@ -46,6 +46,16 @@ export function say(text: string): Uint8Array {
 }
 
 export const emote = (which: number) => new Uint8Array([0x02, which]);
+/** Reports somebody, as `say` says something. */
+export function report(user: bigint, why: string): Uint8Array {
+  const words = say(why).subarray(1);
+  const body = new Uint8Array(9 + words.length);
+  body[0] = 0x03;
+  new DataView(body.buffer).setBigUint64(1, user, true);
+  body.set(words, 9);
+  return body;
+}
+
 export const collect = (gem: bigint) => numbers(0x11, gem);
 export const give = (gem: bigint, user: bigint) => numbers(0x12, gem, user);
 
@@ -56,13 +66,19 @@ function numbers(kind: number, ...values: bigint[]): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
+/** The reason of a refusal that says until when. */
+const MUTED = 6;
+/** What a `Date` can say, milliseconds; beyond it there is no end. */
+const END_OF_TIME = 8_640_000_000_000_000n;
+
 export type GameEvent =
   | { is: "said"; entity: bigint; text: string }
   | { is: "emoted"; entity: bigint; emote: number }
+  | { is: "reported"; user: bigint; outcome: number }
   | { is: "collected"; gem: bigint }
   | { is: "given"; gem: bigint; to: bigint }
   | { is: "received"; gem: bigint }
-  | { is: "refused"; command: bigint; reason: number };
+  | { is: "refused"; command: bigint; reason: number; until?: bigint };
 
 /** What an event of the game says; undefined: it is none that this page knows. */
 export function parseEvent(bytes: Uint8Array): GameEvent | undefined {
@@ -74,6 +90,8 @@ export function parseEvent(bytes: Uint8Array): GameEvent | undefined {
         return { is: "said", entity: first, text: new TextDecoder().decode(bytes.subarray(9)) };
       case 0x02:
         return { is: "emoted", entity: first, emote: view.getUint8(9) };
+      case 0x03:
+        return { is: "reported", user: first, outcome: view.getUint8(9) };
       case 0x11:
         return { is: "collected", gem: first };
       case 0x12:
@@ -81,7 +99,7 @@ export function parseEvent(bytes: Uint8Array): GameEvent | undefined {
       case 0x13:
         return { is: "received", gem: first };
       case 0x1f:
-        return { is: "refused", command: first, reason: view.getUint8(9) };
+        return { is: "refused", command: first, reason: view.getUint8(9), ...(view.getUint8(9) === MUTED ? { until: view.getBigUint64(10, true) } : {}) };
     }
   } catch {
     // Cut short.
@@ -90,7 +108,8 @@ export function parseEvent(bytes: Uint8Array): GameEvent | undefined {
 }
 
 /** Why a command changed nothing, for people. */
-export function refusal(reason: number): string {
+export function refusal(reason: number, until = 0n): string {
+  if (reason === MUTED) return `You are muted${until > END_OF_TIME ? "" : ` until ${new Date(Number(until)).toLocaleString()}`}: nobody hears what you say.`;
   const reasons = [
     "That did not work.",
     "The game did not understand that.",
@@ -100,6 +119,16 @@ export function refusal(reason: number): string {
     "The world could not be asked just now; try again.",
   ];
   return reasons[reason] ?? reasons[0]!;
+}
+
+/** What came of a report, for people. */
+export function outcome(outcome: number): string {
+  const outcomes = [
+    "Your report is kept for those who run this world, with what you heard last.",
+    "You have reported enough for now; try again in an hour.",
+    "The report could not be kept just now; try again.",
+  ];
+  return outcomes[outcome] ?? outcomes[2]!;
 }
 
 export interface OwnState {

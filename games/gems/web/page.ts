@@ -7,6 +7,7 @@ import { type GameEvent, Kind, parseEvent, parseGem, parseOwn, parsePlayer, PLAC
 import * as gems from "./gems.js";
 import { Hud } from "./hud.js";
 import { drawMap } from "./map.js";
+import { ReportDialog } from "./report.js";
 import { EMOTES, type Spot, View } from "./view.js";
 
 /** Where the name is kept that somebody chose. */
@@ -22,6 +23,7 @@ const SLOW_MS = 250;
 class Page {
   readonly view: View;
   readonly controls: Controls;
+  readonly reports: ReportDialog;
   /** Gems that the player holds and knows by number. */
   #gems: bigint[] = [];
   #region: number | undefined;
@@ -36,6 +38,10 @@ class Page {
   ) {
     this.view = new View(hud.world, client);
     this.controls = new Controls(this.view, client, (spot) => this.#tapped(spot));
+    this.reports = new ReportDialog(
+      () => this.#players(),
+      (user, why) => this.#command(gems.report(user, why)),
+    );
     this.#listen();
     this.#deeds();
     addEventListener("pagehide", () => this.#keepGems());
@@ -113,6 +119,7 @@ class Page {
       case "said":
         view.say(event.entity, event.text);
         hud.said(who(event.entity), event.text, event.entity);
+        this.#remembers(event.entity);
         break;
       case "emoted":
         view.emote(event.entity, event.emote);
@@ -130,10 +137,27 @@ class Page {
         this.#gems = this.#gems.filter((gem) => gem !== event.gem);
         hud.did(`You gave ${this.#nameOfUser(event.to)} a gem.`);
         break;
+      case "reported":
+        hud.did(gems.outcome(event.outcome));
+        break;
       case "refused":
-        hud.did(refusal(event.reason));
+        hud.did(refusal(event.reason, event.until));
         break;
     }
+  }
+
+  /** Whoever speaks may be gone when one reports it. */
+  #remembers(entity: bigint): void {
+    const speaker = this.client.entities.get(entity);
+    if (entity === this.client.entity || speaker?.kind !== Kind.player) return;
+    const { user, name } = parsePlayer(speaker.state);
+    this.reports.heard(user, name);
+  }
+
+  /** Everybody else in sight, by user. */
+  #players(): Map<bigint, string> {
+    const all = [...this.client.entities].filter(([id, { kind }]) => kind === Kind.player && id !== this.client.entity);
+    return new Map(all.map(([, { state }]) => parsePlayer(state)).map(({ user, name }) => [user, name]));
   }
 
   #nameOfUser(user: bigint): string {

@@ -54,6 +54,8 @@ pub(super) enum Asked {
     Doubt(AttemptId, UserId),
     /// The CAS that takes a player back.
     Reclaim(AttemptId, UserId),
+    /// A player has reported another one.
+    Report(UserId, UserId),
     /// The row of a player who is to arrive.
     Arrival(UserId),
     /// Holdings of a player who is to arrive.

@@ -45,6 +45,7 @@ callbacks! {
     Timer = "timer",
     PlayerTimer = "player_timer",
     TeleportFailed = "teleport_failed",
+    Reported = "reported",
     Tick = "tick",
     OwnState = "own_state",
     Operator = "operator",

@@ -69,6 +69,11 @@ impl Ctx for RegionState {
         self.clock_ms
     }
 
+    fn muted_until_ms(&self, user: UserId) -> Option<u64> {
+        let until_ms = self.mutes.get(&user).copied();
+        until_ms.filter(|until_ms| *until_ms > self.clock_ms)
+    }
+
     fn random(&mut self) -> u64 {
         Self::random(self)
     }
@@ -375,6 +380,10 @@ impl Ctx for RegionState {
     fn cancel(&mut self, user: UserId, trade: u64, from: UserId, place: Place) -> Result<(), HoldingRefused> {
         let trade = TradeId(trade);
         self.close_trade(user, HoldingChange::Cancel { trade, from }, from, place)
+    }
+
+    fn report(&mut self, by: UserId, about: UserId, why: &str, lines: &str) {
+        self.report_user(by, about, why, lines);
     }
 
     fn teleport(&mut self, user: UserId, to: Position) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use game::AskFailed;
 use protocol::ids::{LiveLane, NodeNumber, RegionNumber};
 use protocol::message::family::{ProxyToServer, ServerToServer};
-use store::{Holding, PlayerRow, StoreError, StoreReply};
+use store::{Holding, Mutes, PlayerRow, StoreError, StoreReply};
 use topology::Listing;
 
 use super::effect::StoreTicket;
@@ -49,6 +49,8 @@ pub enum RegionInput {
     Fallen(Vec<Holding>),
     /// The settings of the game were read anew.
     Reloaded(Reload),
+    /// Who may say nothing to others, all of them.
+    Muted(Arc<Mutes>),
     /// Take nobody new, write everything down.
     Drain,
     /// Take who comes again: what it was drained for does not come about.

@@ -48,6 +48,7 @@ mod publication;
 mod questions;
 mod recalling;
 mod reload;
+mod reporting;
 mod residents;
 mod rest;
 mod roaming;
@@ -196,6 +197,7 @@ impl Region {
                 self.rules.make_by(reload.make_rules());
                 self.state.notices.push_back(Notice::Reloaded(reload));
             }
+            RegionInput::Muted(mutes) => self.state.mutes = mutes,
             RegionInput::GoOn => self.state.draining = false,
         }
         self.tell_logic();
@@ -355,6 +357,7 @@ impl Region {
             Notice::Went(creature) => logic.went(state, creature),
             Notice::PlayerTimer(user, token) => logic.player_timer(state, user, token),
             Notice::TeleportFailed(user, reason) => logic.teleport_failed(state, user, reason),
+            Notice::Reported(by, about, outcome) => logic.reported(state, by, about, outcome),
             Notice::Effect { source, target, body } => logic.effect(state, source, target, &body),
             Notice::Told(from, body) => logic.told(state, from, &body),
         });
@@ -413,6 +416,7 @@ impl Region {
             }
             Asked::Arrival(user) => state.arrival_answer(user, answer),
             Asked::ArrivalHoldings(user, question) => state.arrival_holdings(user, question, answer),
+            Asked::Report(by, about) => state.report_answer(by, about, &answer),
             Asked::Refresh(user, steps, read) => state.refresh_answer(user, steps, read, answer),
         }
     }

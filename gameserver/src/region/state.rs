@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use game::{CommandKind, Edition, TeleportFailed, Unreadable};
+use game::{CommandKind, Edition, ReportRefused, TeleportFailed, Unreadable};
 use protocol::geometry::{CellIndex, Position, Rect};
 use protocol::ids::{EntityId, LiveLane, NodeNumber, RegionEpoch, RegionNumber, Tick, UserId};
 use protocol::message::family::{ServerToProxy, ServerToServer};
-use store::{Serving, StoreRequest};
+use store::{Mutes, Serving, StoreRequest};
 use topology::Topology;
 
 use super::asked::Asked;
@@ -36,6 +36,7 @@ use super::outgoing::Outgoing;
 use super::player::{Player, Writing};
 use super::publication::subscribers::Publication;
 use super::reload::Reload;
+use super::reporting::Reporters;
 use super::rules::BrokenCommands;
 use super::soft_round::SoftRound;
 use super::timers::Timers;
@@ -140,6 +141,8 @@ pub(super) enum Notice {
     Went(EntityId),
     PlayerTimer(UserId, u64),
     TeleportFailed(UserId, TeleportFailed),
+    /// What came of a report.
+    Reported(UserId, UserId, Result<(), ReportRefused>),
     Effect {
         source: EntityId,
         target: EntityId,
@@ -175,6 +178,7 @@ impl Notice {
             Self::Went(_) => Callback::Went,
             Self::PlayerTimer(..) => Callback::PlayerTimer,
             Self::TeleportFailed(..) => Callback::TeleportFailed,
+            Self::Reported(..) => Callback::Reported,
             Self::Effect { .. } => Callback::Effect,
             Self::Told(..) => Callback::Told,
         }
@@ -244,6 +248,9 @@ pub(super) struct RegionState {
     pub(super) history: History,
     /// What the world's clock said last, milliseconds.
     pub(super) clock_ms: u64,
+    /// Who may say nothing to others.
+    pub(super) mutes: Arc<Mutes>,
+    pub(super) reporters: Reporters,
     /// Entities with an input for the next tick.
     pub(super) with_input: Vec<super::entity::EntityKey>,
     /// Players with commands for the next tick.
@@ -319,6 +326,8 @@ impl RegionState {
             destinations: Destinations::default(),
             history: History::default(),
             clock_ms: 0,
+            mutes: Arc::default(),
+            reporters: Reporters::default(),
             with_input: Vec::new(),
             with_commands: VecDeque::new(),
             commanding: None,

@@ -25,6 +25,7 @@ mod region_maker;
 mod reload;
 mod report;
 mod run;
+mod sanction_watch;
 mod settings;
 mod status;
 mod take_over;

@@ -47,6 +47,7 @@ use super::push_task::{PushParts, PushTask};
 use super::ready::WorldChecks;
 use super::reload;
 use super::report::WorldReports;
+use super::sanction_watch;
 use super::settings::GameServerSettings;
 use super::status::StatusTask;
 use super::topology_gossip::TopologyGossip;
@@ -147,7 +148,7 @@ impl Running {
         meeting.spawn("guests", guests.run(stop.clone()));
         meeting.spawn("offers", OfferTask::of(&built.store.handle).run(stop.clone()));
         meeting.spawn("papers", papers.run(stop.clone()));
-        meeting.spawn("sanctions", keep_sanctions(&built, stop.clone()));
+        meeting.spawn("sanctions", sanction_watch::watch(&built, &mailbox, stop.clone()));
         let lease = lease.map(|(task, telling)| {
             meeting.spawn("lease", task.run(stop.clone()));
             telling
@@ -315,12 +316,6 @@ fn push_task(built: &Built, news: mpsc::WeakSender<News>, node: &Node) -> PushTa
         has_standbys: built.store.has_standbys(),
     };
     PushTask::new(&node.status, parts)
-}
-
-/// Sessions of those who play already are ended by their proxies.
-fn keep_sanctions(built: &Built, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
-    let (board, store) = (Arc::clone(&built.sanctions), built.store.handle.clone());
-    async move { board.keep(store, stop, |_| {}).await }
 }
 
 fn gossip(built: &Built, settings: &GameServerSettings) -> Arc<TopologyGossip> {

@@ -9,7 +9,7 @@ use net::link::{HandedLink, LinkId};
 use protocol::ids::{Incarnation, NodeNumber, NodeUuid, RegionEpoch, RegionNumber, UserId};
 use protocol::message::player::Join;
 use protocol::message::subscription::Topology;
-use store::Holding;
+use store::{Holding, Mutes};
 use tokio::sync::oneshot;
 use topology::Listing;
 
@@ -68,6 +68,8 @@ pub(super) enum Order {
     Operate(RegionNumber, String, oneshot::Sender<Result<String, String>>),
     /// The settings of the game were read anew; answered with how many regions play by them.
     Reload(Reload, oneshot::Sender<usize>),
+    /// Who may say nothing to others, all of them.
+    Muted(Arc<Mutes>),
     /// Take nobody new, write everything down.
     Drain,
     /// Control refused something: the label of a metric.

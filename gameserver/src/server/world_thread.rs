@@ -238,6 +238,7 @@ impl Running {
                     // Who asked may have stopped waiting.
                     let _ = done.send(self.parts.world.reload(reload, now));
                 }
+                Order::Muted(mutes) => self.parts.world.mute(mutes, now),
                 Order::Refused(label) => self.metrics.count(label),
                 Order::Stop => self.stop(now),
                 Order::Abandoned => self.abandoned = true,

@@ -18,7 +18,7 @@ use protocol::message::family::{ProxyToServer, ServerToProxy, ServerToServer};
 use protocol::message::handover::PlayerState;
 use protocol::message::player::{Leave, LeaveReason};
 use store::simulated::{Condition, FaultPlan, SimulatedStore};
-use store::{Holding, PlayerBody, PlayerRow, StoreReply, StoreRequest};
+use store::{Holding, Mutes, PlayerBody, PlayerRow, StoreReply, StoreRequest};
 use topology::Topology;
 
 use crate::asks::Asks;
@@ -111,6 +111,22 @@ impl Playground {
             self.handle(number, RegionInput::Reloaded(reload.clone()));
         }
         self.settle();
+    }
+
+    /// An operator forbids a user to say anything to others, for so long.
+    pub fn mute(&mut self, user: UserId, for_ms: u64) {
+        let mutes = Arc::new(Mutes::from([(user, self.now.wall_ms + for_ms)]));
+        let numbers: Vec<RegionNumber> = self.regions.keys().copied().collect();
+        for number in numbers {
+            self.handle(number, RegionInput::Muted(Arc::clone(&mutes)));
+        }
+        self.settle();
+    }
+
+    /// The world's clock, as rules read it.
+    #[must_use]
+    pub fn clock_ms(&self) -> u64 {
+        self.now.wall_ms
     }
 
     /// Milliseconds since the world began.

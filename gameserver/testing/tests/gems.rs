@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use demo::{Command, DemoGame, DemoSettings, Event, Input, KIND_CREATURE, KIND_GEM, OwnState, parse_gem};
+use demo::{
+    Command, DemoGame, DemoSettings, Event, Input, KIND_CREATURE, KIND_GEM, OwnState, ReportOutcome,
+    parse_gem,
+};
 use game::{CommandKind, Game as _, Position, UserId};
 use game_testing::Playground;
 
@@ -139,4 +142,101 @@ fn creatures_come_and_go_when_the_settings_are_read_anew_and_a_crash_brings_back
     }
     ground.crash(Playground::LEFT);
     assert_eq!(creatures(&ground), [1, 1]);
+}
+
+#[test]
+fn who_is_muted_collects_and_walks_on_and_is_heard_by_nobody_until_it_is_over() {
+    let mut ground = Playground::two(game(0));
+    let ann = ground.join_at("ann", at(126.0, 64.0));
+    let (bob, eve) = (
+        ground.join_at("bob", at(125.0, 64.0)),
+        ground.join_at("eve", at(130.0, 64.0)),
+    );
+    let said = |text: &str| Command::Say(text.to_owned()).encode();
+    // Until each sees the other over the border.
+    ground.run_ms(500);
+    ground.mute(ann, 2_000);
+    let until_ms = ground.clock_ms() + 2_000;
+    let number = ground.command(ann, CommandKind::Soft, &said("spam"));
+    ground.command(ann, CommandKind::Soft, &Command::Emote(1).encode());
+    ground.command(bob, CommandKind::Soft, &said("hello"));
+    ground.run_ms(500);
+    let heard = events(&mut ground, ann);
+    let reason = demo::Refusal::Muted { until_ms };
+    assert!(
+        heard.contains(&Event::Refused {
+            command: number.0,
+            reason
+        }),
+        "{heard:?}"
+    );
+    assert_eq!(heard.len(), 3, "refused twice, and others are heard: {heard:?}");
+    for other in [bob, eve] {
+        let heard = events(&mut ground, other);
+        assert!(
+            matches!(&heard[..], [Event::Said { text, .. }] if text == "hello"),
+            "{heard:?}"
+        );
+    }
+    // Beyond the border as well.
+    ground.input(ann, &EAST.encode());
+    assert!(ground.run_until(1_000, |ground| ground.region_of(ann) == Some(Playground::RIGHT)));
+    ground.command(ann, CommandKind::Soft, &said("spam"));
+    ground.run_ms(200);
+    assert!(matches!(events(&mut ground, ann)[..], [Event::Refused { .. }]));
+    assert_eq!(events(&mut ground, eve), []);
+    ground.run_ms(1_500);
+    ground.command(ann, CommandKind::Soft, &said("hello"));
+    ground.run_ms(200);
+    assert!(matches!(&events(&mut ground, eve)[..], [Event::Said { text, .. }] if text == "hello"));
+}
+
+#[test]
+fn who_is_reported_was_heard_or_is_near_and_what_was_said_goes_along() {
+    let mut ground = Playground::two(game(0));
+    let ann = ground.join_at("ann", at(120.0, 64.0));
+    let (bob, eve) = (
+        ground.join_at("bob", at(130.0, 64.0)),
+        ground.join_at("eve", at(250.0, 64.0)),
+    );
+    let say = |text: &str| Command::Say(text.to_owned()).encode();
+    let report = |user| {
+        Command::Report {
+            user,
+            why: "spam".to_owned(),
+        }
+        .encode()
+    };
+    ground.run_ms(500);
+    ground.command(bob, CommandKind::Soft, &say("buy gems"));
+    ground.command(ann, CommandKind::Soft, &say("no"));
+    ground.run_ms(300);
+    events(&mut ground, ann);
+    let far = ground.command(ann, CommandKind::Soft, &report(eve));
+    ground.command(ann, CommandKind::Soft, &report(bob));
+    ground.run_ms(300);
+    let reported = |user, outcome| Event::Reported { user, outcome };
+    let refused = Event::Refused {
+        command: far.0,
+        reason: demo::Refusal::TooFar,
+    };
+    let heard = events(&mut ground, ann);
+    assert!(
+        heard.contains(&refused) && heard.contains(&reported(bob, ReportOutcome::Kept)),
+        "{heard:?}"
+    );
+    // Another one at once is one too many.
+    ground.command(ann, CommandKind::Soft, &report(bob));
+    ground.run_ms(300);
+    assert_eq!(events(&mut ground, ann), [reported(bob, ReportOutcome::TooMany)]);
+    let reports = ground.reports();
+    let [kept] = &reports[..] else {
+        panic!("{reports:?}");
+    };
+    assert_eq!((kept.by, kept.about, kept.why.as_str()), (ann, bob, "spam"));
+    let lines: Vec<&str> = kept.lines.lines().collect();
+    assert!(
+        lines.contains(&"bob (user 2): buy gems") && lines.contains(&"ann (user 1): no"),
+        "{lines:?}"
+    );
 }

@@ -246,7 +246,7 @@ impl Vale {
                     self.answer(place, refused(Refusal::TooFar));
                 }
             }
-            Command::Say(_) | Command::Emote(_) => {}
+            Command::Say(_) | Command::Emote(_) | Command::Report { .. } => {}
         }
     }
 

@@ -114,7 +114,7 @@ impl Checks {
                 }
                 return;
             }
-            Event::Said { .. } | Event::Emoted { .. } => return,
+            Event::Said { .. } | Event::Emoted { .. } | Event::Reported { .. } => return,
         };
         if !self.held.contains(&(to, thing)) {
             self.fail(format!(

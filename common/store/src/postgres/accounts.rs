@@ -74,7 +74,7 @@ fn sanction(link: &mut Link, new: &NewSanction) -> Result<AccountReply, StoreErr
         ],
     );
     let rows = called.map_err(Failure::of_write)?;
-    added(&rows, AccountReply::NoBan, AccountReply::NoUser)
+    added(&rows, AccountReply::NoneToLift, AccountReply::NoUser)
 }
 
 /// What was added, or why nothing was: `refused`, or that the `missing` one is not there.

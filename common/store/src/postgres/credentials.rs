@@ -8,8 +8,9 @@ use super::fault::Failure;
 use super::fields::{Fields, damaged, some};
 use super::link::Link;
 use super::outcome::Outcome;
-use super::parameter::{count, limited};
-use crate::account::{Account, AccountKey, AccountReply, AccountRequest, NewAccount, Verifier};
+use super::parameter::{Parameter, count, limited};
+use super::reports;
+use crate::account::{Account, AccountKey, AccountReply, AccountRequest, Identity, NewAccount, Verifier};
 use crate::limits::DEVICES_MAX;
 use crate::rules::accounts::PASSWORD_CHANGED;
 use crate::sanction::SANCTION_READ_MS;
@@ -28,7 +29,10 @@ pub(super) fn carry_out(link: &mut Link, request: &AccountRequest) -> StoreResul
         } => allow_reset(link, *user, code_hash, *for_ms),
         AccountRequest::KeepDevice { user, key, for_ms } => keep_device(link, *user, key, *for_ms),
         AccountRequest::ReadDevice { key } => read_device(link, key),
-        AccountRequest::Delete { user, reason } => delete(link, *user, reason),
+        AccountRequest::Delete { user, was, reason } => delete(link, *user, was.as_ref(), reason),
+        AccountRequest::Report(new) => reports::add(link, new),
+        AccountRequest::ReadReports { after, with_closed } => reports::read(link, *after, *with_closed),
+        AccountRequest::CloseReport { id, note } => reports::close(link, *id, note),
         AccountRequest::Sanction(_) | AccountRequest::ReadSanctions { .. } => {
             return accounts::carry_out(link, request);
         }
@@ -38,16 +42,22 @@ pub(super) fn carry_out(link: &mut Link, request: &AccountRequest) -> StoreResul
 
 fn create(link: &mut Link, new: &NewAccount) -> Result<AccountReply, StoreError> {
     const CREATE: &str = "SELECT regionmesh.create_account($1, $2, $3, $4, $5)";
-    let called = link.call(
-        CREATE,
-        &[
-            (&limited(new.user.0), Type::INT8),
-            (&new.name, Type::TEXT),
-            (&new.fold, Type::TEXT),
-            (&new.look, Type::TEXT),
-            (&new.verifier.0, Type::TEXT),
-        ],
-    );
+    const CREATE_OF: &str = "SELECT regionmesh.create_account_of($6, $7, $1, $2, $3, $4, $5)";
+    let user = limited(new.user.0);
+    let mut parameters: Vec<Parameter<'_>> = vec![
+        (&user, Type::INT8),
+        (&new.name, Type::TEXT),
+        (&new.fold, Type::TEXT),
+        (&new.look, Type::TEXT),
+        (&new.verifier.0, Type::TEXT),
+    ];
+    let called = match &new.identity {
+        None => link.call(CREATE, &parameters),
+        Some(Identity { issuer, subject }) => {
+            parameters.extend([(issuer as _, Type::TEXT), (subject as _, Type::TEXT)]);
+            link.call(CREATE_OF, &parameters)
+        }
+    };
     let rows = called.map_err(Failure::of_write)?;
     let mut fields = Fields {
         row: some(rows.first())?,
@@ -56,6 +66,7 @@ fn create(link: &mut Link, new: &NewAccount) -> Result<AccountReply, StoreError>
     match Outcome::of(fields.take()?) {
         Some(Outcome::Applied) => Ok(AccountReply::Created),
         Some(Outcome::Refused) => Ok(AccountReply::NameTaken),
+        Some(Outcome::Older) => Ok(AccountReply::KnownIdentity),
         Some(Outcome::Elsewhere) => Ok(AccountReply::HasAccount),
         _ => Err(damaged("an outcome")),
     }
@@ -64,11 +75,19 @@ fn create(link: &mut Link, new: &NewAccount) -> Result<AccountReply, StoreError>
 fn read(link: &mut Link, key: &AccountKey) -> Result<AccountReply, StoreError> {
     const READ: &str =
         "SELECT user_id, name, verifier, made_ms, reset_hash FROM regionmesh.read_account($1, $2)";
-    let (user, fold) = match key {
-        AccountKey::User(user) => (Some(limited(user.0)), None),
-        AccountKey::Fold(fold) => (None, Some(fold.as_str())),
+    const READ_OF: &str =
+        "SELECT user_id, name, verifier, made_ms, reset_hash FROM regionmesh.read_account_of($1, $2)";
+    let nobody = None::<&str>;
+    let called = match key {
+        AccountKey::User(user) => {
+            let user = limited(user.0);
+            link.call(READ, &[(&user, Type::INT8), (&nobody, Type::TEXT)])
+        }
+        AccountKey::Fold(fold) => link.call(READ, &[(&None::<i64>, Type::INT8), (fold, Type::TEXT)]),
+        AccountKey::Identity(Identity { issuer, subject }) => {
+            link.call(READ_OF, &[(issuer, Type::TEXT), (subject, Type::TEXT)])
+        }
     };
-    let called = link.call(READ, &[(&user, Type::INT8), (&fold, Type::TEXT)]);
     let rows = called.map_err(Failure::of_read)?;
     let Some(row) = rows.first() else {
         return Ok(AccountReply::Account(None));
@@ -137,22 +156,31 @@ fn allow_reset(
     })
 }
 
-fn delete(link: &mut Link, user: UserId, reason: &str) -> Result<AccountReply, StoreError> {
+fn delete(
+    link: &mut Link,
+    user: UserId,
+    was: Option<&Verifier>,
+    reason: &str,
+) -> Result<AccountReply, StoreError> {
+    const DELETE_OWN: &str = concat!(
+        "SELECT outcome, ",
+        sanction_columns!("added"),
+        " FROM regionmesh.delete_own_account($1, $2, $3, $4)"
+    );
     const DELETE: &str = concat!(
         "SELECT outcome, ",
         sanction_columns!("added"),
         " FROM regionmesh.delete_account($1, $2, $3)"
     );
-    let called = link.call(
-        DELETE,
-        &[
-            (&limited(user.0), Type::INT8),
-            (&reason, Type::TEXT),
-            (&limited(SANCTION_READ_MS), Type::INT8),
-        ],
-    );
+    let (user, read_ms) = (limited(user.0), limited(SANCTION_READ_MS));
+    let (user, reason, read_ms): (Parameter<'_>, Parameter<'_>, Parameter<'_>) =
+        ((&user, Type::INT8), (&reason, Type::TEXT), (&read_ms, Type::INT8));
+    let called = match was {
+        None => link.call(DELETE, &[user, reason, read_ms]),
+        Some(was) => link.call(DELETE_OWN, &[user, (&was.0, Type::TEXT), reason, read_ms]),
+    };
     let rows = called.map_err(Failure::of_write)?;
-    added(&rows, AccountReply::NoAccount, AccountReply::NoAccount)
+    added(&rows, AccountReply::OtherPassword, AccountReply::NoAccount)
 }
 
 fn keep_device(

@@ -23,6 +23,12 @@ const CALLABLE: &[(&str, &str)] = &[
     ("read_sanctions", GROUPS),
     ("add_sanction", "regionmesh_operator"),
     ("create_account", ACCOUNTS),
+    ("create_account_of", ACCOUNTS),
+    ("read_account_of", ACCOUNTS),
+    ("delete_own_account", ACCOUNTS),
+    ("add_report", "regionmesh_gameserver"),
+    ("read_reports", "regionmesh_operator"),
+    ("close_report", "regionmesh_operator"),
     (
         "read_account",
         "regionmesh_proxy, regionmesh_auth, regionmesh_operator",

@@ -5,8 +5,11 @@ use protocol::ids::UserId;
 
 use super::{holds, number};
 use crate::StoreError;
-use crate::account::{AccountKey, AccountRequest, NewAccount, Verifier};
-use crate::limits::{ACCOUNT_NAME_BYTES_MAX, SANCTION_REASON_BYTES_MAX, VERIFIER_BYTES_MAX};
+use crate::account::{AccountKey, AccountRequest, Identity, NewAccount, Verifier};
+use crate::limits::{
+    ACCOUNT_NAME_BYTES_MAX, IDENTITY_BYTES_MAX, SANCTION_REASON_BYTES_MAX, VERIFIER_BYTES_MAX,
+};
+use crate::report::{NewReport, REPORT_LINES_BYTES_MAX, REPORT_WHY_BYTES_MAX};
 use crate::sanction::{FOREVER_MS, NewSanction, SANCTION_READ_MS, Sanction, SanctionKind, Subject};
 
 pub(super) fn check(request: &AccountRequest) -> Result<(), StoreError> {
@@ -16,6 +19,7 @@ pub(super) fn check(request: &AccountRequest) -> Result<(), StoreError> {
         AccountRequest::Create(new) => create(new),
         AccountRequest::Read(AccountKey::User(user)) => number(user.0, "user"),
         AccountRequest::Read(AccountKey::Fold(fold)) => name(fold),
+        AccountRequest::Read(AccountKey::Identity(identity)) => self::identity(identity),
         AccountRequest::SetPassword { user, was, verifier } => {
             number(user.0, "user")?;
             self::verifier(was)?;
@@ -25,9 +29,16 @@ pub(super) fn check(request: &AccountRequest) -> Result<(), StoreError> {
             number(user.0, "user")
         }
         AccountRequest::ReadDevice { .. } => Ok(()),
-        AccountRequest::Delete { user, reason } => {
+        AccountRequest::Delete { user, was, reason } => {
             number(user.0, "user")?;
+            was.as_ref().map_or(Ok(()), verifier)?;
             self::reason(reason)
+        }
+        AccountRequest::Report(new) => report(new),
+        AccountRequest::ReadReports { after, .. } => number(*after, "number of a report"),
+        AccountRequest::CloseReport { id, note } => {
+            number(*id, "number of a report")?;
+            line(note)
         }
     }
 }
@@ -37,7 +48,34 @@ fn create(new: &NewAccount) -> Result<(), StoreError> {
     name(&new.name)?;
     name(&new.fold)?;
     name(&new.look)?;
+    new.identity.as_ref().map_or(Ok(()), identity)?;
     verifier(&new.verifier)
+}
+
+fn identity(identity: &Identity) -> Result<(), StoreError> {
+    let fits = |text: &str| (1..=IDENTITY_BYTES_MAX).contains(&text.len()) && !text.contains('\0');
+    holds(
+        fits(&identity.issuer) && fits(&identity.subject),
+        "an identity is empty, longer than 256 bytes, or has a null in it",
+    )
+}
+
+fn report(new: &NewReport) -> Result<(), StoreError> {
+    number(new.by.0, "user")?;
+    number(new.about.0, "user")?;
+    line(&new.why)?;
+    let is_text = |letter: char| letter == '\n' || !letter.is_control();
+    holds(
+        new.lines.len() <= REPORT_LINES_BYTES_MAX && new.lines.chars().all(is_text),
+        "the lines of a report are longer than 4096 bytes, or have control characters in them",
+    )
+}
+
+fn line(text: &str) -> Result<(), StoreError> {
+    holds(
+        text.len() <= REPORT_WHY_BYTES_MAX && !text.chars().any(char::is_control),
+        "a word about a report is longer than 200 bytes, or has control characters in it",
+    )
 }
 
 fn name(name: &str) -> Result<(), StoreError> {
@@ -70,25 +108,30 @@ fn sanction(new: &NewSanction) -> Result<(), StoreError> {
     holds(
         matches!(
             new.kind,
-            SanctionKind::Kick | SanctionKind::Ban | SanctionKind::Unban
+            SanctionKind::Kick
+                | SanctionKind::Ban
+                | SanctionKind::Unban
+                | SanctionKind::Mute
+                | SanctionKind::Unmute
         ),
         "what belongs to an account is done with the account",
     )?;
     match new.subject {
         Subject::User(user) => number(user.0, "user"),
-        Subject::Network(_) => holds(new.kind != SanctionKind::Kick, "nobody kicks a network"),
+        Subject::Network(_) => holds(
+            new.kind.is_about_a_ban(),
+            "a network is banned, and neither kicked nor muted",
+        ),
     }
 }
 
 /// Until when a sanction of this moment counts.
 pub(crate) fn until_ms(new: &NewSanction, now_ms: u64) -> u64 {
-    match new.kind {
-        SanctionKind::Kick | SanctionKind::Unban | SanctionKind::Password | SanctionKind::Deleted => now_ms,
-        SanctionKind::Ban => {
-            let for_ms = new.for_ms.unwrap_or(FOREVER_MS);
-            now_ms.saturating_add(for_ms).min(FOREVER_MS)
-        }
+    if !new.kind.lasts() {
+        return now_ms;
     }
+    let for_ms = new.for_ms.unwrap_or(FOREVER_MS);
+    now_ms.saturating_add(for_ms).min(FOREVER_MS)
 }
 
 /// What users are told whose password is another one.

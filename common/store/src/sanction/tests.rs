@@ -96,6 +96,32 @@ fn a_kick_does_not_lift_a_ban() {
 }
 
 #[test]
+fn a_mute_keeps_nobody_out_and_is_kept_until_it_is_over() {
+    let until = NOW + 2 * SANCTION_READ_MS;
+    let mut sanctions = read(vec![
+        row(1, SanctionKind::Mute, 0, until),
+        row(2, SanctionKind::Kick, 5, NOW),
+    ]);
+    assert_eq!(sanctions.check_user(ANN, NOW), Ok(()));
+    assert_eq!(session(&sanctions, 5, NOW), Ok(()));
+    assert_eq!(sanctions.mutes(NOW), Mutes::from([(ANN, until)]));
+    let nothing = SanctionPage {
+        newest: 2,
+        ..page(Vec::new())
+    };
+    sanctions.take(nothing.clone(), until - 1);
+    assert_eq!(sanctions.mutes(until - 1), Mutes::from([(ANN, until)]));
+    assert_eq!(sanctions.mutes(until), Mutes::new());
+    sanctions.take(nothing, until);
+    assert!(sanctions.is_empty());
+    let lifted = read(vec![
+        row(1, SanctionKind::Mute, 0, FOREVER_MS),
+        row(2, SanctionKind::Unmute, 0, NOW),
+    ]);
+    assert_eq!(lifted.mutes(NOW), Mutes::new());
+}
+
+#[test]
 fn a_banned_network_keeps_out_its_addresses_alone() {
     let network = Network::parse("203.0.113.0/24").unwrap();
     let of_network = |seq, kind| Sanction {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use protocol::ids::UserId;
 
-use crate::account::{Account, AccountKey};
+use super::reports::Reports;
+use crate::account::{Account, AccountKey, Identity};
 use crate::limits::DEVICES_MAX;
 use crate::sanction::Sanction;
 
@@ -13,9 +14,11 @@ use crate::sanction::Sanction;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
     pub(super) sanctions: Vec<KeptSanction>,
+    pub(super) reports: Reports,
     by_user: BTreeMap<UserId, KeptAccount>,
     /// Whose, and until when.
     devices: BTreeMap<[u8; 32], (UserId, u64)>,
+    identities: BTreeMap<Identity, UserId>,
 }
 
 /// A sanction, and how long it is read.
@@ -52,7 +55,16 @@ impl Accounts {
         self.by_user.get_mut(&user)
     }
 
+    pub(super) fn is_known(&self, identity: Option<&Identity>) -> bool {
+        identity.is_some_and(|identity| self.identities.contains_key(identity))
+    }
+
+    pub(super) fn keep_identity(&mut self, identity: Identity, user: UserId) {
+        self.identities.insert(identity, user);
+    }
+
     pub(super) fn remove(&mut self, user: UserId) -> bool {
+        self.identities.retain(|_, whose| *whose != user);
         self.by_user.remove(&user).is_some()
     }
 
@@ -85,6 +97,10 @@ impl Accounts {
     pub(super) fn find(&self, key: &AccountKey, now_ms: u64) -> Option<Account> {
         let found = match key {
             AccountKey::User(user) => self.by_user.get(user),
+            AccountKey::Identity(identity) => self
+                .identities
+                .get(identity)
+                .and_then(|user| self.by_user.get(user)),
             AccountKey::Fold(fold) => self.by_user.values().find(|kept| kept.fold == *fold),
         };
         found.map(|kept| Account {

@@ -33,16 +33,19 @@ impl Tables {
             AccountRequest::ReadDevice { key } => {
                 AccountReply::Device(self.accounts.device(key, self.now_ms))
             }
-            AccountRequest::Delete { user, reason } => match self.accounts.remove(*user) {
-                true => self.do_to(&with_account(*user, SanctionKind::Deleted, reason)),
-                false => AccountReply::NoAccount,
-            },
+            AccountRequest::Delete { user, was, reason } => self.delete_account(*user, was.as_ref(), reason),
+            AccountRequest::Report(new) => self.add_report(new),
+            AccountRequest::ReadReports { after, with_closed } => self.read_reports(*after, *with_closed),
+            AccountRequest::CloseReport { id, note } => self.close_report(*id, note),
         }
     }
 
     fn create_account(&mut self, new: &NewAccount) -> AccountReply {
         if self.accounts.has(new.user) {
             return AccountReply::HasAccount;
+        }
+        if self.accounts.is_known(new.identity.as_ref()) {
+            return AccountReply::KnownIdentity;
         }
         if self.accounts.is_taken(&new.fold, &new.look) {
             return AccountReply::NameTaken;
@@ -59,6 +62,9 @@ impl Tables {
             look: new.look.clone(),
             reset_until_ms: 0,
         });
+        if let Some(identity) = new.identity.clone() {
+            self.accounts.keep_identity(identity, new.user);
+        }
         AccountReply::Created
     }
 
@@ -74,6 +80,17 @@ impl Tables {
         self.do_to(&with_account(user, SanctionKind::Password, PASSWORD_CHANGED))
     }
 
+    fn delete_account(&mut self, user: UserId, was: Option<&Verifier>, reason: &str) -> AccountReply {
+        match self.accounts.get_mut(user) {
+            None => return AccountReply::NoAccount,
+            Some(kept) if was.is_some_and(|was| kept.row.verifier != *was) => {
+                return AccountReply::OtherPassword;
+            }
+            Some(_) => self.accounts.remove(user),
+        };
+        self.do_to(&with_account(user, SanctionKind::Deleted, reason))
+    }
+
     fn allow_reset(&mut self, user: UserId, code_hash: [u8; 32], for_ms: u64) -> AccountReply {
         let until_ms = self.now_ms.saturating_add(for_ms).min(FOREVER_MS);
         let Some(kept) = self.accounts.get_mut(user) else {
@@ -86,13 +103,15 @@ impl Tables {
 
     fn sanction(&mut self, new: &NewSanction) -> AccountReply {
         if let Subject::User(user) = new.subject
-            && new.kind.ends_sessions()
+            && new.kind.lifts().is_none()
             && !self.sessions.contains_key(&user)
         {
             return AccountReply::NoUser;
         }
-        if new.kind == SanctionKind::Unban && !self.is_banned(new.subject) {
-            return AccountReply::NoBan;
+        if let Some(kind) = new.kind.lifts()
+            && !self.is_in_force(new.subject, kind)
+        {
+            return AccountReply::NoneToLift;
         }
         self.do_to(new)
     }
@@ -133,10 +152,12 @@ impl Tables {
         self.accounts.sanctions.last().map_or(0, |kept| kept.row.seq)
     }
 
-    fn is_banned(&self, subject: Subject) -> bool {
+    fn is_in_force(&self, subject: Subject, kind: SanctionKind) -> bool {
         let mut rows = self.accounts.sanctions.iter().map(|kept| &kept.row);
-        let newest = rows.rfind(|row| row.subject == subject && row.kind.is_about_a_ban());
-        newest.is_some_and(|row| row.kind == SanctionKind::Ban && row.until_ms > self.now_ms)
+        let is_about =
+            |row: &&Sanction| row.subject == subject && (row.kind == kind || row.kind.lifts() == Some(kind));
+        let newest = rows.rfind(is_about);
+        newest.is_some_and(|row| row.kind == kind && row.until_ms > self.now_ms)
     }
 
     fn read_sanctions(&self, after: u64) -> SanctionPage {

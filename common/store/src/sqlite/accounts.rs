@@ -37,13 +37,15 @@ pub(super) fn carry_out(
 
 fn sanction(connection: &Connection, new: &NewSanction, at: Moment) -> Result<AccountReply, Failure> {
     if let Subject::User(user) = new.subject
-        && new.kind.ends_sessions()
+        && new.kind.lifts().is_none()
         && cluster::session(connection, user)?.is_none()
     {
         return Ok(AccountReply::NoUser);
     }
-    if new.kind == SanctionKind::Unban && !is_banned(connection, new.subject, at)? {
-        return Ok(AccountReply::NoBan);
+    if let Some(kind) = new.kind.lifts()
+        && !is_in_force(connection, new.subject, (kind, new.kind), at)?
+    {
+        return Ok(AccountReply::NoneToLift);
     }
     do_to(connection, new, at)
 }
@@ -72,10 +74,16 @@ pub(super) fn do_to(connection: &Connection, new: &NewSanction, at: Moment) -> R
     Ok(AccountReply::Sanctioned(added))
 }
 
-fn is_banned(connection: &Connection, subject: Subject, at: Moment) -> rusqlite::Result<bool> {
-    const NEWEST: &str = "SELECT kind = 2 AND until_ms > ?3 FROM sanction
-        WHERE user IS ?1 AND network IS ?2 AND kind IN (2, 3) ORDER BY seq DESC LIMIT 1";
+fn is_in_force(
+    connection: &Connection,
+    subject: Subject,
+    (kind, end): (SanctionKind, SanctionKind),
+    at: Moment,
+) -> rusqlite::Result<bool> {
+    const NEWEST: &str = "SELECT kind = ?4 AND until_ms > ?3 FROM sanction
+        WHERE user IS ?1 AND network IS ?2 AND kind IN (?4, ?5) ORDER BY seq DESC LIMIT 1";
     let newest = of_subject(query(connection, NEWEST), subject).bind(at.now_ms);
+    let newest = newest.bind(kind as u8).bind(end as u8);
     Ok(newest.row(|row| row.take())?.unwrap_or(false))
 }
 

@@ -4,10 +4,10 @@ use protocol::ids::UserId;
 use rusqlite::Connection;
 
 use super::accounts::{self, do_to};
-use super::devices;
 use super::fault::{Failure, damaged};
 use super::moment::Moment;
 use super::statement::{Fields, query};
+use super::{devices, identities, reports};
 use crate::StoreReply;
 use crate::account::{Account, AccountKey, AccountReply, AccountRequest, NewAccount, Verifier};
 use crate::rules::accounts::{PASSWORD_CHANGED, with_account};
@@ -34,7 +34,14 @@ pub(super) fn carry_out(
             devices::keep(connection, key, *user, *for_ms, at)?
         }
         AccountRequest::ReadDevice { key } => devices::read(connection, key, at)?,
-        AccountRequest::Delete { user, reason } => delete(connection, *user, reason, at)?,
+        AccountRequest::Delete { user, was, reason } => {
+            delete(connection, *user, (was.as_ref(), reason), at)?
+        }
+        AccountRequest::Report(new) => reports::add(connection, new, at)?,
+        AccountRequest::ReadReports { after, with_closed } => {
+            reports::read(connection, *after, *with_closed)?
+        }
+        AccountRequest::CloseReport { id, note } => reports::close(connection, *id, note, at)?,
         AccountRequest::Sanction(_) | AccountRequest::ReadSanctions { .. } => {
             return accounts::carry_out(connection, request, at);
         }
@@ -48,6 +55,11 @@ fn create(connection: &Connection, new: &NewAccount, at: Moment) -> Result<Accou
         "INSERT INTO account (user, name, fold, look, verifier, made_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     if find(connection, &AccountKey::User(new.user), at)?.is_some() {
         return Ok(AccountReply::HasAccount);
+    }
+    if let Some(identity) = &new.identity
+        && identities::user(connection, identity)?.is_some()
+    {
+        return Ok(AccountReply::KnownIdentity);
     }
     let taken = query(connection, TAKEN)
         .bind(new.fold.as_str())
@@ -64,6 +76,9 @@ fn create(connection: &Connection, new: &NewAccount, at: Moment) -> Result<Accou
         .bind(new.verifier.0.as_str())
         .bind(at.now_ms)
         .run()?;
+    if let Some(identity) = &new.identity {
+        identities::keep(connection, identity, new.user)?;
+    }
     Ok(AccountReply::Created)
 }
 
@@ -72,11 +87,12 @@ fn find(connection: &Connection, key: &AccountKey, at: Moment) -> rusqlite::Resu
         "SELECT user, name, verifier, made_ms, CASE WHEN reset_until_ms > ?3 THEN reset_hash END
         FROM account WHERE user = ?1 OR fold = ?2";
     let (user, fold) = match key {
-        AccountKey::User(user) => (Some(user.0.cast_signed()), None),
+        AccountKey::User(user) => (Some(*user), None),
         AccountKey::Fold(fold) => (None, Some(fold.as_str())),
+        AccountKey::Identity(identity) => (identities::user(connection, identity)?, None),
     };
     query(connection, FIND)
-        .bind(user)
+        .bind(user.map(|user| user.0.cast_signed()))
         .bind(fold)
         .bind(at.now_ms)
         .row(account)
@@ -139,14 +155,25 @@ fn allow_reset(
     })
 }
 
-fn delete(connection: &Connection, user: UserId, reason: &str, at: Moment) -> Result<AccountReply, Failure> {
-    let deleted = query(connection, "DELETE FROM account WHERE user = ?1")
+fn delete(
+    connection: &Connection,
+    user: UserId,
+    (was, reason): (Option<&Verifier>, &str),
+    at: Moment,
+) -> Result<AccountReply, Failure> {
+    const DELETE: &str = "DELETE FROM account WHERE user = ?1 AND (?2 IS NULL OR verifier = ?2)";
+    let deleted = query(connection, DELETE)
         .number(user.0)
+        .bind(was.map(|was| was.0.as_str()))
         .run()?;
     match deleted {
-        0 => Ok(AccountReply::NoAccount),
+        0 => Ok(match find(connection, &AccountKey::User(user), at)? {
+            Some(_) => AccountReply::OtherPassword,
+            None => AccountReply::NoAccount,
+        }),
         _ => {
             devices::forget(connection, user)?;
+            identities::forget(connection, user)?;
             let new = with_account(user, SanctionKind::Deleted, reason);
             do_to(connection, &new, at)
         }

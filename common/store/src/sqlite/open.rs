@@ -35,6 +35,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0015_ends.sql"),
     include_str!("../../migrations/sqlite/0016_account.sql"),
     include_str!("../../migrations/sqlite/0017_device.sql"),
+    include_str!("../../migrations/sqlite/0019_report.sql"),
+    include_str!("../../migrations/sqlite/0020_identity.sql"),
 ];
 
 /// Marks a file as a store: "RMSH". Its schema version is the number of migrations that it has seen.
@@ -44,7 +46,7 @@ const OPENING_WITHIN: Duration = Duration::from_secs(60);
 /// How long a statement outside of a batch waits for somebody else's lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all that there are.
-const STATEMENTS_KEPT: usize = 112;
+const STATEMENTS_KEPT: usize = 120;
 /// A merged log is cut to so many bytes when it is begun anew. Its length tells keepers when it is long.
 const LOG_BYTES_KEPT: i64 = 1 << 20;
 /// A log of so many pages is merged by whoever commits; before that a keeper does, beside everybody's work.

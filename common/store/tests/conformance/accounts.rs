@@ -21,6 +21,7 @@ fn account(user: UserId, name: &str) -> NewAccount {
         fold: name.to_lowercase(),
         look: name.to_lowercase().replace('0', "o"),
         verifier: verifier("first"),
+        identity: None,
     }
 }
 
@@ -42,8 +43,12 @@ fn allow_reset(user: UserId, for_ms: u64) -> StoreRequest {
 }
 
 fn delete(user: UserId) -> StoreRequest {
-    let reason = "as asked".to_owned();
-    StoreRequest::Account(AccountRequest::Delete { user, reason })
+    delete_if(user, None)
+}
+
+fn delete_if(user: UserId, was: Option<&str>) -> StoreRequest {
+    let (was, reason) = (was.map(verifier), "as asked".to_owned());
+    StoreRequest::Account(AccountRequest::Delete { user, was, reason })
 }
 
 fn reply(scene: &Scene, request: StoreRequest) -> AccountReply {
@@ -331,4 +336,118 @@ pub(crate) fn a_guest_is_kept_while_a_device_may_bring_it_back(scene: &Scene) {
     reply(scene, keep_device(guests[0], 1, 0));
     assert_eq!(forget(), 1);
     assert_eq!(device(scene, 1), None);
+}
+
+pub(crate) fn an_account_is_deleted_by_whoever_knows_what_its_password_is_now(scene: &Scene) {
+    assert_eq!(
+        reply(scene, delete_if(ANN, Some("first"))),
+        AccountReply::NoAccount
+    );
+    reply(scene, create(account(ANN, "Ann")));
+    let session = scene.log_in(ANN);
+    reply(scene, set_password(ANN, "first", "second"));
+    assert_eq!(
+        reply(scene, delete_if(ANN, Some("first"))),
+        AccountReply::OtherPassword
+    );
+    assert!(read(scene, AccountKey::User(ANN)).is_some());
+    let AccountReply::Sanctioned(done) = reply(scene, delete_if(ANN, Some("second"))) else {
+        panic!("not deleted");
+    };
+    assert_eq!(
+        (done.subject, done.kind),
+        (Subject::User(ANN), SanctionKind::Deleted)
+    );
+    assert!(done.generation > session);
+    assert_eq!(read(scene, AccountKey::User(ANN)), None);
+    assert_eq!(reply(scene, create(account(BOB, "Ann"))), AccountReply::Created);
+}
+
+fn identity(issuer: &str, subject: &str) -> Identity {
+    Identity {
+        issuer: issuer.to_owned(),
+        subject: subject.to_owned(),
+    }
+}
+
+fn account_of(user: UserId, name: &str, subject: &str) -> NewAccount {
+    NewAccount {
+        identity: Some(identity("https://id.example", subject)),
+        ..account(user, name)
+    }
+}
+
+pub(crate) fn whoever_is_vouched_for_has_one_account_and_no_other_has_it(scene: &Scene) {
+    let key = |issuer, subject| AccountKey::Identity(identity(issuer, subject));
+    assert_eq!(read(scene, key("https://id.example", "1")), None);
+    assert_eq!(
+        reply(scene, create(account_of(ANN, "Ann", "1"))),
+        AccountReply::Created
+    );
+    let made = read(scene, AccountKey::User(ANN)).unwrap();
+    assert_eq!(read(scene, key("https://id.example", "1")), Some(made));
+    for (issuer, subject) in [
+        ("https://id.example", "2"),
+        ("https://id.example", "1 "),
+        ("https://ID.example", "1"),
+    ] {
+        assert_eq!(read(scene, key(issuer, subject)), None, "{issuer} {subject}");
+    }
+    assert_eq!(
+        reply(scene, create(account_of(BOB, "Bob", "1"))),
+        AccountReply::KnownIdentity
+    );
+    assert_eq!(
+        reply(scene, create(account_of(BOB, "Ann", "2"))),
+        AccountReply::NameTaken
+    );
+    assert_eq!(
+        read(scene, key("https://id.example", "2")),
+        None,
+        "both or neither"
+    );
+    assert_eq!(
+        reply(scene, create(account_of(ANN, "Ann", "2"))),
+        AccountReply::HasAccount
+    );
+    assert_eq!(
+        reply(scene, create(account_of(BOB, "Bob", "2"))),
+        AccountReply::Created
+    );
+    // With the account its identity goes: whoever comes again begins anew.
+    assert!(matches!(reply(scene, delete(ANN)), AccountReply::Sanctioned(_)));
+    assert_eq!(read(scene, key("https://id.example", "1")), None);
+    assert_eq!(
+        reply(scene, create(account_of(GUEST, "Ann", "1"))),
+        AccountReply::Created
+    );
+    let long = NewAccount {
+        identity: Some(identity("x", &"x".repeat(limits::IDENTITY_BYTES_MAX + 1))),
+        ..account(UserId(99), "Eve")
+    };
+    let answered = scene.store.execute(&[create(long)]);
+    assert!(matches!(answered[..], [Err(StoreError::Invalid(_))]));
+}
+
+pub(crate) fn of_two_who_are_the_same_to_who_vouches_one_is_made(scene: &Scene) {
+    for round in 0..8 {
+        let subject = round.to_string();
+        let (one, other) = both(
+            || {
+                let new = account_of(UserId(100 + round), &format!("a{round}"), &subject);
+                ask(&scene.store, create(new))
+            },
+            || {
+                let new = account_of(UserId(200 + round), &format!("b{round}"), &subject);
+                ask(&scene.other, create(new))
+            },
+        );
+        let mut made = [one, other].map(|reply| match reply {
+            StoreReply::Account(AccountReply::Created) => 1,
+            StoreReply::Account(AccountReply::KnownIdentity) => 0,
+            other => panic!("{other:?}"),
+        });
+        made.sort_unstable();
+        assert_eq!(made, [0, 1]);
+    }
 }

@@ -64,6 +64,7 @@ macro_rules! conformance {
             sanctions:
                 a_kick_raises_the_session_in_the_same_step_and_is_read_in_order,
                 a_ban_lasts_until_it_is_over_or_lifted_and_its_shorter_successor_counts,
+                a_mute_ends_no_session_and_lasts_until_it_is_over_or_lifted,
                 networks_are_banned_and_nobody_without_a_login_is,
                 sanctions_are_read_in_portions,
                 whoever_has_seen_a_number_has_seen_all_below_it;
@@ -75,7 +76,13 @@ macro_rules! conformance {
                 whoever_has_an_account_is_never_pruned,
                 of_two_who_want_one_name_exactly_one_gets_it,
                 a_device_comes_back_as_its_user_until_its_time_is_over_or_another_password_is_set,
-                a_guest_is_kept_while_a_device_may_bring_it_back;
+                a_guest_is_kept_while_a_device_may_bring_it_back,
+                an_account_is_deleted_by_whoever_knows_what_its_password_is_now,
+                whoever_is_vouched_for_has_one_account_and_no_other_has_it,
+                of_two_who_are_the_same_to_who_vouches_one_is_made;
+            reports:
+                a_report_is_read_until_it_is_closed_and_a_reporter_is_held_to_a_few,
+                reports_are_read_in_portions_and_what_breaks_a_limit_is_refused;
             game_states:
                 what_a_game_keeps_goes_forward_and_only_by_who_serves,
                 a_state_beyond_its_limits_is_refused;

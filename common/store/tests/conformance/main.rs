@@ -16,6 +16,7 @@ mod lease_races;
 mod leases;
 mod ownership;
 mod races;
+mod reports;
 mod sanctions;
 mod saves;
 mod scene;

@@ -14,6 +14,7 @@ mod leases;
 mod ownership;
 mod postgres_scene;
 mod races;
+mod reports;
 mod sanctions;
 mod saves;
 mod scene;

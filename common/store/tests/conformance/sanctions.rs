@@ -80,7 +80,7 @@ pub(crate) fn a_kick_raises_the_session_in_the_same_step_and_is_read_in_order(sc
 pub(crate) fn a_ban_lasts_until_it_is_over_or_lifted_and_its_shorter_successor_counts(scene: &Scene) {
     let ann = Subject::User(ANN);
     let before = login(scene, ANN);
-    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoBan);
+    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoneToLift);
     let long = done(scene, ann, SanctionKind::Ban, None);
     assert!(long.generation > before);
     assert_eq!(long.until_ms, FOREVER_MS);
@@ -89,10 +89,10 @@ pub(crate) fn a_ban_lasts_until_it_is_over_or_lifted_and_its_shorter_successor_c
     let kick = done(scene, ann, SanctionKind::Kick, None);
     let lifted = done(scene, ann, SanctionKind::Unban, None);
     assert_eq!(lifted.generation, SessionGeneration(0), "it ends nothing");
-    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoBan);
+    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoneToLift);
     // One that is over cannot be lifted either.
     done(scene, ann, SanctionKind::Ban, Some(0));
-    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoBan);
+    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoneToLift);
     let read = page(&scene.store, 0);
     assert_eq!(read.rows[..4], [long, short, kick, lifted]);
     let mut sanctions = Sanctions::default();
@@ -102,12 +102,67 @@ pub(crate) fn a_ban_lasts_until_it_is_over_or_lifted_and_its_shorter_successor_c
     assert!(sanctions.check_session(ANN, before, now_ms).is_err());
 }
 
+pub(crate) fn a_mute_ends_no_session_and_lasts_until_it_is_over_or_lifted(scene: &Scene) {
+    let ann = Subject::User(ANN);
+    assert_eq!(refused(scene, ann, SanctionKind::Mute), AccountReply::NoUser);
+    assert_eq!(
+        refused(scene, ann, SanctionKind::Unmute),
+        AccountReply::NoneToLift
+    );
+    let session = login(scene, ANN);
+    done(scene, ann, SanctionKind::Ban, None);
+    assert_eq!(
+        refused(scene, ann, SanctionKind::Unmute),
+        AccountReply::NoneToLift,
+        "a ban is no mute"
+    );
+    done(scene, ann, SanctionKind::Unban, None);
+    let session = login(scene, ANN).max(session);
+    let mute = done(scene, ann, SanctionKind::Mute, Some(60_000));
+    assert_eq!(mute.generation, SessionGeneration(0), "it ends nothing");
+    assert_eq!(mute.until_ms, mute.at_ms + 60_000);
+    assert_eq!(refused(scene, ann, SanctionKind::Unban), AccountReply::NoneToLift);
+    assert_eq!(
+        scene.ask(StoreRequest::ReadSession { user: ANN }),
+        StoreReply::Session(session)
+    );
+    let read = || {
+        let mut sanctions = Sanctions::default();
+        sanctions.take(page(&scene.other, 0), mute.at_ms);
+        assert_eq!(sanctions.check_session(ANN, session, mute.at_ms), Ok(()));
+        sanctions.mutes(mute.at_ms)
+    };
+    assert_eq!(read(), Mutes::from([(ANN, mute.until_ms)]));
+    done(scene, ann, SanctionKind::Kick, None);
+    assert_eq!(
+        done(scene, ann, SanctionKind::Unmute, None).generation,
+        SessionGeneration(0)
+    );
+    assert_eq!(
+        refused(scene, ann, SanctionKind::Unmute),
+        AccountReply::NoneToLift
+    );
+    let mut sanctions = Sanctions::default();
+    sanctions.take(page(&scene.other, 0), mute.at_ms);
+    assert_eq!(sanctions.mutes(mute.at_ms), Mutes::new());
+    let muted = done(scene, ann, SanctionKind::Mute, None);
+    assert_eq!(muted.until_ms, FOREVER_MS);
+    assert_eq!(
+        page(&scene.other, muted.seq - 1).rows,
+        [muted],
+        "read from the start as well, however old"
+    );
+}
+
 pub(crate) fn networks_are_banned_and_nobody_without_a_login_is(scene: &Scene) {
     let nobody = Subject::User(UserId(99));
     for kind in [SanctionKind::Kick, SanctionKind::Ban] {
         assert_eq!(refused(scene, nobody, kind), AccountReply::NoUser);
     }
-    assert_eq!(refused(scene, nobody, SanctionKind::Unban), AccountReply::NoBan);
+    assert_eq!(
+        refused(scene, nobody, SanctionKind::Unban),
+        AccountReply::NoneToLift
+    );
     for (text, written) in [
         ("203.0.113.9/24", "203.0.113.0/24"),
         ("2001:db8::7/48", "2001:db8::/48"),
@@ -118,12 +173,13 @@ pub(crate) fn networks_are_banned_and_nobody_without_a_login_is(scene: &Scene) {
         assert_eq!(page(&scene.other, ban.seq - 1).rows, [ban]);
         assert_eq!(
             refused(scene, network("198.51.100.0/24"), SanctionKind::Unban),
-            AccountReply::NoBan
+            AccountReply::NoneToLift
         );
         done(scene, network(written), SanctionKind::Unban, None);
     }
     let limits = [
         new(network("203.0.113.0/24"), SanctionKind::Kick, None),
+        new(network("203.0.113.0/24"), SanctionKind::Mute, None),
         new(Subject::User(UserId(u64::MAX)), SanctionKind::Ban, None),
         StoreRequest::Account(AccountRequest::Sanction(NewSanction {
             subject: network("203.0.113.0/24"),

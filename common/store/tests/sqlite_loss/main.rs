@@ -264,7 +264,7 @@ fn nodes_go_on_with_a_store_that_did_not_know_yet_what_each_of_them_remembers() 
     older
         .execute_batch(
             "DROP TABLE node_lease; DROP TABLE node_mark; ALTER TABLE cluster DROP COLUMN marks_since;
-             ALTER TABLE session DROP COLUMN until_ms; DROP TABLE sanction; DROP TABLE account; DROP TABLE device; DROP TABLE game_state; DROP TABLE creature; DROP TABLE creature_write; DROP TABLE tally; DROP TABLE trade; DROP TABLE region_state; ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
+             ALTER TABLE session DROP COLUMN until_ms; DROP TABLE sanction; DROP TABLE account; DROP TABLE device; DROP TABLE report; DROP TABLE identity; DROP TABLE game_state; DROP TABLE creature; DROP TABLE creature_write; DROP TABLE tally; DROP TABLE trade; DROP TABLE region_state; ALTER TABLE cluster DROP COLUMN topology; PRAGMA user_version = 7;",
         )
         .unwrap();
     older.close().unwrap();

@@ -19,6 +19,12 @@ pub(crate) enum AccountCommand {
     Ban(BanArguments),
     /// Lifts a ban before its time
     Unban(UnbanArguments),
+    /// Has a user say nothing to others: words, and what else the game takes for speech
+    ///
+    /// The player plays on, and is told until when as it tries. The game holds it at once, on every server within a second.
+    Mute(MuteArguments),
+    /// Lifts a mute before its time
+    Unmute(UnmuteArguments),
     /// Gives a code by which a forgotten password may be set, once and for an hour
     ///
     /// Tell the code to whoever the account is of, and to nobody else: it is as good as the password. The page asks for it where a
@@ -28,7 +34,9 @@ pub(crate) enum AccountCommand {
     ///
     /// The user is a guest again: what the player holds falls to the ground when guests are pruned.
     Delete(DeleteArguments),
-    /// Lists who is banned, until when, and why
+    /// Lists what players have reported of one another, with the last lines that the reporter had heard; or closes one
+    Reports(ReportsArguments),
+    /// Lists who is banned or muted, until when, and why
     List(ListArguments),
 }
 
@@ -63,6 +71,27 @@ pub(crate) struct UnbanArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct MuteArguments {
+    /// The user, by number, or by the name of its account
+    #[arg(value_name = "NAME|USER")]
+    pub(crate) user: String,
+    /// How long, such as 10m, 12h or 7d [default: until it is lifted]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_ban)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) why: NoteArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnmuteArguments {
+    /// The user, by number, or by the name of its account
+    #[arg(value_name = "NAME|USER")]
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) why: NoteArguments,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ResetArguments {
     /// The account, by its name or the number of its user
     #[arg(value_name = "NAME|USER")]
@@ -85,6 +114,33 @@ pub(crate) struct DeleteArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
+    /// Also what is over, or ended at once: kicks, other passwords and deleted accounts of the last half hour, and old bans and mutes
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) store: AccountStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportsArguments {
+    /// As a JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also those that are closed, for 90 days
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Closes the report of this number: it is done with
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["json", "all"])]
+    pub(crate) close: Option<u64>,
+    /// What was done about it, for operators, at most 200 bytes
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "close",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) note: String,
     #[command(flatten)]
     pub(crate) store: AccountStore,
 }
@@ -92,6 +148,15 @@ pub(crate) struct ListArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ReasonArguments {
     /// What the player is told, at most 200 bytes
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) store: AccountStore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NoteArguments {
+    /// For operators, as `regionmesh account list` shows it, at most 200 bytes
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     #[command(flatten)]

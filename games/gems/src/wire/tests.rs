@@ -14,7 +14,7 @@ fn commands() -> [Command; 4] {
     ]
 }
 
-fn events() -> [Event; 6] {
+fn events() -> [Event; 8] {
     let entity = EntityId(9);
     [
         Event::Said {
@@ -31,6 +31,14 @@ fn events() -> [Event; 6] {
         Event::Refused {
             command: 8,
             reason: Refusal::Taken,
+        },
+        Event::Refused {
+            command: 9,
+            reason: Refusal::Muted { until_ms: 10 },
+        },
+        Event::Reported {
+            user: UserId(5),
+            outcome: ReportOutcome::TooMany,
         },
     ]
 }
@@ -58,6 +66,17 @@ fn layouts_stay_as_they_are() {
         [0x12, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
     );
     assert_eq!(events()[5].encode()[..], [0x1f, 8, 0, 0, 0, 0, 0, 0, 0, 4]);
+    assert_eq!(
+        events()[6].encode()[..],
+        [0x1f, 9, 0, 0, 0, 0, 0, 0, 0, 6, 10, 0, 0, 0, 0, 0, 0, 0]
+    );
+    assert_eq!(events()[7].encode()[..], [0x03, 5, 0, 0, 0, 0, 0, 0, 0, 1]);
+    let report = Command::Report {
+        user: UserId(5),
+        why: "ho".into(),
+    };
+    assert_eq!(report.encode()[..], *b"\x03\x05\0\0\0\0\0\0\0ho");
+    assert_eq!(Command::parse(&report.encode()), Ok(report));
     let own = OwnState {
         entity: EntityId(1),
         at: Position { x: 1.0, y: -2.0 },

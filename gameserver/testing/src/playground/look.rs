@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use game::{EntityId, Position, RegionNumber, UserId};
 use gameserver::region::Region;
-use store::{Holder, Holding};
+use store::{AccountReply, AccountRequest, Holder, Holding, NewReport, StoreReply, StoreRequest};
 
 use super::Playground;
 
@@ -75,6 +75,21 @@ impl Playground {
         let all = self.all_holdings();
         let mine = all.iter().filter(|holding| holding.holder == Holder::User(user));
         mine.map(|holding| holding.id).collect()
+    }
+
+    /// What players have reported of one another, in order.
+    #[must_use]
+    pub fn reports(&mut self) -> Vec<NewReport> {
+        let read = AccountRequest::ReadReports {
+            after: 0,
+            with_closed: true,
+        };
+        match self.store.apply(&StoreRequest::Account(read)) {
+            Ok(StoreReply::Account(AccountReply::Reports(page))) => {
+                page.rows.into_iter().map(|row| row.what).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What lies in a region, as the store says, ascending.

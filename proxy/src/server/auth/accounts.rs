@@ -106,6 +106,7 @@ impl AuthRole {
             look: name.look(),
             name: name.into(),
             verifier,
+            identity: None,
         };
         match self.ask_account(AccountRequest::Create(Box::new(new))).await? {
             AccountReply::Created => {}
