@@ -14,7 +14,9 @@ use servers::client::{Client, user_at};
 use servers::proxy::Proxy;
 use servers::{Cluster, eventually};
 use store::sqlite::SqliteStore;
-use store::{Store as _, StoreReply, StoreRequest};
+use store::{
+    AccountReply, AccountRequest, NewSanction, SanctionKind, Store as _, StoreReply, StoreRequest, Subject,
+};
 
 const A: NodeNumber = NodeNumber(1);
 
@@ -134,4 +136,69 @@ async fn a_server_whose_region_another_process_serves_ends_and_says_so() {
         failure.message.contains("another process serves region"),
         "{failure:?}"
     );
+}
+
+/// As an operator does; told of nothing, the servers read it.
+fn kick(cluster: &Cluster, user: UserId) {
+    let kick = AccountRequest::Sanction(NewSanction {
+        subject: Subject::User(user),
+        kind: SanctionKind::Kick,
+        for_ms: None,
+        reason: String::new(),
+    });
+    let kicked = cluster.ask_store(StoreRequest::Account(kick));
+    assert!(
+        matches!(kicked, StoreReply::Account(AccountReply::Sanctioned(_))),
+        "{kicked:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_kicked_joins_nowhere_by_the_login_of_before_whenever_it_was() {
+    let cluster = Cluster::new();
+    // Two users, and the first is kicked before the server starts.
+    let first = user_at(&cluster.topology, |at| at.x < 32.0 && at.y < 24.0);
+    let second = user_at(&cluster.topology, |at| at.x < 32.0 && at.y > 40.0);
+    let _b = cluster.start("gs-b").await;
+    let old = [first, second].map(|user| cluster.log_in(user));
+    kick(&cluster, first);
+    let a = cluster.start("gs-a").await;
+    let mut proxy = Proxy::linked(cluster.open("edge-1", Role::Proxy)).await;
+    let ended = u32::from(Code::Kicked.number());
+    let client = Client::of_login(first, old[0], &proxy.dir);
+    let join = client.join(&proxy.dir);
+    assert_eq!(refused(&mut proxy, join).await.code, ended);
+    eventually("it is counted", || a.refused("messages", "join_ended") == 1).await;
+    let again = cluster.log_in(first);
+    Client::of_login(first, again, &proxy.dir)
+        .enter(&mut proxy, A)
+        .await;
+
+    // The second is in, and is kicked then: a proxy that has not heard of it brings nobody back.
+    let mut client = Client::of_login(second, old[1], &proxy.dir);
+    client.enter(&mut proxy, A).await;
+    kick(&cluster, second);
+    let began = std::time::Instant::now();
+    loop {
+        client.attach_no += 1;
+        proxy.say(A, client.join(&proxy.dir));
+        let user = second.0;
+        let code = proxy
+            .hear(A, "an answer", |message| match message {
+                ServerToProxy::JoinRefused(refused) if refused.user == user => Some(Some(refused.code)),
+                ServerToProxy::Joined(joined) if joined.user == user => Some(None),
+                _ => None,
+            })
+            .await;
+        match code {
+            Some(code) => break assert_eq!(code, ended),
+            None => assert!(began.elapsed().as_secs() < 5, "it is let in for ever"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(began.elapsed().as_millis() < 3_000, "{:?}", began.elapsed());
+    let again = cluster.log_in(second);
+    let mut client = Client::of_login(second, again, &proxy.dir);
+    client.attach_no = 1;
+    client.enter(&mut proxy, A).await;
 }

@@ -228,6 +228,7 @@ fn name_of(credentials: Credentials) -> String {
         Credentials::Guest { name }
         | Credentials::Password { name, .. }
         | Credentials::Ticket { name, .. }
-        | Credentials::Device { name } => name,
+        | Credentials::Device { name }
+        | Credentials::Token { name, .. } => name,
     }
 }

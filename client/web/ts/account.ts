@@ -5,7 +5,9 @@ import type { AccountDeed, Join, Refused } from "./messages.js";
 
 /** An answer that does not come is none. */
 const ANSWER_MS_MAX = 10_000;
-const PATHS = { register: "/api/register", login: "/api/login", password: "/api/password" };
+const PATHS = { register: "/api/register", login: "/api/login", password: "/api/password", token: "/api/token", delete: "/api/delete" };
+/** Things that are asked for whoever plays; the others are for a key of their own. */
+const OF_PLAYER = ["register", "token", "delete"];
 
 /** What a proxy has granted: the session to go on with, and whose it is. */
 export interface Granted {
@@ -14,16 +16,30 @@ export interface Granted {
   user: bigint;
 }
 
+/** An account that is no more. */
+export interface Deleted {
+  deleted: string;
+}
+
+function documentOf(deed: AccountDeed): Record<string, string> {
+  switch (deed.what) {
+    case "password":
+      return { name: deed.name, new_password: deed.newPassword, [deed.by]: deed.proof };
+    case "token":
+      return { token: deed.token, name: deed.name ?? "" };
+    case "delete":
+      return { [deed.by]: deed.proof };
+    default:
+      return { name: deed.name, password: deed.password };
+  }
+}
+
 /** Does something about an account, for the session that was `kept` or for a new one; refused with what people can be told. */
-export async function ask(join: Join, deed: AccountDeed, kept: Uint8Array): Promise<Granted | Refused> {
+export async function ask(join: Join, deed: AccountDeed, kept: Uint8Array): Promise<Granted | Deleted | Refused> {
   const path = PATHS[deed.what];
-  const body = JSON.stringify(
-    deed.what === "password"
-      ? { name: deed.name, new_password: deed.newPassword, [deed.by]: deed.proof }
-      : { name: deed.name, password: deed.password },
-  );
+  const body = JSON.stringify(documentOf(deed));
   // A login is for a key of its own; whoever makes an account stays who it is.
-  const account = new Account(join.cluster_id, deed.what === "register" ? kept : new Uint8Array());
+  const account = new Account(join.cluster_id, OF_PLAYER.includes(deed.what) ? kept : new Uint8Array());
   const authorization = account.authorization("POST", path, body, Date.now());
   const headers = { authorization, "content-type": "application/json" };
   let answer: Response;
@@ -40,6 +56,10 @@ export async function ask(join: Join, deed: AccountDeed, kept: Uint8Array): Prom
     const { code, text, reason, retry_ms } = told;
     const words = [text, reason].filter((part) => typeof part === "string" && part !== "").join(" ");
     return { code: Number(code), text: words || answer.statusText, retryMs: Number(retry_ms) || 0 };
+  }
+  if (deed.what === "delete") {
+    account.free();
+    return { deleted: String(told["deleted"]) };
   }
   const name = String(told["name"]);
   return { kept: account.granted(String(told["ticket"]), name), name, user: BigInt(String(told["user"])) };

@@ -135,7 +135,7 @@ export class MeshClient {
 
   /**
    * Makes an account of the guest who plays, logs in to one, or sets another password: then this client is at it, under the name that
-   * is returned. Rejected with an {@link AccountError}, and everything is as before. Passwords are taken over TLS, or on the machine of
+   * is returned. Or deletes it: then the session is over, and the name that was its is returned. Rejected with an {@link AccountError}, and everything is as before. Passwords are taken over TLS, or on the machine of
    * the proxy.
    */
   async account(deed: AccountDeed): Promise<{ name: string; user: bigint }> {

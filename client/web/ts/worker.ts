@@ -26,6 +26,8 @@ const TICKET_EXPIRED = 7;
 class Host {
   engine: Engine | undefined;
   isAttached = false;
+  /** Who plays. */
+  user: bigint | undefined;
   /** Whether the key of the session is to bring its player back later, and no proxy knows that yet. */
   isToBeRemembered = false;
   /** Whether an account is asked for something that may end this session. */
@@ -107,6 +109,7 @@ class Host {
   }
 
   attached(place: number, user: bigint): void {
+    this.user = user;
     this.isAttached = true;
     this.goesOn = false;
     if (this.isToBeRemembered) queueMicrotask(() => void tellDevice(this));
@@ -259,8 +262,13 @@ async function account(id: number, deed: AccountDeed): Promise<void> {
       tell({ is: "account", id, answer });
       return;
     }
+    if ("deleted" in answer) {
+      // The session is ended by the proxy, which says why.
+      tell({ is: "account", id, answer: { name: answer.deleted, user: 0n } });
+      return;
+    }
     // Whoever was a guest before leaves the world; who was this user is taken over.
-    if (deed.what === "login") engine?.leave(performance.now(), Date.now());
+    if (deed.what === "login" || (deed.what === "token" && answer.user !== host.user)) engine?.leave(performance.now(), Date.now());
     tell({ is: "anew" });
     host.goesOn = true;
     host.device = answer.kept;

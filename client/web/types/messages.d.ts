@@ -76,6 +76,18 @@ export type AccountDeed =
     name: string;
     password: string;
 }
+/** Logs in by a signed word of somebody else who vouches for the player, or makes an account of the guest who plays. */
+ | {
+    what: "token";
+    token: string;
+    name?: string;
+}
+/** Deletes the account of who plays, for good; the session ends. */
+ | {
+    what: "delete";
+    by: "password" | "token";
+    proof: string;
+}
 /** Sets another password, by the one that it has or by an operator's code. All other sessions of the account end. */
  | {
     what: "password";

@@ -200,8 +200,10 @@ async fn page(store: &StoreHandle, after: u64) -> Result<SanctionPage, StoreErro
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use store::limits::SANCTIONS_READ_MAX;
     use store::simulated::SharedSimulatedStore;
-    use store::{NewSanction, SanctionKind, Store, StoreSettings};
+    use store::{NewSanction, SanctionKind, Store, StoreResult, StoreSettings};
 
     const ANN: UserId = UserId(11);
 
@@ -262,5 +264,108 @@ mod tests {
         assert!(board.is_read());
         stop.cancel();
         keeping.await.unwrap();
+    }
+    /// Answers so many reads, and then none until it may again.
+    #[derive(Clone)]
+    struct Failing {
+        inner: SharedSimulatedStore,
+        reads: Arc<AtomicUsize>,
+    }
+
+    const ALL: usize = usize::MAX / 2;
+
+    impl Store for Failing {
+        fn execute(&self, requests: &[StoreRequest]) -> Vec<StoreResult> {
+            let is_read = |request: &StoreRequest| {
+                matches!(
+                    request,
+                    StoreRequest::Account(AccountRequest::ReadSanctions { .. })
+                )
+            };
+            let take = |reads: usize| reads.checked_sub(1);
+            let answer = |request: &StoreRequest| {
+                let relaxed = Ordering::Relaxed;
+                if is_read(request) && self.reads.fetch_update(relaxed, relaxed, take).is_err() {
+                    return Err(StoreError::Unavailable("away".to_owned()));
+                }
+                self.inner.execute(std::slice::from_ref(request)).remove(0)
+            };
+            requests.iter().map(answer).collect()
+        }
+    }
+
+    async fn failing() -> (Failing, StoreHandle, store::StoreThreads, SanctionBoard) {
+        let inner = SharedSimulatedStore::default();
+        inner.set_now_ms(wall_ms());
+        let store = Failing {
+            inner,
+            reads: Arc::new(AtomicUsize::new(ALL)),
+        };
+        let shared = Arc::new(store.clone()) as Arc<dyn Store>;
+        let (handle, threads) = StoreHandle::spawn(&shared, StoreSettings::default()).unwrap();
+        let board = SanctionBoard::load(&handle).await.unwrap();
+        (store, handle, threads, board)
+    }
+
+    fn ban(store: &SharedSimulatedStore, network: &str) {
+        ask(
+            store,
+            StoreRequest::Account(AccountRequest::Sanction(NewSanction {
+                subject: Subject::Network(protocol::network::Network::parse(network).unwrap()),
+                kind: SanctionKind::Ban,
+                for_ms: None,
+                reason: String::new(),
+            })),
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_the_store_failed_counts_and_is_told_and_the_rest_follows() {
+        let (store, handle, _threads, board) = failing().await;
+        let all = SANCTIONS_READ_MAX + 2;
+        for number in 0..all {
+            ban(
+                &store.inner,
+                &format!("10.{}.{}.0/24", number / 256, number % 256),
+            );
+        }
+        store.reads.store(1, Ordering::Relaxed);
+        let mut told = Vec::new();
+        let looked = board
+            .look(&handle, &mut |subjects: &[Subject]| {
+                told.extend_from_slice(subjects);
+            })
+            .await;
+        assert!(looked.is_err() && told.len() == SANCTIONS_READ_MAX, "{looked:?}");
+        let from = |text: &str| board.check_network(text.parse().unwrap());
+        assert!(from("10.0.0.9").is_err());
+        assert_eq!(from("10.2.1.9"), Ok(()), "not read yet");
+        store.reads.store(ALL, Ordering::Relaxed);
+        let mut more = 0;
+        board
+            .look(&handle, &mut |subjects: &[Subject]| more += subjects.len())
+            .await
+            .unwrap();
+        assert_eq!(more, 2, "and nothing twice");
+        assert!(from("10.2.1.9").is_err());
+    }
+
+    #[tokio::test]
+    async fn while_the_store_is_away_what_was_read_last_counts() {
+        let (store, handle, _threads, board) = failing().await;
+        let before = login(&store.inner);
+        store.reads.store(0, Ordering::Relaxed);
+        kick(&store.inner);
+        assert!(board.look(&handle, &mut |_: &[Subject]| {}).await.is_err());
+        assert_eq!(board.check_session(ANN, before), Ok(()));
+        assert!(board.is_read(), "tickets are renewed for a while");
+        // As if that had been for longer than a ticket lives.
+        board.lock().read_at = Instant::now().checked_sub(UNREAD_MAX).unwrap();
+        assert!(!board.is_read());
+        assert!(board.look(&handle, &mut |_: &[Subject]| {}).await.is_err());
+        assert!(!board.is_read(), "a read that failed is none");
+        store.reads.store(ALL, Ordering::Relaxed);
+        board.look(&handle, &mut |_: &[Subject]| {}).await.unwrap();
+        assert!(board.is_read() && board.check_session(ANN, before).is_err());
     }
 }

@@ -26,7 +26,7 @@ mod welcome;
 pub use error::ClientHandshakeError;
 pub use hello::{C1_BYTES, P2_BYTES, PROTOCOL_VERSION, Versions, hello_refusal};
 pub use initiator::{ClientAnswer, ClientAwaitingWelcome, ClientInitiator, ClientTrust, Login, ProxyPeer};
-pub use login::{C3_BYTES, Credentials, LoginRequest};
+pub use login::{C3_BYTES, C3_STEPS, Credentials, LoginRequest};
 pub use responder::{PendingLogin, ProxyIdentity, ProxyResponder};
 pub use schedule::EstablishedClient;
 pub use welcome::{Refusal, Welcome};

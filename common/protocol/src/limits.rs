@@ -130,5 +130,7 @@ pub const CLIENT_CLOCK_LEEWAY_MS: u64 = 86_400_000;
 pub const TICKET_LIFETIME_MS_MAX: u64 = 900_000;
 /// Password of a user, bytes of UTF-8.
 pub const PASSWORD_BYTES_MAX: usize = 128;
+/// A token of somebody else who vouches for a user, bytes: a signature of RSA takes 683 of them, and the whole fits C3.
+pub const TOKEN_BYTES_MAX: usize = 1_832;
 /// How long a device comes back without a password, milliseconds: 90 days.
 pub const DEVICE_LASTS_MS: u64 = 90 * 24 * 3_600_000;

@@ -35,6 +35,16 @@ pub enum AccountRequest {
         /// What it is to have. A code for a forgotten password counts no more.
         verifier: Verifier,
     },
+    /// The same password, checked against something else from now on: what it costs to check one has changed. Nothing ends. Answer:
+    /// [`VerifierRenewed`](AccountReply::VerifierRenewed) or [`OtherPassword`](AccountReply::OtherPassword).
+    RenewVerifier {
+        /// Whose.
+        user: UserId,
+        /// What the account had when it was read.
+        was: Verifier,
+        /// What it is to have.
+        verifier: Verifier,
+    },
     /// Whoever knows a code may set the password, once, until its time is over. Answer:
     /// [`ResetUntil`](AccountReply::ResetUntil) or [`NoAccount`](AccountReply::NoAccount).
     AllowReset {
@@ -175,7 +185,9 @@ pub enum AccountReply {
     NoAccount,
     /// To `Create`: another account has this identity. Nothing was changed.
     KnownIdentity,
-    /// To `SetPassword` and `Delete`: somebody else has set it meanwhile. Nothing was changed.
+    /// To `RenewVerifier`.
+    VerifierRenewed,
+    /// To `SetPassword`, `RenewVerifier` and `Delete`: somebody else has set it meanwhile. Nothing was changed.
     OtherPassword,
     /// To `AllowReset`: by the store's clock, Unix milliseconds.
     ResetUntil(u64),
@@ -228,7 +240,9 @@ impl AccountRequest {
                 AccountKey::Fold(fold) => fold.len(),
                 AccountKey::Identity(identity) => identity.bytes(),
             },
-            Self::SetPassword { was, verifier, .. } => was.0.len() + verifier.0.len(),
+            Self::SetPassword { was, verifier, .. } | Self::RenewVerifier { was, verifier, .. } => {
+                was.0.len() + verifier.0.len()
+            }
             Self::Delete { was, reason, .. } => reason.len() + was.as_ref().map_or(0, |was| was.0.len()),
             Self::Report(new) => size_of::<NewReport>() + new.why.len() + new.lines.len(),
             Self::CloseReport { note, .. } => note.len(),

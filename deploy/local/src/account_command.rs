@@ -1,5 +1,6 @@
 //! `regionmesh account`: what operators do to users and networks. It is a row in the store, which every node reads by itself.
 
+use crate::account_store::{ask, open, reason, unexpected};
 use crate::answers;
 use crate::command_line::{
     AccountCommand, AccountStore, BanArguments, DeleteArguments, KickArguments, MuteArguments,
@@ -8,21 +9,20 @@ use crate::command_line::{
 use node::OsEntropy;
 use node::clock::utc;
 use node::life::Failure;
+use protocol::ShownLines;
 use protocol::entropy::array;
 use protocol::ids::UserId;
 use protocol::name::PlayerName;
-use protocol::{Shown, ShownLines};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::limits::SANCTION_REASON_BYTES_MAX;
 use store::sanction::FOREVER_MS;
 use store::{
     Account, AccountKey, AccountReply, AccountRequest, NewSanction, NodeStore, Sanction, SanctionKind,
-    Store as _, StoreReply, StoreRequest, Subject, is_database,
+    Subject,
 };
 
 pub(crate) fn run(command: &AccountCommand) -> ExitCode {
@@ -257,41 +257,6 @@ fn sanction(
         ))),
         other => Err(unexpected(&other)),
     }
-}
-
-pub(crate) fn reason(reason: &str) -> Result<String, Failure> {
-    let reason = reason.trim().to_owned();
-    if reason.len() > SANCTION_REASON_BYTES_MAX || reason.chars().any(char::is_control) {
-        let what = format!("--reason is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
-        return Err(Failure::bad_input(what));
-    }
-    Ok(reason)
-}
-
-pub(crate) fn open(place: &Path) -> Result<NodeStore, Failure> {
-    // Opening would make one that is not there.
-    if !is_database(place) && !place.exists() {
-        let what = format!("{}: there is no store", Shown(place.display()));
-        return Err(Failure::bad_input(what));
-    }
-    NodeStore::open(place).map_err(|error| match error.may_pass() {
-        true => Failure::unreachable(error),
-        false => Failure::bad_input(error),
-    })
-}
-
-pub(crate) fn ask(store: &NodeStore, request: AccountRequest) -> Result<AccountReply, Failure> {
-    let answered = store.execute(&[StoreRequest::Account(request)]).pop();
-    match answered {
-        Some(Ok(StoreReply::Account(reply))) => Ok(reply),
-        Some(Ok(other)) => Err(unexpected(&other)),
-        Some(Err(error)) => Err(Failure::failed(error)),
-        None => Err(Failure::failed("the store does not answer")),
-    }
-}
-
-pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Failure {
-    Failure::failed(format!("the store answered another question: {reply:?}"))
 }
 
 fn name_of(subject: Subject) -> String {

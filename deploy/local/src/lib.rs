@@ -5,6 +5,7 @@
 //! knows stands in one data directory (`data_root.rs` has its layout).
 
 mod account_command;
+mod account_store;
 mod admin_client;
 mod answers;
 mod authority_command;

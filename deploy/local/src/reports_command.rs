@@ -1,6 +1,6 @@
 //! `regionmesh account reports`: what players report of one another, read and closed by operators.
 
-use crate::account_command::{ask, open, reason, unexpected};
+use crate::account_store::{ask, open, reason, unexpected};
 use crate::command_line::ReportsArguments;
 use node::clock::utc;
 use node::life::Failure;

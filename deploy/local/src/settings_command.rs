@@ -32,7 +32,7 @@ pub(crate) fn page<G: Game>() -> String {
         ),
         manual::role::<ProxySettings>(
             "Proxies",
-            &["listen", "store", "clients", "http", "tls", "edge", "auth"],
+            &["listen", "store", "clients", "http", "tls", "edge", "auth", "jwt"],
             &of_proxies,
         ),
     ];

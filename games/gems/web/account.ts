@@ -2,12 +2,13 @@
 
 import { AccountError, type AccountDeed, type MeshClient } from "regionmesh";
 
-type Way = "register" | "login" | "password" | "code";
+type Way = "register" | "login" | "password" | "code" | "delete";
 
 const ABOUT: Record<Way, string> = {
   register: "An account brings you back as this player, with all that you hold, from any machine.",
   login: "You go on as the player of your account. Gems that this guest holds stay with the guest.",
   password: "All your other sessions end.",
+  delete: "For good: the name is free for others, and what you hold falls to the ground. Nobody can undo it.",
   code: "Whoever runs this world can give you a code when a password is forgotten.",
 };
 
@@ -34,6 +35,8 @@ export class AccountDialog {
     /** Is told the name of the account that plays from now on. */
     readonly changed: (account: string, user: bigint) => void,
     out: () => void,
+    /** The account is no more. */
+    readonly deleted: () => void,
   ) {
     this.#account = account;
     this.#way.addEventListener("change", () => this.#show());
@@ -74,7 +77,13 @@ export class AccountDialog {
     this.#proof.autocomplete = way === "register" ? "new-password" : way === "code" ? "one-time-code" : "current-password";
     this.#next.required = isNew;
     this.#trouble.textContent = "";
-    for (const option of this.#way.options) option.hidden = option.value === "register" && this.#account !== undefined;
+    const isAccount = this.#account !== undefined;
+    for (const option of this.#way.options) {
+      option.hidden = option.value === "register" ? isAccount : option.value === "delete" && !isAccount;
+    }
+    this.#name.readOnly = way === "delete";
+    if (way === "delete") this.#name.value = this.#account ?? "";
+    this.#go.textContent = way === "delete" ? "Delete for good" : "Go";
   }
 
   #deed(): AccountDeed {
@@ -82,6 +91,7 @@ export class AccountDialog {
     const name = this.#name.value.trim();
     const proof = this.#proof.value;
     if (way === "register" || way === "login") return { what: way, name, password: proof };
+    if (way === "delete") return { what: "delete", by: "password", proof };
     return { what: "password", name, by: way, proof, newPassword: this.#next.value };
   }
 
@@ -89,7 +99,14 @@ export class AccountDialog {
     this.#go.disabled = true;
     this.#trouble.textContent = "";
     try {
-      const { name, user } = await this.client.account(this.#deed());
+      const deed = this.#deed();
+      const { name, user } = await this.client.account(deed);
+      if (deed.what === "delete") {
+        this.#account = undefined;
+        this.#dialog.close();
+        this.deleted();
+        return;
+      }
       this.changed(name, user);
       this.#account = name;
       this.#dialog.close();

@@ -280,7 +280,10 @@ async function begin(): Promise<void> {
       sessionStorage.setItem(ACCOUNT_KEY, `${user} ${name}`);
       hud.banner(`You are ${name}, and come back as such from any machine.`, "good");
     };
-    const accounts = new AccountDialog(client, was.join(" ") || undefined, told, () => leave(undefined));
+    const accounts = new AccountDialog(client, was.join(" ") || undefined, told, () => leave(undefined), () => {
+      sessionStorage.removeItem(ACCOUNT_KEY);
+      sessionStorage.removeItem(NAME_KEY);
+    });
     client.on("attached", ({ user }) => {
       const known = sessionStorage.getItem(ACCOUNT_KEY)?.split(" ")[0] ?? whose;
       if (accounts.account === undefined || known === String(user)) return;

@@ -48,6 +48,7 @@ mod publication;
 mod questions;
 mod recalling;
 mod reload;
+mod reporters;
 mod reporting;
 mod residents;
 mod rest;

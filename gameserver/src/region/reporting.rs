@@ -1,7 +1,5 @@
 //! Players who report one another: a row of the store for operators, and what came of it for the rules.
 
-use std::collections::BTreeMap;
-
 use game::ReportRefused;
 use game::limits::{REPORT_LINES_BYTES_MAX, REPORT_WHY_BYTES_MAX};
 use protocol::ids::UserId;
@@ -9,24 +7,6 @@ use store::{AccountReply, AccountRequest, NewReport, StoreError, StoreReply, Sto
 
 use super::asked::Asked;
 use super::state::{Notice, RegionState};
-
-/// Between two reports of one player, milliseconds: each is a write.
-const PAUSE_MS: u64 = 2_000;
-
-/// Who has just reported somebody, and may not again before this, milliseconds.
-#[derive(Debug, Default)]
-pub(super) struct Reporters(BTreeMap<UserId, u64>);
-
-impl Reporters {
-    fn may(&mut self, user: UserId, now_ms: u64) -> bool {
-        self.0.retain(|_, until_ms| *until_ms > now_ms);
-        let is_first = !self.0.contains_key(&user);
-        if is_first {
-            self.0.insert(user, now_ms + PAUSE_MS);
-        }
-        is_first
-    }
-}
 
 impl RegionState {
     pub(super) fn report_user(&mut self, by: UserId, about: UserId, why: &str, lines: &str) {
@@ -100,16 +80,5 @@ mod tests {
         assert_eq!(end("xxñ", 2), "ñ");
         assert_eq!(clean("a\u{1b}[1mb\nc", false), "a [1mb c");
         assert_eq!(clean("a\nb\u{7}", true), "a\nb ");
-    }
-
-    #[test]
-    fn a_reporter_waits_a_moment_and_is_forgotten_then() {
-        let mut reporters = Reporters::default();
-        let (ann, bob) = (UserId(1), UserId(2));
-        assert!(reporters.may(ann, 0) && reporters.may(bob, 1_000));
-        assert!(!reporters.may(ann, PAUSE_MS - 1));
-        assert!(reporters.may(ann, PAUSE_MS));
-        assert!(reporters.may(bob, 2 * PAUSE_MS));
-        assert_eq!(reporters.0.len(), 1);
     }
 }

@@ -36,7 +36,7 @@ use super::outgoing::Outgoing;
 use super::player::{Player, Writing};
 use super::publication::subscribers::Publication;
 use super::reload::Reload;
-use super::reporting::Reporters;
+use super::reporters::Reporters;
 use super::rules::BrokenCommands;
 use super::soft_round::SoftRound;
 use super::timers::Timers;

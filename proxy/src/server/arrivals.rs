@@ -29,6 +29,15 @@ pub(super) struct Caller {
     pub(super) over_tls: bool,
 }
 
+/// Whether what nobody else may read, such as a password, may be said over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// Nobody between them reads along, or the client has known by itself whom to seal for.
+    Kept,
+    /// The page came the same way, and whoever changes that reads everything.
+    Open,
+}
+
 /// What proxies of HTTP add to a request that they pass on.
 const RELAYED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
@@ -39,6 +48,15 @@ impl Caller {
             is_private: true,
             over_tls: true,
             ..self
+        }
+    }
+
+    /// Whether secrets may be said in what follows a request. Whoever passes on what came from elsewhere, and tells nothing that counts, is
+    /// not on this machine.
+    pub(super) fn secrecy(&self, headers: &HeaderMap) -> Secrecy {
+        match self.is_private && !self.is_relayed(headers) {
+            true => Secrecy::Kept,
+            false => Secrecy::Open,
         }
     }
 

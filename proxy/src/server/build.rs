@@ -24,6 +24,7 @@ use store::{
 };
 use tokio::net::TcpListener;
 
+use super::auth::Tokens;
 use super::client_context::{Door, Doors, OwnNode};
 use super::settings::{MapAudience, ProxySettings};
 use super::tls::Tls;
@@ -48,6 +49,8 @@ pub(super) struct Built {
     pub(super) http: TcpListener,
     /// The certificate of `http`, if there is one.
     pub(super) tls: Option<Arc<Tls>>,
+    /// Of somebody else who vouches for players.
+    pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) udp: Vec<BatchSocket>,
     /// One for each shard.
     pub(super) lanes: Lanes,
@@ -128,6 +131,7 @@ async fn build_of(
         browsers.tcp().await?,
         Tls::open(&settings.tls).map_err(Failure::bad_input)?,
     );
+    let tokens = Tokens::open(&settings.jwt).map_err(Failure::bad_input)?;
     let identity = store.identity();
     let started = StoreHandle::spawn_watched(store, StoreSettings::default(), store_watch(owners));
     let (store, store_threads) = started.map_err(Failure::failed)?;
@@ -156,6 +160,7 @@ async fn build_of(
         tcp,
         http,
         tls,
+        tokens,
         udp,
         lanes,
     })

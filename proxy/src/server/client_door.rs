@@ -13,6 +13,7 @@ use protocol::frame::{FrameOpener, FrameSealer};
 use protocol::ids::RegionNumber;
 use protocol::limits::{CLIENT_RECORD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
 
+use super::arrivals::Secrecy;
 use super::client_context::ClientContext;
 use super::client_login::{self, LoggedIn};
 use super::handshake_permits::HandshakePermit;
@@ -27,11 +28,11 @@ const SILENCE_MS: u32 = 20_000;
 pub(super) async fn let_in(
     context: &ClientContext,
     stream: RawStream,
-    from: SocketAddr,
+    (from, secrecy): (SocketAddr, Secrecy),
     permit: HandshakePermit,
 ) {
     notice_silence(stream.io());
-    match client_login::log_in(context, stream, from).await {
+    match client_login::log_in(context, stream, (from, secrecy)).await {
         Ok(logged_in) => hand_over(context, logged_in, from.ip(), permit),
         Err(error) => {
             context.refusals.count(error.label());

@@ -9,7 +9,7 @@ use net::sealed_stream::RawStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Secrecy};
 use super::client_context::ClientContext;
 use super::client_door;
 use super::handshake_permits::HandshakePermit;
@@ -63,7 +63,7 @@ async fn serve(
     if let Ok(stream) = RawStream::new(io, context.clock) {
         guest(
             "client",
-            client_door::let_in(&context, stream, caller.from, permit),
+            client_door::let_in(&context, stream, (caller.from, Secrecy::Kept), permit),
         )
         .await;
     }

@@ -17,6 +17,7 @@ use protocol::limits::{CLIENT_HANDSHAKE_MS_MAX, CLIENT_HELLO_MS_MAX};
 use protocol::{Code, limits};
 use tokio::time::timeout;
 
+use super::arrivals::Secrecy;
 use super::auth::{Granted, TurnedAway};
 use super::client_context::{ClientContext, Door};
 use super::directory::{ShardIndex, shard_of};
@@ -26,6 +27,10 @@ const RATE_RETRY_MS: u32 = 1_000;
 
 /// When a ticket may be looked at again, which nobody can say whether it still counts, milliseconds.
 const UNREAD_RETRY_MS: u32 = 5_000;
+
+/// Of a password, or a token, that others may read.
+pub(super) const SAID_OPENLY: &str =
+    "passwords and tokens are taken over TLS, or on the machine of the proxy: come by https://";
 
 /// Why a connection did not become a session.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,7 @@ fn turned_away_label(code: Code) -> &'static str {
         Code::TicketInvalid => "ticket_invalid",
         Code::NameIllegal => "name_illegal",
         Code::Busy => "login_busy",
+        Code::RoleDenied => "login_clear",
         Code::Banned => "login_banned",
         Code::Kicked => "ticket_kicked",
         _ => "login_refused",
@@ -93,7 +99,7 @@ pub(super) struct LoggedIn {
 pub(super) async fn log_in(
     context: &ClientContext,
     stream: RawStream,
-    from: SocketAddr,
+    from: (SocketAddr, Secrecy),
 ) -> Result<LoggedIn, LoginError> {
     let whole = Duration::from_millis(CLIENT_HANDSHAKE_MS_MAX);
     match timeout(whole, shake_hands(context, stream, from)).await {
@@ -105,7 +111,7 @@ pub(super) async fn log_in(
 async fn shake_hands(
     context: &ClientContext,
     mut stream: RawStream,
-    from: SocketAddr,
+    (from, secrecy): (SocketAddr, Secrecy),
 ) -> Result<LoggedIn, LoginError> {
     let (door, responder) = greet(context, &mut stream).await?;
     let door = &*door;
@@ -114,7 +120,7 @@ async fn shake_hands(
         .key
         .open(raw, FrameType::ClientLogin, net::clock::wall_ms())?;
     let (request, pending) = key_work(move || responder.open_c3(&c3.payload)).await??;
-    match admit(context, &request, from.ip()).await {
+    match admit(context, &request, (from.ip(), secrecy)).await {
         Ok(granted) => welcome(context, door, stream, (request, pending, granted)).await,
         Err(away) => {
             let refusal = Refusal {
@@ -189,12 +195,26 @@ async fn greet(
 }
 
 /// Whether there is room, whether it is not too many at once, and who it is.
-async fn admit(context: &ClientContext, request: &LoginRequest, from: IpAddr) -> Result<Granted, TurnedAway> {
+async fn admit(
+    context: &ClientContext,
+    request: &LoginRequest,
+    (from, secrecy): (IpAddr, Secrecy),
+) -> Result<Granted, TurnedAway> {
     if context.is_draining() {
         return Err(Code::Draining.into());
     }
     if request.attach_no.0 == 0 {
         return Err(Code::Protocol.into());
+    }
+    let is_secret = matches!(
+        request.credentials,
+        Credentials::Password { .. } | Credentials::Token { .. }
+    );
+    if is_secret && secrecy == Secrecy::Open {
+        return Err(TurnedAway {
+            reason: SAID_OPENLY.to_owned(),
+            ..Code::RoleDenied.into()
+        });
     }
     context.sanctions.check_network(from)?;
     let is_new = !matches!(request.credentials, Credentials::Ticket { .. });

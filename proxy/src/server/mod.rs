@@ -49,7 +49,7 @@ mod web;
 pub use proxy_task::{Addresses, Proxy};
 pub use run::{run, serve};
 pub use settings::{
-    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, MapAudience, ProxyArgs, ProxySettings,
-    StoreTable, TlsTable,
+    AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, JwtTable, MapAudience, PasswordPolicy,
+    ProxyArgs, ProxySettings, StoreTable, TlsTable,
 };
 pub use shard_handle::SessionCounts;

@@ -261,6 +261,10 @@ impl Starting {
         self.spawn("sanctions", watching);
         self.dial_servers();
         self.watch_certificate(settings);
+        if let Some(tokens) = self.built.tokens.clone() {
+            let (readiness, stop) = (self.node.readiness.clone(), self.stop_links.clone());
+            self.spawn("token keys", tokens.keep_fresh(readiness, stop));
+        }
         self.tell_status(room, &addresses);
         self.links.close();
         let (links, stop_links) = (self.links.clone(), self.stop_links.clone());
@@ -362,7 +366,7 @@ impl Starting {
                 Arc::clone(&built.topology),
                 (built.own.cluster_id, built.own.uuid),
                 built.data.certificate.node_key(),
-                (&settings.auth, clock),
+                (&settings.auth, built.tokens.clone(), clock),
             )),
             sanctions: Arc::clone(&built.sanctions),
             lanes: built.lanes,

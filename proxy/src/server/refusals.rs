@@ -41,6 +41,7 @@ const EXPECTED: &[&str] = &[
     "joined_not_asked",
     "login_banned",
     "login_busy",
+    "login_clear",
     "login_draining",
     "login_full",
     "login_rate",

@@ -28,7 +28,7 @@ pub fn run(args: &ProxyArgs) -> Exit {
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
     net::panics::expect_guests(&[
-        "attach", "browser", "client", "tool", "map", "renewal", "logout", "topology",
+        "attach", "browser", "client", "tool", "map", "renewal", "logout", "topology", "password",
     ]);
     node.readiness.starting("opening the store");
     let proxy = tokio::select! {

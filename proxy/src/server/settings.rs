@@ -9,6 +9,7 @@ use node::utf8_path::Utf8Path;
 use protocol::network::Network;
 use serde::{Deserialize, Serialize};
 use store::Accept;
+use store::limits::IDENTITY_BYTES_MAX;
 
 use super::web::gate::Exceptions;
 
@@ -40,6 +41,8 @@ node::settings! {
         pub edge: EdgeTable,
         /// The auth role that lives in this proxy.
         pub auth: AuthTable,
+        /// Tokens of somebody else who vouches for players.
+        pub jwt: JwtTable,
     }
 }
 
@@ -214,11 +217,24 @@ pub enum GuestPolicy {
     Refused,
 }
 
+/// Whether accounts have passwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PasswordPolicy {
+    /// They do.
+    #[default]
+    Allowed,
+    /// Nobody comes by one.
+    Refused,
+}
+
 node::settings_table! {
     /// The table `[auth]`.
     pub struct AuthTable {
         /// `allowed`: anybody with a proper name may play; `refused`: nobody without credentials.
         pub guests: GuestPolicy = GuestPolicy::Allowed,
+        /// `allowed`: accounts are made, and logged in to, by passwords; `refused`: by tokens alone, see `[jwt]`.
+        pub passwords: PasswordPolicy = PasswordPolicy::Allowed,
         /// What checking one password takes, KiB of memory: 8 to 262,144.
         pub password_memory_kib: u32 = 19_456,
         /// How often that memory is gone through: 1 to 16.
@@ -233,6 +249,52 @@ node::settings_table! {
         pub password_tries: u32 = 5,
         /// Requests of the accounts' API per second from one /24 (IPv4) or /48 (IPv6); `clients.exempt` is exempt.
         pub requests_per_prefix_per_s: u32 = 10,
+    }
+}
+
+node::settings_table! {
+    /// The table `[jwt]`.
+    pub struct JwtTable {
+        /// The file of the issuer's public keys, a JSON Web Key Set; empty: no tokens are taken. Looked at every second: new keys count from then on.
+        pub keys: PathBuf = PathBuf::new(),
+        /// Who has to have made a token: its `iss`, to the letter.
+        pub issuer: String = String::new(),
+        /// Whom a token has to be meant for: one of its `aud`, to the letter.
+        pub audience: String = String::new(),
+        /// By how much the issuer's clock may differ, seconds: 0 to 300.
+        pub skew_s: u32 = 30,
+        /// The claim that says what a new player is called; where there is none, and where that name is taken, it is what the client says, or has a number behind it.
+        pub name_claim: String = "name".to_owned(),
+    }
+}
+
+impl JwtTable {
+    fn check(&self, mistakes: &mut Vec<Mistake>) {
+        let is_on = !self.keys.as_os_str().is_empty();
+        for (key, text) in [("jwt.issuer", &self.issuer), ("jwt.audience", &self.audience)] {
+            match (is_on, text.len()) {
+                (true, 1..=IDENTITY_BYTES_MAX) | (false, 0) => {}
+                (true, 0) => mistakes.push(Mistake::new(
+                    key,
+                    "is missing, and jwt.keys is there: a token that is meant for others would count",
+                    "write what the issuer's tokens say",
+                )),
+                (true, _) => mistakes.push(Mistake::new(
+                    key,
+                    "is longer than 256 bytes",
+                    "write what the issuer's tokens say",
+                )),
+                (false, _) => mistakes.push(Mistake::new(
+                    key,
+                    "is there, and jwt.keys is missing: no tokens are taken",
+                    "write the file of the issuer's keys, or leave both out",
+                )),
+            }
+        }
+        if self.skew_s > 300 {
+            let what = "is above 300: a token would count for long after its end";
+            mistakes.push(Mistake::new("jwt.skew_s", what, "write at most 300"));
+        }
     }
 }
 
@@ -363,6 +425,7 @@ impl Settings for ProxySettings {
         self.http.check(&mut mistakes);
         self.tls.check(&mut mistakes);
         self.auth.check(&mut mistakes);
+        self.jwt.check(&mut mistakes);
         let lists = [
             ("clients.exempt", &self.clients.exempt),
             ("clients.balancers", &self.clients.balancers),
@@ -398,6 +461,9 @@ mod tests {
         settings.http.hosts.push("play.example.net/".to_owned());
         settings.tls.certificate = PathBuf::from("edge.pem");
         settings.auth.password_wait_ms = 3_001;
+        settings.jwt.keys = PathBuf::from("keys.json");
+        settings.jwt.issuer = "x".repeat(257);
+        settings.jwt.skew_s = 301;
         settings.edge.advertise = Some(IpAddr::from([255, 255, 255, 255]));
         let keys: Vec<String> = settings.check().into_iter().map(|mistake| mistake.key).collect();
         for key in [
@@ -410,6 +476,9 @@ mod tests {
             "http.hosts",
             "tls.key",
             "auth.password_wait_ms",
+            "jwt.issuer",
+            "jwt.audience",
+            "jwt.skew_s",
             "edge.advertise",
         ] {
             assert!(keys.iter().any(|k| k == key), "{key} is not in {keys:?}");

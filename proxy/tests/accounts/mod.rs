@@ -1,5 +1,8 @@
 //! Accounts at a real proxy: over HTTP, and in the handshake of a client.
 
+mod sanctions;
+mod tokens;
+
 use std::net::SocketAddr;
 
 use net::entropy::OsEntropy;

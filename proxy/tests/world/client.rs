@@ -97,10 +97,20 @@ impl Client {
         let credentials = Credentials::Guest {
             name: name.to_owned(),
         };
+        Self::browser_with(io, trust, at, credentials).await.unwrap()
+    }
+
+    /// The same, with whatever it shows.
+    pub async fn browser_with(
+        io: Connection,
+        trust: ClientTrust,
+        at: SocketAddr,
+        credentials: Credentials,
+    ) -> Result<Self, Refusal> {
         let (key, clock) = (ClientKey::generate(&mut OsEntropy), Monotonic::default());
         let stream = upgraded_on(io, at, clock).await;
         let shaken = Self::shake_hands(stream, clock, trust, (key, credentials), AttachNo(1));
-        within("a handshake", shaken).await.unwrap()
+        within("a handshake", shaken).await
     }
 
     async fn shake_hands(

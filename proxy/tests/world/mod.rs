@@ -26,7 +26,9 @@ use protocol::ids::{
 use proxy::server::{Proxy, ProxySettings};
 use sha2::{Digest as _, Sha256};
 use store::sqlite::SqliteStore;
-use store::{AccountReply, AccountRequest, PlayerBody, PlayerRow, Store, StoreReply, StoreRequest};
+use store::{
+    AccountKey, AccountReply, AccountRequest, PlayerBody, PlayerRow, Store, StoreReply, StoreRequest,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -130,6 +132,15 @@ impl World {
         match self.ask(StoreRequest::InsertPlayer { row }).await {
             StoreReply::Inserted(row) => row.owner_epoch.0,
             other => panic!("{other:?} instead of a row"),
+        }
+    }
+
+    /// What the password of an account is checked against.
+    pub async fn verifier(&self, fold: &str) -> String {
+        let read = AccountRequest::Read(AccountKey::Fold(fold.to_owned()));
+        match self.ask(StoreRequest::Account(read)).await {
+            StoreReply::Account(AccountReply::Account(Some(account))) => account.verifier.0,
+            other => panic!("{other:?}"),
         }
     }
 

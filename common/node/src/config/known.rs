@@ -52,6 +52,7 @@ pub const PROXY: &[&str] = &[
     "edge.sweep_us",
     "edge.advertise",
     "auth.guests",
+    "auth.passwords",
     "auth.password_memory_kib",
     "auth.password_rounds",
     "auth.passwords_at_once",
@@ -59,6 +60,11 @@ pub const PROXY: &[&str] = &[
     "auth.password_wait_ms",
     "auth.password_tries",
     "auth.requests_per_prefix_per_s",
+    "jwt.keys",
+    "jwt.issuer",
+    "jwt.audience",
+    "jwt.skew_s",
+    "jwt.name_claim",
 ];
 
 /// The table of a game server that each game fills with keys of its own.

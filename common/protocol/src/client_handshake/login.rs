@@ -1,9 +1,11 @@
-//! C3: the login, always of one size, so that nobody on the way can tell a guest, a password and a ticket apart.
+//! C3: the login, of one size, so that nobody on the way can tell a guest, a password and a ticket apart; only a token may take the next
+//! ones.
 //!
 //! ```text
-//! C3 512  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | again | zeros to 496 }
+//! C3 512, 1024 or 2048  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | again | zeros to the smallest of them }
 //! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes; 3 device: nothing
-//! again: 2 ticket, 3 device: the name of the login that it is from (u8 length ‖ UTF-8); otherwise nothing
+//!              4 token: u16 length ‖ ASCII
+//! again: 2 ticket, 3 device, 4 token: the name of the login that it is from (u8 length ‖ UTF-8); otherwise nothing
 //!              a name is whatever fits its length byte: a login that is refused for its name is answered, not cut off
 //! sig_c = Ed25519(client key, "RMC/1 client\0" ‖ h3)
 //! ```
@@ -16,13 +18,17 @@ use super::error::ClientHandshakeError;
 use crate::identity::{ClientPublic, Clock, NodePublic};
 use crate::ids::{AttachNo, ClusterId, NodeUuid};
 use crate::keys::TAG_BYTES;
-use crate::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX};
+use crate::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::ticket::{RawTicket, TICKET_BYTES, Ticket, TicketError};
 use crate::wire::Reader;
 
-/// Length of C3.
+/// Length of C3, but of one with a token that does not fit.
 pub const C3_BYTES: usize = 512;
-const PLAIN_BYTES: usize = C3_BYTES - TAG_BYTES;
+/// The lengths that C3 may have.
+pub const C3_STEPS: [usize; 3] = [C3_BYTES, 1_024, 2_048];
+const PLAIN_BYTES_MAX: usize = C3_STEPS[2] - TAG_BYTES;
+// The longest token fits, with the longest name of its login.
+const _: () = assert!(1 + 32 + 2 + TOKEN_BYTES_MAX + 4 + 64 + 1 + NAME_AGAIN_BYTES_MAX <= PLAIN_BYTES_MAX);
 /// A name as it is sent, bytes.
 const SENT_NAME_BYTES_MAX: usize = u8::MAX as usize;
 /// A name that was let in once, as it was written then.
@@ -31,6 +37,7 @@ const MODE_GUEST: u8 = 0;
 const MODE_PASSWORD: u8 = 1;
 const MODE_TICKET: u8 = 2;
 const MODE_DEVICE: u8 = 3;
+const MODE_TOKEN: u8 = 4;
 
 /// What a client shows to be let in.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +62,13 @@ pub enum Credentials {
         /// The name of that login, at most 96 bytes; nobody may have made a player of it yet. Nobody vouches for it.
         name: String,
     },
+    /// The signed word of somebody else about whose account this is; see `[jwt]` of the proxy's settings.
+    Token {
+        /// At most [`TOKEN_BYTES_MAX`] of ASCII.
+        token: Zeroizing<String>,
+        /// What a new player is called where the token does not say, at most 96 bytes.
+        name: String,
+    },
     /// The key that signs the handshake, which the auth role knows of: see `POST /api/device`.
     Device {
         /// As that of a ticket.
@@ -69,6 +83,7 @@ impl fmt::Debug for Credentials {
             Self::Password { name, .. } => write!(f, "Password({name:?}, …)"),
             Self::Ticket { name, .. } => write!(f, "Ticket({name:?}, …)"),
             Self::Device { name } => write!(f, "Device({name:?})"),
+            Self::Token { name, .. } => write!(f, "Token({name:?}, …)"),
         }
     }
 }
@@ -107,12 +122,13 @@ impl LoginRequest {
     /// The plaintext of C3.
     pub(super) fn encode(&self, signature: &[u8; 64]) -> Result<Zeroizing<Vec<u8>>, ClientHandshakeError> {
         // Never grows, so no copy of a password is left behind.
-        let mut plain = Zeroizing::new(Vec::with_capacity(PLAIN_BYTES));
+        let mut plain = Zeroizing::new(Vec::with_capacity(PLAIN_BYTES_MAX));
         plain.push(match self.credentials {
             Credentials::Guest { .. } => MODE_GUEST,
             Credentials::Password { .. } => MODE_PASSWORD,
             Credentials::Ticket { .. } => MODE_TICKET,
             Credentials::Device { .. } => MODE_DEVICE,
+            Credentials::Token { .. } => MODE_TOKEN,
         });
         plain.extend_from_slice(&self.client.to_bytes());
         match &self.credentials {
@@ -123,13 +139,23 @@ impl LoginRequest {
             }
             Credentials::Ticket { ticket, .. } => plain.extend_from_slice(ticket.as_slice()),
             Credentials::Device { .. } => {}
+            Credentials::Token { token, .. } => {
+                let length = u16::try_from(token.len()).ok().filter(|_| is_token(token));
+                let length = length.ok_or(ClientHandshakeError::LoginTooLong)?;
+                plain.extend_from_slice(&length.to_le_bytes());
+                plain.extend_from_slice(token.as_bytes());
+            }
         }
         plain.extend_from_slice(&self.attach_no.0.to_le_bytes());
         plain.extend_from_slice(signature);
-        if let Credentials::Ticket { name, .. } | Credentials::Device { name } = &self.credentials {
+        if let Credentials::Ticket { name, .. }
+        | Credentials::Device { name }
+        | Credentials::Token { name, .. } = &self.credentials
+        {
             put_string(&mut plain, name, NAME_AGAIN_BYTES_MAX)?;
         }
-        plain.resize(PLAIN_BYTES, 0);
+        let padded = padded(plain.len()).ok_or(ClientHandshakeError::LoginTooLong)?;
+        plain.resize(padded, 0);
         Ok(plain)
     }
 
@@ -152,14 +178,31 @@ impl LoginRequest {
                 name: String::new(),
             },
             MODE_DEVICE => Credentials::Device { name: String::new() },
+            MODE_TOKEN => {
+                let length = usize::from(reader.u16()?);
+                if length > TOKEN_BYTES_MAX {
+                    return Err(malformed);
+                }
+                let token = std::str::from_utf8(reader.bytes(length)?).map_err(|_| malformed)?;
+                let token = Some(token).filter(|token| is_token(token)).ok_or(malformed)?;
+                Credentials::Token {
+                    token: Zeroizing::new(token.to_owned()),
+                    name: String::new(),
+                }
+            }
             _ => return Err(malformed),
         };
         let attach_no = AttachNo(reader.u32()?);
         let signature = reader.array()?;
-        if let Credentials::Ticket { name, .. } | Credentials::Device { name } = &mut credentials {
+        if let Credentials::Ticket { name, .. }
+        | Credentials::Device { name }
+        | Credentials::Token { name, .. } = &mut credentials
+        {
             *name = string(&mut reader, NAME_AGAIN_BYTES_MAX)?;
         }
-        if plain.len() != PLAIN_BYTES || reader.rest().iter().any(|&byte| byte != 0) {
+        let rest = reader.rest();
+        let said = plain.len().checked_sub(rest.len()).ok_or(malformed)?;
+        if padded(said) != Some(plain.len()) || rest.iter().any(|&byte| byte != 0) {
             return Err(malformed);
         }
         let login = Self {
@@ -169,6 +212,16 @@ impl LoginRequest {
         };
         Ok((login, signature))
     }
+}
+
+/// How long the plaintext of so many bytes is: as short a step as they fit.
+fn padded(bytes: usize) -> Option<usize> {
+    let mut steps = C3_STEPS.into_iter().map(|step| step.saturating_sub(TAG_BYTES));
+    steps.find(|step| *step >= bytes)
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() <= TOKEN_BYTES_MAX && text.is_ascii()
 }
 
 fn put_string(out: &mut Vec<u8>, text: &str, bytes_max: usize) -> Result<(), ClientHandshakeError> {
@@ -212,7 +265,7 @@ mod tests {
             LoginRequest::parse(&plain).unwrap_err()
         };
         let malformed = ClientHandshakeError::Malformed("C3");
-        assert_eq!(refused(guest(), &|plain| plain[0] = 4), malformed);
+        assert_eq!(refused(guest(), &|plain| plain[0] = 5), malformed);
         assert_eq!(refused(guest(), &|plain| plain[1..33].fill(0)), malformed);
         assert_eq!(refused(guest(), &|plain| plain[34] = 0xff), malformed);
         assert_eq!(
@@ -220,6 +273,8 @@ mod tests {
             malformed
         );
         assert_eq!(refused(guest(), &|plain| plain.push(0)), malformed);
+        let longer = |plain: &mut Vec<u8>| plain.resize(C3_STEPS[1] - TAG_BYTES, 0);
+        assert_eq!(refused(guest(), &longer), malformed, "a step more than it needs");
         assert_eq!(
             refused(guest(), &|plain| {
                 plain.pop();
@@ -242,9 +297,52 @@ mod tests {
             name: "n".repeat(SENT_NAME_BYTES_MAX),
             password: Zeroizing::new("p".repeat(PASSWORD_BYTES_MAX)),
         });
-        assert_eq!(plain.len(), PLAIN_BYTES);
+        assert_eq!(plain.len(), C3_BYTES - TAG_BYTES);
         let (login, signature) = LoginRequest::parse(&plain).unwrap();
         assert_eq!((login.attach_no, signature), (AttachNo(3), [7; 64]));
+    }
+
+    #[test]
+    fn a_token_takes_the_step_that_it_needs_and_is_bounded() {
+        let token = |length: usize, name: &str| Credentials::Token {
+            token: Zeroizing::new("t".repeat(length)),
+            name: name.to_owned(),
+        };
+        let longest = "n".repeat(NAME_AGAIN_BYTES_MAX);
+        for (length, name, step) in [
+            (0, "", 512),
+            (300, "ada", 512),
+            (1_024 - 16 - 104, "", 1_024),
+            (1_024 - 16 - 103, "", 2_048),
+            (TOKEN_BYTES_MAX, longest.as_str(), 2_048),
+        ] {
+            let sent = token(length, name);
+            let plain = plain(sent.clone());
+            assert_eq!(plain.len() + TAG_BYTES, step, "{length}");
+            let (login, signature) = LoginRequest::parse(&plain).unwrap();
+            assert_eq!((login.credentials, signature), (sent, [7; 64]));
+        }
+        let client = ClientKey::from_seed(&[4; 32]).public();
+        let refused = |text: String| {
+            let login = LoginRequest {
+                client,
+                credentials: Credentials::Token {
+                    token: Zeroizing::new(text),
+                    name: String::new(),
+                },
+                attach_no: AttachNo(3),
+            };
+            login.encode(&[7; 64]).unwrap_err()
+        };
+        for text in ["t".repeat(TOKEN_BYTES_MAX + 1), "é".to_owned()] {
+            assert_eq!(refused(text), ClientHandshakeError::LoginTooLong);
+        }
+        let mut hostile = plain(token(300, ""));
+        hostile[33..35].copy_from_slice(&(TOKEN_BYTES_MAX as u16 + 1).to_le_bytes());
+        assert!(LoginRequest::parse(&hostile).is_err());
+        let mut hostile = plain(token(300, ""));
+        hostile[40] = 0xc3;
+        assert!(LoginRequest::parse(&hostile).is_err());
     }
 
     #[test]

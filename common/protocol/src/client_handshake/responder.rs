@@ -2,7 +2,7 @@
 
 use super::error::ClientHandshakeError;
 use super::hello::{ClientHello, ProxyHello, Versions};
-use super::login::{C3_BYTES, LoginRequest};
+use super::login::{C3_STEPS, LoginRequest};
 use super::schedule::{EstablishedClient, HandshakeSecret, SingleUse, Transcript};
 use super::welcome::{Refusal, Welcome};
 use crate::entropy::{self, Entropy};
@@ -83,7 +83,7 @@ impl ProxyResponder {
     /// # Errors
     /// `NotAuthentic`, `Malformed` or `ClientSignature`: close in silence.
     pub fn open_c3(self, c3: &[u8]) -> Result<(LoginRequest, PendingLogin), ClientHandshakeError> {
-        if c3.len() != C3_BYTES {
+        if !C3_STEPS.contains(&c3.len()) {
             return Err(ClientHandshakeError::Malformed("C3"));
         }
         let (request, signature) = LoginRequest::parse(&self.secret.c3().open(c3)?)?;

@@ -22,6 +22,7 @@ pub(super) fn carry_out(link: &mut Link, request: &AccountRequest) -> StoreResul
         AccountRequest::Create(new) => create(link, new),
         AccountRequest::Read(key) => read(link, key),
         AccountRequest::SetPassword { user, was, verifier } => set_password(link, *user, was, verifier),
+        AccountRequest::RenewVerifier { user, was, verifier } => renew_verifier(link, *user, was, verifier),
         AccountRequest::AllowReset {
             user,
             code_hash,
@@ -128,6 +129,32 @@ fn set_password(
     );
     let rows = called.map_err(Failure::of_write)?;
     added(&rows, AccountReply::OtherPassword, AccountReply::NoAccount)
+}
+
+fn renew_verifier(
+    link: &mut Link,
+    user: UserId,
+    was: &Verifier,
+    verifier: &Verifier,
+) -> Result<AccountReply, StoreError> {
+    const RENEW: &str = "SELECT regionmesh.renew_verifier($1, $2, $3)";
+    let called = link.call(
+        RENEW,
+        &[
+            (&limited(user.0), Type::INT8),
+            (&was.0, Type::TEXT),
+            (&verifier.0, Type::TEXT),
+        ],
+    );
+    let rows = called.map_err(Failure::of_write)?;
+    let mut fields = Fields {
+        row: some(rows.first())?,
+        next: 0,
+    };
+    Ok(match fields.take()? {
+        true => AccountReply::VerifierRenewed,
+        false => AccountReply::OtherPassword,
+    })
 }
 
 fn allow_reset(

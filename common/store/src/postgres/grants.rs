@@ -26,6 +26,7 @@ const CALLABLE: &[(&str, &str)] = &[
     ("create_account_of", ACCOUNTS),
     ("read_account_of", ACCOUNTS),
     ("delete_own_account", ACCOUNTS),
+    ("renew_verifier", ACCOUNTS),
     ("add_report", "regionmesh_gameserver"),
     ("read_reports", "regionmesh_operator"),
     ("close_report", "regionmesh_operator"),

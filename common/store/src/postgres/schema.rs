@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0022_mute.sql"),
     include_str!("../../migrations/postgres/0023_report.sql"),
     include_str!("../../migrations/postgres/0024_identity.sql"),
+    include_str!("../../migrations/postgres/0025_verifier.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

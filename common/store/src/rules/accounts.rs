@@ -20,7 +20,8 @@ pub(super) fn check(request: &AccountRequest) -> Result<(), StoreError> {
         AccountRequest::Read(AccountKey::User(user)) => number(user.0, "user"),
         AccountRequest::Read(AccountKey::Fold(fold)) => name(fold),
         AccountRequest::Read(AccountKey::Identity(identity)) => self::identity(identity),
-        AccountRequest::SetPassword { user, was, verifier } => {
+        AccountRequest::SetPassword { user, was, verifier }
+        | AccountRequest::RenewVerifier { user, was, verifier } => {
             number(user.0, "user")?;
             self::verifier(was)?;
             self::verifier(verifier)

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use protocol::ids::UserId;
 
-use super::reports::Reports;
 use crate::account::{Account, AccountKey, Identity};
 use crate::limits::DEVICES_MAX;
+use crate::report::Report;
 use crate::sanction::Sanction;
 
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
     pub(super) sanctions: Vec<KeptSanction>,
-    pub(super) reports: Reports,
+    pub(super) reports: Vec<Report>,
+    /// The newest number of one.
+    pub(super) last_report: u64,
     by_user: BTreeMap<UserId, KeptAccount>,
     /// Whose, and until when.
     devices: BTreeMap<[u8; 32], (UserId, u64)>,

@@ -20,6 +20,9 @@ impl Tables {
                 AccountReply::Account(self.accounts.find(key, self.now_ms).map(Box::new))
             }
             AccountRequest::SetPassword { user, was, verifier } => self.set_password(*user, was, verifier),
+            AccountRequest::RenewVerifier { user, was, verifier } => {
+                self.renew_verifier(*user, was, verifier)
+            }
             AccountRequest::AllowReset {
                 user,
                 code_hash,
@@ -78,6 +81,18 @@ impl Tables {
         kept.row.verifier = verifier.clone();
         kept.row.reset_hash = None;
         self.do_to(&with_account(user, SanctionKind::Password, PASSWORD_CHANGED))
+    }
+
+    fn renew_verifier(&mut self, user: UserId, was: &Verifier, verifier: &Verifier) -> AccountReply {
+        let kept = self
+            .accounts
+            .get_mut(user)
+            .filter(|kept| kept.row.verifier == *was);
+        let Some(kept) = kept else {
+            return AccountReply::OtherPassword;
+        };
+        kept.row.verifier = verifier.clone();
+        AccountReply::VerifierRenewed
     }
 
     fn delete_account(&mut self, user: UserId, was: Option<&Verifier>, reason: &str) -> AccountReply {

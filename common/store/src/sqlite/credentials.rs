@@ -25,6 +25,9 @@ pub(super) fn carry_out(
         AccountRequest::SetPassword { user, was, verifier } => {
             set_password(connection, *user, (was, verifier), at)?
         }
+        AccountRequest::RenewVerifier { user, was, verifier } => {
+            renew_verifier(connection, *user, (was, verifier))?
+        }
         AccountRequest::AllowReset {
             user,
             code_hash,
@@ -132,6 +135,23 @@ fn set_password(
     Ok(match find(connection, &AccountKey::User(user), at)? {
         Some(_) => AccountReply::OtherPassword,
         None => AccountReply::NoAccount,
+    })
+}
+
+fn renew_verifier(
+    connection: &Connection,
+    user: UserId,
+    (was, verifier): (&Verifier, &Verifier),
+) -> Result<AccountReply, Failure> {
+    const RENEW: &str = "UPDATE account SET verifier = ?3 WHERE user = ?1 AND verifier = ?2";
+    let renewed = query(connection, RENEW)
+        .number(user.0)
+        .bind(was.0.as_str())
+        .bind(verifier.0.as_str())
+        .run()?;
+    Ok(match renewed {
+        0 => AccountReply::OtherPassword,
+        _ => AccountReply::VerifierRenewed,
     })
 }
 

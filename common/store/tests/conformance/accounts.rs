@@ -451,3 +451,31 @@ pub(crate) fn of_two_who_are_the_same_to_who_vouches_one_is_made(scene: &Scene) 
         assert_eq!(made, [0, 1]);
     }
 }
+
+pub(crate) fn what_a_password_is_checked_against_is_made_anew_and_nothing_ends(scene: &Scene) {
+    let renew = |was: &str, to: &str| {
+        let (was, verifier) = (verifier(was), verifier(to));
+        let user = ANN;
+        StoreRequest::Account(AccountRequest::RenewVerifier { user, was, verifier })
+    };
+    assert_eq!(
+        reply(scene, renew("first", "second")),
+        AccountReply::OtherPassword
+    );
+    reply(scene, create(account(ANN, "Ann")));
+    let session = scene.log_in(ANN);
+    reply(scene, keep_device(ANN, 1, 60_000));
+    assert_eq!(
+        reply(scene, renew("other", "second")),
+        AccountReply::OtherPassword
+    );
+    assert_eq!(
+        reply(scene, renew("first", "second")),
+        AccountReply::VerifierRenewed
+    );
+    let found = read(scene, AccountKey::User(ANN)).unwrap();
+    assert_eq!(found.verifier, verifier("second"));
+    let now = scene.ask(StoreRequest::ReadSession { user: ANN });
+    assert_eq!(now, StoreReply::Session(session));
+    assert_eq!(device(scene, 1), Some(ANN));
+}

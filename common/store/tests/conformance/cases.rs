@@ -77,6 +77,7 @@ macro_rules! conformance {
                 of_two_who_want_one_name_exactly_one_gets_it,
                 a_device_comes_back_as_its_user_until_its_time_is_over_or_another_password_is_set,
                 a_guest_is_kept_while_a_device_may_bring_it_back,
+                what_a_password_is_checked_against_is_made_anew_and_nothing_ends,
                 an_account_is_deleted_by_whoever_knows_what_its_password_is_now,
                 whoever_is_vouched_for_has_one_account_and_no_other_has_it,
                 of_two_who_are_the_same_to_who_vouches_one_is_made;

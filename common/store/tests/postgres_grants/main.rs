@@ -119,6 +119,7 @@ const FUNCTIONS: &[(&str, &[Who], &[Who])] = &[
     ("read_holders", KNOWN, KNOWN),
     ("read_reports", &[Operator], &[Operator]),
     ("read_sanctions", KNOWN, KNOWN),
+    ("renew_verifier", ACCOUNTS, ACCOUNTS),
     ("report", &[Operator], &[Operator]),
     ("serves", NOBODY, NOBODY),
     ("session_lasts", NOBODY, NOBODY),

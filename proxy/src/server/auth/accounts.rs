@@ -1,8 +1,9 @@
 //! Accounts: a name that is nobody else's, a password, and a user who is kept for good. A guest who makes one stays the same user.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use net::panics;
 use protocol::Code;
 use protocol::identity::ClientPublic;
 use protocol::ids::{SessionGeneration, UserId};
@@ -10,8 +11,8 @@ use protocol::name::PlayerName;
 use protocol::ticket::{AccountKind, Ticket};
 use sha2::{Digest as _, Sha256};
 use store::{
-    Account, AccountKey, AccountReply, AccountRequest, NewAccount, Sanction, StoreReply, StoreRequest,
-    Verifier,
+    Account, AccountKey, AccountReply, AccountRequest, Identity, NewAccount, Sanction, StoreReply,
+    StoreRequest, Verifier,
 };
 use subtle::ConstantTimeEq as _;
 use tokio::time::timeout;
@@ -47,7 +48,7 @@ impl From<PasswordError> for TurnedAway {
 impl AuthRole {
     /// Logs an account in by its password.
     pub(in crate::server) async fn password(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         password: &str,
         client: ClientPublic,
@@ -60,9 +61,30 @@ impl AuthRole {
             .check(password_rules::normal(password), verifier)
             .await?;
         let account = account.filter(|_| is_right).ok_or(Code::AuthFailed)?;
+        self.renew_verifier(&account, password);
         let raising = timeout(STORE_PATIENCE, self.raise_session(account.user)).await;
         let generation = raising.unwrap_or_else(|_| Err(store_failed(None)))?;
         Ok(self.registered(account.user, account.name, (generation, client), wall_ms))
+    }
+
+    /// What checking a password costs has been set otherwise since this one was: it is made anew, beside the login.
+    fn renew_verifier(self: &Arc<Self>, account: &Account, password: &str) {
+        if self.passwords.is_current(&account.verifier) {
+            return;
+        }
+        let (auth, password) = (Arc::clone(self), password_rules::normal(password));
+        let (user, was) = (account.user, account.verifier.clone());
+        let renewing = async move {
+            // Too busy, or a store that is away: the next login tries again.
+            let Ok(verifier) = auth.passwords.make(password).await else {
+                return;
+            };
+            let renew = AccountRequest::RenewVerifier { user, was, verifier };
+            if let Ok(AccountReply::VerifierRenewed) = auth.ask_account(renew).await {
+                tracing::info!(%user, "a password is checked at the cost that is set now");
+            }
+        };
+        tokio::spawn(panics::guest("password", renewing));
     }
 
     /// Makes an account, of the guest whose ticket this is or of a new user.
@@ -73,6 +95,7 @@ impl AuthRole {
         (guest, client): (Option<Ticket>, ClientPublic),
         wall_ms: u64,
     ) -> Result<Granted, TurnedAway> {
+        self.check_passwords()?;
         let name = PlayerName::parse(name)?;
         let password = password_rules::normal(password);
         password_rules::check(&password, &name)?;
@@ -80,7 +103,7 @@ impl AuthRole {
             return Err(Code::NameTaken.into());
         }
         let verifier = self.passwords.make(password).await?;
-        let made = timeout(STORE_PATIENCE, self.make(name.clone(), verifier, guest)).await;
+        let made = timeout(STORE_PATIENCE, self.make(name.clone(), (verifier, None), guest)).await;
         let (user, generation) = made.unwrap_or_else(|_| Err(store_failed(None)))?;
         let granted = self.registered(user, name.into(), (generation, client), wall_ms);
         Ok(match guest {
@@ -90,10 +113,10 @@ impl AuthRole {
         })
     }
 
-    async fn make(
+    pub(super) async fn make(
         &self,
         name: PlayerName,
-        verifier: Verifier,
+        (verifier, identity): (Verifier, Option<Identity>),
         guest: Option<Ticket>,
     ) -> Result<(UserId, SessionGeneration), TurnedAway> {
         let user = match guest {
@@ -106,11 +129,12 @@ impl AuthRole {
             look: name.look(),
             name: name.into(),
             verifier,
-            identity: None,
+            identity,
         };
         match self.ask_account(AccountRequest::Create(Box::new(new))).await? {
             AccountReply::Created => {}
             AccountReply::NameTaken => return Err(Code::NameTaken.into()),
+            AccountReply::KnownIdentity => return Err(Code::Busy.into()),
             AccountReply::HasAccount => return Err(away(Code::Generic, "you have an account already")),
             _ => return Err(store_failed(None)),
         }
@@ -201,7 +225,8 @@ impl AuthRole {
     }
 
     /// The account that a try is about, if it is not one too many.
-    async fn try_account(&self, name: &str) -> Result<Option<Account>, TurnedAway> {
+    pub(super) async fn try_account(&self, name: &str) -> Result<Option<Account>, TurnedAway> {
+        self.check_passwords()?;
         let fold = PlayerName::parse(name).map(|name| name.fold());
         let key = fold.as_deref().unwrap_or_default();
         if !self.take_attempt(key) {
@@ -217,12 +242,19 @@ impl AuthRole {
         }
     }
 
+    fn check_passwords(&self) -> Result<(), TurnedAway> {
+        match self.has_passwords {
+            true => Ok(()),
+            false => Err(away(Code::AuthFailed, "nobody comes by a password here")),
+        }
+    }
+
     fn take_attempt(&self, fold: &str) -> bool {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.take(fold, self.clock.now_ms())
     }
 
-    async fn find(&self, key: AccountKey) -> Result<Option<Account>, TurnedAway> {
+    pub(super) async fn find(&self, key: AccountKey) -> Result<Option<Account>, TurnedAway> {
         match self.ask_account(AccountRequest::Read(key)).await? {
             AccountReply::Account(account) => Ok(account.map(|account| *account)),
             _ => Err(store_failed(None)),
@@ -238,7 +270,7 @@ impl AuthRole {
         }
     }
 
-    fn registered(
+    pub(super) fn registered(
         &self,
         user: UserId,
         name: String,
@@ -249,7 +281,7 @@ impl AuthRole {
         self.granted_again(name, claims, wall_ms)
     }
 
-    fn granted_again(&self, name: String, claims: Ticket, wall_ms: u64) -> Granted {
+    pub(super) fn granted_again(&self, name: String, claims: Ticket, wall_ms: u64) -> Granted {
         let claims = Ticket {
             account: AccountKind::Registered,
             ..claims
@@ -266,7 +298,7 @@ fn is_code(account: &Account, code: &str) -> bool {
         .is_some_and(|known| bool::from(known.ct_eq(&hash)))
 }
 
-fn away(code: Code, reason: &str) -> TurnedAway {
+pub(super) fn away(code: Code, reason: &str) -> TurnedAway {
     TurnedAway {
         reason: reason.to_owned(),
         ..code.into()

@@ -5,10 +5,12 @@ mod accounts;
 mod attempts;
 mod devices;
 mod guest;
+mod jwt;
 mod password_rules;
 mod passwords;
 mod session;
 mod ticket;
+mod tokens;
 
 use std::sync::{Arc, Mutex};
 
@@ -27,8 +29,10 @@ use protocol::ticket::{AccountKind, RawTicket, Ticket};
 use store::{Barred, StoreHandle};
 
 pub(super) use accounts::Proof;
+pub(super) use jwt::Tokens;
+pub(super) use tokens::Ownership;
 
-use super::settings::{AuthTable, GuestPolicy};
+use super::settings::{AuthTable, GuestPolicy, PasswordPolicy};
 use attempts::Attempts;
 use passwords::Passwords;
 
@@ -40,7 +44,9 @@ pub(super) struct AuthRole {
     issuer: NodeUuid,
     key: NodeKey,
     guests: GuestPolicy,
+    has_passwords: bool,
     passwords: Passwords,
+    tokens: Option<Arc<Tokens>>,
     /// Of passwords, by name.
     attempts: Mutex<Attempts>,
     clock: Monotonic,
@@ -108,7 +114,7 @@ impl AuthRole {
         topology: Arc<TopologyInForce>,
         (cluster_id, issuer): (ClusterId, NodeUuid),
         key: NodeKey,
-        (settings, clock): (&AuthTable, Monotonic),
+        (settings, tokens, clock): (&AuthTable, Option<Arc<Tokens>>, Monotonic),
     ) -> Self {
         Self {
             store,
@@ -117,7 +123,9 @@ impl AuthRole {
             issuer,
             key,
             guests: settings.guests,
+            has_passwords: settings.passwords == PasswordPolicy::Allowed,
             passwords: Passwords::new(settings),
+            tokens,
             attempts: Mutex::new(Attempts::new(settings.password_tries)),
             clock,
         }
@@ -133,6 +141,9 @@ impl AuthRole {
             Credentials::Guest { name } => self.guest(name, request, wall_ms).await,
             Credentials::Password { name, password } => {
                 self.password(name, password, request.client, wall_ms).await
+            }
+            Credentials::Token { token, name } => {
+                self.token((token, name), (None, request.client), wall_ms).await
             }
             Credentials::Device { name } => self.device(name, request.client, wall_ms).await,
             Credentials::Ticket { ticket, name } => {

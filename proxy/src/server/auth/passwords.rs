@@ -23,6 +23,8 @@ use crate::server::settings::{
 
 /// When to try again where too many wait, milliseconds.
 const BUSY_RETRY_MS: u32 = 2_000;
+/// Of an account that has no password: whoever has it comes by tokens.
+pub(super) const NO_PASSWORD: &str = "!";
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
@@ -72,6 +74,7 @@ impl Passwords {
         password: Zeroizing<String>,
         verifier: Option<&Verifier>,
     ) -> Result<bool, TurnedAway> {
+        let verifier = verifier.filter(|verifier| verifier.0 != NO_PASSWORD);
         let known = verifier.and_then(|verifier| Parsed::parse(&verifier.0));
         if verifier.is_some() && known.is_none() {
             tracing::error!("what a password is checked against cannot be read: the store is damaged");
@@ -79,6 +82,11 @@ impl Passwords {
         let parsed = known.unwrap_or_else(|| self.nobodys());
         let is_right = self.compute(move || parsed.is_of(&password)).await?;
         Ok(is_right && known.is_some())
+    }
+
+    /// Whether it is as it would be made now.
+    pub(super) fn is_current(&self, verifier: &Verifier) -> bool {
+        Parsed::parse(&verifier.0).is_some_and(|parsed| parsed.cost == self.cost)
     }
 
     /// What this password is to be checked against from now on.
@@ -230,10 +238,21 @@ mod tests {
         assert_eq!(checked("correct horse", Some(&one)).await, (true, 1));
         assert_eq!(checked("correct horsf", Some(&one)).await, (false, 1));
         assert_eq!(checked("correct horse", None).await, (false, 1));
-        for broken in ["", "x", "$argon2id$v=19$m=9999999,t=1,p=1$AAAA$AAAA"] {
+        for broken in ["", "x", NO_PASSWORD, "$argon2id$v=19$m=9999999,t=1,p=1$AAAA$AAAA"] {
             let broken = Verifier(broken.to_owned());
             assert_eq!(checked("correct horse", Some(&broken)).await, (false, 1));
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_made_at_another_cost_is_known_again_and_not_current() {
+        let (before, mut after) = (passwords(1, 4), passwords(1, 4));
+        after.cost.rounds = 2;
+        let old = before.make(word("correct horse")).await.unwrap();
+        assert!(before.is_current(&old) && !after.is_current(&old));
+        assert!(after.check(word("correct horse"), Some(&old)).await.unwrap());
+        let new = after.make(word("correct horse")).await.unwrap();
+        assert!(after.is_current(&new) && new.0.contains(",t=2,"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::arrivals::Secrecy;
 use super::client_context::ClientContext;
 use super::client_door;
 use super::handshake_permits::{HandshakePermit, HandshakePermits};
@@ -149,7 +150,7 @@ impl Shared {
         let let_in = async move {
             let stream = TcpStream::from_std(theirs).map_err(net::sealed_stream::StreamError::from);
             if let Ok(stream) = stream.and_then(|io| RawStream::new(io, context.clock)) {
-                client_door::let_in(&context, stream, from, permit).await;
+                client_door::let_in(&context, stream, (from, Secrecy::Kept), permit).await;
             }
         };
         drop(self.peers.spawn_on(guest("client", let_in), &self.control));

@@ -17,7 +17,7 @@ use net::websocket::upgrade::accept_of;
 use net::websocket::{End, SEALED, WebSocket};
 
 use super::Web;
-use crate::server::arrivals::Caller;
+use crate::server::arrivals::{Caller, Secrecy};
 use crate::server::client_door;
 use crate::server::handshake_permits::HandshakePermit;
 use crate::server::tools::Spelling;
@@ -80,7 +80,8 @@ pub(super) async fn upgrade(
         Err(refused) => return refused.answer(&web),
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let client = let_in(Arc::clone(&web), upgrade, caller, (permit, place));
+    let secrecy = caller.secrecy(request.headers());
+    let client = let_in(Arc::clone(&web), upgrade, (caller, secrecy), (permit, place));
     drop(web.peers.spawn(guest("client", client)));
     let headers = [
         (header::CONNECTION, "Upgrade"),
@@ -244,7 +245,7 @@ impl Web {
 async fn let_in(
     web: Arc<Web>,
     upgrade: OnUpgrade,
-    caller: Caller,
+    (caller, secrecy): (Caller, Secrecy),
     (permit, place): (HandshakePermit, Option<Place>),
 ) {
     let context = Arc::clone(&web.context);
@@ -267,7 +268,7 @@ async fn let_in(
     drop(web);
     let stream = RawStream::new(io.into_inner(), context.clock);
     match stream.and_then(|stream| stream.dressed(WebSocket::new(End::Server), &read_buf)) {
-        Ok(stream) => client_door::let_in(&context, stream, caller.from, permit).await,
+        Ok(stream) => client_door::let_in(&context, stream, (caller.from, secrecy), permit).await,
         Err(StreamError::WebSocket(over)) => context.refusals.count(over.label()),
         Err(_) => context.refusals.count("handshake_stream"),
     }

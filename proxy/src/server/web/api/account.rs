@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::answer::{away, granted, refused};
 use crate::server::arrivals::Caller;
-use crate::server::auth::{Granted, Proof, TurnedAway};
+use crate::server::auth::{Granted, Ownership, Proof, TurnedAway};
 use crate::server::web::Web;
 
 /// A name and its password.
@@ -33,6 +33,23 @@ struct Change {
     password: Option<Secret>,
     code: Option<Secret>,
     new_password: Secret,
+}
+
+/// A token of somebody else who vouches for a player, and what that is called where the token does not say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    token: Secret,
+    #[serde(default)]
+    name: String,
+}
+
+/// What shows that an account is one's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delete {
+    password: Option<Secret>,
+    token: Option<Secret>,
 }
 
 /// What nobody else is to read: wiped when it is dropped.
@@ -68,6 +85,26 @@ pub(super) async fn password(
     request: Request,
 ) -> Response {
     answered(do_change(&web, &caller, request).await)
+}
+
+pub(super) async fn token(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    answered(do_token(&web, &caller, request).await)
+}
+
+/// Deletes the account of whoever asks, for good.
+pub(super) async fn delete(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    match do_delete(&web, &caller, request).await {
+        Ok(name) => Json(json!({"deleted": name})).into_response(),
+        Err(away) => refused(&away),
+    }
 }
 
 /// Has the key that asks bring its user back from now on. No secret is told, so that it may be asked in clear.
@@ -154,6 +191,42 @@ async fn do_login(web: &Web, caller: &Caller, request: Request) -> Result<Grante
         .await?;
     web.context.check_sanctions(&granted.claims, caller.from.ip())?;
     Ok(granted)
+}
+
+async fn do_token(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {
+    let from = caller.from.ip();
+    web.may_say_a_password(caller, request.headers())?;
+    let asked = web.asked(request).await?;
+    let Token { token, name } = asked.document()?;
+    // Of an account the token's own counts, whoever it is.
+    let guest = web.session(&asked.proof, from)?;
+    let guest = guest.filter(|claims| claims.account == AccountKind::Guest);
+    web.may_log_in(from)?;
+    let (auth, client) = (&web.context.auth, asked.proof.client);
+    let granted = auth.token((&token.0, &name), (guest, client), net::clock::wall_ms());
+    let granted = granted.await?;
+    web.context.check_sanctions(&granted.claims, from)?;
+    Ok(granted)
+}
+
+async fn do_delete(web: &Web, caller: &Caller, request: Request) -> Result<String, TurnedAway> {
+    web.may_say_a_password(caller, request.headers())?;
+    let asked = web.asked(request).await?;
+    let shown = match asked.document()? {
+        Delete {
+            password: Some(password),
+            token: None,
+        } => Ownership::Password(password.0),
+        Delete {
+            password: None,
+            token: Some(token),
+        } => Ownership::Token(token.0),
+        _ => return Err(away(Code::Protocol, "say `password` or `token`, and not both")),
+    };
+    let session = web.session(&asked.proof, caller.from.ip())?;
+    let claims = session.ok_or_else(|| away(Code::TicketInvalid, "there is no ticket in the request"))?;
+    let auth = &web.context.auth;
+    auth.delete_own(claims.user, shown, net::clock::wall_ms()).await
 }
 
 async fn do_change(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {

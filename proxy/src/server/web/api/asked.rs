@@ -13,8 +13,9 @@ use protocol::ticket::Ticket;
 use serde::de::DeserializeOwned;
 
 use super::answer::{away, retry};
-use crate::server::arrivals::Caller;
+use crate::server::arrivals::{Caller, Secrecy};
 use crate::server::auth::TurnedAway;
+use crate::server::client_login::SAID_OPENLY;
 use crate::server::web::Web;
 
 /// When too many new logins came, milliseconds.
@@ -35,13 +36,11 @@ impl Web {
 
     /// Whether a password may be said by this connection.
     pub(super) fn may_say_a_password(&self, caller: &Caller, headers: &HeaderMap) -> Result<(), TurnedAway> {
-        // Whoever passes on what came from elsewhere, and tells nothing that counts, is not on this machine.
-        if caller.is_private && !caller.is_relayed(headers) {
+        if caller.secrecy(headers) == Secrecy::Kept {
             return Ok(());
         }
         self.context.refusals.count("api_clear");
-        let why = "passwords are taken over TLS, or on the machine of the proxy: come by https://";
-        Err(away(Code::RoleDenied, why))
+        Err(away(Code::RoleDenied, SAID_OPENLY))
     }
 
     /// Whether somebody from there may log in now.

@@ -33,6 +33,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Web>>)> {
         ("/api/register", post(account::register)),
         ("/api/login", post(account::login)),
         ("/api/password", post(account::password)),
+        ("/api/token", post(account::token)),
+        ("/api/delete", post(account::delete)),
         ("/api/device", post(account::device)),
         ("/api/me", get(account::me)),
         ("/api/players/{name}", get(account::player)),
