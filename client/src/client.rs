@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client_core::{
-    ClientEffect, ClientEvent, CommandError, ConnectOptions, ConnectionError, Datagrams, Reading, Session,
-    TICK_MS, Traffic, World,
+    ClientEffect, ClientEvent, CommandError, ConnectOptions, ConnectionError, Datagrams, Logins, Reading,
+    Session, TICK_MS, Traffic, World,
 };
 use net::clock::Monotonic;
 use net::entropy::OsEntropy;
@@ -78,7 +78,8 @@ impl Client {
             ..options
         };
         let key = ClientKey::generate(&mut OsEntropy);
-        let login = options.logins(&key).pop().ok_or(ConnectionError::TimedOut)?;
+        let login = Logins::new(&options, &key).staying().next_dial();
+        let login = login.ok_or(ConnectionError::TimedOut)?;
         let limit = Duration::from_millis(limits::CLIENT_HANDSHAKE_MS_MAX);
         let stream = RawStream::new(io, clock).map_err(ended)?;
         let greeted = tokio::time::timeout(limit, greet(login, stream, clock)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client_core::{
-    Attachment, Comeback, ConnectOptions, ConnectionError, DatagramPath, Dial, Established, Reading,
+    Attachment, Comeback, ConnectOptions, ConnectionError, DatagramPath, Dial, Established, Logins, Reading,
     STAGED_BYTES_MAX, Session, batches,
 };
 use net::clock::{Monotonic, wall_ms};
@@ -35,20 +35,21 @@ pub(crate) async fn log_in_with(
     reading: Reading,
     (carrier, clock): (&Carrier, Monotonic),
 ) -> Result<(Session, Dialed), ConnectionError> {
-    let logins = options.logins(&key);
-    let mut failed = None;
-    for login in logins {
+    let mut logins = Logins::new(&options, &key);
+    if matches!(carrier, Carrier::WebSocket(_)) {
+        // Proxies are named by the address of their streams.
+        logins = logins.staying();
+    }
+    while let Some(login) = logins.next_dial() {
         match dial(login, carrier, clock).await {
             Ok(dialed) => {
                 let session = Session::new(options, key, &dialed.established, reading);
                 return Ok((session, dialed));
             }
-            // What is for good is the same everywhere.
-            Err(error) if !error.is_passing() => return Err(error),
-            Err(error) => failed = Some(ConnectionError::more_telling(failed, error)),
+            Err(error) => logins.failed(error)?,
         }
     }
-    Err(failed.unwrap_or(ConnectionError::TimedOut))
+    Err(logins.in_vain())
 }
 
 /// Goes where a session says that it comes back, until it does or gives up.

@@ -470,10 +470,13 @@ impl Thread {
         let Some(seat) = self.seats.get_mut(place as usize).and_then(Option::take) else {
             return;
         };
-        self.look.tally.connections_lost += 1;
-        let incident = format!("{} lost its connection: {error}", seat.bot.pulse.name());
-        self.look.last_failure = Some(incident.clone());
-        self.look.tally.note(incident);
+        // Who is sent elsewhere has lost nothing: what it misses is a stall.
+        if !error.is_farewell() {
+            self.look.tally.connections_lost += 1;
+            let incident = format!("{} lost its connection: {error}", seat.bot.pulse.name());
+            self.look.last_failure = Some(incident.clone());
+            self.look.tally.note(incident);
+        }
         self.absences.leave(place, &seat.bot);
         self.sockets.close(place);
         let back = self.arrivals.0.clone();

@@ -50,7 +50,7 @@ codes! {
         "Every key must be one the mesh knows: a mistyped key would otherwise be ignored in silence.",
         "Correct the key, or remove it.";
     MissingKey = 3, "missing key",
-        "Every key but `standby`, `shards` and `url` must be written down, so that the file says everything about the mesh without knowing its defaults.",
+        "Every key but `standby`, `shards`, `url` and `door` must be written down, so that the file says everything about the mesh without knowing its defaults.",
         "Add the key; the report shows an example.";
     WrongType = 4, "value of the wrong type",
         "The value is of another type than the key takes.",

@@ -89,6 +89,8 @@ pub struct Proxy {
     pub http: Address,
     /// Where browsers find it, when that is not `http` in clear.
     pub url: Option<Url>,
+    /// Where native clients find it, when that is not `tcp`; proxies behind one balancer have one in common.
+    pub door: Option<Address>,
     /// Edge shards, each with a UDP port of its own.
     pub shards: u16,
 }
@@ -98,6 +100,12 @@ impl Proxy {
     #[must_use]
     pub fn found_at(&self) -> Url {
         self.url.clone().unwrap_or_else(|| Url::in_clear(&self.http))
+    }
+
+    /// Where native clients find it.
+    #[must_use]
+    pub fn entrance(&self) -> &Address {
+        self.door.as_ref().unwrap_or(&self.tcp)
     }
 }
 

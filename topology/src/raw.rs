@@ -58,6 +58,7 @@ pub(crate) struct RawProxy {
     pub(crate) udp: Option<At<String>>,
     pub(crate) http: Option<At<String>>,
     pub(crate) url: Option<At<String>>,
+    pub(crate) door: Option<At<String>>,
     pub(crate) shards: Option<At<u32>>,
 }
 
@@ -165,6 +166,7 @@ fn proxy(reader: &mut TableReader<'_, '_>) -> RawProxy {
         udp: reader.required("udp", value::string),
         http: reader.required("http", value::string),
         url: reader.optional("url", value::string),
+        door: reader.optional("door", value::string),
         shards: reader.optional("shards", value::integer),
     }
 }

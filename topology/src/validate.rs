@@ -100,6 +100,10 @@ fn proxy(raw: &RawProxy) -> Option<Proxy> {
             Some(url) => Some(url.value.parse().ok()?),
             None => None,
         },
+        door: match &raw.door {
+            Some(door) => Some(door.value.parse().ok()?),
+            None => None,
+        },
         shards: raw
             .shards
             .as_ref()

@@ -55,6 +55,7 @@ impl Comeback {
             credentials: dial.credentials.clone(),
             attach_no: dial.attach_no,
             datagrams: dial.datagrams,
+            moving: dial.moving,
         })
     }
 
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
     use crate::handshake::Datagrams;
     use protocol::Code;
-    use protocol::client_handshake::{ClientTrust, Credentials};
+    use protocol::client_handshake::{ClientTrust, Credentials, Moving};
     use protocol::entropy::CountingEntropy;
     use protocol::identity::{AuthorityKey, AuthorityKeys, ClientKey};
     use protocol::ids::ClusterId;
@@ -116,6 +117,7 @@ mod tests {
             },
             attach_no: AttachNo(4),
             datagrams: Datagrams::Allowed,
+            moving: Moving::Stays,
         };
         Comeback::new(dial, vec![at(2), at(1)], now_ms)
     }

@@ -85,6 +85,7 @@ impl ConnectionError {
             Some(code) => matches!(
                 code,
                 Code::Busy
+                    | Code::Elsewhere
                     | Code::Full
                     | Code::Draining
                     | Code::RateLimited
@@ -93,6 +94,12 @@ impl ConnectionError {
                     | Code::TimedOut
             ),
         }
+    }
+
+    /// Whether a proxy that shuts down has sent the player elsewhere: nothing is wrong.
+    #[must_use]
+    pub fn is_farewell(&self) -> bool {
+        matches!(self, Self::Closed(close) if close.code == Code::Draining)
     }
 
     /// Where else the proxy said to go.

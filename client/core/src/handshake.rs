@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use protocol::Entropy;
 use protocol::attach::Attach;
 use protocol::client_handshake::{
-    ClientAnswer, ClientAwaitingWelcome, ClientInitiator, ClientTrust, Credentials, Login, Versions, Welcome,
+    ClientAnswer, ClientAwaitingWelcome, ClientInitiator, ClientTrust, Credentials, Login, Moving, Versions,
+    Welcome,
 };
 use protocol::datagram::ConnectionId;
 use protocol::frame::{FrameError, FrameOpener, FrameSealer, FrameType, HandshakeKey, RawFrame};
@@ -28,6 +29,7 @@ pub enum Datagrams {
 }
 
 /// What a connection needs to begin.
+#[derive(Clone)]
 pub struct Dial {
     /// Where to.
     pub proxy: SocketAddr,
@@ -41,6 +43,8 @@ pub struct Dial {
     pub attach_no: AttachNo,
     /// Whether to use datagrams.
     pub datagrams: Datagrams,
+    /// Whether to go to another proxy if this one says so, in place of a login.
+    pub moving: Moving,
 }
 
 impl Dial {
@@ -56,7 +60,8 @@ impl Dial {
     ) -> Result<(AwaitingAnswer, Vec<u8>), FrameError> {
         let authority = self.trust.authorities.current.to_bytes();
         let frames = HandshakeKey::client(&authority, self.trust.cluster_id);
-        let (initiator, c1) = ClientInitiator::start(self.trust, Versions::default(), entropy);
+        let (initiator, c1) =
+            ClientInitiator::start_as(self.moving, self.trust, Versions::default(), entropy);
         let mut bytes = Vec::new();
         frames.seal(FrameType::ClientHello, &c1, wall_ms, &mut bytes)?;
         let state = AwaitingAnswer {

@@ -16,8 +16,15 @@ pub(crate) struct Proxies {
 impl Proxies {
     /// What the client was given.
     pub(crate) fn new(given: &[SocketAddr]) -> Self {
+        let mut once: Vec<SocketAddr> = Vec::with_capacity(given.len());
+        for proxy in given {
+            // Proxies behind one balancer have one address.
+            if !once.contains(proxy) {
+                once.push(*proxy);
+            }
+        }
         Self {
-            given: given.to_vec(),
+            given: once,
             named: VecDeque::new(),
         }
     }
@@ -56,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_one_after_the_lost_one_comes_first_and_the_lost_one_last() {
-        let mut proxies = Proxies::new(&[proxy(1), proxy(2)]);
+        let mut proxies = Proxies::new(&[proxy(1), proxy(2), proxy(1)]);
         proxies.learn([proxy(3), proxy(2), proxy(3)]);
         assert_eq!(proxies.after(proxy(2)), [proxy(3), proxy(1), proxy(2)]);
         assert_eq!(proxies.after(proxy(3)), [proxy(1), proxy(2), proxy(3)]);

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use protocol::client_handshake::{ClientTrust, Credentials};
+use protocol::client_handshake::{ClientTrust, Credentials, Moving};
 use protocol::frame::Frame;
 use protocol::identity::ClientKey;
 use protocol::ids::{AttachNo, UserId};
@@ -33,9 +33,8 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// A new session's first connection, to each proxy in turn until one answers.
-    #[must_use]
-    pub fn logins(&self, key: &ClientKey) -> Vec<Dial> {
+    /// A new session's first connection, to each proxy in turn.
+    pub(crate) fn logins(&self, key: &ClientKey) -> Vec<Dial> {
         let login = |&proxy: &SocketAddr| Dial {
             proxy,
             trust: self.trust,
@@ -43,6 +42,7 @@ impl ConnectOptions {
             credentials: self.credentials.clone(),
             attach_no: AttachNo(1),
             datagrams: self.datagrams,
+            moving: Moving::Goes,
         };
         self.proxies.iter().map(login).collect()
     }
@@ -79,12 +79,15 @@ impl Session {
     /// A proxy let the player in. Its [`core`](Self::core) is to be attached to the connection.
     #[must_use]
     pub fn new(options: ConnectOptions, key: ClientKey, established: &Established, reading: Reading) -> Self {
+        let mut proxies = Proxies::new(&options.proxies);
+        // It may have been sent there.
+        proxies.learn([established.proxy]);
         Self {
             core: Core::new(reading),
             traffic: Traffic::default(),
             trust: options.trust,
             datagrams: options.datagrams,
-            proxies: Proxies::new(&options.proxies),
+            proxies,
             key,
             name: name_of(options.credentials),
             ticket: established.welcome.ticket,
@@ -166,6 +169,7 @@ impl Session {
             },
             attach_no: self.attach_no,
             datagrams: self.datagrams,
+            moving: Moving::Stays,
         };
         Comeback::new(dial, self.proxies.after(self.proxy), now_ms)
     }

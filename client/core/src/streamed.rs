@@ -10,7 +10,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::vec;
 
 use bytes::Bytes;
 use protocol::client_handshake::Credentials;
@@ -29,6 +28,7 @@ use crate::event::ClientEvent;
 use crate::frames::batches;
 use crate::handshake::{AwaitingAnswer, AwaitingWelcome, Dial, Established};
 use crate::kept::{Kept, NotKept};
+use crate::logins::Logins;
 use crate::session::{ConnectOptions, Session};
 use crate::{ClientEffect, Core, Reading};
 
@@ -100,8 +100,7 @@ enum Stage {
 enum Way {
     /// For the first time.
     LogIn {
-        untried: vec::IntoIter<Dial>,
-        failed: Option<ConnectionError>,
+        logins: Box<Logins>,
         start: Box<(ConnectOptions, ClientKey)>,
     },
     /// Again.
@@ -145,12 +144,10 @@ impl StreamedClient {
     }
 
     fn with_key(options: ConnectOptions, key: ClientKey, now: Now) -> Self {
-        let untried = options.logins(&key).into_iter();
         let mut client = Self {
             session: None,
             way: Way::LogIn {
-                untried,
-                failed: None,
+                logins: Box::new(Logins::new(&options, &key)),
                 start: Box::new((options, key)),
             },
             stage: Stage::Over,
@@ -375,11 +372,7 @@ impl StreamedClient {
     /// A connection did not become one.
     fn failed(&mut self, error: ConnectionError, now: Now, random: u64) {
         let is_for_good = match &mut self.way {
-            Way::LogIn { .. } if !error.is_passing() => Some(error),
-            Way::LogIn { failed, .. } => {
-                *failed = Some(ConnectionError::more_telling(failed.take(), error));
-                None
-            }
+            Way::LogIn { logins, .. } => logins.failed(error).err(),
             Way::Return(comeback) => comeback.failed(error).err(),
             Way::In => None,
         };
@@ -393,9 +386,10 @@ impl StreamedClient {
     fn dial_next(&mut self, now: Now, random: u64) {
         self.decoder = FrameDecoder::new();
         let next = match &mut self.way {
-            Way::LogIn { untried, failed, .. } => untried
-                .next()
-                .ok_or_else(|| failed.take().unwrap_or(ConnectionError::TimedOut)),
+            Way::LogIn { logins, .. } => match logins.next_dial() {
+                Some(dial) => Ok(dial),
+                None => Err(logins.in_vain()),
+            },
             Way::Return(comeback) => match comeback.next_dial() {
                 Some(dial) => Ok(dial),
                 None => match comeback.pause_ms(now.ms, random) {

@@ -16,6 +16,7 @@ pub use checks::{
     Papers, SOON_MS, Wanted, clock_check, link_check, probe_store, span, store_watch, world_check,
 };
 pub use readiness::{Check, Readiness, ReadyReport, Verdict};
+pub(crate) use state::whole_report;
 pub use state::{AdminState, CensusAnswer, ChangeAnswer, StatusBoard};
 
 use crate::life::LOOK_EVERY;

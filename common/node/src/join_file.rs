@@ -14,11 +14,11 @@ pub const VERSION: u32 = 1;
 /// Proxies as the topology advertises them, and nobody to observe. A proxy with a port 0 is found by nobody, and left out.
 #[must_use]
 pub fn advertised(cluster_id: ClusterId, authorities: &AuthorityKeys, topology: &Topology) -> Value {
-    let found = |proxy: &&Proxy| proxy.tcp.port != 0 && proxy.found_at().address.port != 0;
+    let found = |proxy: &&Proxy| proxy.entrance().port != 0 && proxy.found_at().address.port != 0;
     let proxies = topology.proxies().iter().filter(found).map(|proxy| {
         json!({
             "name": proxy.name,
-            "tcp": proxy.tcp.to_string(),
+            "tcp": proxy.entrance().to_string(),
             "url": proxy.found_at().to_string(),
         })
     });
@@ -47,7 +47,7 @@ mod tests {
     fn proxies_that_can_be_found_are_told_with_their_urls_and_both_keys_while_there_are_two() {
         let text = "[world]\nname = \"w\"\nsize = [64, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[server]]\nname = \"a\"\nnumber = 1\npeer = \"127.0.0.1:1\"\nproxy = \"127.0.0.1:2\"\n[grid]\ncolumns = 1\nrows = 1\nservers = [\"a\"]\n\
             [[proxy]]\nname = \"p\"\nnumber = 101\ntcp = \"edge.example:7000\"\nudp = \"edge.example:7000\"\nhttp = \"edge.example:80\"\n\
-            [[proxy]]\nname = \"q\"\nnumber = 102\ntcp = \"10.0.0.7:7000\"\nudp = \"10.0.0.7:7000\"\nhttp = \"10.0.0.7:80\"\nurl = \"https://q.example\"\n\
+            [[proxy]]\nname = \"q\"\nnumber = 102\ntcp = \"10.0.0.7:7000\"\nudp = \"10.0.0.7:7000\"\nhttp = \"10.0.0.7:80\"\nurl = \"https://q.example\"\ndoor = \"play.example:7000\"\n\
             [[proxy]]\nname = \"r\"\nnumber = 103\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n";
         let topology = topology::parse("t", text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let key = |seed| AuthorityKey::from_seed(&[seed; 32]).public();
@@ -59,7 +59,7 @@ mod tests {
             "authority_public_key": hex(&key(1).to_bytes()),
             "proxies": [
                 {"name": "p", "tcp": "edge.example:7000", "url": "http://edge.example"},
-                {"name": "q", "tcp": "10.0.0.7:7000", "url": "https://q.example"},
+                {"name": "q", "tcp": "play.example:7000", "url": "https://q.example"},
             ],
             "observe": [],
         });

@@ -24,7 +24,7 @@ mod schedule;
 mod welcome;
 
 pub use error::ClientHandshakeError;
-pub use hello::{C1_BYTES, P2_BYTES, PROTOCOL_VERSION, Versions, hello_refusal};
+pub use hello::{C1_BYTES, Moving, P2_BYTES, PROTOCOL_VERSION, Versions, hello_refusal};
 pub use initiator::{ClientAnswer, ClientAwaitingWelcome, ClientInitiator, ClientTrust, Login, ProxyPeer};
 pub use login::{C3_BYTES, C3_STEPS, Credentials, LoginRequest};
 pub use responder::{PendingLogin, ProxyIdentity, ProxyResponder};
@@ -58,6 +58,7 @@ mod tests {
         let agreement = KeyAgreement::new(&mut CountingEntropy(5));
         let c1 = hello::ClientHello {
             versions: Versions::default(),
+            moving: Moving::Stays,
             cluster_id,
             ephemeral: agreement.public(),
             random: [6; 32],

@@ -56,6 +56,7 @@ codes! {
     NameIllegal = 17, "This name is not allowed.";
     PasswordTooWeak = 18, "This password is too weak.";
     TimedOut = 19, "Nothing was heard for too long; come back.";
+    Elsewhere = 20, "Another proxy has more room; log in there.";
     Revoked = 32, "The node's certificate is revoked.";
     CertExpired = 33, "The node's certificate has expired.";
     NotInTopology = 34, "The node is not in the topology.";

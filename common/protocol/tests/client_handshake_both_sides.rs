@@ -133,6 +133,23 @@ fn ch_4_a_game_server_that_poses_as_a_proxy_never_sees_a_login() {
 }
 
 #[test]
+fn ch_19_only_a_client_that_says_so_goes_elsewhere_and_other_flags_say_nothing() {
+    let heard = |flags: u16| {
+        let (_, mut c1) = ClientInitiator::start(trust(), Versions::default(), &mut CountingEntropy(1));
+        c1[6..8].copy_from_slice(&flags.to_le_bytes());
+        let proxy = ProxyResponder::receive_c1(&proxy_identity(), &c1, NOW_MS, &mut CountingEntropy(9));
+        proxy.unwrap().0.moving()
+    };
+    for moving in [Moving::Stays, Moving::Goes] {
+        let trust = trust();
+        let (_, c1) = ClientInitiator::start_as(moving, trust, Versions::default(), &mut CountingEntropy(1));
+        let flags = u16::from_le_bytes([c1[6], c1[7]]);
+        assert_eq!((heard(flags), flags), (moving, u16::from(moving == Moving::Goes)));
+    }
+    assert_eq!([0xFFFE, 0xFFFF].map(heard), [Moving::Stays, Moving::Goes]);
+}
+
+#[test]
 fn ch_5_papers_without_their_key_or_from_another_authority_are_refused() {
     let mut thief = proxy_identity();
     thief.key = NodeKey::from_seed(&[67; 32]);

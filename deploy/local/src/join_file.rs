@@ -19,7 +19,7 @@ pub(crate) fn write<'a>(
     let proxy = |node: &NodeAddresses| {
         Some(ProxyAddress {
             name: node.name.clone(),
-            tcp: node.listener("tcp")?,
+            tcp: node.listener("tcp").map(|own| node.door.unwrap_or(own))?,
             url: node.url.clone(),
         })
     };
@@ -71,6 +71,7 @@ mod tests {
             admin: "127.0.0.1:9000".parse().unwrap(),
             listeners,
             url: url.map(str::to_owned),
+            door: None,
         };
         let tcp = vec![("tcp", "127.0.0.1:7000".parse().unwrap())];
         let nodes = [

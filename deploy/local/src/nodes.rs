@@ -9,7 +9,7 @@ use protocol::identity::Role;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
-use topology::Proxy;
+use topology::{Proxy, Topology};
 
 /// The store, which all nodes of a local cluster share.
 const STORE_FILE: &str = "world.db";
@@ -27,6 +27,8 @@ pub struct NodeAddresses {
     pub listeners: Vec<(&'static str, SocketAddr)>,
     /// Where browsers find a proxy.
     pub url: Option<String>,
+    /// Where native clients find a proxy, when that is not its `tcp`.
+    pub door: Option<SocketAddr>,
 }
 
 impl NodeAddresses {
@@ -97,7 +99,7 @@ pub(crate) fn of(
             format!("--store={store}"),
             format!("--parent={}", std::process::id()),
         ];
-        LocalNode {
+        Ok(LocalNode {
             spec: ChildSpec {
                 name: node.name.clone(),
                 arguments: arguments.to_vec(),
@@ -109,11 +111,20 @@ pub(crate) fn of(
                 admin: *admin,
                 listeners: own.map(|listener| (listener.what, listener.address)).collect(),
                 url: issued.topology.proxies().iter().find_map(url),
+                door: door(&issued.topology, &node.name)?,
             },
             child: None,
-        }
+        })
     };
-    Ok(issued.nodes.iter().map(node).collect())
+    issued.nodes.iter().map(node).collect()
+}
+
+/// Where a balancer of a local cluster listens.
+fn door(topology: &Topology, name: &str) -> Result<Option<SocketAddr>, PortError> {
+    let proxy = topology.proxies().iter().find(|proxy| proxy.name == name);
+    let door = proxy.and_then(|proxy| proxy.door.as_ref());
+    let found = door.map(|door| Ok(SocketAddr::new(ports::ip_of(&door.host)?, door.port)));
+    found.transpose()
 }
 
 /// A path below the data directory, which is UTF-8 or would not have been opened.

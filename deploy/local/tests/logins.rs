@@ -8,8 +8,9 @@ use std::path::Path;
 
 use client::{Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile};
 use protocol::Code;
+use regionmesh::ClusterOptions;
 use rusqlite::Connection;
-use support::{PATIENCE, eventually, finish, one, start};
+use support::{PATIENCE, eventually, finish, one, program, start};
 use tokio::time::timeout;
 
 async fn connect(join: &Path) -> Result<Client, ConnectionError> {
@@ -23,6 +24,51 @@ async fn connect(join: &Path) -> Result<Client, ConnectionError> {
         datagrams: Datagrams::Allowed,
     };
     Client::connect(options).await
+}
+
+/// All know one proxy, and are spread over both.
+#[test]
+fn newcomers_are_sent_to_the_proxy_that_has_fewer() {
+    const PLAYERS: u64 = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(ClusterOptions::new(program(), folder.path().join("d")));
+    let known = folder.path().join("join.json");
+    let join = std::fs::read(cluster.join_file()).unwrap();
+    let mut join: serde_json::Value = serde_json::from_slice(&join).unwrap();
+    join["proxies"].as_array_mut().unwrap().truncate(1);
+    std::fs::write(&known, join.to_string()).unwrap();
+    let players = PLAYERS.to_string();
+    let line = [
+        "loadtest",
+        "--players",
+        &players,
+        "--for",
+        "30s",
+        "--logins",
+        "25",
+        "--join",
+    ];
+    let mut swarm = std::process::Command::new(program())
+        .args(line)
+        .arg(&known)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let at = |edge, what: &str| cluster.status(edge).unwrap()[what].as_u64().unwrap();
+    eventually("everybody plays", PATIENCE, || {
+        at("edge-1", "playing") + at("edge-2", "playing") == PLAYERS
+    });
+    let players = ["edge-1", "edge-2"].map(|edge| at(edge, "playing"));
+    eventually(
+        "all of the other proxy's are counted as sent there",
+        PATIENCE,
+        || cluster.status("edge-1").unwrap()["refused"]["login_sent_on"] == players[1],
+    );
+    let _ = swarm.kill();
+    let _ = swarm.wait();
+    // Figures travel for a second, in which as many as have just been sent there count twice.
+    assert!(players[0].abs_diff(players[1]) <= 30, "{players:?}");
 }
 
 /// A swarm that nobody lets in; what it says at its end.

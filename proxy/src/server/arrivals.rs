@@ -27,6 +27,8 @@ pub(super) struct Caller {
     pub(super) is_private: bool,
     /// Whether they came over TLS, which ends here or at a balancer.
     pub(super) over_tls: bool,
+    /// Whether a balancer chose this proxy for them.
+    pub(super) is_balanced: bool,
 }
 
 /// Whether what nobody else may read, such as a password, may be said over a connection.
@@ -112,6 +114,7 @@ impl Arrivals {
             from,
             is_private: from.ip().to_canonical().is_loopback(),
             over_tls: false,
+            is_balanced: false,
         };
         if !self.is_balancer(from.ip()) {
             return Ok((direct, permit));
@@ -122,6 +125,7 @@ impl Arrivals {
             from: told.from.unwrap_or(from),
             is_private: told.over_tls,
             over_tls: told.over_tls,
+            is_balanced: true,
         };
         let mut keeper = self.keeper();
         let permit = keeper.name(permit, caller.from.ip(), self.clock.now_ms())?;

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::AuthRole;
+use super::balance::{Balance, Fill};
 use super::directory::{ShardIndex, shard_of};
 use super::handshake_permits::HandshakePermits;
 use super::known_names::KnownNames;
@@ -69,6 +70,7 @@ pub(super) struct ClientContext {
     pub(super) links: Arc<LinkContext>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) logins: Mutex<RateLimits>,
+    pub(super) balance: Mutex<Balance>,
     /// For handshakes by either door.
     pub(super) handshakes: HandshakePermits,
     pub(super) sessions_max: usize,
@@ -134,6 +136,37 @@ impl ClientContext {
         let view = self.topology.view();
         let loads = self.links.loads.proxies(self.clock.now_ms());
         other_proxies(view.topology(), self.own.number, &loads, &self.names)
+    }
+
+    /// Where a newcomer is markedly better off than here, if it is.
+    pub(super) fn better_place(&self) -> Option<SocketAddr> {
+        let (view, now_ms) = (self.topology.view(), self.clock.now_ms());
+        let topology = view.topology();
+        let own = topology.proxy(self.own.number)?;
+        let entrance = |number| {
+            let other = topology
+                .proxy(number)
+                .filter(|other| other.number != own.number)?;
+            // Those behind one balancer are not told apart.
+            let elsewhere = Some(other.entrance()).filter(|at| at.port != 0 && *at != own.entrance())?;
+            let ip = self.names.address(&elsewhere.host, None)?;
+            Some(SocketAddr::new(ip, elsewhere.port))
+        };
+        let heard = self.links.loads.proxies(now_ms);
+        let others = heard.iter().filter(|(number, _)| entrance(*number).is_some());
+        let others = others.map(|(number, heard)| {
+            let fill = Fill {
+                players: heard.load.players.into(),
+                players_max: heard.load.players_max.into(),
+            };
+            (*number, fill)
+        });
+        let here = Fill {
+            players: counts(&self.shards).sessions as u64,
+            players_max: self.sessions_max as u64,
+        };
+        let mut balance = self.balance.lock().unwrap_or_else(PoisonError::into_inner);
+        balance.send_on(here, others, now_ms).and_then(entrance)
     }
 
     /// Where a client that reached us at `reached` sends its datagrams: where the topology says, as this proxy looks it up.

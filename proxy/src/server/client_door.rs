@@ -1,7 +1,7 @@
 //! One connection from its first frame until a shard has it: the handshake, and then everything that the shard needs of it.
 //! Nothing of the connection stays here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use protocol::frame::{FrameOpener, FrameSealer};
 use protocol::ids::RegionNumber;
 use protocol::limits::{CLIENT_RECORD_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
 
-use super::arrivals::Secrecy;
+use super::arrivals::{Caller, Secrecy};
 use super::client_context::ClientContext;
 use super::client_login::{self, LoggedIn};
 use super::handshake_permits::HandshakePermit;
@@ -28,15 +28,15 @@ const SILENCE_MS: u32 = 20_000;
 pub(super) async fn let_in(
     context: &ClientContext,
     stream: RawStream,
-    (from, secrecy): (SocketAddr, Secrecy),
+    (caller, secrecy): (Caller, Secrecy),
     permit: HandshakePermit,
 ) {
     notice_silence(stream.io());
-    match client_login::log_in(context, stream, (from, secrecy)).await {
-        Ok(logged_in) => hand_over(context, logged_in, from.ip(), permit),
+    match client_login::log_in(context, stream, (caller, secrecy)).await {
+        Ok(logged_in) => hand_over(context, logged_in, caller.from.ip(), permit),
         Err(error) => {
             context.refusals.count(error.label());
-            tracing::debug!(%from, %error, "no session");
+            tracing::debug!(from = %caller.from, %error, "no session");
         }
     }
 }

@@ -61,10 +61,7 @@ async fn serve(
     };
     // One that is gone already needs nothing.
     if let Ok(stream) = RawStream::new(io, context.clock) {
-        guest(
-            "client",
-            client_door::let_in(&context, stream, (caller.from, Secrecy::Kept), permit),
-        )
-        .await;
+        let let_in = client_door::let_in(&context, stream, (caller, Secrecy::Kept), permit);
+        guest("client", let_in).await;
     }
 }

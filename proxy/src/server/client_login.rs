@@ -8,7 +8,7 @@ use std::time::Duration;
 use net::key_work::{KeyWorkLost, key_work};
 use net::sealed_stream::{RawStream, StreamError};
 use protocol::client_handshake::{
-    ClientHandshakeError, Credentials, EstablishedClient, LoginRequest, PendingLogin, ProxyResponder,
+    ClientHandshakeError, Credentials, EstablishedClient, LoginRequest, Moving, PendingLogin, ProxyResponder,
     Refusal, Welcome, hello_refusal,
 };
 use protocol::datagram::ConnectionId;
@@ -17,7 +17,7 @@ use protocol::limits::{CLIENT_HANDSHAKE_MS_MAX, CLIENT_HELLO_MS_MAX};
 use protocol::{Code, limits};
 use tokio::time::timeout;
 
-use super::arrivals::Secrecy;
+use super::arrivals::{Caller, Secrecy};
 use super::auth::{Granted, TurnedAway};
 use super::client_context::{ClientContext, Door};
 use super::directory::{ShardIndex, shard_of};
@@ -72,6 +72,7 @@ impl LoginError {
 fn turned_away_label(code: Code) -> &'static str {
     match code {
         Code::Full => "login_full",
+        Code::Elsewhere => "login_sent_on",
         Code::Draining => "login_draining",
         Code::RateLimited => "login_rate",
         Code::TicketExpired => "ticket_expired",
@@ -99,7 +100,7 @@ pub(super) struct LoggedIn {
 pub(super) async fn log_in(
     context: &ClientContext,
     stream: RawStream,
-    from: (SocketAddr, Secrecy),
+    from: (Caller, Secrecy),
 ) -> Result<LoggedIn, LoginError> {
     let whole = Duration::from_millis(CLIENT_HANDSHAKE_MS_MAX);
     match timeout(whole, shake_hands(context, stream, from)).await {
@@ -111,31 +112,46 @@ pub(super) async fn log_in(
 async fn shake_hands(
     context: &ClientContext,
     mut stream: RawStream,
-    (from, secrecy): (SocketAddr, Secrecy),
+    (caller, secrecy): (Caller, Secrecy),
 ) -> Result<LoggedIn, LoginError> {
     let (door, responder) = greet(context, &mut stream).await?;
     let door = &*door;
+    let moving = responder.moving();
     let raw = stream.next_raw().await?;
     let c3 = door
         .key
         .open(raw, FrameType::ClientLogin, net::clock::wall_ms())?;
     let (request, pending) = key_work(move || responder.open_c3(&c3.payload)).await??;
-    match admit(context, &request, (from.ip(), secrecy)).await {
-        Ok(granted) => welcome(context, door, stream, (request, pending, granted)).await,
-        Err(away) => {
-            let refusal = Refusal {
-                code: away.code,
-                retry_ms: away.retry_ms,
-                reason: away.reason,
-                proxies: context.other_proxies(),
-                wall_ms: net::clock::wall_ms(),
-            };
-            let p4 = pending.refuse(&refusal)?;
-            send(&mut stream, door, FrameType::ProxyWelcome, &p4).await?;
-            stream.finish().await;
-            Err(LoginError::TurnedAway(away.code))
-        }
-    }
+    let (away, proxies) = match better_place(context, &request, moving, caller) {
+        Some(place) => (Code::Elsewhere.into(), vec![place]),
+        None => match admit(context, &request, (caller.from.ip(), secrecy)).await {
+            Ok(granted) => return welcome(context, door, stream, (request, pending, granted)).await,
+            Err(away) => (away, context.other_proxies()),
+        },
+    };
+    let refusal = Refusal {
+        code: away.code,
+        retry_ms: away.retry_ms,
+        reason: away.reason,
+        proxies,
+        wall_ms: net::clock::wall_ms(),
+    };
+    let p4 = pending.refuse(&refusal)?;
+    send(&mut stream, door, FrameType::ProxyWelcome, &p4).await?;
+    stream.finish().await;
+    Err(LoginError::TurnedAway(away.code))
+}
+
+/// Where a newcomer is to go in place of a login, before anything is spent on it. A balancer knows better.
+fn better_place(
+    context: &ClientContext,
+    request: &LoginRequest,
+    moving: Moving,
+    caller: Caller,
+) -> Option<SocketAddr> {
+    let is_new = !matches!(request.credentials, Credentials::Ticket { .. });
+    let may_go = is_new && moving == Moving::Goes && !caller.is_balanced && !context.is_draining();
+    may_go.then(|| context.better_place()).flatten()
 }
 
 /// C1 and P2. While authority keys are rotated there are two doors: the client's frame says which it knocks at.

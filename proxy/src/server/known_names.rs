@@ -98,7 +98,7 @@ fn names(topology: &Topology) -> BTreeSet<String> {
     let hosts = topology
         .proxies()
         .iter()
-        .flat_map(|proxy| [&proxy.tcp.host, &proxy.udp.host]);
+        .flat_map(|proxy| [&proxy.entrance().host, &proxy.udp.host]);
     let name = |host: &Host| match host {
         Host::Name(name) => Some(name.clone()),
         Host::Ip(_) => None,

@@ -88,6 +88,10 @@ impl Listeners {
             tools,
             map,
             assets: Assets::embedded(),
+            is_ready: {
+                let node = node.clone();
+                Box::new(move || node.is_ready())
+            },
             requests: Mutex::new(of_api(settings, clock.now_ms())),
             told: ArcSwapOption::empty(),
         };

@@ -54,6 +54,8 @@ pub(super) enum Order {
     EndSessions(Ending, Box<Close>),
     /// Send away who is still here.
     SendAway(Code),
+    /// Send so many elsewhere, since the proxy drains.
+    SendSomeAway(usize),
     /// Say goodbye to everybody, and end.
     Stop,
     /// Panic, to see what becomes of the process.

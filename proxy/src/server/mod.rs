@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod auth;
+mod balance;
 mod build;
 mod client_context;
 mod client_door;

@@ -24,21 +24,25 @@ pub(super) fn other_proxies(
     let others = topology
         .proxies()
         .iter()
-        .filter(|proxy| proxy.number != own && proxy.tcp.port != 0);
+        .filter(|proxy| proxy.number != own && proxy.entrance().port != 0);
     // One that nobody hears of comes last: it may be down, or draining.
     let mut ranked: Vec<_> = others
         .filter_map(|proxy| {
             let load = load_of(proxy.number).unwrap_or(u64::MAX);
-            let ip = names.address(&proxy.tcp.host, None)?;
-            Some((load, proxy.number, SocketAddr::new(ip, proxy.tcp.port)))
+            let entrance = proxy.entrance();
+            let ip = names.address(&entrance.host, None)?;
+            Some((load, proxy.number, SocketAddr::new(ip, entrance.port)))
         })
         .collect();
     ranked.sort_unstable();
-    ranked
-        .into_iter()
-        .take(PROXIES_NAMED_MAX)
-        .map(|(_, _, address)| address)
-        .collect()
+    let mut addresses: Vec<SocketAddr> = Vec::with_capacity(PROXIES_NAMED_MAX);
+    for (_, _, address) in ranked {
+        // Proxies behind one balancer have one address.
+        if addresses.len() < PROXIES_NAMED_MAX && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::AuthRole;
+use super::balance::Balance;
 use super::build::{Built, build, build_with};
 use super::client_context::{ClientContext, ClientIds};
 use super::control_task::ControlTask;
@@ -37,7 +38,7 @@ use super::refusals::Refusals;
 use super::sanction_watch;
 use super::server_dialer;
 use super::services::Services;
-use super::settings::ProxySettings;
+use super::settings::{ClientTable, ProxySettings};
 use super::shard_desk::ShardDesk;
 use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts, tell_all};
 use super::shard_thread::ShardThread;
@@ -52,8 +53,21 @@ const GOODBYES: Duration = Duration::from_secs(1);
 const TOOLS_END: Duration = Duration::from_secs(2);
 /// How long the store may take to end its last round.
 const STORE_CLOSES: Duration = Duration::from_secs(2);
+/// A balancer that asks every half second, and believes the second answer, has noticed a drain by then.
+const DRAIN_LEAD_MS: u64 = 2_000;
+/// Between two groups of players that are sent elsewhere in a drain.
+const DRAIN_TURN: Duration = Duration::from_millis(50);
 /// Between two looks while draining.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+fn drain_lead(clients: &ClientTable) -> Duration {
+    let usual_ms = if clients.balancers.is_empty() {
+        0
+    } else {
+        DRAIN_LEAD_MS
+    };
+    Duration::from_millis(clients.drain_lead_ms.unwrap_or(usual_ms))
+}
 
 /// Where a proxy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +94,7 @@ pub struct Proxy {
     /// `None` once they are waited for.
     store_threads: Option<StoreThreads>,
     held: Option<HeldDir>,
+    drain_lead: Duration,
     drain_grace: Duration,
 }
 
@@ -139,14 +154,15 @@ impl Proxy {
         }
     }
 
-    /// Lets nobody in any more, tells everybody where else to go, gives them time, and ends. The data directory is this one's until
+    /// Waits until balancers have noticed, lets nobody in any more, tells everybody where else to go, gives them time, and ends. The data directory is this one's until
     /// the store is closed: its keeper writes there last of all.
     pub async fn drain(mut self) {
-        self.clients.drain.cancel();
         self.clients.links.loads.start_draining();
+        tokio::time::sleep(self.drain_lead).await;
+        self.clients.drain.cancel();
         let others = self.clients.other_proxies();
         tell_all(&self.shards, || Order::Drain(others.clone()));
-        self.until_empty(self.drain_grace).await;
+        self.send_away_in_turn().await;
         // Whoever is still shaking hands finds a shard that sends everybody away.
         self.peers.close();
         tell_all(&self.shards, || Order::SendAway(Code::Draining));
@@ -172,6 +188,22 @@ impl Proxy {
             tracing::warn!("the store was not closed in time; its log is merged by whoever opens it next");
         }
         drop(held);
+    }
+
+    /// Spread over the time that there is for it: where they go, nobody waits behind all the others.
+    async fn send_away_in_turn(&self) {
+        let turns = self.drain_grace.div_duration_f64(DRAIN_TURN).ceil() as usize;
+        for left in (1..=turns).rev() {
+            if counts(&self.shards).sessions == 0 {
+                return;
+            }
+            // Before the first ones go, all have heard why.
+            tokio::time::sleep(DRAIN_TURN).await;
+            for shard in self.shards.iter() {
+                let some = shard.gauges.get().sessions.div_ceil(left);
+                shard.mailbox.send(Order::SendSomeAway(some));
+            }
+        }
     }
 
     async fn until_empty(&self, patience: Duration) {
@@ -288,6 +320,7 @@ impl Starting {
             threads,
             store_threads: Some(self.built.store_threads),
             held: Some(self.built.held),
+            drain_lead: drain_lead(&settings.clients),
             drain_grace: Duration::from_millis(settings.clients.drain_grace_ms),
         })
     }
@@ -375,6 +408,7 @@ impl Starting {
             links: Arc::clone(&built.links),
             refusals: Arc::clone(&self.refusals),
             logins: Mutex::new(logins),
+            balance: Mutex::new(Balance::new(limits.redirect_percent)),
             handshakes: HandshakePermits::of_handshakes(
                 room.handshakes_max as usize,
                 limits.exempt_networks(),

@@ -45,6 +45,7 @@ const EXPECTED: &[&str] = &[
     "login_draining",
     "login_full",
     "login_rate",
+    "login_sent_on",
     "map_slow",
     "map_viewers",
     "map_viewers_of_network",

@@ -81,14 +81,18 @@ node::settings_table! {
         pub logins_per_s: u32 = 200,
         /// New logins per second from one /24 (IPv4) or /48 (IPv6).
         pub logins_per_prefix_per_s: u32 = 10,
+        /// A newcomer is sent to another proxy when that one has so much fewer players, percent, and at least 8 fewer; 0, or 100: never. Behind a balancer nobody is.
+        pub redirect_percent: u32 = 10,
         /// Networks that the limits per prefix do not apply to.
         pub exempt: Vec<String> = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
         /// Networks of balancers, whose connections begin with a PROXY header of version 2, at both doors: what it says counts for all limits. Whoever else sends one is refused.
         pub balancers: Vec<String> = Vec::new(),
         /// Messages per second that one client may send over TCP.
         pub messages_per_s: u32 = 200,
-        /// How long draining clients may take to leave by themselves, milliseconds.
+        /// Over how long the players of a draining proxy are sent elsewhere, a few at a time, milliseconds.
         pub drain_grace_ms: u64 = 3_000,
+        /// How long a draining proxy goes on as before, milliseconds, while `/readyz` says 503: balancers are to notice before players go. Without it, 2000 with `balancers`, otherwise 0.
+        pub drain_lead_ms: Option<u64> = None,
     }
 }
 

@@ -92,7 +92,7 @@ impl ShardGauges {
         self.watched.load(Ordering::Relaxed)
     }
 
-    fn get(&self) -> SessionCounts {
+    pub(super) fn get(&self) -> SessionCounts {
         SessionCounts {
             sessions: self.sessions.load(Ordering::Relaxed),
             playing: self.playing.load(Ordering::Relaxed),

@@ -238,6 +238,7 @@ impl Running {
             Order::RenewLater(client) => shard.renew_later(client, now),
             Order::EndSessions(whose, goodbye) => shard.end_sessions(whose, &goodbye, now, sink),
             Order::SendAway(code) => shard.close_clients(code, now, sink),
+            Order::SendSomeAway(most) => shard.close_some(most, Code::Draining, now, sink),
             Order::Stop => self.stop(now),
             #[cfg(feature = "fault-injection")]
             #[expect(clippy::panic, reason = "what it is for")]

@@ -263,9 +263,14 @@ impl<S: Sealing> Shard<S> {
 
     /// All clients that are still here are sent away.
     pub fn close_clients(&mut self, code: Code, now: Moment, sink: &mut dyn DatagramSink) {
+        self.close_some(usize::MAX, code, now, sink);
+    }
+
+    /// The same with those who have been here longest, at most so many.
+    pub fn close_some(&mut self, most: usize, code: Code, now: Moment, sink: &mut dyn DatagramSink) {
         let mut ids: Vec<ClientId> = self.clients.keys().copied().collect();
         ids.sort_unstable();
-        for id in ids {
+        for id in ids.into_iter().take(most) {
             self.end_client(id, ClientEnd::SentAway(code), now, sink);
         }
     }

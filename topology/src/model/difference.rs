@@ -94,7 +94,11 @@ fn proxies(topology: &Topology) -> Nodes {
                 .url
                 .as_ref()
                 .map_or_else(String::new, |url| format!(" as {url}"));
-            let told = format!("tcp {tcp}, udp {udp}, http {http}{url}, {shards} shards");
+            let door = one
+                .door
+                .as_ref()
+                .map_or_else(String::new, |door| format!(" by {door}"));
+            let told = format!("tcp {tcp}{door}, udp {udp}, http {http}{url}, {shards} shards");
             (one.number.0, one.name.clone(), told)
         })
         .collect()

@@ -77,6 +77,9 @@ impl Topology {
             if let Some(url) = &proxy.url {
                 put(&mut text, format_args!("url = \"{url}\"\n"));
             }
+            if let Some(door) = &proxy.door {
+                put(&mut text, format_args!("door = \"{door}\"\n"));
+            }
         }
         self.put_regions(&mut text);
         text

@@ -60,7 +60,7 @@ pub const ALL: &[(&str, &[Key])] = &[
 ];
 
 /// Keys that may be left out.
-pub(crate) const OPTIONAL: &[&str] = &["far_rings", "shards", "standby", "url"];
+pub(crate) const OPTIONAL: &[&str] = &["door", "far_rings", "shards", "standby", "url"];
 
 pub(crate) const FILE: &[Key] = &[
     key("world", "[world]", Table(WORLD), "the world as a whole"),
@@ -189,6 +189,12 @@ pub(super) const PROXY: &[Key] = &[
         "url = \"https://edge-1.example.net\"",
         Url,
         "optional: where browsers find `http`, when that is by another name, through a balancer or over TLS; `http://` and the address when left out",
+    ),
+    key(
+        "door",
+        "door = \"play.example.net:7000\"",
+        Address,
+        "optional: where native clients find `tcp`, when that is by another name or through a balancer, whose address several proxies have in common; `tcp` when left out",
     ),
     key(
         "shards",

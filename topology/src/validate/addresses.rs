@@ -43,10 +43,27 @@ pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
         }
         taken.push(found);
     }
+    // Nobody listens there but a balancer: several proxies may have the same.
+    for written in raw.proxies.iter().filter_map(|proxy| proxy.door.as_ref()) {
+        if let Err(why) = door(&written.value) {
+            mistakes.push(unusable(written, why));
+        }
+    }
     for written in raw.proxies.iter().filter_map(|proxy| proxy.url.as_ref()) {
         if let Err(why) = written.value.parse::<Url>() {
             mistakes.push(bad_url(written, why));
         }
+    }
+}
+
+fn door(written: &str) -> Result<(), AddressError> {
+    let address: Address = written.parse()?;
+    match address.port {
+        0 => Err(AddressError {
+            code: Code::FreePort,
+            what: "where a balancer listens is not for the proxy to choose",
+        }),
+        _ => Ok(()),
     }
 }
 

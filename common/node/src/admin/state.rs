@@ -62,18 +62,7 @@ impl AdminState {
     /// Whether the node takes work, check by check.
     #[must_use]
     pub fn report(&self) -> ReadyReport {
-        let mut report = self.readiness.report();
-        report.add("memory", memory_check());
-        if let Some(fatal) = self.owners.fatal() {
-            report.add("lost", Check::missing(fatal.to_string()));
-        }
-        for (thread, standing) in self.owners.standings() {
-            report.add(thread, thread_check(standing));
-        }
-        if self.shutdown.is_draining() {
-            report.add("draining", Check::missing(""));
-        }
-        report
+        whole_report(&self.readiness, &self.owners, &self.shutdown)
     }
 
     /// Why the process is as good as dead, although it answers; empty while it lives.
@@ -89,6 +78,22 @@ impl AdminState {
             });
         lost.into_iter().chain(stuck).collect()
     }
+}
+
+/// The node's own checks, and those of every process.
+pub(crate) fn whole_report(readiness: &Readiness, owners: &Owners, shutdown: &Shutdown) -> ReadyReport {
+    let mut report = readiness.report();
+    report.add("memory", memory_check());
+    if let Some(fatal) = owners.fatal() {
+        report.add("lost", Check::missing(fatal.to_string()));
+    }
+    for (thread, standing) in owners.standings() {
+        report.add(thread, thread_check(standing));
+    }
+    if shutdown.is_draining() {
+        report.add("draining", Check::missing(""));
+    }
+    report
 }
 
 fn thread_check(standing: Standing) -> Check {

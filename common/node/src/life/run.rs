@@ -54,6 +54,12 @@ impl Node {
             shutdown: Shutdown::new(),
         }
     }
+
+    /// Whether it takes work: what its `/readyz` answers.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        admin::whole_report(&self.readiness, &self.owners, &self.shutdown).is_ready()
+    }
 }
 
 /// Threads of the run time: what is hot has threads of its own, and work with keys as well.

@@ -1,7 +1,7 @@
 //! C1 and P2: who speaks which versions, the ephemeral keys, and the proxy's sealed proof of who it is.
 //!
 //! ```text
-//! C1 256  "RMC1" 4 | ver u8 | min_ver u8 | flags u16 | cluster_id 16 | eph_c 32 | random_c 32 | padding 168
+//! C1 256  "RMC1" 4 | ver u8 | min_ver u8 | flags u16 (bit 0: goes elsewhere when told to) | cluster_id 16 | eph_c 32 | random_c 32 | padding 168
 //! P2 409  ver u8 | reserved 3 | eph_p 32 | random_p 32 | SEALED{ certificate 133 | voucher 120 | sig_p 64 | wall_ms u64 }
 //! or   4  0 u8 | code u8 | reserved 2                      turned away, not authenticated
 //! ```
@@ -60,6 +60,34 @@ impl Versions {
     }
 }
 
+/// Whether a client goes to another proxy in place of a login, if this one tells it to. Clients of before the question stay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moving {
+    /// It was sent here, or does not know how to.
+    #[default]
+    Stays,
+    /// It goes, once.
+    Goes,
+}
+
+impl Moving {
+    const BIT: u16 = 1;
+
+    fn flags(self) -> u16 {
+        match self {
+            Self::Stays => 0,
+            Self::Goes => Self::BIT,
+        }
+    }
+
+    fn of_flags(flags: u16) -> Self {
+        match flags & Self::BIT {
+            0 => Self::Stays,
+            _ => Self::Goes,
+        }
+    }
+}
+
 /// What a proxy sends in place of P2 before it closes. Only `VERSION`, `BUSY`, `DRAINING` and `MAINTENANCE` are heeded by
 /// clients: nobody vouches for it, so it must not make them give up a ticket.
 #[must_use]
@@ -70,6 +98,7 @@ pub fn hello_refusal(code: Code) -> [u8; HELLO_REFUSAL_BYTES] {
 /// C1 as read.
 pub(super) struct ClientHello {
     pub(super) versions: Versions,
+    pub(super) moving: Moving,
     pub(super) cluster_id: ClusterId,
     pub(super) ephemeral: [u8; 32],
     pub(super) random: [u8; 32],
@@ -79,7 +108,8 @@ impl ClientHello {
     pub(super) fn encode(&self) -> [u8; C1_BYTES] {
         let fields = MAGIC
             .into_iter()
-            .chain([self.versions.highest, self.versions.lowest, 0, 0])
+            .chain([self.versions.highest, self.versions.lowest])
+            .chain(self.moving.flags().to_le_bytes())
             .chain(self.cluster_id.0)
             .chain(self.ephemeral)
             .chain(self.random);
@@ -91,7 +121,7 @@ impl ClientHello {
         bytes
     }
 
-    /// Flags and padding are for versions to come: the transcript covers them, this version does not look at them.
+    /// Other flags and padding are for versions to come: the transcript covers them, this version does not look at them.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ClientHandshakeError> {
         let mut reader = Reader::new(bytes);
         if bytes.len() != C1_BYTES || reader.array()? != MAGIC {
@@ -101,9 +131,10 @@ impl ClientHello {
         if lowest > highest {
             return Err(ClientHandshakeError::Malformed("C1"));
         }
-        let _flags = reader.u16()?;
+        let moving = Moving::of_flags(reader.u16()?);
         Ok(Self {
             versions: Versions { highest, lowest },
+            moving,
             cluster_id: ClusterId(reader.array()?),
             ephemeral: reader.array()?,
             random: reader.array()?,

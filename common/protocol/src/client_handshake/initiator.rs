@@ -1,7 +1,7 @@
 //! The client's side of the handshake: C1 out, P2 in, C3 out, P4 in. Each state is a type, so no message comes twice.
 
 use super::error::ClientHandshakeError;
-use super::hello::{C1_BYTES, ClientHello, ProxyHello, Versions};
+use super::hello::{C1_BYTES, ClientHello, Moving, ProxyHello, Versions};
 use super::login::{Credentials, LoginRequest};
 use super::schedule::{EstablishedClient, HandshakeSecret, SingleUse, Transcript};
 use super::welcome::{Answer, Refusal, Welcome};
@@ -55,9 +55,20 @@ pub struct ClientInitiator {
 }
 
 impl ClientInitiator {
-    /// Begins a handshake: the state, and C1 for the proxy.
+    /// Begins a handshake: the state, and C1 for the proxy, which lets the client in or turns it away.
     #[must_use]
     pub fn start(
+        trust: ClientTrust,
+        versions: Versions,
+        entropy: &mut dyn Entropy,
+    ) -> (Self, [u8; C1_BYTES]) {
+        Self::start_as(Moving::Stays, trust, versions, entropy)
+    }
+
+    /// The same of one that may be ready to go elsewhere.
+    #[must_use]
+    pub fn start_as(
+        moving: Moving,
         trust: ClientTrust,
         versions: Versions,
         entropy: &mut dyn Entropy,
@@ -65,6 +76,7 @@ impl ClientInitiator {
         let agreement = KeyAgreement::new(entropy);
         let hello = ClientHello {
             versions,
+            moving,
             cluster_id: trust.cluster_id,
             ephemeral: agreement.public(),
             random: entropy::array(entropy),

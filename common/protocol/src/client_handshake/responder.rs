@@ -1,7 +1,7 @@
 //! The proxy's side of the handshake: C1 in, P2 out, C3 in, and, after however long the login takes, P4 out.
 
 use super::error::ClientHandshakeError;
-use super::hello::{ClientHello, ProxyHello, Versions};
+use super::hello::{ClientHello, Moving, ProxyHello, Versions};
 use super::login::{C3_STEPS, LoginRequest};
 use super::schedule::{EstablishedClient, HandshakeSecret, SingleUse, Transcript};
 use super::welcome::{Refusal, Welcome};
@@ -32,6 +32,7 @@ pub struct ProxyResponder {
     secret: HandshakeSecret,
     h3: Transcript,
     version: u8,
+    moving: Moving,
 }
 
 impl ProxyResponder {
@@ -68,6 +69,7 @@ impl ProxyResponder {
             secret,
             h3: h2.with(&sealed),
             version,
+            moving: client.moving,
         };
         Ok((proxy, p2))
     }
@@ -76,6 +78,12 @@ impl ProxyResponder {
     #[must_use]
     pub fn version(&self) -> u8 {
         self.version
+    }
+
+    /// Whether the client goes to another proxy if it is refused with `ELSEWHERE`.
+    #[must_use]
+    pub fn moving(&self) -> Moving {
+        self.moving
     }
 
     /// Opens C3: what the client wants, and what its answer is sealed with. Checking the credentials may take its time.

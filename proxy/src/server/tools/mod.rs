@@ -7,7 +7,7 @@ mod tool_session;
 mod words;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::arrivals::Secrecy;
+use super::arrivals::{Caller, Secrecy};
 use super::client_context::ClientContext;
 use super::client_door;
 use super::handshake_permits::{HandshakePermit, HandshakePermits};
@@ -64,7 +64,7 @@ pub(super) struct Arrived {
     pub(super) io: StreamSocket,
     /// Bytes that came with the request.
     pub(super) came: Vec<u8>,
-    pub(super) from: SocketAddr,
+    pub(super) from: Caller,
     pub(super) spelling: Spelling,
     /// For the handshake that is made for it.
     pub(super) permit: HandshakePermit,
@@ -138,7 +138,7 @@ impl Tools {
 
 impl Shared {
     /// A connection to a shard of this proxy, which goes by the tool's own address and permit.
-    async fn connect(&self, from: SocketAddr, permit: HandshakePermit) -> io::Result<TcpStream> {
+    async fn connect(&self, from: Caller, permit: HandshakePermit) -> io::Result<TcpStream> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let ours = TcpStream::connect(listener.local_addr()?).await?;
         let (theirs, came_from) = listener.accept().await?;

@@ -5,9 +5,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Web;
+use super::routes::READY;
 
 /// Answers a request that came in clear.
 pub(super) fn answer<B>(web: &Web, request: &Request<B>) -> Response {
+    if request.uri().path() == READY {
+        return web.answer_ready();
+    }
     web.context.refusals.count("http_clear");
     let said = |name| {
         request

@@ -232,7 +232,7 @@ impl Web {
             Place::Tool(spelling, place) => self.tools.bring(tools::Arrived {
                 io,
                 came,
-                from: caller.from,
+                from: caller,
                 spelling,
                 permit,
                 place,
@@ -268,7 +268,7 @@ async fn let_in(
     drop(web);
     let stream = RawStream::new(io.into_inner(), context.clock);
     match stream.and_then(|stream| stream.dressed(WebSocket::new(End::Server), &read_buf)) {
-        Ok(stream) => client_door::let_in(&context, stream, (caller.from, secrecy), permit).await,
+        Ok(stream) => client_door::let_in(&context, stream, (caller, secrecy), permit).await,
         Err(StreamError::WebSocket(over)) => context.refusals.count(over.label()),
         Err(_) => context.refusals.count("handshake_stream"),
     }

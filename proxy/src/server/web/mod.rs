@@ -39,6 +39,8 @@ pub(super) struct Web {
     pub(super) tools: Tools,
     pub(super) map: Map,
     pub(super) assets: Assets,
+    /// Whether the proxy takes anybody: what balancers ask.
+    pub(super) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     /// Of the API.
     pub(super) requests: Mutex<RateLimits>,
     /// What is told under the topology of the moment.

@@ -18,6 +18,8 @@ use crate::server::arrivals::Caller;
 
 /// The page of the live map, among the files.
 const MAP: &str = "/map.html";
+/// What balancers ask, in clear too where TLS is spoken.
+pub(super) const READY: &str = "/readyz";
 /// For every answer.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (
@@ -38,6 +40,7 @@ pub(super) fn router(web: &Arc<Web>) -> Router {
         .route("/join.json", get(join))
         .route("/map", get(map))
         .route("/mesh", get(mesh::upgrade))
+        .route(READY, get(ready))
         .merge(api::router(web))
         .fallback(page)
         .layer(from_fn_with_state(Arc::clone(web), guarded))
@@ -52,6 +55,17 @@ impl Web {
         let own = topology.proxy(self.context.own.number)?;
         let (all, except) = (topology.proxies(), &self.except);
         Some(question(&Gate { own, all, except }))
+    }
+}
+
+impl Web {
+    /// Whether players may be sent here. Why not is for operators: the admin endpoint says it.
+    pub(super) fn answer_ready(&self) -> Response {
+        let (status, what) = match (self.is_ready)() {
+            true => (StatusCode::OK, "ready\n"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        };
+        (status, [(header::CACHE_CONTROL, "no-store")], what).into_response()
     }
 }
 
@@ -100,6 +114,10 @@ async fn join(State(web): State<Arc<Web>>) -> Response {
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
     (headers, web.told().join.clone()).into_response()
+}
+
+async fn ready(State(web): State<Arc<Web>>) -> Response {
+    web.answer_ready()
 }
 
 /// The page of the live map, for whoever may look at it.
