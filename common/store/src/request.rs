@@ -320,9 +320,9 @@ pub enum StoreRequest {
         /// At most [`CENSUS_ROWS_MAX`](crate::limits::CENSUS_ROWS_MAX).
         users: Vec<UserId>,
     },
-    /// A portion of the guests that nobody owns, or whose owner's service has ended, and that were last written longer ago
-    /// than this, by the store's clock. Answer: [`StaleGuests`](crate::StoreReply::StaleGuests), ascending, at most
-    /// [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX).
+    /// A portion of the guests that nobody owns, or whose owner's service has ended, or whose last login ended longer ago than
+    /// this, and that were last written longer ago than this, by the store's clock. Answer:
+    /// [`StaleGuests`](crate::StoreReply::StaleGuests), ascending, at most [`BATCH_ROWS_MAX`](crate::limits::BATCH_ROWS_MAX).
     StaleGuests {
         /// Milliseconds.
         idle_ms: u64,

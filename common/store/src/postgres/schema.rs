@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0018_sanction_reads.sql"),
     include_str!("../../migrations/postgres/0019_account.sql"),
     include_str!("../../migrations/postgres/0020_device.sql"),
+    include_str!("../../migrations/postgres/0021_guest_without_login.sql"),
     include_str!("../../migrations/postgres/0022_mute.sql"),
     include_str!("../../migrations/postgres/0023_report.sql"),
     include_str!("../../migrations/postgres/0024_identity.sql"),

@@ -35,9 +35,18 @@ impl Tables {
     fn is_stale(&self, kept: &Kept, idle_ms: u64) -> bool {
         let served = self.service(kept.row.region).map(|service| service.region_epoch);
         let is_owned = kept.row.owner.is_some() && served.is_some_and(|epoch| epoch <= kept.row.region_epoch);
-        !is_owned
+        (!is_owned || self.is_without_login(kept.row.user, idle_ms))
             && !self.accounts.is_kept(kept.row.user, self.now_ms)
             && kept.written_ms.saturating_add(idle_ms) <= self.now_ms
+    }
+
+    /// Whether its last login is over for so long: whoever is its owner by the row has nobody to simulate it for.
+    fn is_without_login(&self, user: UserId, idle_ms: u64) -> bool {
+        let session = self.sessions.get(&user);
+        session.is_some_and(|session| {
+            let ended_ms = session.until_ms.unwrap_or(session.raised_ms);
+            ended_ms.saturating_add(idle_ms) <= self.now_ms
+        })
     }
 
     pub(super) fn forget_guests(

@@ -16,7 +16,8 @@ use crate::limits::{BATCH_ROWS_MAX, FORGOTTEN_HOLDINGS_MAX, GUEST_USER_FIRST, GU
 use crate::request::ForgottenGuest;
 use crate::row::{Serving, StaleGuest};
 
-/// Of a row `p`: it is a guest's, nobody owns it, or its owner's service has ended; and it was last written long ago.
+/// Of a row `p`: it is a guest's, nobody owns it, or its owner's service or its last login has ended, the login as long
+/// ago; and it was last written long ago.
 macro_rules! is_stale {
     ($before:literal, $now:literal) => {
         concat!(
@@ -26,7 +27,10 @@ macro_rules! is_stale {
             AND NOT EXISTS (SELECT 1 FROM device d WHERE d.user = p.user AND d.until_ms > ",
             $now,
             ") AND (p.owner IS NULL
-            OR NOT EXISTS (SELECT 1 FROM region r WHERE r.region = p.region AND r.epoch <= p.region_epoch))"
+            OR NOT EXISTS (SELECT 1 FROM region r WHERE r.region = p.region AND r.epoch <= p.region_epoch)
+            OR EXISTS (SELECT 1 FROM session s WHERE s.user = p.user AND coalesce(s.until_ms, s.raised_ms) <= ",
+            $before,
+            "))"
         )
     };
 }

@@ -17,6 +17,7 @@ macro_rules! conformance {
                 all_who_share_a_store_see_one_identity;
             guests:
                 stale_guests_go_with_their_sessions_and_nobody_else,
+                a_guest_whose_login_has_ended_is_stale_whoever_owns_it,
                 what_a_forgotten_guest_holds_lies_on_the_ground_and_the_sum_stays,
                 portions_of_guests_and_of_holdings_are_bounded_and_end,
                 sessions_of_guests_that_never_came_are_forgotten;

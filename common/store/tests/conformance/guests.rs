@@ -123,6 +123,34 @@ pub(crate) fn stale_guests_go_with_their_sessions_and_nobody_else(scene: &Scene)
     assert_eq!(forget(scene, again, 0, &found), forgotten(1, Vec::new()));
 }
 
+pub(crate) fn a_guest_whose_login_has_ended_is_stale_whoever_owns_it(scene: &Scene) {
+    let west = scene.serve(A, WEST);
+    for user in [ANN, guest(1), guest(2), guest(3)] {
+        scene.spawn(user, west);
+    }
+    assert_eq!(stale(scene, 0, None), (Vec::new(), None), "all may be there");
+    for user in [ANN, guest(1), guest(3)] {
+        let StoreReply::Session(generation) = scene.ask(StoreRequest::ReadSession { user }) else {
+            panic!()
+        };
+        scene.ask(StoreRequest::EndSession { user, generation });
+    }
+    assert_eq!(
+        stale(scene, LONG_MS, None).0,
+        Vec::new(),
+        "it has only just ended"
+    );
+    let (found, _) = stale(scene, 0, None);
+    assert_eq!(users(&found), [guest(1), guest(3)]);
+    // One logs in again before it is its turn.
+    scene.ask(StoreRequest::RaiseSession { user: guest(3) });
+    assert_eq!(forget(scene, west, 0, &found), forgotten(1, Vec::new()));
+    assert_eq!(scene.load(guest(1)), None);
+    for user in [ANN, guest(2), guest(3)] {
+        assert!(scene.load(user).is_some(), "{user}");
+    }
+}
+
 pub(crate) fn what_a_forgotten_guest_holds_lies_on_the_ground_and_the_sum_stays(scene: &Scene) {
     let west = scene.serve(A, WEST);
     scene.seed(10);
