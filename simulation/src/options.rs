@@ -145,8 +145,6 @@ impl Options {
             Scenario::Bank => {
                 options.players += 2;
                 options.crafts = true;
-                // All that players have yet to hear of gives does not fit into a narrow link, which would begin anew for ever.
-                options.room = Room::Ample;
             }
             Scenario::CornerOrbit => options.servers = if seed.is_multiple_of(5) { 2 } else { 4 },
             Scenario::Failover => {

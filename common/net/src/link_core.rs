@@ -327,6 +327,12 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
         self.outgoing.bytes() + self.unsent().len()
     }
 
+    /// Bytes that may be queued of what can be said later as well: half of the room is kept for what cannot.
+    #[must_use]
+    pub fn spare_bytes(&self) -> usize {
+        self.outgoing.spare_bytes()
+    }
+
     /// The last round trip time, microseconds.
     #[must_use]
     pub fn round_trip_us(&self) -> Option<u64> {

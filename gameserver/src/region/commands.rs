@@ -1,12 +1,11 @@
 //! What players say: inputs (in order, some lost), commands (exactly once, in order) and acknowledgements; and what they
 //! are told: acknowledgements of commands and events.
 
-use bytes::Bytes;
 use game::{CommandKind, GameCommand, GameInput};
 use protocol::ids::{EntityId, EventNumber, InputNumber, LiveLane, NodeNumber, OwnerEpoch, UserId};
 use protocol::message::checked::{CheckedCommand, InputRun, UserSays, UserWord};
 use protocol::message::family::ProxyToServer;
-use protocol::message::player::{CommandAck, CommandClass, Event};
+use protocol::message::player::{CommandAck, CommandClass};
 
 use super::calling::{Callback, Commanded};
 use super::entity::EntityKey;
@@ -334,30 +333,5 @@ impl RegionState {
             session_generation: player.map_or(0, |player| player.bound.session_generation.0),
         };
         self.tell_proxy(lane, ack);
-    }
-
-    /// Sends the events that may go out.
-    pub(super) fn send_events(&mut self, user: UserId) {
-        let Some(player) = self.players.get_mut(&user) else {
-            return;
-        };
-        let (Some(lane), epoch) = (player.bound.lane, player.epoch) else {
-            return;
-        };
-        if !player.proxy_trusts {
-            return;
-        }
-        let out = &mut self.out;
-        let session_generation = player.bound.session_generation.0;
-        player.events.send(|number, body: Bytes| {
-            let event = Event {
-                user: user.0,
-                owner_epoch: epoch.0,
-                number,
-                body,
-                session_generation,
-            };
-            out.push(super::RegionEffect::ToProxy(lane.at, event.into()));
-        });
     }
 }

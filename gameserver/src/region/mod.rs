@@ -15,6 +15,7 @@ mod creature_rows;
 mod creatures;
 mod effect;
 mod entity;
+mod event_lanes;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod forwardings;
@@ -55,6 +56,7 @@ mod rest;
 mod roaming;
 mod rules;
 mod seeding;
+mod sending_events;
 mod soft_round;
 mod sound;
 mod state;
@@ -295,7 +297,7 @@ impl Region {
                 }
             }
             4 => state.own_states(rules, room),
-            5 => state.publish(),
+            5 => state.publish(room),
             _ => {
                 let follows_world =
                     rules.call(Callback::FollowsWorldState, |logic| logic.follows_world_state());
@@ -461,6 +463,7 @@ impl RegionState {
                 for lane in ended {
                     self.lane_gone(lane);
                 }
+                self.publication.events.up(arriving.lane.at);
                 self.announce(Subscriber::Lane(arriving.lane.at));
             }
             Err(refused) => self.count(refused.label()),

@@ -1,7 +1,7 @@
 //! How much of a tick each subscriber is told, by what the links say.
 
 use net::link_core::Sealing;
-use protocol::ids::{NodeNumber, RegionNumber};
+use protocol::ids::{NodeNumber, ProxyLane, RegionNumber};
 
 use super::credits::Credits;
 use super::links::Links;
@@ -26,5 +26,9 @@ impl<S: Sealing> Room for LinkRoom<'_, S> {
             Some(said) => self.credits.left(subscriber, self.region, self.period, said),
             None => 0,
         }
+    }
+
+    fn event_bytes(&mut self, lane: ProxyLane) -> usize {
+        self.links.lane_spare_bytes(lane).min(self.credits.bytes)
     }
 }

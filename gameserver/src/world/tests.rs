@@ -3,6 +3,7 @@
 mod briefs;
 mod circles;
 mod drain;
+mod late_events;
 mod peers;
 mod rest;
 

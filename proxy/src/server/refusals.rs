@@ -22,6 +22,7 @@ const EXPECTED: &[&str] = &[
     "brief_not_serving",
     "client_silent",
     "client_slow",
+    "command_repeated_later",
     "datagram_late",
     "elsewhere_not_owner",
     "handshake_late",

@@ -34,7 +34,7 @@ use net::link_core::{LinkTime, Sealing};
 use protocol::awake::AwakeClock;
 use protocol::frame::Close;
 use protocol::ids::{Lane, Lanes, NodeNumber, RegionEpoch, RegionNumber};
-use protocol::message::family::ProxyToClient;
+use protocol::message::family::{ProxyToClient, ProxyToServer};
 use protocol::{Code, Entropy};
 use slotmap::{DefaultKey, SecondaryMap};
 use topology::{Listing, Topology};
@@ -232,6 +232,10 @@ impl<S: Sealing> Shard<S> {
     fn carry_out_one(&mut self, effect: EdgeEffect, now: Moment, sink: &mut dyn DatagramSink) {
         match effect {
             EdgeEffect::ToServer(node, message) => match self.links.node_mut(node) {
+                // It is kept until the owner has it, and repeated: no reason to give a busy link up.
+                Some(core) if is_command(&message) && core.spare_bytes() == 0 => {
+                    self.count("command_repeated_later");
+                }
                 Some(core) => core.push(&message),
                 None => self.count("server_not_linked"),
             },
@@ -316,4 +320,8 @@ impl<S: Sealing> Shard<S> {
     pub fn link_sights(&self) -> impl Iterator<Item = (LinkId, NodeNumber, LinkSight)> {
         self.links.sights()
     }
+}
+
+fn is_command(message: &ProxyToServer) -> bool {
+    matches!(message, ProxyToServer::Command(_))
 }

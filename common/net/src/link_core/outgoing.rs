@@ -91,6 +91,11 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Bytes that may still wait of what can be said later as well.
+    pub(super) fn spare_bytes(&self) -> usize {
+        (self.room.waiting_bytes / 2).saturating_sub(self.bytes())
+    }
+
     fn make_room(&self, length: usize) -> Result<(), PushError> {
         if self.bytes() + length > self.room.waiting_bytes {
             return Err(PushError::Overflow);

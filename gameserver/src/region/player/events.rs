@@ -82,15 +82,19 @@ impl Events {
         true
     }
 
-    /// Calls `send` with each event that may go out and has not yet.
-    pub(in crate::region) fn send(&mut self, mut send: impl FnMut(u64, Bytes)) {
+    /// Calls `send` with each event that may go out and has not yet, in order, until it takes none; whether it has taken all.
+    pub(in crate::region) fn send(&mut self, mut send: impl FnMut(u64, &Bytes) -> bool) -> bool {
         let limit = self.held.limit(self.last);
         for event in &self.waiting {
             if event.number > self.sent && event.number <= limit {
-                send(event.number, event.body.clone());
+                if !send(event.number, &event.body) {
+                    return false;
+                }
+                self.sent = event.number;
             }
         }
         self.sent = self.sent.max(limit);
+        true
     }
 
     pub(super) fn begin_commit(&mut self) {

@@ -70,8 +70,9 @@ impl RegionState {
         false
     }
 
-    /// The phase that tells of the cells, and that the tick is over.
-    pub(super) fn publish(&mut self) {
+    /// The phase that tells of the cells, and that the tick is over; before, of events that had to wait.
+    pub(super) fn publish(&mut self, room: &mut dyn Room) {
+        self.send_late_events(room);
         let (config, out) = (&self.config, &mut self.out);
         let (tick, wall_ms) = (self.tick.0, self.now.wall_ms);
         self.publication

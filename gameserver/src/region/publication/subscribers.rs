@@ -13,6 +13,7 @@ use super::subscriber::Subscriber;
 use super::subscription::{Subscription, Turn};
 use crate::region::cells::Cells;
 use crate::region::entity::Entities;
+use crate::region::event_lanes::EventLanes;
 
 /// What is said of a tick, and to whom.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(in crate::region) struct Publication {
     subscribers: BTreeMap<Subscriber, Subscription>,
     said: Batches,
     overflow: Overflow,
+    /// What lanes take of events.
+    pub(in crate::region) events: EventLanes,
 }
 
 impl Publication {
@@ -59,6 +62,9 @@ impl Publication {
     /// Its link is gone, and with it all that it wanted.
     pub(in crate::region) fn gone(&mut self, subscriber: Subscriber) {
         self.subscribers.remove(&subscriber);
+        if let Subscriber::Lane(lane) = subscriber {
+            self.events.gone(lane);
+        }
     }
 
     pub(in crate::region) fn subscriptions(&self) -> usize {

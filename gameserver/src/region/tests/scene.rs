@@ -116,6 +116,10 @@ impl Room for Rooms {
     fn room_bytes(&mut self, subscriber: Subscriber) -> usize {
         self.0.get(&subscriber).copied().unwrap_or(usize::MAX)
     }
+
+    fn event_bytes(&mut self, lane: ProxyLane) -> usize {
+        self.room_bytes(Subscriber::Lane(lane))
+    }
 }
 
 impl Scene {

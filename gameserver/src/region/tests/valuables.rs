@@ -118,7 +118,7 @@ fn what_was_told_as_durable_survives_a_crash_and_is_told_again_until_acknowledge
     scene.stop(A);
     scene.start(A);
     scene.link_all();
-    scene.settle();
+    scene.tick();
     scene.heard.clear();
     scene.input(A, RegionInput::Join(PROXY, join(5, 1, 1)));
     scene.settle();
@@ -253,7 +253,7 @@ fn crash_and_join(scene: &mut Scene, user: u64) {
     scene.stop(A);
     scene.start(A);
     scene.link_all();
-    scene.settle();
+    scene.tick();
     scene.input(A, RegionInput::Join(PROXY, join(user, 1, 1)));
     scene.settle();
 }
@@ -306,6 +306,7 @@ fn what_was_said_softly_is_repeated_over_a_resume_with_no_number_left_out() {
     scene.input(A, RegionInput::ProxyDown(PROXY));
     say(&mut scene, b"while away");
     scene.link_all();
+    scene.tick();
     scene.heard.clear();
     scene.input(A, RegionInput::Join(PROXY, join(5, 1, 2)));
     scene.settle();

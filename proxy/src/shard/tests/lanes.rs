@@ -1,6 +1,7 @@
 //! Lanes to game servers: who is believed, who is asked for what, and what happens when one breaks.
 
 use super::*;
+use protocol::limits::{COMMAND_BYTES_MAX, COMMAND_WINDOW};
 use protocol::message::subscription::{CellUpdates, Serving, TickEnd, Unsubscribe};
 
 #[test]
@@ -348,4 +349,70 @@ fn whoever_a_newer_topology_lists_for_a_region_may_serve_it_at_once() {
     scene.shard.handle_listing(listing);
     scene.round();
     assert_eq!(scene.questions.len(), 1, "once");
+}
+
+/// Commands that fill a client's window, each as long as it may be.
+fn window() -> Vec<ClientToProxy> {
+    let numbers = 1..=COMMAND_WINDOW as u64;
+    let commands = numbers.map(|number| client::Command {
+        number,
+        class: player::CommandClass::Soft.into(),
+        body: vec![1; COMMAND_BYTES_MAX].into(),
+    });
+    commands.map(ClientToProxy::from).collect()
+}
+
+#[test]
+fn open_commands_of_many_never_end_the_link_to_their_owner_and_all_arrive() {
+    const USERS: u64 = 20;
+    let mut scene = Scene::served();
+    for user in 1..=USERS {
+        let id = scene.playing(user);
+        for part in window().chunks(4) {
+            scene.client_says(id, part);
+        }
+    }
+    // An owner that has nothing of all that, by a link that takes a quarter of it.
+    let room = LinkRoom {
+        waiting_bytes: USERS as usize * COMMAND_WINDOW * COMMAND_BYTES_MAX / 4,
+        ..LinkRoom::default()
+    };
+    scene.link_with_room(A, room);
+    scene.serve(A, WEST, REGION_EPOCH);
+    for user in 1..=USERS {
+        scene.owned_by_a(user, 7);
+        scene.joined(user);
+    }
+    scene.heard_by(A);
+    let mut acked: BTreeMap<u64, u64> = (1..=USERS).map(|user| (user, 0)).collect();
+    let mut most = 0;
+    for _ in 0..20 {
+        scene.wait(1_000);
+        let heard = scene.heard_by(A);
+        most = most.max(heard.len());
+        for message in heard {
+            if let ProxyToServer::Command(command) = message {
+                let last = acked.get_mut(&command.user).unwrap();
+                *last += u64::from(command.number == *last + 1);
+            }
+        }
+        for (&user, &number) in &acked {
+            let ack = player::CommandAck {
+                user,
+                owner_epoch: 7,
+                number,
+                session_generation: 4,
+            };
+            scene.says(A, ack);
+        }
+        scene.says(B, Heartbeat::default());
+    }
+    let ended = &scene.links_ended;
+    assert_eq!(ended.len(), 1, "only the link before: {ended:?}");
+    assert!(
+        acked.values().all(|number| *number == COMMAND_WINDOW as u64),
+        "{acked:?}"
+    );
+    assert!(most > COMMAND_WINDOW, "{most}");
+    assert!(scene.count_of("command_repeated_later") > 0);
 }

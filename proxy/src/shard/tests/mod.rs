@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use net::link::LinkId;
-use net::link_core::{Clear, DownReason, LinkCore, LinkLife, Received, Sealing as _};
+use net::link_core::{Clear, DownReason, LinkCore, LinkLife, LinkRoom, Received, Sealing as _};
 use protocol::Code;
 use protocol::entropy::CountingEntropy;
 use protocol::frame::{Close, FrameType, PeerClock};
@@ -156,9 +156,14 @@ impl Scene {
 
     /// The lane to a game server comes up.
     pub(super) fn link(&mut self, node: NodeNumber) {
+        self.link_with_room(node, LinkRoom::default());
+    }
+
+    /// The same, and what may wait for it.
+    pub(super) fn link_with_room(&mut self, node: NodeNumber, room: LinkRoom) {
         let id = LinkId(self.next_id());
         let (ours, theirs) = [(); 2].map(|()| (Clear::default(), self.life(), self.now)).into();
-        let ours = LinkCore::new(ours.0, ours.1, ours.2);
+        let ours = LinkCore::new(ours.0, ours.1, ours.2).with_room(room);
         let core = LinkCore::new(theirs.0, theirs.1, theirs.2);
         self.shard.link_up(id, node, ours, self.now, &mut self.datagrams);
         let end = ServerEnd {

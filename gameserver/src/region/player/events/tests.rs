@@ -4,7 +4,10 @@ use super::*;
 
 fn sent(events: &mut Events) -> Vec<u64> {
     let mut numbers = Vec::new();
-    events.send(|number, _| numbers.push(number));
+    events.send(|number, _| {
+        numbers.push(number);
+        true
+    });
     numbers
 }
 
