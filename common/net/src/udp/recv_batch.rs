@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use protocol::limits::DATAGRAM_BYTES_MAX;
 
+use super::socket::is_of_sent;
 use super::{BATCH_DATAGRAMS, BatchSocket};
 
 /// One byte more than a datagram may have, so that a longer one shows.
@@ -79,8 +80,8 @@ impl BatchSocket {
                 };
                 batch.received.extend(messages.map(of));
             }
-            // An earlier datagram of ours found nobody: that is the sender's loss, and the queue stays good.
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => {}
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) if is_of_sent(errno) => {}
             Err(errno) => return Err(errno.into()),
         }
         let oversized = batch

@@ -178,10 +178,47 @@ fn granted(socket: &Socket) -> io::Result<BufferBytes> {
     })
 }
 
+/// Whether a read tells of an earlier datagram of ours that did not get through, as routers and firewalls say: that one is lost, and
+/// the queue stays good.
+pub(super) fn is_of_sent(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ECONNREFUSED
+            | Errno::ENETUNREACH
+            | Errno::EHOSTUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENONET
+            | Errno::EACCES
+            | Errno::EPROTO
+            | Errno::ENOPROTOOPT
+            | Errno::EMSGSIZE
+    )
+}
+
 fn is_drop(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(
         errno,
         Some(Errno::EAGAIN | Errno::ENOBUFS | Errno::ECONNREFUSED | Errno::ENETUNREACH | Errno::EHOSTUNREACH)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_router_or_a_firewall_says_of_what_was_sent_is_no_error_of_the_socket() {
+        // Linux gives a connected socket these for ICMP codes 2, 3, 9, 10 and 13, and for those of IPv6.
+        for errno in [
+            Errno::ENOPROTOOPT,
+            Errno::ECONNREFUSED,
+            Errno::ENETUNREACH,
+            Errno::EHOSTUNREACH,
+            Errno::EACCES,
+        ] {
+            assert!(is_of_sent(errno), "{errno}");
+        }
+        assert!(!is_of_sent(Errno::EBADF) && !is_of_sent(Errno::ENOMEM));
+    }
 }

@@ -14,6 +14,7 @@ use nix::sys::time::TimeSpec;
 use protocol::limits::DATAGRAM_BYTES_MAX;
 
 use super::BatchSocket;
+use super::socket::is_of_sent;
 
 /// One byte more than a datagram may have, so that a longer one shows.
 const SLOT_BYTES: usize = DATAGRAM_BYTES_MAX + 1;
@@ -74,8 +75,8 @@ impl BatchSocket {
             self.recv_many(batch)
         };
         match received {
-            // An earlier datagram of ours found nobody: that is the sender's loss, and the queue stays good.
-            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => Ok(batch.received.len()),
+            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(batch.received.len()),
+            Err(errno) if is_of_sent(errno) => Ok(batch.received.len()),
             Err(errno) => Err(errno.into()),
         }
     }
