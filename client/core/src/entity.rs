@@ -26,13 +26,22 @@ pub struct Entity {
     /// The game's own bytes.
     pub state: StateBytes,
     pub(super) tick: u64,
-    pub(super) leaves_at_ms: Option<u64>,
+    pub(super) leaves: Option<Leaving>,
     /// Its next sighting has nothing to do with those before.
     jumps: bool,
     /// The mark of its last jump, as far as it was seen.
     jumped: bool,
     /// Where it was before, newest first.
     past: [Past; PAST],
+}
+
+/// The cell in which it was seen last says that it went elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaving {
+    /// Where it is to appear.
+    pub(super) to: CellIndex,
+    /// When that was heard, milliseconds.
+    pub(super) since_ms: u64,
 }
 
 /// Sightings kept beside the newest: a picture two ticks old lies between the second and third even when one is lost.
@@ -64,7 +73,7 @@ impl Entity {
             speed: speed::units(seen.motion.speed),
             state: seen.state,
             tick,
-            leaves_at_ms: None,
+            leaves: None,
             jumps: false,
             jumped: seen.jumped,
             past: [first; PAST],
@@ -102,7 +111,7 @@ impl Entity {
         self.heading = heading::radians(seen.motion.heading);
         self.speed = speed::units(seen.motion.speed);
         self.tick = when.tick;
-        self.leaves_at_ms = None;
+        self.leaves = None;
         let has_jumped = std::mem::replace(&mut self.jumped, seen.jumped) != seen.jumped;
         if std::mem::take(&mut self.jumps) || has_jumped {
             self.forget_past();

@@ -12,7 +12,7 @@ use protocol::cell::{
 use protocol::geometry::{CellGrid, CellIndex, Layer};
 use protocol::ids::EntityId;
 
-use super::entity::{Entity, When};
+use super::entity::{Entity, Leaving, When};
 
 /// How long an entity that moved out of a cell is kept until it appears in the next one, milliseconds.
 const MOVED_GRACE_MS: u64 = 500;
@@ -285,14 +285,19 @@ impl World {
         let mut next_ms = crowded.then_some(now_ms);
         let cells = &self.cells;
         self.entities.retain(|_, entity| {
-            let left = entity.leaves_at_ms.is_some_and(|at| now_ms >= at);
+            let leaves = entity.leaves;
+            let leaves_at_ms = leaves.map(|leaves| leaves.since_ms + MOVED_GRACE_MS);
+            let left = leaves_at_ms.is_some_and(|at| now_ms >= at);
+            let (index, since_ms) = leaves.map_or((entity.cell, entity.seen_at_ms), |leaves| {
+                (leaves.to, leaves.since_ms)
+            });
             // Whoever is not among the nearest of two pictures in a row is not near any more, wherever it was seen last.
             let is_unshown = |cell: &Cell| {
                 let before_ms = cell.partial_before_ms.filter(|_| crowds(cell));
-                before_ms.is_some_and(|before_ms| entity.seen_at_ms.max(cell.whole_at_ms) < before_ms)
+                before_ms.is_some_and(|before_ms| since_ms.max(cell.whole_at_ms) < before_ms)
             };
-            let fades = left || crowded && cells.get(&entity.cell).is_some_and(is_unshown);
-            if let Some(at_ms) = entity.leaves_at_ms.filter(|_| !fades) {
+            let fades = left || crowded && cells.get(&index).is_some_and(is_unshown);
+            if let Some(at_ms) = leaves_at_ms.filter(|_| !fades) {
                 next_ms = Some(next_ms.map_or(at_ms, |next_ms| next_ms.min(at_ms)));
             }
             !fades
@@ -376,10 +381,9 @@ impl Sighting {
         let Some(entity) = entities.get_mut(&id).filter(|entity| entity.cell == self.cell) else {
             return false;
         };
-        if next.is_some() {
-            entity
-                .leaves_at_ms
-                .get_or_insert(self.when.now_ms + MOVED_GRACE_MS);
+        if let Some(to) = next {
+            let since_ms = self.when.now_ms;
+            entity.leaves.get_or_insert(Leaving { to, since_ms });
         } else {
             entities.remove(&id);
         }

@@ -287,6 +287,44 @@ fn whom_two_pictures_of_a_crowd_do_not_show_is_elsewhere() {
 }
 
 #[test]
+fn who_goes_into_a_crowd_and_is_not_among_the_nearest_there_does_not_stay_at_its_edge() {
+    let mut scene = Scene::new();
+    let crowd = |scene: &mut Scene, seq: u32, shown: &[(u16, u64)]| {
+        scene.encoder.clear();
+        for &(slot, id) in shown {
+            scene.add(slot, id, 2, EAST, 70.0);
+        }
+        let picture = scene.encoder.finish_partial(EAST, seq);
+        scene.now_ms += 50;
+        scene.give(WEST, u64::from(seq), &picture);
+    };
+    crowd(&mut scene, 1, &[(0, 9)]);
+    crowd(&mut scene, 2, &[(0, 9)]);
+    scene.encoder.clear();
+    scene.add(0, 7, 1, WEST, 63.0);
+    scene.add(1, 8, 1, WEST, 63.0);
+    let whole = scene.encoder.finish_keyframe(WEST, 1);
+    scene.give(WEST, 2, &whole);
+    for slot in [0, 1] {
+        let epoch = OwnerEpoch(2);
+        let moved = RemoveReason::Moved { cell: EAST, epoch };
+        scene.encoder.put_remove(slot, moved).unwrap();
+    }
+    let gone = scene.encoder.finish_delta(WEST, 1, 2);
+    scene.give(WEST, 2, &gone);
+    let cells = |scene: &Scene| [scene.cell_of(7), scene.cell_of(8)];
+    crowd(&mut scene, 3, &[(0, 9), (1, 8)]);
+    assert_eq!(
+        cells(&scene),
+        [Some(WEST.0), Some(EAST.0)],
+        "one picture may have been short of room"
+    );
+    crowd(&mut scene, 4, &[(0, 9), (1, 8)]);
+    crowd(&mut scene, 5, &[(0, 9), (1, 8)]);
+    assert_eq!(cells(&scene), [None, Some(EAST.0)]);
+}
+
+#[test]
 fn who_shows_itself_from_afar_is_seen_in_more_rings() {
     let (home, afar) = (CellIndex(0), CellIndex(3));
     let mut scene = Scene::new();
