@@ -38,3 +38,7 @@ pub use overflow::Overflow;
 pub use progress::Progress;
 pub use scenario::{Scenario, Scenarios};
 pub use sweep::{BrokenSeed, RunningSeed, RunningSweep, Sweep, Swept};
+
+/// A run allocates and frees on one thread, millions of times.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

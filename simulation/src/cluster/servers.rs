@@ -6,7 +6,7 @@ use gameserver::region::{Answer, CREDIT_BYTES, NoClock, Region};
 use gameserver::world::{Moment, QuestionId, WorkId, World, WorldEffect};
 use net::link_core::Clear;
 use protocol::identity::Clock;
-use protocol::ids::{EntityId, NodeNumber};
+use protocol::ids::{EntityId, NodeNumber, RegionNumber};
 use protocol::message::player::Join;
 use store::StoreResult;
 
@@ -222,13 +222,9 @@ impl Cluster {
 
     /// H1: at most one region has a player at an epoch, the one that the row names, and nobody is ahead of the row.
     fn check_regions(&mut self, node: NodeNumber) {
-        let wrong = self
-            .servers
-            .get(&node)
-            .into_iter()
-            .flat_map(Server::regions)
-            .find_map(|region| self.wrong_in(node, region));
-        if let Some(wrong) = wrong {
+        let mut regions = self.servers.get(&node).into_iter().flat_map(Server::regions);
+        let wrong = regions.find_map(|region| self.wrong_in(node, region));
+        if let Some(wrong) = wrong.or_else(|| self.creature_twice(node)) {
             self.checks.fail(wrong);
         }
     }
@@ -272,46 +268,72 @@ impl Cluster {
                 }
             }
         }
-        self.creature_twice(node, region).or(wrong)
+        wrong
     }
 
     /// A creature that ends with its service is in one region; one that has a row is simulated in one of those that are served so.
-    fn creature_twice(&self, node: NodeNumber, region: &Region) -> Option<String> {
-        let others = self.servers.iter();
-        let others = others.flat_map(|(its, server)| server.regions().map(move |other| (*its, other)));
-        let others = others.filter(|(_, other)| !std::ptr::eq(*other, region));
-        let (born_here, simulated_here) = (born(region), simulated(region));
-        let is_current = self.is_current(node, region);
-        for (its, other) in others {
-            let simulated_twice = || {
-                let are_current = is_current && self.is_current(its, other);
-                let twice = are_current.then(|| in_both(&simulated_here, &simulated(other)));
-                twice.flatten()
-            };
-            let made_twice = in_both(&born_here, &born(other));
-            if let Some(twice) = made_twice.or_else(simulated_twice) {
-                let (here, there) = (region.number(), other.number());
-                return Some(format!("H4: creature {twice} is in regions {here} and {there}"));
-            }
-        }
-        None
+    fn creature_twice(&self, node: NodeNumber) -> Option<String> {
+        let here = || self.servers.get(&node).into_iter().flat_map(Server::regions);
+        let current = here().filter(|region| self.is_current(node, region));
+        let born_here = placed(here().flat_map(born));
+        let simulated_here = placed(current.flat_map(simulated));
+        let others = self.servers.iter().filter(|(its, _)| **its != node);
+        let mut others = others.flat_map(|(its, server)| server.regions().map(move |other| (*its, other)));
+        let twice = twice(&born_here).or_else(|| twice(&simulated_here));
+        let twice = twice.or_else(|| {
+            others.find_map(|(its, other)| {
+                let made_twice = in_both(&born_here, born(other));
+                made_twice.or_else(|| {
+                    let simulated = simulated(other).filter(|_| self.is_current(its, other));
+                    in_both(&simulated_here, simulated)
+                })
+            })
+        });
+        twice.map(|(creature, here, there)| {
+            format!("H4: creature {creature} is in regions {here} and {there}")
+        })
     }
 }
 
+/// A creature, and the region that has it.
+type Placed = (EntityId, RegionNumber);
+
 /// Creatures of the region that end with their service.
-fn born(region: &Region) -> Vec<EntityId> {
-    region.births().map(|(creature, ..)| creature).collect()
+fn born(region: &Region) -> impl Iterator<Item = Placed> {
+    let number = region.number();
+    region.births().map(move |(creature, ..)| (creature, number))
 }
 
 /// Creatures that it simulates and that have a row.
-fn simulated(region: &Region) -> Vec<EntityId> {
+fn simulated(region: &Region) -> impl Iterator<Item = Placed> {
+    let number = region.number();
     let active = region.persistent().filter(|(.., is_active)| *is_active);
-    active.map(|(creature, ..)| creature).collect()
+    active.map(move |(creature, ..)| (creature, number))
 }
 
-/// Somebody who is in both, each of which ascends.
-fn in_both(one: &[EntityId], other: &[EntityId]) -> Option<EntityId> {
-    one.iter()
-        .copied()
-        .find(|creature| other.binary_search(creature).is_ok())
+/// Ascending.
+fn placed(creatures: impl Iterator<Item = Placed>) -> Vec<Placed> {
+    let mut placed: Vec<Placed> = creatures.collect();
+    placed.sort_unstable();
+    placed
+}
+
+/// Somebody who is in two regions of those, and in which.
+fn twice(placed: &[Placed]) -> Option<(EntityId, RegionNumber, RegionNumber)> {
+    let mut pairs = placed.windows(2);
+    pairs.find_map(|pair| (pair[0].0 == pair[1].0).then_some((pair[0].0, pair[0].1, pair[1].1)))
+}
+
+/// Somebody of `others` who is in a region of `here` as well, and in which.
+fn in_both(
+    here: &[Placed],
+    mut others: impl Iterator<Item = Placed>,
+) -> Option<(EntityId, RegionNumber, RegionNumber)> {
+    if here.is_empty() {
+        return None;
+    }
+    others.find_map(|(creature, there)| {
+        let place = here.binary_search_by_key(&creature, |(id, _)| *id).ok()?;
+        Some((creature, here[place].1, there))
+    })
 }
