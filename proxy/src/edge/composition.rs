@@ -23,6 +23,9 @@ use super::views::CellViews;
 const AGEING_UNITS: u32 = 16;
 /// After so many the bytes that are left are saved up for it.
 const LEFT_OUT_MAX: u32 = 4;
+/// What of the room a crowd takes at most: nearly all, yet the cells around it often need but a few bytes, and would be told every
+/// third snapshot for the sake of the crowd's farthest. What nobody takes is there for the next snapshot.
+const CROWD_SHARE: (usize, usize) = (3, 4);
 /// Bytes of a snapshot's head beside own state and regions, at most: nine numbers of up to eleven bytes.
 const HEAD_BYTES_MAX: usize = 76;
 
@@ -183,7 +186,8 @@ impl Composer {
             _ => {
                 let whole = views.keyframe(cell).map_or(0, |bytes| bytes.len());
                 let crowd = SnapshotWriter::cell_cost(whole) > bytes.whole;
-                let nearest = crowd.then(|| partial(views, grid, cell, near, room)).flatten();
+                let share = room / CROWD_SHARE.1 * CROWD_SHARE.0;
+                let nearest = crowd.then(|| partial(views, grid, cell, near, share)).flatten();
                 let Some(nearest) = nearest else {
                     let left_out = &mut sight.cells[index].left_out;
                     *left_out += 1;

@@ -304,6 +304,35 @@ fn a_crowd_is_shown_from_the_nearest_on_within_the_datagram() {
     );
 }
 
+#[test]
+fn who_walks_beside_a_crowd_is_told_of_in_every_snapshot() {
+    let mut table = Table::new();
+    table.playing(7, HOME.0);
+    let beside = CellIndex(HOME.0 + 1);
+    let first = vec![keyframe(&table, HOME, 1, 600), keyframe(&table, beside, 1, 1)];
+    table.cells(A, WEST, 1, first);
+    let mut shown = Vec::new();
+    for tick in 1..=40_u32 {
+        if tick > 1 {
+            let moves = [HOME, beside].map(|cell| delta(&table, cell, tick, 0, tick as f32 / 2.0));
+            table.cells(A, WEST, u64::from(tick), moves.to_vec());
+        }
+        table.now_ms += 50;
+        table.tick_end(A, WEST, u64::from(tick));
+        let snapshot = parsed(&table);
+        let of = |cell: CellIndex| snapshot.cells.iter().find(|update| update.cell == cell);
+        shown.push((of(HOME).map(|crowd| crowd.adds.len()), of(beside).is_some()));
+    }
+    // The first ones spend what the budget had saved up.
+    for (nearest, is_told) in shown.split_off(10) {
+        assert!(is_told, "beside the crowd");
+        assert!(
+            nearest.is_some_and(|nearest| nearest >= 32),
+            "{nearest:?} of the crowd"
+        );
+    }
+}
+
 /// Regions of one cell each, and two rings of them in view.
 #[test]
 fn a_snapshot_names_no_more_regions_than_a_client_takes_and_all_of_them_are_seen_in_turn() {
