@@ -306,16 +306,30 @@ fn a_crowd_is_shown_from_the_nearest_on_within_the_datagram() {
 
 #[test]
 fn who_walks_beside_a_crowd_is_told_of_in_every_snapshot() {
+    // More than the few bytes that a crowd's picture leaves because nobody else fits in.
+    const BESIDE: u64 = 16;
     let mut table = Table::new();
     table.playing(7, HOME.0);
     let beside = CellIndex(HOME.0 + 1);
-    let first = vec![keyframe(&table, HOME, 1, 600), keyframe(&table, beside, 1, 1)];
+    let first = vec![
+        keyframe(&table, HOME, 1, 600),
+        keyframe(&table, beside, 1, BESIDE),
+    ];
     table.cells(A, WEST, 1, first);
     let mut shown = Vec::new();
     for tick in 1..=40_u32 {
         if tick > 1 {
-            let moves = [HOME, beside].map(|cell| delta(&table, cell, tick, 0, tick as f32 / 2.0));
-            table.cells(A, WEST, u64::from(tick), moves.to_vec());
+            let mut encoder = table.encoder();
+            for slot in 0..BESIDE as u16 {
+                let at = CellPoint {
+                    x: (tick * 20) as i16,
+                    y: (slot * 64) as i16,
+                };
+                encoder.put_move(slot, at, 0).unwrap();
+            }
+            let walked = encoder.finish_delta(beside, tick - 1, tick);
+            let crowd = delta(&table, HOME, tick, 0, tick as f32 / 2.0);
+            table.cells(A, WEST, u64::from(tick), vec![crowd, walked]);
         }
         table.now_ms += 50;
         table.tick_end(A, WEST, u64::from(tick));
