@@ -1,6 +1,6 @@
 //! `regionmesh account`: what operators do to users and networks. It is a row in the store, which every node reads by itself.
 
-use crate::account_store::{ask, open, reason, unexpected};
+use crate::account_store::{ask, line, open, unexpected};
 use crate::answers;
 use crate::command_line::{
     AccountCommand, AccountStore, BanArguments, DeleteArguments, KickArguments, MuteArguments,
@@ -128,7 +128,7 @@ fn reset(arguments: &ResetArguments) -> Result<String, Failure> {
 }
 
 fn delete(arguments: &DeleteArguments) -> Result<String, Failure> {
-    let reason = reason(&arguments.why.reason)?;
+    let reason = line("--reason", &arguments.why.reason)?;
     let store = open(&arguments.why.store.place)?;
     let account = account_of(&store, &arguments.account)?;
     let user = account.user;
@@ -230,7 +230,7 @@ fn sanction(
     for_ms: Option<u64>,
     (reason, at): (&str, &AccountStore),
 ) -> Result<Sanction, Failure> {
-    let reason = self::reason(reason)?;
+    let reason = line("--reason", reason)?;
     let store = open(&at.place)?;
     let new = NewSanction {
         subject,

@@ -6,13 +6,14 @@ use std::path::Path;
 use store::limits::SANCTION_REASON_BYTES_MAX;
 use store::{AccountReply, AccountRequest, NodeStore, Store as _, StoreReply, StoreRequest, is_database};
 
-pub(crate) fn reason(reason: &str) -> Result<String, Failure> {
-    let reason = reason.trim().to_owned();
-    if reason.len() > SANCTION_REASON_BYTES_MAX || reason.chars().any(char::is_control) {
-        let what = format!("--reason is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
+/// What an option says, such as `--reason`: one line that the store takes.
+pub(crate) fn line(option: &str, said: &str) -> Result<String, Failure> {
+    let said = said.trim().to_owned();
+    if said.len() > SANCTION_REASON_BYTES_MAX || said.chars().any(char::is_control) {
+        let what = format!("{option} is one line of at most {SANCTION_REASON_BYTES_MAX} bytes");
         return Err(Failure::bad_input(what));
     }
-    Ok(reason)
+    Ok(said)
 }
 
 pub(crate) fn open(place: &Path) -> Result<NodeStore, Failure> {

@@ -1,6 +1,6 @@
 //! `regionmesh account reports`: what players report of one another, read and closed by operators.
 
-use crate::account_store::{ask, open, reason, unexpected};
+use crate::account_store::{ask, line, open, unexpected};
 use crate::command_line::ReportsArguments;
 use node::clock::utc;
 use node::life::Failure;
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use store::{AccountKey, AccountReply, AccountRequest, NodeStore, Report};
 
 pub(crate) fn run(arguments: &ReportsArguments) -> Result<String, Failure> {
-    let note = reason(&arguments.note)?;
+    let note = line("--note", &arguments.note)?;
     let store = open(&arguments.store.place)?;
     let said = match arguments.close {
         Some(id) => close(&store, id, note),
