@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use client::core::{ClientEvent, Core};
 use demo::{self, Command, Input};
+use game::bot::Walk;
 use protocol::geometry::Position;
 use protocol::identity::ClientKey;
 use protocol::ids::{EntityId, OwnerEpoch, UserId};
@@ -12,6 +13,7 @@ use protocol::message::player::CommandClass;
 use protocol::ticket::Ticket;
 
 use crate::dice::Dice;
+use crate::own_bot::OwnBot;
 use crate::scenario::Scenario;
 use crate::sights;
 use crate::world::{MIDDLE, SIZE};
@@ -66,6 +68,8 @@ pub(crate) enum News {
         epoch: OwnerEpoch,
     },
     Event(demo::Event),
+    /// It was told that it has this now.
+    Has(u64),
     /// It sees somebody who is to be hidden from it.
     Unshown(EntityId),
     /// It was told the same news twice on one connection.
@@ -94,6 +98,8 @@ pub(crate) struct Bot {
     /// News of regions: on one connection each is said once.
     pub(crate) told: BTreeSet<(Option<usize>, Bytes)>,
     pub(crate) held_shown: u16,
+    /// Where a game of its own is played.
+    pub(crate) own_bot: Option<OwnBot>,
     habit: Habit,
     at: Option<Position>,
     target: Position,
@@ -125,6 +131,7 @@ impl Bot {
             held: BTreeSet::new(),
             told: BTreeSet::new(),
             held_shown: 0,
+            own_bot: None,
             habit: habit.unwrap_or([Habit::Wander, Habit::PingPong, Habit::Corner][dice.index(3)]),
             stays_away_until_us: 0,
             given: BTreeSet::new(),
@@ -145,24 +152,41 @@ impl Bot {
         self.asked.clear();
         self.given.clear();
         self.at = None;
+        if let Some(own) = &mut self.own_bot {
+            own.begin_session();
+        }
     }
 
     /// Says where to go; stands still when told so.
     pub(crate) fn walk(&mut self, goes: Goes, now_ms: u64) {
+        let walk = self.next_walk(goes, now_ms);
+        let input = match &mut self.own_bot {
+            Some(own) => own.input(walk),
+            None => match walk {
+                Walk::Stand => Bytes::copy_from_slice(&Input::default().encode()),
+                Walk::Towards { from, to } => Bytes::copy_from_slice(&Input::towards(from, to).encode()),
+            },
+        };
+        self.core.send_input(input, now_ms);
+    }
+
+    fn next_walk(&mut self, goes: Goes, now_ms: u64) -> Walk {
         let Some(at) = self.at else {
-            self.core
-                .send_input(Bytes::copy_from_slice(&Input::default().encode()), now_ms);
-            return;
+            return Walk::Stand;
         };
         if at.distance_squared(self.target) < 0.5 {
             self.choose();
         }
-        let input = match goes {
-            Goes::On => Input::towards(at, self.target),
-            Goes::Nowhere => Input::default(),
-        };
-        self.core
-            .send_input(Bytes::copy_from_slice(&input.encode()), now_ms);
+        if let Some(wanted) = self.own_bot.as_mut().and_then(|own| own.wants_to(now_ms * 1000)) {
+            self.target = wanted;
+        }
+        match goes {
+            Goes::On => Walk::Towards {
+                from: at,
+                to: self.target,
+            },
+            Goes::Nowhere => Walk::Stand,
+        }
     }
 
     fn choose(&mut self) {
@@ -200,6 +224,9 @@ impl Bot {
         if self.core.open_commands() >= 12 || !is_due {
             return None;
         }
+        if let Some(own) = &mut self.own_bot {
+            return own.command(self.core.world()?, now_ms * 1000);
+        }
         let wish = match self.dice.below(5) {
             1.. if self.gives_all() => match self.give() {
                 Some(give) => give,
@@ -225,7 +252,7 @@ impl Bot {
 
     /// Something that lies there, in view.
     fn nearest_thing(&self, at: Position) -> Option<Position> {
-        let lying = self.core.world()?.entities();
+        let lying = self.core.world().filter(|_| self.own_bot.is_none())?.entities();
         let lying = lying.filter(|entity| entity.kind == u16::from(demo::KIND_GEM));
         let nearest = lying.min_by(|a, b| {
             let far = |entity: &client::core::Entity| (entity.at.distance_squared(at), entity.id);
@@ -291,9 +318,8 @@ impl Bot {
                     if snapshot.own_is_new {
                         self.own_at_ms = now_ms;
                     }
-                    if let Ok(own) = demo::OwnState::parse(&snapshot.own) {
-                        self.at = Some(own.at);
-                        self.held_shown = own.things;
+                    if let Some(at) = self.sees_itself(&snapshot.own) {
+                        self.at = Some(at);
                         let (ack, epoch) = (snapshot.input_ack, snapshot.owner_epoch);
                         news.push(News::InputAck { ack, epoch });
                     }
@@ -303,7 +329,9 @@ impl Bot {
                 }
                 ClientEvent::CommandAcked(number) => news.push(News::Acked(number.0)),
                 ClientEvent::Event(_, body) => {
-                    if let Ok(event) = demo::Event::parse(&body) {
+                    if let Some(own) = &mut self.own_bot {
+                        news.extend(own.hears(body).map(News::Has));
+                    } else if let Ok(event) = demo::Event::parse(&body) {
                         self.take(&event);
                         news.push(News::Event(event));
                     }
@@ -314,8 +342,17 @@ impl Bot {
         news
     }
 
+    fn sees_itself(&mut self, state: &Bytes) -> Option<Position> {
+        if let Some(own) = &mut self.own_bot {
+            return own.sees_itself(state);
+        }
+        let own = demo::OwnState::parse(state).ok()?;
+        self.held_shown = own.things;
+        Some(own.at)
+    }
+
     fn unshown(&self) -> Option<News> {
-        let mut seen = self.core.world()?.entities();
+        let mut seen = self.core.world().filter(|_| self.own_bot.is_none())?.entities();
         let is_hidden = |entity: &&client::core::Entity| {
             sights::KINDS.contains(&entity.kind) && !sights::may_see(self.user, entity.id)
         };

@@ -17,6 +17,9 @@ mod minimise;
 pub mod model;
 mod options;
 mod overflow;
+mod own_bot;
+mod own_game;
+mod own_storms;
 mod pieces;
 mod progress;
 mod recorder;
@@ -35,10 +38,13 @@ pub use matrix::{Ambush, Coverage, Fault, Step, cells};
 pub use minimise::{Minimised, minimise};
 pub use options::{Options, Room};
 pub use overflow::Overflow;
+pub use own_game::{Calm, CalmEntity, CalmPlayer, Held, OwnGame};
+pub use own_storms::{STORM_RUN, STORM_SEEDS, storms};
 pub use progress::Progress;
 pub use scenario::{Scenario, Scenarios};
 pub use sweep::{BrokenSeed, RunningSeed, RunningSweep, Sweep, Swept};
 
 /// A run allocates and frees on one thread, millions of times.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -260,6 +260,7 @@ fn main() -> ExitCode {
             from,
             seeds,
             scenarios: scenario,
+            game: None,
             jobs: jobs.map_or_else(cores, usize::from),
             keep_going,
         }),

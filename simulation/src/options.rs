@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use net::link_core::LinkRoom;
 use protocol::ids::Lanes;
@@ -13,6 +14,8 @@ use crate::dice::Dice;
 use crate::matrix::{Ambush, Fault, Step, cells};
 #[cfg(feature = "broken-rules")]
 use crate::model::Rule;
+use crate::own_game::OwnGame;
+use crate::own_storms::STORM_RUN;
 use crate::scenario::{DEAD_MS, KILL_EVERY_MS, RESTART_EVERY_MS, Scenario, Scenarios};
 
 /// Lanes of most runs: enough for one to be lost while the other goes on.
@@ -113,6 +116,8 @@ pub struct Options {
     pub scenario: Scenario,
     /// Storm and calm follow each other until so many things were given; 0 for one storm.
     pub gives: u64,
+    /// The game that is played; `None`: the demo, with what `crafts`, `sheep` and `veils` add to its rules.
+    pub game: Option<Arc<OwnGame>>,
     /// Faults that do not happen, though all others stay as they are: by their place in the list of what was planned.
     pub skipped: BTreeSet<u32>,
     /// The rule of the handover that the cores or the store leave out.
@@ -179,6 +184,7 @@ impl Options {
             ambushes: Vec::new(),
             scenario: Scenario::Storm,
             gives: 0,
+            game: None,
             skipped: BTreeSet::new(),
             #[cfg(feature = "broken-rules")]
             without: None,
@@ -205,6 +211,19 @@ impl Options {
         options
     }
 
+    /// The same run with this game; `None` is the demo. What the demo's rules have for the sake of storms, others have not.
+    #[must_use]
+    pub fn playing(self, game: Option<Arc<OwnGame>>) -> Self {
+        let is_demo = game.is_none();
+        Self {
+            crafts: self.crafts && is_demo,
+            sheep: self.sheep && is_demo,
+            veils: self.veils && is_demo,
+            game,
+            ..self
+        }
+    }
+
     /// # Errors
     /// What makes no run.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -221,12 +240,18 @@ impl Options {
         if self.gives > 0 && self.scenario != Scenario::Bank {
             return Err("only in the scenario bank are gives counted".to_owned());
         }
+        if self.game.is_some() && (self.crafts || self.sheep || self.veils || self.gives > 0) {
+            return Err("crafts, sheep, veils and gives are of the demo game".to_owned());
+        }
         Ok(())
     }
 
     /// The command line that repeats the run.
     #[must_use]
     pub fn command(&self) -> String {
+        if self.game.is_some() {
+            return format!("{STORM_RUN}=\"{self}\" cargo test");
+        }
         let features = if cfg!(feature = "broken-rules") {
             "--features broken-rules "
         } else {

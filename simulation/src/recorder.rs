@@ -1,5 +1,5 @@
-//! The demo game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it,
-//! its rules also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, keep sheep (`flock`) and cows
+//! A game with a pair of eyes: every command that a region really applies is written down. Where a run is to have it, the rules of
+//! the demo also make, destroy and lay down things, of everybody and at any moment (`crafts`), panic, keep sheep (`flock`) and cows
 //! (`herd`), hide players (`veils`), and count what they keep (`chronicle`).
 
 use std::collections::BTreeMap;
@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use demo::DemoRules;
-use game::{AskFailed, Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, World};
+use game::{
+    AskFailed, Ctx, Entered, GameCommand, GameInput, GameLogic, Holding, ReportRefused, TeleportFailed, World,
+};
 use protocol::geometry::Position;
 use protocol::ids::{EntityId, RegionNumber, UserId};
 
@@ -105,7 +106,7 @@ impl Record {
 }
 
 pub(crate) struct Recorder {
-    game: DemoRules,
+    game: Box<dyn GameLogic>,
     record: Record,
     crafts: Option<Crafts>,
     flock: Option<Flock>,
@@ -138,7 +139,7 @@ impl Given {
 }
 
 impl Recorder {
-    pub(crate) fn new(game: DemoRules, record: Record, options: &Options) -> Self {
+    pub(crate) fn new(game: Box<dyn GameLogic>, record: Record, options: &Options) -> Self {
         Self {
             game,
             crafts: options
@@ -178,13 +179,22 @@ impl GameLogic for Recorder {
     }
 
     fn recalled(&mut self, ctx: &mut dyn Ctx) {
+        self.game.recalled(ctx);
         if let Some(chronicle) = &mut self.chronicle {
             chronicle.recalled(ctx);
         }
     }
 
     fn follows_world_state(&self) -> bool {
-        self.chronicle.is_some()
+        self.chronicle.is_some() || self.game.follows_world_state()
+    }
+
+    fn keeps_history(&self) -> bool {
+        self.game.keeps_history()
+    }
+
+    fn runs_always(&self) -> bool {
+        self.game.runs_always()
     }
 
     fn came(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
@@ -192,33 +202,37 @@ impl GameLogic for Recorder {
         if self.herd.as_mut().is_some_and(|herd| herd.came(ctx, creature)) {
             return;
         }
-        if let Some(flock) = &mut self.flock {
-            flock.came(ctx, creature);
+        match &mut self.flock {
+            Some(flock) => flock.came(ctx, creature),
+            None => self.game.came(ctx, creature),
         }
     }
 
-    fn went(&mut self, _: &mut dyn Ctx, creature: EntityId) {
+    fn went(&mut self, ctx: &mut dyn Ctx, creature: EntityId) {
         if self.herd.as_mut().is_some_and(|herd| herd.went(creature)) {
             return;
         }
-        if let Some(flock) = &mut self.flock {
-            flock.went(creature);
+        match &mut self.flock {
+            Some(flock) => flock.went(creature),
+            None => self.game.went(ctx, creature),
         }
     }
 
-    fn answered(&mut self, _: &mut dyn Ctx, ask: u64, answer: Result<&[u8], AskFailed>) {
-        if let Some(flock) = &mut self.flock {
-            flock.answered(ask, answer);
+    fn answered(&mut self, ctx: &mut dyn Ctx, ask: u64, answer: Result<&[u8], AskFailed>) {
+        match &mut self.flock {
+            Some(flock) => flock.answered(ask, answer),
+            None => self.game.answered(ctx, ask, answer),
         }
     }
 
-    fn creature_timer(&mut self, ctx: &mut dyn Ctx, creature: EntityId, _: u64) {
+    fn creature_timer(&mut self, ctx: &mut dyn Ctx, creature: EntityId, token: u64) {
         let is_cow = |herd: &mut Herd| herd.creature_timer(ctx, creature);
         if self.herd.as_mut().is_some_and(is_cow) {
             return;
         }
-        if let Some(flock) = &mut self.flock {
-            flock.creature_timer(ctx, creature);
+        match &mut self.flock {
+            Some(flock) => flock.creature_timer(ctx, creature),
+            None => self.game.creature_timer(ctx, creature, token),
         }
     }
 
@@ -254,6 +268,18 @@ impl GameLogic for Recorder {
         self.game.received(ctx, user, holding);
     }
 
+    fn lost(&mut self, ctx: &mut dyn Ctx, user: UserId, holding: u64) {
+        self.game.lost(ctx, user, holding);
+    }
+
+    fn undone(&mut self, ctx: &mut dyn Ctx, user: UserId) {
+        self.game.undone(ctx, user);
+    }
+
+    fn renamed(&mut self, ctx: &mut dyn Ctx, user: UserId, entity: EntityId, name: &str) {
+        self.game.renamed(ctx, user, entity, name);
+    }
+
     fn input(&mut self, ctx: &mut dyn Ctx, entity: EntityId, input: GameInput<'_>) {
         self.inputs.check(entity, input);
         self.game.input(ctx, entity, input);
@@ -277,8 +303,28 @@ impl GameLogic for Recorder {
         self.game.effect(ctx, source, target, body);
     }
 
+    fn told(&mut self, ctx: &mut dyn Ctx, from: RegionNumber, body: &[u8]) {
+        self.game.told(ctx, from, body);
+    }
+
     fn timer(&mut self, ctx: &mut dyn Ctx, token: u64) {
         self.game.timer(ctx, token);
+    }
+
+    fn player_timer(&mut self, ctx: &mut dyn Ctx, user: UserId, token: u64) {
+        self.game.player_timer(ctx, user, token);
+    }
+
+    fn teleport_failed(&mut self, ctx: &mut dyn Ctx, user: UserId, reason: TeleportFailed) {
+        self.game.teleport_failed(ctx, user, reason);
+    }
+
+    fn reported(&mut self, ctx: &mut dyn Ctx, by: UserId, about: UserId, outcome: Result<(), ReportRefused>) {
+        self.game.reported(ctx, by, about, outcome);
+    }
+
+    fn operator(&mut self, ctx: &mut dyn Ctx, command: &str) -> Result<String, String> {
+        self.game.operator(ctx, command)
     }
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {

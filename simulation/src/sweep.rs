@@ -12,13 +12,14 @@ use crate::cluster::{Outcome, run};
 use crate::matrix::Coverage;
 use crate::options::Options;
 use crate::overflow::Overflow;
+use crate::own_game::OwnGame;
 use crate::scenario::{Scenario, Scenarios};
 
 /// Seeds that broke something and are named; beyond that they are only counted.
 const NAMED_MAX: usize = 1_000;
 
 /// What is to be swept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sweep {
     /// The first seed.
     pub from: u64,
@@ -26,6 +27,8 @@ pub struct Sweep {
     pub seeds: u64,
     /// What they are about.
     pub scenarios: Scenarios,
+    /// The game; `None`: the demo.
+    pub game: Option<Arc<OwnGame>>,
     /// How many at a time.
     pub jobs: usize,
     /// Whether to go on after a seed that breaks something.
@@ -88,7 +91,7 @@ pub struct Swept {
 }
 
 impl Swept {
-    fn add(&mut self, options: &Options, outcome: Result<Outcome, String>) {
+    pub(crate) fn add(&mut self, options: &Options, outcome: Result<Outcome, String>) {
         self.done += 1;
         *self.scenarios.entry(options.scenario).or_default() += 1;
         let broken = match outcome {
@@ -131,6 +134,7 @@ struct State {
 #[derive(Debug)]
 struct Shared {
     scenarios: Scenarios,
+    game: Option<Arc<OwnGame>>,
     state: Mutex<State>,
     /// A thread has ended.
     ended: Condvar,
@@ -139,6 +143,10 @@ struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn options(&self, seed: u64) -> Options {
+        Options::drawn(self.scenarios, seed).playing(self.game.clone())
     }
 
     fn begin(&self) -> Option<u64> {
@@ -163,7 +171,7 @@ impl Shared {
 
     fn work(&self) {
         while let Some(seed) = self.begin() {
-            let options = Options::drawn(self.scenarios, seed);
+            let options = self.options(seed);
             self.finish(&options, run(&options));
         }
         self.state().threads -= 1;
@@ -194,6 +202,7 @@ impl Sweep {
         };
         let shared = Arc::new(Shared {
             scenarios: self.scenarios,
+            game: self.game.clone(),
             state: Mutex::new(state),
             ended: Condvar::new(),
         });
@@ -235,7 +244,7 @@ impl RunningSweep {
         let running = state.running.iter().map(|(seed, since)| RunningSeed {
             seed: *seed,
             since: since.elapsed(),
-            command: Options::drawn(self.0.scenarios, *seed).command(),
+            command: self.0.options(*seed).command(),
         });
         Swept {
             running: running.collect(),
@@ -248,7 +257,7 @@ impl RunningSweep {
 mod tests {
     use super::*;
 
-    fn swept(sweep: Sweep) -> Swept {
+    fn swept(sweep: &Sweep) -> Swept {
         let running = sweep.start().unwrap();
         while !running.wait(Duration::from_secs(60)) {}
         running.so_far()
@@ -257,10 +266,11 @@ mod tests {
     #[test]
     fn a_sweep_comes_to_the_same_with_any_number_of_threads() {
         let sweep = |jobs| {
-            swept(Sweep {
+            swept(&Sweep {
                 from: 40,
                 seeds: 9,
                 scenarios: Scenarios::Drawn,
+                game: None,
                 jobs,
                 keep_going: true,
             })
@@ -279,6 +289,7 @@ mod tests {
             from: 0,
             seeds: u64::MAX,
             scenarios: Scenarios::Only(Scenario::Storm),
+            game: None,
             jobs: 2,
             keep_going: true,
         };
@@ -308,6 +319,7 @@ mod tests {
         assert!(first.command.contains(replay), "{}", first.command);
         let shared = Shared {
             scenarios: Scenarios::Drawn,
+            game: None,
             state: Mutex::new(State {
                 next: 3,
                 end: 10,
@@ -329,6 +341,7 @@ mod tests {
             from: u64::MAX,
             seeds: 2,
             scenarios: Scenarios::Drawn,
+            game: None,
             jobs: 1,
             keep_going: false,
         };

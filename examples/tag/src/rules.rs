@@ -44,7 +44,7 @@ pub struct Rules {
 impl Rules {
     /// Somebody is caught: it from now on, and in the corner of the world that is furthest from here.
     fn is_caught(&mut self, ctx: &mut dyn Ctx, entity: EntityId) {
-        self.becomes(ctx, entity, true);
+        self.becomes(ctx, entity, None);
         let ([width, height], at) = (ctx.world().size(), ctx.entity(entity).map(|entity| entity.at));
         if let (Some(runner), Some(at)) = (self.runners.get(&entity), at) {
             let far = |at: f32, size: u32| if at < size as f32 / 2.0 { size as f32 - 2.0 } else { 2.0 };
@@ -52,22 +52,19 @@ impl Rules {
         }
     }
 
-    /// Somebody is it from now on, or no more: seen by all, told to the player, kept over borders and restarts.
-    fn becomes(&mut self, ctx: &mut dyn Ctx, entity: EntityId, is_it: bool) {
+    /// Somebody is it from now on, or no more, for a point: seen by all, told to the player, kept over borders and restarts.
+    fn becomes(&mut self, ctx: &mut dyn Ctx, entity: EntityId, point: Option<u64>) {
         let Some(runner) = self.runners.get_mut(&entity) else {
             return;
         };
-        let (mut seen_as, mut event) =
-            if is_it { (IS_IT, vec![CAUGHT]) } else { (MAY_BE_CAUGHT, vec![FREE]) };
-        if runner.is_it && !is_it {
-            seen_as = SAFE;
+        let (mut seen_as, mut event) = (IS_IT, vec![CAUGHT]);
+        if let Some(point) = point {
+            (seen_as, event) = (SAFE, vec![FREE]);
+            event.extend(point.to_le_bytes());
             ctx.count_up("tags", 1);
-            // What is held is never lost, nor counted twice.
-            let point = ctx.mint(runner.user, POINT, &[]);
-            event.extend(point.ok().into_iter().flat_map(u64::to_le_bytes));
             runner.safe_until = ctx.tick().0 + SAFE_S * u64::from(ctx.tick_hz());
         }
-        runner.is_it = is_it;
+        runner.is_it = point.is_none();
         ctx.set_state(entity, &[seen_as]);
         ctx.set_game_state(runner.user, Bytes::copy_from_slice(&event[..1]));
         ctx.tell(runner.user, event.into(), Reliability::Durable);
@@ -96,14 +93,17 @@ impl GameLogic for Rules {
         PLAYER
     }
 
-    fn served(&mut self, ctx: &mut dyn Ctx) {
+    /// The flock lives in the store: it is made by whoever serves the region first, and not with each start.
+    fn recalled(&mut self, ctx: &mut dyn Ctx) {
+        let births = if ctx.region_state().is_some_and(<[u8]>::is_empty) { self.sheep } else { 0 };
         let [x, y] = [0, 1].map(|axis| (ctx.rect().min[axis] + ctx.rect().max[axis]) as f32 / 2.0);
-        for _ in 0..self.sheep {
-            if let Some(sheep) = ctx.spawn_roaming(SHEEP, Position { x, y }, &[0]) {
+        for _ in 0..births {
+            if let Some(sheep) = ctx.spawn_persistent(SHEEP, Position { x, y }, &[0]) {
                 self.came(ctx, sheep);
                 self.creature_timer(ctx, sheep, 0);
             }
         }
+        ctx.set_region_state(&[1]);
     }
 
     fn came(&mut self, _: &mut dyn Ctx, sheep: EntityId) {
@@ -149,26 +149,27 @@ impl GameLogic for Rules {
 
     fn tick(&mut self, ctx: &mut dyn Ctx) {
         ctx.gauge("sheep", self.flock.len() as f64);
-        for (entity, runner) in &self.runners {
-            if runner.safe_until == ctx.tick().0 && !runner.is_it {
-                ctx.set_state(*entity, &[MAY_BE_CAUGHT]);
-            }
+        let now = ctx.tick().0;
+        for (entity, _) in self.runners.iter().filter(|(_, one)| one.safe_until == now && !one.is_it) {
+            ctx.set_state(*entity, &[MAY_BE_CAUGHT]);
         }
         self.flock.iter().chain(self.runners.keys()).for_each(|walker| step(ctx, *walker));
-        let is_it = |(id, runner): (&EntityId, &Runner)| runner.is_it.then_some(*id);
-        let catchers: Vec<EntityId> = self.runners.iter().filter_map(is_it).collect();
-        for catcher in &catchers {
-            match Self::touched(ctx, *catcher) {
-                Some((other, Place::Here)) => self.is_caught(ctx, other),
-                Some((other, Place::Ghost(_))) => ctx.effect(*catcher, other, Bytes::new()),
-                None => continue,
+        let its = self.runners.iter().filter(|(_, one)| one.is_it);
+        let catchers: Vec<_> = its.map(|(id, one)| (*id, one.user)).collect();
+        for (catcher, user) in &catchers {
+            let Some((other, place)) = Self::touched(ctx, *catcher) else { continue };
+            // What is held is never lost, nor counted twice. Who crosses a border just now tries again.
+            let Ok(point) = ctx.mint(*user, POINT, &[]) else { continue };
+            match place {
+                Place::Here => self.is_caught(ctx, other),
+                Place::Ghost(_) => ctx.effect(*catcher, other, Bytes::new()),
             }
-            self.becomes(ctx, *catcher, false);
+            self.becomes(ctx, *catcher, Some(point));
         }
         // Where nobody is it, for instance because a touch was lost on its way over a border, the first one is.
         if catchers.is_empty() && self.runners.len() > 1 {
             let first = self.runners.keys().next().copied();
-            first.into_iter().for_each(|first| self.becomes(ctx, first, true));
+            first.into_iter().for_each(|first| self.becomes(ctx, first, None));
         }
     }
 

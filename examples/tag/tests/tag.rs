@@ -1,5 +1,7 @@
 //! The game, played by scripted players in the regions that play it for real.
 
+use std::collections::BTreeMap;
+
 use game::{Game, Position, UserId};
 use regionmesh::testing::Playground;
 use tag::{CAUGHT, FREE, Own, Tag, TagSettings, towards};
@@ -91,6 +93,7 @@ fn a_sheep_goes_over_the_border_and_comes_back_and_its_wool_grows_all_the_while(
         let things = play.things(region);
         things.iter().find(|thing| thing.id == id).map(|thing| thing.state[0])
     };
+    assert!(play.run_until(1_000, |play| !play.things(Playground::LEFT).is_empty()));
     let ours = play.things(Playground::LEFT)[0].id;
     let mut grown = 0;
     for region in [Playground::RIGHT, Playground::LEFT] {
@@ -101,4 +104,26 @@ fn a_sheep_goes_over_the_border_and_comes_back_and_its_wool_grows_all_the_while(
         assert!(play.run_until(60_000, grows), "its timer has gone with it");
         grown = wool_then + 1;
     }
+}
+
+#[test]
+fn sheep_outlive_their_server_and_no_others_are_made() {
+    let mut play = Playground::one(game());
+    let flock = |play: &Playground| {
+        let things = play.things(Playground::LEFT).into_iter();
+        things.map(|thing| (thing.id, thing.state[0])).collect::<BTreeMap<_, _>>()
+    };
+    play.run_ms(60_000);
+    let before = flock(&play);
+    assert_eq!(before.len(), 4);
+    assert!(before.values().all(|wool| *wool > 1), "{before:?}");
+    // What is not older than five seconds may be lost.
+    play.run_ms(6_000);
+    play.crash(Playground::LEFT);
+    play.run_ms(3_000);
+    let after = flock(&play);
+    assert!(after.keys().eq(before.keys()), "{before:?}, {after:?}");
+    assert!(after.iter().all(|(sheep, wool)| *wool >= before[sheep]), "{before:?}, {after:?}");
+    let grows = |play: &Playground| flock(play).iter().all(|(sheep, wool)| *wool > after[sheep]);
+    assert!(play.run_until(60_000, grows), "their timers go on");
 }

@@ -15,8 +15,6 @@ use protocol::message::player::CommandClass;
 use proxy::edge::SessionHandle;
 use store::{GameState, PlayerRow};
 
-use crate::chronicle::count;
-
 /// A command that a device has sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Issued {
@@ -97,8 +95,12 @@ impl Checks {
         users.into_iter().for_each(|user| self.memory_lost(user));
     }
 
-    /// What rules keep only goes forward: they count.
-    pub(crate) fn kept<'a>(&mut self, states: impl Iterator<Item = (u32, &'a GameState)>) {
+    /// What rules keep only goes forward, and where they count, so does the count.
+    pub(crate) fn kept<'a>(
+        &mut self,
+        states: impl Iterator<Item = (u32, &'a GameState)>,
+        count: impl Fn(&[u8]) -> u64,
+    ) {
         for (place, state) in states {
             let now = (state.serial, count(&state.state));
             let before = self.kept.insert(place, now).unwrap_or_default();

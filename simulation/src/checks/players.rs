@@ -69,6 +69,7 @@ impl Checks {
                 News::Unshown(id) => self.fail(format!("user {user} sees {id}, which is hidden from it")),
                 News::Twice(body) => self.fail(format!("user {user} was told {body:?} twice")),
                 News::Event(event) => self.told(user, generation, event),
+                News::Has(holding) => self.told_to_have(user, user, *holding),
             }
         }
     }
@@ -116,6 +117,11 @@ impl Checks {
             }
             Event::Said { .. } | Event::Emoted { .. } | Event::Reported { .. } => return,
         };
+        self.told_to_have(user, to, thing);
+    }
+
+    /// A user was told that somebody has something: it had it at some time.
+    fn told_to_have(&mut self, user: UserId, to: UserId, thing: u64) {
         if !self.held.contains(&(to, thing)) {
             self.fail(format!(
                 "H8: user {user} was told that {to} has holding {thing:x}, who never had it"

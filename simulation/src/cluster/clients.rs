@@ -9,9 +9,9 @@ use protocol::Code;
 use protocol::attach::Attach;
 use protocol::frame::FrameType;
 use protocol::identity::{Clock, Validity};
-use protocol::ids::{AttachNo, RegionNumber, SessionId};
+use protocol::ids::{AttachNo, ProxyLane, RegionNumber, SessionId};
 use protocol::keys::{DatagramSecret, Direction, Prk};
-use protocol::message::family::{BatchMessage, ClientToProxy};
+use protocol::message::family::{BatchMessage, ClientToProxy, ProxyToClient};
 use protocol::ticket::{AccountKind, RawTicket, Ticket};
 use proxy::edge::Admission;
 use proxy::shard::{Arrival, ClientId};
@@ -26,6 +26,8 @@ use crate::world::{CLUSTER, PROXIES, uuid_of};
 
 /// How often a device looks around, microseconds.
 const BOT_US: u64 = 50_000;
+/// Much less than proxies issue them for, so that a long run has renewals.
+const TICKET_LIFE_MS: i64 = 60_000;
 /// After the storm, commands are issued for so long, and players walk for so long, microseconds.
 const TALK_US: u64 = 2_500_000;
 const WALK_US: u64 = 3_000_000;
@@ -34,6 +36,13 @@ const WISHES_MAX: usize = 4;
 
 fn cid_of(conn: usize) -> [u8; 8] {
     (conn as u64 + 1).to_be_bytes()
+}
+
+fn ticket_life(now_ms: u64) -> Validity {
+    Validity {
+        from_ms: now_ms as i64,
+        until_ms: now_ms as i64 + TICKET_LIFE_MS,
+    }
 }
 
 /// A connection's stream, as its shard knows it.
@@ -113,6 +122,9 @@ impl Cluster {
         let Some((ticket, _)) = &bot.session else { return };
         let generation = ticket.session_generation;
         if let Ok(number) = bot.core.send_command(class, body.clone()) {
+            if let Some(own) = &mut bot.own_bot {
+                own.commanded(number);
+            }
             self.checks
                 .issued(bot.user, generation, number.0, Issued::new(class, body));
         }
@@ -187,10 +199,7 @@ impl Cluster {
             session: SessionId(session),
             session_generation: *generation,
             holder: bot.key.public(),
-            validity: Validity {
-                from_ms: now_ms as i64,
-                until_ms: now_ms as i64 + 600_000,
-            },
+            validity: ticket_life(now_ms),
             auth_time_ms: now_ms as i64,
             region_hint: RegionNumber(1 + self.dice.below(4) as u32),
             account: AccountKind::Registered,
@@ -198,6 +207,27 @@ impl Cluster {
         let Some(key) = self.keys.of(proxy) else { return };
         let bytes = Bytes::copy_from_slice(&ticket.issue(CLUSTER, key).encode());
         self.admit(number, ticket, bytes);
+    }
+
+    /// Half of a ticket's life is over. Whether the login still holds nobody asks here: of two devices the later one ends the other.
+    pub(super) fn renew(
+        &mut self,
+        at: ProxyLane,
+        client: ClientId,
+        claims: &Ticket,
+        region: Option<RegionNumber>,
+    ) {
+        let Some(key) = self.keys.of(at.node) else { return };
+        let ticket = Ticket {
+            issuer: uuid_of(at.node),
+            validity: ticket_life(WALL_MS + self.schedule.now_ms()),
+            region_hint: region.unwrap_or(claims.region_hint),
+            ..*claims
+        };
+        let renewed = ticket.issue(CLUSTER, key);
+        self.with_shard(at, |shard, now, datagrams| {
+            shard.ticket_renewed(client, &renewed, &[], now, datagrams);
+        });
     }
 
     fn admit(&mut self, number: usize, ticket: Ticket, bytes: Bytes) {
@@ -263,6 +293,11 @@ impl Cluster {
         match message {
             ToClient::Welcome(welcome) => self.welcomed(index, number, *welcome),
             ToClient::Message(message) => {
+                if let ProxyToClient::TicketRenewal(renewal) = &message
+                    && let Ok(ticket) = RawTicket::parse(&renewal.ticket)
+                {
+                    self.bots[index].session = Some((*ticket.claims(), renewal.ticket.clone()));
+                }
                 self.bots[index].core.handle_message(message, now_ms);
                 self.after_bot(index);
             }

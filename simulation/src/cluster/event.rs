@@ -3,7 +3,7 @@
 use gameserver::lease::LeaseQuestion;
 use gameserver::region::Answer;
 use gameserver::world::{QuestionId, WorkId};
-use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, UserId};
+use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, ProxyLane, RegionNumber, UserId};
 use protocol::message::family::{ClientToProxy, ProxyToClient};
 use protocol::ticket::Ticket;
 use store::{StoreRequest, StoreResult};
@@ -53,6 +53,11 @@ pub(crate) enum Asker {
         life: u32,
         region: RegionNumber,
     },
+    Holder {
+        lane: ProxyLane,
+        life: u32,
+        region: RegionNumber,
+    },
     Login {
         conn: usize,
     },
@@ -69,6 +74,7 @@ impl Asker {
             | Self::Serve { server, .. }
             | Self::Lease { server, .. } => Some(*server),
             Self::Owner { proxy, .. } | Self::Service { proxy, .. } => Some(*proxy),
+            Self::Holder { lane, .. } => Some(lane.node),
             Self::Login { .. } | Self::Nobody => None,
         }
     }

@@ -4,6 +4,7 @@ mod calm;
 mod clients;
 mod event;
 mod leases;
+mod own_calm;
 mod patience;
 mod plan;
 mod processes;

@@ -219,9 +219,15 @@ impl Cluster {
             config.without = of_players.or(of_creatures);
         }
         let (record, options) = (self.record.clone(), self.options.clone());
+        if let Some(game) = &options.game {
+            config.edition = game.edition();
+        }
         let make = move || -> Box<dyn GameLogic> {
-            let game = DemoRules::with_creatures(CREATURES);
-            Box::new(Recorder::new(game, record.clone(), &options))
+            let rules: Box<dyn GameLogic> = match &options.game {
+                Some(game) => game.rules(),
+                None => Box::new(DemoRules::with_creatures(CREATURES)),
+            };
+            Box::new(Recorder::new(rules, record.clone(), &options))
         };
         let region = Region::new(config, std::sync::Arc::new(make));
         if let Err(error) = &region {

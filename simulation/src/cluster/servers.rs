@@ -162,7 +162,10 @@ impl Cluster {
             WorldEffect::Work(work, request) => {
                 // The pool's threads run here, each at its own pace.
                 let life = self.servers.get(&node).map_or(0, |server| server.life);
-                let answer = crate::flock::answer(&request);
+                let answer = match &self.options.game {
+                    Some(game) => Ok(game.answer(&request).into()),
+                    None => crate::flock::answer(&request),
+                };
                 let at_us = self.now_us() + self.dice.between(1_000, 400_000);
                 self.schedule.at(at_us, Event::Worked(node, life, work, answer));
             }

@@ -208,9 +208,16 @@ impl Cluster {
             Question::Attach(client, _) => self.with_shard(at, |shard, now, datagrams| {
                 shard.attach_verified(client, AttachVerdict::Genuine, now, datagrams);
             }),
-            Question::Renewal(..) => self
-                .checks
-                .fail(format!("proxy {at} renews a ticket that outlives the run")),
+            Question::Renewal(client, ref claims, region, _) => self.renew(at, client, claims, region),
+            Question::Holder(region) => {
+                let life = self.proxies.get(&at.node).map_or(0, |proxy| proxy.life);
+                let asker = Asker::Holder {
+                    lane: at,
+                    life,
+                    region,
+                };
+                self.ask(asker, StoreRequest::ReadHolder { region });
+            }
             Question::Logout(user, generation) => {
                 self.ask(Asker::Nobody, StoreRequest::EndSession { user, generation });
             }

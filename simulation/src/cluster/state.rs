@@ -27,6 +27,7 @@ use crate::links::{End, Link, LinkNumber};
 use crate::matrix::Coverage;
 use crate::options::Options;
 use crate::overflow::Overflow;
+use crate::own_bot::OwnBot;
 use crate::pieces::Pieces;
 use crate::recorder::Record;
 use crate::schedule::Schedule;
@@ -268,12 +269,23 @@ impl Cluster {
             self.schedule.at(at_us, Event::Start(node, 0));
         }
         for index in 0..self.options.players {
-            let habit = Habit::of(self.options.scenario);
-            let bot = Bot::new(UserId(1 + u64::from(index)), habit, self.dice.fork());
-            self.bots.push(bot);
+            let dice = self.dice.fork();
+            self.add_bot(UserId(1 + u64::from(index)), dice);
             let at_us = self.dice.below(50_000);
             self.schedule.at(at_us, Event::Bot(usize::from(index)));
         }
+    }
+
+    /// A device of a user.
+    pub(super) fn add_bot(&mut self, user: UserId, dice: Dice) -> &mut Bot {
+        let mut bot = Bot::new(user, Habit::of(self.options.scenario), dice);
+        if let Some(game) = &self.options.game {
+            let seed = self.options.seed.rotate_left(32) ^ self.bots.len() as u64;
+            bot.own_bot = Some(OwnBot::new(game, seed, self.options.players));
+        }
+        self.bots.push(bot);
+        let last = self.bots.len() - 1;
+        &mut self.bots[last]
     }
 
     /// The lanes of each proxy.

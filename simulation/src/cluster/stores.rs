@@ -5,6 +5,7 @@ use store::{StoreError, StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event};
 use super::state::Cluster;
+use crate::chronicle;
 use crate::matrix::{Fault, store_step};
 
 impl Cluster {
@@ -114,7 +115,9 @@ impl Cluster {
             self.checks.committed(commits, outcomes);
         }
         let tables = self.store.tables();
-        self.checks.kept(tables.game_states());
+        let counts = self.options.game.is_none();
+        let count = |state: &[u8]| if counts { chronicle::count(state) } else { 0 };
+        self.checks.kept(tables.game_states(), count);
         self.checks.rows(tables, request);
         if matches!(request, StoreRequest::WriteCreatures { .. }) {
             self.look_at_creatures();
@@ -186,6 +189,18 @@ impl Cluster {
             Asker::Service { proxy, life, region } => {
                 if self.proxies.get(&proxy).is_some_and(|proxy| proxy.life == life) {
                     self.service_answered(proxy, region, &result);
+                }
+            }
+            Asker::Holder { lane, life, region } => {
+                if let Ok(StoreReply::Holder(holder)) = result
+                    && self
+                        .proxies
+                        .get(&lane.node)
+                        .is_some_and(|proxy| proxy.life == life)
+                {
+                    self.with_shard(lane, |shard, now, datagrams| {
+                        shard.holder_seen(region, holder, now, datagrams);
+                    });
                 }
             }
             Asker::Login { conn } => self.logged_in(conn, &result),

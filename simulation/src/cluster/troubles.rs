@@ -5,7 +5,7 @@ use protocol::ids::{NodeNumber, RegionNumber, UserId};
 use super::clients::client_id;
 use super::event::{Death, Event, Trouble};
 use super::state::{Cluster, Phase};
-use crate::bot::{Bot, Habit, Presence};
+use crate::bot::{Bot, Presence};
 use crate::links::{LinkNumber, Throttle};
 use crate::scenario::Scenario;
 
@@ -138,13 +138,13 @@ impl Cluster {
             return;
         }
         let dice = self.dice.fork();
-        let mut bot = Bot::new(user, Habit::of(self.options.scenario), dice);
+        let others_proxy = self.bots[index].proxy;
+        let bot = self.add_bot(user, dice);
         bot.presence = Presence::Away(0);
         if is_churn {
             // The other proxy's turn.
-            bot.proxy = self.bots[index].proxy;
+            bot.proxy = others_proxy;
         }
-        self.bots.push(bot);
         self.schedule.after(1_000, Event::Bot(self.bots.len() - 1));
     }
 
