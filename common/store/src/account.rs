@@ -167,7 +167,7 @@ pub struct Account {
 pub enum AccountReply {
     /// To `Sanction`, `SetPassword` and `Delete`.
     Sanctioned(Sanction),
-    /// To `Sanction`: nobody of that number ever logged in. Nothing was changed.
+    /// To `Sanction`: nobody of that number has an account or ever logged in. Nothing was changed.
     NoUser,
     /// To `Sanction`: there is no ban, or no mute, to be lifted. Nothing was changed.
     NoneToLift,

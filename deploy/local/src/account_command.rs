@@ -13,6 +13,7 @@ use protocol::ShownLines;
 use protocol::entropy::array;
 use protocol::ids::UserId;
 use protocol::name::PlayerName;
+use protocol::network::Network;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -45,7 +46,7 @@ pub(crate) fn run(command: &AccountCommand) -> ExitCode {
 
 fn kick(arguments: &KickArguments) -> Result<String, Failure> {
     let why = &arguments.why;
-    let subject = Subject::User(arguments.user);
+    let subject = user_of(&arguments.user, &why.store)?;
     let done = sanction(subject, SanctionKind::Kick, None, (&why.reason, &why.store))?;
     Ok(format!(
         "{} is kicked: its sessions end within a second\n",
@@ -55,23 +56,15 @@ fn kick(arguments: &KickArguments) -> Result<String, Failure> {
 
 fn ban(arguments: &BanArguments) -> Result<String, Failure> {
     let (for_ms, why) = (arguments.duration.map(milliseconds), &arguments.why);
-    let done = sanction(
-        arguments.subject,
-        SanctionKind::Ban,
-        for_ms,
-        (&why.reason, &why.store),
-    )?;
+    let subject = subject_of(&arguments.subject, &why.store)?;
+    let done = sanction(subject, SanctionKind::Ban, for_ms, (&why.reason, &why.store))?;
     Ok(format!("{}: sessions end within a second\n", described(&done)))
 }
 
 fn unban(arguments: &UnbanArguments) -> Result<String, Failure> {
     let why = &arguments.why;
-    let done = sanction(
-        arguments.subject,
-        SanctionKind::Unban,
-        None,
-        (&why.reason, &why.store),
-    )?;
+    let subject = subject_of(&arguments.subject, &why.store)?;
+    let done = sanction(subject, SanctionKind::Unban, None, (&why.reason, &why.store))?;
     Ok(format!("{} is banned no more\n", name_of(done.subject)))
 }
 
@@ -91,6 +84,17 @@ fn unmute(arguments: &UnmuteArguments) -> Result<String, Failure> {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A network has a length, and whoever has a name with such a stroke in it is found by its number.
+fn subject_of(wanted: &str, at: &AccountStore) -> Result<Subject, Failure> {
+    if !wanted.contains('/') {
+        return user_of(wanted, at);
+    }
+    Network::parse(wanted).map(Subject::Network).ok_or_else(|| {
+        let what = "is no network: write one such as 203.0.113.0/24 or 2001:db8::/48";
+        Failure::bad_input(format!("{} {what}", ShownLines(wanted)))
+    })
 }
 
 /// By the number of a user, guest or not, or by the name of an account.
@@ -243,7 +247,7 @@ fn sanction(
     match reply {
         AccountReply::Sanctioned(sanction) => Ok(sanction),
         AccountReply::NoUser => Err(Failure::bad_input(format!(
-            "{} has never logged in to this world",
+            "{} has no account and never logged in to this world",
             name_of(subject)
         ))),
         AccountReply::NoneToLift => Err(Failure::bad_input(format!(

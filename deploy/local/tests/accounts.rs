@@ -14,7 +14,6 @@ use client::{
 use demo::{Event, Refusal};
 use nix::sys::signal::Signal;
 use protocol::Code;
-use protocol::ids::UserId;
 use regionmesh::{Cluster, ClusterOptions};
 use sha2::{Digest as _, Sha256};
 use store::{
@@ -235,9 +234,13 @@ fn whom_the_store_does_not_know_cannot_be_kicked_and_no_store_is_made() {
         assert_eq!(code, 2, "{out}{error}");
         error
     };
-    assert!(refused(&["kick", "7"], &store).contains("user 7 has never logged in"));
+    assert!(refused(&["kick", "7"], &store).contains("user 7 has no account and never logged in"));
     assert!(refused(&["unban", "203.0.113.0/24"], &store).contains("is not banned"));
-    assert!(refused(&["mute", "7"], &store).contains("user 7 has never logged in"));
+    assert!(refused(&["ban", "203.0.113.0/33"], &store).contains("is no network"));
+    for command in ["kick", "ban", "unban"] {
+        assert!(refused(&[command, "Ada"], &store).contains("there is no account Ada"));
+    }
+    assert!(refused(&["mute", "7"], &store).contains("user 7 has no account and never logged in"));
     assert!(refused(&["mute", "Ada"], &store).contains("there is no account Ada"));
     assert!(refused(&["unmute", "7"], &store).contains("user 7 is not muted"));
     assert!(refused(&["ban", "7", "--reason", "a\nb"], &store).contains("one line"));
@@ -249,22 +252,27 @@ fn whom_the_store_does_not_know_cannot_be_kicked_and_no_store_is_made() {
     assert!(!missing.exists());
 }
 
-#[test]
-fn an_account_gets_a_code_for_a_forgotten_password_and_can_be_deleted() {
+#[tokio::test]
+async fn an_account_is_found_by_its_name_gets_a_code_for_a_forgotten_password_and_can_be_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = start(support::one(&folder.path().join("d")));
     let place = cluster.data().join("world.db");
+    let (_, at) = proxies(&cluster).remove(0);
+    let mut client = connect(&cluster, at).await.unwrap();
+    playing(&mut client).await;
+    let user = client.user();
+    let called = format!("user {}", user.0);
     let store = NodeStore::open(&place).unwrap();
     let ask = |request| match store.execute(&[StoreRequest::Account(request)]).remove(0) {
         Ok(StoreReply::Account(reply)) => reply,
         other => panic!("{other:?}"),
     };
-    let found = || match ask(AccountRequest::Read(AccountKey::User(UserId(7)))) {
+    let found = || match ask(AccountRequest::Read(AccountKey::User(user))) {
         AccountReply::Account(found) => found,
         other => panic!("{other:?}"),
     };
     let new = NewAccount {
-        user: UserId(7),
+        user,
         name: "Ada".to_owned(),
         fold: "ada".to_owned(),
         look: "ada".to_owned(),
@@ -275,14 +283,30 @@ fn an_account_gets_a_code_for_a_forgotten_password_and_can_be_deleted() {
     let said = account(&place, &["reset", "ADA"]);
     let code = said.lines().nth(1).unwrap();
     assert!(
-        said.starts_with("Ada (user 7) sets a new password") && code.len() == 23,
+        said.starts_with(&format!("Ada ({called}) sets a new password")) && code.len() == 23,
         "{said}"
     );
     let hash: [u8; 32] = Sha256::digest(code).into();
     assert_eq!(found().unwrap().reset_hash, Some(hash));
-    assert_ne!(account(&place, &["reset", "7"]), said, "each code is another one");
+    assert_ne!(
+        account(&place, &["reset", &user.0.to_string()]),
+        said,
+        "each code is another one"
+    );
+    for (arguments, told) in [
+        (["kick", "ada"], "is kicked"),
+        (["ban", "ada"], "is banned until it is lifted"),
+        (["unban", "Ada"], "is banned no more"),
+    ] {
+        let said = account(&place, &arguments);
+        assert!(said.starts_with(&format!("{called} {told}")), "{said}");
+    }
+    assert_eq!(end_of(&mut client).await.code(), Some(Code::Kicked));
     let said = account(&place, &["delete", "Ada", "--reason", "as asked"]);
-    assert!(said.contains("the account of Ada (user 7) is no more"), "{said}");
+    assert!(
+        said.contains(&format!("the account of Ada ({called}) is no more")),
+        "{said}"
+    );
     assert!(found().is_none());
     store.close();
 }

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0023_report.sql"),
     include_str!("../../migrations/postgres/0024_identity.sql"),
     include_str!("../../migrations/postgres/0025_verifier.sql"),
+    include_str!("../../migrations/postgres/0026_ban_before_login.sql"),
 ];
 
 /// Whoever migrates holds this lock of the database: "RMSH" twice.

@@ -468,7 +468,11 @@ fn programs() -> io::Result<PathBuf> {
     })
 }
 
-fn faketime() -> io::Result<PathBuf> {
+/// The library that stands between a program and the clock, to be loaded before it.
+///
+/// # Errors
+/// libfaketime is not installed.
+pub fn faketime() -> io::Result<PathBuf> {
     let architectures = fs::read_dir("/usr/lib")?.flatten();
     let mut found = architectures.map(|architecture| architecture.path().join(DEBIAN_FAKETIME));
     found.find(|library| library.exists()).ok_or_else(|| {

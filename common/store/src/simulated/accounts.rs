@@ -120,6 +120,7 @@ impl Tables {
         if let Subject::User(user) = new.subject
             && new.kind.lifts().is_none()
             && !self.sessions.contains_key(&user)
+            && self.accounts.get_mut(user).is_none()
         {
             return AccountReply::NoUser;
         }

@@ -38,7 +38,7 @@ pub(super) fn carry_out(
 fn sanction(connection: &Connection, new: &NewSanction, at: Moment) -> Result<AccountReply, Failure> {
     if let Subject::User(user) = new.subject
         && new.kind.lifts().is_none()
-        && cluster::session(connection, user)?.is_none()
+        && !is_known(connection, user)?
     {
         return Ok(AccountReply::NoUser);
     }
@@ -72,6 +72,12 @@ pub(super) fn do_to(connection: &Connection, new: &NewSanction, at: Moment) -> R
         .number(SANCTION_READ_MS)
         .one(row)?;
     Ok(AccountReply::Sanctioned(added))
+}
+
+/// Whether the user has an account or ever logged in.
+fn is_known(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
+    const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM session WHERE user = ?1) OR EXISTS (SELECT 1 FROM account WHERE user = ?1)";
+    query(connection, KNOWN).number(user.0).one(|row| row.take())
 }
 
 fn is_in_force(

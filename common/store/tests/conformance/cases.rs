@@ -66,7 +66,8 @@ macro_rules! conformance {
                 a_kick_raises_the_session_in_the_same_step_and_is_read_in_order,
                 a_ban_lasts_until_it_is_over_or_lifted_and_its_shorter_successor_counts,
                 a_mute_ends_no_session_and_lasts_until_it_is_over_or_lifted,
-                networks_are_banned_and_nobody_without_a_login_is,
+                networks_are_banned_and_nobody_who_is_unknown_is,
+                an_account_is_banned_before_its_first_login,
                 sanctions_are_read_in_portions,
                 whoever_has_seen_a_number_has_seen_all_below_it;
             accounts:

@@ -154,7 +154,7 @@ pub(crate) fn a_mute_ends_no_session_and_lasts_until_it_is_over_or_lifted(scene:
     );
 }
 
-pub(crate) fn networks_are_banned_and_nobody_without_a_login_is(scene: &Scene) {
+pub(crate) fn networks_are_banned_and_nobody_who_is_unknown_is(scene: &Scene) {
     let nobody = Subject::User(UserId(99));
     for kind in [SanctionKind::Kick, SanctionKind::Ban] {
         assert_eq!(refused(scene, nobody, kind), AccountReply::NoUser);
@@ -195,6 +195,33 @@ pub(crate) fn networks_are_banned_and_nobody_without_a_login_is(scene: &Scene) {
             "{request:?}"
         );
     }
+}
+
+pub(crate) fn an_account_is_banned_before_its_first_login(scene: &Scene) {
+    let ann = Subject::User(ANN);
+    for kind in [SanctionKind::Kick, SanctionKind::Ban, SanctionKind::Mute] {
+        assert_eq!(refused(scene, ann, kind), AccountReply::NoUser);
+    }
+    let made = NewAccount {
+        user: ANN,
+        name: "Ann".to_owned(),
+        fold: "ann".to_owned(),
+        look: "ann".to_owned(),
+        verifier: Verifier("$argon2id$".to_owned()),
+        identity: None,
+    };
+    let create = StoreRequest::Account(AccountRequest::Create(Box::new(made)));
+    assert_eq!(scene.ask(create), StoreReply::Account(AccountReply::Created));
+    done(scene, ann, SanctionKind::Mute, None);
+    let ban = done(scene, ann, SanctionKind::Ban, None);
+    let mut sanctions = Sanctions::default();
+    sanctions.take(page(&scene.other, 0), ban.at_ms);
+    assert!(sanctions.check_user(ANN, ban.at_ms).is_err());
+    done(scene, ann, SanctionKind::Unban, None);
+    assert!(
+        login(scene, ANN) > ban.generation,
+        "what comes after the ban is newer"
+    );
 }
 
 pub(crate) fn sanctions_are_read_in_portions(scene: &Scene) {

@@ -1,11 +1,8 @@
 //! `regionmesh account`, as clap reads it and as `--help` shows it.
 
 use clap::{Args, Subcommand};
-use protocol::ids::UserId;
-use protocol::network::Network;
 use std::path::PathBuf;
 use std::time::Duration;
-use store::Subject;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
@@ -42,18 +39,18 @@ pub(crate) enum AccountCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct KickArguments {
-    /// The user, by number
-    #[arg(value_name = "USER", value_parser = parse_user)]
-    pub(crate) user: UserId,
+    /// The user, by number, or by the name of its account
+    #[arg(value_name = "NAME|USER")]
+    pub(crate) user: String,
     #[command(flatten)]
     pub(crate) why: ReasonArguments,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BanArguments {
-    /// The user, by number, or a network such as 203.0.113.0/24
-    #[arg(value_name = "USER|NETWORK", value_parser = parse_subject)]
-    pub(crate) subject: Subject,
+    /// The user, by number, or by the name of its account, or a network such as 203.0.113.0/24
+    #[arg(value_name = "NAME|USER|NETWORK")]
+    pub(crate) subject: String,
     /// How long, such as 30m, 12h or 7d [default: until it is lifted]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_ban)]
     pub(crate) duration: Option<Duration>,
@@ -63,9 +60,9 @@ pub(crate) struct BanArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct UnbanArguments {
-    /// The user, by number, or the network as it was banned
-    #[arg(value_name = "USER|NETWORK", value_parser = parse_subject)]
-    pub(crate) subject: Subject,
+    /// The user, by number, or by the name of its account, or the network as it was banned
+    #[arg(value_name = "NAME|USER|NETWORK")]
+    pub(crate) subject: String,
     #[command(flatten)]
     pub(crate) why: ReasonArguments,
 }
@@ -170,23 +167,6 @@ pub(crate) struct AccountStore {
     pub(crate) place: PathBuf,
 }
 
-fn parse_user(text: &str) -> Result<UserId, String> {
-    let number = text
-        .parse()
-        .map_err(|_| format!("`{text}` is no number of a user"))?;
-    Ok(UserId(number))
-}
-
-fn parse_subject(text: &str) -> Result<Subject, String> {
-    if !text.contains('/') {
-        return parse_user(text).map(Subject::User);
-    }
-    let network = Network::parse(text);
-    network
-        .map(Subject::Network)
-        .ok_or_else(|| format!("`{text}` is no network: write one such as 203.0.113.0/24 or 2001:db8::/48"))
-}
-
 fn parse_ban(text: &str) -> Result<Duration, String> {
     let why = || format!("`{text}` is no time: write something like 30m, 12h or 7d");
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
@@ -222,16 +202,6 @@ mod tests {
         }
         for wrong in ["", "7", "d", "0d", "-1h", "1.5h", "7w", "99999999999999999d"] {
             assert!(parse_ban(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn users_are_numbers_and_networks_have_a_length() {
-        assert_eq!(parse_subject("77"), Ok(Subject::User(UserId(77))));
-        let network = Network::parse("203.0.113.0/24").unwrap();
-        assert_eq!(parse_subject("203.0.113.7/24"), Ok(Subject::Network(network)));
-        for wrong in ["ann", "203.0.113.0/33", "-7", ""] {
-            assert!(parse_subject(wrong).is_err(), "{wrong}");
         }
     }
 }
