@@ -13,7 +13,7 @@ use topology::{Load, Size, Spread, Topology, UnitCosts};
 use crate::figure::{Figure, directory, publish};
 use crate::live::ProgramOptions;
 use crate::machine::Others;
-use costs::Costs;
+use costs::{Costs, OnLinks};
 use run::Run;
 
 /// How far a prediction may be off: a third.
@@ -49,7 +49,9 @@ pub(crate) fn run(options: &SizeOptions) -> anyhow::Result<()> {
     let others = Others::watch();
     let measure = |behaviour: &str, players: u32| {
         program::say(format_args!("measuring {players} players, {behaviour}"));
-        Run::measure(&program, behaviour, players, u64::from(options.seconds))
+        let run = Run::measure(&program, behaviour, players, u64::from(options.seconds))?;
+        program::say(format_args!("{run}"));
+        anyhow::Ok(run)
     };
     let costs = Costs {
         few: measure("wander", SOLVED_FROM[0])?,
@@ -88,14 +90,7 @@ fn beside(topology: &Topology, units: &UnitCosts, speed: f64, real: &Run) -> Vec
     };
     let size = Size::predict(topology, &load, units);
     let cores = |nodes: &[topology::NodeSize]| -> f64 { nodes.iter().map(|node| node.cores).sum() };
-    let bytes = |from_proxy: bool, to_proxy: bool| -> f64 {
-        let is_proxy = |name: &str| topology.proxy_by_name(name).is_some();
-        let pairs = size.pairs.iter();
-        pairs
-            .filter(|pair| (is_proxy(&pair.names[0]), is_proxy(&pair.names[1])) == (from_proxy, to_proxy))
-            .map(|pair| pair.bytes)
-            .sum()
-    };
+    let on_links = OnLinks::of(topology, &size);
     let compared = [
         ("proxies", "cores", cores(&size.proxies), real.proxy_cores),
         ("game servers", "cores", cores(&size.servers), real.server_cores),
@@ -104,19 +99,19 @@ fn beside(topology: &Topology, units: &UnitCosts, speed: f64, real: &Run) -> Vec
         (
             "game servers to proxies",
             "B/s",
-            bytes(false, true),
+            on_links.to_proxies,
             real.to_proxies,
         ),
         (
             "proxies to game servers",
             "B/s",
-            bytes(true, false),
+            on_links.to_servers,
             real.to_servers,
         ),
         (
             "game servers to each other",
             "B/s",
-            bytes(false, false),
+            on_links.between_servers,
             real.between_servers,
         ),
     ];

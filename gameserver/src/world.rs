@@ -308,6 +308,7 @@ impl<S: Sealing> World<S> {
             links: &self.links,
             credits: &mut self.credits,
             region: number,
+            regions: self.slots.len(),
             period,
         };
         if let Some(slot) = self.slots.get_mut(number) {

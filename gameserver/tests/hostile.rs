@@ -1,12 +1,7 @@
 //! Stolen nodes at the real listeners of a game server, with true papers: whatever they say of what they do not own is
 //! refused and counted, and harms nobody.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test may"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod servers;
 
@@ -131,10 +126,6 @@ async fn assert_refused<M>(
     M: std::fmt::Debug,
 {
     let mut wanted = BTreeMap::new();
-    let (cells, lawful) = (
-        lies.len(),
-        lies.iter().filter(|(_, reason)| *reason == LAWFUL).count(),
-    );
     for (message, reason) in lies {
         let what = format!("{message:?}");
         say(message);
@@ -152,8 +143,15 @@ async fn assert_refused<M>(
     };
     let in_time = tokio::time::timeout(PATIENCE, is_counted).await;
     assert!(in_time.is_ok(), "counted {:?}, wanted {wanted:?}", refused(a));
-    let denied = cells - lawful;
-    println!("{cells} cells: {denied} denied, {lawful} lawful");
+}
+
+/// What the guarantees say of the number of these lies is so.
+fn assert_promised<M>(thief: &str, lies: &[Lie<M>]) {
+    let lawful = lies.iter().filter(|(_, reason)| *reason == LAWFUL).count();
+    let (cells, denied) = (lies.len(), lies.len() - lawful);
+    let row = format!("| {thief} | {cells} | {denied} | {lawful} |");
+    let promised = include_str!("../../docs/guarantees.md");
+    assert!(promised.contains(&row), "docs/guarantees.md has no row {row}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,6 +163,7 @@ async fn what_a_stolen_game_server_says_of_others_is_refused() {
     thief.dial(A, cluster.topology.server(A).unwrap().peer.socket().unwrap());
     thief.up(A).await;
     let lies = lies_of_a_server(&victim.joined);
+    assert_promised("game server, at a game server", &lies);
     assert_refused(&cluster, &a, &mut victim, lies, |message| thief.say(A, message)).await;
 }
 
@@ -177,5 +176,6 @@ async fn what_a_stolen_proxy_says_of_others_is_refused() {
     thief.dial(A, cluster.topology.server(A).unwrap().proxy.socket().unwrap());
     thief.up(A).await;
     let lies = lies_of_a_proxy(&victim.joined);
+    assert_promised("proxy, at a game server", &lies);
     assert_refused(&cluster, &a, &mut victim, lies, |message| thief.say(A, message)).await;
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod flows;
 mod report;
 mod units;
+mod wire;
 
 pub use crowd::{Gathering, Spread};
 pub use units::{UnitCosts, UnitsError};

@@ -22,6 +22,33 @@ pub(super) struct Costs {
     pub(super) rows_max: f64,
 }
 
+/// Bytes per second on links.
+pub(super) struct OnLinks {
+    pub(super) to_proxies: f64,
+    pub(super) to_servers: f64,
+    pub(super) between_servers: f64,
+}
+
+/// One of them.
+type Pick = fn(&OnLinks) -> f64;
+
+impl OnLinks {
+    /// As predicted.
+    pub(super) fn of(topology: &Topology, size: &Size) -> Self {
+        let is_proxy = |name: &str| topology.proxy_by_name(name).is_some();
+        let sum = |ends: [bool; 2]| {
+            let pairs = size.pairs.iter();
+            let pairs = pairs.filter(|pair| [0, 1].map(|end| is_proxy(&pair.names[end])) == ends);
+            pairs.map(|pair| pair.bytes).sum()
+        };
+        Self {
+            to_proxies: sum([false, true]),
+            to_servers: sum([true, false]),
+            between_servers: sum([false, false]),
+        }
+    }
+}
+
 /// CPU of either end of a link per KiB.
 pub(super) fn link_us_per_kib() -> anyhow::Result<f64> {
     let mut published = Published::connect()?;
@@ -48,7 +75,6 @@ impl Costs {
             let us = run.server_cores * 1e6 - link_us(links);
             ([servers * 1e6, run.player_ticks, run.crossings], us)
         }))?;
-        let input_link_bytes = self.many.to_servers / self.many.player_ticks;
         let per_visible = slope(
             [self.many.visible, self.borders.visible],
             [self.many.snapshot_bytes, self.borders.snapshot_bytes],
@@ -70,58 +96,56 @@ impl Costs {
             link_us_per_kib: self.link_us_per_kib,
             visible_max: ((DATAGRAM_BYTES_MAX - snapshot_bytes) / per_visible.max(0.1)).round(),
             input_bytes: self.many.input_bytes,
-            input_link_bytes,
+            input_link_bytes: 0.0,
             snapshot_bytes,
             snapshot_bytes_per_visible: per_visible,
             cell_bytes: 0.0,
             entity_bytes: 0.0,
             own_state_bytes: 0.0,
+            crossing_bytes: UnitCosts::default().crossing_bytes,
             soft_saves_hz: UnitCosts::default().soft_saves_hz,
             rows_max: self.rows_max,
         };
-        self.solve_cells(topology, &mut units)?;
+        self.solve_links(topology, &mut units)?;
         Ok(units)
     }
 
-    /// What a cell, a player in it and a player's own state take on links to proxies: how often each of them is sent is what the
-    /// prediction says. Between servers there are cells alone, so these tell them from own states.
-    fn solve_cells(&self, topology: &Topology, units: &mut UnitCosts) -> anyhow::Result<()> {
-        let count = |run: &Run, set: fn(&mut UnitCosts)| {
-            let mut one = UnitCosts {
-                input_link_bytes: 0.0,
-                ..units.clone()
-            };
-            set(&mut one);
-            let size = Size::predict(topology, &load(run.players, 0.0), &one);
-            let is_proxy = |name: &str| topology.proxy_by_name(name).is_some();
-            let pairs = size.pairs.iter().filter(|pair| is_proxy(&pair.names[1]));
-            pairs.map(|pair| pair.bytes).sum::<f64>()
+    /// What a cell, a player in it, a player's own state and an input take on links: how often each of them is sent is what the
+    /// prediction says, and so is what the wire format takes beside, which is taken off. Between servers there are no own states, so
+    /// these tell them from cells.
+    fn solve_links(&self, topology: &Topology, units: &mut UnitCosts) -> anyhow::Result<()> {
+        let predicted = |run: &Run, costs: &UnitCosts| {
+            OnLinks::of(topology, &Size::predict(topology, &load(run.players, 0.0), costs))
         };
-        let row = |run: &Run| {
-            let counts = [
-                count(run, |units| units.cell_bytes = 1.0),
-                count(run, |units| units.entity_bytes = 1.0),
-                count(run, |units| units.own_state_bytes = 1.0),
+        let nothing = units.clone();
+        let beside = |run: &Run, of: Pick| of(&predicted(run, &nothing));
+        let row = |run: &Run, of: Pick, measured: f64| {
+            let parts: [fn(&mut UnitCosts); 3] = [
+                |units| units.cell_bytes = 1.0,
+                |units| units.entity_bytes = 1.0,
+                |units| units.own_state_bytes = 1.0,
             ];
-            (counts, run.to_proxies)
-        };
-        let strips = {
-            let one = |set: fn(&mut UnitCosts)| {
-                let mut one = units.clone();
+            let counts = parts.map(|set| {
+                let mut one = nothing.clone();
                 set(&mut one);
-                let size = Size::predict(topology, &load(self.many.players, 0.0), &one);
-                let is_server = |name: &String| topology.server_by_name(name).is_some();
-                let pairs = size.pairs.iter().filter(|pair| pair.names.iter().all(is_server));
-                pairs.map(|pair| pair.bytes).sum::<f64>()
-            };
-            let counts = [
-                one(|units| units.cell_bytes = 1.0),
-                one(|units| units.entity_bytes = 1.0),
-                0.0,
-            ];
-            (counts, self.many.between_servers)
+                of(&predicted(run, &one)) - beside(run, of)
+            });
+            (counts, measured - beside(run, of))
         };
-        let rows = [row(&self.few), row(&self.many), strips];
+        let (few, many) = (&self.few, &self.many);
+        let handovers = |run: &Run| run.crossings * nothing.crossing_bytes;
+        let rows = [
+            row(few, |on| on.to_proxies, few.to_proxies),
+            row(many, |on| on.to_proxies, many.to_proxies),
+            row(few, |on| on.between_servers, few.between_servers - handovers(few)),
+            row(
+                many,
+                |on| on.between_servers,
+                many.between_servers - handovers(many),
+            ),
+        ];
+        let inputs = many.to_servers - beside(many, |on| on.to_servers);
+        units.input_link_bytes = inputs.max(0.0) / many.player_ticks;
         [units.cell_bytes, units.entity_bytes, units.own_state_bytes] = solved(rows)?;
         Ok(())
     }
@@ -147,9 +171,9 @@ fn slope(x: [f64; 2], y: [f64; 2]) -> f64 {
     ((y[1] - y[0]) / (x[1] - x[0]).max(f64::MIN_POSITIVE)).max(0.0)
 }
 
-/// The three costs, none below zero, that come nearest to three sums: one that would be less than nothing is nothing, and the
+/// The three costs, none below zero, that come nearest to three sums or more: one that would be less than nothing is nothing, and the
 /// others are solved again without it, for the least error relative to each sum.
-fn solved(rows: [([f64; 3], f64); 3]) -> anyhow::Result<[f64; 3]> {
+fn solved<const N: usize>(rows: [([f64; 3], f64); N]) -> anyhow::Result<[f64; 3]> {
     ensure!(
         rows.iter().all(|(_, sum)| sum.is_finite() && *sum > 0.0),
         "a run took nothing: {rows:?}"
@@ -159,7 +183,7 @@ fn solved(rows: [([f64; 3], f64); 3]) -> anyhow::Result<[f64; 3]> {
     // Which of the costs take part, as bits.
     for mask in 1..8_u8 {
         let part = |index: usize| mask & (1 << index) != 0;
-        let Some(costs) = least_squares(scaled, part) else {
+        let Some(costs) = least_squares(&scaled, part) else {
             continue;
         };
         if costs.iter().any(|cost| *cost < 0.0) {
@@ -179,7 +203,7 @@ fn solved(rows: [([f64; 3], f64); 3]) -> anyhow::Result<[f64; 3]> {
 }
 
 /// Costs of which the sums come nearest to one in every row; `None` when the rows cannot tell them apart.
-fn least_squares(rows: [[f64; 3]; 3], part: impl Fn(usize) -> bool) -> Option<[f64; 3]> {
+fn least_squares(rows: &[[f64; 3]], part: impl Fn(usize) -> bool) -> Option<[f64; 3]> {
     // The normal equations, with a line of its own for whatever takes no part.
     let mut lines = [[0.0; 4]; 3];
     for (index, line) in lines.iter_mut().enumerate() {

@@ -287,10 +287,11 @@ pub trait Ctx {
 
     // Players
 
-    /// An event for a user of this region, at most [`EVENT_BYTES_MAX`](crate::limits::EVENT_BYTES_MAX). A durable one is
+    /// An event for a user of this region. A durable one is
     /// told once it is committed, within a durable command with the command; it follows the player over borders. One
-    /// for a player who is being handed over, and a durable one when
-    /// [`EVENTS_PENDING_MAX`](crate::limits::EVENTS_PENDING_MAX) wait to be acknowledged, is dropped.
+    /// for a player who is being handed over is dropped; so, and counted, is one that is longer than
+    /// [`EVENT_BYTES_MAX`](crate::limits::EVENT_BYTES_MAX) (`event_too_long`), and a durable one when
+    /// [`EVENTS_PENDING_MAX`](crate::limits::EVENTS_PENDING_MAX) wait to be acknowledged (`events_full`).
     fn tell(&mut self, user: UserId, body: Bytes, reliability: Reliability);
     /// Says something to a user who may be anywhere, or nowhere: told once, at most, and the client hears which region says so. No
     /// number, no order with events. Lost when it is longer than [`NEWS_BYTES_MAX`](crate::limits::NEWS_BYTES_MAX), when the user

@@ -20,7 +20,7 @@ mod stats;
 mod store_peers;
 
 pub use context::{LinkConfig, LinkContext};
-pub use driven::{DrivenLink, Heard, drive};
+pub use driven::{DrivenLink, Heard, drive, drive_as};
 pub use handed::{HandedLink, LinkLease};
 pub use load_board::{LoadBoard, PeerLoad};
 pub use meters::{LinkMeters, LinkSight};

@@ -59,7 +59,7 @@ pub struct LinkLife {
 pub struct LinkCounts {
     /// Frames, in and out.
     pub frames: [u64; 2],
-    /// Bytes: plain payloads in, sealed bytes out.
+    /// Bytes as they are sealed, with the heads of their frames, in and out: both ends of a link count alike.
     pub bytes: [u64; 2],
     /// Messages, in and out.
     pub messages: [u64; 2],
@@ -194,6 +194,7 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
     /// read never waits then.
     pub fn receive(&mut self, bytes: &[u8]) {
         if self.end.is_none() {
+            self.counts.bytes[0] += bytes.len() as u64;
             self.sealing.extend(bytes);
         }
     }
@@ -229,7 +230,6 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
     fn take_frame(&mut self, frame: Frame, now: LinkTime) {
         self.beats.handle_frame(now.mono_us);
         self.counts.frames[0] += 1;
-        self.counts.bytes[0] += frame.payload.len() as u64;
         match frame.frame_type {
             FrameType::Batch => {
                 self.drift_ms = self
@@ -331,6 +331,14 @@ impl<In: BatchMessage, Out: BatchMessage, S: Sealing> LinkCore<In, Out, S> {
     #[must_use]
     pub fn spare_bytes(&self) -> usize {
         self.outgoing.spare_bytes()
+    }
+
+    /// Whether one message of so many bytes, family and length included, may be queued that can be said later as well. It
+    /// may be longer than what is [spare](Self::spare_bytes), as long as anything is: else there would be messages that wait
+    /// for ever.
+    #[must_use]
+    pub fn takes_one(&self, bytes: usize) -> bool {
+        self.outgoing.takes_one(bytes)
     }
 
     /// The last round trip time, microseconds.

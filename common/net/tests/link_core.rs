@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use net::link_core::{
-    Clear, DownReason, LinkCore, LinkLife, LinkTime, Received, Sealed, Sealing, WAITING_BYTES_MAX,
+    Clear, DownReason, LinkCore, LinkLife, LinkRoom, LinkTime, Received, Sealed, Sealing, WAITING_BYTES_MAX,
 };
 use protocol::Code;
-use protocol::frame::{FrameDecoder, FrameOpener, FrameSealer, FrameType, PeerClock};
+use protocol::frame::{FrameDecoder, FrameOpener, FrameSealer, FrameType, HEADER_BYTES, PeerClock};
 use protocol::keys::{Direction, Prk, TAG_BYTES, TrafficSecret};
 use protocol::limits::{
     FRAGMENT_BYTES_MAX, FRAME_PAYLOAD_AGREED_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX, MESSAGE_BYTES_MAX,
@@ -251,6 +251,37 @@ fn who_does_not_read_is_too_slow_and_only_once() {
     assert_eq!(here.tick(at(2)), Err(DownReason::Closed(Code::SlowConsumer)));
     here.broke("eof");
     assert_eq!(here.tick(at(3)), Err(DownReason::Closed(Code::SlowConsumer)));
+}
+
+#[test]
+fn both_ends_count_the_same_bytes() {
+    let (mut here, mut there) = sealed_pair();
+    here.push(&commit(1));
+    here.push(&cells(1, 4_000));
+    // In pieces, as a stream brings them.
+    assert_eq!(carry(&mut here, &mut there, 100, at(1)).len(), 2);
+    let (out, plain) = (here.counts().bytes[1], here.said_bytes());
+    assert_eq!(there.counts().bytes[0], out);
+    assert_eq!(out, plain + (HEADER_BYTES + TAG_BYTES) as u64, "one frame");
+}
+
+#[test]
+fn one_message_that_can_wait_may_be_longer_than_what_is_spare_but_not_than_the_room() {
+    let (here, _) = clear_pair();
+    let mut here = here.with_room(LinkRoom {
+        waiting_bytes: 2_000,
+        ..LinkRoom::default()
+    });
+    assert!(here.takes_one(2_000) && !here.takes_one(2_001));
+    let half = effect(1, 700);
+    here.push(&half);
+    let waiting = half.encoded_len();
+    assert_eq!(here.spare_bytes(), 1_000 - waiting);
+    assert!(here.takes_one(2_000 - waiting) && !here.takes_one(2_001 - waiting));
+    here.push(&half);
+    assert_eq!(here.spare_bytes(), 0);
+    assert!(!here.takes_one(1), "the other half is for what cannot wait");
+    assert_eq!(here.ended(), None);
 }
 
 #[test]

@@ -272,8 +272,11 @@ impl Ctx for RegionState {
         };
         // A frozen player is what its Prepare says, down to the number of its last event.
         let frozen = matches!(player.phase, Phase::Frozen(_));
-        if frozen || body.len() > EVENT_BYTES_MAX {
+        if frozen {
             return;
+        }
+        if body.len() > EVENT_BYTES_MAX {
+            return self.count("event_too_long");
         }
         if !player.events.push(body, durable) {
             return self.count("events_full");

@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::{ProxyLane, UserId};
+use protocol::limits::EVENT_BYTES_MAX;
 
 /// What an event takes beside its body, at most: family, length, four numbers of up to eleven bytes, tag and length of
 /// the body.
 const EVENT_HEAD_BYTES: usize = 53;
+/// What the longest event takes of a lane's room, bytes.
+pub const EVENT_ROOM_BYTES_MAX: usize = EVENT_BYTES_MAX + EVENT_HEAD_BYTES;
 
 /// One lane.
 #[derive(Debug, Default)]

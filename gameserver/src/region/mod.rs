@@ -83,6 +83,7 @@ use asked::Asked;
 use calling::Callback;
 pub use calling::{Call, Calling, Commanded};
 pub use effect::{RegionEffect, StoreTicket};
+pub use event_lanes::EVENT_ROOM_BYTES_MAX;
 #[cfg(feature = "fault-injection")]
 pub use faults::Fault;
 #[cfg(feature = "broken-rules")]

@@ -5,6 +5,7 @@ mod asks;
 mod bot;
 mod creature_saves;
 mod crossing;
+mod crossing_bytes;
 mod doubt;
 mod effects;
 mod gifts;

@@ -41,7 +41,7 @@ async fn give(mailbox: Mailbox, region: RegionNumber, others: Vec<(NodeNumber, S
         mailbox.send(Order::Give(region, to, given));
         match outcome.await {
             Ok(Ok(())) => return tracing::info!(%region, to = %name, "gave this region away"),
-            Ok(Err(NotGiven::NotRunning | NotGiven::NotListed)) => {}
+            Ok(Err(NotGiven::NotRunning | NotGiven::NotListed | NotGiven::Unlisted)) => {}
             Ok(Err(why)) => {
                 return tracing::warn!(%region, "this region was not given away: {why}; others take it over in a while");
             }

@@ -82,6 +82,7 @@ const EXPECTED: &[&str] = &[
     "early_refused",
     "effect_early",
     "effect_foreign_source",
+    "event_too_long",
     "events_full",
     "ground_refused",
     "handover_doubt",

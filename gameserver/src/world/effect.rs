@@ -53,6 +53,9 @@ pub enum NotGiven {
     )]
     NotListed,
     /// It plays on here.
+    #[error("the topology that is in force by now does not list that server for it")]
+    Unlisted,
+    /// It plays on here.
     #[error("the store does not answer")]
     NoAnswer,
     /// It begins anew here, so that what was asked of the store cannot be done any more.

@@ -106,7 +106,11 @@ impl<S: Sealing> World<S> {
     pub(super) fn go_on_giving(&mut self, now: Moment) {
         let regions: Vec<RegionNumber> = self.givings.0.keys().copied().collect();
         for region in regions {
-            match self.givings.0.get(&region).map(|giving| giving.stage) {
+            let giving = self.givings.0.get(&region);
+            // Who is listed no more may have started anew since, and would not look for it.
+            let is_listed = giving.is_some_and(|giving| self.topology.may_serve(giving.to, region));
+            match giving.map(|giving| giving.stage) {
+                Some(Stage::Writing(_)) if !is_listed => self.keep(region, NotGiven::Unlisted, now),
                 Some(Stage::Writing(_)) if self.is_written(region) => self.pass_on(region),
                 Some(Stage::Writing(since_us)) if now.mono_us >= since_us + WRITING_US => {
                     self.keep(region, NotGiven::Unwritten, now);

@@ -237,10 +237,11 @@ impl<S: Sealing> Links<S> {
         }
     }
 
-    /// Bytes that a lane takes of what may as well be said later; none when it has no link.
-    pub(super) fn lane_spare_bytes(&self, lane: ProxyLane) -> usize {
-        let link = self.by_lane.get(&lane).and_then(|id| self.links.get(id));
-        link.map_or(0, |link| either!(link, core => core.spare_bytes()))
+    pub(super) fn lane(&self, lane: ProxyLane) -> Option<&ProxyLinkCore<S>> {
+        match self.links.get(self.by_lane.get(&lane)?)? {
+            WorldLink::Proxy(_, core) => Some(core),
+            WorldLink::Peer(..) => None,
+        }
     }
 
     pub(super) fn server_mut(&mut self, side: Side, node: NodeNumber) -> Option<&mut PeerLinkCore<S>> {

@@ -70,6 +70,10 @@ impl Slots {
         self.slots.remove(&number).map(|slot| slot.region)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn has(&self, number: RegionNumber) -> bool {
         self.slots.contains_key(&number)
     }

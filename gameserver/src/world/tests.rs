@@ -40,6 +40,28 @@ type PeerEnd = LinkCore<ServerToServer, ServerToServer, Clear>;
 
 /// A row of square regions, each on the server named for it.
 fn row(servers: &[&str]) -> Arc<Topology> {
+    let grid = format!(
+        "[grid]\ncolumns = {}\nrows = 1\nservers = {servers:?}\n",
+        servers.len()
+    );
+    world_of(servers, &grid)
+}
+
+/// Two square regions, the first on a, the second on b; if so, each server stands by for the other one.
+fn pair(stand_by: bool) -> Arc<Topology> {
+    let regions = [("a", "b", 0), ("b", "a", 64)].map(|(server, other, west)| {
+        let standby: &[&str] = if stand_by { &[other] } else { &[] };
+        format!(
+            "[[region]]\nname = \"{server}\"\nnumber = {}\nmin = [{west}, 0]\nmax = [{}, 64]\nserver = \"{server}\"\nstandby = {standby:?}\n",
+            1 + west / 64,
+            west + 64
+        )
+    });
+    world_of(&["a", "b"], &regions.concat())
+}
+
+/// A world of so many squares side by side, cut into these regions.
+fn world_of(servers: &[&str], regions: &str) -> Arc<Topology> {
     let mut text = format!(
         "[world]\nname = \"w\"\nsize = [{}, 64]\ncell_size = 32\nview_rings = 1\nborder_cells = 1\ntick_hz = 20\nhandover_margin = 1.0\n[[proxy]]\nname = \"p\"\nnumber = 101\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n",
         64 * servers.len()
@@ -51,10 +73,7 @@ fn row(servers: &[&str]) -> Arc<Topology> {
             );
         }
     }
-    text += &format!(
-        "[grid]\ncolumns = {}\nrows = 1\nservers = {servers:?}\n",
-        servers.len()
-    );
+    text += regions;
     Arc::new(topology::parse("t", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::PI;
 
 use protocol::geometry::CellIndex;
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, RegionNumber};
 
 use super::crowd::Crowd;
+use super::wire;
 use super::{Load, NodeSize, PairSize, StoreSize, UnitCosts};
 use crate::Topology;
 
@@ -56,6 +57,8 @@ impl<'a> Flows<'a> {
         flows.count_cells(crowd);
         flows.count_borders(crowd);
         flows.count_players();
+        flows.count_lanes(crowd);
+        flows.count_peers();
         for ((from, to), bytes) in &flows.bytes {
             flows.by_node.entry(*to).or_default()[0] += bytes;
             flows.by_node.entry(*from).or_default()[1] += bytes;
@@ -83,8 +86,7 @@ impl<'a> Flows<'a> {
 
     /// Bytes of a cell's update per second: none while nobody is in it.
     fn cell_bytes(&self, players: f64) -> f64 {
-        let is_changed = 1.0 - (-players).exp();
-        (is_changed * self.units.cell_bytes + players * self.units.entity_bytes) * self.hz()
+        (is_any(players) * self.units.cell_bytes + players * self.units.entity_bytes) * self.hz()
     }
 
     /// Each cell goes to every shard of which a player sees it, by that shard's own lane; each crossing of two cells may be one of
@@ -132,15 +134,25 @@ impl<'a> Flows<'a> {
             let both = crowd.of(cell) + crowd.of(next);
             let crossings = both * self.load.speed / (PI * f64::from(crowd.grid.cell_size.max(1)));
             self.crossings += crossings;
-            for server in [self.server_at(cell), self.server_at(next)] {
+            let servers = [self.server_at(cell), self.server_at(next)];
+            for server in servers {
                 self.serving_of(server).crossings += crossings / 2.0;
+            }
+            if servers[0] != servers[1] {
+                // As many go as come, and what is said to and fro differs by who goes.
+                let bytes = crossings * self.units.crossing_bytes / 2.0;
+                for (from, to) in [(servers[0], servers[1]), (servers[1], servers[0])] {
+                    *self.bytes.entry((from, to)).or_default() += bytes;
+                }
             }
         }
     }
 
-    /// What servers show each other: the strip along each border of regions that two of them serve, each cell once.
+    /// What servers show each other: the strip along each border of regions that two of them serve, each cell once. What changes
+    /// of it in a tick is a message of each region, and a frame of all of them.
     fn count_borders(&mut self, crowd: &Crowd) {
-        let mut wanted = BTreeSet::new();
+        let mut wanted: BTreeMap<(NodeNumber, NodeNumber), BTreeMap<RegionNumber, BTreeSet<CellIndex>>> =
+            BTreeMap::new();
         for region in self.topology.regions() {
             for number in self.topology.neighbours(region.number) {
                 let Some(near) = self.topology.region(*number) else {
@@ -150,12 +162,20 @@ impl<'a> Flows<'a> {
                     continue;
                 }
                 let strip = self.topology.border_strip(region.number, *number);
-                wanted.extend(strip.into_iter().map(|cell| (near.server, region.server, cell)));
+                let of_server = wanted.entry((near.server, region.server)).or_default();
+                of_server.entry(*number).or_default().extend(strip);
             }
         }
-        for (from, to, cell) in wanted {
-            let bytes = self.cell_bytes(crowd.of(cell));
-            *self.bytes.entry((from, to)).or_default() += bytes;
+        for (pair, strips) in wanted {
+            let (mut bytes, mut all) = (0.0, 0.0);
+            for strip in strips.values() {
+                let players: f64 = strip.iter().map(|cell| crowd.of(*cell)).sum();
+                let cells = strip.iter().map(|cell| self.cell_bytes(crowd.of(*cell)));
+                bytes += cells.sum::<f64>() + is_any(players) * wire::updates_bytes() * self.hz();
+                all += players;
+            }
+            bytes += is_any(all) * wire::FRAME_BYTES * self.hz();
+            *self.bytes.entry(pair).or_default() += bytes;
         }
     }
 
@@ -172,6 +192,45 @@ impl<'a> Flows<'a> {
                 let each = players / proxies * hz;
                 *self.bytes.entry((proxy.number, *server)).or_default() += each * self.units.input_link_bytes;
                 *self.bytes.entry((*server, proxy.number)).or_default() += each * self.units.own_state_bytes;
+            }
+        }
+    }
+
+    /// What each lane from a shard to a game server takes beside: a frame per tick in which anything is said by it, the cells of each
+    /// region in a message and the end of its tick in another one, and heartbeats of both ends.
+    fn count_lanes(&mut self, crowd: &Crowd) {
+        let (hz, beats, proxies) = (self.hz(), wire::heartbeats_hz(), self.topology.proxies().len());
+        let mut by_region: BTreeMap<NodeNumber, BTreeMap<RegionNumber, f64>> = BTreeMap::new();
+        for cell in (0..crowd.grid.len()).map(CellIndex) {
+            if let Some(region) = self.topology.region_of_cell(cell) {
+                let of_server = by_region.entry(self.server_at(cell)).or_default();
+                *of_server.entry(region).or_default() += crowd.of(cell);
+            }
+        }
+        let said = wire::updates_bytes() + wire::tick_end_bytes();
+        for server in self.topology.servers() {
+            let regions = by_region.remove(&server.number).unwrap_or_default();
+            for proxy in self.topology.proxies() {
+                let shards = f64::from(proxy.shards);
+                let share = 1.0 / (self.proxies_count() * shards);
+                let of_regions = regions.values().map(|players| is_any(players * share) * said);
+                let all: f64 = regions.values().sum();
+                let ticks = of_regions.sum::<f64>() + is_any(all * share) * wire::FRAME_BYTES;
+                let out = shards * (hz * ticks + beats * wire::heartbeat_bytes(proxies));
+                *self.bytes.entry((server.number, proxy.number)).or_default() += out;
+                let back = shards * beats * wire::heartbeat_bytes(0);
+                *self.bytes.entry((proxy.number, server.number)).or_default() += back;
+            }
+        }
+    }
+
+    /// Two game servers whose regions touch have a link each way, and both ends of both send heartbeats.
+    fn count_peers(&mut self) {
+        let proxies = self.topology.proxies().len();
+        let bytes = 2.0 * wire::heartbeats_hz() * wire::heartbeat_bytes(proxies);
+        for server in self.topology.servers() {
+            for peer in self.topology.peers_of(server.number) {
+                *self.bytes.entry((server.number, peer)).or_default() += bytes;
             }
         }
     }
@@ -251,4 +310,9 @@ impl<'a> Flows<'a> {
             rows_max: self.units.rows_max,
         }
     }
+}
+
+/// How often there is anybody where so many players are on average.
+fn is_any(players: f64) -> f64 {
+    1.0 - (-players).exp()
 }

@@ -65,6 +65,14 @@ fn load(players: u32) -> Load {
     }
 }
 
+/// Bytes per second on a lane of a world of two proxies, beside cells and own states, when there is something to say in each tick:
+/// 20 frames with two messages of 18 bytes, and two heartbeats.
+const OF_LANE: f64 = 20.0 * (73.0 + 18.0 + 18.0) + 2.0 * 156.0;
+/// The other way, beside inputs.
+const OF_LANE_BACK: f64 = 2.0 * 112.0;
+/// From one game server to another: 20 frames with one message, and heartbeats on both links.
+const OF_PEER: f64 = 20.0 * (73.0 + 18.0) + 4.0 * 156.0;
+
 fn near(one: f64, other: f64) -> bool {
     (one - other).abs() <= 1e-9 * other.abs().max(1.0)
 }
@@ -99,10 +107,13 @@ fn cells_go_to_the_proxies_whose_players_see_them_and_to_the_neighbour_at_the_bo
     };
     // A hundred in each cell: all are seen from all shards, and changed in each tick.
     let cell = 101.0 * 20.0;
-    assert!(near(bytes("west", "edge-1"), 16.0 * cell), "{:?}", size.pairs);
-    assert!(near(bytes("west", "edge-2"), 48.0 * cell), "three shards");
-    assert!(near(bytes("west", "east"), 4.0 * cell), "a strip of four cells");
-    assert!(near(bytes("edge-2", "east"), 800.0 * 20.0), "inputs of its half");
+    let lane = 16.0 * cell + OF_LANE;
+    assert!(near(bytes("west", "edge-1"), lane), "{:?}", size.pairs);
+    assert!(near(bytes("west", "edge-2"), 3.0 * lane), "three shards");
+    let strip = 4.0 * cell + OF_PEER + size.store.crossings / 2.0;
+    assert!(near(bytes("west", "east"), strip), "a strip of four cells");
+    let inputs = 800.0 * 20.0 + 3.0 * OF_LANE_BACK;
+    assert!(near(bytes("edge-2", "east"), inputs), "inputs of its half");
     assert_eq!(size.links, [1, 8]);
     let alone = Size::predict(&halves(), &load(1), &units);
     let to = |proxy: &str| {
@@ -113,7 +124,40 @@ fn cells_go_to_the_proxies_whose_players_see_them_and_to_the_neighbour_at_the_bo
             .unwrap()
             .bytes
     };
-    assert!(to("edge-1") < cell, "who sees nothing of a cell is not sent it");
+    assert!(
+        to("edge-1") < cell + OF_LANE,
+        "who sees nothing of a cell is not sent it"
+    );
+}
+
+#[test]
+fn links_carry_heads_of_frames_and_messages_heartbeats_and_handovers_beside() {
+    let mut units = ones();
+    (units.cell_bytes, units.entity_bytes) = (0.0, 0.0);
+    (units.own_state_bytes, units.input_link_bytes) = (0.0, 0.0);
+    units.crossing_bytes = 500.0;
+    let bytes = |players: u32, from: &str, to: &str| {
+        let size = Size::predict(&halves(), &load(players), &units);
+        let pair = size.pairs.iter().find(|pair| pair.names == [from, to]);
+        (pair.unwrap().bytes, size.store.crossings)
+    };
+    // Nobody plays: heartbeats alone, on a lane one each way, between servers on two links.
+    assert_eq!(bytes(0, "west", "edge-1").0, 2.0 * 156.0);
+    assert_eq!(bytes(0, "west", "edge-2").0, 3.0 * 2.0 * 156.0);
+    assert_eq!(bytes(0, "edge-2", "west").0, 3.0 * 2.0 * 112.0);
+    assert_eq!(bytes(0, "west", "east").0, 2.0 * 2.0 * 156.0);
+    // Many do: a frame in each tick with a message of cells in it, to a proxy another one that the tick is over.
+    assert!(near(bytes(3_200, "west", "edge-1").0, OF_LANE));
+    let (both, crossings) = bytes(3_200, "west", "east");
+    assert!(near(both, OF_PEER + crossings * 500.0 / 2.0), "{both}");
+    assert_eq!(bytes(3_200, "edge-1", "east").0, OF_LANE_BACK);
+    // Few do: half of 32 stand in the west, a sixth of these at each shard of the second proxy, and one in each cell of the strip.
+    let is_any = |players: f64| 1.0 - (-players).exp();
+    let lane = is_any(16.0 / 6.0) * (73.0 + 18.0 + 18.0) * 20.0 + 2.0 * 156.0;
+    assert!(near(bytes(32, "west", "edge-2").0, 3.0 * lane));
+    let (both, crossings) = bytes(32, "east", "west");
+    let strip = is_any(4.0) * (73.0 + 18.0) * 20.0 + 4.0 * 156.0;
+    assert!(near(both, strip + crossings * 500.0 / 2.0), "{both}");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct UnitCosts {
     pub entity_bytes: f64,
     /// Bytes of what a game server tells a player alone, per tick.
     pub own_state_bytes: f64,
+    /// Bytes between two game servers for a player who goes from one to the other, both directions together.
+    pub crossing_bytes: f64,
     /// How often a player is saved softly, per second.
     pub soft_saves_hz: f64,
     /// Rows that the store writes per second.
@@ -100,6 +102,7 @@ costs!(
     cell_bytes,
     entity_bytes,
     own_state_bytes,
+    crossing_bytes,
     soft_saves_hz,
     rows_max,
 );

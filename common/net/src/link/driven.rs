@@ -1,12 +1,13 @@
-//! One link on a thread of its own, for tools and tests that have no loop to put it into: what is said goes in by a handle,
-//! what is heard comes out by a closure. Nodes own their links on the threads that own their state.
+//! One link on a thread of its own, for whoever has no loop to put it into: tools, tests, and the links of auth nodes, which carry
+//! a question now and then. What is said goes in by a handle, what is heard comes out by a closure. Links that carry the world
+//! belong to the threads that own its state.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::Code;
-use protocol::ids::{Lane, Lanes};
+use protocol::ids::{Lane, Lanes, TopologyVersion};
 use protocol::message::family::BatchMessage;
 use protocol::message::node::Heartbeat;
 use protocol::node_handshake::VerifiedPeer;
@@ -94,13 +95,31 @@ impl<Out> Clone for DrivenLink<Out> {
     }
 }
 
-/// Takes a link over. `up` gets it before `hear` hears the first word.
+/// Takes a link over, and tells its peer of no topology. `up` gets it before `hear` hears the first word.
 ///
 /// # Errors
 /// When the process has no thread or file descriptor left.
 pub fn drive<In, Out>(
     link: HandedLink,
     clock: Monotonic,
+    up: impl FnOnce(DrivenLink<Out>),
+    hear: impl FnMut(Heard<In>) + Send + 'static,
+) -> io::Result<()>
+where
+    In: BatchMessage + 'static,
+    Out: BatchMessage + From<Heartbeat> + Send + 'static,
+{
+    drive_as(link, clock, || TopologyVersion(0), up, hear)
+}
+
+/// The same; heartbeats say that this is the version of the topology here.
+///
+/// # Errors
+/// As [`drive`].
+pub fn drive_as<In, Out>(
+    link: HandedLink,
+    clock: Monotonic,
+    version: impl Fn() -> TopologyVersion + Send + 'static,
     up: impl FnOnce(DrivenLink<Out>),
     hear: impl FnMut(Heard<In>) + Send + 'static,
 ) -> io::Result<()>
@@ -136,6 +155,7 @@ where
                 poller,
                 said,
                 hear,
+                version,
                 clock,
                 scratch: vec![0; READ_BYTES],
                 _lease: lease,
@@ -152,19 +172,21 @@ fn now(clock: Monotonic) -> LinkTime {
     }
 }
 
-struct Driver<In, Out, H> {
+struct Driver<In, Out, H, V> {
     core: LinkCore<In, Out, Sealed>,
     socket: StreamSocket,
     poller: Poller,
     said: Arc<Mutex<Vec<Said<Out>>>>,
     hear: H,
+    version: V,
     clock: Monotonic,
     scratch: Vec<u8>,
     _lease: LinkLease,
 }
 
-impl<In, Out, H> Driver<In, Out, H>
+impl<In, Out, H, V> Driver<In, Out, H, V>
 where
+    V: Fn() -> TopologyVersion,
     In: BatchMessage,
     Out: BatchMessage + From<Heartbeat>,
     H: FnMut(Heard<In>),
@@ -176,7 +198,10 @@ where
             self.read(now);
             match self.core.tick(now) {
                 Err(reason) => return self.end(reason, now),
-                Ok(Some(beat)) => self.core.push(&beat.into()),
+                Ok(Some(mut beat)) => {
+                    beat.topology_version = (self.version)().0;
+                    self.core.push(&beat.into());
+                }
                 Ok(None) => {}
             }
             self.write(now);

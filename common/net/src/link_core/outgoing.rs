@@ -12,13 +12,15 @@ use super::class_queue::{ClassQueue, Room};
 
 /// All that may wait for one peer, bytes: seconds of what the largest region says. Beyond it the peer is too slow.
 pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest message finds room in the half that is kept for what cannot be said later, and in the other one.
+const _: () = assert!(MESSAGE_BYTES_MAX <= WAITING_BYTES_MAX / 2);
 
 /// How much one link takes. Smaller than it is by default only where what happens at the limits is to happen often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkRoom {
     /// What is longer travels in fragments of so many bytes.
     pub fragment_bytes: usize,
-    /// All that may wait, bytes.
+    /// All that may wait, bytes. A message that is longer is never said: the link ends.
     pub waiting_bytes: usize,
 }
 
@@ -94,6 +96,12 @@ impl Outgoing {
     /// Bytes that may still wait of what can be said later as well.
     pub(super) fn spare_bytes(&self) -> usize {
         (self.room.waiting_bytes / 2).saturating_sub(self.bytes())
+    }
+
+    /// Whether one message of this length may wait that can be said later as well: it may be longer than what is spare, if
+    /// less than half waits.
+    pub(super) fn takes_one(&self, length: usize) -> bool {
+        self.spare_bytes() > 0 && self.make_room(length).is_ok()
     }
 
     fn make_room(&self, length: usize) -> Result<(), PushError> {

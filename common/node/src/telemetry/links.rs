@@ -30,7 +30,7 @@ pub const LINK_METRICS: &[Metric] = &[
     Metric {
         name: "regionmesh_link_bytes_total",
         kind: Kind::Counter,
-        help: "Payload bytes of frames on links, by direction.",
+        help: "Sealed bytes of frames on links, by direction: what one end counts as out, the other one counts as in.",
     },
     Metric {
         name: "regionmesh_link_messages_total",

@@ -27,6 +27,13 @@ pub struct Metric {
 }
 
 impl Metric {
+    /// Of what is counted.
+    #[must_use]
+    pub const fn counter(name: &'static str, help: &'static str) -> Self {
+        let kind = Kind::Counter;
+        Self { name, kind, help }
+    }
+
     /// Of a figure that goes up and down.
     #[must_use]
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {

@@ -16,7 +16,7 @@ pub struct Overflow {
     pub whole: u64,
     /// Missed cells that found no room for so long that they started over.
     pub started_over: u64,
-    /// First keyframes that took more than there was.
+    /// First keyframes, and own states, that took more than there was.
     pub overdrawn: u64,
     /// Times that a region had to let another one of its process go first.
     pub in_line: u64,

@@ -119,11 +119,14 @@ impl Subscription {
         self.stopped_at.is_none() && from_start == (turn == Turn::FromStart)
     }
 
-    /// Whether there is room for a player's own state. The first one without ends it for this tick, and starts the next.
+    /// Whether there is room for a player's own state. The first one without ends it for this tick, and starts the next. The
+    /// first of a tick goes if there is any room at all: who waits for more than a tick ever has would keep all others waiting.
     pub(super) fn takes_own_state(&mut self, user: UserId, bytes: usize) -> bool {
-        let fits = bytes <= self.left;
+        let is_first = self.left == self.room && self.room > 0;
+        let fits = bytes <= self.left || is_first;
         if fits {
-            self.left -= bytes;
+            self.overflow.overdrawn += u64::from(bytes > self.left);
+            self.left = self.left.saturating_sub(bytes);
         } else {
             self.stopped_at = Some(user);
             self.overflow.own_left_out += 1;
@@ -407,6 +410,37 @@ mod tests {
             assert_eq!(scene.tick(at_last, 0), [(LONG, kind)]);
         }
         assert_eq!(scene.subscription.waiting(), 0);
+    }
+
+    #[test]
+    fn an_own_state_that_is_longer_than_the_room_keeps_nobody_waiting_behind_it() {
+        let mut subscription = Subscription::new(12, 0);
+        let (users, long) = ([1, 2, 3].map(UserId), UserId(2));
+        let mut told = BTreeSet::new();
+        let tick = |subscription: &mut Subscription, room: usize, told: &mut BTreeSet<UserId>| {
+            let starts_later = subscription.starts_later();
+            subscription.open(room);
+            for turn in [Turn::FromStart, Turn::BeforeStart] {
+                for user in users {
+                    let bytes = if user == long { 2 * ROOM } else { ROOM / 2 };
+                    let may = turn == Turn::FromStart || starts_later;
+                    if may && subscription.is_turn_of(user, turn) && subscription.takes_own_state(user, bytes)
+                    {
+                        told.insert(user);
+                    }
+                }
+            }
+            subscription.end_own_states();
+        };
+        for _ in 0..4 {
+            tick(&mut subscription, 0, &mut told);
+        }
+        assert!(told.is_empty(), "nothing is said to who takes nothing");
+        for _ in 0..3 {
+            tick(&mut subscription, ROOM, &mut told);
+        }
+        assert_eq!(told, BTreeSet::from(users));
+        assert_eq!(subscription.take_overflow().overdrawn, 1);
     }
 
     #[test]

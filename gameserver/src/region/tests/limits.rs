@@ -1,14 +1,15 @@
 //! Proxies and peers that say more than they may: refused, counted, and nothing of it kept.
 
 use bytes::Bytes;
-use game::Ctx as _;
+use game::{Ctx as _, Reliability};
 use prost::Message as _;
 use protocol::Code;
 use protocol::cell::{CellEncoder, CellEntity, PositionForm};
 use protocol::geometry::{CellIndex, Position};
 use protocol::ids::{EntityId, OwnerEpoch};
 use protocol::limits::{
-    COMMAND_BYTES_MAX, COMMAND_WINDOW, EFFECT_BYTES_MAX, HANDOVER_GROUP_MAX, INPUTS_REPEATED_MAX, NUMBER_MAX,
+    COMMAND_BYTES_MAX, COMMAND_WINDOW, EFFECT_BYTES_MAX, EVENT_BYTES_MAX, HANDOVER_GROUP_MAX,
+    INPUTS_REPEATED_MAX, NUMBER_MAX,
 };
 use protocol::message::effect::Effect;
 use protocol::message::handover::{Passenger, PlayerState, Prepare};
@@ -276,6 +277,23 @@ fn a_command_of_an_unknown_class_is_refused() {
     }
     assert_eq!(counted(&scene, "command_malformed"), 2);
     assert!(scene.player(A, bot.user).commands.is_empty());
+}
+
+#[test]
+fn an_event_that_is_too_long_is_dropped_and_counted() {
+    let mut scene = Scene::four();
+    let bot = Bot::join(&mut scene, 5, 20.0, 20.0);
+    let state = &mut scene.regions.get_mut(&A).unwrap().state;
+    for length in [EVENT_BYTES_MAX + 1, EVENT_BYTES_MAX] {
+        state.tell(bot.user, vec![0; length].into(), Reliability::Soft);
+    }
+    scene.settle();
+    assert_eq!(counted(&scene, "event_too_long"), 1);
+    assert_eq!(
+        scene.player(A, bot.user).events.last(),
+        1,
+        "the other one was taken"
+    );
 }
 
 #[test]

@@ -41,6 +41,11 @@ fn crowded() -> Scene {
 }
 
 pub(super) fn join(scene: &mut Scene, user: u64) {
+    join_in(scene, user, RegionNumber(1));
+}
+
+/// The same in this region.
+pub(super) fn join_in(scene: &mut Scene, user: u64, region: RegionNumber) {
     let verified = VerifiedJoin {
         user: UserId(user),
         session: SessionId([1; 16]),
@@ -52,7 +57,7 @@ pub(super) fn join(scene: &mut Scene, user: u64) {
         name: "ann".into(),
         account: protocol::ticket::AccountKind::Guest,
     };
-    let verdict = Ok((verified, RegionNumber(1)));
+    let verdict = Ok((verified, region));
     let now = scene.now;
     scene
         .world
@@ -203,7 +208,7 @@ fn who_comes_while_a_world_drains_is_told_to_come_later() {
 #[test]
 fn who_waits_for_a_region_to_be_given_hears_at_once_that_another_server_has_taken_it_over() {
     for stage in ["writing", "asked"] {
-        let mut scene = Scene::of(row(&["a", "b"]));
+        let mut scene = Scene::of(pair(true));
         scene.pass(200);
         scene.held = Some(Vec::new());
         let now = scene.now;
@@ -225,7 +230,7 @@ fn who_waits_for_a_region_to_be_given_hears_at_once_that_another_server_has_take
 
 #[test]
 fn a_region_plays_on_when_the_store_was_not_told_that_the_other_server_may_have_it() {
-    let mut scene = Scene::of(row(&["a", "b"]));
+    let mut scene = Scene::of(pair(true));
     scene.pass(200);
     scene.held = Some(Vec::new());
     let (region, now) = (RegionNumber(1), scene.now);
@@ -244,4 +249,25 @@ fn a_region_plays_on_when_the_store_was_not_told_that_the_other_server_may_have_
     let stays = WorldEffect::Gave(region, Err(NotGiven::NotListed));
     assert!(scene.wanted.contains(&stays), "{:?}", scene.wanted);
     assert!(scene.world.slots.has(region));
+}
+
+#[test]
+fn a_region_is_not_given_to_whom_a_topology_that_came_meanwhile_does_not_list() {
+    for comes in [false, true] {
+        let mut scene = Scene::of(pair(true));
+        scene.pass(200);
+        scene.held = Some(Vec::new());
+        let (region, now) = (RegionNumber(1), scene.now);
+        assert!(scene.world.give(region, PEER, now));
+        if comes {
+            let listing = scene.world.listing.followed_by(pair(false)).unwrap();
+            scene.world.handle_listing(Arc::new(listing), now);
+        }
+        scene.pass(200);
+        let asked = scene.held.iter().flatten();
+        let gifts = asked.filter(|(_, request)| matches!(request, StoreRequest::GiveRegion { .. }));
+        assert_eq!(gifts.count(), usize::from(!comes));
+        let stays = WorldEffect::Gave(region, Err(NotGiven::Unlisted));
+        assert_eq!(scene.wanted.contains(&stays), comes, "{:?}", scene.wanted);
+    }
 }
