@@ -40,6 +40,10 @@ soak *arguments:
     cargo build --release -p regionmesh
     cargo run --release -p bench -- soak {{arguments}}
 
+# Nodes killed and frozen, hosts cut off, bad roads, wrong clocks, a database away: each under players, with how long they stood still
+chaos which='all':
+    CHAOS={{which}} cargo test -p regionmesh --features namespace-tests --test three_hosts nothing_is_lost -- --nocapture
+
 # Formats everything
 fmt:
     cargo fmt --all
