@@ -14,15 +14,20 @@ use std::{env, fs};
 const PAGE: &str = "../client/web/dist";
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let root = Path::new(PAGE);
     println!("cargo:rerun-if-changed={PAGE}");
     let mut files = Vec::new();
-    collect(&root, &mut files);
+    collect(root, &mut files);
     files.sort();
     let mut list = String::from("&[\n");
     for file in files {
-        let name = file.strip_prefix(&root).expect("it is below its root");
-        let _ = writeln!(list, "    ({name:?}, include_bytes!({file:?})),");
+        let name = file.strip_prefix(root).expect("it is below its root");
+        // By the place where the crate is compiled: a checkout that was moved finds its own.
+        let file = Path::new("/").join(&file);
+        let _ = writeln!(
+            list,
+            "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {file:?}))),"
+        );
     }
     list.push_str("]\n");
     let out = env::var_os("OUT_DIR").expect("cargo says where");

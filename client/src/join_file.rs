@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use protocol::Shown;
 use protocol::client_handshake::ClientTrust;
-use protocol::identity::{AuthorityKeys, AuthorityPublic};
-use protocol::ids::ClusterId;
+use protocol::identity::{AuthorityKeys, AuthorityPublic, NodePublic};
+use protocol::ids::{ClusterId, NodeUuid};
+use protocol::sealed_deed::{AuthNode, AuthNodes};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this SDK reads.
@@ -30,8 +31,20 @@ pub struct JoinFile {
     pub next_authority_public_key: Option<String>,
     /// Any of them will do.
     pub proxies: Vec<ProxyAddress>,
+    /// Whom passwords and tokens are sealed to; without any, proxies read them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub auth: Vec<AuthKey>,
     /// Status pages of the nodes, in local clusters only.
     pub observe: Vec<ObservedNode>,
+}
+
+/// An auth node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthKey {
+    /// Who it is, 32 hexadecimal digits.
+    pub uuid: String,
+    /// The Ed25519 public key of its certificate, 64 hexadecimal digits.
+    pub public_key: String,
 }
 
 /// Where a proxy takes players.
@@ -55,6 +68,8 @@ struct Written {
     #[serde(default)]
     next_authority_public_key: Option<String>,
     proxies: Vec<WrittenProxy>,
+    #[serde(default)]
+    auth: Vec<AuthKey>,
     #[serde(default)]
     observe: Vec<ObservedNode>,
 }
@@ -165,6 +180,7 @@ impl JoinFile {
             authority_public_key: written.authority_public_key,
             next_authority_public_key: written.next_authority_public_key,
             proxies: looked_up(written.proxies)?,
+            auth: written.auth,
             observe: written.observe,
         })
     }
@@ -189,7 +205,18 @@ impl JoinFile {
         Ok(ClientTrust {
             cluster_id: cluster_id.ok_or(JoinFileError::Field("cluster_id"))?,
             authorities,
+            auth: self.auth_nodes().ok_or(JoinFileError::Field("auth"))?,
         })
+    }
+
+    fn auth_nodes(&self) -> Option<AuthNodes> {
+        let node = |auth: &AuthKey| {
+            Some(AuthNode {
+                uuid: NodeUuid(parse_hex(&auth.uuid)?),
+                public: NodePublic::parse(&parse_hex(&auth.public_key)?).ok()?,
+            })
+        };
+        AuthNodes::new(self.auth.iter().map(node).collect::<Option<Vec<_>>>()?)
     }
 
     /// Where the proxies speak HTTP in clear. Blocks while host names are looked up.
@@ -319,6 +346,25 @@ mod tests {
         let trust = file().trust().unwrap();
         assert_eq!(trust.cluster_id.0[15], 15);
         assert_eq!(file().addresses(), ["127.0.0.1:7000".parse().unwrap()]);
+    }
+
+    #[test]
+    fn passwords_are_sealed_to_the_auth_nodes_of_the_file_and_one_that_is_none_is_a_mistake() {
+        assert_eq!(file().trust().unwrap().auth, AuthNodes::default());
+        let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+        let one = format!(r#"{{"uuid": "{}", "public_key": "{key}"}}"#, "07".repeat(16));
+        let with = |auths: &str| {
+            let text = TEXT.replace("\"proxies\"", &format!("\"auth\": [{auths}], \"proxies\""));
+            JoinFile::parse("join.json", text.as_bytes()).unwrap().trust()
+        };
+        let trust = with(&one).unwrap();
+        assert_eq!(
+            trust.auth.iter().map(|auth| auth.uuid).collect::<Vec<_>>(),
+            [NodeUuid([7; 16])]
+        );
+        for wrong in [one.replace("3d40", "zz40"), [one.as_str(); 5].join(",")] {
+            assert!(matches!(with(&wrong), Err(JoinFileError::Field("auth"))));
+        }
     }
 
     #[test]

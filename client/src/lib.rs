@@ -32,7 +32,7 @@ mod swept_client;
 
 pub use crate::carrier::Carrier;
 pub use crate::client::Client;
-pub use crate::join_file::{JoinFile, JoinFileError, ObservedNode, ProxyAddress};
+pub use crate::join_file::{AuthKey, JoinFile, JoinFileError, ObservedNode, ProxyAddress};
 pub use crate::swept_client::{Scratch, SweptClient};
 pub use client_core as core;
 pub use client_core::{

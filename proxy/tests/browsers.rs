@@ -9,6 +9,7 @@
 
 mod accounts;
 mod looks;
+mod quic;
 mod tool;
 mod world;
 
@@ -454,6 +455,13 @@ async fn a_connection_has_a_number_of_requests() {
     proxy.drain().await;
 }
 
+/// A connection that has begun a header, if it was let in.
+async fn half_asked(at: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await;
+    stream
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_network_gets_its_share_of_connections_and_a_slow_or_long_header_ends_one() {
     let world = World::new().await;
@@ -462,12 +470,20 @@ async fn one_network_gets_its_share_of_connections_and_a_slow_or_long_header_end
     settings.http.connections_max = 8;
     let proxy = world.proxy_with(&settings).await;
     let at = proxy.addresses().http;
-    let mut slow = TcpStream::connect(at).await.unwrap();
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
-    let mut second = TcpStream::connect(at).await.unwrap();
-    let closed = second.read(&mut [0; 1]).await;
-    assert!(matches!(closed, Ok(0) | Err(_)), "an eighth of 8 is 1");
-    assert_eq!(proxy.refused("http_connections_of_network"), 1);
+    // An eighth of 8 is 1. On a machine that takes long to connect, the first gives way to the second, and so on.
+    let (kept_out, gone) = (
+        || proxy.refused("http_connections_of_network"),
+        || proxy.refused("http_gave_way"),
+    );
+    let mut slow = half_asked(at).await;
+    while kept_out() == 0 {
+        let before = gone();
+        let next = half_asked(at).await;
+        eventually("one of the two is closed", || kept_out() == 1 || gone() > before).await;
+        if gone() > before {
+            slow = next;
+        }
+    }
     let mut heard = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut heard))
         .await

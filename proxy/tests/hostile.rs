@@ -1,9 +1,13 @@
 //! Hostile clients cost only themselves, and numbers that a game server makes up are found out. What else such a server may say
 //! is in `stolen_server.rs`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
 mod world;
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use net::entropy::OsEntropy;
 use protocol::Code;
@@ -14,7 +18,7 @@ use protocol::message::family::ProxyToServer;
 use protocol::message::player::{Event, Moved};
 use protocol::message::subscription::Serving;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use world::client::Client;
 use world::server::{GameServer, joined};
 use world::{A, B, WEST, World, ada_plays, eventually};
@@ -58,6 +62,106 @@ async fn garbage_and_half_open_connections_cost_only_themselves() {
         Ok(0) | Err(_)
     ));
     eventually("all late", || proxy.refused("handshake_late") == 50).await;
+    proxy.drain().await;
+}
+
+/// A connection from 127.0.N.1: each /24 is a network of its own.
+async fn from_network(network: u8, at: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, network, 1], 0))).unwrap();
+    socket.connect(at).await.unwrap()
+}
+
+/// Connections of eight networks that say nothing.
+async fn silent_ones(each: usize, at: SocketAddr) -> Vec<TcpStream> {
+    let mut silent = Vec::new();
+    for _ in 0..each {
+        for network in 1..=8 {
+            silent.push(from_network(network, at).await);
+        }
+    }
+    silent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_half_open_connections_and_a_flood_of_garbage_keep_nobody_with_a_ticket_out() {
+    let mut world = World::new().await;
+    let mut server = world.server(A);
+    let mut settings = world.settings("edge-1");
+    settings.clients.exempt = Vec::new();
+    let proxy = world.proxy_with(&settings).await;
+    server.serve(101, world.region_epoch).await;
+    let addresses = proxy.addresses();
+    let (at, udp_at, http_at) = (addresses.tcp, addresses.udp[0], addresses.http);
+    let mut ada = Client::guest(world.trust(), at, "Ada").await;
+    // What there is of either door, held in silence, each network as much as it may have.
+    let _silent = (silent_ones(250, at).await, silent_ones(64, http_at).await);
+    let full = ["handshakes_pending", "http_connections"];
+    // Until they were silent for as long as anybody may be: before that nobody gives way, to the flood neither.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let garbage = tokio::spawn(async move {
+        let udp = UdpSocket::bind("127.0.9.1:0").await.unwrap();
+        let mut held = VecDeque::new();
+        for round in 0_u64.. {
+            let mut one = from_network(9, at).await;
+            let _ = one.write_all(&[0x5A; 512]).await;
+            held.push_back(from_network((round % 8) as u8 + 1, at).await);
+            held.truncate(500);
+            for _ in 0..20 {
+                let _ = udp.send_to(&[0xA5; 600], udp_at).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    eventually("the flood is under way", || {
+        proxy.refused("handshake_gave_way") > 0 && proxy.refused("datagram_unknown_cid") > 0
+    })
+    .await;
+    let began = Instant::now();
+    for _ in 0..5 {
+        ada = ada.resume(at).await.unwrap();
+    }
+    let _browser = Client::browser(world.trust(), http_at, "Bob").await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    garbage.abort();
+    ada.attach().await;
+    assert_eq!(server.join(101).await.user, ada.welcome.user.0);
+    assert!(proxy.refused("handshake_gave_way") >= 5 && proxy.refused("http_gave_way") >= 1);
+    assert!(proxy.refused("handshake_frame") > 0 && proxy.refused("datagram_unknown_cid") > 0);
+    assert_eq!(full.map(|label| proxy.refused(label)), [0, 0]);
+    proxy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_logins_of_one_network_have_a_rate_and_resumes_are_none() {
+    let world = World::new().await;
+    let mut settings = world.settings("edge-1");
+    settings.clients.exempt = Vec::new();
+    settings.clients.logins_per_prefix_per_s = 1;
+    settings.clients.balancers = vec!["127.0.0.2/32".to_owned()];
+    let proxy = world.proxy_with(&settings).await;
+    let at = proxy.addresses().tcp;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let _balancer = socket.connect(at).await.unwrap();
+    let mut ada = Client::guest(world.trust(), at, "Ada").await;
+    let mut limited = 0;
+    // As many as there are seconds come through; nothing here takes one.
+    for _ in 0..10 {
+        let key = ClientKey::generate(&mut OsEntropy);
+        let guest = Credentials::Guest {
+            name: "Bob".to_owned(),
+        };
+        if let Err(refusal) = Client::log_in(world.trust(), at, key, guest, 1).await {
+            assert_eq!((refusal.code, refusal.retry_ms > 0), (Code::RateLimited, true));
+            limited += 1;
+        }
+        ada = ada.resume(at).await.unwrap();
+    }
+    assert!(limited > 0);
+    assert_eq!(proxy.refused("login_rate"), limited);
+    // A balancer says at once whom it brings.
+    eventually("it had its time", || proxy.refused("balancer_late") == 1).await;
     proxy.drain().await;
 }
 

@@ -299,6 +299,7 @@ async fn every_check_of_a_proxy_is_asked() {
     let all = [
         "accepting",
         "accepting http",
+        "auth",
         "clocks",
         "links",
         "names",

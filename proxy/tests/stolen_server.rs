@@ -1,7 +1,7 @@
 //! A stolen game server, with true papers, at the real links of a proxy: whatever it says of players and regions that are not its own
 //! is refused and counted, and the player plays on with its owner.
 
-#![allow(clippy::panic, clippy::print_stdout, reason = "a test may")]
+#![allow(clippy::panic, reason = "a test may")]
 
 mod world;
 
@@ -301,12 +301,6 @@ impl Victim {
 /// Says every lie, sees that the victim plays on, and waits until each is counted for its reason.
 async fn assert_refused(proxy: &Proxy, thief: &GameServer, victim: &mut Victim, lies: Vec<Lie>) {
     let mut wanted = BTreeMap::new();
-    let denied = lies.iter().filter(|(_, reason)| *reason != LAWFUL).count();
-    println!(
-        "{} cells: {denied} denied, {} lawful",
-        lies.len(),
-        lies.len() - denied
-    );
     for (message, reason) in lies {
         let what = format!("{message:?}");
         let lanes = thief.say(EDGE, message) as u64;
@@ -324,6 +318,15 @@ async fn assert_refused(proxy: &Proxy, thief: &GameServer, victim: &mut Victim, 
         eventually(&what, || (least..=most).contains(&proxy.refused(reason))).await;
     }
     assert_eq!(proxy.sessions().sessions, 1);
+}
+
+/// What the guarantees say of the number of these lies is so.
+fn assert_promised(lies: &[Lie]) {
+    let lawful = lies.iter().filter(|(_, reason)| *reason == LAWFUL).count();
+    let (cells, denied) = (lies.len(), lies.len() - lawful);
+    let row = format!("| game server, at a proxy | {cells} | {denied} | {lawful} |");
+    let promised = include_str!("../../docs/guarantees.md");
+    assert!(promised.contains(&row), "docs/guarantees.md has no row {row}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,6 +348,7 @@ async fn what_a_stolen_game_server_says_of_others_is_refused() {
     let said: BTreeSet<u8> = lies.iter().map(|(message, _)| message.family()).collect();
     let families = (0..=u8::MAX).filter(|family| *family != HEARTBEAT && is_of_a_server(*family));
     assert_eq!(said, families.collect(), "a family is left out");
+    assert_promised(&lies);
     assert_refused(&proxy, &thief, &mut victim, lies).await;
     proxy.drain().await;
 }

@@ -86,7 +86,7 @@ codes! {
         "A node number is ten bits of every entity id the node makes.",
         "Write a number from 1 to 1023.";
     DuplicateNodeNumber = 15, "node number used twice",
-        "Two nodes of one number would make entities of one id. Servers and proxies share one set of numbers.",
+        "Two nodes of one number would make entities of one id. All nodes share one set of numbers.",
         "Give each a number that no node has or had: a number is never used again, not even after its node is gone.";
     DuplicateRegionNumber = 16, "region number used twice",
         "Rows in the store and messages on links name a region by its number.",

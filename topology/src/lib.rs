@@ -21,8 +21,8 @@ pub use bundle::{Bundle, BundleError, NodeEntry, NodeRecord, Standing, TopologyV
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Label};
 pub use model::{
-    Address, AddressError, Difference, Host, Listing, MovedRegion, PortUse, Proxy, Region, Scheme, Server,
-    Topology, Url, WorldSpec, undialable,
+    Address, AddressError, Auth, Difference, Host, Listing, MovedRegion, PortUse, Proxy, Region, Scheme,
+    Server, Topology, Url, WorldSpec, undialable,
 };
 pub use raw::{ALL_KEYS, Key, Takes, TextMistake, text_mistake};
 pub use report::{Checked, Colour, Mistakes, check, check_report, explain, parse};

@@ -6,6 +6,8 @@ pub const FILE_BYTES_MAX: usize = 128 * 1024;
 pub const SERVERS_MAX: usize = 256;
 /// Proxies.
 pub const PROXIES_MAX: usize = 256;
+/// Auth nodes: as many as a client may be told of.
+pub const AUTHS_MAX: usize = protocol::limits::AUTH_NODES_MAX;
 /// Regions; every node keeps their neighbours.
 pub const REGIONS_MAX: usize = 1024;
 /// Cells of the world; every node keeps two bytes for each.

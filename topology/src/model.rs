@@ -87,6 +87,8 @@ pub struct Proxy {
     pub udp: Address,
     /// WebSocket and the page.
     pub http: Address,
+    /// Datagrams of browsers, if it takes any.
+    pub webtransport: Option<Address>,
     /// Where browsers find it, when that is not `http` in clear.
     pub url: Option<Url>,
     /// Where native clients find it, when that is not `tcp`; proxies behind one balancer have one in common.
@@ -107,6 +109,17 @@ impl Proxy {
     pub fn entrance(&self) -> &Address {
         self.door.as_ref().unwrap_or(&self.tcp)
     }
+}
+
+/// An auth node: checks passwords and tokens, which proxies pass on to it unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Its name, unique among all nodes.
+    pub name: String,
+    /// Its number, unique among all nodes.
+    pub number: NodeNumber,
+    /// Where proxies dial.
+    pub proxy: Address,
 }
 
 /// A rectangle of the world that one server simulates at a time.
@@ -143,6 +156,7 @@ pub struct Topology {
     world: WorldSpec,
     servers: Vec<Server>,
     proxies: Vec<Proxy>,
+    auths: Vec<Auth>,
     regions: Vec<Region>,
     /// Columns and rows, when the regions are those of a `[grid]`.
     grid: Option<[u32; 2]>,
@@ -162,10 +176,17 @@ impl Topology {
             world,
             servers,
             proxies,
+            auths: Vec::new(),
             regions,
             grid: None,
             table,
         }
+    }
+
+    /// With these auth nodes.
+    pub(crate) fn with_auths(mut self, auths: Vec<Auth>) -> Self {
+        self.auths = auths;
+        self
     }
 
     /// The regions are those of a `[grid]` of so many columns and rows.
@@ -190,6 +211,12 @@ impl Topology {
     #[must_use]
     pub fn proxies(&self) -> &[Proxy] {
         &self.proxies
+    }
+
+    /// Every auth node, in the order of the file; none: proxies check passwords themselves.
+    #[must_use]
+    pub fn auths(&self) -> &[Auth] {
+        &self.auths
     }
 
     /// Every region, in the order of the file (row by row for a grid).

@@ -23,6 +23,7 @@ pub(crate) struct RawTopology {
     pub(crate) world: RawWorld,
     pub(crate) servers: Vec<RawServer>,
     pub(crate) proxies: Vec<RawProxy>,
+    pub(crate) auths: Vec<RawAuth>,
     pub(crate) regions: Vec<RawRegion>,
     pub(crate) grid: Option<RawGrid>,
 }
@@ -57,9 +58,18 @@ pub(crate) struct RawProxy {
     pub(crate) tcp: Option<At<String>>,
     pub(crate) udp: Option<At<String>>,
     pub(crate) http: Option<At<String>>,
+    pub(crate) webtransport: Option<At<String>>,
     pub(crate) url: Option<At<String>>,
     pub(crate) door: Option<At<String>>,
     pub(crate) shards: Option<At<u32>>,
+}
+
+/// `[[auth]]`
+#[derive(Debug)]
+pub(crate) struct RawAuth {
+    pub(crate) name: Option<At<String>>,
+    pub(crate) number: Option<At<u32>>,
+    pub(crate) proxy: Option<At<String>>,
 }
 
 /// `[[region]]`
@@ -129,6 +139,7 @@ fn file(reader: &mut TableReader<'_, '_>) -> RawTopology {
             .unwrap_or_default(),
         servers: reader.tables("server", "[[server]]", keys::SERVER, server),
         proxies: reader.tables("proxy", "[[proxy]]", keys::PROXY, proxy),
+        auths: reader.tables("auth", "[[auth]]", keys::AUTH, auth),
         regions: reader.tables("region", "[[region]]", keys::REGION, region),
         grid: reader.table("grid", "[grid]", keys::GRID, grid),
     };
@@ -165,9 +176,18 @@ fn proxy(reader: &mut TableReader<'_, '_>) -> RawProxy {
         tcp: reader.required("tcp", value::string),
         udp: reader.required("udp", value::string),
         http: reader.required("http", value::string),
+        webtransport: reader.optional("webtransport", value::string),
         url: reader.optional("url", value::string),
         door: reader.optional("door", value::string),
         shards: reader.optional("shards", value::integer),
+    }
+}
+
+fn auth(reader: &mut TableReader<'_, '_>) -> RawAuth {
+    RawAuth {
+        name: reader.required("name", value::string),
+        number: reader.required("number", value::integer),
+        proxy: reader.required("proxy", value::string),
     }
 }
 

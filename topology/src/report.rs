@@ -184,6 +184,9 @@ fn summary(file_name: &str, topology: &Topology) -> String {
         topology.servers().len(),
         topology.proxies().len(),
     );
+    for auth in topology.auths() {
+        report.push_str(&format!("  {}: auth node, dialed by every proxy\n", auth.name));
+    }
     for server in topology.servers() {
         let regions: Vec<_> = topology
             .regions_of(server.number)

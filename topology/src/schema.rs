@@ -38,7 +38,7 @@ fn put_key(text: &mut String, key: &Key, depth: usize) {
     match key.takes {
         Takes::Table(keys) => put_table(text, keys, depth),
         Takes::Tables(keys, most) => {
-            let least = usize::from(key.name != "region");
+            let least = usize::from(!["auth", "region"].contains(&key.name));
             put(
                 text,
                 format_args!(

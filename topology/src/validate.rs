@@ -16,8 +16,8 @@ use protocol::ids::{NodeNumber, RegionNumber};
 
 use crate::diagnostic::Diagnostic;
 use crate::limits::FILE_BYTES_MAX;
-use crate::raw::{RawProxy, RawRegion, RawServer, RawTopology};
-use crate::{Code, Proxy, Region, Server, Topology, WorldSpec};
+use crate::raw::{RawAuth, RawProxy, RawRegion, RawServer, RawTopology};
+use crate::{Auth, Code, Proxy, Region, Server, Topology, WorldSpec};
 
 pub use values::is_name;
 
@@ -58,7 +58,8 @@ fn build(raw: &RawTopology, regions: &[RawRegion]) -> Option<Topology> {
         .iter()
         .map(|raw| region(raw, &servers))
         .collect::<Option<_>>()?;
-    let topology = Topology::new(world(raw)?, servers, proxies, regions);
+    let auths = raw.auths.iter().map(auth).collect::<Option<_>>()?;
+    let topology = Topology::new(world(raw)?, servers, proxies, regions).with_auths(auths);
     let Some(grid) = &raw.grid else {
         return Some(topology);
     };
@@ -96,6 +97,10 @@ fn proxy(raw: &RawProxy) -> Option<Proxy> {
         tcp: raw.tcp.as_ref()?.value.parse().ok()?,
         udp: raw.udp.as_ref()?.value.parse().ok()?,
         http: raw.http.as_ref()?.value.parse().ok()?,
+        webtransport: match &raw.webtransport {
+            Some(webtransport) => Some(webtransport.value.parse().ok()?),
+            None => None,
+        },
         url: match &raw.url {
             Some(url) => Some(url.value.parse().ok()?),
             None => None,
@@ -108,6 +113,14 @@ fn proxy(raw: &RawProxy) -> Option<Proxy> {
             .shards
             .as_ref()
             .map_or(Some(1), |shards| u16::try_from(shards.value).ok())?,
+    })
+}
+
+fn auth(raw: &RawAuth) -> Option<Auth> {
+    Some(Auth {
+        name: raw.name.as_ref()?.value.clone(),
+        number: NodeNumber(u16::try_from(raw.number.as_ref()?.value).ok()?),
+        proxy: raw.proxy.as_ref()?.value.parse().ok()?,
     })
 }
 

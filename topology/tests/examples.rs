@@ -80,8 +80,8 @@ fn free_ports_are_filled_in_and_written_out() {
         };
         first
     });
-    assert_eq!(shards, [1, 4]);
-    assert_eq!(next, 9000 + 4 * 2 + 3 + 6);
+    assert_eq!(shards, [1, 1, 4, 1], "datagrams of clients, and of browsers");
+    assert_eq!(next, 9000 + 4 * 2 + 2 * 2 + 7);
     let again = parse("filled.toml", &filled.to_toml()).unwrap();
     assert_eq!(again, filled);
     assert!(!filled.to_toml().contains(":0\""));

@@ -5,6 +5,8 @@ use protocol::Entropy;
 use protocol::api_proof::ApiRequest;
 use protocol::identity::ClientKey;
 use protocol::ids::{AttachNo, ClusterId};
+use protocol::keys::KeyAgreement;
+use protocol::sealed_deed::{AuthNodes, Deed, SealedDeedError};
 use protocol::ticket::{RawTicket, TICKET_BYTES};
 
 use crate::kept::{Kept, NotKept, Progress};
@@ -56,6 +58,25 @@ impl AccountClient {
             body,
         };
         request.authorization(&self.key, wall_ms, ticket.as_ref())
+    }
+
+    /// What an auth node is asked to do, for the field `sealed` of a document in base64; `None`: the cluster has none, and the document says
+    /// it to the proxy.
+    ///
+    /// # Errors
+    /// `TooLong`: a text is.
+    pub fn sealed(
+        &self,
+        (cluster_id, auth): (ClusterId, &AuthNodes),
+        deed: &Deed,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Vec<u8>>, SealedDeedError> {
+        let Some(to) = auth.pick(entropy) else {
+            return Ok(None);
+        };
+        let agreement = KeyAgreement::new(entropy);
+        deed.seal(&to, (cluster_id, self.key.public()), agreement)
+            .map(Some)
     }
 
     /// What was granted, as bytes to [go on](crate::StreamedClient::going_on) with: the session that there was, where its login goes

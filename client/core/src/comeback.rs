@@ -108,6 +108,7 @@ mod tests {
         let dial = Dial {
             proxy: at(1),
             trust: ClientTrust {
+                auth: Default::default(),
                 authorities: AuthorityKeys::new(authority),
                 cluster_id: ClusterId([1; 16]),
             },

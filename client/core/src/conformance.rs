@@ -122,6 +122,7 @@ fn begin(
     let options = ConnectOptions {
         proxies: [1, 2].map(|port| ([127, 0, 0, 1], port).into()).to_vec(),
         trust: ClientTrust {
+            auth: Default::default(),
             authorities: AuthorityKeys::new(authority),
             cluster_id: ClusterId(array(cluster)?),
         },
@@ -142,6 +143,7 @@ fn told(client: &mut StreamedClient) -> Vec<String> {
         .map(|effect| match effect {
             StreamEffect::Connect(proxy) => format!("connect {proxy}"),
             StreamEffect::Send(bytes) => format!("send {}", hex(&bytes)),
+            StreamEffect::Datagram(bytes) => format!("datagram {}", hex(&bytes)),
             StreamEffect::Hang => "hang".to_owned(),
         })
         .collect();

@@ -22,6 +22,7 @@ mod clock;
 mod comeback;
 mod commands;
 pub mod conformance;
+mod datagrams;
 mod entity;
 mod error;
 mod event;
@@ -46,10 +47,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use protocol::awake::AwakeClock;
 use protocol::cell::{ParsedSnapshot, parse_head};
-use protocol::datagram::{
-    BIND_PAYLOAD, ClientPath, ConnectionId, DATAGRAM_OVERHEAD_BYTES, DatagramKind, DatagramOpener,
-    DatagramSealer, Transport,
-};
+use protocol::datagram::{DatagramKind, Transport};
 use protocol::ids::{AttachNo, CommandNumber, EventNumber, OwnerEpoch};
 use protocol::keys::DatagramSecret;
 use protocol::limits;
@@ -75,6 +73,7 @@ pub use world::{World, WorldShape};
 
 use clock::ServerClock;
 use commands::Commands;
+use datagrams::ClientDatagrams;
 use receipts::Receipts;
 use silence::Silence;
 use unread::Unread;
@@ -116,20 +115,13 @@ pub enum ClientEffect {
     Stream(ClientToProxy),
 }
 
-struct DatagramState {
-    sealer: DatagramSealer,
-    opener: DatagramOpener,
-    /// On the clock of the time in which the driver ran.
-    path: ClientPath,
-}
-
 /// One player's session.
 #[derive(Default)]
 pub struct Core {
     world: Option<World>,
     reading: Reading,
     unread: Unread,
-    datagrams: Option<DatagramState>,
+    datagrams: Option<ClientDatagrams>,
     transport: Option<Transport>,
     awake: AwakeClock,
     silence: Silence,
@@ -165,11 +157,10 @@ impl Core {
     pub fn attached(&mut self, attachment: Attachment, now_ms: u64) {
         self.receipts = Receipts::default();
         self.overrun = false;
-        self.datagrams = attachment.datagrams.map(|keys| DatagramState {
-            sealer: DatagramSealer::new(keys.to_proxy, ConnectionId(keys.cid), now_ms),
-            opener: DatagramOpener::new(keys.to_client, ConnectionId(keys.cid), now_ms),
-            path: ClientPath::new(self.awake.now_ms()),
-        });
+        let awake_ms = self.awake.now_ms();
+        self.datagrams = attachment
+            .datagrams
+            .map(|keys| ClientDatagrams::new(keys, now_ms, awake_ms));
         self.silence.broken(self.awake.now_ms());
         self.stream(client::Attach {
             attach_no: attachment.attach_no.0,
@@ -192,6 +183,30 @@ impl Core {
     pub fn detached(&mut self) {
         self.datagrams = None;
         self.effects.clear();
+    }
+
+    /// Something carries datagrams between this client and the proxy that it is attached to: whether they get through is found
+    /// out from now on. Right after [`attached`](Self::attached) that is taken for granted.
+    pub fn datagrams_open(&mut self) {
+        let awake_ms = self.awake.now_ms();
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.begin(awake_ms);
+        }
+    }
+
+    /// Nothing carries datagrams any more: the stream does the work, from now on and without waiting for their silence.
+    pub fn datagrams_gone(&mut self, now_ms: u64) {
+        let was = self.transport();
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.end();
+        }
+        if was == Transport::Tcp {
+            return;
+        }
+        self.note_transport();
+        if self.world.is_some() {
+            self.flush_input(now_ms);
+        }
     }
 
     /// Reads what is not read yet: the world view is new after that.
@@ -237,7 +252,7 @@ impl Core {
     pub fn transport(&self) -> Transport {
         self.datagrams
             .as_ref()
-            .map_or(Transport::Tcp, |datagrams| datagrams.path.transport())
+            .map_or(Transport::Tcp, ClientDatagrams::transport)
     }
 
     /// Sends an input of at most 64 bytes; longer ones are cut off by the proxy. Returns its number.
@@ -276,26 +291,19 @@ impl Core {
         let Some(datagrams) = &mut self.datagrams else {
             return;
         };
-        let Ok(opened) = datagrams.opener.open(datagram, now_ms) else {
+        let Some(opened) = datagrams.open(datagram, now_ms) else {
             return;
         };
         let awake_ms = self.awake.now_ms();
         self.silence.broken(awake_ms);
         match opened.kind {
             DatagramKind::Challenge => {
-                let mut response = Vec::new();
-                let sealed =
-                    datagrams
-                        .sealer
-                        .seal_onto(DatagramKind::Response, opened.plain, &mut response, now_ms);
-                if sealed.is_ok() {
-                    datagrams.path.handle_challenge(awake_ms);
-                    self.effects.push(ClientEffect::Datagram(response));
-                }
+                let response = datagrams.answer(opened.plain, now_ms, awake_ms);
+                self.effects.extend(response.map(ClientEffect::Datagram));
                 self.note_transport();
             }
             DatagramKind::Data => {
-                datagrams.path.handle_snapshot(awake_ms);
+                datagrams.note_snapshot(awake_ms);
                 self.snapshot_bytes(opened.plain, bytes, now_ms);
             }
             DatagramKind::Bind | DatagramKind::Response => {}
@@ -312,18 +320,9 @@ impl Core {
                 echo_us: 0,
             });
         }
-        if let Some(datagrams) = &mut self.datagrams
-            && datagrams.path.tick(awake_ms)
-        {
-            let mut bind = Vec::new();
-            if datagrams
-                .sealer
-                .seal_onto(DatagramKind::Bind, &BIND_PAYLOAD, &mut bind, now_ms)
-                .is_ok()
-            {
-                self.effects.push(ClientEffect::Datagram(bind));
-            }
-        }
+        let datagrams = self.datagrams.as_mut();
+        let bind = datagrams.and_then(|datagrams| datagrams.tick(now_ms, awake_ms));
+        self.effects.extend(bind.map(ClientEffect::Datagram));
         self.note_transport();
         if now_ms.saturating_sub(self.input_at_ms) >= INPUT_SILENCE_MS && self.world.is_some() {
             self.flush_input(now_ms);
@@ -360,17 +359,10 @@ impl Core {
         (input.snapshot_ack, input.snapshot_mask) = self.receipts.acknowledgement();
         input.sent_at_ms = now_ms as u32;
         match &mut self.datagrams {
-            Some(datagrams) if datagrams.path.transport() == Transport::Udp => {
-                let mut datagram = Vec::with_capacity(input.encoded_len() + DATAGRAM_OVERHEAD_BYTES);
-                let start = DatagramSealer::begin(&mut datagram);
-                input.encode_raw(&mut datagram);
-                if datagrams
-                    .sealer
-                    .seal(DatagramKind::Data, &mut datagram, start, now_ms)
-                    .is_ok()
-                {
-                    self.effects.push(ClientEffect::Datagram(datagram));
-                }
+            Some(datagrams) if datagrams.transport() == Transport::Udp => {
+                let write = |datagram: &mut Vec<u8>| input.encode_raw(datagram);
+                let datagram = datagrams.data(input.encoded_len(), now_ms, write);
+                self.effects.extend(datagram.map(ClientEffect::Datagram));
             }
             _ => {
                 let input = input.clone();

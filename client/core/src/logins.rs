@@ -101,6 +101,7 @@ mod tests {
         let options = ConnectOptions {
             proxies: vec![at(1), at(2)],
             trust: ClientTrust {
+                auth: Default::default(),
                 authorities: AuthorityKeys::new(authority),
                 cluster_id: ClusterId([1; 16]),
             },

@@ -234,5 +234,7 @@ fn name_of(credentials: Credentials) -> String {
         | Credentials::Ticket { name, .. }
         | Credentials::Device { name }
         | Credentials::Token { name, .. } => name,
+        // Made by a handshake, and kept by nobody.
+        Credentials::Sealed { .. } => String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! A whole client over one byte stream at a time, for whoever has neither a run time nor threads, such as a browser: bytes
+//! A whole client over one byte stream at a time, and over datagrams where something carries them, for whoever has neither a run time nor threads, such as a browser: bytes
 //! come in and go out, and it says where to connect and when.
 //!
 //! # Contract
@@ -48,6 +48,8 @@ pub enum StreamEffect {
     Connect(SocketAddr),
     /// Send these bytes.
     Send(Vec<u8>),
+    /// Send this whole datagram, if something carries datagrams to the proxy of the newest connection.
+    Datagram(Vec<u8>),
     /// Close it.
     Hang,
 }
@@ -214,6 +216,31 @@ impl StreamedClient {
         self.carry_out(now);
     }
 
+    /// Something carries datagrams to the proxy of the newest connection, which has let the player in. Before that nobody
+    /// needs it, and each new connection begins without.
+    pub fn datagrams_open(&mut self, now: Now) {
+        if let (Stage::Attached(_), Some(session)) = (&self.stage, &mut self.session) {
+            session.core.datagrams_open();
+        }
+        self.carry_out(now);
+    }
+
+    /// Nothing does so any more: everything goes over the stream from now on.
+    pub fn datagrams_gone(&mut self, now: Now) {
+        if let Some(session) = &mut self.session {
+            session.core.datagrams_gone(now.ms);
+        }
+        self.carry_out(now);
+    }
+
+    /// A datagram came, from wherever; it is decrypted in place, and dropped if it is not authentic.
+    pub fn received_datagram(&mut self, datagram: &mut [u8], now: Now) {
+        if let (Stage::Attached(_), Some(session)) = (&self.stage, &mut self.session) {
+            session.take_datagram(datagram, now.ms);
+        }
+        self.carry_out(now);
+    }
+
     /// The connection could not be opened, or is closed. `random` keeps those apart whom the same proxy has lost.
     pub fn lost(&mut self, error: ConnectionError, now: Now, random: u64) {
         match (&self.stage, &self.way) {
@@ -352,6 +379,8 @@ impl StreamedClient {
         self.events.push_back(StreamedEvent::Attached(proxy));
         if let Some(session) = &mut self.session {
             session.core.attached(attachment, now.ms);
+            // Whoever drives this says when there is something.
+            session.core.datagrams_gone(now.ms);
         }
     }
 
@@ -427,11 +456,16 @@ impl StreamedClient {
         let Stage::Attached(keys) = &mut self.stage else {
             return;
         };
-        let stream = effects.into_iter().filter_map(|effect| match effect {
-            ClientEffect::Stream(message) => Some(message),
-            ClientEffect::Datagram(_) => None,
-        });
-        let messages: Vec<ClientToProxy> = stream.collect();
+        let mut messages: Vec<ClientToProxy> = Vec::new();
+        for effect in effects {
+            match effect {
+                ClientEffect::Stream(message) => messages.push(message),
+                ClientEffect::Datagram(datagram) => {
+                    session.traffic.up_bytes += datagram.len() as u64;
+                    self.effects.push(StreamEffect::Datagram(datagram));
+                }
+            }
+        }
         let sealer = &mut keys.1;
         let mut out = Vec::new();
         for batch in batches(&messages, sealer.plain_bytes_max()) {

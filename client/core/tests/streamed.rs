@@ -27,6 +27,7 @@ fn options(proxies: &[u16]) -> ConnectOptions {
     ConnectOptions {
         proxies: proxies.iter().map(|port| at(*port)).collect(),
         trust: ClientTrust {
+            auth: Default::default(),
             authorities: AuthorityKeys::new(authority().public()),
             cluster_id: CLUSTER,
         },
@@ -75,7 +76,7 @@ impl Scene {
                 match effect {
                     StreamEffect::Connect(proxy) => self.asked.push_back(proxy),
                     StreamEffect::Send(bytes) => self.proxy.hear(&bytes),
-                    StreamEffect::Hang => {}
+                    StreamEffect::Datagram(_) | StreamEffect::Hang => {}
                 }
             }
             let said = std::mem::take(&mut self.proxy.says);

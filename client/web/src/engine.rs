@@ -1,4 +1,4 @@
-//! The core between a worker's WebSocket and its page.
+//! The core between a worker's WebSocket, its WebTransport and its page.
 
 use bytes::Bytes;
 use client_core::{
@@ -6,6 +6,7 @@ use client_core::{
     StreamEffect, StreamedClient, StreamedEvent, WorldShape,
 };
 use protocol::client_handshake::Credentials;
+use protocol::datagram::Transport;
 use protocol::entropy;
 use protocol::geometry::Position;
 use protocol::ids::EntityId;
@@ -61,7 +62,7 @@ impl Engine {
             proxies: proxies.clone(),
             trust: join::trust(cluster_id, key, next_key)?,
             credentials: Credentials::Guest { name },
-            datagrams: Datagrams::Off,
+            datagrams: Datagrams::Allowed,
         };
         let now = now(now_ms, wall_ms);
         let going_on = match is_device {
@@ -95,6 +96,27 @@ impl Engine {
     pub fn received(&mut self, bytes: &[u8], now_ms: f64, wall_ms: f64) {
         let now = now(now_ms, wall_ms);
         self.client.received(bytes, now);
+        self.tell(now);
+    }
+
+    /// Something carries datagrams to the proxy that has let the player in.
+    pub fn datagrams_open(&mut self, now_ms: f64, wall_ms: f64) {
+        let now = now(now_ms, wall_ms);
+        self.client.datagrams_open(now);
+        self.tell(now);
+    }
+
+    /// Nothing does any more.
+    pub fn datagrams_gone(&mut self, now_ms: f64, wall_ms: f64) {
+        let now = now(now_ms, wall_ms);
+        self.client.datagrams_gone(now);
+        self.tell(now);
+    }
+
+    /// A datagram came.
+    pub fn received_datagram(&mut self, mut datagram: Vec<u8>, now_ms: f64, wall_ms: f64) {
+        let now = now(now_ms, wall_ms);
+        self.client.received_datagram(&mut datagram, now);
         self.tell(now);
     }
 
@@ -246,6 +268,7 @@ impl Engine {
             match effect {
                 StreamEffect::Connect(proxy) => self.host.connect(self.place(proxy)),
                 StreamEffect::Send(bytes) => self.host.send(&bytes),
+                StreamEffect::Datagram(bytes) => self.host.datagram(&bytes),
                 StreamEffect::Hang => self.host.hang(),
             }
         }
@@ -327,8 +350,7 @@ impl Engine {
             ClientEvent::News { region, to_all, body } => self.host.news(region.0, to_all, &body),
             ClientEvent::Notice(code, text) => self.host.notice(i32::from(code.number()), &text),
             ClientEvent::Resumed { attach_no } => self.host.resumed(attach_no),
-            // A browser has one transport.
-            ClientEvent::Transport(_) => {}
+            ClientEvent::Transport(now) => self.host.transport(now == Transport::Udp),
         }
     }
 }
@@ -337,6 +359,7 @@ impl Engine {
 ///
 /// # Errors
 /// The first line that it did not keep.
+#[cfg(feature = "conformance")]
 #[wasm_bindgen]
 pub fn check(script: &str) -> Result<usize, String> {
     client_core::conformance::check(script)

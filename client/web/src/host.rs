@@ -15,6 +15,9 @@ extern "C" {
     pub(crate) fn connect(this: &Host, proxy: i32);
     #[wasm_bindgen(method)]
     pub(crate) fn send(this: &Host, bytes: &[u8]);
+    /// A datagram, where something carries datagrams.
+    #[wasm_bindgen(method)]
+    pub(crate) fn datagram(this: &Host, bytes: &[u8]);
     #[wasm_bindgen(method)]
     pub(crate) fn hang(this: &Host);
 
@@ -50,6 +53,9 @@ extern "C" {
     pub(crate) fn notice(this: &Host, code: i32, text: &str);
     #[wasm_bindgen(method)]
     pub(crate) fn resumed(this: &Host, attach_no: u32);
+    /// Whether datagrams carry inputs and news now.
+    #[wasm_bindgen(method)]
+    pub(crate) fn transport(this: &Host, by_datagrams: bool);
     /// An entity came into view, or its state is another one.
     #[wasm_bindgen(method)]
     pub(crate) fn seen(this: &Host, entity: u64, kind: u32, state: &[u8]);

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use protocol::client_handshake::ClientTrust;
-use protocol::identity::{AuthorityKeys, AuthorityPublic};
-use protocol::ids::ClusterId;
+use protocol::identity::{AuthorityKeys, AuthorityPublic, NodePublic};
+use protocol::ids::{ClusterId, NodeUuid};
+use protocol::sealed_deed::{AuthNode, AuthNodes};
 
 /// The cluster and the keys to trust; `next_key` may be empty.
 pub(crate) fn trust(cluster_id: &str, key: &str, next_key: &str) -> Result<ClientTrust, String> {
@@ -20,7 +21,23 @@ pub(crate) fn trust(cluster_id: &str, key: &str, next_key: &str) -> Result<Clien
     Ok(ClientTrust {
         authorities,
         cluster_id: self::cluster_id(cluster_id)?,
+        // Passwords and tokens go by the API, and not by a handshake.
+        auth: AuthNodes::default(),
     })
+}
+
+/// Whom passwords and tokens are sealed to: uuid and key of each, in turn.
+pub(crate) fn auth_nodes(fields: &[String]) -> Result<AuthNodes, String> {
+    let node = |pair: &[String]| {
+        let [uuid, key] = pair else { return None };
+        Some(AuthNode {
+            uuid: NodeUuid(hex(uuid)?),
+            public: NodePublic::parse(&hex(key)?).ok()?,
+        })
+    };
+    let nodes: Option<Vec<_>> = fields.chunks(2).map(node).collect();
+    let nodes = nodes.and_then(AuthNodes::new);
+    nodes.ok_or_else(|| "join.json: `auth` names nodes that are none, or too many".to_owned())
 }
 
 /// The cluster.

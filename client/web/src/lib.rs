@@ -10,6 +10,8 @@ mod host;
 mod join;
 
 pub use account::Account;
-pub use engine::{Engine, check};
+pub use engine::Engine;
+#[cfg(feature = "conformance")]
+pub use engine::check;
 pub use frame::Frame;
 pub use host::Host;

@@ -34,12 +34,35 @@ function documentOf(deed: AccountDeed): Record<string, string> {
   }
 }
 
+/** What an auth node is asked to do, and with which texts. */
+function deedOf(deed: AccountDeed): [string, string[]] {
+  switch (deed.what) {
+    case "password":
+      return [deed.by === "code" ? "reset" : "change", [deed.name, deed.proof, deed.newPassword]];
+    case "token":
+      return ["token", [deed.token, deed.name ?? ""]];
+    case "delete":
+      return [deed.by === "token" ? "delete_token" : "delete", [deed.proof]];
+    default:
+      return [deed.what, [deed.name, deed.password]];
+  }
+}
+
+/** Sealed to an auth node where the cluster has any, so that no proxy reads it. */
+function bodyOf(join: Join, deed: AccountDeed, account: Account): string {
+  const auth = (join.auth ?? []).flatMap((node) => [node.uuid, node.public_key]);
+  if (auth.length === 0) return JSON.stringify(documentOf(deed));
+  const [what, texts] = deedOf(deed);
+  const sealed = account.seal(auth, what, texts);
+  return JSON.stringify({ sealed: btoa(String.fromCharCode(...sealed)) });
+}
+
 /** Does something about an account, for the session that was `kept` or for a new one; refused with what people can be told. */
 export async function ask(join: Join, deed: AccountDeed, kept: Uint8Array): Promise<Granted | Deleted | Refused> {
   const path = PATHS[deed.what];
-  const body = JSON.stringify(documentOf(deed));
   // A login is for a key of its own; whoever makes an account stays who it is.
   const account = new Account(join.cluster_id, OF_PLAYER.includes(deed.what) ? kept : new Uint8Array());
+  const body = bodyOf(join, deed, account);
   const authorization = account.authorization("POST", path, body, Date.now());
   const headers = { authorization, "content-type": "application/json" };
   let answer: Response;

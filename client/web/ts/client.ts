@@ -87,6 +87,8 @@ export class MeshClient {
   /** The player's own entity. */
   entity: bigint | undefined;
   user: bigint | undefined;
+  /** What carries inputs and news; undefined while there is no connection. */
+  transport: Events["transport"] | undefined;
   status: Status | undefined;
   #worker: Worker;
   #listeners = new Map<keyof Events, Set<Listener<never>>>();
@@ -202,6 +204,14 @@ export class MeshClient {
         return;
       case "attached":
         this.user = message.what.user;
+        this.transport = "WebSocket";
+        break;
+      case "transport":
+        this.transport = message.what;
+        break;
+      case "lost":
+      case "over":
+        this.transport = undefined;
         break;
       case "world":
         this.world = message.what;

@@ -11,13 +11,20 @@ export class Lane<T> {
   #waiting: T[] = [];
   #timers = new Set<number>();
 
-  constructor(readonly deliver: (item: T) => void) {}
+  /** What is lost comes late, and so does all behind it; or it is lost for good. */
+  constructor(
+    readonly deliver: (item: T) => void,
+    readonly whatIsLost: "late" | "lost" = "late",
+  ) {}
 
   pass(item: T): void {
     const { delayMs, jitterMs, lossPercent } = this.weather;
     // Half of the round trip each way.
     let waitMs = (delayMs + jitterMs * (2 * Math.random() - 1)) / 2;
-    if (Math.random() * 100 < lossPercent) waitMs += REPEATED_AFTER_MS + delayMs;
+    if (Math.random() * 100 < lossPercent) {
+      if (this.whatIsLost === "lost") return;
+      waitMs += REPEATED_AFTER_MS + delayMs;
+    }
     const now = performance.now();
     this.#dueMs = Math.max(now + waitMs, this.#dueMs);
     if (this.#dueMs <= now && this.#waiting.length === 0) {

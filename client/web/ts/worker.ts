@@ -2,6 +2,7 @@
 
 import init, { Engine } from "../.made/engine.js";
 import { ask, remember } from "./account.js";
+import { Datagrams } from "./datagrams.js";
 import type { AccountDeed, FromWorker, Join, Told, ToWorker, Weather } from "./messages.js";
 import { Lane } from "./weather.js";
 
@@ -37,6 +38,14 @@ class Host {
   #socket: WebSocket | undefined;
   #up = new Lane<Uint8Array<ArrayBuffer>>((bytes) => this.#put(bytes));
   #down = new Lane<Uint8Array>((bytes) => this.engine?.received(bytes, performance.now(), Date.now()));
+  readonly #fast = new Datagrams({
+    open: () => this.engine?.datagrams_open(performance.now(), Date.now()),
+    // The engine may be at work.
+    gone: () => queueMicrotask(() => this.engine?.datagrams_gone(performance.now(), Date.now())),
+    received: (bytes) => this.#fastDown.pass(bytes),
+  });
+  #fastUp = new Lane<Uint8Array>((bytes) => this.#fast.send(bytes), "lost");
+  #fastDown = new Lane<Uint8Array>((bytes) => this.engine?.received_datagram(bytes, performance.now(), Date.now()), "lost");
   #ownAtMs = 0;
   ownGapMs = 0;
   tick = 0;
@@ -60,8 +69,7 @@ class Host {
   }
 
   set weather(weather: Weather) {
-    this.#up.weather = weather;
-    this.#down.weather = weather;
+    for (const lane of [this.#up, this.#down, this.#fastUp, this.#fastDown]) lane.weather = weather;
   }
 
   connect(place: number): void {
@@ -91,10 +99,18 @@ class Host {
     this.#up.pass(bytes.slice());
   }
 
+  datagram(bytes: Uint8Array): void {
+    this.#fastUp.pass(bytes.slice());
+  }
+
+  transport(byDatagrams: boolean): void {
+    tell({ is: "transport", what: byDatagrams ? "WebTransport" : "WebSocket" });
+  }
+
   hang(): void {
     this.isAttached = false;
-    this.#up.clear();
-    this.#down.clear();
+    this.#fast.end();
+    for (const lane of [this.#up, this.#down, this.#fastUp, this.#fastDown]) lane.clear();
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.close();
@@ -114,15 +130,18 @@ class Host {
     this.goesOn = false;
     if (this.isToBeRemembered) queueMicrotask(() => void tellDevice(this));
     tell({ is: "attached", what: { proxy: this.join.proxies[place]?.name ?? "", user } });
+    this.#fast.seek(this.join.proxies[place]?.url);
   }
 
   lost(code: number, text: string): void {
     this.isAttached = false;
+    this.#fast.end();
     tell({ is: "lost", what: { code: codeOf(code), text } });
   }
 
   over(code: number, text: string): void {
     this.isAttached = false;
+    this.#fast.end();
     // Another password ends the session that sets it as well: what is granted for it is on its way.
     if (this.isChanging && SENT_AWAY.includes(code)) return;
     const isExpired = code === TICKET_EXPIRED && this.device.length > 0;

@@ -42,6 +42,8 @@ export declare class MeshClient {
     /** The player's own entity. */
     entity: bigint | undefined;
     user: bigint | undefined;
+    /** What carries inputs and news; undefined while there is no connection. */
+    transport: Events["transport"] | undefined;
     status: Status | undefined;
     /** `known`: what there is of a device; undefined: this tab is none. */
     constructor(join: Join, { name, placeAt, worker, keepAs }: Options, known?: Uint8Array);

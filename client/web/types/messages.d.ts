@@ -4,6 +4,11 @@ export interface Join {
     cluster_id: string;
     authority_public_key: string;
     next_authority_public_key?: string;
+    /** Whom passwords and tokens are sealed to; without any, proxies read them. */
+    auth?: {
+        uuid: string;
+        public_key: string;
+    }[];
     proxies: {
         name: string;
         tcp: string;
@@ -16,7 +21,7 @@ export interface Weather {
     delayMs: number;
     /** The added delay differs by up to so much, either way, milliseconds. */
     jitterMs: number;
-    /** Of a hundred messages so many are lost. What is lost is repeated, as TCP does: it comes late, and so does all behind it. */
+    /** Of a hundred messages so many are lost. By WebSocket it is repeated, as TCP does: it comes late, and so does all behind it. By WebTransport it is gone. */
     lossPercent: number;
 }
 /** The fixed shape of the world. */
@@ -112,6 +117,8 @@ export interface Events {
         proxy: string;
         user: bigint;
     };
+    /** What carries inputs and news from now on; commands and events go by the WebSocket always. */
+    transport: "WebSocket" | "WebTransport";
     /** The connection is lost; the client looks for another by itself. */
     lost: {
         code: number | undefined;

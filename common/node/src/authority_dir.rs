@@ -11,6 +11,7 @@
 //!
 //! No node's secret is kept beside the directory that is its own.
 
+mod auths;
 mod error;
 mod state;
 
@@ -80,7 +81,7 @@ pub struct IssuedNode {
     pub name: String,
     /// Its number in the topology.
     pub number: NodeNumber,
-    /// Game server or proxy.
+    /// What it is.
     pub role: Role,
     /// Who it is for good.
     pub uuid: NodeUuid,
@@ -448,17 +449,18 @@ fn nodes_of(topology: &Topology) -> Vec<(String, NodeNumber, Role)> {
         .servers()
         .iter()
         .map(|server| (server.name.clone(), server.number, Role::GameServer));
-    servers
-        .chain(
-            topology
-                .proxies()
-                .iter()
-                .map(|proxy| (proxy.name.clone(), proxy.number, Role::Proxy)),
-        )
-        .collect()
+    let proxies = topology
+        .proxies()
+        .iter()
+        .map(|proxy| (proxy.name.clone(), proxy.number, Role::Proxy));
+    let auths = topology
+        .auths()
+        .iter()
+        .map(|auth| (auth.name.clone(), auth.number, Role::Auth));
+    servers.chain(proxies).chain(auths).collect()
 }
 
-/// A proxy also logs users in: it has the auth role too.
+/// A proxy also lets guests in and renews tickets: it signs them, as nodes of the auth role do.
 fn entries_of(number: NodeNumber, role: Role, uuid: NodeUuid, public: NodePublic) -> Vec<NodeEntry> {
     let roles = if role == Role::Proxy {
         vec![Role::Proxy, Role::Auth]

@@ -335,6 +335,7 @@ fn number_of(
             .iter()
             .find(|server| server.name == name)
             .map(|server| server.number),
+        Role::Auth => topology.auth_by_name(name).map(|auth| auth.number),
         _ => topology
             .proxies()
             .iter()

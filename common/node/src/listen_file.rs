@@ -1,7 +1,7 @@
 //! `listen.json` in a data directory: where a running node really listens, for whoever started it with port 0.
 //!
 //! One flat object: `number` and `admin`, and `peer` and `proxy` of a game server, or `tcp`, `udp` (one address for
-//! each shard) and `http` of a proxy.
+//! each shard) and `http` of a proxy, and `webtransport` of one that takes datagrams of browsers.
 
 use crate::files::{self, Access, FileError};
 use serde_json::Value;

@@ -155,10 +155,8 @@ impl PeerDirectory for TopologyInForce {
     fn name(&self, uuid: NodeUuid) -> String {
         let view = self.view();
         let number = view.number_of(uuid);
-        let topology = view.topology();
-        let server = number.and_then(|number| Some(&topology.server(number)?.name));
-        let name = server.or_else(|| number.and_then(|number| Some(&topology.proxy(number)?.name)));
-        name.map_or_else(|| uuid.to_string(), Clone::clone)
+        let name = number.and_then(|number| view.topology().name_of_node(number));
+        name.map_or_else(|| uuid.to_string(), str::to_owned)
     }
 
     fn topology_version(&self) -> TopologyVersion {

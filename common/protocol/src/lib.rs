@@ -24,6 +24,7 @@ pub mod message;
 pub mod name;
 pub mod network;
 pub mod node_handshake;
+pub mod sealed_deed;
 pub mod shown;
 pub mod ticket;
 pub mod visibility;

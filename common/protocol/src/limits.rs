@@ -10,6 +10,10 @@ pub const FRAME_PAYLOAD_AGREED_BYTES_MAX: u32 = 1024 * 1024;
 pub const CLIENT_RECORD_BYTES_MAX: u32 = 8 * 1024;
 /// A whole datagram, so that IP never fragments it, bytes.
 pub const DATAGRAM_BYTES_MAX: usize = 1200;
+/// A whole datagram to a browser: it fits into one of WebTransport on a path that takes no larger packets of QUIC than all paths
+/// do (1,200 bytes; less at most 1 of flags, 20 of a connection's name, 4 of a number, 16 of a tag, 9 of a frame's head, 8 of the
+/// session's), bytes.
+pub const BROWSER_DATAGRAM_BYTES_MAX: usize = 1_140;
 /// A frame must be complete this long after its first byte, milliseconds.
 pub const FRAME_COMPLETE_MS_MAX: u64 = 10_000;
 /// In a handshake, the most that two wall clocks may differ, milliseconds.
@@ -132,5 +136,7 @@ pub const TICKET_LIFETIME_MS_MAX: u64 = 900_000;
 pub const PASSWORD_BYTES_MAX: usize = 128;
 /// A token of somebody else who vouches for a user, bytes: a signature of RSA takes 683 of them, and the whole fits C3.
 pub const TOKEN_BYTES_MAX: usize = 1_832;
+/// Auth nodes of a cluster.
+pub const AUTH_NODES_MAX: usize = 4;
 /// How long a device comes back without a password, milliseconds: 90 days.
 pub const DEVICE_LASTS_MS: u64 = 90 * 24 * 3_600_000;

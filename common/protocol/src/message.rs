@@ -47,3 +47,10 @@ pub mod client {
     #![allow(clippy::all, unreachable_pub, unused_qualifications)]
     include!("../generated/regionmesh.client.rs");
 }
+
+/// Families 0xA0–0xAF: what proxies ask auth nodes.
+pub mod auth {
+    #![allow(missing_docs, reason = "generated; the comments stand in the .proto file")]
+    #![allow(clippy::all, unreachable_pub, unused_qualifications)]
+    include!("../generated/regionmesh.auth.rs");
+}

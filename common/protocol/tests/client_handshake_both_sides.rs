@@ -13,6 +13,7 @@ use protocol::entropy::CountingEntropy;
 use protocol::identity::*;
 use protocol::ids::*;
 use protocol::limits;
+use protocol::sealed_deed::{AuthNode, AuthNodes, Deed};
 use protocol::ticket::{RawTicket, TICKET_BYTES, TicketError};
 use world::*;
 use zeroize::Zeroizing;
@@ -76,6 +77,66 @@ fn datagram_with(secret: &protocol::keys::DatagramSecret) -> Vec<u8> {
         .seal_onto([0; 12], &[], &[0; 32], &mut sealed)
         .unwrap();
     sealed
+}
+
+// CH-20: all that a proxy has of such a login, opened with all the keys that it has.
+#[test]
+fn ch_20_where_auth_nodes_are_named_a_proxy_is_shown_no_password_and_no_token() {
+    let (uuid, key) = (NodeUuid([0xa7; 16]), NodeKey::from_seed(&[77; 32]));
+    let node = AuthNode {
+        uuid,
+        public: key.public(),
+    };
+    let trust = ClientTrust {
+        auth: AuthNodes::new([node]).unwrap(),
+        ..trust()
+    };
+    let proxy = proxy_identity();
+    let shown = |credentials| {
+        let (client, c1) = ClientInitiator::start(trust, Versions::default(), &mut CountingEntropy(1));
+        let (at_proxy, p2) =
+            ProxyResponder::receive_c1(&proxy, &c1, NOW_MS, &mut CountingEntropy(100)).unwrap();
+        let (_, c3) = client.receive_p2(&p2, login(credentials), NOW_MS).unwrap();
+        (at_proxy.open_c3(&c3).unwrap().0, c3.len())
+    };
+    let secret = |text: &str| Zeroizing::new(text.to_owned());
+    let (name, password) = ("ada".to_owned(), secret("correct horse battery staple"));
+    let token = secret(&"t".repeat(limits::TOKEN_BYTES_MAX));
+    let deeds = [
+        (
+            Credentials::Password {
+                name: name.clone(),
+                password: password.clone(),
+            },
+            Deed::LogIn {
+                name: name.clone(),
+                password,
+            },
+            C3_BYTES,
+        ),
+        (
+            Credentials::Token {
+                token: token.clone(),
+                name: name.clone(),
+            },
+            Deed::ShowToken { token, name },
+            C3_STEPS[2],
+        ),
+    ];
+    let whose = (CLUSTER, client_key().public());
+    for (credentials, deed, length) in deeds {
+        let (request, sent) = shown(credentials);
+        let Credentials::Sealed { sealed } = request.credentials else {
+            panic!("the proxy is shown {:?}", request.credentials);
+        };
+        assert_eq!(sent, length, "nobody on the way can tell it from others");
+        assert_eq!(Deed::addressee(&sealed), Some(uuid));
+        let with = |key: &NodeKey| Deed::open(&sealed, (uuid, key), whose);
+        assert!(with(&proxy.key).is_err() && with(&issuer_key()).is_err());
+        assert_eq!(with(&key), Ok(deed));
+    }
+    // Whatever is no secret of the auth role stays as it is.
+    assert_eq!(shown(guest()).0.credentials, guest());
 }
 
 #[test]

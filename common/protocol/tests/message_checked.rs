@@ -9,8 +9,9 @@ use protocol::ids::UserId;
 use protocol::limits::{
     COMMAND_BYTES_MAX, CREATURE_MEMORY_BYTES_MAX, CREATURE_TIMERS_MAX, EFFECT_BYTES_MAX,
     ENTITY_STATE_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PENDING_BYTES_MAX, EVENTS_PENDING_MAX,
-    GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, NEWS_BYTES_MAX, NUMBER_MAX,
-    OWN_STATE_BYTES_MAX, OWNER_ONLY_BYTES_MAX, OWNER_ONLY_MAX, PLAYER_TIMERS_MAX, SUBSCRIPTION_CELLS_MAX,
+    GAME_STATE_BYTES_MAX, HANDOVER_GROUP_MAX, HOLDINGS_TOLD_MAX, INPUT_BYTES_MAX, MESSAGE_BYTES_MAX,
+    NEWS_BYTES_MAX, NUMBER_MAX, OWN_STATE_BYTES_MAX, OWNER_ONLY_BYTES_MAX, OWNER_ONLY_MAX, PLAYER_TIMERS_MAX,
+    SUBSCRIPTION_CELLS_MAX,
 };
 use protocol::message::checked::{
     CheckError, CheckedAttach, CheckedClaims, CheckedCommand, CheckedEffect, CheckedEvent, CheckedInput,
@@ -18,7 +19,7 @@ use protocol::message::checked::{
     CheckedSubscription, InputRun, SessionIdentity, SnapshotAck, node_number,
 };
 use protocol::message::effect::{Effect, Roam, RoamTimer};
-use protocol::message::family::{BatchMessage as _, ProxyToClient, ServerToProxy};
+use protocol::message::family::{BatchMessage as _, ProxyToClient, ServerToProxy, ServerToServer};
 use protocol::message::handover::{
     Claim, Commit, Destination, Passenger, PendingEvent, PlayerState, Prepare, Timer,
 };
@@ -313,6 +314,26 @@ fn ms_7_pending_events_are_few_small_and_in_order() {
     assert_eq!(refused(|state| state.events[5].number = 5), "events");
     assert_eq!(refused(|state| state.events[0].number = 0), "number");
     assert_eq!(refused(|state| state.last_event = 63), "events");
+}
+
+#[test]
+fn ms_8_a_group_of_which_everybody_is_at_all_limits_is_a_message_between_nodes() {
+    let passengers = (1..=HANDOVER_GROUP_MAX as u64).map(|user| Passenger {
+        user: u64::MAX - user,
+        state: Some(player_state()),
+        ..Passenger::default()
+    });
+    let prepare = Prepare {
+        from_region: u32::MAX,
+        passengers: passengers.collect(),
+        ..Prepare::default()
+    };
+    assert!(CheckedPrepare::try_from(&prepare).is_ok());
+    let bytes = ServerToServer::from(prepare).encoded_len();
+    assert!(
+        bytes > 16 * EVENTS_PENDING_BYTES_MAX && bytes <= MESSAGE_BYTES_MAX / 2,
+        "{bytes}"
+    );
 }
 
 #[test]

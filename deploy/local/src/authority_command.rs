@@ -71,6 +71,7 @@ fn issue(arguments: &IssueArguments) -> Result<String, Failure> {
     let role = match arguments.role {
         NodeRole::Gameserver => Role::GameServer,
         NodeRole::Proxy => Role::Proxy,
+        NodeRole::Auth => Role::Auth,
     };
     let mut text = String::new();
     for name in &arguments.names {
@@ -158,7 +159,8 @@ fn kept(
     topology: &Topology,
 ) -> Result<(PathBuf, PathBuf), Failure> {
     let (beside, join) = (at.authority.join(BUNDLE_FILE), at.authority.join(JOIN_FILE));
-    write_advertised(&join, &authority.cluster, topology).map_err(Failure::failed)?;
+    let auths = authority.auth_nodes(topology);
+    write_advertised(&join, &authority.cluster, topology, &auths).map_err(Failure::failed)?;
     Ok((beside, join))
 }
 

@@ -129,6 +129,7 @@ impl Cluster {
         join_file::write(
             &join_file,
             &issued.cluster,
+            &issued.auths,
             nodes.iter().map(|node| &node.addresses),
         )?;
         let mut cluster = Self {
@@ -307,11 +308,11 @@ impl Cluster {
         self.nodes.iter().filter(|node| node.child.is_some()).count()
     }
 
-    /// Drains proxies, then game servers, and kills what takes too long or when the shutdown is forced.
+    /// Drains proxies, then auth nodes, then game servers, and kills what takes too long or when the shutdown is forced.
     /// Returns what did not end as it was told.
     pub fn stop(mut self) -> Vec<(String, Ended)> {
         let mut failed = Vec::new();
-        for role in [Role::Proxy, Role::GameServer] {
+        for role in [Role::Proxy, Role::Auth, Role::GameServer] {
             failed.extend(self.drain(role));
         }
         failed

@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Runs one proxy
     #[command(after_long_help = Exit::table())]
     Proxy(proxy::server::ProxyArgs),
+    /// Runs one auth node, which alone reads passwords and tokens
+    #[command(after_long_help = Exit::table())]
+    Auth(proxy::server::ProxyArgs),
     /// Runs a swarm of bots against a cluster, measures, and checks that nothing is lost or doubled
     #[command(after_long_help = Exit::table())]
     Loadtest(LoadtestArguments),

@@ -59,6 +59,7 @@ impl Program {
             Command::Up(arguments) => self.up(arguments),
             Command::Gameserver(arguments) => (self.serve)(&arguments).into(),
             Command::Proxy(arguments) => proxy::server::run(&arguments).into(),
+            Command::Auth(arguments) => proxy::server::run_auth(&arguments).into(),
             Command::Loadtest(arguments) => self.load_test(&arguments),
             Command::Settings => crate::answers::printed(&(self.manual)()),
             Command::Store(command) => store_command::run(&command),

@@ -103,6 +103,9 @@ fn login(topology: &Topology, name: &str) -> Result<Login, (Exit, String)> {
     if let Some(server) = topology.server_by_name(name) {
         return Ok(Login::of(name, server.number, LoginKind::GameServer));
     }
+    if let Some(auth) = topology.auth_by_name(name) {
+        return Ok(Login::of(name, auth.number, LoginKind::Auth));
+    }
     match topology.proxy_by_name(name) {
         Some(proxy) => Ok(Login::of(name, proxy.number, LoginKind::Proxy)),
         None => Err(bad_input(format!("the topology has no node {name}"))),

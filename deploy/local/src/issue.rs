@@ -14,6 +14,7 @@ use node::ports::PortFinder;
 use protocol::Shown;
 use protocol::identity::Role;
 use protocol::ids::ClusterId;
+use protocol::sealed_deed::AuthNode;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use topology::{Mistakes, PortUse, Topology};
@@ -79,6 +80,8 @@ pub(crate) struct Issued {
     pub(crate) topology: Topology,
     /// Whom players are to trust.
     pub(crate) cluster: ClusterFile,
+    /// Whom passwords are sealed to.
+    pub(crate) auths: Vec<AuthNode>,
     /// Each node with the address of its admin endpoint.
     pub(crate) nodes: Vec<(IssuedNode, SocketAddr)>,
     /// Keeps other clusters of this machine off these ports, for as long as this one runs.
@@ -111,6 +114,7 @@ pub(crate) fn issue(root: &DataRoot, given: &Topology) -> Result<Issued, IssueEr
     }
     files::write(&root.path().join(TOPOLOGY_FILE), toml.as_bytes(), Access::Public)?;
     Ok(Issued {
+        auths: authority.auth_nodes(&topology),
         topology,
         cluster: authority.cluster.clone(),
         nodes,
@@ -227,7 +231,11 @@ fn names(topology: &Topology) -> impl Iterator<Item = (&str, Role)> {
         .proxies()
         .iter()
         .map(|proxy| (proxy.name.as_str(), Role::Proxy));
-    servers.chain(proxies)
+    let auths = topology
+        .auths()
+        .iter()
+        .map(|auth| (auth.name.as_str(), Role::Auth));
+    servers.chain(proxies).chain(auths)
 }
 
 /// Refuses what renewing would hide: a key that others can read or nobody, a directory of somebody else.

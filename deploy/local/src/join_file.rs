@@ -1,10 +1,11 @@
 //! Writes `join.json`, with which players and the swarm find and trust a cluster; `client::JoinFile` reads it.
 
 use crate::nodes::NodeAddresses;
-use client::{JoinFile, ObservedNode, ProxyAddress};
+use client::{AuthKey, JoinFile, ObservedNode, ProxyAddress};
 use node::cluster_file::ClusterFile;
 use node::files::{self, Access, FileError, hex};
 use node::join_file;
+use protocol::sealed_deed::AuthNode;
 use std::path::Path;
 use topology::Topology;
 
@@ -14,6 +15,7 @@ pub const JOIN_FILE: &str = "join.json";
 pub(crate) fn write<'a>(
     path: &Path,
     cluster: &ClusterFile,
+    auths: &[AuthNode],
     nodes: impl Iterator<Item = &'a NodeAddresses> + Clone,
 ) -> Result<(), FileError> {
     let proxy = |node: &NodeAddresses| {
@@ -22,6 +24,10 @@ pub(crate) fn write<'a>(
             tcp: node.listener("tcp").map(|own| node.door.unwrap_or(own))?,
             url: node.url.clone(),
         })
+    };
+    let auth = |auth: &AuthNode| AuthKey {
+        uuid: hex(&auth.uuid.0),
+        public_key: hex(&auth.public.to_bytes()),
     };
     let observed = |node: &NodeAddresses| ObservedNode {
         name: node.name.clone(),
@@ -34,6 +40,7 @@ pub(crate) fn write<'a>(
         authority_public_key: hex(&cluster.authorities.current.to_bytes()),
         next_authority_public_key: cluster.authorities.next.map(|key| hex(&key.to_bytes())),
         proxies: nodes.clone().filter_map(proxy).collect(),
+        auth: auths.iter().map(auth).collect(),
         observe: nodes.map(observed).collect(),
     };
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
@@ -45,8 +52,13 @@ pub(crate) fn write<'a>(
 ///
 /// # Errors
 /// What the file system says.
-pub fn write_advertised(path: &Path, cluster: &ClusterFile, topology: &Topology) -> Result<(), FileError> {
-    let file = join_file::advertised(cluster.cluster_id, &cluster.authorities, topology);
+pub fn write_advertised(
+    path: &Path,
+    cluster: &ClusterFile,
+    topology: &Topology,
+    auths: &[AuthNode],
+) -> Result<(), FileError> {
+    let file = join_file::advertised(cluster.cluster_id, &cluster.authorities, topology, auths);
     files::write(path, format!("{file:#}\n").as_bytes(), Access::Public)
 }
 
@@ -78,7 +90,7 @@ mod tests {
             node("gs-a", Role::GameServer, Vec::new(), None),
             node("edge-1", Role::Proxy, tcp, Some("http://127.0.0.1:8080")),
         ];
-        write(&path, &cluster, nodes.iter()).unwrap();
+        write(&path, &cluster, &[], nodes.iter()).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let status_url = "http://127.0.0.1:9000/status";
         let expected = serde_json::json!({

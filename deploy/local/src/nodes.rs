@@ -19,11 +19,11 @@ const STORE_FILE: &str = "world.db";
 pub struct NodeAddresses {
     /// Its name in the topology.
     pub name: String,
-    /// Game server or proxy.
+    /// Game server, proxy or auth node.
     pub role: Role,
     /// Its admin endpoint.
     pub admin: SocketAddr,
-    /// Purpose and address: `peer`, `proxy` of a game server; `tcp`, `udp` (the first of several), `http` of a proxy.
+    /// Purpose and address: `peer`, `proxy` of a game server; `proxy` of an auth node; `tcp`, `udp` (the first of several), `http` of a proxy.
     pub listeners: Vec<(&'static str, SocketAddr)>,
     /// Where browsers find a proxy.
     pub url: Option<String>,

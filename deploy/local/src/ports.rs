@@ -82,15 +82,22 @@ pub(crate) fn listeners(topology: &Topology) -> Result<Vec<Listener<'_>>, PortEr
             listener(server.name.as_str(), "proxy", &server.proxy, PortUse::Tcp),
         ]
     });
-    let proxies = topology.proxies().iter().flat_map(|proxy| {
-        let udp = PortUse::Udp(proxy.shards);
-        [
-            listener(proxy.name.as_str(), "tcp", &proxy.tcp, PortUse::Tcp),
-            listener(proxy.name.as_str(), "udp", &proxy.udp, udp),
-            listener(proxy.name.as_str(), "http", &proxy.http, PortUse::Tcp),
-        ]
-    });
-    servers.chain(proxies).collect()
+    let proxies =
+        topology.proxies().iter().flat_map(|proxy| {
+            let udp = PortUse::Udp(proxy.shards);
+            [
+                listener(proxy.name.as_str(), "tcp", &proxy.tcp, PortUse::Tcp),
+                listener(proxy.name.as_str(), "udp", &proxy.udp, udp),
+                listener(proxy.name.as_str(), "http", &proxy.http, PortUse::Tcp),
+            ]
+            .into_iter()
+            .chain(proxy.webtransport.iter().map(|webtransport| {
+                listener(proxy.name.as_str(), "webtransport", webtransport, PortUse::Udp(1))
+            }))
+        });
+    let auths = topology.auths().iter();
+    let auths = auths.map(|auth| listener(auth.name.as_str(), "proxy", &auth.proxy, PortUse::Tcp));
+    servers.chain(proxies).chain(auths).collect()
 }
 
 /// Refuses a topology one of whose ports somebody else has; ports 0 are always free.

@@ -5,7 +5,7 @@ use game::Game;
 use gameserver::server::GameServerSettings;
 use node::config::{Flag, Table as _, manual};
 use node::settings::NodeArgs;
-use proxy::server::{ProxyArgs, ProxySettings};
+use proxy::server::{AuthSettings, ProxyArgs, ProxySettings};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const HEAD: &str = "# Settings
@@ -14,10 +14,15 @@ const HEAD: &str = "# Settings
 
 Each node reads defaults < file (`--config F`, TOML) < environment < flags; what stands further right counts. The key `log_level`
 of the table `[node]` is the variable `REGIONMESH_NODE__LOG_LEVEL`: two underscores stand between table and key, and a list is
-written `[a, b]` there. One file or environment may serve all nodes of a cluster: a node passes over the settings of the other
-role, and refuses what is a setting of neither. All mistakes are told at once, with place and remedy; the exit code is then 2.
+written `[a, b]` there. One file or environment may serve all nodes of a cluster: a node passes over the settings of another
+role, and refuses what is a setting of none. All mistakes are told at once, with place and remedy; the exit code is then 2.
 `--print-config` prints every value with its origin, secrets masked, and what was passed over.
 
+";
+
+const AUTH_TABLES: &str = "
+The tables `[store]`, `[auth]` and `[jwt]` are those of proxies. Guests are let in and requests are counted by proxies alone: `auth.guests` and `auth.requests_per_prefix_per_s`
+mean nothing to an auth node, and where a topology names one, the settings of passwords and `[jwt]` mean nothing to proxies.
 ";
 
 /// The whole page; the table `[game]` is the one of `G`.
@@ -35,6 +40,7 @@ pub(crate) fn page<G: Game>() -> String {
             &["listen", "store", "clients", "http", "tls", "edge", "auth", "jwt"],
             &of_proxies,
         ),
+        manual::role::<AuthSettings>("Auth nodes", &["listen"], &of_proxies) + AUTH_TABLES,
     ];
     HEAD.to_owned() + &parts.join("\n")
 }

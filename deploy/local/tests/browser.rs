@@ -46,6 +46,7 @@ number = 101
 tcp = "127.0.0.1:0"
 udp = "127.0.0.1:0"
 http = "127.0.0.1:0"
+webtransport = "127.0.0.1:0"
 
 [[proxy]]
 name = "edge-2"
@@ -53,6 +54,7 @@ number = 102
 tcp = "127.0.0.1:0"
 udp = "127.0.0.1:0"
 http = "127.0.0.1:0"
+webtransport = "127.0.0.1:0"
 
 [[region]]
 name = "west"
@@ -87,7 +89,8 @@ fn proxies(cluster: &mut Cluster) -> Vec<Value> {
     let of = |proxy: &Value| {
         let name = proxy["name"].as_str().unwrap();
         let pid = cluster.pid(name).unwrap();
-        json!({"name": name, "url": proxy["url"], "pid": pid})
+        let admin = cluster.addresses_of(name).unwrap().admin;
+        json!({"name": name, "url": proxy["url"], "pid": pid, "admin": admin})
     };
     join["proxies"].as_array().unwrap().iter().map(of).collect()
 }
@@ -130,11 +133,28 @@ fn two_people_play_in_a_browser_across_a_border_and_past_a_dead_proxy() {
         "{out}\n{error}\n{}",
         logs(cluster.data())
     );
+    println!("{out}");
     let result: Value = serde_json::from_slice(&std::fs::read(&result).unwrap()).unwrap();
     assert!(
         result["backAfterMs"].is_number() && out.ends_with("all seen\n"),
         "{out}"
     );
+}
+
+#[test]
+fn a_page_plays_by_webtransport_and_goes_on_when_nothing_comes_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = start(ClusterOptions {
+        topology: WORLD.to_owned(),
+        topology_name: "meadow".to_owned(),
+        ..ClusterOptions::new(program(), folder.path().join("d"))
+    });
+    let scene = json!({"chromium": "/usr/bin/chromium", "proxies": proxies(&mut cluster)});
+    let played = play("fast.mjs", folder.path(), &scene);
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, error) = (said(&played.stdout), said(&played.stderr));
+    let has_seen_all = played.status.success() && out.ends_with("all seen\n");
+    assert!(has_seen_all, "{out}\n{error}\n{}", logs(cluster.data()));
 }
 
 #[test]

@@ -4,13 +4,20 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use client::{Client, ClientEvent, ConnectOptions, ConnectionError, Credentials, Datagrams, JoinFile};
+use client_core::AccountClient;
+use net::entropy::OsEntropy;
 use protocol::Code;
-use regionmesh::ClusterOptions;
+use protocol::sealed_deed::Deed;
+use regionmesh::{Cluster, ClusterOptions};
 use rusqlite::Connection;
-use support::{PATIENCE, eventually, finish, one, program, start};
+use support::{ONE, PATIENCE, eventually, finish, one, program, start};
 use tokio::time::timeout;
 
 async fn connect(join: &Path) -> Result<Client, ConnectionError> {
@@ -104,6 +111,150 @@ async fn whoever_comes_while_the_store_is_locked_hears_that_it_does_not_answer()
         }
     }
     panic!("nobody is let in again: {last:?}");
+}
+
+/// Asks the accounts' API of the proxy; the status, and the document of the answer.
+fn post(cluster: &Cluster, path: &str, authorization: &str, body: &str) -> (u16, serde_json::Value) {
+    let http = cluster.addresses_of("edge-1").unwrap().listener("http").unwrap();
+    let length = body.len();
+    let lines = [
+        format!("POST {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n"),
+        format!("Authorization: {authorization}\r\nContent-Length: {length}\r\n\r\n{body}"),
+    ];
+    let mut io = TcpStream::connect(http).unwrap();
+    io.write_all(lines.concat().as_bytes()).unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).unwrap();
+    let (head, document) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(document).unwrap())
+}
+
+/// Has an auth node do something, by the API, for a new client.
+fn sealed(cluster: &Cluster, path: &str, deed: &Deed) -> (u16, serde_json::Value) {
+    let trust = JoinFile::read(cluster.join_file()).unwrap().trust().unwrap();
+    let account = AccountClient::new(&mut OsEntropy);
+    let sealed = account.sealed((trust.cluster_id, &trust.auth), deed, &mut OsEntropy);
+    let sealed = STANDARD.encode(sealed.unwrap().expect("an auth node in join.json"));
+    let body = serde_json::json!({ "sealed": sealed }).to_string();
+    let asked = ("POST", path);
+    let word = account.authorization(trust.cluster_id, asked, body.as_bytes(), node::clock::wall_ms());
+    post(cluster, path, &word, &body)
+}
+
+async fn log_in(cluster: &Cluster, password: &str) -> Result<Client, ConnectionError> {
+    let join = JoinFile::read(cluster.join_file()).unwrap();
+    let options = ConnectOptions {
+        proxies: join.addresses(),
+        trust: join.trust().unwrap(),
+        credentials: Credentials::Password {
+            name: "Ada".to_owned(),
+            password: password.to_owned().into(),
+        },
+        datagrams: Datagrams::Off,
+    };
+    Client::connect(options).await
+}
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// One game server, one proxy and an auth node, whose passwords cost little.
+fn with_auth_node(folder: &Path) -> Cluster {
+    const AUTH: &str = "[[auth]]\nname = \"auth-1\"\nnumber = 201\nproxy = \"127.0.0.1:0\"\n";
+    let cheap = [("MEMORY_KIB", "64"), ("ROUNDS", "1")];
+    let cheap = cheap.map(|(key, value)| (format!("REGIONMESH_AUTH__PASSWORD_{key}"), value.to_owned()));
+    start(ClusterOptions {
+        topology: ONE.replacen("[[proxy]]", &format!("{AUTH}[[proxy]]"), 1),
+        environment: cheap.to_vec(),
+        ..one(folder)
+    })
+}
+
+fn register() -> Deed {
+    Deed::Register {
+        name: "Ada".to_owned(),
+        password: PASSWORD.to_owned().into(),
+    }
+}
+
+/// What is said openly is not even looked at, and what is sealed is done: the user that has an account then.
+fn registered(cluster: &Cluster) -> String {
+    let account = AccountClient::new(&mut OsEntropy);
+    let trust = JoinFile::read(cluster.join_file()).unwrap().trust().unwrap();
+    let path = "/api/register";
+    let open = serde_json::json!({"name": "Ada", "password": PASSWORD}).to_string();
+    let (asked, now) = (("POST", path), node::clock::wall_ms());
+    let word = account.authorization(trust.cluster_id, asked, open.as_bytes(), now);
+    let (status, refused) = post(cluster, path, &word, &open);
+    assert_eq!(
+        (status, refused["error"].as_str()),
+        (403, Some("RoleDenied")),
+        "{refused}"
+    );
+    let (status, granted) = sealed(cluster, path, &register());
+    assert_eq!(
+        (status, granted["name"].as_str()),
+        (200, Some("Ada")),
+        "{granted}"
+    );
+    let (status, taken) = sealed(cluster, path, &register());
+    assert_eq!(
+        (status, taken["error"].as_str()),
+        (409, Some("NameTaken")),
+        "{taken}"
+    );
+    granted["user"].as_str().unwrap().to_owned()
+}
+
+fn counted(cluster: &Cluster, node: &str, metric: &str) -> f64 {
+    let metrics = cluster.metrics(node).unwrap();
+    let line = metrics.lines().find(|line| line.starts_with(metric));
+    let figure = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    figure.unwrap_or(0.0)
+}
+
+// SD-3: the proxy has no password, and the auth node dies and comes back.
+#[tokio::test]
+async fn sd_3_an_auth_node_alone_reads_passwords_and_only_they_miss_it_while_it_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = with_auth_node(&folder.path().join("d"));
+    let user = registered(&cluster);
+    let mut client = log_in(&cluster, PASSWORD).await.unwrap();
+    assert_eq!(client.user().0.to_string(), user);
+    let wrong = log_in(&cluster, "correct horse battery stapler").await;
+    assert_eq!(wrong.err().unwrap().code(), Some(Code::AuthFailed));
+    let computed = |node, role: &str| counted(&cluster, node, &format!("regionmesh_{role}_passwords_total"));
+    assert_eq!(
+        (computed("auth-1", "auth"), computed("edge-1", "proxy")),
+        (3.0, 0.0)
+    );
+
+    cluster.kill("auth-1").unwrap();
+    let admin = cluster.addresses_of("edge-1").unwrap().admin.to_string();
+    let ready = || support::ask(&admin, "GET /readyz?verbose");
+    let misses_it = || ready().contains("nobody comes by a password meanwhile");
+    eventually("the proxy misses it", PATIENCE, misses_it);
+    assert!(ready().lines().next().unwrap().contains(" 200 "), "{}", ready());
+    let error = log_in(&cluster, PASSWORD).await.err().unwrap();
+    assert_eq!(error.code(), Some(Code::Busy), "{error}");
+    assert!(
+        error.to_string().contains("who checks passwords is away"),
+        "{error}"
+    );
+    let (status, away) = sealed(&cluster, "/api/login", &register());
+    assert_eq!(
+        (status, away["retry_ms"].as_u64() > Some(0)),
+        (503, true),
+        "{away}"
+    );
+    // A guest comes in, and who has logged in plays on.
+    connect(cluster.join_file()).await.unwrap();
+    let plays = async { while !matches!(client.next_event().await.unwrap(), ClientEvent::Snapshot(_)) {} };
+    timeout(PATIENCE, plays).await.expect("it does not play");
+
+    cluster.restart("auth-1").unwrap();
+    eventually("it is linked again", PATIENCE, || !misses_it());
+    log_in(&cluster, PASSWORD).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use protocol::geometry::CellGrid;
 use protocol::message::checked::{
-    CheckedAttach, CheckedCellUpdates, CheckedClaims, CheckedCommand, CheckedEvent, CheckedInput,
-    CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare, CheckedSubscription, UserWord,
+    CheckedAnswer, CheckedAsk, CheckedAttach, CheckedCellUpdates, CheckedClaims, CheckedCommand,
+    CheckedEvent, CheckedInput, CheckedLeave, CheckedOutput, CheckedPlayer, CheckedPrepare,
+    CheckedSubscription, UserWord,
 };
 use protocol::message::family::{
-    BatchMessage, BatchReader, ClientToProxy, ProxyToClient, ProxyToServer, ServerToProxy, ServerToServer,
+    AuthToProxy, BatchMessage, BatchReader, ClientToProxy, ProxyToAuth, ProxyToClient, ProxyToServer,
+    ServerToProxy, ServerToServer,
 };
 use protocol::message::handover::PlayerState;
+use protocol::sealed_deed::Deed;
 
 const GRID: CellGrid = CellGrid {
     cell_size: 32,
@@ -32,6 +35,17 @@ pub(crate) fn batch(data: &[u8]) {
         .into_iter()
         .for_each(check_from_client);
     messages::<ProxyToClient>(data);
+    for message in messages::<ProxyToAuth>(data) {
+        if let ProxyToAuth::Ask(ask) = message {
+            let _ = Deed::addressee(&ask.sealed);
+            drop(CheckedAsk::try_from(ask));
+        }
+    }
+    for message in messages::<AuthToProxy>(data) {
+        if let AuthToProxy::Answer(answer) = message {
+            drop(CheckedAnswer::try_from(answer));
+        }
+    }
 }
 
 /// The messages before the first mistake; each survives being written and read again.

@@ -59,8 +59,12 @@ export class Hud {
 
   attached(proxy: string): void {
     text("proxy", proxy || "–");
-    text("transport", "WebSocket");
+    this.transport("WebSocket");
     get("lamp", HTMLElement).className = "good";
+  }
+
+  transport(transport: "WebSocket" | "WebTransport"): void {
+    text("transport", transport);
   }
 
   lost(): void {

@@ -68,6 +68,7 @@ class Page {
       if (this.#wasLost) hud.banner(`Back where you were, now by way of ${proxy}.`, "good");
       this.#wasLost = false;
     });
+    client.on("transport", (transport) => hud.transport(transport));
     client.on("lost", ({ text }) => {
       this.#wasLost = true;
       hud.lost();

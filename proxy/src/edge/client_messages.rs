@@ -1,7 +1,5 @@
 //! What clients say: inputs by datagram or TCP, commands, acknowledgements. The road down starts here.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use prost::Message as _;
 use protocol::datagram::ConnectionId;
@@ -14,7 +12,7 @@ use protocol::{Code, Entropy};
 
 use super::Edge;
 use super::commands::Taken;
-use super::effect::{DatagramSink, EdgeEffect};
+use super::effect::{DatagramRoad, DatagramSink, EdgeEffect};
 use super::input::SessionHandle;
 use super::path::Arrived;
 use super::session::Transport;
@@ -23,7 +21,7 @@ impl Edge {
     /// Takes a datagram, decrypting it in place. What is not from a session of this shard is dropped before any crypto.
     pub fn handle_datagram(
         &mut self,
-        from: SocketAddr,
+        from: impl Into<DatagramRoad>,
         datagram: &mut [u8],
         now_ms: u64,
         entropy: &mut dyn Entropy,
@@ -43,7 +41,7 @@ impl Edge {
         let Some(session) = self.sessions.get_mut(handle.0) else {
             return;
         };
-        match session.path.open(from, datagram, now_ms, entropy, sink) {
+        match session.path.open(from.into(), datagram, now_ms, entropy, sink) {
             Ok(Arrived::Data(plain)) => {
                 session.heard_awake_ms = self.awake.now_ms();
                 // The message is small and its inputs outlive the datagram's buffer.
@@ -116,10 +114,12 @@ impl Edge {
         };
         let checked = CheckedCommand::try_from(command).ok();
         let Some(command) = checked.filter(|_| session.attached.is_some()) else {
+            self.effects.push(EdgeEffect::Refused("command_malformed"));
             self.end(handle, Code::Protocol, now_ms);
             return;
         };
         if !session.command_rate.take(1, now_ms) {
+            self.effects.push(EdgeEffect::Refused("command_rate"));
             self.end(handle, Code::RateLimited, now_ms);
             return;
         }
@@ -144,7 +144,10 @@ impl Edge {
                 };
                 self.effects.push(EdgeEffect::ToClient(handle, ack.into()));
             }
-            Taken::OutOfWindow => self.end(handle, Code::Protocol, now_ms),
+            Taken::OutOfWindow => {
+                self.effects.push(EdgeEffect::Refused("command_window"));
+                self.end(handle, Code::Protocol, now_ms);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Everything that can reach a shard's core from outside, in one closed enum. Datagrams have a door of their own
 //! ([`Edge::handle_datagram`](super::Edge::handle_datagram)), because they come by the hundred thousand.
 
-use protocol::ids::{AttachNo, NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, SessionId, UserId};
+use protocol::ids::{
+    AttachNo, Incarnation, NodeNumber, OwnerEpoch, RegionNumber, SessionGeneration, SessionId, UserId,
+};
 use protocol::keys::DatagramSecret;
 use protocol::message::family::{ClientToProxy, ServerToProxy};
 use protocol::message::subscription;
@@ -55,6 +57,17 @@ pub enum OwnerAnswer {
     Unavailable,
 }
 
+/// Who holds a region, as the store says, and how often its lease was renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HolderSign {
+    /// The game server.
+    pub node: NodeNumber,
+    /// Which of its starts.
+    pub incarnation: Incarnation,
+    /// How often it has shown that it is there.
+    pub beat: u64,
+}
+
 /// One thing that happened outside.
 pub enum EdgeInput {
     /// A client finished its handshake.
@@ -81,6 +94,8 @@ pub enum EdgeInput {
     ServerDown(NodeNumber),
     /// The store's answer to [`ReadOwner`](super::EdgeEffect::ReadOwner), with the epoch that the question named.
     Owner(UserId, OwnerEpoch, OwnerAnswer),
+    /// The store's answer to [`ReadHolder`](super::EdgeEffect::ReadHolder); `None` where nobody's lease lasts.
+    Holder(RegionNumber, Option<HolderSign>),
     /// The proxy is shutting down: tell everybody where else to go.
     Drain,
 }

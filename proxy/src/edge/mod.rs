@@ -15,6 +15,7 @@ mod closed_paths;
 mod commands;
 mod composition;
 mod crowd;
+mod cut_off;
 mod deltas;
 mod effect;
 mod input;
@@ -48,13 +49,14 @@ use protocol::message::checked::SessionIdentity;
 use slotmap::SlotMap;
 use topology::Topology;
 
-pub use effect::{DatagramSink, EdgeEffect};
-pub use input::{Admission, EdgeInput, OwnerAnswer, SessionHandle};
+pub use effect::{BrowserId, DatagramRoad, DatagramSink, EdgeEffect};
+pub use input::{Admission, EdgeInput, HolderSign, OwnerAnswer, SessionHandle};
 pub use inspect::{SessionView, Waiting};
 pub use views::RegionCells;
 
 use closed_paths::ClosedPaths;
 use composition::Composer;
+use cut_off::CutOff;
 use map::FastMap;
 use news::NewsRates;
 use servers::Servers;
@@ -98,6 +100,7 @@ pub struct Edge {
     /// Who has logged out, by which session and when, milliseconds: a handover may have passed the leave by.
     logouts: BTreeMap<UserId, (SessionIdentity, u64)>,
     draining: bool,
+    cut_off: CutOff,
     /// The game that servers play, and the newest version of it; empty while none has said so.
     game: (String, u32),
     effects: Vec<EdgeEffect>,
@@ -127,6 +130,7 @@ impl Edge {
             awake: AwakeClock::default(),
             logouts: BTreeMap::new(),
             draining: false,
+            cut_off: CutOff::default(),
             game: Default::default(),
             effects: Vec::new(),
         }
@@ -157,6 +161,7 @@ impl Edge {
             EdgeInput::ServerUp(node) => self.server_up(node, now_ms),
             EdgeInput::ServerDown(node) => self.server_down(node, now_ms),
             EdgeInput::Owner(user, trusted, answer) => self.owner_answered(user, trusted, answer, now_ms),
+            EdgeInput::Holder(region, sign) => self.holder_seen(region, sign, now_ms),
             EdgeInput::Drain => self.drain(),
         }
     }
@@ -165,6 +170,7 @@ impl Edge {
     pub fn tick(&mut self, now_ms: u64, sink: &mut dyn DatagramSink) {
         self.awake.advance(now_ms);
         self.retry(now_ms);
+        self.look_for_holders(now_ms);
         self.compose_overdue(now_ms, sink);
         if now_ms.saturating_sub(self.swept_ms) >= 1_000 {
             self.swept_ms = now_ms;

@@ -329,6 +329,14 @@ impl Route {
         }
     }
 
+    /// The region of the owner that it waits for, and since when, milliseconds; `None` while it does not wait.
+    pub(super) fn waits_for(&self) -> Option<(RegionNumber, u64)> {
+        match self.standing {
+            Standing::Suspended { since_ms, .. } => self.owner.map(|owner| (owner.region, since_ms)),
+            _ => None,
+        }
+    }
+
     /// The link to a server is gone.
     pub(super) fn server_down(&mut self, node: NodeNumber, now_ms: u64) -> Step {
         let concerned = match self.standing {

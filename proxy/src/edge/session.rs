@@ -106,6 +106,8 @@ pub(super) struct Session {
     /// Its client wants no snapshot sooner than this after the last one.
     pub(super) pace_ms: u64,
     pub(super) recovering_told: bool,
+    /// Its player has been in the world by this proxy.
+    pub(super) has_played: bool,
     /// When the owner last said how its player is, or became the owner.
     pub(super) owner_heard_ms: u64,
     /// When it last had its place in the world, looked at each second.
@@ -145,6 +147,7 @@ impl Session {
             composed_at_ms: now_ms,
             pace_ms: 0,
             recovering_told: false,
+            has_played: false,
             owner_heard_ms: now_ms,
             placed_ms: now_ms,
             heard_awake_ms: 0,

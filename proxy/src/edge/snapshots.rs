@@ -74,16 +74,17 @@ impl Edge {
         if since_ms < least_ms.max(session.pace_ms) {
             return;
         }
-        let by_datagram = session.transport == Transport::Udp && session.path.address().is_some();
+        let by_datagram = session.transport == Transport::Udp && session.path.road().is_some();
         self.scratch.clear();
         if by_datagram {
             DatagramSealer::begin(&mut self.scratch);
         }
+        let plain_bytes_max = session.path.plain_bytes_max();
         self.composer.compose(
             session,
             &mut self.views,
             &self.grid,
-            DatagramSealer::PLAIN_BYTES_MAX,
+            plain_bytes_max,
             now_ms,
             &mut self.scratch,
         );

@@ -108,6 +108,7 @@ impl Edge {
             return;
         };
         session.recovering_told = false;
+        session.has_played = true;
         let playing = client::Playing {
             entity: session.own.entity.0,
             owner_epoch: owner.epoch.0,

@@ -1,6 +1,7 @@
 //! From settings to a proxy that is ready to start: opens the data directory, binds, opens the store. Nothing has been
 //! said to any peer then.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -19,8 +20,8 @@ use protocol::identity::{AuthorityKeys, Clock, DiskCertificate, Role, RoleVouche
 use protocol::ids::Lanes;
 use protocol::node_handshake::LocalNode;
 use store::{
-    Membership, NodeStore, Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest, StoreSettings,
-    StoreThreads,
+    Accept, Membership, NodeStore, Store, StoreHandle, StoreIdentity, StoreReply, StoreRequest,
+    StoreSettings, StoreThreads,
 };
 use tokio::net::TcpListener;
 
@@ -52,6 +53,8 @@ pub(super) struct Built {
     /// Of somebody else who vouches for players.
     pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) udp: Vec<BatchSocket>,
+    /// For datagrams of browsers, if the topology says where they find it.
+    pub(super) webtransport: Option<BatchSocket>,
     /// One for each shard.
     pub(super) lanes: Lanes,
 }
@@ -60,7 +63,17 @@ pub(super) struct Built {
 pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<Built, Failure> {
     let data = open_data(settings)?;
     let held = data.hold()?;
-    let (path, folder, accept) = (settings.store_path(), data.path().to_owned(), settings.accept());
+    let store = open_store(settings.store_path(), settings.accept(), &data).await?;
+    build_of(settings, (data, held), owners, &store).await
+}
+
+/// Opens the store of a node.
+pub(super) async fn open_store(
+    path: PathBuf,
+    accept: Accept,
+    data: &DataDir,
+) -> Result<Arc<dyn Store>, Failure> {
+    let folder = data.path().to_owned();
     let (cluster, node) = (data.cluster.cluster_id, data.number);
     let opening = tokio::task::spawn_blocking(move || {
         let data = folder.as_path();
@@ -81,8 +94,7 @@ pub(super) async fn build(settings: &ProxySettings, owners: &Owners) -> Result<B
             Failure::bad_input(error)
         }
     })?;
-    let store: Arc<dyn Store> = Arc::new(store);
-    build_of(settings, (data, held), owners, &store).await
+    Ok(Arc::new(store))
 }
 
 /// Builds a proxy on this store.
@@ -125,6 +137,7 @@ async fn build_of(
         said: settings.listen.http,
         advertised: &entry.http,
     };
+    let webtransport = bind_webtransport(settings, &entry).await?;
     let lanes = lanes(entry.shards)?;
     let (tcp, udp) = (streams.tcp().await?, datagrams.udp(entry.shards).await?);
     let (http, tls) = (
@@ -162,8 +175,25 @@ async fn build_of(
         tls,
         tokens,
         udp,
+        webtransport,
         lanes,
     })
+}
+
+/// Where browsers send datagrams, if the topology says that they may.
+async fn bind_webtransport(
+    settings: &ProxySettings,
+    entry: &topology::Proxy,
+) -> Result<Option<BatchSocket>, Failure> {
+    let Some(advertised) = &entry.webtransport else {
+        return Ok(None);
+    };
+    let listener = Listener {
+        key: "listen.webtransport",
+        said: settings.listen.webtransport,
+        advertised,
+    };
+    Ok(listener.udp(1).await?.pop())
 }
 
 /// Who plays on one machine may all look at the map; a world that others come to keeps it for its operators.
@@ -183,8 +213,8 @@ fn lanes(shards: u16) -> Result<Lanes, Failure> {
     lanes.ok_or_else(|| Failure::bad_input(format!("a proxy cannot have {shards} shards")))
 }
 
-/// This start of the proxy, as its peers will know it.
-async fn local_node(
+/// This start of the node, as its peers will know it.
+pub(super) async fn local_node(
     data: &DataDir,
     store: &StoreHandle,
     identity: StoreIdentity,

@@ -32,7 +32,7 @@ pub(super) async fn let_in(
     permit: HandshakePermit,
 ) {
     notice_silence(stream.io());
-    match client_login::log_in(context, stream, (caller, secrecy)).await {
+    match client_login::log_in(context, stream, (caller, secrecy), &permit).await {
         Ok(logged_in) => hand_over(context, logged_in, caller.from.ip(), permit),
         Err(error) => {
             context.refusals.count(error.label());

@@ -55,13 +55,19 @@ async fn serve(
     (mut io, from): (TcpStream, SocketAddr),
     permit: HandshakePermit,
 ) {
-    let (caller, permit) = match arrivals.meet(&mut io, from, permit).await {
-        Ok(met) => met,
-        Err(label) => return context.refusals.count(label),
+    let way = permit.give_way();
+    let served = async {
+        let (caller, permit) = match arrivals.meet(&mut io, from, permit).await {
+            Ok(met) => met,
+            Err(label) => return context.refusals.count(label),
+        };
+        // One that is gone already needs nothing.
+        if let Ok(stream) = RawStream::new(io, context.clock) {
+            let let_in = client_door::let_in(&context, stream, (caller, Secrecy::Kept), permit);
+            guest("client", let_in).await;
+        }
     };
-    // One that is gone already needs nothing.
-    if let Ok(stream) = RawStream::new(io, context.clock) {
-        let let_in = client_door::let_in(&context, stream, (caller, Secrecy::Kept), permit);
-        guest("client", let_in).await;
+    if way.run_until_cancelled(served).await.is_none() {
+        context.refusals.count("handshake_gave_way");
     }
 }

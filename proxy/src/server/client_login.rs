@@ -11,7 +11,6 @@ use protocol::client_handshake::{
     ClientHandshakeError, Credentials, EstablishedClient, LoginRequest, Moving, PendingLogin, ProxyResponder,
     Refusal, Welcome, hello_refusal,
 };
-use protocol::datagram::ConnectionId;
 use protocol::frame::{FrameError, FrameType};
 use protocol::limits::{CLIENT_HANDSHAKE_MS_MAX, CLIENT_HELLO_MS_MAX};
 use protocol::{Code, limits};
@@ -20,7 +19,8 @@ use tokio::time::timeout;
 use super::arrivals::{Caller, Secrecy};
 use super::auth::{Granted, TurnedAway};
 use super::client_context::{ClientContext, Door};
-use super::directory::{ShardIndex, shard_of};
+use super::directory::{ShardIndex, connection_id, shard_of};
+use super::handshake_permits::HandshakePermit;
 
 /// When a client that came too often may come again, milliseconds.
 const RATE_RETRY_MS: u32 = 1_000;
@@ -101,9 +101,10 @@ pub(super) async fn log_in(
     context: &ClientContext,
     stream: RawStream,
     from: (Caller, Secrecy),
+    permit: &HandshakePermit,
 ) -> Result<LoggedIn, LoginError> {
     let whole = Duration::from_millis(CLIENT_HANDSHAKE_MS_MAX);
-    match timeout(whole, shake_hands(context, stream, from)).await {
+    match timeout(whole, shake_hands(context, stream, from, permit)).await {
         Ok(result) => result,
         Err(_) => Err(LoginError::TooLate),
     }
@@ -113,11 +114,14 @@ async fn shake_hands(
     context: &ClientContext,
     mut stream: RawStream,
     (caller, secrecy): (Caller, Secrecy),
+    permit: &HandshakePermit,
 ) -> Result<LoggedIn, LoginError> {
-    let (door, responder) = greet(context, &mut stream).await?;
+    let (door, responder) = greet(context, &mut stream, permit).await?;
     let door = &*door;
     let moving = responder.moving();
+    permit.waits();
     let raw = stream.next_raw().await?;
+    permit.heard();
     let c3 = door
         .key
         .open(raw, FrameType::ClientLogin, net::clock::wall_ms())?;
@@ -158,10 +162,12 @@ fn better_place(
 async fn greet(
     context: &ClientContext,
     stream: &mut RawStream,
+    permit: &HandshakePermit,
 ) -> Result<(Arc<Door>, ProxyResponder), LoginError> {
     let raw = timeout(Duration::from_millis(CLIENT_HELLO_MS_MAX), stream.next_raw())
         .await
         .map_err(|_| LoginError::TooLate)??;
+    permit.heard();
     let wall_ms = net::clock::wall_ms();
     let mut refused = FrameError::Hmac;
     for door in context.doors.load_full().iter() {
@@ -224,7 +230,7 @@ async fn admit(
     }
     let is_secret = matches!(
         request.credentials,
-        Credentials::Password { .. } | Credentials::Token { .. }
+        Credentials::Password { .. } | Credentials::Token { .. } | Credentials::Sealed { .. }
     );
     if is_secret && secrecy == Secrecy::Open {
         return Err(TurnedAway {
@@ -267,7 +273,7 @@ async fn welcome(
     (request, pending, granted): (LoginRequest, PendingLogin, Granted),
 ) -> Result<LoggedIn, LoginError> {
     let shard = shard_of(granted.claims.user, context.lanes);
-    let cid = ConnectionId::new(&mut node::OsEntropy).0;
+    let cid = connection_id(shard).0;
     let reached = stream.io().local_addr().map_err(StreamError::from)?.ip();
     let welcome = Welcome {
         user: granted.claims.user,

@@ -47,6 +47,7 @@ impl ControlTask {
     fn question(&self, shard: ShardIndex, question: Question) {
         match question {
             Question::Service(claim) => self.services.announce(shard, claim),
+            Question::Holder(region) => self.services.read_holder(shard, region),
             Question::Attach(client, claim) => {
                 let (claims, attach) = *claim;
                 let verifying = verify(Arc::clone(&self.context), shard, client, claims, attach);

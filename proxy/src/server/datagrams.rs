@@ -1,10 +1,13 @@
-//! A shard's UDP socket: received 64 at a time, sent 64 at a time.
+//! A shard's UDP socket: received 64 at a time, sent 64 at a time; and the queues of its browsers, which are taken and left a
+//! round's worth at a time.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use net::udp::{BATCH_DATAGRAMS, BatchSocket, RecvBatch, SendBatch, SendReport};
 
-use crate::edge::DatagramSink;
+use super::browser_queues::{BrowserQueues, Sent};
+use crate::edge::{BrowserId, DatagramSink};
 
 /// Full receives of one round: after that the others get their turn.
 const RECEIVES_MAX: usize = 16;
@@ -14,6 +17,8 @@ pub(super) struct Datagrams {
     socket: BatchSocket,
     send: SendBatch,
     report: SendReport,
+    browsers: Arc<BrowserQueues>,
+    to_browsers: Vec<Sent>,
 }
 
 /// How many receives a round still has.
@@ -26,11 +31,13 @@ impl Default for Budget {
 }
 
 impl Datagrams {
-    pub(super) fn new(socket: BatchSocket) -> Self {
+    pub(super) fn new(socket: BatchSocket, browsers: Arc<BrowserQueues>) -> Self {
         Self {
             socket,
             send: SendBatch::default(),
             report: SendReport::default(),
+            browsers,
+            to_browsers: Vec::new(),
         }
     }
 
@@ -54,8 +61,24 @@ impl Datagrams {
         (count > 0).then_some(count)
     }
 
-    /// Hands everything to the kernel; what became of all since the last time.
+    /// What browsers have sent, by their thread.
+    pub(super) fn of_browsers(&self, into: &mut Vec<Sent>) {
+        self.browsers.take(into);
+    }
+
+    /// Whether there is any.
+    pub(super) fn browsers_have_sent(&self) -> bool {
+        self.browsers.has_some()
+    }
+
+    /// Whether that wakes the shard's thread.
+    pub(super) fn browsers_wake(&self, wakes: bool) {
+        self.browsers.wake_for_each(wakes);
+    }
+
+    /// Hands everything to the kernel, and to the browsers' thread what is for them; what became of all since the last time.
     pub(super) fn flush(&mut self) -> SendReport {
+        self.browsers.leave(&mut self.to_browsers);
         self.report += self.send.flush(&self.socket);
         std::mem::take(&mut self.report)
     }
@@ -68,5 +91,9 @@ impl DatagramSink for Datagrams {
         if self.send.len() >= BATCH_DATAGRAMS {
             self.report += self.send.flush(&self.socket);
         }
+    }
+
+    fn send_to_browser(&mut self, to: BrowserId, datagram: &[u8]) {
+        self.to_browsers.push((to, datagram.to_vec()));
     }
 }

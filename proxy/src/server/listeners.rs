@@ -5,9 +5,11 @@ use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use net::accept_errors::AcceptErrors;
+use net::udp::BatchSocket;
 use node::life::{Failure, Node};
 use protocol::identity::AuthorityKeys;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::arrivals::Arrivals;
@@ -16,19 +18,25 @@ use super::client_listener::accept_clients;
 use super::descriptors::ClientRoom;
 use super::door_keeper::DoorKeeper;
 use super::handshake_permits::HandshakePermits;
+use super::live_metrics;
 use super::map::{Map, MapBoard};
 use super::rate_limits::RateLimits;
 use super::ready;
 use super::settings::ProxySettings;
 use super::tls::{Tls, TlsDoor};
 use super::tools::Tools;
-use super::web::{Assets, Web, WebLimits, accept_browsers};
+use super::web::{Assets, Web, WebLimits, accept_browsers, admits};
+use super::webtransport::{Relay, RelayParts, WebTransport};
 
 /// What is bound.
 pub(super) struct Listeners {
     pub(super) tcp: TcpListener,
     pub(super) http: TcpListener,
     pub(super) tls: Option<Arc<Tls>>,
+    /// For datagrams of browsers, if they may have any.
+    pub(super) webtransport: Option<BatchSocket>,
+    /// Woken when shards have left datagrams for browsers.
+    pub(super) left: Arc<Notify>,
     pub(super) authorities: Arc<ArcSwap<AuthorityKeys>>,
     /// What game servers tell for the map.
     pub(super) board: Arc<MapBoard>,
@@ -42,6 +50,38 @@ fn of_api(settings: &ProxySettings, now_ms: u64) -> RateLimits {
         settings.clients.exempt_networks(),
         now_ms,
     )
+}
+
+/// What browsers are told of their datagrams, and who carries them.
+fn webtransport(
+    (socket, tls, left): (Option<BatchSocket>, Option<&Arc<Tls>>, Arc<Notify>),
+    settings: &ProxySettings,
+    node: &Node,
+    context: &Arc<ClientContext>,
+) -> Result<Option<(WebTransport, Relay)>, Failure> {
+    let view = context.topology.view();
+    let own = view.topology().proxy(context.own.number);
+    let advertised = own.and_then(|own| own.webtransport.as_ref());
+    let (Some(socket), Some(advertised)) = (socket, advertised) else {
+        return Ok(None);
+    };
+    let port = socket.local_addr().map_err(Failure::failed)?.port();
+    let (limits, sessions_max) = (&settings.clients, settings.http.webtransport_max);
+    let exempt = limits.exempt_networks();
+    let permits = HandshakePermits::of_webtransport(sessions_max as usize, exempt.clone());
+    let now_ms = context.clock.now_ms();
+    let parts = RelayParts {
+        context: Arc::clone(context),
+        tls: tls.map(Arc::clone),
+        host: advertised.host.clone(),
+        admits: Box::new(admits(Arc::clone(context), settings.http.exceptions())),
+        keeper: DoorKeeper::new(permits, limits.accepts_per_s, exempt, "webtransport_rate", now_ms),
+        left,
+    };
+    let relay = Relay::new(socket.into(), parts).map_err(Failure::failed)?;
+    live_metrics::tell_webtransport(&node.live, relay.sessions());
+    let certificates = relay.certificates();
+    Ok(Some((WebTransport { port, certificates }, relay)))
 }
 
 impl Listeners {
@@ -77,6 +117,12 @@ impl Listeners {
         let (tools, thread) = started.map_err(Failure::failed)?;
         let for_map = (settings.http.map, settings.clients.exempt_networks());
         let (map, of_map) = Map::start(context, self.board, for_map).map_err(Failure::failed)?;
+        let for_relay = (self.webtransport, self.tls.as_ref(), self.left);
+        let webtransport = webtransport(for_relay, settings, node, context)?;
+        let (webtransport, relay) = webtransport.unzip();
+        if let Some(relay) = relay {
+            peers.spawn(owners.task_until("webtransport", stop, relay.run()));
+        }
         let door_of_tls = self.tls.map(|tls| TlsDoor::start(tls, stop.clone()));
         let (tls, of_tls) = door_of_tls.transpose().map_err(Failure::failed)?.unzip();
         let web = Web {
@@ -88,6 +134,7 @@ impl Listeners {
             tools,
             map,
             assets: Assets::embedded(),
+            webtransport,
             is_ready: {
                 let node = node.clone();
                 Box::new(move || node.is_ready())

@@ -1,6 +1,7 @@
 //! How sessions and links do just now, told at each scrape from what the shards show.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use node::telemetry::{LinkName, LiveMetrics, Metric, Sheet, put_link};
 use node::topology_in_force::TopologyInForce;
@@ -20,6 +21,16 @@ static WATCHED: Metric = Metric::gauge(
     "regionmesh_proxy_watched_cells",
     "Cells that this proxy subscribes to.",
 );
+
+static WEBTRANSPORT: Metric = Metric::gauge(
+    "regionmesh_proxy_webtransport_sessions",
+    "Sessions of WebTransport, each beside one of WebSocket.",
+);
+
+/// Has every scrape tell how many sessions of WebTransport there are.
+pub(super) fn tell_webtransport(live: &LiveMetrics, sessions: Arc<AtomicUsize>) {
+    live.ask(move |sheet| sheet.put(&WEBTRANSPORT, &[], sessions.load(Ordering::Relaxed) as f64));
+}
 
 /// Has every scrape tell of them.
 pub(super) fn tell(live: &LiveMetrics, shards: &Shards, topology: &Arc<TopologyInForce>) {

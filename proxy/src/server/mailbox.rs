@@ -9,7 +9,7 @@ use net::link_core::Sealed;
 use net::stream_socket::StreamSocket;
 use protocol::Code;
 use protocol::frame::Close;
-use protocol::ids::{NodeNumber, UserId};
+use protocol::ids::{NodeNumber, RegionNumber, UserId};
 use protocol::message::subscription::Topology;
 use protocol::ticket::RawTicket;
 use store::sanction::Ending;
@@ -38,6 +38,8 @@ pub(super) enum Order {
     IsHere(UserId, oneshot::Sender<bool>),
     /// The store says who serves a region.
     Serving(store::Serving),
+    /// The store says who holds a region.
+    Holder(RegionNumber, Option<store::RegionHolder>),
     /// What the signature of an Attach is worth.
     Attach(ClientId, AttachVerdict),
     /// A ticket was renewed; where else the client may go.

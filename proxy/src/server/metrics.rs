@@ -21,6 +21,16 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Datagrams that the kernel did not take.",
     },
     Metric {
+        name: "regionmesh_proxy_webtransport_datagrams_total",
+        kind: Kind::Counter,
+        help: "Datagrams that browsers have sent and were sent by WebTransport, by direction.",
+    },
+    Metric {
+        name: "regionmesh_proxy_webtransport_dropped_total",
+        kind: Kind::Counter,
+        help: "Datagrams of browsers dropped between the thread of WebTransport and the shards, because one side was too slow, by direction.",
+    },
+    Metric {
         name: "regionmesh_proxy_sweep_seconds",
         kind: Kind::Histogram,
         help: "Time of one round of a shard, from what is read to what is written.",

@@ -4,7 +4,10 @@
 
 mod arrivals;
 mod auth;
+mod auth_links;
+mod auth_node;
 mod balance;
+mod browser_queues;
 mod build;
 mod client_context;
 mod client_door;
@@ -41,16 +44,20 @@ mod shard_handle;
 mod shard_meters;
 mod shard_thread;
 mod status_task;
+mod store_table;
 mod streams;
 mod tls;
 mod tools;
 mod topology_news;
 mod web;
+mod webtransport;
 
+pub use auth_node::{AuthNode, AuthSettings, run_auth};
 pub use proxy_task::{Addresses, Proxy};
 pub use run::{run, serve};
 pub use settings::{
     AuthTable, ClientTable, EdgeTable, GuestPolicy, HttpTable, JwtTable, MapAudience, PasswordPolicy,
-    ProxyArgs, ProxySettings, StoreTable, TlsTable,
+    ProxyArgs, ProxySettings, TlsTable,
 };
 pub use shard_handle::SessionCounts;
+pub use store_table::StoreTable;

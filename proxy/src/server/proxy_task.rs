@@ -1,5 +1,6 @@
 //! A running proxy: starts the shards, the links and the listener, and ends them in the order that loses nothing.
 
+mod auths;
 mod renewals;
 
 use std::net::SocketAddr;
@@ -16,12 +17,13 @@ use protocol::Code;
 use protocol::ids::Lane;
 use serde_json::json;
 use store::{Store, StoreThreads};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::auth::AuthRole;
+use super::auth_links::AuthLinks;
 use super::balance::Balance;
+use super::browser_queues::BrowserQueues;
 use super::build::{Built, build, build_with};
 use super::client_context::{ClientContext, ClientIds};
 use super::control_task::ControlTask;
@@ -38,7 +40,7 @@ use super::refusals::Refusals;
 use super::sanction_watch;
 use super::server_dialer;
 use super::services::Services;
-use super::settings::{ClientTable, ProxySettings};
+use super::settings::ProxySettings;
 use super::shard_desk::ShardDesk;
 use super::shard_handle::{SessionCounts, ShardGauges, ShardHandle, Shards, counts, tell_all};
 use super::shard_thread::ShardThread;
@@ -53,21 +55,10 @@ const GOODBYES: Duration = Duration::from_secs(1);
 const TOOLS_END: Duration = Duration::from_secs(2);
 /// How long the store may take to end its last round.
 const STORE_CLOSES: Duration = Duration::from_secs(2);
-/// A balancer that asks every half second, and believes the second answer, has noticed a drain by then.
-const DRAIN_LEAD_MS: u64 = 2_000;
 /// Between two groups of players that are sent elsewhere in a drain.
 const DRAIN_TURN: Duration = Duration::from_millis(50);
 /// Between two looks while draining.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-
-fn drain_lead(clients: &ClientTable) -> Duration {
-    let usual_ms = if clients.balancers.is_empty() {
-        0
-    } else {
-        DRAIN_LEAD_MS
-    };
-    Duration::from_millis(clients.drain_lead_ms.unwrap_or(usual_ms))
-}
 
 /// Where a proxy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +69,8 @@ pub struct Addresses {
     pub udp: Vec<SocketAddr>,
     /// The page, and WebSocket.
     pub http: SocketAddr,
+    /// Datagrams of browsers, if it takes any.
+    pub webtransport: Option<SocketAddr>,
 }
 
 /// A proxy that runs until it is drained.
@@ -238,6 +231,9 @@ struct Starting {
     sockets: Vec<ShardSockets>,
     refusals: Arc<Refusals>,
     board: Arc<MapBoard>,
+    /// Woken when shards have left datagrams for browsers.
+    left: Arc<Notify>,
+    auths: Arc<AuthLinks>,
     links: TaskTracker,
     stop_links: CancellationToken,
 }
@@ -247,6 +243,7 @@ impl Starting {
         // The world as it was when the proxy started: what it looks like does not change while it runs.
         let topology = Arc::new(built.topology.view().topology().clone());
         let (mut shards, mut sockets) = (Vec::new(), Vec::new());
+        let left = Arc::new(Notify::new());
         for (number, socket) in (0..).zip(std::mem::take(&mut built.udp)) {
             let poller = Poller::new().map_err(Failure::failed)?;
             shards.push(ShardHandle {
@@ -254,6 +251,7 @@ impl Starting {
                 mailbox: Mailbox::new(poller.waker()),
                 gauges: Arc::new(ShardGauges::default()),
                 udp: socket.local_addr().map_err(Failure::failed)?,
+                browsers: Arc::new(BrowserQueues::new(poller.waker(), Arc::clone(&left))),
             });
             sockets.push((socket, poller));
         }
@@ -267,6 +265,8 @@ impl Starting {
             sockets,
             refusals: Arc::new(Refusals::default()),
             board: Arc::default(),
+            left,
+            auths: Arc::default(),
             topology,
             news: Arc::new(news),
             built,
@@ -281,10 +281,15 @@ impl Starting {
             tcp: self.built.tcp.local_addr().map_err(Failure::failed)?,
             udp: self.shards.iter().map(|shard| shard.udp).collect(),
             http: self.built.http.local_addr().map_err(Failure::failed)?,
+            webtransport: match &self.built.webtransport {
+                Some(socket) => Some(socket.local_addr().map_err(Failure::failed)?),
+                None => None,
+            },
         };
         let (to_control, from_shards) = mpsc::unbounded_channel();
         let threads = self.start_shards(settings, &to_control)?;
         self.watch_papers(to_control.downgrade());
+        self.dial_auths(to_control.downgrade());
         drop(to_control);
         let room = self.client_room(settings);
         let clients = self.client_context(settings, room);
@@ -305,6 +310,8 @@ impl Starting {
             tcp: self.built.tcp,
             http: self.built.http,
             tls: self.built.tls,
+            webtransport: self.built.webtransport,
+            left: self.left,
             authorities: self.built.authorities,
             board: self.board,
         };
@@ -320,7 +327,7 @@ impl Starting {
             threads,
             store_threads: Some(self.built.store_threads),
             held: Some(self.built.held),
-            drain_lead: drain_lead(&settings.clients),
+            drain_lead: settings.clients.drain_lead(),
             drain_grace: Duration::from_millis(settings.clients.drain_grace_ms),
         })
     }
@@ -347,6 +354,7 @@ impl Starting {
             let thread = ShardThread {
                 shard: shard_core,
                 socket,
+                browsers: Arc::clone(&shard.browsers),
                 poller,
                 mailbox: shard.mailbox.clone(),
                 desk: ShardDesk::new(
@@ -394,13 +402,7 @@ impl Starting {
             clock,
             own: built.own,
             doors: Arc::clone(&built.doors),
-            auth: Arc::new(AuthRole::new(
-                built.store.clone(),
-                Arc::clone(&built.topology),
-                (built.own.cluster_id, built.own.uuid),
-                built.data.certificate.node_key(),
-                (&settings.auth, built.tokens.clone(), clock),
-            )),
+            auth: Arc::new(self.auth_role(settings)),
             sanctions: Arc::clone(&built.sanctions),
             lanes: built.lanes,
             shards: Arc::clone(&self.shards),

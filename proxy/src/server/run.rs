@@ -28,7 +28,16 @@ pub fn run(args: &ProxyArgs) -> Exit {
 /// What the operator has to change, or what broke.
 pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
     net::panics::expect_guests(&[
-        "attach", "browser", "client", "tool", "map", "renewal", "logout", "topology", "password",
+        "attach",
+        "browser",
+        "client",
+        "tool",
+        "map",
+        "renewal",
+        "logout",
+        "topology",
+        "password",
+        "webtransport",
     ]);
     node.readiness.starting("opening the store");
     let proxy = tokio::select! {
@@ -54,13 +63,22 @@ pub async fn serve(settings: ProxySettings, node: Node) -> Result<(), Failure> {
 }
 
 fn announce(data: &Path, addresses: &Addresses, node: &Node) -> Result<(), Failure> {
-    let Addresses { tcp, udp, http } = addresses;
-    let file = json!({"tcp": tcp, "udp": udp, "http": http, "admin": node.admin});
+    let Addresses {
+        tcp,
+        udp,
+        http,
+        webtransport,
+    } = addresses;
+    let mut file = json!({"tcp": tcp, "udp": udp, "http": http, "admin": node.admin});
+    if let (Some(file), Some(at)) = (file.as_object_mut(), webtransport) {
+        file.insert("webtransport".to_owned(), json!(at));
+    }
     listen_file::write(data, &file).map_err(Failure::failed)?;
     let udp: Vec<String> = udp.iter().map(ToString::to_string).collect();
     let (udp, admin) = (udp.join(","), node.admin);
+    let webtransport = webtransport.map_or_else(String::new, |at| format!(" webtransport={at}"));
     program::say(format_args!(
-        "listening tcp={tcp} udp={udp} http={http} admin={admin}"
+        "listening tcp={tcp} udp={udp} http={http}{webtransport} admin={admin}"
     ));
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::ids::RegionNumber;
 use store::claims::ASK_AGAIN_MS;
-use store::{Announced, ServiceClaims, Serving, StoreHandle, StoreRequest};
+use store::{Announced, ServiceClaims, Serving, StoreHandle, StoreReply, StoreRequest};
 use tokio_util::sync::CancellationToken;
 
 use super::directory::ShardIndex;
@@ -87,6 +87,19 @@ impl Services {
                 return;
             }
         }
+    }
+
+    /// Reads who holds a region for a shard that does not reach it. Never waits; what the store does not say is asked again.
+    pub(super) fn read_holder(self: &Arc<Self>, shard: ShardIndex, region: RegionNumber) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let asked = this.store.ask(StoreRequest::ReadHolder { region });
+            if let Some(Ok(StoreReply::Holder(holder))) = this.stop.run_until_cancelled(asked).await
+                && let Some(shard) = this.shards.get(shard.place())
+            {
+                shard.mailbox.send(Order::Holder(region, holder));
+            }
+        });
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ServiceClaims) -> T) -> T {

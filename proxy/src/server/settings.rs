@@ -1,7 +1,10 @@
 //! Settings of a proxy: the tables of its configuration file, each value with a default that suits one machine.
 
+mod web;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use node::config::{Flag, Mistake, Settings};
 use node::settings::{NodeArgs, NodeSettings};
@@ -11,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use store::Accept;
 use store::limits::IDENTITY_BYTES_MAX;
 
-use super::web::gate::Exceptions;
+use super::store_table::StoreTable;
+pub use web::{HttpTable, MapAudience, TlsTable};
 
-/// File name of the store beside the data directories of one machine.
-const STORE_FILE: &str = "store.sqlite";
+/// A balancer that asks every half second, and believes the second answer, has noticed a drain by then.
+const DRAIN_LEAD_MS: u64 = 2_000;
 /// Memory that argon2id needs at least.
 pub(super) const PASSWORD_MEMORY_KIB_MIN: u32 = 8;
 /// Whatever stands in a store: nobody makes a proxy take more than this for one password.
@@ -55,16 +59,8 @@ node::settings_table! {
         pub udp: Option<SocketAddr> = None,
         /// For browsers; unset: the topology's `http`, when that is an address of this machine.
         pub http: Option<SocketAddr> = None,
-    }
-}
-
-node::settings_table! {
-    /// The table `[store]`.
-    pub struct StoreTable {
-        /// The SQLite file that all processes of the machine share, or the address of a PostgreSQL database, without its password; empty: `store.sqlite` beside the data directory.
-        pub path: PathBuf = PathBuf::new(),
-        /// Takes the store as it is, also when it is not as this node remembers it. For one start.
-        pub accept: bool = false,
+        /// For datagrams of browsers; unset: the topology's `webtransport`, when that is an address of this machine. Without that key in the topology there are none.
+        pub webtransport: Option<SocketAddr> = None,
     }
 }
 
@@ -75,7 +71,7 @@ node::settings_table! {
         pub sessions_max: Option<u32> = None,
         /// Connections accepted per second, at each door: TCP and HTTP.
         pub accepts_per_s: u32 = 5_000,
-        /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
+        /// Handshakes under way at once; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them. Without room, whose client is silent longest gives way to the next.
         pub handshakes_max: u32 = protocol::limits::CLIENT_HANDSHAKES_PENDING_MAX as u32,
         /// New logins (not resumes) per second.
         pub logins_per_s: u32 = 200,
@@ -102,6 +98,16 @@ impl ClientTable {
         networks(&self.exempt)
     }
 
+    /// How long a drain is noticed before it begins.
+    pub(super) fn drain_lead(&self) -> Duration {
+        let usual_ms = if self.balancers.is_empty() {
+            0
+        } else {
+            DRAIN_LEAD_MS
+        };
+        Duration::from_millis(self.drain_lead_ms.unwrap_or(usual_ms))
+    }
+
     /// The networks of `balancers`, likewise.
     pub(super) fn balancers(&self) -> Vec<Network> {
         networks(&self.balancers)
@@ -110,92 +116,6 @@ impl ClientTable {
 
 fn networks(texts: &[String]) -> Vec<Network> {
     texts.iter().filter_map(|text| Network::parse(text)).collect()
-}
-
-/// Who may look at the live map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MapAudience {
-    /// Nobody.
-    #[default]
-    Off,
-    /// Who comes from this machine itself.
-    Operators,
-    /// Anybody, at a proxy that is found on its own machine only.
-    Public,
-}
-
-node::settings_table! {
-    /// The table `[http]`.
-    pub struct HttpTable {
-        /// HTTP connections at once, WebSocket sessions not among them; one /24 (IPv4) or /48 (IPv6) gets at most an eighth of them.
-        pub connections_max: u32 = 512,
-        /// Origins whose pages may play here beside those of the topology's proxies, such as `https://play.example.net`.
-        pub origins: Vec<String> = Vec::new(),
-        /// Names that requests may call this proxy by, beside those that the topology has for it.
-        pub hosts: Vec<String> = Vec::new(),
-        /// Who may look at the live map, at `/map`: `off`, nobody; `operators`, who comes from this machine itself, by a tunnel for instance; `public`, anybody, only where the proxy's url is one of its own machine (`regionmesh up`).
-        pub map: MapAudience = MapAudience::Off,
-    }
-}
-
-impl HttpTable {
-    /// Who may come in beside whom the topology says; what cannot be read was refused by the check.
-    pub(super) fn exceptions(&self) -> Exceptions {
-        Exceptions {
-            origins: self.origins.iter().filter_map(|text| text.parse().ok()).collect(),
-            hosts: self.hosts.clone(),
-        }
-    }
-
-    fn check(&self, mistakes: &mut Vec<Mistake>) {
-        for text in &self.origins {
-            if let Err(error) = text.parse::<topology::Url>() {
-                let what = format!("holds `{text}`, which {error}");
-                mistakes.push(Mistake::new(
-                    "http.origins",
-                    what,
-                    "write origins such as https://play.example.net",
-                ));
-            }
-        }
-        let is_name = |text: &String| format!("http://{text}:1").parse::<topology::Url>().is_ok();
-        for text in self.hosts.iter().filter(|text| !is_name(text)) {
-            let what = format!("holds `{text}`, which is no name of a machine");
-            mistakes.push(Mistake::new(
-                "http.hosts",
-                what,
-                "write names such as play.example.net, without a port",
-            ));
-        }
-    }
-}
-
-node::settings_table! {
-    /// The table `[tls]`.
-    pub struct TlsTable {
-        /// The file of the certificate in PEM, and behind it those that vouch for it; empty: no TLS. Looked at every second: a new one counts from the next connection on.
-        pub certificate: PathBuf = PathBuf::new(),
-        /// The file of its private key in PEM, without a password, mode 0600.
-        pub key: PathBuf = PathBuf::new(),
-    }
-}
-
-impl TlsTable {
-    fn check(&self, mistakes: &mut Vec<Mistake>) {
-        let both = [
-            ("tls.certificate", &self.certificate, "tls.key"),
-            ("tls.key", &self.key, "tls.certificate"),
-        ];
-        let is_empty = |path: &PathBuf| path.as_os_str().is_empty();
-        if both.iter().all(|(_, path, _)| is_empty(path)) {
-            return;
-        }
-        for (key, _, other) in both.iter().filter(|(_, path, _)| is_empty(path)) {
-            let what = format!("is missing, and {other} is there");
-            mistakes.push(Mistake::new(*key, what, "write both, or neither"));
-        }
-    }
 }
 
 node::settings_table! {
@@ -273,7 +193,7 @@ node::settings_table! {
 }
 
 impl JwtTable {
-    fn check(&self, mistakes: &mut Vec<Mistake>) {
+    pub(super) fn check(&self, mistakes: &mut Vec<Mistake>) {
         let is_on = !self.keys.as_os_str().is_empty();
         for (key, text) in [("jwt.issuer", &self.issuer), ("jwt.audience", &self.audience)] {
             match (is_on, text.len()) {
@@ -303,7 +223,7 @@ impl JwtTable {
 }
 
 impl AuthTable {
-    fn check(&self, mistakes: &mut Vec<Mistake>) {
+    pub(super) fn check(&self, mistakes: &mut Vec<Mistake>) {
         let ranges = [
             (
                 "auth.password_memory_kib",
@@ -346,25 +266,17 @@ impl AuthTable {
 impl ProxySettings {
     /// What is done about a store that is not as this node remembers it.
     pub(super) fn accept(&self) -> Accept {
-        if self.store.accept {
-            Accept::Whatever
-        } else {
-            Accept::Remembered
-        }
+        self.store.accepted()
     }
 
     /// The store's file, or the address of its database.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
-        if !self.store.path.as_os_str().is_empty() {
-            return self.store.path.clone();
-        }
-        let beside = self.node.data.join("..");
-        beside.canonicalize().unwrap_or(beside).join(STORE_FILE)
+        self.store.path_beside(&self.node.data)
     }
 }
 
-/// The command line of a proxy.
+/// The command line of a proxy, and of an auth node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct ProxyArgs {
     /// What every node takes.

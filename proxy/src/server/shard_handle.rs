@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use net::link::LinkSight;
 use protocol::ids::NodeNumber;
 
+use super::browser_queues::BrowserQueues;
 use super::directory::ShardIndex;
 use super::mailbox::{Mailbox, Order};
 use crate::edge::Waiting;
@@ -108,6 +109,8 @@ pub(super) struct ShardHandle {
     pub(super) mailbox: Mailbox,
     pub(super) gauges: Arc<ShardGauges>,
     pub(super) udp: SocketAddr,
+    /// Datagrams that come and go by WebTransport.
+    pub(super) browsers: Arc<BrowserQueues>,
 }
 
 /// All shards, by index.

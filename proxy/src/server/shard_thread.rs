@@ -14,11 +14,12 @@ use std::time::Duration;
 use net::clock::{Monotonic, wall_ms};
 use net::entropy::OsEntropy;
 use net::link::LinkId;
-use net::link_core::Sealed;
+use net::link_core::{DownReason, Sealed};
 use net::udp::{BatchSocket, Poller, Ready, RecvBatch};
 use node::life::{Ended, Pulse};
 use protocol::Code;
 
+use super::browser_queues::{BrowserQueues, Sent};
 use super::datagrams::{Budget, Datagrams};
 use super::lane_peers::LanePeers;
 use super::mailbox::{HandedClient, Mailbox, Order};
@@ -26,7 +27,7 @@ use super::shard_desk::ShardDesk;
 use super::shard_handle::ShardGauges;
 use super::shard_meters::ShardMeters;
 use super::streams::Streams;
-use crate::edge::Waiting;
+use crate::edge::{DatagramRoad, Waiting};
 use crate::shard::{Cadence, ClientId, Mode, Moment, Shard, ShardEffect};
 
 /// Bytes of one read.
@@ -54,6 +55,7 @@ const DATAGRAMS: u64 = u64::MAX - 1;
 pub(super) struct ShardThread {
     pub(super) shard: Shard<Sealed>,
     pub(super) socket: BatchSocket,
+    pub(super) browsers: Arc<BrowserQueues>,
     /// The one that the mailbox wakes.
     pub(super) poller: Poller,
     pub(super) mailbox: Mailbox,
@@ -104,6 +106,7 @@ struct Running {
     entropy: OsEntropy,
     life: Life,
     received: RecvBatch,
+    of_browsers: Vec<Sent>,
     scratch: Vec<u8>,
     orders: Vec<Order>,
     effects: Vec<ShardEffect>,
@@ -114,7 +117,7 @@ struct Running {
 impl Running {
     fn new(parts: ShardThread) -> io::Result<Self> {
         let (lanes, clients) = (Streams::new(parts.poller), Streams::new(Poller::new()?));
-        let datagrams = Datagrams::new(parts.socket);
+        let datagrams = Datagrams::new(parts.socket, parts.browsers);
         clients.watch(datagrams.socket(), DATAGRAMS)?;
         lanes.watch(clients.poller(), CLIENTS)?;
         // Twice what was granted: the kernel counts its own bookkeeping, and so does the cadence.
@@ -135,6 +138,7 @@ impl Running {
             entropy: OsEntropy,
             life: Life::Serves,
             received: RecvBatch::default(),
+            of_browsers: Vec::new(),
             scratch: vec![0; READ_BYTES],
             orders: Vec::new(),
             effects: Vec::new(),
@@ -180,7 +184,8 @@ impl Running {
         let now = self.now();
         self.take_orders(now);
         let clients_are_ready = self.read_lanes(now);
-        if clients_are_ready || self.cadence.take_due(now.mono_us) {
+        let browsers_are_ready = self.mode == Mode::Events && self.datagrams.browsers_have_sent();
+        if clients_are_ready || browsers_are_ready || self.cadence.take_due(now.mono_us) {
             self.read_clients(now)?;
         }
         self.shard.settle(now, &mut self.datagrams);
@@ -223,6 +228,7 @@ impl Running {
             // Who asked may have gone away meanwhile.
             Order::IsHere(user, answer) => drop(answer.send(shard.edge().has(user))),
             Order::Serving(serving) => shard.service_confirmed(serving, now, sink),
+            Order::Holder(region, holder) => shard.holder_seen(region, holder, now, sink),
             Order::Attach(client, verdict) => shard.attach_verified(client, verdict, now, sink),
             Order::Ticket(client, ticket, others) => {
                 shard.ticket_renewed(client, &ticket, &others, now, sink);
@@ -326,6 +332,13 @@ impl Running {
                     .datagram(from, datagram, now, &mut self.entropy, &mut self.datagrams);
             }
         }
+        self.datagrams.of_browsers(&mut self.of_browsers);
+        self.meters.received(self.of_browsers.len());
+        for (from, mut datagram) in self.of_browsers.drain(..) {
+            let (from, sink) = (DatagramRoad::Browser(from), &mut self.datagrams);
+            self.shard
+                .datagram(from, &mut datagram, now, &mut self.entropy, sink);
+        }
     }
 
     fn read_client(&mut self, id: ClientId, now: Moment) {
@@ -381,7 +394,13 @@ impl Running {
     fn see_off(&mut self, effect: ShardEffect, now: Moment) {
         match effect {
             ShardEffect::LinkEnded(id, node, reason, last_words) => {
-                tracing::warn!(%node, link = %id, ?reason, "a lane to a game server is down");
+                match reason {
+                    // A planned end.
+                    DownReason::Closed(Code::Draining) => {
+                        tracing::info!(%node, link = %id, "a game server drains");
+                    }
+                    _ => tracing::warn!(%node, link = %id, ?reason, "a lane to a game server is down"),
+                }
                 self.peers.remove(id, reason, &self.desk.context);
                 self.lanes.leave(id.0, last_words, now.mono_us + LAST_WORDS_US);
                 self.tell_lanes();
@@ -465,6 +484,7 @@ impl Running {
                 Mode::Events => self.lanes.watch(self.clients.poller(), CLIENTS)?,
                 Mode::Sweeps => self.lanes.poller().forget(self.clients.poller())?,
             }
+            self.datagrams.browsers_wake(mode == Mode::Events);
             self.mode = mode;
         }
         Ok(())

@@ -31,6 +31,9 @@ pub enum Question {
     /// [`Shard::ticket_renewed`](super::Shard::ticket_renewed) or [`Shard::renew_later`](super::Shard::renew_later), once at most: none
     /// for a login that is over.
     Renewal(ClientId, Box<Ticket>, Option<RegionNumber>, IpAddr),
+    /// Who holds this region, and how alive is its lease? [`Shard::holder_seen`](super::Shard::holder_seen), or nothing when
+    /// the store does not say; it is asked again.
+    Holder(RegionNumber),
     /// This login is over, whatever its ticket says; nothing is answered.
     Logout(UserId, SessionGeneration),
 }

@@ -10,11 +10,12 @@ use protocol::message::checked::CheckedCellUpdates;
 use protocol::message::family::ServerToProxy;
 use protocol::message::node::Heartbeat;
 use protocol::message::subscription::{CellUpdates, Serving};
+use store::RegionHolder;
 
 use super::effect::{Question, ShardEffect, TopologyWord};
 use super::server_links::ServerLinkCore;
 use super::{Moment, Shard};
-use crate::edge::{DatagramSink, EdgeInput, OwnerAnswer, RegionCells};
+use crate::edge::{DatagramSink, EdgeInput, HolderSign, OwnerAnswer, RegionCells};
 
 impl<S: Sealing> Shard<S> {
     /// The shard's lane to a game server is up. An older one ends for it.
@@ -196,6 +197,26 @@ impl<S: Sealing> Shard<S> {
         for cell in self.edge.watched_in(region) {
             self.wishes.watch(cell);
         }
+    }
+
+    /// The store's word on who holds a region whose players wait.
+    pub fn holder_seen(
+        &mut self,
+        region: RegionNumber,
+        holder: Option<RegionHolder>,
+        now: Moment,
+        sink: &mut dyn DatagramSink,
+    ) {
+        let sign = holder.and_then(|holder| {
+            let live = holder.live()?;
+            Some(HolderSign {
+                node: holder.service.node,
+                incarnation: live.incarnation,
+                beat: live.beat,
+            })
+        });
+        self.edge
+            .handle(EdgeInput::Holder(region, sign), now.mono_us / 1000, sink);
     }
 
     /// The store's answer about a player's owner, with the epoch that was trusted when it was asked.

@@ -34,7 +34,7 @@ use net::link_core::{LinkTime, Sealing};
 use protocol::awake::AwakeClock;
 use protocol::frame::Close;
 use protocol::ids::{Lane, Lanes, NodeNumber, RegionEpoch, RegionNumber};
-use protocol::message::family::{ProxyToClient, ProxyToServer};
+use protocol::message::family::{BatchMessage as _, ProxyToClient, ProxyToServer};
 use protocol::{Code, Entropy};
 use slotmap::{DefaultKey, SecondaryMap};
 use topology::{Listing, Topology};
@@ -45,7 +45,7 @@ pub use from_clients::{Arrival, AttachVerdict};
 pub use server_links::ServerLinkCore;
 
 use crate::edge::map::FastMap;
-use crate::edge::{DatagramSink, Edge, EdgeConfig, EdgeEffect, EdgeInput, SessionHandle};
+use crate::edge::{DatagramRoad, DatagramSink, Edge, EdgeConfig, EdgeEffect, EdgeInput, SessionHandle};
 pub use client::renew_at_ms;
 use client::{Client, ClientEnd};
 use client_queue::Pushed;
@@ -145,7 +145,7 @@ impl<S: Sealing> Shard<S> {
     /// Takes a datagram, decrypting it in place.
     pub fn datagram(
         &mut self,
-        from: SocketAddr,
+        from: impl Into<DatagramRoad>,
         datagram: &mut [u8],
         now: Moment,
         entropy: &mut dyn Entropy,
@@ -233,7 +233,7 @@ impl<S: Sealing> Shard<S> {
         match effect {
             EdgeEffect::ToServer(node, message) => match self.links.node_mut(node) {
                 // It is kept until the owner has it, and repeated: no reason to give a busy link up.
-                Some(core) if is_command(&message) && core.spare_bytes() == 0 => {
+                Some(core) if is_command(&message) && !core.takes_one(message.encoded_len()) => {
                     self.count("command_repeated_later");
                 }
                 Some(core) => core.push(&message),
@@ -252,6 +252,7 @@ impl<S: Sealing> Shard<S> {
             EdgeEffect::ReadOwner(user, trusted) => {
                 self.effects.push(ShardEffect::ReadOwner(user, trusted));
             }
+            EdgeEffect::ReadHolder(region) => self.ask(Question::Holder(region)),
             EdgeEffect::Refused(label) => self.count(label),
         }
     }

@@ -162,3 +162,27 @@ async fn who_may_not_look_at_the_map_is_told_why() {
     assert_eq!(proxy.refused("map_viewers"), 1);
     proxy.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_gets_its_share_of_places_for_tools() {
+    let world = World::new().await;
+    let mut settings = world.settings("edge-1");
+    settings.clients.exempt = Vec::new();
+    let proxy = world.proxy_with(&settings).await;
+    let at = proxy.addresses().http;
+    let mut tools = Vec::new();
+    for _ in 0..8 {
+        tools.push(Tool::connect(at, Form::Text, "regionmesh.v1.json").await);
+    }
+    let ninth = mesh(
+        at,
+        &format!("{KEY}Sec-WebSocket-Protocol: regionmesh.v1.json\r\n"),
+    );
+    let answer = answered(at, &ninth.replace("keep-alive, ", "close, ")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503 "),
+        "an eighth of 64 is 8: {answer}"
+    );
+    assert_eq!(proxy.refused("tool_sessions_of_network"), 1);
+    proxy.drain().await;
+}

@@ -262,10 +262,22 @@ impl Client {
     }
 
     pub async fn send_datagram(&mut self, kind: DatagramKind, plain: &[u8]) {
+        let datagram = self.sealed(kind, plain);
+        self.udp.send(&datagram).await.unwrap();
+    }
+
+    /// A datagram, for whatever carries it.
+    pub fn sealed(&mut self, kind: DatagramKind, plain: &[u8]) -> Vec<u8> {
         let mut datagram = Vec::new();
         let now_ms = self.clock.now_ms();
         self.sealer.seal_onto(kind, plain, &mut datagram, now_ms).unwrap();
-        self.udp.send(&datagram).await.unwrap();
+        datagram
+    }
+
+    /// What one says that came, if it is of this kind.
+    pub fn open(&mut self, datagram: &mut [u8], kind: DatagramKind) -> Option<Vec<u8>> {
+        let opened = self.opener.open(datagram, self.clock.now_ms()).unwrap();
+        (opened.kind == kind).then(|| opened.plain.to_vec())
     }
 
     pub async fn send_input(&mut self, number: u64) {

@@ -207,6 +207,7 @@ impl World {
 
     pub fn trust(&self) -> protocol::client_handshake::ClientTrust {
         protocol::client_handshake::ClientTrust {
+            auth: Default::default(),
             authorities: self.authority.cluster.authorities,
             cluster_id: self.authority.cluster.cluster_id,
         }
@@ -279,7 +280,7 @@ handover_margin = 1.0
     }
     for (name, number) in [("edge-1", 101), ("edge-2", 102)] {
         text += &format!(
-            "[[proxy]]\nname = \"{name}\"\nnumber = {number}\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nshards = 2\n"
+            "[[proxy]]\nname = \"{name}\"\nnumber = {number}\ntcp = \"127.0.0.1:0\"\nudp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nwebtransport = \"127.0.0.1:0\"\nshards = 2\n"
         );
     }
     text

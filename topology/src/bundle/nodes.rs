@@ -68,16 +68,20 @@ pub(super) fn node_table(
         node.roles.push(entry.role);
     }
     let servers = topology.servers().iter().map(|server| server.number);
-    let mut wanted = servers.chain(topology.proxies().iter().map(|proxy| proxy.number));
+    let auths = topology.auths().iter().map(|auth| auth.number);
+    let mut wanted = servers
+        .chain(topology.proxies().iter().map(|proxy| proxy.number))
+        .chain(auths);
     let missing = wanted.find(|number| !owners.contains_key(number));
     missing.map_or(Ok(nodes), |number| Err(BundleError::NodeMissing(number)))
 }
 
-/// Whether the file has the node in this role; auth runs beside a proxy, and operators are not in the file.
+/// Whether the file has the node in this role; a proxy signs tickets too, and operators are not in the file.
 fn fits(entry: &NodeEntry, topology: &Topology) -> bool {
     match entry.role {
         Role::GameServer => topology.server(entry.number).is_some(),
-        Role::Proxy | Role::Auth => topology.proxy(entry.number).is_some(),
+        Role::Proxy => topology.proxy(entry.number).is_some(),
+        Role::Auth => topology.proxy(entry.number).is_some() || topology.auth(entry.number).is_some(),
         Role::Operator => entry.number.0 == 0,
     }
 }

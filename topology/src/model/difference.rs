@@ -51,6 +51,7 @@ impl Difference {
         let mut nodes = Vec::new();
         compare(&mut nodes, "server", &servers(before), &servers(after));
         compare(&mut nodes, "proxy", &proxies(before), &proxies(after));
+        compare(&mut nodes, "auth node", &auths(before), &auths(after));
         Self {
             ground: ground(before, after),
             nodes,
@@ -98,9 +99,20 @@ fn proxies(topology: &Topology) -> Nodes {
                 .door
                 .as_ref()
                 .map_or_else(String::new, |door| format!(" by {door}"));
-            let told = format!("tcp {tcp}{door}, udp {udp}, http {http}{url}, {shards} shards");
+            let webtransport = one
+                .webtransport
+                .as_ref()
+                .map_or_else(String::new, |at| format!(", webtransport {at}"));
+            let told = format!("tcp {tcp}{door}, udp {udp}, http {http}{url}{webtransport}, {shards} shards");
             (one.number.0, one.name.clone(), told)
         })
+        .collect()
+}
+
+fn auths(topology: &Topology) -> Nodes {
+    let auths = topology.auths().iter();
+    auths
+        .map(|one| (one.number.0, one.name.clone(), format!("proxy {}", one.proxy)))
         .collect()
 }
 
@@ -199,7 +211,7 @@ fn standbys(before: &Topology, after: &Topology) -> Vec<String> {
     changed.collect()
 }
 
-/// Who is linked: game servers whose regions may border each other, and each proxy with each game server.
+/// Who is linked: game servers whose regions may border each other, and each proxy with each game server and auth node.
 fn links(topology: &Topology) -> BTreeSet<[String; 2]> {
     let mut links = BTreeSet::new();
     for server in topology.servers() {
@@ -214,6 +226,10 @@ fn links(topology: &Topology) -> BTreeSet<[String; 2]> {
         for proxy in topology.proxies() {
             links.insert([proxy.name.clone(), server.name.clone()]);
         }
+    }
+    for proxy in topology.proxies() {
+        let auths = topology.auths().iter();
+        links.extend(auths.map(|auth| [proxy.name.clone(), auth.name.clone()]));
     }
     links
 }

@@ -6,7 +6,7 @@ use protocol::geometry::{CellIndex, Position};
 use protocol::ids::{NodeNumber, RegionNumber};
 
 use super::table::{common, widened};
-use super::{Proxy, Region, Server, Topology};
+use super::{Auth, Proxy, Region, Server, Topology};
 
 impl Topology {
     /// The region under a position; positions outside the world, and nonsense, count to the nearest cell.
@@ -75,6 +75,27 @@ impl Topology {
     #[must_use]
     pub fn proxy_by_name(&self, name: &str) -> Option<&Proxy> {
         self.proxies.iter().find(|proxy| proxy.name == name)
+    }
+
+    /// The auth node of this number.
+    #[must_use]
+    pub fn auth(&self, number: NodeNumber) -> Option<&Auth> {
+        self.auths.iter().find(|auth| auth.number == number)
+    }
+
+    /// The auth node of this name.
+    #[must_use]
+    pub fn auth_by_name(&self, name: &str) -> Option<&Auth> {
+        self.auths.iter().find(|auth| auth.name == name)
+    }
+
+    /// What the node of this number is called.
+    #[must_use]
+    pub fn name_of_node(&self, number: NodeNumber) -> Option<&str> {
+        let server = self.server(number).map(|server| &server.name);
+        let proxy = || self.proxy(number).map(|proxy| &proxy.name);
+        let auth = || self.auth(number).map(|auth| &auth.name);
+        server.or_else(proxy).or_else(auth).map(String::as_str)
     }
 
     /// Numbers of the regions that touch this one, also at a corner, or that lie within its border strip; ascending.

@@ -52,6 +52,15 @@ impl Url {
         }
     }
 
+    /// The one of a listener over TLS.
+    #[must_use]
+    pub fn over_tls(address: &Address) -> Self {
+        Self {
+            scheme: Scheme::Https,
+            address: address.clone(),
+        }
+    }
+
     /// What a browser sends as `Host`.
     #[must_use]
     pub fn authority(&self) -> String {

@@ -30,6 +30,12 @@ impl Topology {
             fill(&mut proxy.tcp, PortUse::Tcp);
             fill(&mut proxy.udp, PortUse::Udp(proxy.shards));
             fill(&mut proxy.http, PortUse::Tcp);
+            if let Some(webtransport) = &mut proxy.webtransport {
+                fill(webtransport, PortUse::Udp(1));
+            }
+        }
+        for auth in &mut self.auths {
+            fill(&mut auth.proxy, PortUse::Tcp);
         }
         self
     }
@@ -38,11 +44,14 @@ impl Topology {
     #[must_use]
     pub fn has_free_ports(&self) -> bool {
         let servers = self.servers.iter().flat_map(|one| [&one.peer, &one.proxy]);
-        let proxies = self
-            .proxies
-            .iter()
-            .flat_map(|one| [&one.tcp, &one.udp, &one.http]);
-        servers.chain(proxies).any(|address| address.port == 0)
+        let proxies = self.proxies.iter().flat_map(|one| {
+            [&one.tcp, &one.udp, &one.http]
+                .into_iter()
+                .chain(&one.webtransport)
+        });
+        let auths = self.auths.iter().map(|one| &one.proxy);
+        let mut all = servers.chain(proxies).chain(auths);
+        all.any(|address| address.port == 0)
     }
 
     /// The topology as a file that parses to the same topology.
@@ -74,12 +83,22 @@ impl Topology {
                 &mut text,
                 format_args!("http = \"{}\"\nshards = {}\n", proxy.http, proxy.shards),
             );
+            if let Some(webtransport) = &proxy.webtransport {
+                put(&mut text, format_args!("webtransport = \"{webtransport}\"\n"));
+            }
             if let Some(url) = &proxy.url {
                 put(&mut text, format_args!("url = \"{url}\"\n"));
             }
             if let Some(door) = &proxy.door {
                 put(&mut text, format_args!("door = \"{door}\"\n"));
             }
+        }
+        for auth in &self.auths {
+            let (name, number, proxy) = (&auth.name, auth.number, &auth.proxy);
+            put(
+                &mut text,
+                format_args!("\n[[auth]]\nname = \"{name}\"\nnumber = {number}\nproxy = \"{proxy}\"\n"),
+            );
         }
         self.put_regions(&mut text);
         text

@@ -55,12 +55,13 @@ pub const ALL: &[(&str, &[Key])] = &[
     ("[world]", WORLD),
     ("[[server]]", SERVER),
     ("[[proxy]]", PROXY),
+    ("[[auth]]", AUTH),
     ("[[region]]", REGION),
     ("[grid]", GRID),
 ];
 
 /// Keys that may be left out.
-pub(crate) const OPTIONAL: &[&str] = &["door", "far_rings", "shards", "standby", "url"];
+pub(crate) const OPTIONAL: &[&str] = &["door", "far_rings", "shards", "standby", "url", "webtransport"];
 
 pub(crate) const FILE: &[Key] = &[
     key("world", "[world]", Table(WORLD), "the world as a whole"),
@@ -75,6 +76,12 @@ pub(crate) const FILE: &[Key] = &[
         "[[proxy]]",
         Tables(PROXY, limits::PROXIES_MAX),
         "proxies",
+    ),
+    key(
+        "auth",
+        "[[auth]]",
+        Tables(AUTH, limits::AUTHS_MAX),
+        "auth nodes, which alone read passwords and tokens; without any, proxies check those themselves",
     ),
     key(
         "region",
@@ -185,6 +192,12 @@ pub(super) const PROXY: &[Key] = &[
         "the page, `join.json` and WebSocket: HTTP/1.1",
     ),
     key(
+        "webtransport",
+        "webtransport = \"127.0.0.1:8443\"",
+        Address,
+        "optional: datagrams of browsers, a UDP port of its own; where it is left out they do with WebSocket",
+    ),
+    key(
         "url",
         "url = \"https://edge-1.example.net\"",
         Url,
@@ -202,6 +215,22 @@ pub(super) const PROXY: &[Key] = &[
         Number(1, limits::SHARDS_MAX),
         "optional, 1 to 4, usually one for each core: threads of this proxy, each with a UDP port and links of its own; more cores take more proxies; 1 when left out",
     ),
+];
+
+pub(super) const AUTH: &[Key] = &[
+    key(
+        "name",
+        "name = \"auth-1\"",
+        Name,
+        "its name, unique among all nodes",
+    ),
+    key(
+        "number",
+        "number = 201",
+        Number(1, 1023),
+        "its node number, as above",
+    ),
+    key("proxy", "proxy = \"127.0.0.1:0\"", Address, "where proxies dial"),
 ];
 
 pub(super) const REGION: &[Key] = &[

@@ -102,7 +102,15 @@ fn listeners(raw: &RawTopology) -> impl Iterator<Item = Listener<'_>> {
             ports: shards as u16,
         })
     });
-    servers.chain(proxies).chain(edges)
+    let browsers = raw.proxies.iter().filter_map(|proxy| {
+        Some(Listener {
+            transport: Transport::Udp,
+            written: proxy.webtransport.as_ref()?,
+            ports: 1,
+        })
+    });
+    let auths = raw.auths.iter().filter_map(|auth| auth.proxy.as_ref()).map(tcp);
+    servers.chain(proxies).chain(auths).chain(edges).chain(browsers)
 }
 
 /// The ports the listener will have; `None` when they are free ones, not known yet.

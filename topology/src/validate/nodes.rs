@@ -1,9 +1,9 @@
-//! Checks of servers and proxies as nodes: that there are some and not too many, their names and their numbers.
+//! Checks of servers, proxies and auth nodes as nodes: that there are some and not too many, their names and their numbers.
 
 use super::values::{check_name, in_range, too_many, twice};
 use crate::Code;
 use crate::diagnostic::Diagnostic;
-use crate::limits::{PROXIES_MAX, SERVERS_MAX, SHARDS_MAX};
+use crate::limits::{AUTHS_MAX, PROXIES_MAX, SERVERS_MAX, SHARDS_MAX};
 use crate::raw::RawTopology;
 
 pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
@@ -23,10 +23,12 @@ pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
     }
     mistakes.extend(too_many("servers", raw.servers.len(), SERVERS_MAX, &(0..0)));
     mistakes.extend(too_many("proxies", raw.proxies.len(), PROXIES_MAX, &(0..0)));
+    mistakes.extend(too_many("auth nodes", raw.auths.len(), AUTHS_MAX, &(0..0)));
     let names = || {
         let servers = raw.servers.iter().map(|server| &server.name);
         servers
             .chain(raw.proxies.iter().map(|proxy| &proxy.name))
+            .chain(raw.auths.iter().map(|auth| &auth.name))
             .flatten()
     };
     names().for_each(|name| check_name(Some(name), mistakes));
@@ -34,7 +36,7 @@ pub(super) fn check(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
         names(),
         Code::DuplicateName,
         "node name",
-        "give each server and proxy a name of its own",
+        "give each node a name of its own",
         mistakes,
     );
     numbers(raw, mistakes);
@@ -54,12 +56,13 @@ fn numbers(raw: &RawTopology, mistakes: &mut Vec<Diagnostic>) {
         let servers = raw.servers.iter().map(|server| &server.number);
         servers
             .chain(raw.proxies.iter().map(|proxy| &proxy.number))
+            .chain(raw.auths.iter().map(|auth| &auth.number))
             .flatten()
     };
     for number in numbers() {
         in_range("number", Some(number), 1..=1023, Code::NodeNumberRange, mistakes);
     }
-    let help = "give each server and proxy a number that no node has or had";
+    let help = "give each node a number that no other has or had";
     twice(
         numbers(),
         Code::DuplicateNodeNumber,

@@ -46,6 +46,13 @@ pub struct BatchSocket {
     granted: BufferBytes,
 }
 
+impl From<BatchSocket> for UdpSocket {
+    /// For somebody who waits on it in another way.
+    fn from(socket: BatchSocket) -> Self {
+        socket.socket
+    }
+}
+
 impl BatchSocket {
     /// Binds with buffers for many players.
     ///

@@ -13,6 +13,7 @@ use crate::identity::{
 use crate::ids::{AttachNo, ClusterId};
 use crate::keys::KeyAgreement;
 use crate::limits::CLIENT_CLOCK_LEEWAY_MS;
+use crate::sealed_deed::{AuthNode, AuthNodes, Deed};
 use crate::wire::Reader;
 
 /// Whom a client trusts: what `join.json` says.
@@ -22,6 +23,8 @@ pub struct ClientTrust {
     pub authorities: AuthorityKeys,
     /// The cluster to join.
     pub cluster_id: ClusterId,
+    /// Whom passwords and tokens are sealed to; where there is none, the proxy reads them.
+    pub auth: AuthNodes,
 }
 
 /// What a client logs in with.
@@ -52,6 +55,8 @@ pub struct ClientInitiator {
     versions: Versions,
     agreement: KeyAgreement,
     transcript: Transcript,
+    /// An auth node, and a key for one box to it.
+    sealing: Option<(AuthNode, KeyAgreement)>,
 }
 
 impl ClientInitiator {
@@ -82,12 +87,15 @@ impl ClientInitiator {
             random: entropy::array(entropy),
         };
         let c1 = hello.encode();
+        let to = trust.auth.pick(entropy);
+        let sealing = to.map(|to| (to, KeyAgreement::new(entropy)));
         let transcript = Transcript::start(trust.cluster_id, &trust.authorities.current).with(&c1);
         let client = Self {
             trust,
             versions,
             agreement,
             transcript,
+            sealing,
         };
         (client, c1)
     }
@@ -111,9 +119,16 @@ impl ClientInitiator {
         let papers = secret.p2().open(sealed)?;
         let (certificate, wall_ms) = check_papers(&self.trust, &papers, h2, now_ms)?;
         let h3 = h2.with(sealed);
+        let client = login.key.public();
+        let credentials = match self.sealing {
+            Some((to, agreement)) => {
+                hidden(login.credentials, &to, (self.trust.cluster_id, client), agreement)?
+            }
+            None => login.credentials,
+        };
         let request = LoginRequest {
-            client: login.key.public(),
-            credentials: login.credentials,
+            client,
+            credentials,
             attach_no: login.attach_no,
         };
         let c3 = secret
@@ -132,6 +147,23 @@ impl ClientInitiator {
         };
         Ok((waiting, c3))
     }
+}
+
+/// Passwords and tokens are for the auth node alone.
+fn hidden(
+    credentials: Credentials,
+    to: &AuthNode,
+    whose: (ClusterId, ClientPublic),
+    agreement: KeyAgreement,
+) -> Result<Credentials, ClientHandshakeError> {
+    let deed = match credentials {
+        Credentials::Password { name, password } => Deed::LogIn { name, password },
+        Credentials::Token { token, name } => Deed::ShowToken { token, name },
+        open => return Ok(open),
+    };
+    let sealed = deed.seal(to, whose, agreement);
+    let sealed = sealed.map_err(|_| ClientHandshakeError::LoginTooLong)?;
+    Ok(Credentials::Sealed { sealed })
 }
 
 /// Certificate, voucher and signature, in this order: cheap refusals name the cause.

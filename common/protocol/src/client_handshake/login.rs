@@ -2,9 +2,9 @@
 //! ones.
 //!
 //! ```text
-//! C3 512, 1024 or 2048  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | again | zeros to the smallest of them }
+//! C3 512, 1024, 2048 or 3072  SEALED{ mode u8 | client_pub 32 | credentials | attach_no u32 | sig_c 64 | again | zeros to the smallest of them }
 //! credentials: 0 guest: name; 1 password: name, password (u8 length ‖ UTF-8 each); 2 ticket: 180 bytes; 3 device: nothing
-//!              4 token: u16 length ‖ ASCII
+//!              4 token: u16 length ‖ ASCII; 5 sealed to an auth node: u16 length ‖ the box of `sealed_deed.rs`
 //! again: 2 ticket, 3 device, 4 token: the name of the login that it is from (u8 length ‖ UTF-8); otherwise nothing
 //!              a name is whatever fits its length byte: a login that is refused for its name is answered, not cut off
 //! sig_c = Ed25519(client key, "RMC/1 client\0" ‖ h3)
@@ -19,16 +19,19 @@ use crate::identity::{ClientPublic, Clock, NodePublic};
 use crate::ids::{AttachNo, ClusterId, NodeUuid};
 use crate::keys::TAG_BYTES;
 use crate::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::sealed_deed::SEALED_DEED_BYTES_MAX;
 use crate::ticket::{RawTicket, TICKET_BYTES, Ticket, TicketError};
 use crate::wire::Reader;
 
 /// Length of C3, but of one with a token that does not fit.
 pub const C3_BYTES: usize = 512;
 /// The lengths that C3 may have.
-pub const C3_STEPS: [usize; 3] = [C3_BYTES, 1_024, 2_048];
-const PLAIN_BYTES_MAX: usize = C3_STEPS[2] - TAG_BYTES;
-// The longest token fits, with the longest name of its login.
-const _: () = assert!(1 + 32 + 2 + TOKEN_BYTES_MAX + 4 + 64 + 1 + NAME_AGAIN_BYTES_MAX <= PLAIN_BYTES_MAX);
+pub const C3_STEPS: [usize; 4] = [C3_BYTES, 1_024, 2_048, 3_072];
+const PLAIN_BYTES_MAX: usize = C3_STEPS[3] - TAG_BYTES;
+// The longest token fits the third step, with the longest name of its login, and the longest box the last.
+const _: () =
+    assert!(1 + 32 + 2 + TOKEN_BYTES_MAX + 4 + 64 + 1 + NAME_AGAIN_BYTES_MAX <= C3_STEPS[2] - TAG_BYTES);
+const _: () = assert!(1 + 32 + 2 + SEALED_DEED_BYTES_MAX + 4 + 64 <= PLAIN_BYTES_MAX);
 /// A name as it is sent, bytes.
 const SENT_NAME_BYTES_MAX: usize = u8::MAX as usize;
 /// A name that was let in once, as it was written then.
@@ -38,6 +41,7 @@ const MODE_PASSWORD: u8 = 1;
 const MODE_TICKET: u8 = 2;
 const MODE_DEVICE: u8 = 3;
 const MODE_TOKEN: u8 = 4;
+const MODE_SEALED: u8 = 5;
 
 /// What a client shows to be let in.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,6 +73,11 @@ pub enum Credentials {
         /// What a new player is called where the token does not say, at most 96 bytes.
         name: String,
     },
+    /// A password or a token that an auth node alone can read; made by the handshake where `join.json` names one.
+    Sealed {
+        /// See [`Deed`](crate::sealed_deed::Deed).
+        sealed: Vec<u8>,
+    },
     /// The key that signs the handshake, which the auth role knows of: see `POST /api/device`.
     Device {
         /// As that of a ticket.
@@ -84,6 +93,7 @@ impl fmt::Debug for Credentials {
             Self::Ticket { name, .. } => write!(f, "Ticket({name:?}, …)"),
             Self::Device { name } => write!(f, "Device({name:?})"),
             Self::Token { name, .. } => write!(f, "Token({name:?}, …)"),
+            Self::Sealed { .. } => write!(f, "Sealed(…)"),
         }
     }
 }
@@ -129,6 +139,7 @@ impl LoginRequest {
             Credentials::Ticket { .. } => MODE_TICKET,
             Credentials::Device { .. } => MODE_DEVICE,
             Credentials::Token { .. } => MODE_TOKEN,
+            Credentials::Sealed { .. } => MODE_SEALED,
         });
         plain.extend_from_slice(&self.client.to_bytes());
         match &self.credentials {
@@ -144,6 +155,13 @@ impl LoginRequest {
                 let length = length.ok_or(ClientHandshakeError::LoginTooLong)?;
                 plain.extend_from_slice(&length.to_le_bytes());
                 plain.extend_from_slice(token.as_bytes());
+            }
+            Credentials::Sealed { sealed } => {
+                let length = u16::try_from(sealed.len()).ok();
+                let length = length.filter(|_| sealed.len() <= SEALED_DEED_BYTES_MAX);
+                let length = length.ok_or(ClientHandshakeError::LoginTooLong)?;
+                plain.extend_from_slice(&length.to_le_bytes());
+                plain.extend_from_slice(sealed);
             }
         }
         plain.extend_from_slice(&self.attach_no.0.to_le_bytes());
@@ -189,6 +207,14 @@ impl LoginRequest {
                     token: Zeroizing::new(token.to_owned()),
                     name: String::new(),
                 }
+            }
+            MODE_SEALED => {
+                let length = usize::from(reader.u16()?);
+                if length > SEALED_DEED_BYTES_MAX {
+                    return Err(malformed);
+                }
+                let sealed = reader.bytes(length)?.to_vec();
+                Credentials::Sealed { sealed }
             }
             _ => return Err(malformed),
         };
@@ -265,7 +291,7 @@ mod tests {
             LoginRequest::parse(&plain).unwrap_err()
         };
         let malformed = ClientHandshakeError::Malformed("C3");
-        assert_eq!(refused(guest(), &|plain| plain[0] = 5), malformed);
+        assert_eq!(refused(guest(), &|plain| plain[0] = 6), malformed);
         assert_eq!(refused(guest(), &|plain| plain[1..33].fill(0)), malformed);
         assert_eq!(refused(guest(), &|plain| plain[34] = 0xff), malformed);
         assert_eq!(

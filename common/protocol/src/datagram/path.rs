@@ -1,4 +1,5 @@
-//! The proxy's side of finding out where a client really is: data goes only to an address that answered a challenge.
+//! The proxy's side of finding out where a client really is: data goes only to an address that answered a challenge. What an
+//! address is, is for the proxy to say: of a socket, or of whatever else carries datagrams.
 
 use std::net::SocketAddr;
 
@@ -29,38 +30,47 @@ impl PathToken {
 
 /// What to do about an authentic datagram besides using its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathEffect {
+pub enum PathEffect<A = SocketAddr> {
     /// Nothing.
     None,
     /// Seal a challenge with this token and send it to this address, once.
     Challenge {
         /// Where to.
-        to: SocketAddr,
+        to: A,
         /// The plaintext.
         token: PathToken,
     },
     /// From now on data goes here.
-    Adopted(SocketAddr),
+    Adopted(A),
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Challenge {
-    to: SocketAddr,
+struct Challenge<A> {
+    to: A,
     token: PathToken,
     sent_at_ms: u64,
 }
 
 /// Where one session's datagrams go.
-#[derive(Clone, Debug, Default)]
-pub struct PathValidator {
-    address: Option<SocketAddr>,
-    challenge: Option<Challenge>,
+#[derive(Clone, Debug)]
+pub struct PathValidator<A = SocketAddr> {
+    address: Option<A>,
+    challenge: Option<Challenge<A>>,
 }
 
-impl PathValidator {
+impl<A> Default for PathValidator<A> {
+    fn default() -> Self {
+        Self {
+            address: None,
+            challenge: None,
+        }
+    }
+}
+
+impl<A: Copy + PartialEq> PathValidator<A> {
     /// Where data goes; `None` until a first address answered, and after [`forget`](Self::forget).
     #[must_use]
-    pub const fn address(&self) -> Option<SocketAddr> {
+    pub const fn address(&self) -> Option<A> {
         self.address
     }
 
@@ -72,11 +82,11 @@ impl PathValidator {
     /// Takes an authentic datagram. What challenges cost is bounded by [`CHALLENGE_PAUSE_MS`] and by what came.
     pub fn handle_datagram(
         &mut self,
-        from: SocketAddr,
+        from: A,
         opened: &Opened<'_>,
         now_ms: u64,
         entropy: &mut dyn Entropy,
-    ) -> PathEffect {
+    ) -> PathEffect<A> {
         match opened.kind {
             DatagramKind::Response => self.handle_response(from, opened.plain, now_ms),
             DatagramKind::Bind => self.challenge_when_due(from, opened, now_ms, entropy),
@@ -89,13 +99,13 @@ impl PathValidator {
 
     fn challenge_when_due(
         &mut self,
-        to: SocketAddr,
+        to: A,
         opened: &Opened<'_>,
         now_ms: u64,
         entropy: &mut dyn Entropy,
-    ) -> PathEffect {
+    ) -> PathEffect<A> {
         let too_soon =
-            |challenge: &Challenge| now_ms.saturating_sub(challenge.sent_at_ms) < CHALLENGE_PAUSE_MS;
+            |challenge: &Challenge<A>| now_ms.saturating_sub(challenge.sent_at_ms) < CHALLENGE_PAUSE_MS;
         if !opened.is_newest
             || opened.plain.len() < TOKEN_BYTES
             || self.challenge.as_ref().is_some_and(too_soon)
@@ -111,7 +121,7 @@ impl PathValidator {
         PathEffect::Challenge { to, token }
     }
 
-    fn handle_response(&mut self, from: SocketAddr, plain: &[u8], now_ms: u64) -> PathEffect {
+    fn handle_response(&mut self, from: A, plain: &[u8], now_ms: u64) -> PathEffect<A> {
         let answered = self.challenge.filter(|challenge| {
             let valid = now_ms.saturating_sub(challenge.sent_at_ms) <= CHALLENGE_VALID_MS;
             valid && challenge.to == from && Some(challenge.token) == PathToken::parse(plain)

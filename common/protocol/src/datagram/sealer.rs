@@ -6,7 +6,7 @@ use super::header::{
     nonce_number,
 };
 use crate::keys::{DatagramSecret, SealingKey};
-use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_REKEY_MS};
+use crate::limits::{BROWSER_DATAGRAM_BYTES_MAX, DATAGRAM_BYTES_MAX, DATAGRAM_REKEY_MS};
 
 /// Numbers, keys and phase of the datagrams that one side sends.
 pub struct DatagramSealer {
@@ -21,6 +21,8 @@ pub struct DatagramSealer {
 impl DatagramSealer {
     /// The most plaintext that fits a datagram, bytes.
     pub const PLAIN_BYTES_MAX: usize = DATAGRAM_BYTES_MAX - DATAGRAM_OVERHEAD_BYTES;
+    /// The same for a datagram that travels in one of WebTransport.
+    pub const BROWSER_PLAIN_BYTES_MAX: usize = BROWSER_DATAGRAM_BYTES_MAX - DATAGRAM_OVERHEAD_BYTES;
 
     /// The sender's half of a handshake's result.
     #[must_use]

@@ -128,3 +128,22 @@ impl ClientKey {
         zeroize::Zeroizing::new(self.0.to_bytes())
     }
 }
+
+impl NodeKey {
+    /// The secret shared with whoever has made this X25519 key; `None` when that forces it to zero. The same seed serves signatures, which
+    /// begin with contexts of their own.
+    #[must_use]
+    pub fn agree(&self, ephemeral: [u8; 32]) -> Option<[u8; 32]> {
+        let secret = x25519_dalek::StaticSecret::from(self.0.to_scalar_bytes());
+        let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(ephemeral));
+        shared.was_contributory().then(|| shared.to_bytes())
+    }
+}
+
+impl NodePublic {
+    /// The same key as one of X25519: see [`NodeKey::agree`].
+    #[must_use]
+    pub fn agreement(&self) -> [u8; 32] {
+        self.0.to_montgomery().to_bytes()
+    }
+}

@@ -4,6 +4,7 @@
 //! here is within its limits; whether it is true is for the receiver to judge. Rules MS-n are in `docs/protocol.md`.
 
 mod attach;
+mod auth;
 mod brief;
 mod command;
 mod creature;
@@ -22,6 +23,7 @@ mod subscription;
 mod word;
 
 pub use attach::CheckedAttach;
+pub use auth::{CheckedAnswer, CheckedAsk};
 pub use brief::{CheckedBrief, brief_period_ms};
 pub use command::{CheckedCommand, CheckedEvent};
 pub use creature::{CheckedArrivals, CheckedCreature};

@@ -4,7 +4,7 @@
 
 use prost::Message as _;
 
-use super::{client, effect, handover, node, player, subscription};
+use super::{auth, client, effect, handover, node, player, subscription};
 use crate::limits;
 use crate::wire::{self, Reader, Truncated};
 
@@ -190,6 +190,26 @@ messages! {
 }
 
 messages! {
+    /// What a proxy says to an auth node.
+    ProxyToAuth {
+        Heartbeat = 0x21, Control, node::Heartbeat;
+        GetTopology = 0x45, Control, subscription::GetTopology;
+        Topology = 0x46, Control, subscription::Topology;
+        Ask = 0xa0, PerUser, auth::Ask;
+    }
+}
+
+messages! {
+    /// What an auth node says to a proxy.
+    AuthToProxy {
+        Heartbeat = 0x21, Control, node::Heartbeat;
+        GetTopology = 0x45, Control, subscription::GetTopology;
+        Topology = 0x46, Control, subscription::Topology;
+        Answer = 0xa1, PerUser, auth::Answer;
+    }
+}
+
+messages! {
     /// What a client says to its proxy over TCP.
     ClientToProxy {
         Attach = 0x90, Control, client::Attach;
@@ -288,6 +308,8 @@ mod tests {
             let taken = takes::<ProxyToServer>(family)
                 || takes::<ServerToProxy>(family)
                 || takes::<ServerToServer>(family)
+                || takes::<ProxyToAuth>(family)
+                || takes::<AuthToProxy>(family)
                 || takes::<ClientToProxy>(family)
                 || takes::<ProxyToClient>(family);
             let row = format!("\n| {family:#04x} | `");

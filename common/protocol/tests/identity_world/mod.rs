@@ -62,6 +62,7 @@ pub fn proxy_identity() -> ProxyIdentity {
 
 pub fn trust() -> ClientTrust {
     ClientTrust {
+        auth: Default::default(),
         authorities: authorities(),
         cluster_id: CLUSTER,
     }

@@ -38,6 +38,7 @@ pub(crate) enum NodeRole {
     Gameserver,
     /// Lets players in
     Proxy,
+    Auth,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Who asks for too much, says too much or speaks for others: what it costs is its own.
 
 use protocol::Code;
-use protocol::limits::{COMMAND_BYTES_MAX, EVENT_BYTES_MAX, OWN_STATE_BYTES_MAX};
+use protocol::limits::{COMMAND_BYTES_MAX, COMMAND_WINDOW, EVENT_BYTES_MAX, OWN_STATE_BYTES_MAX};
 use protocol::message::family::ProxyToServer;
 use protocol::message::node::Kick;
 
@@ -61,11 +61,31 @@ fn a_command_too_long_or_before_the_attach_ends_the_session() {
     let mut table = Table::new();
     let handle = table.playing(7, 9);
     table.client(handle, long(COMMAND_BYTES_MAX + 1));
-    assert_eq!(closed(&table.take()), Some(Code::Protocol));
+    let effects = table.take();
+    assert_eq!(
+        (closed(&effects), refused(&effects, "command_malformed")),
+        (Some(Code::Protocol), 1)
+    );
     let mut table = Table::new();
     let handle = table.admit(1);
     table.client(handle, command(1));
     assert_eq!(closed(&table.take()), Some(Code::Protocol));
+}
+
+#[test]
+fn more_commands_than_a_window_without_an_answer_end_the_session() {
+    let mut table = Table::new();
+    let handle = table.playing(7, 9);
+    for number in 1..=COMMAND_WINDOW as u64 {
+        table.client(handle, command(number));
+    }
+    assert_eq!(closed(&table.take()), None);
+    table.client(handle, command(COMMAND_WINDOW as u64 + 1));
+    let effects = table.take();
+    assert_eq!(
+        (closed(&effects), refused(&effects, "command_window")),
+        (Some(Code::Protocol), 1)
+    );
 }
 
 #[test]

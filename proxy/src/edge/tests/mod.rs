@@ -1,5 +1,6 @@
 //! One shard, two scripted game servers and a made-up clock.
 
+mod cut_off;
 mod limits;
 mod news;
 mod ownership;
@@ -57,6 +58,13 @@ proxy = "127.0.0.1:0"
 [[proxy]]
 name = "edge"
 number = 101
+tcp = "127.0.0.1:0"
+udp = "127.0.0.1:0"
+http = "127.0.0.1:0"
+
+[[proxy]]
+name = "other"
+number = 102
 tcp = "127.0.0.1:0"
 udp = "127.0.0.1:0"
 http = "127.0.0.1:0"

@@ -321,6 +321,8 @@ fn a_flood_of_commands_costs_only_the_flooder() {
             .iter()
             .any(|effect| matches!(effect, EdgeEffect::CloseClient(_, _, Code::RateLimited)))
     );
+    let is_counted = |effect: &EdgeEffect| matches!(effect, EdgeEffect::Refused("command_rate"));
+    assert_eq!(closed.iter().filter(|effect| is_counted(effect)).count(), 1);
     assert_eq!(table.edge.sessions(), 0);
 }
 

@@ -192,7 +192,7 @@ fn what_was_lost_is_repeated_so_that_the_client_ends_with_the_same_cell() {
         }
         let number = snapshot.head.number;
         let before = taken.iter().filter(|before| number - **before <= 32);
-        let mask = before.fold(0, |bits, before| bits | 1 << (number - before - 1));
+        let mask = before.fold(0, |bits, before| bits | 1_u32 << (number - before - 1));
         taken.push(number);
         acknowledge(&mut table, handle, u64::from(tick), number, mask);
     }

@@ -1,5 +1,5 @@
-//! The auth role of a small cluster, co-located with the proxy: it lets guests in, counts logins in the store, and signs
-//! the tickets that any proxy verifies offline. A proxy that is taken over can issue tickets; a separate auth role cannot be.
+//! The auth role: it lets guests in, checks passwords and tokens, counts logins in the store, and signs the tickets that any proxy
+//! verifies offline. Where the topology names auth nodes, those alone read passwords and tokens, and proxies do the rest.
 
 mod accounts;
 mod attempts;
@@ -8,6 +8,7 @@ mod guest;
 mod jwt;
 mod password_rules;
 mod passwords;
+mod sealed;
 mod session;
 mod ticket;
 mod tokens;
@@ -30,8 +31,10 @@ use store::{Barred, StoreHandle};
 
 pub(super) use accounts::Proof;
 pub(super) use jwt::Tokens;
+pub(super) use sealed::unsealed;
 pub(super) use tokens::Ownership;
 
+use super::auth_links::AuthLinks;
 use super::settings::{AuthTable, GuestPolicy, PasswordPolicy};
 use attempts::Attempts;
 use passwords::Passwords;
@@ -50,6 +53,8 @@ pub(super) struct AuthRole {
     /// Of passwords, by name.
     attempts: Mutex<Attempts>,
     clock: Monotonic,
+    /// To the auth nodes of the topology; an auth node has none.
+    links: Option<Arc<AuthLinks>>,
 }
 
 /// A user who is let in.
@@ -108,13 +113,14 @@ impl From<Barred> for TurnedAway {
 }
 
 impl AuthRole {
-    /// Of the node `issuer`, whose key this is.
+    /// Of the node `issuer`, whose key this is; passwords are counted under this metric.
     pub(super) fn new(
         store: StoreHandle,
         topology: Arc<TopologyInForce>,
         (cluster_id, issuer): (ClusterId, NodeUuid),
         key: NodeKey,
         (settings, tokens, clock): (&AuthTable, Option<Arc<Tokens>>, Monotonic),
+        counter: &'static str,
     ) -> Self {
         Self {
             store,
@@ -124,10 +130,19 @@ impl AuthRole {
             key,
             guests: settings.guests,
             has_passwords: settings.passwords == PasswordPolicy::Allowed,
-            passwords: Passwords::new(settings),
+            passwords: Passwords::new(settings, counter),
             tokens,
             attempts: Mutex::new(Attempts::new(settings.password_tries)),
             clock,
+            links: None,
+        }
+    }
+
+    /// At a proxy: asks auth nodes over these links.
+    pub(super) fn asking(self, links: Arc<AuthLinks>) -> Self {
+        Self {
+            links: Some(links),
+            ..self
         }
     }
 
@@ -139,6 +154,10 @@ impl AuthRole {
     ) -> Result<Granted, TurnedAway> {
         match &request.credentials {
             Credentials::Guest { name } => self.guest(name, request, wall_ms).await,
+            Credentials::Sealed { sealed } => self.sealed(sealed, (None, request.client), wall_ms).await,
+            Credentials::Password { .. } | Credentials::Token { .. } if self.is_elsewhere() => {
+                Err(unsealed())
+            }
             Credentials::Password { name, password } => {
                 self.password(name, password, request.client, wall_ms).await
             }

@@ -51,11 +51,14 @@ pub(in crate::server) struct Passwords {
     waiting_max: usize,
     deadline: Duration,
     computed: AtomicU64,
+    counter: &'static str,
 }
 
 impl Passwords {
-    pub(in crate::server) fn new(settings: &AuthTable) -> Self {
+    /// Each computation is counted under this metric.
+    pub(in crate::server) fn new(settings: &AuthTable, counter: &'static str) -> Self {
         Self {
+            counter,
             cost: Cost {
                 memory_kib: settings.password_memory_kib,
                 rounds: settings.password_rounds,
@@ -122,7 +125,7 @@ impl Passwords {
     ) -> Result<T, TurnedAway> {
         let permit = self.permit().await?;
         self.computed.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("regionmesh_proxy_passwords_total").increment(1);
+        metrics::counter!(self.counter).increment(1);
         let working = tokio::task::spawn_blocking(move || {
             // It is given back when the work is done, also when nobody waits for it any more.
             let _permit = permit;
@@ -208,14 +211,17 @@ mod tests {
     use super::*;
 
     fn passwords(at_once: u32, waiting: u32) -> Passwords {
-        Passwords::new(&AuthTable {
-            password_memory_kib: 64,
-            password_rounds: 1,
-            passwords_at_once: at_once,
-            passwords_waiting: waiting,
-            password_wait_ms: 50,
-            ..AuthTable::default()
-        })
+        Passwords::new(
+            &AuthTable {
+                password_memory_kib: 64,
+                password_rounds: 1,
+                passwords_at_once: at_once,
+                passwords_waiting: waiting,
+                password_wait_ms: 50,
+                ..AuthTable::default()
+            },
+            "test_passwords_total",
+        )
     }
 
     fn word(text: &str) -> Zeroizing<String> {

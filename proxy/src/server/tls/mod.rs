@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use net::connection::Connection;
+use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -52,6 +53,11 @@ impl Tls {
             digest: bytes.digest(),
             files,
         })))
+    }
+
+    /// The certificate with its chain and its key, for another protocol than HTTP.
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.pair.load().certified)
     }
 }
 

@@ -9,6 +9,7 @@ use protocol::keys::sha256;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, ServerConfig};
 use topology::Host;
 use x509_cert::Certificate;
@@ -69,6 +70,8 @@ pub(super) struct Pair {
     pub(super) config: Arc<ServerConfig>,
     pub(super) validity: Validity,
     own: CertificateDer<'static>,
+    /// The same for other protocols.
+    pub(super) certified: Arc<CertifiedKey>,
 }
 
 /// From when until when a certificate is good, Unix milliseconds.
@@ -116,24 +119,28 @@ impl PairFiles {
         let validity = Validity::of(&own).ok_or_else(|| PairError::Illegible(certificate()))?;
         let key = PrivateKeyDer::from_pem_slice(&bytes.key).map_err(|_| self.no_key(&bytes.key))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|why| self.unusable(why))?;
+        let certified = Arc::new(certified);
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-        let mut config = config.map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                PairError::Strangers(self.clone())
-            }
-            why => PairError::Unusable {
-                files: self.clone(),
-                why,
-            },
-        })?;
+            .map_err(|why| self.unusable(why))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&certified))));
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Pair {
             config: Arc::new(config),
             validity,
             own,
+            certified,
         })
+    }
+
+    fn unusable(&self, why: rustls::Error) -> PairError {
+        let files = self.clone();
+        match why {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => PairError::Strangers(files),
+            why => PairError::Unusable { files, why },
+        }
     }
 
     fn no_key(&self, bytes: &[u8]) -> PairError {

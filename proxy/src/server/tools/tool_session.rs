@@ -8,6 +8,7 @@ use client::{Client, ClientEvent, ClientTrust, ConnectOptions, ConnectionError, 
 use protocol::Code;
 use protocol::identity::AuthorityKeys;
 use protocol::message::player::CommandClass;
+use protocol::sealed_deed::AuthNodes;
 use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -96,6 +97,7 @@ fn options(shared: &Shared, name: String) -> Option<ConnectOptions> {
         trust: ClientTrust {
             cluster_id: shared.context.own.cluster_id,
             authorities: AuthorityKeys::new(doors.first()?.identity.authority),
+            auth: AuthNodes::default(),
         },
         credentials: Credentials::Guest { name },
         datagrams: Datagrams::Off,

@@ -57,7 +57,9 @@ impl Gate<'_> {
     pub(super) fn connects_to(&self) -> String {
         let places = self.all.iter().map(|proxy| {
             let url = proxy.found_at();
-            format!(" {url} {}", url.for_sockets())
+            let webtransport = proxy.webtransport.iter().map(Url::over_tls);
+            let webtransport: String = webtransport.map(|url| format!(" {url}")).collect();
+            format!(" {url} {}{webtransport}", url.for_sockets())
         });
         std::iter::once("'self'".to_owned()).chain(places).collect()
     }

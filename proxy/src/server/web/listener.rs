@@ -106,6 +106,8 @@ struct Visit {
     web: Arc<Web>,
     pages: TowerToHyperService<Router>,
     caller: Caller,
+    /// It gives way between requests.
+    permit: HandshakePermit,
     /// Whether TLS is spoken here, and not by them.
     is_misplaced: bool,
     asked: AtomicUsize,
@@ -113,6 +115,7 @@ struct Visit {
 
 impl Visit {
     async fn answer(&self, mut request: Request<Incoming>) -> Response {
+        self.permit.heard();
         request.extensions_mut().insert(self.caller);
         let mut response = match self.is_misplaced {
             true => clear::answer(&self.web, &request),
@@ -126,6 +129,7 @@ impl Visit {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
+        self.permit.waits();
         response
     }
 }
@@ -157,6 +161,20 @@ async fn serve(
     permit: HandshakePermit,
     limits: WebLimits,
 ) {
+    let (way, context) = (permit.give_way(), Arc::clone(&web.context));
+    let visited = visit((web, router), arrivals, (io, from), permit, limits);
+    if way.run_until_cancelled(visited).await.is_none() {
+        context.refusals.count("http_gave_way");
+    }
+}
+
+async fn visit(
+    (web, router): (Arc<Web>, Router),
+    arrivals: Arrivals,
+    (io, from): (TcpStream, SocketAddr),
+    permit: HandshakePermit,
+    limits: WebLimits,
+) {
     let drain: CancellationToken = web.context.drain.clone();
     let meeting = meet(&web, &arrivals, (io, from), permit, limits);
     let (io, caller, permit) = match drain.run_until_cancelled(meeting).await {
@@ -169,6 +187,7 @@ async fn serve(
         web: Arc::clone(&web),
         pages: TowerToHyperService::new(router),
         caller,
+        permit,
         asked: AtomicUsize::new(0),
     });
     let service = service_fn(move |request| {
@@ -176,7 +195,6 @@ async fn serve(
         async move { Ok::<_, Infallible>(visit.answer(request).await) }
     });
     let ended = carry(TokioIo::new(io), service, limits, &drain).await;
-    drop(permit);
     match ended {
         Ok(()) => {}
         Err(Ended::Old) => web.context.refusals.count("http_age"),

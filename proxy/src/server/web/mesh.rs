@@ -15,6 +15,7 @@ use net::sealed_stream::{RawStream, StreamError};
 use net::stream_socket::StreamSocket;
 use net::websocket::upgrade::accept_of;
 use net::websocket::{End, SEALED, WebSocket};
+use tokio_util::sync::CancellationToken;
 
 use super::Web;
 use crate::server::arrivals::{Caller, Secrecy};
@@ -81,7 +82,18 @@ pub(super) async fn upgrade(
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let secrecy = caller.secrecy(request.headers());
+    // Tools and the map have places of their own.
+    let way = match place {
+        None => permit.give_way(),
+        Some(_) => CancellationToken::new(),
+    };
+    let context = Arc::clone(&web.context);
     let client = let_in(Arc::clone(&web), upgrade, (caller, secrecy), (permit, place));
+    let client = async move {
+        if way.run_until_cancelled(client).await.is_none() {
+            context.refusals.count("handshake_gave_way");
+        }
+    };
     drop(web.peers.spawn(guest("client", client)));
     let headers = [
         (header::CONNECTION, "Upgrade"),

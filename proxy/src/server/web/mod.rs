@@ -23,9 +23,20 @@ use super::map::Map;
 use super::rate_limits::RateLimits;
 use super::tls::TlsDoor;
 use super::tools::Tools;
+use super::webtransport::WebTransport;
 pub(super) use assets::Assets;
-use gate::Exceptions;
+use gate::{Exceptions, Gate};
 use told::Told;
+
+/// Judges the origins of pages, for whoever else browsers come to.
+pub(super) fn admits(context: Arc<ClientContext>, except: Exceptions) -> impl Fn(&str) -> bool {
+    move |origin| {
+        let view = context.topology.view();
+        let (topology, except) = (view.topology(), &except);
+        let (own, all) = (topology.proxy(context.own.number), topology.proxies());
+        own.is_some_and(|own| Gate { own, all, except }.admits(origin))
+    }
+}
 
 /// What all requests share.
 pub(super) struct Web {
@@ -39,6 +50,8 @@ pub(super) struct Web {
     pub(super) tools: Tools,
     pub(super) map: Map,
     pub(super) assets: Assets,
+    /// If browsers may have datagrams.
+    pub(super) webtransport: Option<WebTransport>,
     /// Whether the proxy takes anybody: what balancers ask.
     pub(super) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     /// Of the API.

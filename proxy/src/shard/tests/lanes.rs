@@ -363,6 +363,53 @@ fn window() -> Vec<ClientToProxy> {
 }
 
 #[test]
+fn a_command_that_the_rest_of_a_links_room_does_not_hold_is_repeated_later() {
+    let mut scene = Scene::served();
+    let id = scene.playing(1);
+    let command = |number, bytes| client::Command {
+        number,
+        class: player::CommandClass::Soft.into(),
+        body: vec![1; bytes].into(),
+    };
+    let open = [command(1, 100), command(2, COMMAND_BYTES_MAX)].map(ClientToProxy::from);
+    scene.client_says(id, &open);
+    // An owner that has neither, by a link that takes the longer one alone.
+    let room = LinkRoom {
+        waiting_bytes: COMMAND_BYTES_MAX + 80,
+        ..LinkRoom::default()
+    };
+    scene.link_with_room(A, room);
+    scene.serve(A, WEST, REGION_EPOCH);
+    scene.owned_by_a(1, 7);
+    scene.joined(1);
+    let mut heard = Vec::new();
+    for _ in 0..3 {
+        heard.extend(scene.heard_by(A).into_iter().filter_map(|message| match message {
+            ProxyToServer::Command(command) => Some(command.number),
+            _ => None,
+        }));
+        let ack = player::CommandAck {
+            user: 1,
+            owner_epoch: 7,
+            number: heard.last().copied().unwrap_or(0),
+            session_generation: 4,
+        };
+        scene.says(A, ack);
+        scene.says(B, Heartbeat::default());
+        scene.wait(1_000);
+    }
+    assert_eq!(
+        scene.links_ended.len(),
+        1,
+        "only the link before: {:?}",
+        scene.links_ended
+    );
+    assert!(scene.count_of("command_repeated_later") > 0);
+    heard.dedup();
+    assert_eq!(heard, [1, 2]);
+}
+
+#[test]
 fn open_commands_of_many_never_end_the_link_to_their_owner_and_all_arrive() {
     const USERS: u64 = 20;
     let mut scene = Scene::served();

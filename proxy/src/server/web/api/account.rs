@@ -1,5 +1,6 @@
 //! What can be asked about accounts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -13,6 +14,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::answer::{away, granted, refused};
+use super::asked::Asked;
 use crate::server::arrivals::Caller;
 use crate::server::auth::{Granted, Ownership, Proof, TurnedAway};
 use crate::server::web::Web;
@@ -169,11 +171,15 @@ async fn do_register(web: &Web, caller: &Caller, request: Request) -> Result<Gra
     let from = caller.from.ip();
     web.may_say_a_password(caller, request.headers())?;
     let asked = web.asked(request).await?;
-    let Login { name, password } = asked.document()?;
+    let sealed = asked.sealed(&web.context.auth)?;
     let guest = web.session(&asked.proof, from)?;
     if guest.is_some_and(|claims| claims.account == AccountKind::Registered) {
         return Err(away(Code::Generic, "you have an account already"));
     }
+    if let Some(sealed) = sealed {
+        return pass_on(web, from, &asked, &sealed).await;
+    }
+    let Login { name, password } = asked.document()?;
     web.may_log_in(from)?;
     let (auth, client) = (&web.context.auth, asked.proof.client);
     let wall_ms = net::clock::wall_ms();
@@ -183,6 +189,9 @@ async fn do_register(web: &Web, caller: &Caller, request: Request) -> Result<Gra
 async fn do_login(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {
     web.may_say_a_password(caller, request.headers())?;
     let asked = web.asked(request).await?;
+    if let Some(sealed) = asked.sealed(&web.context.auth)? {
+        return pass_on(web, caller.from.ip(), &asked, &sealed).await;
+    }
     let Login { name, password } = asked.document()?;
     web.may_log_in(caller.from.ip())?;
     let (auth, client) = (&web.context.auth, asked.proof.client);
@@ -197,6 +206,10 @@ async fn do_token(web: &Web, caller: &Caller, request: Request) -> Result<Grante
     let from = caller.from.ip();
     web.may_say_a_password(caller, request.headers())?;
     let asked = web.asked(request).await?;
+    if let Some(sealed) = asked.sealed(&web.context.auth)? {
+        web.session(&asked.proof, from)?;
+        return pass_on(web, from, &asked, &sealed).await;
+    }
     let Token { token, name } = asked.document()?;
     // Of an account the token's own counts, whoever it is.
     let guest = web.session(&asked.proof, from)?;
@@ -212,6 +225,13 @@ async fn do_token(web: &Web, caller: &Caller, request: Request) -> Result<Grante
 async fn do_delete(web: &Web, caller: &Caller, request: Request) -> Result<String, TurnedAway> {
     web.may_say_a_password(caller, request.headers())?;
     let asked = web.asked(request).await?;
+    let (auth, proof) = (&web.context.auth, &asked.proof);
+    if let Some(sealed) = asked.sealed(auth)? {
+        web.session(proof, caller.from.ip())?;
+        let ticket = proof.ticket.as_ref();
+        let ticket = ticket.ok_or_else(|| away(Code::TicketInvalid, "there is no ticket in the request"))?;
+        return auth.sealed_deletion(&sealed, (ticket, proof.client)).await;
+    }
     let shown = match asked.document()? {
         Delete {
             password: Some(password),
@@ -223,15 +243,17 @@ async fn do_delete(web: &Web, caller: &Caller, request: Request) -> Result<Strin
         } => Ownership::Token(token.0),
         _ => return Err(away(Code::Protocol, "say `password` or `token`, and not both")),
     };
-    let session = web.session(&asked.proof, caller.from.ip())?;
+    let session = web.session(proof, caller.from.ip())?;
     let claims = session.ok_or_else(|| away(Code::TicketInvalid, "there is no ticket in the request"))?;
-    let auth = &web.context.auth;
     auth.delete_own(claims.user, shown, net::clock::wall_ms()).await
 }
 
 async fn do_change(web: &Web, caller: &Caller, request: Request) -> Result<Granted, TurnedAway> {
     web.may_say_a_password(caller, request.headers())?;
     let asked = web.asked(request).await?;
+    if let Some(sealed) = asked.sealed(&web.context.auth)? {
+        return pass_on(web, caller.from.ip(), &asked, &sealed).await;
+    }
     let change: Change = asked.document()?;
     let proof = match (change.password, change.code) {
         (Some(password), None) => Proof::Password(password.0),
@@ -244,6 +266,19 @@ async fn do_change(web: &Web, caller: &Caller, request: Request) -> Result<Grant
     let granted = auth.change_password(which, &change.new_password.0, client, net::clock::wall_ms());
     let granted = granted.await?;
     web.context.check_sanctions(&granted.claims, caller.from.ip())?;
+    Ok(granted)
+}
+
+/// What is sealed is for an auth node: the login that this makes of it.
+async fn pass_on(web: &Web, from: IpAddr, asked: &Asked, sealed: &[u8]) -> Result<Granted, TurnedAway> {
+    web.may_log_in(from)?;
+    let whose = (asked.proof.ticket.as_deref(), asked.proof.client);
+    let granted = web
+        .context
+        .auth
+        .sealed(sealed, whose, net::clock::wall_ms())
+        .await?;
+    web.context.check_sanctions(&granted.claims, from)?;
     Ok(granted)
 }
 

@@ -7,19 +7,29 @@ use axum::body::Bytes;
 use axum::extract::FromRequest;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use protocol::Code;
 use protocol::api_proof::{ApiProof, ApiRequest};
 use protocol::ticket::Ticket;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::{away, retry};
 use crate::server::arrivals::{Caller, Secrecy};
-use crate::server::auth::TurnedAway;
+use crate::server::auth::{AuthRole, TurnedAway, unsealed};
 use crate::server::client_login::SAID_OPENLY;
 use crate::server::web::Web;
 
 /// When too many new logins came, milliseconds.
 const LOGIN_RETRY_MS: u32 = 1_000;
+
+/// A document that says nothing to a proxy.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    sealed: String,
+}
 
 /// A request that its client has signed.
 pub(super) struct Asked {
@@ -92,6 +102,17 @@ impl Web {
 }
 
 impl Asked {
+    /// What an auth node alone can read, where those check passwords; `None`: this proxy does, and the document says what.
+    pub(super) fn sealed(&self, auth: &AuthRole) -> Result<Option<Vec<u8>>, TurnedAway> {
+        if !auth.is_elsewhere() {
+            return Ok(None);
+        }
+        let Sealed { sealed } = self.document().map_err(|_| unsealed())?;
+        let sealed = STANDARD.decode(sealed);
+        let sealed = sealed.map_err(|_| away(Code::Protocol, "`sealed` is not base64"))?;
+        Ok(Some(sealed))
+    }
+
     /// The document of the request.
     pub(super) fn document<T: DeserializeOwned>(&self) -> Result<T, TurnedAway> {
         serde_json::from_slice(&self.body).map_err(|error| {
