@@ -14,6 +14,10 @@ use crate::options::Options;
 use crate::overflow::Overflow;
 use crate::trace::Lines;
 
+/// What a link took with it that ended is read again by the regions at its ends within so long of its coming back: four
+/// seconds until it is the turn of whoever it was about, and then a question.
+const READ_AGAIN_US: u64 = 4_400_000;
+
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -143,11 +147,13 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 
 impl Cluster {
     /// Storms, each with its calm, until one breaks something or enough was given. How many ended well.
-    fn run_storms(&mut self, patience: Patience) -> u64 {
+    pub(super) fn run_storms(&mut self, patience: Patience) -> u64 {
         let mut ended_well = 0;
         loop {
             self.patience = Events::new(patience);
             self.run_until(self.calm_end_us());
+            let end_us = self.calm_end_us().max(self.linked_us + READ_AGAIN_US);
+            self.run_until(end_us);
             if self.checks.broken().is_none() {
                 self.look_when_calm();
             }
@@ -158,7 +164,7 @@ impl Cluster {
             if self.checks.gives() >= self.options.gives {
                 return ended_well;
             }
-            self.began_us = self.calm_end_us();
+            self.began_us = end_us;
             self.record.storm();
             self.plan_troubles();
         }

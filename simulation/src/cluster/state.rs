@@ -150,6 +150,8 @@ pub(crate) struct Cluster {
     pub(super) coverage: Coverage,
     /// When this storm began, microseconds.
     pub(super) began_us: u64,
+    /// When two servers were linked last, microseconds.
+    pub(super) linked_us: u64,
     /// What was planned of faults, whether it is to happen or not.
     pub(super) planned: Vec<Planned>,
     /// How many messages of each ambush may pass.
@@ -193,6 +195,7 @@ impl Cluster {
             trace: Trace::new(lines),
             coverage: Coverage::default(),
             began_us: 0,
+            linked_us: 0,
             planned: Vec::new(),
             passing: Vec::new(),
             events: 0,

@@ -2,8 +2,11 @@
 
 use protocol::ids::NodeNumber;
 
+use super::patience::Patience;
 use super::state::Cluster;
+
 use crate::bot::Presence;
+use crate::links::{End, LinkNumber};
 use crate::options::{Options, Room};
 use crate::trace::Lines;
 use crate::world::PROXIES;
@@ -73,4 +76,29 @@ fn players_of_a_frozen_proxy_play_on_at_another_within_seconds() {
         assert_eq!(cluster.checks.broken(), None, "seed {seed}");
     }
     assert!(moved >= 8, "nobody was there");
+}
+
+/// What a server says of gifts is lost with its link, and read again in turn once the link is back: not before that may be asked
+/// whether everybody has what the store says.
+#[test]
+fn a_calm_lasts_until_what_a_link_lost_has_been_read_again() {
+    const CUT_US: u64 = 16_500_000;
+    let options = quiet(1);
+    let mut cluster = Cluster::new(&options, Lines::Dropped).unwrap();
+    cluster.run_until(CUT_US);
+    let is_server = |node: &NodeNumber| cluster.servers.contains_key(node);
+    let both = |number: &LinkNumber| {
+        let link = &cluster.links[number.0];
+        is_server(&link.node(End::Dialer)) && is_server(&link.node(End::Listener))
+    };
+    let number = cluster.link_numbers().find(both).unwrap();
+    cluster.cut(number, 0);
+    assert_eq!(cluster.run_storms(Patience::of(&options)), 1);
+    assert_eq!(cluster.checks.broken(), None);
+    assert!(cluster.linked_us > CUT_US, "the link is back");
+    assert!(
+        cluster.now_us() > cluster.linked_us + 4_000_000,
+        "{} ms after the link was back",
+        (cluster.now_us() - cluster.linked_us) / 1000
+    );
 }

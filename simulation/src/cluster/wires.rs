@@ -319,6 +319,10 @@ impl Cluster {
             return;
         }
         link.set_up(way.to, true);
+        let both = [link.node(End::Listener), link.node(End::Dialer)];
+        if both.iter().all(|node| self.servers.contains_key(node)) {
+            self.linked_us = self.now_us();
+        }
         self.node_link_up(way.link, way.to);
     }
 
