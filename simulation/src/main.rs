@@ -74,7 +74,7 @@ enum What {
 struct RunArguments {
     /// `--seed N`, and what replaces the rest: --scenario storm|churn|rolling-restart|bank|corner-orbit|failover, --servers,
     /// --standbys on|off, --lanes, --players, --storm-ms, --calm-ms, --faults, --jitter-ms, --store-jitter-ms, --store-permille,
-    /// --room ample|narrow, --crafts on|off, --sheep on|off, --veils on|off, --ambush STEP:FAULT:PASSING (or `none`),
+    /// --room ample|narrow, --crafts on|off, --sheep on|off, --veils on|off, --clocks on|off, --ambush STEP:FAULT:PASSING (or `none`),
     /// --skip-faults 3,7 (or `none`), and in the scenario bank --gives N: as many storms as it takes. What is not given follows from
     /// the seed. Without `--seed` it is 1. With the feature `broken-rules` also --without R1 … R9 and
     /// --careless doubt|version|epoch|told|session|hidden

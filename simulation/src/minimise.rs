@@ -139,7 +139,7 @@ impl Search<'_> {
 
     /// Fewer of everything, a quieter network and store, and a shorter storm.
     fn simplify(&mut self) {
-        let plainer: [fn(&mut Options); 12] = [
+        let plainer: [fn(&mut Options); 13] = [
             |it| it.scenario = Scenario::Storm,
             |it| it.gives = 0,
             |it| it.standbys = false,
@@ -149,6 +149,7 @@ impl Search<'_> {
             |it| it.crafts = false,
             |it| it.sheep = false,
             |it| it.veils = false,
+            |it| it.clocks = false,
             |it| it.store_permille = 0,
             |it| it.store_jitter_ms = 0,
             |it| it.jitter_ms = 0,

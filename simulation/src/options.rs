@@ -15,7 +15,6 @@ use crate::matrix::{Ambush, Fault, Step, cells};
 #[cfg(feature = "broken-rules")]
 use crate::model::Rule;
 use crate::own_game::OwnGame;
-use crate::own_storms::STORM_RUN;
 use crate::scenario::{DEAD_MS, KILL_EVERY_MS, RESTART_EVERY_MS, Scenario, Scenarios};
 
 /// Lanes of most runs: enough for one to be lost while the other goes on.
@@ -77,6 +76,9 @@ impl std::str::FromStr for Room {
     }
 }
 
+/// A variable of the environment: the one run to repeat in place of all seeds, as a failure prints it.
+pub const STORM_RUN: &str = "STORM_RUN";
+
 /// One run. Equal options give equal runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -110,6 +112,8 @@ pub struct Options {
     pub sheep: bool,
     /// Whether the rules hide players and show them again.
     pub veils: bool,
+    /// Whether clocks of nodes are set minutes wrong for a while.
+    pub clocks: bool,
     /// Faults that wait for their message.
     pub ambushes: Vec<Ambush>,
     /// What players do, and which faults are drawn beside the others.
@@ -181,6 +185,7 @@ impl Options {
             crafts: seed / 4 % 3 == 1,
             sheep: seed / 4 % 3 != 2,
             veils: seed / 12 % 2 == 1,
+            clocks: seed / 24 % 3 == 2,
             ambushes: Vec::new(),
             scenario: Scenario::Storm,
             gives: 0,
@@ -303,6 +308,7 @@ impl std::str::FromStr for Options {
                 "--crafts" => options.crafts = on_off(value)?,
                 "--sheep" => options.sheep = on_off(value)?,
                 "--veils" => options.veils = on_off(value)?,
+                "--clocks" => options.clocks = on_off(value)?,
                 "--gives" => options.gives = number(value)?,
                 "--skip-faults" if value == "none" => {}
                 "--skip-faults" => options.skipped = skipped(value)?,
@@ -377,7 +383,7 @@ impl fmt::Display for Options {
         write!(
             f,
             "--seed {} --scenario {} --servers {} --standbys {} --lanes {} --players {} --storm-ms {} --calm-ms {} --faults {} --jitter-ms {} \
-             --store-jitter-ms {} --store-permille {} --room {} --crafts {} --sheep {} --veils {}",
+             --store-jitter-ms {} --store-permille {} --room {} --crafts {} --sheep {} --veils {} --clocks {}",
             self.seed,
             self.scenario,
             self.servers,
@@ -393,7 +399,8 @@ impl fmt::Display for Options {
             self.room,
             shown(self.crafts),
             shown(self.sheep),
-            shown(self.veils)
+            shown(self.veils),
+            shown(self.clocks)
         )?;
         #[cfg(feature = "broken-rules")]
         if let Some(rule) = self.without {

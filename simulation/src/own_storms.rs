@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use crate::cluster::{Outcome, run_with_lines};
 use crate::options::Options;
+use crate::options::STORM_RUN;
 use crate::own_game::OwnGame;
 use crate::scenario::Scenarios;
 use crate::sweep::{Sweep, Swept};
 
-/// A variable of the environment: the one run to repeat in place of all seeds, as a failure prints it.
-pub const STORM_RUN: &str = "STORM_RUN";
 /// A variable of the environment: other seeds, as `0..5000`.
 pub const STORM_SEEDS: &str = "STORM_SEEDS";
 

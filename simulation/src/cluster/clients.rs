@@ -8,7 +8,7 @@ use net::link_core::Clear;
 use protocol::Code;
 use protocol::attach::Attach;
 use protocol::frame::FrameType;
-use protocol::identity::{Clock, Validity};
+use protocol::identity::Validity;
 use protocol::ids::{AttachNo, ProxyLane, RegionNumber, SessionId};
 use protocol::keys::{DatagramSecret, Direction, Prk};
 use protocol::message::family::{BatchMessage, ClientToProxy, ProxyToClient};
@@ -19,7 +19,7 @@ use store::{StoreReply, StoreRequest, StoreResult};
 
 use super::event::{Asker, Event, ToClient, Welcome};
 use super::shards::sealed;
-use super::state::{Cluster, Conn, Phase, WALL_MS};
+use super::state::{Cluster, Conn, Phase};
 use crate::bot::{Goes, Presence};
 use crate::checks::Issued;
 use crate::world::{CLUSTER, PROXIES, uuid_of};
@@ -171,12 +171,16 @@ impl Cluster {
         let Some(bytes) = conn.ticket.clone() else {
             return self.ask(Asker::Login { conn: number }, StoreRequest::RaiseSession { user });
         };
-        let clock = Clock::of_node(WALL_MS + self.now_ms());
+        let clock = self.clock_of(proxy);
         let ticket = RawTicket::parse(&bytes)
             .and_then(|raw| raw.verify(CLUSTER, |uuid| self.keys.issuer(uuid), clock));
         match ticket {
             Ok(ticket) => self.admit(number, ticket, bytes),
-            Err(error) => self.checks.fail(format!("an honest ticket is refused: {error}")),
+            Err(error) => {
+                if let Some(code) = self.refusal(error) {
+                    self.stream_down(number, ToClient::Close(code));
+                }
+            }
         }
     }
 
@@ -190,7 +194,7 @@ impl Cluster {
         let (Ok(StoreReply::Session(generation)), true, true) = (answer, lives, conn.is_alive) else {
             return self.break_conn(number);
         };
-        let now_ms = WALL_MS + self.schedule.now_ms();
+        let now_ms = self.moment_of(proxy).wall_ms;
         let mut session = [0; 16];
         protocol::Entropy::fill(&mut self.dice, &mut session);
         let ticket = Ticket {
@@ -220,7 +224,7 @@ impl Cluster {
         let Some(key) = self.keys.of(at.node) else { return };
         let ticket = Ticket {
             issuer: uuid_of(at.node),
-            validity: ticket_life(WALL_MS + self.schedule.now_ms()),
+            validity: ticket_life(self.moment_of(at.node).wall_ms),
             region_hint: region.unwrap_or(claims.region_hint),
             ..*claims
         };

@@ -159,6 +159,8 @@ pub(crate) enum Trouble {
     LeaveFor(usize, u64),
     /// A device is gone without a word for so long.
     VanishFor(usize, u64),
+    /// The clock of a node is wrong by so many milliseconds, for so long.
+    SetClock(NodeNumber, i64, u64),
     /// Whoever serves the region is dead for so long.
     KillOwner(RegionNumber, Death, u64),
 }

@@ -15,6 +15,7 @@ mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod times;
 mod topologies;
 mod troubles;
 mod wires;

@@ -40,6 +40,9 @@ impl Cluster {
         if self.options.standbys && !self.options.ambushes.is_empty() {
             self.plan_deaths();
         }
+        if self.options.clocks {
+            self.plan_clocks();
+        }
         let steps: Vec<Step> = self.options.ambushes.iter().map(|ambush| ambush.step).collect();
         steps.into_iter().for_each(|step| self.bring_about(step));
         let dice = Dice::new(self.options.seed ^ self.began_us ^ 0x9a7e_0c11);
@@ -52,7 +55,7 @@ impl Cluster {
     }
 
     /// So long after the storm began, microseconds.
-    fn plan(&mut self, after_us: u64, trouble: Trouble) {
+    pub(super) fn plan(&mut self, after_us: u64, trouble: Trouble) {
         let at_us = self.began_us + after_us;
         let place = self.planned.len();
         self.planned.push(Planned { at_us, trouble });

@@ -187,7 +187,7 @@ impl Cluster {
         let listing = std::sync::Arc::clone(&self.in_force(node).listing);
         // Where in a period the ticks fall.
         let phase_ms = self.dice.below(50);
-        let mut now = self.moment();
+        let mut now = self.moment_of(node);
         now.wall_ms += phase_ms;
         let mut world = World::new(node, topology, regions, now);
         world.handle_listing(listing, now);

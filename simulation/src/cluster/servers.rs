@@ -1,17 +1,16 @@
 //! The process of a game server as far as the simulation needs one: it passes bytes and time to its world, and carries
 //! out what the world wants.
 
-use gameserver::join_check;
+use gameserver::join_check::{self, JoinError};
 use gameserver::region::{Answer, CREDIT_BYTES, NoClock, Region};
 use gameserver::world::{Moment, QuestionId, WorkId, World, WorldEffect};
 use net::link_core::Clear;
-use protocol::identity::Clock;
 use protocol::ids::{EntityId, NodeNumber, RegionNumber};
 use protocol::message::player::Join;
 use store::StoreResult;
 
 use super::event::{Asker, Event};
-use super::state::{Cluster, Phase, Server, WALL_MS};
+use super::state::{Cluster, Phase, Server};
 use crate::links::{Link, Throttle};
 use crate::recorder::PANICKED;
 use crate::world::{CLUSTER, uuid_of};
@@ -24,16 +23,9 @@ const PORTION_MAX: usize = 4;
 const VEILS_US: u64 = 3_500_000;
 
 impl Cluster {
-    pub(super) fn moment(&self) -> Moment {
-        Moment {
-            mono_us: self.now_us(),
-            wall_ms: WALL_MS + self.now_ms(),
-        }
-    }
-
     /// Something happens in a world that is up; then everything that comes of it.
     pub(super) fn with_world(&mut self, node: NodeNumber, act: impl FnOnce(&mut World<Clear>, Moment)) {
-        let now = self.moment();
+        let now = self.moment_of(node);
         let server = self
             .servers
             .get_mut(&node)
@@ -197,18 +189,19 @@ impl Cluster {
         let Some(proxy) = self.link_of(link).map(|number| self.links[number.0].dialer) else {
             return;
         };
-        let (now, keys) = (self.moment(), &self.keys);
-        let clock = Clock::of_node(now.wall_ms);
+        let (now, keys, clock) = (self.moment_of(node), &self.keys, self.clock_of(node));
         let verdict = join_check::verify(join, uuid_of(proxy), CLUSTER, |uuid| keys.issuer(uuid), clock);
-        if let Err(error) = &verdict {
-            self.checks.fail(format!("an honest join is refused: {error}"));
+        match &verdict {
+            Ok(_) => {}
+            Err(JoinError::Ticket(error)) => drop(self.refusal(*error)),
+            Err(error) => self.checks.fail(format!("an honest join is refused: {error}")),
         }
         self.with_world_quietly(node, |world| world.join_verified(link, join, verdict, now));
     }
 
     /// The world is looked at by itself when something in it is due.
     fn plan_tick(&mut self, node: NodeNumber) {
-        let now = self.moment();
+        let now = self.moment_of(node);
         let Some(server) = self.servers.get_mut(&node) else {
             return;
         };

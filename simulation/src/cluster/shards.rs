@@ -36,7 +36,7 @@ impl Cluster {
         at: ProxyLane,
         act: impl FnOnce(&mut Shard<Clear>, Moment, &mut Datagrams),
     ) {
-        let (now, mut datagrams) = (self.moment(), Vec::new());
+        let (now, mut datagrams) = (self.moment_of(at.node), Vec::new());
         let proxy = self.proxies.get_mut(&at.node);
         let proxy = proxy.filter(|proxy| proxy.phase == Phase::Up);
         let Some(shard) = proxy.and_then(|proxy| proxy.shard_mut(at.lane)) else {
@@ -58,7 +58,7 @@ impl Cluster {
 
     /// The end of a round: what the shard wants is done, and what it said leaves.
     fn after_shard(&mut self, at: ProxyLane, mut datagrams: Datagrams) {
-        let (now, mut effects) = (self.moment(), Vec::new());
+        let (now, mut effects) = (self.moment_of(at.node), Vec::new());
         let Some((life, shard)) = self.live_shard(at) else {
             return;
         };

@@ -22,6 +22,7 @@ use super::event::{Event, Planned};
 use super::patience::{Events, Patience};
 use crate::bot::{Bot, Habit};
 use crate::checks::Checks;
+use crate::clocks::Clocks;
 use crate::dice::Dice;
 use crate::links::{End, Link, LinkNumber};
 use crate::matrix::Coverage;
@@ -33,9 +34,6 @@ use crate::recorder::Record;
 use crate::schedule::Schedule;
 use crate::trace::{Lines, Trace};
 use crate::world::{self, Keys, PROXIES};
-
-/// Wall clock at the beginning of a run, Unix milliseconds.
-pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 
 /// What becomes of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +154,7 @@ pub(crate) struct Cluster {
     pub(super) planned: Vec<Planned>,
     /// How many messages of each ambush may pass.
     pub(super) passing: Vec<Option<u32>>,
+    pub(super) clocks: Clocks,
     pub(super) events: u64,
     pub(super) crossings: u64,
     pub(super) moves: u64,
@@ -198,6 +197,7 @@ impl Cluster {
             linked_us: 0,
             planned: Vec::new(),
             passing: Vec::new(),
+            clocks: Clocks::default(),
             events: 0,
             crossings: 0,
             moves: 0,

@@ -1,7 +1,8 @@
 //! Scripted runs: one thing happens, and what must come of it does.
 
-use protocol::ids::NodeNumber;
+use protocol::ids::{NodeNumber, RegionNumber};
 
+use super::event::Trouble;
 use super::patience::Patience;
 use super::state::Cluster;
 
@@ -101,4 +102,39 @@ fn a_calm_lasts_until_what_a_link_lost_has_been_read_again() {
         "{} ms after the link was back",
         (cluster.now_us() - cluster.linked_us) / 1000
     );
+}
+
+#[test]
+fn where_clocks_are_minutes_wrong_papers_are_refused_and_no_region_changes_hands() {
+    let mut refused = 0;
+    for (seed, step_ms) in [(1, 300_000), (2, -300_000), (3, 90_000), (4, -90_000)] {
+        let options = Options {
+            standbys: true,
+            ..quiet(seed)
+        };
+        let mut cluster = Cluster::new(&options, Lines::Dropped).unwrap();
+        cluster.run_until(4_000_000);
+        let regions: Vec<_> = cluster.topology.regions().iter().map(|it| it.number).collect();
+        let served = |cluster: &Cluster| -> Vec<_> {
+            let service = |region: &RegionNumber| cluster.store.tables().service(*region);
+            regions.iter().map(service).collect()
+        };
+        let before = served(&cluster);
+        assert!(before.iter().all(Option::is_some));
+        let servers: Vec<NodeNumber> = cluster.servers.keys().copied().collect();
+        for node in servers {
+            cluster.clocks.set(node, step_ms, 12_000_000);
+        }
+        // Who comes now has a ticket by the clock of the proxy, which is right.
+        for bot in 0..cluster.bots.len() {
+            cluster.trouble_strikes(Trouble::Logout(bot));
+        }
+        cluster.run_until(12_000_000);
+        refused += cluster.counts.get("join_ticket").copied().unwrap_or_default();
+        cluster.run_until(19_000_000);
+        cluster.look_when_calm();
+        assert_eq!(cluster.checks.broken(), None, "{step_ms} ms");
+        assert_eq!(served(&cluster), before, "{step_ms} ms");
+    }
+    assert!(refused >= 8, "{refused} joins were refused for their time");
 }

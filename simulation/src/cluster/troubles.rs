@@ -62,6 +62,7 @@ impl Cluster {
                     self.break_conn(conn);
                 }
             }
+            Trouble::SetClock(node, step_ms, ms) => self.clocks.set(node, step_ms, until_us(ms, now_us)),
             Trouble::KillOwner(region, death, ms) => self.kill_owner(region, death, ms),
         }
     }

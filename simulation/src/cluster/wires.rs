@@ -76,7 +76,7 @@ impl Cluster {
 
     /// What a world has said leaves, link by link.
     pub(super) fn flush_world(&mut self, node: NodeNumber) {
-        let now = self.moment();
+        let now = self.moment_of(node);
         let links = self.links_of.get(&node).cloned().unwrap_or_default();
         for (number, end) in links.iter().copied() {
             let (id, is_stuck) = (self.links[number.0].id(), self.is_stuck(number, end));
