@@ -1,7 +1,7 @@
 //! Sweeps as they are typed: progress, the end that Ctrl-C makes of them, and runs that would go on for ever.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,16 +11,23 @@ fn simulation() -> Command {
     Command::new(env!("CARGO_BIN_EXE_simulation"))
 }
 
+/// Does not outlive a test that fails: it would go on for weeks.
+struct Sweeping(Child);
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn ctrl_c_ends_a_sweep_with_what_was_swept_so_far() {
     let mut sweep = simulation();
     sweep.args(["sweep", "--from", "1000", "--seeds", "100000000", "--jobs", "2"]);
-    let mut sweep = sweep
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut progress = BufReader::new(sweep.stderr.take().unwrap());
+    let sweep = sweep.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut sweep = Sweeping(sweep.unwrap());
+    let mut progress = BufReader::new(sweep.0.stderr.take().unwrap());
     let mut line = String::new();
     // One seed takes longer than a second on a busy machine.
     while line.is_empty() || line.starts_with("0 of ") {
@@ -34,10 +41,10 @@ fn ctrl_c_ends_a_sweep_with_what_was_swept_so_far() {
         line.contains(" of 100000000 seeds, 0 broken, ") && line.trim_end().ends_with("left"),
         "{line}"
     );
-    kill(Pid::from_raw(sweep.id() as i32), Signal::SIGINT).unwrap();
-    let status = sweep.wait().unwrap();
+    kill(Pid::from_raw(sweep.0.id() as i32), Signal::SIGINT).unwrap();
+    let status = sweep.0.wait().unwrap();
     let mut said = String::new();
-    sweep.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    sweep.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(status.code(), Some(130), "{said}");
     let (_, last) = said.split_once("overflow: ").unwrap();
     let done = last.lines().nth(1).unwrap();
